@@ -1,0 +1,73 @@
+"""Put a budget on an agent: decide, question by question, how much thinking to pay for.
+
+What is imported here is the online half. The offline half is `adaptive_reasoner.kit`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from adaptive_reasoner.answers import final_answer
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.costs import PriceMeter, SampleMeter, TokenMeter
+from adaptive_reasoner.errors import (
+    AdaptiveReasonerError,
+    BudgetExceededError,
+    InfeasibleBudgetError,
+    LedgerError,
+    MenuError,
+    OutcomesError,
+    PolicyFormatError,
+    UnknownActionError,
+    UnpricedUsageError,
+)
+from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.policy import Decision, FixedPolicy, Policy
+from adaptive_reasoner.reasoner import AdaptiveReasoner, Result, vote_actions
+from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.nodes import AdaptiveComputeNode, BudgetLedgerNode
+
+__all__ = [
+    "AdaptiveComputeNode",
+    "AdaptiveReasoner",
+    "AdaptiveReasonerError",
+    "BudgetExceededError",
+    "BudgetLedgerNode",
+    "Decision",
+    "FixedPolicy",
+    "InfeasibleBudgetError",
+    "LearnedPolicy",
+    "Ledger",
+    "LedgerError",
+    "MenuError",
+    "OutcomesError",
+    "Policy",
+    "PolicyFormatError",
+    "PriceMeter",
+    "Result",
+    "SampleMeter",
+    "Source",
+    "TokenMeter",
+    "UnknownActionError",
+    "UnpricedUsageError",
+    "extended_thinking",
+    "final_answer",
+    "on",
+    "open_ledger",
+    "self_consistency",
+    "single_pass",
+    "vote_actions",
+]
+
+_LAZY = {"AdaptiveComputeNode": "nodes", "BudgetLedgerNode": "nodes", "LearnedPolicy": "policy"}  # they import langgraph
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

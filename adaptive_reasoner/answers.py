@@ -1,0 +1,129 @@
+r"""What a reply answers: find it, bring it to one form, compare it.
+
+A vote counts *keys*: equal keys are equal answers. `final_answer` is the default key; any function of
+the message that returns a string, or None where there is no answer, can take its place.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+from langchain_core.messages import AIMessage
+
+AnswerKey = Callable[[AIMessage], str | None]
+Grader = Callable[[str | None, str], float]
+
+_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\.\d+")
+_MARKED = re.compile(r"(?:####|\bfinal answer(?: is)?|\banswer(?: is)?)\s*[:=]?\s*(\S[^\n]*)", re.IGNORECASE)
+_WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}")
+_BEFORE, _AFTER = "$*`\"'([ \t\r\n", "$*`\"')].;, \t\r\n"
+_UNFINISHED = frozenset({"length", "max_tokens", "MAX_TOKENS"})
+_LONGEST_BARE_ANSWER = 80
+
+
+def final_answer(message: AIMessage) -> str | None:
+    r"""The answer a message gives, in canonical form.
+
+    Looked for in this order: tool calls (by name and arguments), the last `\boxed{...}`, the last
+    "Answer: ..." (or "the answer is ...", or "#### ..."), and then, in a reply that was not cut off,
+    its last number or, if it is one short line, the line itself.
+
+    Returns:
+        The canonical answer, or None: an unanswered sample never votes.
+
+    Example:
+        >>> final_answer(AIMessage("5 + 9 = 14. Answer: 14.0"))
+        '14'
+        >>> final_answer(AIMessage(r"so \boxed{\text{Paris}}"))
+        'paris'
+    """
+    if message.tool_calls:
+        return json.dumps([[call["name"], call["args"]] for call in message.tool_calls], sort_keys=True)
+    text = message.text.strip()
+    boxed = _last_boxed(text)
+    if boxed is not None:
+        return canonical(boxed)
+    marked = _MARKED.findall(text)
+    if marked:
+        return canonical(_first_sentence(marked[-1]))
+    if not text or finish_reason(message) in _UNFINISHED:
+        return None
+    numbers = _NUMBER.findall(text)
+    if numbers:
+        return canonical(numbers[-1])
+    return canonical(text) if len(text) <= _LONGEST_BARE_ANSWER and "\n" not in text else None
+
+
+def finish_reason(message: AIMessage) -> str | None:
+    """Why the model stopped, whatever its provider calls the field."""
+    metadata = message.response_metadata
+    return next(
+        (metadata[k] for k in ("finish_reason", "stop_reason", "done_reason") if metadata.get(k)), None
+    )
+
+
+def canonical(answer: str) -> str | None:
+    """One form for answers that mean the same: numbers by value, other text by its letters.
+
+    Example:
+        >>> canonical("$1,200.50"), canonical(" +7 "), canonical("(B)."), canonical("...")
+        ('1200.5', '7', 'b', None)
+    """
+    text = _WRAPPED.sub(r"\1", answer).lstrip(_BEFORE).rstrip(_AFTER)
+    if not text:
+        return None
+    number = _number(text)
+    return number if number is not None else " ".join(text.casefold().split())
+
+
+def exact(answer: str | None, gold: str) -> float:
+    """1.0 where the canonical forms are equal."""
+    return float(answer is not None and canonical(answer) == canonical(gold))
+
+
+def numeric(answer: str | None, gold: str) -> float:
+    """1.0 where the last numbers in both are equal in value, to a relative 1e-6.
+
+    Example:
+        >>> numeric("14.0", "14"), numeric("about 3", "4"), numeric(None, "4")
+        (1.0, 0.0, 0.0)
+    """
+    found, wanted = (_NUMBER.findall(text or "") for text in (answer, gold))
+    if not found or not wanted:
+        return 0.0
+    value, target = (float(numbers[-1].replace(",", "")) for numbers in (found, wanted))
+    return float(abs(value - target) <= 1e-6 * max(1.0, abs(target)))
+
+
+def choice(answer: str | None, gold: str) -> float:
+    """1.0 where both name the same option letter: "(B)", "b." and "B) Paris" are one."""
+    letters = [re.match(r"\W*([A-Za-z])(?![A-Za-z])", text or "") for text in (answer, gold)]
+    found, wanted = ((letter.group(1).casefold() if letter else None) for letter in letters)
+    return float(found is not None and found == wanted)
+
+
+def _number(text: str) -> str | None:
+    if not _NUMBER.fullmatch(text):
+        return None
+    try:
+        value = Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        return None
+    return f"{value.normalize() + 0:f}"
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[^\d\s])\.\s|(?<=\d)\.\s+(?=\D)", text.strip())[0]
+
+
+def _last_boxed(text: str) -> str | None:
+    start = text.rfind(r"\boxed{")
+    if start < 0:
+        return None
+    depth, first = 1, start + len(r"\boxed{")
+    for end in range(first, len(text)):
+        depth += (text[end] == "{") - (text[end] == "}")
+        if depth == 0:
+            return text[first:end]
+    return None

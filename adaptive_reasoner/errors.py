@@ -1,0 +1,68 @@
+"""What can go wrong, as one tree. Each error keeps its numbers as attributes."""
+
+from collections.abc import Iterable
+
+
+class AdaptiveReasonerError(Exception):
+    """Any error this library raises on purpose."""
+
+
+class OutcomesError(AdaptiveReasonerError, ValueError):
+    """A table of questions, samples or outcomes cannot be used as it is.
+
+    Args:
+        reason: What is wrong.
+        file: The file it was read from, where there is one.
+        row: The row, counted from 1 without a header, where one row is to blame.
+    """
+
+    def __init__(self, reason: str, *, file: object = None, row: int | None = None) -> None:
+        self.reason, self.file, self.row = reason, file, row
+        where = "".join([f"{file}: " if file is not None else "", f"row {row}: " if row is not None else ""])
+        super().__init__(where + reason)
+
+
+class MenuError(AdaptiveReasonerError, ValueError):
+    """A menu of sources and actions cannot be used as it is."""
+
+
+class InfeasibleBudgetError(AdaptiveReasonerError, ValueError):
+    """Even the cheapest action for every question costs more than the budget."""
+
+    def __init__(self, budget: float, cheapest: float, unit: str = "") -> None:
+        self.budget, self.cheapest, self.unit = budget, cheapest, unit
+        of_unit = f" {unit}" if unit else ""
+        super().__init__(
+            f"a budget of {budget:g}{of_unit} a question is below {cheapest:g}{of_unit}, "
+            f"the mean cost of the cheapest action; allow at least {cheapest:g}"
+        )
+
+
+class UnknownActionError(AdaptiveReasonerError, LookupError):
+    """An action was named that nobody supplied."""
+
+    def __init__(self, action: str, known: Iterable[str]) -> None:
+        self.action, self.known = action, tuple(known)
+        super().__init__(f"unknown action {action!r}; known are {', '.join(self.known) or 'none'}")
+
+
+class BudgetExceededError(AdaptiveReasonerError):
+    """The ledger refuses: the hard cap has no room for this."""
+
+    def __init__(self, wanted: float, left: float, unit: str = "", reason: str = "") -> None:
+        self.wanted, self.left, self.unit = wanted, left, unit
+        super().__init__(
+            reason or f"{wanted:g} {unit} wanted, {left:g} left under the hard cap".replace("  ", " ")
+        )
+
+
+class UnpricedUsageError(AdaptiveReasonerError):
+    """A reply came without usage, or from a model without a price: its cost is unknown, never 0."""
+
+
+class PolicyFormatError(AdaptiveReasonerError, ValueError):
+    """A policy folder is incomplete, changed, or of a newer format."""
+
+
+class LedgerError(AdaptiveReasonerError):
+    """A ledger was used against its rules; the ledger is unchanged."""

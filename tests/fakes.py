@@ -1,0 +1,104 @@
+"""One scripted chat model for all tests: it answers in turn, reports usage, and fails or waits where told."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import PrivateAttr
+
+THINKING_TOKENS = {"low": 20, "medium": 80, "high": 300}
+
+
+class StatusError(Exception):
+    """An HTTP error as the provider packages raise them."""
+
+    def __init__(self, status_code: int) -> None:
+        super().__init__(f"status {status_code}")
+        self.status_code = status_code
+
+
+class ScriptedModel(BaseChatModel):
+    """Answers with `answers` in turn; a word is a token, a prompt is ten.
+
+    Args:
+        answers: The replies, repeated for ever.
+        failures: Call number (from 0) -> the error that call raises.
+        latency: Seconds a call takes.
+        usage: Whether replies carry usage.
+        finish: The finish reason; None leaves it empty, as in a reply that was cut off.
+    """
+
+    answers: tuple[str, ...] = ("Answer: 42",)
+    failures: Mapping[int, Exception] = {}
+    latency: float = 0.0
+    usage: bool = True
+    finish: str | None = "stop"
+    _numbers: Iterator[int] = PrivateAttr(default_factory=itertools.count)
+    _requests: list[dict[str, Any]] = PrivateAttr(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The prompt and the arguments of each call so far."""
+        return self._requests
+
+    def _reply(self, messages: list[Any], kwargs: dict[str, Any]) -> AIMessage:
+        number = next(self._numbers)
+        self._requests.append({"prompt": messages[-1].text, **kwargs})
+        if number in self.failures:
+            raise self.failures[number]
+        text = self.answers[number % len(self.answers)]
+        thinking = THINKING_TOKENS.get(kwargs.get("reasoning_effort", ""), 0)
+        completion = len(text.split()) + thinking
+        usage = UsageMetadata(
+            input_tokens=10,
+            output_tokens=completion,
+            total_tokens=10 + completion,
+            output_token_details={"reasoning": thinking},
+        )
+        metadata = {"finish_reason": self.finish, "model_name": "scripted"}
+        return AIMessage(text, usage_metadata=usage if self.usage else None, response_metadata=metadata)
+
+    # `_requests` and `_numbers` are shared by the copies that model_copy makes.
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
+        if self.latency:
+            time.sleep(self.latency)
+        return ChatResult(generations=[ChatGeneration(message=self._reply(messages, kwargs))])
+
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
+        reply = ChatResult(generations=[ChatGeneration(message=self._reply(messages, kwargs))])
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        return reply
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs) -> Iterator[ChatGenerationChunk]:
+        yield from _chunks(self._reply(messages, kwargs))
+
+    async def _astream(
+        self, messages, stop=None, run_manager=None, **kwargs
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for chunk in _chunks(self._reply(messages, kwargs)):
+            yield chunk
+
+
+def _chunks(reply: AIMessage) -> Iterator[ChatGenerationChunk]:
+    words = reply.text.split(" ")
+    for number, word in enumerate(words):
+        last = number == len(words) - 1
+        yield ChatGenerationChunk(
+            message=AIMessageChunk(
+                word if last else word + " ",
+                usage_metadata=reply.usage_metadata if last else None,
+                response_metadata=reply.response_metadata if last else {},
+                chunk_position="last" if last else None,
+            )
+        )

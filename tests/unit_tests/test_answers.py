@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage
+
+from adaptive_reasoner.answers import canonical, choice, exact, final_answer, numeric
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (" 30", "30"),
+        ("She shares 48 / 2 = 24. Answer: 24", "24"),
+        ("Answer: 3\nNo, wait. Answer: 5", "5"),
+        ("The answer is 1,200.", "1200"),
+        ("The answer is (B).", "b"),
+        ("#### 72", "72"),
+        (r"thus $\boxed{\frac{1}{2}}$", r"\frac{1}{2}"),
+        (r"\boxed{1} or rather \boxed{2}", "2"),
+        ("Paris.", "paris"),
+        ("final answer: 3.50 dollars", "3.50 dollars"),
+        ("", None),
+        ("I do not know. " * 20, None),
+    ],
+)
+def test_finds_the_last_marked_answer_then_the_last_number(text, answer):
+    assert final_answer(AIMessage(text)) == answer
+
+
+def test_a_reply_that_was_cut_off_does_not_vote_with_a_number_on_the_way():
+    cut = AIMessage("23 + 45: 20 + 40 = 60", response_metadata={"finish_reason": "length"})
+    assert final_answer(cut) is None
+
+
+def test_tool_calls_are_equal_by_name_and_arguments_whatever_their_ids():
+    def call(identity, **args):
+        return AIMessage("", tool_calls=[{"name": "add", "args": args, "id": identity}])
+
+    assert final_answer(call("a", x=1, y=2)) == final_answer(call("b", y=2, x=1))
+    assert final_answer(call("a", x=1, y=2)) != final_answer(call("a", x=1, y=3))
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_numbers_are_canonical_by_value(number):
+    forms = [str(number), f"{number}.0", f"{number:,}", f" {number}. ", f"${number}", f"**{number}**"]
+    assert {canonical(form) for form in forms} == {str(number)}
+
+
+@given(st.text("ab7.,-+$*()[]'! \t\n"))
+def test_canonical_is_idempotent_and_never_empty(text):
+    once = canonical(text)
+    assert once is None or (once and canonical(once) == once)
+
+
+def test_graders_score_what_they_name():
+    assert exact("Paris", " paris.") == 1.0
+    assert exact(None, "paris") == 0.0
+    assert numeric("1,000", "1e3") == 0.0  # "1e3" is not written out; its last number is 3
+    assert numeric("x = 7", "7.0") == 1.0
+    assert choice("(b) because", "B") == 1.0
+    assert choice("because", "B") == 0.0
