@@ -120,7 +120,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
     def _read(self, state: Any) -> tuple[Any, dict[str, Any]]:
         """The question, and under which price and names it is charged."""
         question = _get(state, self.input_key)
-        if question is None or (not isinstance(question, str) and not question):
+        if not question:
             raise ValueError(f"the state has no question under {self.input_key!r}")
         task = _execution()
         # The task id outlives a crash and a resume, so the charge is found again; a retry is a new charge.

@@ -1,0 +1,168 @@
+import asyncio
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.costs import SampleMeter
+from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError, UnpricedUsageError
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.strategies import self_consistency, single_pass
+from tests.fakes import ScriptedModel, StatusError
+
+ACTIONS = {"single_pass": single_pass(), "vote_3": self_consistency(3)}
+
+
+class CheapUnderPressure:
+    """A policy that votes while it is affordable, and answers once when the room gets tight."""
+
+    actions = ("single_pass", "vote_3")
+    cost_unit, price, budget, slope, policy_id = "tokens", 0.0, None, None, "test"
+    _vote = FixedPolicy("vote_3", expected_cost=6, worst_cost=150)
+    _once = FixedPolicy("single_pass", expected_cost=2, worst_cost=50)
+
+    def decide(self, question, *, price=None, max_cost=float("inf"), key=None):
+        choice = self._vote if self._vote.worst_cost <= max_cost else self._once
+        return choice.decide(question, price=price, max_cost=max_cost, key=key)
+
+    def decide_batch(self, questions, *, budget):
+        return [self.decide(question, max_cost=budget) for question in questions]
+
+
+def reasoner(*answers, policy=None, ledger=None, budget=None, **fields):
+    model = ScriptedModel(answers=answers or ("Answer: 14",), **fields)
+    return AdaptiveReasoner(
+        Source(model, max_tokens=50),
+        policy=policy or FixedPolicy("vote_3", expected_cost=6),
+        actions=ACTIONS,
+        ledger=ledger,
+        budget=budget,
+    )
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request):
+    if request.param == "sync":
+        return lambda made, *args, **kwargs: made.answer(*args, **kwargs)
+    return lambda made, *args, **kwargs: asyncio.run(made.aanswer(*args, **kwargs))
+
+
+def test_decides_reserves_runs_and_settles(ask):
+    made = reasoner("Answer: 14", "Answer: 14", "Answer: 15", budget=10.0)
+    result = ask(made, "5 + 9?")
+    assert (result.answer, result.record["cost"], result.record["samples"]) == ("14", 4.0, 2)
+    assert result.message.usage_metadata["output_tokens"] == 4
+    assert result.message.response_metadata["adaptive_reasoner"] == result.record
+    snapshot = made.ledger.snapshot()
+    assert (snapshot.spent, snapshot.reserved, snapshot.in_flight, snapshot.questions) == (4.0, 0.0, 0, 1)
+    assert snapshot.actions == {"vote_3": 1.0}
+
+
+def test_the_record_is_plain_data():
+    record = reasoner().answer("5 + 9?").record
+    flat = [value for value in record.values() if not isinstance(value, list)]
+    assert {type(value) for value in flat} <= {str, int, float, bool, type(None)}
+
+
+def test_settles_at_metered_cost_when_the_reply_cannot_be_priced(ask):
+    made = reasoner(usage=False, budget=10.0)
+    with pytest.raises(UnpricedUsageError):
+        ask(made, "5 + 9?")
+    assert made.ledger.snapshot().spent == 100
+    assert made.ledger.snapshot().in_flight == 0
+
+
+def test_a_run_that_failed_before_anything_was_billed_is_no_question(ask):
+    made = reasoner(failures={n: StatusError(429) for n in range(3)}, budget=10.0)
+    with pytest.raises(StatusError):
+        ask(made, "5 + 9?")
+    snapshot = made.ledger.snapshot()
+    assert (snapshot.questions, snapshot.in_flight, snapshot.spent) == (0, 0, 0)
+
+
+def test_a_repeated_key_is_billed_once(ask):
+    made = reasoner(budget=10.0)
+    for _ in range(2):
+        ask(made, "5 + 9?", key="question-1")
+    assert (made.ledger.snapshot().questions, made.ledger.snapshot().spent) == (1, 4.0)
+
+
+def test_charges_of_one_run_are_one_question(ask):
+    made = reasoner(budget=10.0)
+    for step in range(8):
+        ask(made, "5 + 9?", key=f"step-{step}", run_id="run")
+    assert made.ledger.snapshot().average == 8 * 4.0
+
+
+def test_under_a_hard_cap_the_best_action_that_fits_is_taken_and_then_refused(ask):
+    ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=160.0)
+    made = reasoner(policy=CheapUnderPressure(), ledger=ledger)
+    taken = []
+    with pytest.raises(BudgetExceededError):
+        for _ in range(100):
+            taken.append(ask(made, "5 + 9?").record["action"])
+    assert taken[0] == "vote_3"
+    assert set(taken[3:]) == {"single_pass"}
+    assert ledger.snapshot().spent <= 160
+    assert ledger.snapshot().in_flight == 0
+
+
+def test_under_a_hard_cap_an_action_without_a_worst_case_is_refused():
+    ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=160.0)
+    with pytest.raises(BudgetExceededError):
+        reasoner(ledger=ledger).answer("5 + 9?")
+    assert ledger.snapshot().in_flight == 0
+
+
+async def test_cancellation_settles_what_had_started():
+    made = reasoner(latency=60.0, budget=10.0)
+    task = asyncio.create_task(made.aanswer("5 + 9?"))
+    while len(made.source.runnable.requests) < 2:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    snapshot = made.ledger.snapshot()
+    assert (snapshot.spent, snapshot.in_flight) == (100, 0)
+
+
+def test_is_a_runnable_in_a_chain():
+    made = reasoner(policy=FixedPolicy("single_pass", expected_cost=2))
+    chain = (lambda text: [HumanMessage(text)]) | made | (lambda message: message.text)
+    assert chain.batch(["5 + 9?", "1 + 13?"]) == ["Answer: 14"] * 2
+    assert made.ledger.snapshot().questions == 2
+
+
+async def test_retries_and_fallbacks_of_a_chain_work_on_the_models_own_errors():
+    flaky = reasoner(failures={0: StatusError(503)}, policy=FixedPolicy("single_pass", expected_cost=2))
+    retried = flaky.with_retry(retry_if_exception_type=(StatusError,), wait_exponential_jitter=False)
+    assert (await retried.ainvoke("5?")).text == "Answer: 14"
+    broken = reasoner(failures={n: StatusError(503) for n in range(9)})
+    assert isinstance(await broken.with_fallbacks([reasoner()]).ainvoke("5?"), AIMessage)
+
+
+def test_an_action_that_nobody_supplied_is_refused_before_any_call():
+    with pytest.raises(UnknownActionError, match="'vote_9'; known are single_pass, vote_3"):
+        reasoner(policy=FixedPolicy("vote_9"))
+
+
+def test_units_must_agree():
+    with pytest.raises(LedgerError, match="one unit"):
+        AdaptiveReasoner(
+            ScriptedModel(), policy=FixedPolicy("single_pass"), actions=ACTIONS, meter=SampleMeter()
+        )
+
+
+@pytest.mark.parametrize("question", ["", "  ", [], [AIMessage("hi")], [HumanMessage([{"type": "image"}])]])
+def test_no_question_is_a_clear_error_and_no_charge(ask, question):
+    made = reasoner(budget=10.0)
+    with pytest.raises(ValueError, match="no question"):
+        ask(made, question)
+    assert made.ledger.snapshot().questions == 0
+
+
+def test_actions_of_sources_and_votes_are_named_as_estimate_names_them():
+    sources = {"direct": Source(ScriptedModel()), "cot": Source(ScriptedModel())}
+    assert list(vote_actions(sources, votes=(1, 3))) == ["direct", "direct_vote_3", "cot", "cot_vote_3"]
