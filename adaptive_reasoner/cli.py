@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -201,14 +202,16 @@ def report(
     outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
     out_file: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
     samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
-    policy: Annotated[
-        Path | None, typer.Option(help="A trained policy, to be shown on these outcomes.")
-    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="A trained policy, shown on these outcomes.")] = None,
 ) -> None:
     """One HTML page: what a budget buys on these outcomes."""
-    from adaptive_reasoner.kit.report import outcomes_report
+    from adaptive_reasoner.kit import Outcomes, Samples, outcomes_report
+    from adaptive_reasoner.policy import LearnedPolicy
 
-    outcomes_report(outcomes, samples=samples, policy=policy).write(out_file)
+    loaded = LearnedPolicy.load(policy) if policy else None
+    collected = Samples.read(samples) if samples else None
+    with progress("writing the report"):
+        outcomes_report(Outcomes.read(outcomes), samples=collected, policy=loaded).write(out_file)
     err.print(f"wrote {out_file}", highlight=False)
 
 
@@ -263,8 +266,13 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
         print_json(result)
         return
     for name, value in result.items():
-        shown = f"{value:g}" if isinstance(value, float) else value
-        out.print(f"{name.replace('_', ' ')}: {shown}", markup=False, highlight=False)
+        out.print(f"{name.replace('_', ' ')}: {_shown(value)}", markup=False, highlight=False)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _sizes(votes: str) -> tuple[int, ...]:

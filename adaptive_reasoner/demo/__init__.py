@@ -1,0 +1,1 @@
+"""The main job, end to end, on a real local model: what `adaptive-reasoner demo` runs."""

@@ -1,0 +1,60 @@
+"""The graph of the demo: one adaptive node that answers arithmetic under a budget."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from adaptive_reasoner.calls import ChatModel, Source
+from adaptive_reasoner.demo import prompts
+from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.nodes import AdaptiveComputeNode
+from adaptive_reasoner.policy import Policy
+from adaptive_reasoner.reasoner import vote_actions
+
+VOTES = (1, 3, 5)
+
+
+class MathState(TypedDict, total=False):
+    """A question and what became of it."""
+
+    question: str
+    reply: str
+    answer: str | None
+    decision: dict[str, Any]
+
+
+def build_graph(
+    sources: Mapping[str, Source], *, policy: Policy, ledger: Ledger | None = None, budget: float | None = None
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Compile the graph.
+
+    Args:
+        sources: The ways to call the model, `direct` and `cot`; each gives one action a size of vote.
+        policy: Chooses among those actions.
+        ledger: Keeps the average; one in memory, for `budget`, where not given.
+        budget: Allowed mean cost a question, for a ledger in memory.
+    """
+    node = AdaptiveComputeNode(
+        next(iter(sources.values())),
+        policy=policy,
+        actions=vote_actions(sources, VOTES),
+        ledger=ledger,
+        budget=budget,
+        input_key="question",
+        output_key="reply",
+        answer_key="answer",
+        decision_key="decision",
+    )
+    builder = node.attach(StateGraph(MathState))
+    return builder.add_edge(START, node.name).add_edge(node.name, END).compile()
+
+
+def math_sources(model: ChatModel | Callable[[], ChatModel]) -> dict[str, Source]:
+    """Two ways to ask a base model: for the answer at once, and for the steps first."""
+    settings = {"stop": ["\n"], "temperature": 0.7}
+    return {
+        "direct": Source(model, prompt=prompts.direct, settings=settings, max_tokens=8),
+        "cot": Source(model, prompt=prompts.cot, settings=settings, max_tokens=64),
+    }

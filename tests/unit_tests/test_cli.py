@@ -1,0 +1,129 @@
+import json
+import sys
+
+import pytest
+
+from adaptive_reasoner import cli
+from adaptive_reasoner.ledger import open_ledger
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run a command line as the shell would; gives its exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["adaptive-reasoner", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+            raise SystemExit(0)
+        printed = capsys.readouterr()
+        return end.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Two questions, two sources, five samples each: one easy, one that needs the chain of thought."""
+    path = tmp_path / "samples.jsonl"
+    rows = [
+        {
+            "question_id": question,
+            "question": f"the {question} question",
+            "source": source,
+            "sample": number,
+            "answer": answer,
+            "gold": "7",
+            "correct": float(answer == "7"),
+            "cost": cost,
+            "cost_unit": "tokens",
+        }
+        for question, source, answer, cost in [
+            ("easy", "direct", "7", 2.0),
+            ("easy", "cot", "7", 20.0),
+            ("hard", "direct", "9", 2.0),
+            ("hard", "cot", "7", 20.0),
+        ]
+        for number in range(5)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def outcomes(command, samples, tmp_path):
+    path = tmp_path / "outcomes.jsonl"
+    assert command("estimate", samples, "--out", path)[0] == 0
+    return path
+
+
+def test_estimates_and_solves(command, outcomes):
+    code, printed, _ = command("solve", outcomes, "--budget", 11, "--json")
+    solved = json.loads(printed)
+    assert code == 0
+    assert set(solved) == {"budget", "price", "accuracy", "cost", "bound", "gap", "actions", "cost_unit"}
+    assert (solved["accuracy"], solved["cost"], solved["cost_unit"]) == (1.0, 11.0, "tokens")
+    assert solved["actions"]["direct"] == solved["actions"]["cot"] == 0.5
+
+
+def test_a_budget_below_the_cheapest_action_names_both_numbers(command, outcomes):
+    code, printed, said = command("solve", outcomes, "--budget", 1)
+    assert (code, printed) == (2, "")
+    assert said.count("\n") == 1
+    assert "budget of 1 tokens" in said
+    assert "below 2 tokens" in said
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_cut_last_line_is_dropped_with_a_warning(command, samples, tmp_path):
+    with samples.open("a") as file:
+        file.write('{"question_id": "hard", "question": "the ha')
+    code, _, said = command("estimate", samples, "--out", tmp_path / "o.jsonl")
+    assert code == 0
+    assert "warning" in said
+    assert samples.name in said
+
+
+def test_a_bad_line_is_named_with_file_row_and_reason(command, samples, tmp_path):
+    lines = samples.read_text().splitlines()
+    lines[3] = lines[3].replace('"cost": 2.0', '"cost": -2.0')
+    samples.write_text("\n".join(lines) + "\n")
+    code, _, said = command("estimate", samples, "--out", tmp_path / "o.jsonl")
+    assert code == 2
+    assert f"{samples}: row 4: " in said
+    assert not (tmp_path / "o.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("solve", "nothing.parquet", "--budget", "3"), "nothing.parquet"),
+        (("ask", "5 + 9?", "--policy", "nowhere"), "nowhere"),
+        (("ledger", "show", "redis://host"), "redis://host"),
+    ],
+)
+def test_what_is_not_there_is_one_line_and_exit_code_2(command, arguments, reason):
+    code, printed, said = command(*arguments)
+    assert (code, printed) == (2, "")
+    assert said.count("\n") == 1
+    assert reason in said
+
+
+def test_votes_beyond_the_samples_are_refused(command, samples, tmp_path):
+    code, _, said = command("estimate", samples, "--votes", "1,9", "--out", tmp_path / "o.jsonl")
+    assert code == 2
+    assert "9" in said
+
+
+def test_votes_that_are_no_numbers_are_refused(command, samples, tmp_path):
+    assert command("estimate", samples, "--votes", "many", "--out", tmp_path / "o.jsonl")[0] == 2
+
+
+def test_shows_a_ledger(command, tmp_path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with open_ledger(url, target=10.0, cost_unit="tokens") as ledger:
+        ledger.settle(ledger.reserve(8.0, "q"), 12.0)
+    code, printed, _ = command("ledger", "show", url, "--json")
+    shown = json.loads(printed)
+    assert code == 0
+    assert (shown["spent"], shown["average"], shown["target"], shown["in_flight"]) == (12.0, 12.0, 10.0, 0)
