@@ -1,0 +1,368 @@
+"""The oracle: which action each question should get so that the mean accuracy is highest within a budget.
+
+A multiple-choice knapsack, maximise mean A[i, a_i] subject to mean C[i, a_i] <= B, solved by its dual: at a
+price of compute each question takes argmax A - price * C, and the price is where the budget binds
+(arXiv:2604.14853, section 3; arXiv:2410.04707, section 4). Every question's actions form an upper concave
+hull; its edges, sorted by slope over all questions, are the order in which money is best spent. At most one
+edge is split, by a coin, so the budget is met exactly and the value is that of the linear programme.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.kit.concave import Edges, best_at, edges_between, mean_best_value
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+_SAMPLE = 20_000  # rows a price is first guessed from, in tables larger than twice that
+_MARGIN = 6.0  # standard errors left around that guess
+_ROUNDING = 1e-12  # relative error of a long sum
+
+
+class Priced(Protocol):
+    """Anything with an accuracy and a cost for each question and action: outcomes, or predictions of them."""
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """Names of the k actions."""
+
+    @property
+    def accuracy(self) -> Floats:
+        """Shape (n, k)."""
+
+    @property
+    def cost(self) -> Floats:
+        """Shape (n, k)."""
+
+    @property
+    def cost_unit(self) -> str:
+        """What a cost counts."""
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The one question on which a coin is tossed, so that the expected budget is met exactly.
+
+    Attributes:
+        question: Its position in the table.
+        action: The dearer action it takes when the coin says so; `Allocation.choice` holds the cheaper one.
+        probability: Of the dearer action, in (0, 1).
+    """
+
+    question: int
+    action: int
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Allocation:
+    """An action for each question, best for the budget, with the certificate that it is.
+
+    Attributes:
+        actions: Names of the k actions.
+        choice: Position of each question's action, shape (n,).
+        mixed: The question whose action is drawn, or None.
+        price: Accuracy that one more unit of cost would buy; 0 when the budget does not bind.
+        budget: The mean cost allowed.
+        accuracy: Expected mean accuracy.
+        cost: Expected mean cost; equal to the budget while it binds.
+        bound: Dual value at the price: no allocation within the budget, mixed or not, can be more accurate.
+    """
+
+    actions: tuple[str, ...]
+    choice: Ints
+    mixed: Mixed | None
+    price: float
+    budget: float
+    accuracy: float
+    cost: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """How far the accuracy may lie below the optimum: rounding, for an exact solution."""
+        return max(0.0, self.bound - self.accuracy)
+
+    @property
+    def binds(self) -> bool:
+        """Whether a larger budget would buy more."""
+        return self.price > 0
+
+    def probabilities(self) -> Floats:
+        """With what probability each question gets each action, shape (n, k)."""
+        played = np.zeros((len(self.choice), len(self.actions)))
+        played[np.arange(len(self.choice)), self.choice] = 1.0
+        if self.mixed is not None:
+            played[self.mixed.question, self.choice[self.mixed.question]] -= self.mixed.probability
+            played[self.mixed.question, self.mixed.action] += self.mixed.probability
+        return played
+
+    def counts(self) -> dict[str, float]:
+        """Expected number of questions an action."""
+        return dict(zip(self.actions, self.probabilities().sum(axis=0).tolist(), strict=True))
+
+    def shares(self) -> dict[str, float]:
+        """Expected share of the questions an action."""
+        return {action: count / len(self.choice) for action, count in self.counts().items()}
+
+
+def solve(outcomes: Priced, budget: float) -> Allocation:
+    """Spend `budget` where it buys most: the exact optimum, in expectation over at most one coin.
+
+    The price is bracketed on a sample first and only questions whose choice differs across the bracket are
+    looked at closely. Both ends of the bracket are verified on the whole table, so the answer stays exact.
+
+    Args:
+        outcomes: Accuracy and cost, each of shape (n, k). Ties go to the cheaper action.
+        budget: Allowed mean cost a question, in the unit of the costs; infinity is allowed.
+
+    Raises:
+        InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> table = SimpleNamespace(
+        ...     actions=("direct", "cot"), cost_unit="tokens",
+        ...     accuracy=np.array([[0.9, 1.0], [0.1, 0.9]]), cost=np.array([[1.0, 10.0], [1.0, 10.0]]),
+        ... )
+        >>> best = solve(table, budget=5.5)
+        >>> [table.actions[a] for a in best.choice], best.accuracy, best.cost, best.gap < 1e-12
+        (['direct', 'cot'], 0.9, 5.5, True)
+    """
+    accuracy, cost = _matrices(outcomes)
+    budget = _check_budget(budget)
+    steep, flat = _bracket(accuracy, cost, budget)
+    part = Frontier._between(outcomes, steep, flat)
+    if not part._reaches(budget):
+        part = frontier(outcomes)
+    return part.at(budget)
+
+
+def frontier(outcomes: Priced) -> "Frontier":
+    """The exact optimum for every budget, from one sort.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> table = SimpleNamespace(
+        ...     actions=("direct", "cot"), cost_unit="tokens",
+        ...     accuracy=np.array([[0.9, 1.0], [0.1, 0.9]]), cost=np.array([[1.0, 10.0], [1.0, 10.0]]),
+        ... )
+        >>> curve = frontier(table)
+        >>> curve.costs.tolist(), curve.at(5.5).accuracy
+        ([1.0, 5.5, 10.0], 0.9)
+    """
+    return Frontier._between(outcomes, np.inf, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """Best mean accuracy against mean cost: a concave curve, one vertex an edge of some question's hull.
+
+    Attributes:
+        table: What it was made from.
+        start: Position of each question's action at the first vertex, shape (n,).
+        edges: Moves in the order in which money is best spent, m of them.
+        costs: Mean cost at each vertex, rising, shape (m + 1,).
+        accuracies: Mean accuracy at each vertex, rising, shape (m + 1,).
+        prices: Accuracy that one more unit of cost buys at each vertex, falling to 0, shape (m + 1,).
+    """
+
+    table: Priced
+    start: Ints
+    edges: Edges
+    costs: Floats
+    accuracies: Floats
+    prices: Floats
+
+    @classmethod
+    def _between(cls, table: Priced, steep: float, flat: float) -> "Frontier":
+        """The part of the frontier whose prices lie below `steep` and above `flat`."""
+        accuracy, cost = _matrices(table)
+        start = best_at(accuracy, cost, steep)
+        whole = np.isinf(steep) and flat == 0
+        moving = None if whole else np.flatnonzero(start != best_at(accuracy, cost, flat))
+        edges = edges_between(accuracy, cost, start, flat, rows=moving).steepest_first()
+        return cls(
+            table=table,
+            start=start,
+            edges=edges,
+            costs=_climb(_chosen(cost, start), edges.cost),
+            accuracies=_climb(_chosen(accuracy, start), edges.gain),
+            prices=np.append(edges.slope, flat),
+        )
+
+    def _reaches(self, budget: float) -> bool:
+        return bool(self.costs[0] <= budget and (self.prices[-1] == 0 or budget < self.costs[-1]))
+
+    def price_at(self, budget: float) -> float:
+        """Accuracy that one more unit of cost buys at `budget`; infinite below the cheapest actions' cost."""
+        if budget < self.costs[0]:
+            return np.inf
+        return float(self.prices[np.searchsorted(self.costs[1:], budget, side="right")])
+
+    def at(self, budget: float) -> Allocation:
+        """The best allocation within `budget`.
+
+        Raises:
+            InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
+        """
+        budget = _check_budget(budget)
+        within = budget + _ROUNDING * abs(budget)
+        if within < self.costs[0]:
+            raise InfeasibleBudgetError(budget, float(self.costs[0]), self.table.cost_unit)
+        taken = int(np.searchsorted(self.costs[1:], within, side="right"))
+        choice = self.start.copy()
+        choice[self.edges.row[:taken]] = self.edges.action[
+            :taken
+        ]  # of a row's several edges the last one stays
+        accuracy, cost = _mean_of(self.table.accuracy, choice), _mean_of(self.table.cost, choice)
+        price, mixed = float(self.prices[taken]), None
+        if taken < len(self.edges.row) and cost < budget - _ROUNDING * abs(budget):
+            edge = self.edges
+            probability = min(1.0, (budget - cost) * len(choice) / float(edge.cost[taken]))
+            mixed = Mixed(int(edge.row[taken]), int(edge.action[taken]), probability)
+            accuracy += probability * float(edge.gain[taken]) / len(choice)
+            cost += probability * float(edge.cost[taken]) / len(choice)
+        return Allocation(
+            actions=tuple(self.table.actions),
+            choice=choice,
+            mixed=mixed,
+            price=price,
+            budget=budget,
+            accuracy=accuracy,
+            cost=cost,
+            bound=mean_best_value(self.table.accuracy, self.table.cost, price) + (price and price * budget),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Hull:
+    """What mixing fixed actions at random can buy: the line to beat, since it knows nothing of the question.
+
+    Attributes:
+        actions: Names of the actions at the vertices, cheapest first, h of them.
+        costs: Mean cost at each vertex, rising, shape (h,).
+        accuracies: Mean accuracy at each vertex, rising, shape (h,).
+        cost_unit: What a cost counts.
+    """
+
+    actions: tuple[str, ...]
+    costs: Floats
+    accuracies: Floats
+    cost_unit: str
+
+    def accuracy_at(self, cost: ArrayLike) -> Any:
+        """Best accuracy at a mean cost; that of the cheapest action below its cost, flat beyond the best."""
+        return _scalar(np.interp(np.asarray(cost, dtype=np.float64), self.costs, self.accuracies))
+
+    def cost_at(self, accuracy: ArrayLike) -> Any:
+        """Least mean cost of an accuracy; infinite above the best action's."""
+        accuracy = np.asarray(accuracy, dtype=np.float64)
+        needed = np.interp(accuracy, self.accuracies, self.costs)
+        return _scalar(np.where(accuracy > self.accuracies[-1], np.inf, needed))
+
+    def mixture_at(self, cost: float) -> dict[str, float]:
+        """Which action to take with what probability, to be most accurate at a mean cost.
+
+        Raises:
+            InfeasibleBudgetError: The cheapest action costs more.
+        """
+        within = cost + _ROUNDING * abs(cost)
+        if within < self.costs[0]:
+            raise InfeasibleBudgetError(cost, float(self.costs[0]), self.cost_unit)
+        left = int(np.searchsorted(self.costs, within, side="right")) - 1
+        if left == len(self.costs) - 1 or cost <= self.costs[left]:
+            return {self.actions[left]: 1.0}
+        share = float((cost - self.costs[left]) / (self.costs[left + 1] - self.costs[left]))
+        return {self.actions[left]: 1 - share, self.actions[left + 1]: share}
+
+
+def uniform_hull(outcomes: Priced) -> Hull:
+    """The best random mixture of fixed actions at each mean cost: the hull of the mean row.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> table = SimpleNamespace(
+        ...     actions=("direct", "cot"), cost_unit="tokens",
+        ...     accuracy=np.array([[0.9, 1.0], [0.1, 0.9]]), cost=np.array([[1.0, 10.0], [1.0, 10.0]]),
+        ... )
+        >>> hull = uniform_hull(table)
+        >>> hull.accuracy_at(5.5), hull.cost_at(0.95), hull.mixture_at(5.5)
+        (0.725, 10.0, {'direct': 0.5, 'cot': 0.5})
+    """
+    accuracy, cost = _matrices(outcomes)
+    accuracy, cost = accuracy.mean(axis=0, keepdims=True), cost.mean(axis=0, keepdims=True)
+    start = best_at(accuracy, cost, np.inf)
+    vertices = np.append(start, edges_between(accuracy, cost, start, 0.0).action)
+    return Hull(
+        actions=tuple(outcomes.actions[int(vertex)] for vertex in vertices),
+        costs=cost[0, vertices],
+        accuracies=accuracy[0, vertices],
+        cost_unit=outcomes.cost_unit,
+    )
+
+
+def _bracket(accuracy: Floats, cost: Floats, budget: float) -> tuple[float, float]:
+    """Two prices between which the budget very probably binds, from a sample of the rows.
+
+    Whether it does is for the caller to check. Small tables are not worth the guess: (inf, 0).
+    """
+    if len(accuracy) <= 2 * _SAMPLE:
+        return np.inf, 0.0
+    rows = np.random.default_rng(0).integers(len(accuracy), size=_SAMPLE)
+    sample = _Table(("",) * cost.shape[1], accuracy[rows], cost[rows])
+    curve = frontier(sample)
+    spread = _chosen(sample.cost, best_at(sample.accuracy, sample.cost, curve.price_at(budget))).std()
+    margin = _MARGIN * float(spread) / np.sqrt(_SAMPLE)
+    steep = curve.price_at(budget - margin) * (1 + _ROUNDING)
+    flat = curve.price_at(budget + margin) * (1 - _ROUNDING)  # past all rows that are tied at this price
+    return steep, flat
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    actions: Sequence[str]
+    accuracy: Floats
+    cost: Floats
+    cost_unit: str = ""
+
+
+def _matrices(table: Priced) -> tuple[Floats, Floats]:
+    accuracy, cost = (np.asarray(cells, dtype=np.float64) for cells in (table.accuracy, table.cost))
+    if accuracy.shape != cost.shape or accuracy.ndim != 2 or not accuracy.size:
+        raise OutcomesError(
+            f"accuracy is of shape {accuracy.shape}, cost of {cost.shape}: not (questions, actions) both"
+        )
+    return accuracy, cost
+
+
+def _check_budget(budget: float) -> float:
+    if np.isnan(budget):
+        raise ValueError("the budget is not a number")
+    return float(budget)
+
+
+def _chosen(table: Floats, choice: Ints) -> Floats:
+    chosen: Floats = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
+    return chosen
+
+
+def _mean_of(table: Floats, choice: Ints) -> float:
+    return float(_chosen(np.asarray(table, dtype=np.float64), choice).mean())
+
+
+def _climb(first: Floats, steps: Floats) -> Floats:
+    """Mean of `first`, and what it grows to as one row after another takes its step."""
+    climbed = np.append(0.0, np.cumsum(steps)) / len(first)
+    climbed += first.mean()
+    return climbed
+
+
+def _scalar(values: NDArray[np.float64]) -> Any:
+    return values if np.ndim(values) else float(values)

@@ -1,0 +1,232 @@
+"""From single samples to outcomes: what a call, a vote or a best-of-k would score and cost, unbiased."""
+
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.outcomes import Halves, Outcomes
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.voting import answer_codes, best_of_k, vote_accuracy, vote_cost
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Sizes = Sequence[int] | Mapping[str, Sequence[int]]
+
+
+def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (), seed: int = 0) -> Outcomes:
+    """Accuracy and cost of every action that the samples can speak about.
+
+    A source `cot` gives the actions `cot` (a vote of one), `cot_vote_3`, .. and `cot_best_of_3`, .. A vote
+    costs what it costs online, where it stops once it is decided; a best-of-k costs k samples. Failed calls
+    are no samples, but were paid for: their cost is spread over the question's other replies. A question that
+    has too few usable replies, because calls failed, is left out with a warning.
+
+    Where there are two samples or more, each action is also estimated on two halves of them, drawn at random
+    once a question and source, so that an oracle can choose on one half and be scored on the other.
+
+    Args:
+        samples: Single replies.
+        votes: Sizes of the plurality votes; a mapping gives each source its own.
+        best_of: Sizes k of the choices by `score`; a mapping gives each source its own.
+        seed: Of the halves, and of the orders over which the cost of votes is averaged.
+
+    Raises:
+        OutcomesError: A size is larger than some question's number of samples (no unbiased estimate
+            exists), a score is missing, or no question has replies from all sources.
+
+    Example:
+        >>> row = dict(question_id="q", question="6 * 7", source="cot", cost=10, cost_unit="tokens")
+        >>> outcomes = estimate(
+        ...     Samples.from_rows(
+        ...         {**row, "sample": i, "answer": answer, "correct": float(answer == "42")}
+        ...         for i, answer in enumerate(["42", "13", "42"])
+        ...     ),
+        ...     votes=(1, 3),
+        ... )
+        >>> outcomes.actions, outcomes.accuracy.round(3).tolist(), outcomes.cost.round(3).tolist()
+        (('cot', 'cot_vote_3'), [[0.667, 1.0]], [[10.0, 26.667]])
+    """
+    plans = [plan for source in samples.sources for plan in _plans(source, votes, best_of)]
+    if not plans:
+        raise OutcomesError("no sizes: give `votes` or `best_of` at least one")
+    sources = tuple(dict.fromkeys(plan.source for plan in plans))
+    samples = _complete(samples, {source: _most(plans, source) for source in sources})
+    whole, half_a, half_b, counts = [], [], [], []
+    for source in sources:
+        own = [plan for plan in plans if plan.source == source]
+        replies = [Replies.of(samples, question_id, source) for question_id in samples.question_ids]
+        _check(own, replies, samples.question_ids)
+        rng = np.random.default_rng([seed, zlib.crc32(source.encode())])
+        halves = [several.halves(rng) for several in replies]
+        whole.append(_measured(own, replies, seed))
+        half_a.append(_measured(own, [half for half, _ in halves], seed))
+        half_b.append(_measured(own, [half for _, half in halves], seed))
+        counts.append(np.array([[len(several)] * len(own) for several in replies]))
+    (accuracy, cost), (accuracy_a, cost_a), (accuracy_b, cost_b) = (
+        np.concatenate(parts, axis=2) for parts in (whole, half_a, half_b)
+    )
+    known = bool(np.isfinite([accuracy_a, accuracy_b]).any())
+    return Outcomes(
+        question_ids=np.array(samples.question_ids, dtype=object),
+        questions=np.array(samples.questions, dtype=object),
+        actions=tuple(plan.action for plan in plans),
+        accuracy=accuracy,
+        cost=cost,
+        cost_unit=samples.cost_unit,
+        samples=np.concatenate(counts, axis=1),
+        groups=None if samples.groups is None else np.array(samples.groups, dtype=object),
+        halves=Halves(accuracy_a, accuracy_b, cost_a, cost_b) if known else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """An action to estimate: `size` samples of `source`, joined by a vote or by a scorer."""
+
+    source: str
+    size: int
+    scored: bool
+
+    @property
+    def action(self) -> str:
+        if self.size == 1 and not self.scored:
+            return self.source
+        return f"{self.source}_{'best_of' if self.scored else 'vote'}_{self.size}"
+
+
+def _plans(source: str, votes: Sizes, best_of: Sizes) -> list[_Plan]:
+    plans = []
+    for sizes, scored in ((votes, False), (best_of, True)):
+        own = sizes.get(source, ()) if isinstance(sizes, Mapping) else sizes
+        for size in sorted(set(own)):
+            if size < 1:
+                raise OutcomesError(f"a vote or choice among {size} samples: at least 1 is needed")
+            plans.append(_Plan(source, size, scored))
+    return plans
+
+
+def _most(plans: Sequence[_Plan], source: str) -> int:
+    return max(plan.size for plan in plans if plan.source == source)
+
+
+def _complete(samples: Samples, sizes: Mapping[str, int]) -> Samples:
+    """The questions of which failed calls have left enough replies for the largest vote of each source."""
+    lacking = {
+        at: source
+        for at, question_id in enumerate(samples.question_ids)
+        for source, size in sizes.items()
+        if _lacks(samples, question_id, source, size)
+    }
+    if not lacking:
+        return samples
+    at, source = next(iter(lacking.items()))
+    usable = len(samples.votes(samples.question_ids[at], source))
+    reason = (
+        f"question {samples.question_ids[at]!r} has {usable} usable samples of source {source!r}, "
+        f"where {sizes[source]} are needed"
+    )
+    if len(lacking) == len(samples):
+        raise OutcomesError(f"no question is complete: {reason}")
+    warnings.warn(f"left out {len(lacking)} of {len(samples)} questions: {reason}", stacklevel=3)
+    return samples.select([at for at in range(len(samples)) if at not in lacking])
+
+
+def _lacks(samples: Samples, question_id: str, source: str, size: int) -> bool:
+    """Whether failed calls are why there are too few; too few calls are the caller's mistake."""
+    usable, made = len(samples.votes(question_id, source)), len(samples.of(question_id, source))
+    return usable == 0 or usable < size <= made
+
+
+@dataclass(frozen=True, eq=False)
+class Replies:
+    """The replies to one question from one source that did not fail, as columns of length n.
+
+    Attributes:
+        answers: What each answered; None for no answer.
+        correct: How right each was.
+        cost: What each cost, with its share of what the question's failed calls cost.
+        score: What a scorer gave it; NaN where there was none.
+    """
+
+    answers: Sequence[str | None]
+    correct: Floats
+    cost: Floats
+    score: Floats
+
+    @classmethod
+    def of(cls, samples: Samples, question_id: str, source: str) -> Self:
+        """Those in a table of samples.
+
+        Raises:
+            OutcomesError: There are none.
+        """
+        usable = samples.votes(question_id, source)
+        if not usable:
+            raise OutcomesError(f"question {question_id!r} has no usable sample of source {source!r}")
+        failed = sum(reply.cost for reply in samples.of(question_id, source) if reply.error is not None)
+        return cls(
+            answers=[reply.answer for reply in usable],
+            correct=np.array([reply.correct for reply in usable]),
+            cost=np.array([reply.cost for reply in usable]) + failed / len(usable),
+            score=np.array([np.nan if reply.score is None else reply.score for reply in usable]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def halves(self, rng: np.random.Generator) -> tuple[Self, Self]:
+        """Two halves at random, disjoint; both empty when there is only one reply."""
+        order, middle = rng.permutation(len(self)), len(self) // 2
+        if not middle:
+            return self._take(order[:0]), self._take(order[:0])
+        return self._take(order[:middle]), self._take(order[middle:])
+
+    def _take(self, index: Ints) -> Self:
+        answers = [self.answers[at] for at in index]
+        return type(self)(answers, self.correct[index], self.cost[index], self.score[index])
+
+
+def _check(plans: Sequence[_Plan], replies: Sequence[Replies], question_ids: Sequence[str]) -> None:
+    source, largest = plans[0].source, max(plan.size for plan in plans)
+    scored = any(plan.scored for plan in plans)
+    for several, question_id in zip(replies, question_ids, strict=True):
+        name = f"question {question_id!r}, source {source!r}"
+        if len(several) < largest:
+            raise OutcomesError(
+                f"{name}: {largest} samples are needed to estimate a vote of {largest}, there are "
+                f"{len(several)}; ask for smaller votes, or collect more"
+            )
+        if scored and np.isnan(several.score).any():
+            raise OutcomesError(f"{name}: a reply has no score to choose by")
+
+
+def _measured(plans: Sequence[_Plan], replies: Sequence[Replies], seed: int) -> Floats:
+    """Accuracy and cost, shape (2, n, plans); NaN where there are fewer replies than a plan needs."""
+    table = np.full((2, len(replies), len(plans)), np.nan)
+    for count in {len(several) for several in replies} - {0}:
+        rows = np.array([row for row, several in enumerate(replies) if len(several) == count])
+        block = [replies[row] for row in rows]
+        for scored, measure in ((False, _votes), (True, _choices)):
+            columns = np.array(
+                [p for p, plan in enumerate(plans) if plan.scored == scored and plan.size <= count]
+            )
+            if len(columns):
+                table[:, rows[:, None], columns] = measure(block, [plans[p].size for p in columns], seed)
+    return table
+
+
+def _votes(block: Sequence[Replies], sizes: Sequence[int], seed: int) -> tuple[Floats, Floats]:
+    accuracy = np.array([vote_accuracy(several.answers, several.correct, sizes) for several in block])
+    codes = np.stack([answer_codes(several.answers) for several in block])
+    return accuracy, vote_cost(codes, np.stack([several.cost for several in block]), sizes, seed=seed)
+
+
+def _choices(block: Sequence[Replies], sizes: Sequence[int], _: int) -> tuple[Floats, Floats]:
+    accuracy = np.array([best_of_k(several.correct, several.score, sizes) for several in block])
+    return accuracy, np.stack([several.cost for several in block]).mean(axis=1, keepdims=True) * sizes

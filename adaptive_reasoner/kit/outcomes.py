@@ -1,0 +1,318 @@
+"""What each action would score and cost on each question: the table everything offline is made from."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.rows import Asked, number_field, text_field
+from adaptive_reasoner.kit.splits import split_by_text
+from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Texts = NDArray[np.object_]
+
+HALVES = ("accuracy_a", "accuracy_b", "cost_a", "cost_b")
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Accuracy and cost as each of two disjoint halves of the samples shows them; NaN where unknown.
+
+    An oracle that chooses on one half and is scored on the other does not profit from its own luck.
+
+    Attributes:
+        accuracy_a, accuracy_b: Mean accuracy by half, shape (n, k).
+        cost_a, cost_b: Mean cost by half, shape (n, k).
+    """
+
+    accuracy_a: Floats
+    accuracy_b: Floats
+    cost_a: Floats
+    cost_b: Floats
+
+    def select(self, index: ArrayLike) -> Self:
+        """The same for the questions at `index`."""
+        return type(self)(*(getattr(self, name)[index] for name in HALVES))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """A full table of `n` questions by `k` actions, checked once and then trusted everywhere.
+
+    Attributes:
+        question_ids: Unique names, shape (n,).
+        questions: Texts, shape (n,).
+        actions: Unique names, k of them.
+        accuracy: Mean accuracy, shape (n, k), in [0, 1] unless `accuracy_unit` says otherwise.
+        cost: Mean cost in `cost_unit`, shape (n, k), finite and never negative.
+        cost_unit: What a cost counts.
+        samples: How many model replies each cell was estimated from, shape (n, k).
+        groups: A family, subject or task a question, shape (n,), or None. Used to report, never to decide.
+        halves: Split-half estimates, where cells have more than one sample.
+        accuracy_unit: Names a reward that is not an accuracy in [0, 1].
+
+    Raises:
+        OutcomesError: Shapes differ, a name repeats, or a cell is not a number in its range.
+
+    Example:
+        >>> table = Outcomes.from_rows(
+        ...     dict(question_id=q, question=q, action=a, accuracy=x, cost=c, cost_unit="tokens")
+        ...     for q in ("q1", "q2")
+        ...     for a, x, c in (("direct", 0.5, 3), ("cot", 1.0, 90))
+        ... )
+        >>> len(table), table.actions, table.accuracy.mean(axis=0).tolist()
+        (2, ('direct', 'cot'), [0.5, 1.0])
+    """
+
+    question_ids: Texts
+    questions: Texts
+    actions: tuple[str, ...]
+    accuracy: Floats
+    cost: Floats
+    cost_unit: str
+    samples: Ints
+    groups: Texts | None = None
+    halves: Halves | None = None
+    accuracy_unit: str | None = None
+
+    def __post_init__(self) -> None:
+        settle = partial(object.__setattr__, self)
+        settle("actions", tuple(self.actions))
+        for name in ("question_ids", "questions", "groups"):
+            if getattr(self, name) is not None:
+                settle(name, _texts(getattr(self, name)))
+        for name in ("accuracy", "cost"):
+            settle(name, _read_only(np.asarray(getattr(self, name), dtype=np.float64)))
+        settle("samples", _read_only(np.asarray(self.samples, dtype=np.intp)))
+        self._check_names()
+        self._check_shapes()
+        fault = _fault(self.accuracy, self.cost, self.samples, bounded=self.accuracy_unit is None)
+        if fault is None and self.halves is not None:
+            fault = _half_fault(self.halves, bounded=self.accuracy_unit is None)
+        if fault is not None:
+            question, action, reason = fault
+            raise OutcomesError(
+                f"question {self.question_ids[question]!r}, action {self.actions[action]!r}: {reason}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.question_ids)
+
+    @classmethod
+    def read(cls, path: PathLike) -> Self:
+        """Read a Parquet, JSONL or CSV file of one row a question and action.
+
+        Raises:
+            OutcomesError: Anything is missing, repeated or out of range; it names file, row and reason.
+        """
+        return cls.from_rows(read_rows(path), file=path)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, file: object = None) -> Self:
+        """Build the table from rows of `question_id, question, action, accuracy, cost, cost_unit`.
+
+        Optional fields: `group`, `samples` (1 where absent), `accuracy_a, accuracy_b, cost_a, cost_b` and
+        `accuracy_unit`. Questions and actions keep the order of their first appearance.
+
+        Raises:
+            OutcomesError: As for `read`.
+        """
+        return cls(**_Assembly(file).add_all(rows).fields())
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One dict a question and action, as the file formats hold them."""
+        columns = self._columns()
+        return (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+
+    def write(self, path: PathLike) -> None:
+        """Write Parquet, JSONL or CSV, by the ending of `path`, whole or not at all."""
+        write_rows(path, self._columns())
+
+    def select(self, index: ArrayLike) -> Self:
+        """The table of the questions at `index` (positions, or a mask)."""
+        index = np.asarray(index)
+        return type(self)(
+            question_ids=self.question_ids[index],
+            questions=self.questions[index],
+            actions=self.actions,
+            accuracy=self.accuracy[index],
+            cost=self.cost[index],
+            cost_unit=self.cost_unit,
+            samples=self.samples[index],
+            groups=None if self.groups is None else self.groups[index],
+            halves=None if self.halves is None else self.halves.select(index),
+            accuracy_unit=self.accuracy_unit,
+        )
+
+    def split(self, test_size: float = 0.5, seed: int = 0) -> tuple[Self, Self]:
+        """Two tables, to fit on and to test on; questions of equal text stay on one side."""
+        fit, test = split_by_text(self.questions, test_size=test_size, seed=seed)
+        return self.select(fit), self.select(test)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        n, k = self.accuracy.shape
+        columns = {
+            "question_id": np.repeat(self.question_ids, k).tolist(),
+            "question": np.repeat(self.questions, k).tolist(),
+        }
+        if self.groups is not None:
+            columns["group"] = np.repeat(self.groups, k).tolist()
+        columns |= {
+            "action": list(self.actions) * n,
+            "accuracy": self.accuracy.ravel().tolist(),
+            "cost": self.cost.ravel().tolist(),
+            "cost_unit": [self.cost_unit] * (n * k),
+            "samples": self.samples.ravel().tolist(),
+        }
+        if self.accuracy_unit is not None:
+            columns["accuracy_unit"] = [self.accuracy_unit] * (n * k)
+        if self.halves is not None:
+            for name in HALVES:
+                cells = getattr(self.halves, name).ravel().tolist()
+                columns[name] = [None if cell != cell else cell for cell in cells]
+        return columns
+
+    def _check_names(self) -> None:
+        if not len(self.question_ids) or not self.actions:
+            raise OutcomesError("the table is empty: no questions, or no actions")
+        for kind, names in (("question", self.question_ids), ("action", self.actions)):
+            if len(set(names)) < len(names):
+                seen: set[str] = set()
+                twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+                raise OutcomesError(f"{kind} {twice!r} appears twice")
+
+    def _check_shapes(self) -> None:
+        shape = (len(self.question_ids), len(self.actions))
+        tables = {name: getattr(self, name) for name in ("accuracy", "cost", "samples")}
+        if self.halves is not None:
+            tables |= {name: getattr(self.halves, name) for name in HALVES}
+        for name, table in tables.items():
+            if table.shape != shape:
+                raise OutcomesError(f"{name} has shape {table.shape}; {shape} (questions, actions) is needed")
+        for name in ("questions", "groups"):
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self):
+                raise OutcomesError(f"{len(column)} {name} for {len(self)} question_ids")
+
+
+Fault = tuple[int, int, str]
+
+
+def _fault(accuracy: Floats, cost: Floats, samples: Ints, *, bounded: bool) -> Fault | None:
+    """The first cell that is out of range, with the reason."""
+    faults: list[tuple[NDArray[np.bool_], Callable[[int, int], str]]] = [
+        (~np.isfinite(accuracy), lambda i, j: f"accuracy is {accuracy[i, j]}; a finite number is needed"),
+        (~np.isfinite(cost), lambda i, j: f"cost is {cost[i, j]}; a finite number is needed"),
+        (cost < 0, lambda i, j: f"cost is {cost[i, j]}; a cost is never negative"),
+        (samples < 1, lambda i, j: f"samples is {samples[i, j]}; at least 1 is needed"),
+    ]
+    if bounded:
+        outside = (accuracy < 0) | (accuracy > 1)
+        faults.append((outside, lambda i, j: f"accuracy is {accuracy[i, j]}, outside [0, 1]; {_DECLARE}"))
+    for wrong, reason in faults:
+        if wrong.any():
+            i, j = (int(at) for at in np.argwhere(wrong)[0])
+            return i, j, reason(i, j)
+    return None
+
+
+_DECLARE = "a reward on another scale needs an accuracy_unit"
+
+
+def _half_fault(halves: Halves, *, bounded: bool) -> Fault | None:
+    """The first half cell that is out of range; an unknown one (NaN in both columns) is none."""
+    for half in "ab":
+        accuracy, cost = getattr(halves, f"accuracy_{half}"), getattr(halves, f"cost_{half}")
+        alone = np.isnan(accuracy) != np.isnan(cost)
+        if alone.any():
+            i, j = (int(at) for at in np.argwhere(alone)[0])
+            return i, j, f"accuracy_{half} and cost_{half} must be known together"
+        known = ~np.isnan(accuracy)
+        fault = _fault(
+            np.where(known, accuracy, 0),
+            np.where(known, cost, 0),
+            np.ones(known.shape, np.intp),
+            bounded=bounded,
+        )
+        if fault is not None:
+            return fault[0], fault[1], f"half {half}: {fault[2]}"
+    return None
+
+
+class _Assembly:
+    """Rows in any order on their way to a full table; every complaint can still name its row."""
+
+    def __init__(self, file: object) -> None:
+        self.file = file
+        self.asked = Asked()
+        self.actions: dict[str, None] = {}
+        self.cells: dict[tuple[str, str], tuple[int, list[float]]] = {}
+
+    def add_all(self, rows: Iterable[Mapping[str, Any]]) -> Self:
+        for number, row in enumerate(rows, start=1):
+            try:
+                self._add(row, number)
+            except ValueError as error:
+                raise OutcomesError(str(error), file=self.file, row=number) from error
+        if not self.cells:
+            raise OutcomesError("the table is empty", file=self.file)
+        return self
+
+    def _add(self, row: Mapping[str, Any], number: int) -> None:
+        question_id, action = self.asked.add(row, number), text_field(row, "action")
+        samples = 1.0 if row.get("samples") is None else number_field(row, "samples")
+        if not samples.is_integer():
+            raise ValueError(f"samples is {samples}; a whole number is needed")
+        halves = [np.nan if row.get(name) is None else number_field(row, name) for name in HALVES]
+        values = [number_field(row, "accuracy"), number_field(row, "cost"), samples, *halves]
+        self.actions[action] = None
+        before, _ = self.cells.setdefault((question_id, action), (number, values))
+        if before != number:
+            raise ValueError(f"question {question_id!r}, action {action!r} is already in row {before}")
+
+    def fields(self) -> dict[str, Any]:
+        asked, shape = self.asked, (len(self.asked.question_ids), len(self.actions))
+        names = [(question_id, action) for question_id in asked.question_ids for action in self.actions]
+        for question_id, action in names:
+            if (question_id, action) not in self.cells:
+                raise OutcomesError(
+                    f"question {question_id!r} has no row for action {action!r}", file=self.file
+                )
+        values = np.array([self.cells[name][1] for name in names]).reshape(*shape, -1)
+        accuracy, cost, halves = values[..., 0], values[..., 1], Halves(*np.moveaxis(values[..., 3:], -1, 0))
+        samples = values[..., 2].astype(np.intp)
+        bounded = asked.accuracy_unit is None
+        fault = _fault(accuracy, cost, samples, bounded=bounded) or _half_fault(halves, bounded=bounded)
+        if fault is not None:
+            question, at, reason = fault
+            raise OutcomesError(reason, file=self.file, row=self.cells[names[question * shape[1] + at]][0])
+        return {
+            "question_ids": asked.question_ids,
+            "questions": asked.questions,
+            "actions": tuple(self.actions),
+            "accuracy": accuracy,
+            "cost": cost,
+            "cost_unit": asked.cost_unit,
+            "samples": samples,
+            "groups": asked.groups(file=self.file),
+            "halves": halves if np.isfinite([halves.accuracy_a, halves.accuracy_b]).any() else None,
+            "accuracy_unit": asked.accuracy_unit,
+        }
+
+
+def _texts(values: Sequence[str | None] | Texts) -> Texts:
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = [None if value is None else str(value) for value in values]
+    return _read_only(texts)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()  # a view, so that the caller's own array stays writable
+    view.flags.writeable = False
+    return view

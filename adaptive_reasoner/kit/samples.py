@@ -1,0 +1,227 @@
+"""Single model replies as they were collected, by question and source."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.rows import Asked, number_field, optional_number, text_field
+from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
+
+_TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
+_OPTIONAL = (*_TOKENS, "seconds", "score", "error", "prompt_sha")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One model reply to one question.
+
+    Attributes:
+        sample: Its number, unique within a question and source.
+        answer: The canonical answer, or None when the reply had none (a blank one is none).
+        gold: The right answer.
+        correct: How right the reply was, in [0, 1].
+        cost: In the unit of the table.
+        score: What a scorer or reward model gave it, where there was one.
+        error: Why the call failed for good, or None. A failed call has a cost, but no vote.
+        prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens: As billed, where known.
+        seconds: From request to reply, where known.
+        prompt_sha: Digest of the prompt, where known.
+    """
+
+    sample: int
+    answer: str | None
+    gold: str | None
+    correct: float
+    cost: float
+    score: float | None = None
+    error: str | None = None
+    prompt_tokens: float | None = None
+    completion_tokens: float | None = None
+    reasoning_tokens: float | None = None
+    cached_tokens: float | None = None
+    seconds: float | None = None
+    prompt_sha: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Replies by question and source, each list in the order of the samples' numbers.
+
+    Attributes:
+        question_ids: Unique names, n of them.
+        questions: Texts, n of them.
+        sources: What was sampled ("direct", "cot", a model), in order of first appearance.
+        cost_unit: What a cost counts.
+        replies: (question_id, source) -> its samples; a pair that was never sampled is absent.
+        groups: A family, subject or task a question, or None.
+
+    Example:
+        >>> row = dict(question_id="q", question="6 * 7", gold="42", source="cot", cost=9, cost_unit="tokens")
+        >>> samples = Samples.from_rows(
+        ...     {**row, "sample": i, "answer": answer, "correct": float(answer == "42")}
+        ...     for i, answer in enumerate(["42", "13", "42"])
+        ... )
+        >>> [reply.answer for reply in samples.of("q", "cot")]
+        ['42', '13', '42']
+    """
+
+    question_ids: tuple[str, ...]
+    questions: tuple[str, ...]
+    sources: tuple[str, ...]
+    cost_unit: str
+    replies: Mapping[tuple[str, str], tuple[Sample, ...]]
+    groups: tuple[str | None, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.question_ids)
+
+    @classmethod
+    def read(cls, path: PathLike) -> Self:
+        """Read a JSONL, Parquet or CSV file of one row a reply.
+
+        A last JSONL line that was cut in the middle is left out with a warning: collection will buy it again.
+
+        Raises:
+            OutcomesError: A row is unreadable, incomplete or repeated; it names file, row and reason.
+        """
+        return cls.from_rows(read_rows(path, drop_cut_line=True), file=path)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, file: object = None) -> Self:
+        """Build the table from rows in the samples format, in any order.
+
+        Raises:
+            OutcomesError: As for `read`.
+        """
+        asked = Asked()
+        replies: dict[tuple[str, str], dict[int, tuple[Sample, int]]] = {}
+        for number, row in enumerate(rows, start=1):
+            try:
+                pair = asked.add(row, number), text_field(row, "source")
+                reply = _sample(row)
+            except ValueError as error:
+                raise OutcomesError(str(error), file=file, row=number) from error
+            _, first = replies.setdefault(pair, {}).setdefault(reply.sample, (reply, number))
+            if first != number:
+                name = f"sample {reply.sample} of question {pair[0]!r}, source {pair[1]!r}"
+                raise OutcomesError(f"{name} is already in row {first}", file=file, row=number)
+        if not replies:
+            raise OutcomesError("the table is empty", file=file)
+        groups = asked.groups(file=file)
+        return cls(
+            question_ids=tuple(asked.question_ids),
+            questions=tuple(asked.questions),
+            sources=tuple(dict.fromkeys(source for _, source in replies)),
+            cost_unit=asked.cost_unit,
+            replies={
+                pair: tuple(reply for _, (reply, _) in sorted(numbered.items()))
+                for pair, numbered in replies.items()
+            },
+            groups=None if groups is None else tuple(groups),
+        )
+
+    def of(self, question_id: str, source: str) -> tuple[Sample, ...]:
+        """The replies to a question from a source, failed calls included; empty when there are none."""
+        return self.replies.get((question_id, source), ())
+
+    def votes(self, question_id: str, source: str) -> tuple[Sample, ...]:
+        """The replies that count: those that did not end in an error. One without an answer is among them."""
+        return tuple(reply for reply in self.of(question_id, source) if reply.error is None)
+
+    def select(self, index: ArrayLike) -> Self:
+        """The table of the questions at `index` (positions, or a mask)."""
+        kept = [self.question_ids[at] for at in self._positions(index)]
+        wanted = set(kept)
+        return type(self)(
+            question_ids=tuple(kept),
+            questions=tuple(self.questions[at] for at in self._positions(index)),
+            sources=self.sources,
+            cost_unit=self.cost_unit,
+            replies={pair: replies for pair, replies in self.replies.items() if pair[0] in wanted},
+            groups=None if self.groups is None else tuple(self.groups[at] for at in self._positions(index)),
+        )
+
+    def of_source(self, source: str) -> Self:
+        """The table of one source alone.
+
+        Raises:
+            OutcomesError: There is no such source.
+        """
+        if source not in self.sources:
+            raise OutcomesError(f"no source {source!r}; there are {', '.join(self.sources)}")
+        replies = {pair: replies for pair, replies in self.replies.items() if pair[1] == source}
+        return type(self)(self.question_ids, self.questions, (source,), self.cost_unit, replies, self.groups)
+
+    def bill(self) -> list[dict[str, Any]]:
+        """What the samples cost: a dict a source with `source`, `calls`, `failed` and `cost`."""
+        bill = []
+        for source in self.sources:
+            made = [reply for question_id in self.question_ids for reply in self.of(question_id, source)]
+            failed = sum(reply.error is not None for reply in made)
+            cost = sum(reply.cost for reply in made)
+            bill.append({"source": source, "calls": len(made), "failed": failed, "cost": cost})
+        return bill
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One dict a reply, as the file formats hold them."""
+        replies = [reply for several in self.replies.values() for reply in several]
+        optional = [name for name in _OPTIONAL if any(getattr(reply, name) is not None for reply in replies)]
+        for at, question_id in enumerate(self.question_ids):
+            for source in self.sources:
+                for reply in self.of(question_id, source):
+                    yield {
+                        "question_id": question_id,
+                        "question": self.questions[at],
+                        **({} if self.groups is None else {"group": self.groups[at]}),
+                        "source": source,
+                        "sample": reply.sample,
+                        "answer": reply.answer,
+                        "gold": reply.gold,
+                        "correct": reply.correct,
+                        "cost": reply.cost,
+                        "cost_unit": self.cost_unit,
+                        **{name: getattr(reply, name) for name in optional},
+                    }
+
+    def write(self, path: PathLike) -> None:
+        """Write JSONL, Parquet or CSV, by the ending of `path`, whole or not at all."""
+        write_rows(path, self.rows())
+
+    def _positions(self, index: ArrayLike) -> list[int]:
+        return [int(at) for at in np.arange(len(self))[np.asarray(index)]]
+
+
+def _sample(row: Mapping[str, Any]) -> Sample:
+    """The reply in a row.
+
+    Raises:
+        ValueError: A field is missing or out of range.
+    """
+    error, answer = _text(row, "error"), _text(row, "answer")
+    number, cost = number_field(row, "sample"), number_field(row, "cost")
+    correct = 0.0 if error is not None and row.get("correct") is None else number_field(row, "correct")
+    if not number.is_integer() or number < 0:
+        raise ValueError(f"sample is {row['sample']}; a whole number from 0 is needed")
+    if not 0 <= correct <= 1:
+        raise ValueError(f"correct is {correct}, outside [0, 1]")
+    if not 0 <= cost < np.inf:
+        raise ValueError(f"cost is {cost}; a finite number, not negative, is needed")
+    return Sample(
+        sample=int(number),
+        answer=answer,
+        gold=_text(row, "gold"),
+        correct=correct,
+        cost=cost,
+        error=error,
+        prompt_sha=_text(row, "prompt_sha"),
+        **{name: optional_number(row, name) for name in (*_TOKENS, "seconds", "score")},
+    )
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    """A field that may hold text; blank is none."""
+    return None if row.get(name) is None or not str(row[name]).strip() else str(row[name])

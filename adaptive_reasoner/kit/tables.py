@@ -1,0 +1,147 @@
+"""Tables of rows, read and written as JSONL, CSV or Parquet, by the ending of the file's name."""
+
+import csv
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adaptive_reasoner.errors import OutcomesError
+
+Row = dict[str, Any]
+PathLike = str | os.PathLike[str]
+
+
+def read_rows(path: PathLike, *, drop_cut_line: bool = False) -> Iterator[Row]:
+    """The rows of a table, one dict each, in the order of the file.
+
+    Args:
+        path: A `.jsonl`, `.csv` or `.parquet` file. An empty CSV cell is None, and CSV cells are strings.
+        drop_cut_line: Forgive a last JSONL line that a killed writer left half-written: warn, leave it out.
+
+    Raises:
+        OutcomesError: The file is missing or of no known format, or a row cannot be read; it names the row.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise OutcomesError("no such file", file=path)
+    match path.suffix.lower():
+        case ".jsonl":
+            return _read_jsonl(path, drop_cut_line)
+        case ".csv":
+            return _read_csv(path)
+        case ".parquet":
+            return _read_parquet(path)
+    raise _unknown_format(path)
+
+
+def write_rows(path: PathLike, table: Iterable[Mapping[str, Any]] | Mapping[str, Sequence[Any]]) -> None:
+    """Write rows (an iterable of dicts) or columns (a dict of lists) to `path`, whole or not at all.
+
+    The table is written beside its place and moved there, so a reader never sees half of it.
+
+    Raises:
+        OutcomesError: The ending of `path` is no known format, or columns differ in length.
+    """
+    path = Path(path)
+    writers = {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}
+    if path.suffix.lower() not in writers:
+        raise _unknown_format(path)
+    columns = dict(table) if isinstance(table, Mapping) else _columns(table)
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+        raise OutcomesError(f"columns differ in length: {lengths}", file=path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        writers[path.suffix.lower()](beside, columns)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _unknown_format(path: Path) -> OutcomesError:
+    return OutcomesError(f"unknown table format {path.suffix!r}; use .jsonl, .csv or .parquet", file=path)
+
+
+def _columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    rows = list(rows)
+    names = dict.fromkeys(name for row in rows for name in row)  # the union: optional fields may start late
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _rows(columns: Mapping[str, Sequence[Any]]) -> Iterator[Row]:
+    return (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+
+
+def _read_jsonl(path: Path, drop_cut_line: bool) -> Iterator[Row]:
+    with path.open("rb") as file:  # bytes: a line may be cut in the middle of a character
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                if drop_cut_line and not line.endswith(b"\n"):
+                    warnings.warn(f"{path}: row {number}: cut in the middle, left out", stacklevel=2)
+                    return
+                raise OutcomesError(f"not a line of JSON ({error})", file=path, row=number) from error
+            if not isinstance(row, dict):
+                raise OutcomesError(f"a JSON object is needed, not {line[:40]!r}", file=path, row=number)
+            yield row
+
+
+def _write_jsonl(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    with path.open("w", encoding="utf-8", errors="surrogatepass") as file:
+        for row in _rows(columns):
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte-order mark
+        reader = csv.DictReader(file, strict=True)
+        number = 0
+        try:
+            for number, row in enumerate(reader, start=1):
+                if None in row or None in row.values():
+                    raise OutcomesError(
+                        f"more or fewer cells than the {len(reader.fieldnames or ())} of the header",
+                        file=path,
+                        row=number,
+                    )
+                yield {name: cell or None for name, cell in row.items()}
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise OutcomesError(f"not readable as CSV ({error})", file=path, row=number + 1) from error
+
+
+def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(columns))
+        writer.writeheader()
+        writer.writerows(_rows(columns))
+
+
+def _read_parquet(path: Path) -> Iterator[Row]:
+    pa, parquet = _pyarrow()
+    try:
+        file = parquet.ParquetFile(path)
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+    except pa.ArrowInvalid as error:
+        raise OutcomesError(f"not readable as Parquet ({error})", file=path) from error
+
+
+def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    pa, parquet = _pyarrow()
+    parquet.write_table(pa.table(dict(columns)), path)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise ImportError('Parquet needs pyarrow: pip install "adaptive-reasoner[kit]"') from error
+    return pa, parquet

@@ -1,0 +1,107 @@
+"""Tables on disk: three formats, one content, never half a file."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.tables import read_rows, write_rows
+
+FORMATS = ["jsonl", "csv", "parquet"]
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(TEXT, st.floats(allow_nan=False, allow_infinity=False)), min_size=1))
+def test_what_is_written_is_read_back(form, rows, tmp_path):
+    path = tmp_path / f"table.{form}"
+    write_rows(path, [{"text": text, "value": value} for text, value in rows])
+    assert [(row["text"], float(row["value"])) for row in read_rows(path)] == rows
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_rows_and_columns_make_the_same_file(form, tmp_path):
+    write_rows(tmp_path / f"rows.{form}", iter([{"a": 1, "b": None}, {"a": 2, "b": "x"}]))
+    write_rows(tmp_path / f"columns.{form}", {"a": [1, 2], "b": [None, "x"]})
+    assert [*read_rows(tmp_path / f"rows.{form}")] == [*read_rows(tmp_path / f"columns.{form}")]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_optional_field_may_start_late(form, tmp_path):
+    write_rows(tmp_path / f"table.{form}", [{"a": 1}, {"a": 2, "b": "x"}])
+    assert [row["b"] for row in read_rows(tmp_path / f"table.{form}")] == [None, "x"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(form, tmp_path):
+    path = tmp_path / f"table.{form}"
+    write_rows(path, [{"a": 1}])
+    before = path.read_bytes()
+    with pytest.raises(OutcomesError, match="columns differ in length: a 1, b 2"):
+        write_rows(path, {"a": [1], "b": [1, 2]})
+    if form == "jsonl":
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write_rows(path, [{"a": float("nan")}])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_table_in_a_new_folder_makes_the_folder(tmp_path):
+    write_rows(tmp_path / "new" / "table.jsonl", [{"a": 1}])
+    assert [*read_rows(tmp_path / "new" / "table.jsonl")] == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"), [('{"a": 1', "not a line of JSON"), ("[1]", "JSON object"), ("\xff", "not a line")]
+)
+def test_a_bad_line_is_named(line, reason, tmp_path):
+    path = tmp_path / "table.jsonl"
+    path.write_bytes(b'{"a": 0}\n' + line.encode("latin-1") + b"\n" + b'{"a": 2}\n')
+    with pytest.raises(OutcomesError, match=f"table.jsonl: row 2: .*{reason}") as caught:
+        list(read_rows(path, drop_cut_line=True))
+    assert (caught.value.file, caught.value.row) == (path, 2)
+
+
+def test_a_line_cut_in_the_middle_is_dropped_with_a_warning_where_that_is_asked(tmp_path):
+    path, whole = tmp_path / "table.jsonl", json.dumps({"a": "é"}, ensure_ascii=False).encode()
+    for cut in range(1, len(whole)):
+        path.write_bytes(whole + b"\n" + whole[:cut])
+        with pytest.warns(UserWarning, match="row 2: cut in the middle"):
+            assert [*read_rows(path, drop_cut_line=True)] == [{"a": "é"}]
+        with pytest.raises(OutcomesError, match="row 2"):
+            list(read_rows(path))
+    path.write_bytes(whole + b"\n" + whole)  # only the end of the line is missing: nothing is lost
+    assert len([*read_rows(path, drop_cut_line=True)]) == 2
+
+
+def test_a_csv_row_of_another_length_is_named(tmp_path):
+    path = tmp_path / "table.csv"
+    for row in ("1", "1,2,3"):
+        path.write_text(f"a,b\n1,2\n{row}\n")
+        with pytest.raises(OutcomesError, match="row 2: more or fewer cells than the 2"):
+            list(read_rows(path))
+
+
+def test_a_csv_of_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b'\xef\xbb\xbfa,b\r\n"x\r\ny",\r\n')
+    assert [*read_rows(path)] == [{"a": "x\r\ny", "b": None}]
+
+
+def test_files_that_are_no_tables_are_refused_by_name(tmp_path):
+    with pytest.raises(OutcomesError, match=r"nowhere\.csv: no such file"):
+        read_rows(tmp_path / "nowhere.csv")
+    (tmp_path / "table.txt").write_text("x")
+    with pytest.raises(OutcomesError, match=r"unknown table format '\.txt'; use \.jsonl, \.csv or \.parquet"):
+        read_rows(tmp_path / "table.txt")
+    with pytest.raises(OutcomesError, match=r"unknown table format"):
+        write_rows(tmp_path / "table", [{"a": 1}])
+    (tmp_path / "table.parquet").write_text("x")
+    with pytest.raises(OutcomesError, match="not readable as Parquet"):
+        list(read_rows(tmp_path / "table.parquet"))
+    (tmp_path / "latin.csv").write_bytes(b"a\n\xff\n")
+    with pytest.raises(OutcomesError, match="row 1: not readable as CSV"):
+        list(read_rows(tmp_path / "latin.csv"))
