@@ -1,0 +1,305 @@
+"""Hold an average cost per question: reserve before a call, settle after it, and read the price in between.
+
+The ledger is the one place that knows what was spent. From it comes the price of compute at which the next
+question is decided, so that the mean cost a question stays on target while the mix of questions changes.
+
+    >>> ledger = open_ledger("memory://", target=50.0, cost_unit="tokens")
+    >>> reservation = ledger.reserve(40.0, "question-1")
+    >>> ledger.settle(reservation, 47.0).status
+    'settled'
+    >>> ledger.average
+    47.0
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, Self, runtime_checkable
+
+from adaptive_reasoner.errors import LedgerError
+
+__all__ = ["Ledger", "Reservation", "Snapshot", "UnreachableLedgerError", "open_ledger"]
+
+Status = Literal["open", "settled", "expired", "released"]
+Window = Literal["day", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One charge, as it stood when the ledger answered.
+
+    Attributes:
+        key: Names the charge; every verb is idempotent by it.
+        question: The question it counts for; several charges of one run share it.
+        expected: Planned cost, what the price law sees until the charge is settled.
+        worst: What a hard cap holds until then.
+        status: `"open"`, `"settled"`, `"expired"` (counts as spent until settled) or `"released"`.
+        cost: What is booked as spent, once something is.
+        action: The action it pays for, where named.
+        expires_at: When it turns into spend if nobody settles it, in seconds of the ledger's clock.
+    """
+
+    key: str
+    question: str
+    expected: float
+    worst: float
+    status: Status
+    cost: float | None = None
+    action: str | None = None
+    expires_at: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a ledger at one moment, expired reservations already turned into spend.
+
+    Attributes:
+        cost_unit: The unit of every amount here.
+        target: Allowed mean cost a question, None where the ledger only counts.
+        price: The price of compute, in accuracy per unit of cost.
+        average: `spent` over `questions`, 0 before the first.
+        spent: Settled and expired charges.
+        reserved: Planned cost of the open reservations.
+        held: What a hard cap holds for them, their worst case.
+        questions: Distinct questions with something spent.
+        in_flight: Open reservations.
+        credit: What may still be spent above target, in questions' worth of it: negative is debt.
+        slack: The budget does not bind: the credit is full, even the dearest choices spend less.
+        recent_average: Mean cost of the latest 1,000 questions.
+        worst_recent_average: Highest mean cost of any 1,000 consecutive among the latest 10,000 questions.
+        actions: Share of each action among the charges of the latest 10,000 questions.
+        hard_cap: The amount never to be exceeded, None without one.
+        cap_closed: A settlement went above its worst case: nothing more is admitted under the cap.
+    """
+
+    cost_unit: str
+    target: float | None
+    price: float
+    average: float
+    spent: float
+    reserved: float
+    held: float
+    questions: int
+    in_flight: int
+    credit: float
+    slack: bool
+    recent_average: float
+    worst_recent_average: float
+    actions: Mapping[str, float] = field(default_factory=dict)
+    hard_cap: float | None = None
+    cap_closed: bool = False
+
+
+class Priced(Protocol):
+    """What a ledger reads off a policy: where its price starts, and how fast cost answers to it."""
+
+    @property
+    def cost_unit(self) -> str:
+        """The unit the policy predicts cost in."""
+
+    @property
+    def price(self) -> float:
+        """The offline price."""
+
+    @property
+    def slope(self) -> float | None:
+        """How much the mean cost falls when the log of the price rises by one, where known."""
+
+    @property
+    def budget(self) -> float | None:
+        """The mean cost a question it was trained for, where there is one."""
+
+
+class UnreachableLedgerError(LedgerError):
+    """The ledger's database does not answer. The change may have been made: repeating it is safe."""
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """Holds an average: `reserve` at the decision, `settle` at the real cost, `release` what never ran.
+
+    Every verb is idempotent by key and safe from threads and, on SQL, from processes. Amounts go in and
+    out as floats in cost units; inside they are integers, so sums are exact. The async twins never block
+    the loop.
+    """
+
+    @property
+    def cost_unit(self) -> str:
+        """The unit of every amount."""
+
+    @property
+    def target(self) -> float | None:
+        """Allowed mean cost a question; None where the ledger only counts."""
+
+    @property
+    def price(self) -> float:
+        """The price of compute to decide the next question at, as of the last operation: it never waits."""
+
+    @property
+    def average(self) -> float:
+        """Mean spend over the distinct questions with something spent, as of the last operation."""
+
+    @property
+    def spent(self) -> float:
+        """Settled and expired charges, as of the last operation."""
+
+    def reserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+    ) -> Reservation:
+        """Charge the planned cost of one action before it runs.
+
+        Args:
+            expected: Planned cost, in cost units.
+            key: Names the charge. A repeated key returns the reservation that stands, whatever its
+                status, and charges nothing.
+            worst: Most it can cost; a hard cap holds this. Default: `expected`.
+            question: The question it counts for. Default: `key`.
+            action: The action it pays for, counted in the snapshot.
+
+        Raises:
+            BudgetExceededError: The hard cap has no room for `worst`.
+            LedgerError: The amount is negative, not finite or too large, or the ledger is closed.
+        """
+
+    def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        """Replace the planned cost by the real one. The first settlement counts; later ones change nothing.
+
+        Args:
+            reservation: The reservation or its key. An expired one is settled too: the real cost replaces
+                the plan.
+            cost: Real cost, in cost units.
+
+        Raises:
+            BudgetExceededError: Under a hard cap, the cost was above the reservation's worst case. It is
+                booked in full, and the cap admits nothing more.
+            LedgerError: The key is unknown or was released, or the cost is negative, not finite or too
+                large. The ledger is unchanged.
+        """
+
+    def release(self, reservation: Reservation | str) -> Reservation:
+        """Take back a charge for something that never ran. It leaves no trace in the average.
+
+        A settled charge stays as it is; releasing twice changes nothing; a released key can be reserved anew.
+
+        Raises:
+            LedgerError: The key is unknown.
+        """
+
+    def charge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        """Book what was spent without a reservation, once a key.
+
+        Raises:
+            BudgetExceededError: Under a hard cap it did not fit. It is booked in full, and the cap closes.
+            LedgerError: The cost is negative, not finite or too large, or the ledger is closed.
+        """
+
+    def snapshot(self) -> Snapshot:
+        """Turn expired reservations into spend, and report."""
+
+    def history(self, limit: int = 100) -> list[Reservation]:
+        """The latest charges, oldest first."""
+
+    def reset(self) -> None:
+        """Forget every charge, open ones too, and start again on the same terms at the offline price."""
+
+    def close(self) -> None:
+        """Let go of connections; every later verb raises LedgerError."""
+
+    async def areserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+    ) -> Reservation:
+        """`reserve`, without blocking the loop."""
+
+    async def asettle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        """`settle`, without blocking the loop."""
+
+    async def arelease(self, reservation: Reservation | str) -> Reservation:
+        """`release`, without blocking the loop."""
+
+    async def acharge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        """`charge`, without blocking the loop."""
+
+    async def asnapshot(self) -> Snapshot:
+        """`snapshot`, without blocking the loop."""
+
+    def __enter__(self) -> Self:
+        """Use the ledger in a `with` block, which closes it."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+
+
+def open_ledger(
+    url: str,
+    *,
+    target: float | None = None,
+    cost_unit: str | None = None,
+    policy: Priced | None = None,
+    hard_cap: float | None = None,
+    reservation_ttl: float | None = None,
+    credit: float | None = None,
+    window: Window | None = None,
+    name: str = "default",
+    clock: Callable[[], float] = time.time,
+) -> Ledger:
+    """Open a ledger, or make it.
+
+    Args:
+        url: `memory://`, `sqlite:///path` or `postgresql://...`.
+        target: Allowed mean cost a question. Default: the policy's budget; without one it only counts.
+        cost_unit: Unit of every amount. Default: the policy's, or `"tokens"`.
+        policy: Gives the starting price, and how fast cost answers to it.
+        hard_cap: Total amount that is never exceeded, whatever crashes, repeats or races.
+        reservation_ttl: Seconds until an unsettled reservation counts as spent. Default: an hour.
+        credit: Most that saved spending may add later, in questions' worth of the target. Default: 300.
+        window: `"day"` or `"month"`: target and cap hold for each by itself, in UTC; a charge counts where it
+            was reserved, and the price carries over. Default: all time.
+        name: Several ledgers can live in one database.
+        clock: Seconds since the epoch; for tests.
+
+    An existing ledger keeps what it was made with: arguments left out are read from it, a different value is
+    refused.
+
+    Raises:
+        LedgerError: The URL's scheme is unknown, an argument is out of range, or differs from what is stored.
+        ImportError: The database's driver is not installed.
+    """
+    from adaptive_reasoner.ledger.account import Terms
+
+    terms = Terms(
+        target=target,
+        cost_unit=cost_unit,
+        policy=policy,
+        hard_cap=hard_cap,
+        reservation_ttl=reservation_ttl,
+        credit=credit,
+        window=window,
+    )
+    scheme = url.partition("://")[0].partition("+")[0]
+    if scheme == "memory":
+        from adaptive_reasoner.ledger.memory import MemoryLedger
+
+        return MemoryLedger(terms.account(), clock=clock)
+    if scheme in ("sqlite", "postgresql"):
+        from adaptive_reasoner.ledger.sql import SqlLedger
+
+        return SqlLedger(url, name, terms, clock=clock)
+    raise LedgerError(
+        f"unknown ledger URL {url!r}; use memory://, sqlite:///path or postgresql://user@host/db"
+    )

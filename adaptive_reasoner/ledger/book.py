@@ -1,0 +1,321 @@
+"""The rules of a ledger over any store: what reserve, settle and release do to the charges and their sums.
+
+A store keeps entries and totals and gives transactions; `memory` and `sql` are the two. Everything a verb
+changes is a difference of totals, so a store may keep the sums in one place or in many.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from typing_extensions import override
+
+from adaptive_reasoner.errors import BudgetExceededError, LedgerError
+from adaptive_reasoner.ledger import Reservation, Snapshot
+from adaptive_reasoner.ledger.account import LARGEST, Account
+from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.entries import Entry, check_name, report
+from adaptive_reasoner.ledger.twins import Twinned
+
+T = TypeVar("T")
+
+HISTORY = 10_000
+
+
+class Transaction(Protocol):
+    """One atomic change of a store."""
+
+    @property
+    def loaded(self) -> Mapping[str, Totals]:
+        """The sums read so far, by period, with what was added."""
+
+    def totals(self, period: str) -> Totals:
+        """The sums of a period, with what was added here; a new period starts at the last one's drift."""
+
+    def entry(self, key: str, question: str | None = None) -> Entry | None:
+        """The charge of this key; its question is this transaction's alone from here on."""
+
+    def others(self, entry: Entry) -> tuple[bool, bool]:
+        """Whether other charges of the entry's question and period are open, and whether any are spent."""
+
+    def put(self, entry: Entry, *, before: Entry | None) -> None:
+        """Write a charge over what it was before."""
+
+    def add(self, period: str, change: Totals) -> None:
+        """Add to the sums of a period."""
+
+    def due(self, now: float) -> Sequence[Entry]:
+        """Open reservations that expired by now, in the order of their questions."""
+
+    def latest(self, limit: int) -> Sequence[Entry]:
+        """The latest charges, oldest first."""
+
+    def clear(self) -> None:
+        """Forget every charge and every sum."""
+
+
+class BookLedger(Twinned):
+    """A ledger on a store of entries and totals. Subclasses give the transactions."""
+
+    def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
+        self._account = account
+        self._law = account.law
+        self._clock = clock
+        self._totals = Totals()
+        self._closed = False
+
+    @abstractmethod
+    def _atomically(self, change: Callable[[Transaction], T]) -> T:
+        """Run `change` in one transaction: all of it happens, or nothing."""
+
+    # What it holds
+
+    @property
+    @override
+    def cost_unit(self) -> str:
+        return self._account.cost_unit
+
+    @property
+    @override
+    def target(self) -> float | None:
+        return self._account.outside(self._account.target)
+
+    @property
+    @override
+    def price(self) -> float:
+        return self._account.price_at(self._totals)
+
+    @property
+    @override
+    def average(self) -> float:
+        return self._account.mean(self._totals.spent, self._totals.questions)
+
+    @property
+    @override
+    def spent(self) -> float:
+        return self._totals.spent / self._account.scale
+
+    # Verbs
+
+    @override
+    def reserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+    ) -> Reservation:
+        planned = self._account.inside(expected, "expected")
+        bound = planned if worst is None else self._account.bound(worst)
+        now = self._clock()
+        entry = Entry(
+            key=check_name(key),
+            question=check_name(question or key),
+            period=self._account.period(now),
+            expected=planned if bound is None else min(planned, bound),
+            worst=bound,
+            status="open",
+            cost=None,
+            action=action,
+            expires_at=now + self._account.ttl,
+        )
+
+        def change(transaction: Transaction) -> Entry:
+            known = transaction.entry(key, entry.question)
+            if known is not None and known.status != "released":
+                return known
+            self._admit(transaction, entry)
+            self._write(transaction, known, entry)
+            return entry
+
+        return self._reservation(self._change(change))
+
+    @override
+    def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        real = self._account.inside(cost, "cost")
+
+        def change(transaction: Transaction) -> tuple[Entry, int | None]:
+            known = self._known(transaction, reservation)
+            if known.status == "released":
+                raise LedgerError(f"{known.key!r} was released and cannot be settled; reserve it again first")
+            return self._book(transaction, known, replace(known, status="settled", cost=real), known.held)
+
+        return self._booked(*self._change(change))
+
+    @override
+    def release(self, reservation: Reservation | str) -> Reservation:
+        def change(transaction: Transaction) -> Entry:
+            known = self._known(transaction, reservation)
+            if known.status in ("settled", "released"):
+                return known
+            entry = replace(known, status="released", cost=None)
+            self._write(transaction, known, entry)
+            return entry
+
+        return self._reservation(self._change(change))
+
+    @override
+    def charge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        real, now = self._account.inside(cost, "cost"), self._clock()
+        entry = Entry(
+            key=check_name(key),
+            question=check_name(question or key),
+            period=self._account.period(now),
+            expected=real,
+            worst=real,
+            status="settled",
+            cost=real,
+            action=action,
+            expires_at=now,
+        )
+
+        def change(transaction: Transaction) -> tuple[Entry, int | None]:
+            known = transaction.entry(key, entry.question)
+            if known is None or known.status == "released":
+                return self._book(transaction, known, entry, self._room(transaction, entry.period))
+            return self._book(transaction, known, replace(known, status="settled", cost=real), known.held)
+
+        return self._booked(*self._change(change))
+
+    @override
+    def snapshot(self) -> Snapshot:
+        def change(transaction: Transaction) -> Snapshot:
+            now = self._clock()
+            for known in transaction.due(now):
+                capped = self._account.hard_cap is not None
+                cost = known.held if capped else known.expected  # under a cap the safe side is the dear one
+                self._write(transaction, known, replace(known, status="expired", cost=cost))
+            totals = transaction.totals(self._account.period(now))
+            return report(self._account, totals, transaction.latest(HISTORY))
+
+        return self._change(change)
+
+    @override
+    def history(self, limit: int = 100) -> list[Reservation]:
+        return [self._reservation(entry) for entry in self._change(lambda store: store.latest(limit))]
+
+    @override
+    def reset(self) -> None:
+        def change(transaction: Transaction) -> None:
+            transaction.clear()
+            transaction.totals(self._account.period(self._clock()))
+
+        self._change(change)
+
+    @override
+    def close(self) -> None:
+        self._closed = True
+
+    # Rules
+
+    def _change(self, change: Callable[[Transaction], T]) -> T:
+        """Run a change, and keep the sums it saw for the price."""
+        if self._closed:
+            raise LedgerError("the ledger is closed; open it again to use it")
+
+        def watched(transaction: Transaction) -> tuple[T, Totals | None]:
+            done = change(transaction)
+            return done, transaction.loaded.get(self._account.period(self._clock()))
+
+        done, totals = self._atomically(watched)
+        if totals is not None:
+            self._totals = totals
+        return done
+
+    def _known(self, transaction: Transaction, reservation: Reservation | str) -> Entry:
+        key = reservation if isinstance(reservation, str) else reservation.key
+        entry = transaction.entry(key)
+        if entry is None:
+            raise LedgerError(f"nothing was reserved under {key!r}; reserve before settling, or use charge")
+        return entry
+
+    def _room(self, transaction: Transaction, period: str) -> int | None:
+        """What the hard cap has left, None without a cap."""
+        if self._account.hard_cap is None:
+            return None
+        totals = transaction.totals(period)
+        return self._account.hard_cap - totals.spent - totals.held
+
+    def _admit(self, transaction: Transaction, entry: Entry) -> None:
+        """Refuse what the hard cap has no room for."""
+        room = self._room(transaction, entry.period)
+        if room is None:
+            return
+        closed = transaction.totals(entry.period).breaches > 0
+        if closed or entry.worst is None or entry.worst > room:
+            raise BudgetExceededError(
+                float("inf") if entry.worst is None else entry.worst / self._account.scale,
+                room / self._account.scale,
+                self.cost_unit,
+                "the hard cap is closed: a settlement went above its worst case" if closed else "",
+            )
+
+    def _book(
+        self, transaction: Transaction, before: Entry | None, after: Entry, bound: int | None
+    ) -> tuple[Entry, int | None]:
+        """Settle once; returns what stands, and the bound where it was broken under a hard cap."""
+        if before is not None and before.status == "settled":
+            return before, None
+        broken = self._account.hard_cap is not None and bound is not None and (after.cost or 0) > bound
+        self._write(transaction, before, after, breaches=int(broken))
+        return after, bound if broken else None
+
+    def _booked(self, entry: Entry, broken: int | None) -> Reservation:
+        if broken is None:
+            return self._reservation(entry)
+        cost, left, unit = (
+            (entry.cost or 0) / self._account.scale,
+            broken / self._account.scale,
+            self.cost_unit,
+        )
+        raise BudgetExceededError(
+            cost,
+            left,
+            unit,
+            f"{entry.key!r} cost {cost:g} {unit} where the hard cap held {left:g}; "
+            "it is booked in full, and the cap is closed",
+        )
+
+    def _write(
+        self, transaction: Transaction, before: Entry | None, after: Entry, *, breaches: int = 0
+    ) -> None:
+        """Put an entry and what it changes in the sums, and let the price law take its step."""
+        others_open, others_spent = transaction.others(after)
+        was, now = before is not None and before.status == "open", after.status == "open"
+        had, has = before is not None and before.booked, after.booked
+        change = Totals(
+            spent=(after.cost or 0) - ((before.cost or 0) if before else 0),
+            reserved=now * after.expected - (before.expected if before and was else 0),
+            held=now * after.held - (before.held if before and was else 0),
+            admitted=0 if others_open or others_spent else (now or has) - (was or had),
+            questions=0 if others_spent else has - had,
+            in_flight=now - was,
+            breaches=breaches,
+        )
+        totals = transaction.totals(after.period) + change
+        if totals.spent + totals.held > LARGEST:
+            most = LARGEST / self._account.scale
+            raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
+        if self._law is not None:
+            drift = self._law.step(totals) if change.admitted > 0 else 0
+            change = replace(change, forgiven=self._law.forgiveness(totals, change), drift=drift)
+        transaction.put(after, before=before)
+        transaction.add(after.period, change)
+
+    def _reservation(self, entry: Entry) -> Reservation:
+        account = self._account
+        return Reservation(
+            key=entry.key,
+            question=entry.question,
+            expected=entry.expected / account.scale,
+            worst=float("inf") if entry.worst is None else entry.worst / account.scale,
+            status=entry.status,
+            cost=account.outside(entry.cost),
+            action=entry.action,
+            expires_at=entry.expires_at,
+        )

@@ -1,0 +1,90 @@
+"""A ledger in the memory of one process, for one process."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import ParamSpec, TypeVar
+
+from typing_extensions import override
+
+from adaptive_reasoner.ledger.account import Account
+from adaptive_reasoner.ledger.book import BookLedger, Transaction
+from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.entries import Entry
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class MemoryLedger(BookLedger):
+    """Safe from threads and tasks; gone with the process."""
+
+    def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
+        super().__init__(account, clock=clock)
+        self._lock = threading.Lock()
+        self._store = _Store()
+
+    @override
+    def _atomically(self, change: Callable[[Transaction], T]) -> T:
+        with self._lock:
+            return change(self._store)
+
+    @override
+    async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return verb(*args, **kwargs)  # a few microseconds under a lock that is never held across an await
+
+
+class _Store:
+    """Entries by key, in order of arrival. The rules check before they write: nothing needs rolling back."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.loaded: dict[str, Totals] = {}
+        self._entries: dict[str, Entry] = {}
+        self._open: dict[str, Entry] = {}
+        self._counts: Counter[tuple[str, str, bool]] = Counter()  # by question, period, and whether spent
+
+    def totals(self, period: str) -> Totals:
+        if period not in self.loaded:
+            drift = self.loaded[max(self.loaded)].drift if self.loaded else 0
+            self.loaded[period] = Totals(drift=drift)
+        return self.loaded[period]
+
+    def entry(self, key: str, question: str | None = None) -> Entry | None:  # noqa: ARG002 - it locks in SQL
+        return self._entries.get(key)
+
+    def others(self, entry: Entry) -> tuple[bool, bool]:
+        known = self._entries.get(entry.key)
+        mine_open = known is not None and known.status == "open"
+        mine_spent = known is not None and known.booked
+        in_flight = self._counts[entry.question, entry.period, False] > mine_open
+        return in_flight, self._counts[entry.question, entry.period, True] > mine_spent
+
+    def put(self, entry: Entry, *, before: Entry | None) -> None:
+        if before is not None:
+            self._count(before, -1)
+            if before.status == "released":
+                del self._entries[entry.key]  # it comes again, as the latest
+        self._entries[entry.key] = entry
+        self._count(entry, 1)
+
+    def add(self, period: str, change: Totals) -> None:
+        self.loaded[period] = self.totals(period) + change
+
+    def due(self, now: float) -> Sequence[Entry]:
+        return [entry for entry in self._open.values() if entry.expires_at <= now]
+
+    def latest(self, limit: int) -> Sequence[Entry]:
+        return list(islice(reversed(self._entries.values()), limit))[::-1]
+
+    def _count(self, entry: Entry, step: int) -> None:
+        if entry.status == "open":
+            if step > 0:
+                self._open[entry.key] = entry
+            else:
+                del self._open[entry.key]
+        if entry.status != "released":
+            self._counts[entry.question, entry.period, entry.booked] += step

@@ -1,0 +1,224 @@
+"""The tables of a ledger's database, the statements on them, and how a database is opened."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger.account import Account
+from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.entries import Entry
+
+VERSION = 1
+CREATION_LOCK = (
+    0x6C65646765720001  # PostgreSQL: processes that open a new database at once make it one by one
+)
+
+metadata = sa.MetaData()
+
+versions = sa.Table("ledger_schema", metadata, sa.Column("version", sa.Integer, nullable=False))
+
+accounts = sa.Table(
+    "ledger_accounts",
+    metadata,
+    sa.Column("ledger", sa.Text, primary_key=True),
+    sa.Column("cost_unit", sa.Text, nullable=False),
+    sa.Column("target", sa.BigInteger),
+    sa.Column("hard_cap", sa.BigInteger),
+    sa.Column("ttl", sa.Double, nullable=False),
+    sa.Column("credit", sa.Double, nullable=False),
+    sa.Column("window", sa.Text),
+    sa.Column("price", sa.Double),
+    sa.Column("slope", sa.Double),
+)
+
+# A period's sums are spread over several rows, so that writers need not wait for each other.
+totals = sa.Table(
+    "ledger_totals",
+    metadata,
+    sa.Column("ledger", sa.Text, primary_key=True),
+    sa.Column("period", sa.Text, primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
+    *(sa.Column(field.name, sa.BigInteger, nullable=False, server_default="0") for field in fields(Totals)),
+)
+
+entries = sa.Table(
+    "ledger_entries",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("ledger", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("question", sa.Text, nullable=False),
+    sa.Column("period", sa.Text, nullable=False),
+    sa.Column("expected", sa.BigInteger, nullable=False),
+    sa.Column("worst", sa.BigInteger),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("cost", sa.BigInteger),
+    sa.Column("action", sa.Text),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("ledger", "key"),
+    sa.Index("ledger_entries_question", "ledger", "question"),
+)
+sa.Index(
+    "ledger_entries_open",
+    entries.c.ledger,
+    entries.c.expires_at,
+    sqlite_where=entries.c.status == "open",
+    postgresql_where=entries.c.status == "open",
+)
+
+ACCOUNT = [accounts.c[field.name] for field in fields(Account)]
+ENTRY = [entries.c[field.name] for field in fields(Entry)]
+SUMS = [totals.c[field.name] for field in fields(Totals)]
+
+_of: sa.BindParameter[str] = sa.bindparam("of")
+_its_sums = (totals.c.ledger == _of) & (totals.c.period == sa.bindparam("within"))
+_its_entries = entries.c.ledger == _of
+_its_entry = _its_entries & (entries.c.key == sa.bindparam("named"))
+
+_free_part = (
+    sa.select(totals.c.part).where(_its_sums).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+)
+_more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
+
+STATEMENTS: dict[str, sa.sql.ClauseElement] = {
+    "read_sums": sa.select(
+        sa.func.count(), *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS)
+    ).where(_its_sums),
+    "lock_account": sa.select(accounts.c.ledger).where(accounts.c.ledger == _of).with_for_update(),
+    "last_drift": sa.select(sa.cast(sa.func.sum(totals.c.drift), sa.BigInteger))
+    .where(totals.c.ledger == _of)
+    .group_by(totals.c.period)
+    .order_by(totals.c.period.desc())
+    .limit(1),
+    "begin_sums": sa.insert(totals).inline(),
+    "add_to_first": sa.update(totals).where(_its_sums, totals.c.part == 0).values(_more),
+    "add_to_free": sa.update(totals).where(_its_sums, totals.c.part == _free_part).values(_more),
+    "lock_question": sa.text("select pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))"),
+    "read_question": sa.select(entries.c.question).where(_its_entry),
+    "read_entry": sa.select(*ENTRY).where(_its_entry),
+    "read_others": sa.select(entries.c.status)
+    .distinct()
+    .where(
+        _its_entries,
+        entries.c.question == sa.bindparam("asked"),
+        entries.c.period == sa.bindparam("within"),
+        entries.c.key != sa.bindparam("named"),
+    ),
+    "insert_entry": sa.insert(entries).inline(),
+    "update_entry": sa.update(entries).where(_its_entry, entries.c.status == sa.bindparam("was")),
+    "read_due": sa.select(*ENTRY)
+    .where(_its_entries, entries.c.status == "open", entries.c.expires_at <= sa.bindparam("now"))
+    .order_by(entries.c.question),
+    "read_latest": sa.select(*ENTRY)
+    .where(_its_entries)
+    .order_by(entries.c.number.desc())
+    .limit(sa.bindparam("most")),
+    "clear_entries": sa.delete(entries).where(_its_entries),
+    "clear_sums": sa.delete(totals).where(totals.c.ledger == _of),
+}
+_WRITTEN = {
+    "begin_sums": ["ledger", "period", "part", "drift"],
+    "insert_entry": ["ledger", *(field.name for field in fields(Entry))],
+    "update_entry": [field.name for field in fields(Entry)],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement as the driver takes it, and the parameters that never change."""
+
+    text: str
+    constants: Mapping[str, Any]
+
+
+def compiled(dialect: sa.Dialect) -> Mapping[str, Statement]:
+    """Every statement by name, compiled once: a verb runs seven, and they go to the driver as they are."""
+    found = {}
+    for name, statement in STATEMENTS.items():
+        ready = statement.compile(dialect=dialect, column_keys=_WRITTEN.get(name))
+        constants = {key: value for key, value in ready.params.items() if value is not None}
+        found[name] = Statement(str(ready), constants)
+    return found
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine for a ledger's URL.
+
+    On SQLite, one connection a process, and each transaction alone from its start. `?synchronous=normal` in
+    the URL gives up the wait for the disk at each commit: nothing is lost when a process is killed, the
+    latest charges may be when the machine loses power.
+
+    Raises:
+        LedgerError: The URL names no file, or an unknown setting.
+        ImportError: The driver for PostgreSQL is not installed.
+    """
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite":
+        return _open_sqlite(address)
+    if not re.fullmatch(r"postgresql(\+psycopg)?", address.drivername):
+        raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:/// or postgresql://")
+    try:
+        return sa.create_engine(
+            address.set(drivername="postgresql+psycopg"),
+            pool_size=8,
+            max_overflow=8,
+            connect_args={"connect_timeout": 10} if "connect_timeout" not in address.query else {},
+        )
+    except ModuleNotFoundError as error:
+        raise ImportError('a ledger on PostgreSQL needs its driver: pip install "psycopg[binary]"') from error
+
+
+def _open_sqlite(address: sa.URL) -> sa.Engine:
+    synchronous = str(address.query.get("synchronous", "full")).lower()
+    if synchronous not in ("full", "normal"):
+        raise LedgerError(f"synchronous={synchronous} in {address}; use full or normal")
+    if address.database in (None, "", ":memory:"):
+        raise LedgerError(f"{address} names no file; use sqlite:///path, or memory:// for one process")
+    engine = sa.create_engine(
+        address.difference_update_query(["synchronous"]),
+        paramstyle="named",
+        pool_size=1,  # threads queue for it in order, where SQLite's own lock would have them poll
+        max_overflow=0,
+        pool_timeout=60.0,
+        connect_args={"timeout": 30.0, "check_same_thread": False},
+    )
+
+    def prepare(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        for pragma in ("busy_timeout=30000", "journal_mode=wal", f"synchronous={synchronous}"):
+            connection.execute(f"pragma {pragma}")
+
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("begin immediate")  # the write lock at once: later it could be refused
+
+    sa.event.listen(engine, "connect", prepare)
+    sa.event.listen(engine, "begin", begin)
+    return engine
+
+
+def make_tables(connection: sa.Connection) -> None:
+    """Make the tables where there are none, and refuse those of another version.
+
+    Raises:
+        LedgerError: The database was written by a newer library, or its tables are of no known version.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
+    present = set(sa.inspect(connection).get_table_names()) & set(metadata.tables)
+    if not present:
+        metadata.create_all(connection)
+        connection.execute(sa.insert(versions), {"version": VERSION})
+        return
+    found = (
+        connection.execute(sa.select(versions.c.version)).scalars().all() if versions.name in present else []
+    )
+    if list(found) != [VERSION]:
+        newer = bool(found) and max(found) > VERSION
+        raise LedgerError(
+            f"the database holds ledger tables of version {found[0] if found else 'unknown'}, this library "
+            f"reads version {VERSION}; {'upgrade it' if newer else 'open a new database'}"
+        )

@@ -1,0 +1,158 @@
+"""One tenant's part of a common ledger: both are charged, each holds its own budget."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from typing_extensions import override
+
+from adaptive_reasoner.errors import BudgetExceededError, LedgerError
+from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot
+from adaptive_reasoner.ledger.twins import Twinned
+
+
+class TenantLedger(Twinned):
+    """Charges a tenant's own ledger and the common one, and decides at the higher of their two prices.
+
+    In terms of duality, the price of a question is the common price plus what the tenant's own budget adds to
+    it: `surcharge`, which is 0 while the tenant spends less than it may. A tenant without a target of its own is
+    counted, capped where it has a cap, and steered by the common price alone.
+
+    Each charge is made in both ledgers under the tenant's name, so that keys of different tenants never meet.
+    Should the process die between the two, the common reservation expires and counts as spent; repeating the
+    verb completes it.
+
+    Args:
+        common: What all tenants share.
+        own: The tenant's; in the same unit.
+        tenant: Its name, without a slash.
+
+    Raises:
+        LedgerError: The units differ, or the name is empty or holds a slash.
+
+    >>> from adaptive_reasoner.ledger import open_ledger
+    >>> common = open_ledger("memory://", target=50.0)
+    >>> acme = TenantLedger(common, open_ledger("memory://", target=20.0), tenant="acme")
+    >>> acme.settle(acme.reserve(30.0, "question-1"), 30.0).cost
+    30.0
+    >>> (acme.average, common.average, acme.surcharge > 0.0)
+    (30.0, 30.0, True)
+    """
+
+    def __init__(self, common: Ledger, own: Ledger, *, tenant: str) -> None:
+        if common.cost_unit != own.cost_unit:
+            raise LedgerError(
+                f"cost units differ: {common.cost_unit} and {own.cost_unit}; a ledger counts in one"
+            )
+        if not tenant or "/" in tenant:
+            raise LedgerError(f"a tenant's name must not be empty or hold a slash, got {tenant!r}")
+        self.common, self.own, self.tenant = common, own, tenant
+
+    @property
+    @override
+    def cost_unit(self) -> str:
+        return self.own.cost_unit
+
+    @property
+    @override
+    def target(self) -> float | None:
+        return self.own.target if self.own.target is not None else self.common.target
+
+    @property
+    @override
+    def price(self) -> float:
+        return self.common.price + self.surcharge
+
+    @property
+    def surcharge(self) -> float:
+        """What the tenant's own budget adds to the common price."""
+        return max(0.0, self.own.price - self.common.price) if self.own.target is not None else 0.0
+
+    @property
+    @override
+    def average(self) -> float:
+        return self.own.average
+
+    @property
+    @override
+    def spent(self) -> float:
+        return self.own.spent
+
+    @override
+    def reserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+    ) -> Reservation:
+        held = self.own.reserve(expected, key, worst=worst, question=question, action=action)
+        try:
+            self.common.reserve(
+                expected,
+                self._shared(key),
+                worst=worst,
+                question=self._shared(question or key),
+                action=action,
+            )
+        except BudgetExceededError:
+            if held.status == "open":
+                self.own.release(held)
+            raise
+        return held
+
+    @override
+    def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        key = reservation if isinstance(reservation, str) else reservation.key
+        try:
+            settled = self.own.settle(reservation, cost)
+        except BudgetExceededError:  # booked in full: what was spent was spent in common too
+            with suppress(BudgetExceededError):
+                self.common.settle(self._shared(key), cost)
+            raise
+        self.common.settle(self._shared(key), cost if settled.cost is None else settled.cost)
+        return settled
+
+    @override
+    def release(self, reservation: Reservation | str) -> Reservation:
+        key = reservation if isinstance(reservation, str) else reservation.key
+        released = self.own.release(reservation)
+        self.common.release(self._shared(key))
+        return released
+
+    @override
+    def charge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        shared = {"question": self._shared(question or key), "action": action}
+        try:
+            booked = self.own.charge(cost, key, question=question, action=action)
+        except BudgetExceededError:
+            with suppress(BudgetExceededError):
+                self.common.charge(cost, self._shared(key), **shared)
+            raise
+        self.common.charge(cost if booked.cost is None else booked.cost, self._shared(key), **shared)
+        return booked
+
+    @override
+    def snapshot(self) -> Snapshot:
+        self.common.snapshot()
+        return replace(self.own.snapshot(), target=self.target, price=self.price)
+
+    @override
+    def history(self, limit: int = 100) -> list[Reservation]:
+        return self.own.history(limit)
+
+    @override
+    def reset(self) -> None:
+        """Forget the tenant's own charges; the common ledger keeps what it was charged."""
+        self.own.reset()
+
+    @override
+    def close(self) -> None:
+        """Close the tenant's own ledger; the common one serves the others."""
+        self.own.close()
+
+    def _shared(self, name: str) -> str:
+        return f"{self.tenant}/{name}"

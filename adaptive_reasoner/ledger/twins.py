@@ -1,0 +1,61 @@
+"""The async twins of a ledger's verbs, from the verbs themselves."""
+
+import asyncio
+from abc import ABC
+from collections.abc import Callable
+from typing import ParamSpec, Self, TypeVar
+
+from typing_extensions import override
+
+from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Twinned(Ledger, ABC):
+    """A ledger whose twins run the verb in a thread, where waiting for a disk or a network blocks no loop.
+
+    A task that is cancelled leaves the verb to finish: repeating it by its key tells what became of it.
+    """
+
+    async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(verb, *args, **kwargs)
+
+    @override
+    async def areserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+    ) -> Reservation:
+        return await self._awaited(self.reserve, expected, key, worst=worst, question=question, action=action)
+
+    @override
+    async def asettle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        return await self._awaited(self.settle, reservation, cost)
+
+    @override
+    async def arelease(self, reservation: Reservation | str) -> Reservation:
+        return await self._awaited(self.release, reservation)
+
+    @override
+    async def acharge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        return await self._awaited(self.charge, cost, key, question=question, action=action)
+
+    @override
+    async def asnapshot(self) -> Snapshot:
+        return await self._awaited(self.snapshot)
+
+    @override
+    def __enter__(self) -> Self:
+        return self
+
+    @override
+    def __exit__(self, *exc: object) -> None:
+        self.close()

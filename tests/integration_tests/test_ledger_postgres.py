@@ -1,0 +1,74 @@
+"""The ledger on a real PostgreSQL, started for the test."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import pytest
+import sqlalchemy as sa
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+from adaptive_reasoner.ledger.schema import open_engine
+from tests.unit_tests.ledger.contract import LedgerContract
+
+names = count()
+
+
+@pytest.fixture
+def opened(postgres):
+    """Opens ledgers under names of this test's own, and closes them at the end."""
+    ledgers, test = [], next(names)
+
+    def opening(name="default", **arguments):
+        ledgers.append(open_ledger(postgres, name=f"{test} {name}", **arguments))
+        return ledgers[-1]
+
+    yield opening
+    for ledger in ledgers:
+        ledger.close()
+
+
+class TestPostgresLedger(LedgerContract):
+    @pytest.fixture
+    def make(self, opened):
+        makes = count()
+        return lambda name="", **arguments: opened(f"{name} {next(makes)}", **arguments)
+
+
+def test_reopened_ledger_keeps_its_terms_and_its_books(opened):
+    first = opened(target=50.0, cost_unit="usd", hard_cap=1000.0)
+    first.settle(first.reserve(40.0, "a", worst=60.0), 45.0)
+    second = opened()
+    assert (second.target, second.cost_unit, second.average) == (50.0, "usd", 45.0)
+    with pytest.raises(LedgerError, match="made with"):
+        opened(target=60.0)
+
+
+def test_two_ledgers_that_charge_one_question_at_once_count_it_once(opened):
+    ledgers = [opened(target=50.0) for _ in range(4)]
+
+    def charge(i):
+        ledgers[i % 4].charge(1.0, f"step {i}", question=f"run {i // 16}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(charge, range(160)))
+    seen = ledgers[0].snapshot()
+    assert (seen.spent, seen.questions, seen.average) == (160.0, 10, 16.0)
+
+
+def test_sums_survive_lost_connections(opened, postgres):
+    ledger = opened(target=50.0)
+    ledger.reserve(40.0, "q")
+    other = open_engine(postgres)
+    with other.begin() as connection:
+        connection.execute(
+            sa.text("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
+        )
+    other.dispose()
+    assert ledger.settle("q", 45.0).cost == 45.0
+    assert ledger.snapshot().spent == 45.0
+
+
+def test_says_that_the_database_does_not_answer():
+    with pytest.raises(UnreachableLedgerError, match="database failed"):
+        open_ledger("postgresql://nobody@127.0.0.1:9/none?connect_timeout=2", target=1.0)

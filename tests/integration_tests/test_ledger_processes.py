@@ -1,0 +1,208 @@
+"""What a ledger holds when its processes are killed, race, repeat themselves and have wrong clocks."""
+
+import asyncio
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.ledger import open_ledger
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["adaptive_reasoner.ledger.sql", "psycopg"])
+
+CAP = 1_000.0
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    return request.getfixturevalue("postgres")
+
+
+def spend(url, name, log, first):
+    """Reserve and settle key after key; what was acknowledged is on record in the log."""
+    ledger = open_ledger(url, name=name)
+    with Path(log).open("a", buffering=1) as acknowledged:
+        for number in range(first, first + 100_000):
+            cost = 1.0 + number % 7
+            ledger.reserve(4.0, f"{log}:{number}", question=f"{log}:{number // 2}")
+            ledger.settle(f"{log}:{number}", cost)
+            acknowledged.write(f"{number} {cost}\n")
+
+
+def spend_under_a_cap(url, name, seed):
+    """Spend what the cap admits, with a clock that jumps, settling twice, forgetting some."""
+    chance = random.Random(seed)
+    offsets = [0.0]
+    ledger = open_ledger(url, name=name, clock=lambda: time.time() + offsets[-1])
+    for number in range(100_000):
+        offsets.append(chance.choice([0.0, 0.0, 0.0, -3600.0, 0.5, 30.0]))
+        key, worst = f"{seed % 8}:{number}", chance.uniform(1.0, 9.0)
+        try:
+            reservation = ledger.reserve(worst / 2, key, worst=worst)
+        except BudgetExceededError:
+            time.sleep(0.01)
+            continue
+        if chance.random() < 0.8 and reservation.status in ("open", "expired"):
+            cost = chance.uniform(0.0, reservation.worst)
+            ledger.settle(reservation, cost)
+            ledger.settle(reservation, cost / 2)
+
+
+def started(work, *arguments):
+    process = processes.Process(target=work, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
+def killed(process):
+    if process.is_alive():
+        os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    process.close()
+
+
+@pytest.mark.slow
+def test_kill_loses_no_settled_charge_and_counts_none_twice(url, tmp_path):
+    chance, name = random.Random(0), f"killed {time.time()}"
+    open_ledger(url, name=name, target=5.0, reservation_ttl=3600.0).close()
+    logs = [str(tmp_path / f"{worker}.log") for worker in range(2)]
+    running = [started(spend, url, name, log, 0) for log in logs]
+    for kill in range(100):
+        worker = kill % 2
+        _wait_for_more(logs[worker])
+        time.sleep(chance.uniform(0.0, 0.03))
+        killed(running[worker])
+        done = _acknowledged(logs[worker])
+        again = max(0, len(done) - chance.randrange(5))  # some keys once more, as a restarted run would
+        running[worker] = started(spend, url, name, logs[worker], again)
+    for process in running:
+        killed(process)
+    with open_ledger(url, name=name) as ledger:
+        charges = {charge.key: charge for charge in ledger.history(limit=1_000_000)}
+        seen = ledger.snapshot()
+    acknowledged = {f"{log}:{number}": cost for log in logs for number, cost in _acknowledged(log).items()}
+    assert len(acknowledged) >= 100
+    assert all(
+        charges[key].status == "settled" and charges[key].cost == cost for key, cost in acknowledged.items()
+    )
+    settled = [charge for charge in charges.values() if charge.status == "settled"]
+    assert len(settled) - len(acknowledged) <= 102  # at most the one in the air at each kill
+    assert seen.spent == sum(charge.cost for charge in settled)
+    assert seen.in_flight == len(charges) - len(settled)
+    assert seen.questions == len({charge.question for charge in settled})
+
+
+@pytest.mark.slow
+def test_hard_cap_holds_whatever_crashes_repeats_or_races(url):
+    chance, name = random.Random(1), f"capped {time.time()}"
+    ledger = open_ledger(url, name=name, hard_cap=CAP, reservation_ttl=20.0)
+    running = [started(spend_under_a_cap, url, name, seed) for seed in range(8)]
+    reads = 0
+    for round_ in range(40):
+        until = time.monotonic() + chance.uniform(0.05, 0.3)
+        while time.monotonic() < until:
+            seen = ledger.snapshot()
+            assert seen.spent + seen.held <= CAP
+            assert seen.reserved <= seen.held
+            reads += 1
+        victim = chance.randrange(8)
+        killed(running[victim])
+        running[victim] = started(spend_under_a_cap, url, name, 8 * (round_ + 1) + victim)
+    for process in running:
+        killed(process)
+    ledger.close()
+    with open_ledger(url, name=name, clock=lambda: time.time() + 7200.0) as later:
+        seen, charges = later.snapshot(), later.history(limit=1_000_000)
+    assert (seen.in_flight, seen.reserved, seen.held) == (0, 0.0, 0.0)
+    assert seen.spent <= CAP
+    assert round(seen.spent * 1e6) == sum(round(charge.cost * 1e6) for charge in charges)
+    assert not seen.cap_closed
+    assert seen.spent > 0.9 * CAP
+    assert reads > 40
+
+
+def test_processes_that_open_a_new_ledger_at_once_share_it(url):
+    name = f"new {time.time()}"
+    opening = [started(charge_once, url, name, worker) for worker in range(6)]
+    for process in opening:
+        process.join(60)
+        assert process.exitcode == 0
+        process.close()
+    with open_ledger(url, name=name) as ledger:
+        assert ledger.snapshot().spent == 6.0
+
+
+def charge_once(url, name, worker):
+    with open_ledger(url, name=name, target=50.0) as ledger:
+        ledger.charge(1.0, str(worker))
+
+
+def test_ledger_opened_before_a_fork_serves_parent_and_child(url):
+    name = f"forked {time.time()}"
+    script = (
+        "import os, sys\n"
+        "from adaptive_reasoner.ledger import open_ledger\n"
+        "ledger = open_ledger(sys.argv[1], name=sys.argv[2], target=50.0)\n"
+        "ledger.charge(1.0, 'before')\n"
+        "child = os.fork()\n"
+        "for i in range(50): ledger.charge(1.0, f'{child == 0}:{i}')\n"
+        "if child == 0: os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert ledger.snapshot().spent == 101.0, ledger.snapshot()\n"
+    )
+    subprocess.run([sys.executable, "-c", script, url, name], check=True, timeout=60)
+
+
+async def test_waiting_for_the_database_never_blocks_the_loop(tmp_path):
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(f"sqlite:///{path}", target=50.0)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("begin immediate")
+    gaps, stop = [], asyncio.Event()
+
+    async def tick():
+        last = time.perf_counter()
+        while not stop.is_set():
+            await asyncio.sleep(0.005)
+            now = time.perf_counter()
+            gaps.append(now - last)
+            last = now
+
+    ticking = asyncio.create_task(tick())
+    waiting = [asyncio.create_task(ledger.areserve(40.0, str(i))) for i in range(5)]
+    await asyncio.sleep(0.5)
+    assert not any(task.done() for task in waiting)
+    other.execute("rollback")
+    await asyncio.gather(*waiting)
+    stop.set()
+    await ticking
+    other.close()
+    ledger.close()
+    assert max(gaps) < 0.25
+
+
+def _wait_for_more(log):
+    """Until the process has settled something since it was started."""
+    known, deadline = len(_acknowledged(log)), time.monotonic() + 30.0
+    while len(_acknowledged(log)) == known and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _acknowledged(log):
+    if not Path(log).exists():
+        return {}
+    lines = Path(log).read_text().splitlines(keepends=True)
+    return {
+        int(number): float(cost) for number, cost in (line.split() for line in lines if line.endswith("\n"))
+    }

@@ -1,0 +1,103 @@
+"""The ledger in a file."""
+
+from pathlib import Path
+
+import pytest
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger import open_ledger
+from tests.unit_tests.ledger.contract import Clock, LedgerContract, Priced
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'ledger.db'}?synchronous=normal"
+
+
+@pytest.fixture
+def opened(url):
+    """Opens ledgers on one file and closes them at the end."""
+    ledgers = []
+
+    def opening(**arguments):
+        ledgers.append(open_ledger(url, **arguments))
+        return ledgers[-1]
+
+    yield opening
+    for ledger in ledgers:
+        ledger.close()
+
+
+class TestSqliteLedger(LedgerContract):
+    @pytest.fixture
+    def make(self, opened):
+        return opened
+
+
+def test_reopened_ledger_keeps_its_terms_and_its_books(opened):
+    clock = Clock()
+    first = opened(target=50.0, cost_unit="usd", hard_cap=1000.0, reservation_ttl=60.0, clock=clock)
+    first.settle(first.reserve(40.0, "a", worst=60.0), 45.0)
+    first.reserve(40.0, "b", worst=60.0)
+    second = opened(clock=clock)
+    assert (second.target, second.cost_unit, second.average) == (50.0, "usd", 45.0)
+    assert second.snapshot().hard_cap == 1000.0
+    assert second.settle("b", 55.0).cost == 55.0
+    assert first.snapshot().spent == 100.0
+    clock.now += 61.0
+    second.reserve(5.0, "c")
+    clock.now += 60.0
+    assert first.snapshot().spent == 105.0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"target": 60.0}, {"hard_cap": 10.0}, {"reservation_ttl": 5.0}, {"cost_unit": "usd"}, {"credit": 5.0}],
+)
+def test_refuses_to_reopen_on_other_terms(opened, other):
+    opened(target=50.0, cost_unit="tokens")
+    assert opened(target=50.0).target == 50.0
+    with pytest.raises(LedgerError, match=r"made with|units differ"):
+        opened(**other)
+
+
+def test_refuses_a_policy_in_another_unit(opened):
+    opened(target=50.0, cost_unit="tokens")
+    with pytest.raises(LedgerError, match="usd"):
+        opened(policy=Priced(cost_unit="usd"))
+
+
+def test_new_policy_brings_its_own_price(opened):
+    first = opened(policy=Priced(price=0.002))
+    for i in range(50):
+        first.charge(60.0, str(i))
+        first.charge(40.0, f"{i} again")
+    assert opened(policy=Priced(price=0.002)).price == pytest.approx(first.price)
+    assert opened(policy=Priced(price=0.01)).price == pytest.approx(0.01)
+
+
+def test_ledgers_in_one_file_do_not_mix(opened):
+    one, other = opened(target=50.0), opened(target=10.0, name="other")
+    one.charge(40.0, "q")
+    other.charge(4.0, "q")
+    assert (one.average, other.average) == (40.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("sqlite://", "names no file"),
+        ("sqlite:///x.db?synchronous=off", "synchronous=off"),
+        ("redis://h", "unknown"),
+    ],
+)
+def test_refuses_urls_it_cannot_keep_books_under(url, wrong):
+    with pytest.raises(LedgerError, match=wrong):
+        open_ledger(url)
+
+
+def test_refuses_a_file_that_is_no_database(tmp_path):
+    path = Path(tmp_path, "notes.db")
+    path.write_text("these are notes, not a database; " * 50)
+    with pytest.raises(LedgerError, match="not a database"):
+        open_ledger(f"sqlite:///{path}", target=1.0)
