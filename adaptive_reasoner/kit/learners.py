@@ -1,0 +1,214 @@
+"""Learners that predict accuracy and cost of all actions at once, each with its ONNX graph.
+
+All of them take features whose first `vector` columns are a unit vector, the rest surface features, and
+targets that were brought to mean 0 and deviation 1. They are scikit-learn estimators, and each can also write
+what it has learnt into a `Graph`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.decomposition import PCA
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import RidgeCV
+
+from adaptive_reasoner.kit.graph import INPUT, Graph, Tree
+
+Floats = NDArray[np.float64]
+Matrix = NDArray[np.float32]
+
+_ALPHAS = np.geomspace(30.0, 1e6, 14)
+_NEIGHBOURS = (5, 10, 20, 30, 50, 80)
+_BLOCK = 1024  # rows compared with all others at a time
+
+
+class Learner(Protocol):
+    """A multi-output regressor that can be written into a graph."""
+
+    def fit(self, X: Matrix, Y: Floats) -> Self:
+        """Learn targets of shape (n, p) from features of shape (n, width)."""
+        ...
+
+    def predict(self, X: Matrix) -> Floats:
+        """Predicted targets, shape (m, p)."""
+        ...
+
+    def draw_into(self, graph: Graph) -> str:
+        """Add the fitted prediction to `graph`; returns the name of its result."""
+        ...
+
+
+class Constant(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """The mean for every question: what there is when nothing can be told from the question."""
+
+    def fit(self, X: Matrix, Y: Floats) -> Self:
+        """Learn the mean."""
+        self.width_ = X.shape[1]
+        self.mean_ = Y.mean(axis=0)
+        return self
+
+    def predict(self, X: Matrix) -> Floats:
+        """The mean, once a row."""
+        return np.tile(self.mean_, (len(X), 1))
+
+    def draw_into(self, graph: Graph) -> str:
+        """See `Learner.draw_into`."""
+        return graph.affine(INPUT, np.zeros((self.width_, len(self.mean_))), self.mean_)
+
+
+class Ridge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Linear regression, each target with the penalty that generalised cross-validation prefers."""
+
+    def __init__(self, vector: int) -> None:
+        self.vector = vector
+
+    def fit(self, X: Matrix, Y: Floats) -> Self:
+        """Learn the weights."""
+        self.mean_ = X.mean(axis=0, dtype=np.float64)
+        deviation = X.std(axis=0, dtype=np.float64)
+        deviation[: self.vector] = 1 / np.sqrt(max(self.vector, 1))  # directions of a unit vector count alike
+        self.scale_ = np.where(deviation > 0, deviation, 1.0)
+        ridge = RidgeCV(alphas=_ALPHAS, alpha_per_target=Y.shape[1] > 1).fit(
+            (X - self.mean_) / self.scale_, Y
+        )
+        self.weights_ = ridge.coef_.reshape(Y.shape[1], -1).T / self.scale_[:, None]
+        self.offset_ = np.atleast_1d(ridge.intercept_) - self.mean_ @ self.weights_
+        return self
+
+    def predict(self, X: Matrix) -> Floats:
+        """Linear in the features."""
+        predicted: Floats = X @ self.weights_ + self.offset_
+        return predicted
+
+    def draw_into(self, graph: Graph) -> str:
+        """See `Learner.draw_into`."""
+        return graph.affine(INPUT, self.weights_, self.offset_)
+
+
+class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """The mean over the questions nearest by cosine; how many is chosen by leaving one out."""
+
+    def __init__(self, vector: int) -> None:
+        self.vector = vector
+
+    def fit(self, X: Matrix, Y: Floats) -> Self:
+        """Remember all questions."""
+        self.vectors_, self.targets_ = np.ascontiguousarray(X[:, : self.vector]), Y
+        most = min(_NEIGHBOURS[-1], len(X) - 1)
+        if most < 1:
+            self.count_ = 1
+            return self
+        near = nearest(self.vectors_, self.vectors_, most, skip_self=True)
+        counts = sorted({min(count, most) for count in _NEIGHBOURS})
+        errors = [((Y[near[:, :count]].mean(axis=1) - Y) ** 2).mean() for count in counts]
+        self.count_ = counts[int(np.argmin(errors))]
+        return self
+
+    def predict(self, X: Matrix) -> Floats:
+        """Mean targets of the nearest questions."""
+        near = nearest(X[:, : self.vector], self.vectors_, self.count_)
+        predicted: Floats = self.targets_[near].mean(axis=1)
+        return predicted
+
+    def draw_into(self, graph: Graph) -> str:
+        """See `Learner.draw_into`."""
+        similar = graph.node("MatMul", graph.columns(INPUT, 0, self.vector), graph.constant(self.vectors_.T))
+        top = graph.node("TopK", similar, graph.constant([self.count_]), outputs=2, sorted=0)
+        found = graph.node("Gather", graph.constant(self.targets_), f"{top}_1")
+        return graph.node("ReduceMean", found, axes=[1], keepdims=0)
+
+
+class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Extremely randomised trees on the surface features and the leading directions of the vectors.
+
+    A few directions tell the topic; leaving the hundreds of others out lets the trees find what the surface
+    says about difficulty, and is several times faster.
+    """
+
+    def __init__(self, vector: int, *, directions: int = 32, trees: int = 100, seed: int = 0) -> None:
+        self.vector, self.directions, self.trees, self.seed = vector, directions, trees, seed
+
+    def fit(self, X: Matrix, Y: Floats) -> Self:
+        """Grow the trees."""
+        directions = min(self.directions, self.vector, len(X) - 1)
+        self.axes_ = np.zeros((self.vector, 0), dtype=np.float32)
+        if directions:
+            fitted = PCA(directions, random_state=self.seed).fit(X[:, : self.vector])
+            self.axes_ = fitted.components_.T.astype(np.float32)
+        self.targets_ = Y.shape[1]
+        leaf = max(min(8, len(Y) // 20), len(Y) // 1000, 1)
+        self.forest_ = ExtraTreesRegressor(
+            self.trees, min_samples_leaf=leaf, max_features=0.5, n_jobs=1, random_state=self.seed
+        ).fit(self._seen(X), Y)
+        return self
+
+    def predict(self, X: Matrix) -> Floats:
+        """Mean over the trees."""
+        return np.asarray(self.forest_.predict(self._seen(X))).reshape(len(X), self.targets_)
+
+    def draw_into(self, graph: Graph) -> str:
+        """See `Learner.draw_into`."""
+        seen = graph.columns(INPUT, self.vector, graph.width)
+        if self.axes_.shape[1]:
+            vectors = graph.columns(INPUT, 0, self.vector)
+            topic = graph.node("MatMul", vectors, graph.constant(self.axes_))
+            seen = graph.node("Concat", topic, seen, axis=1)
+        fitted = [estimator.tree_ for estimator in self.forest_.estimators_]
+        trees = [
+            Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, tree.value[:, :, 0])
+            for tree in fitted
+        ]
+        return graph.forest(seen, trees, targets=self.targets_)
+
+    def _seen(self, X: Matrix) -> Matrix:
+        return np.hstack([X[:, : self.vector] @ self.axes_, X[:, self.vector :]])
+
+
+class Mean(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """The mean of several learners, which makes fewer large errors than any of them."""
+
+    def __init__(self, members: Sequence[Learner]) -> None:
+        self.members = members
+
+    def fit(self, X: Matrix, Y: Floats) -> Self:
+        """Fit every member."""
+        for member in self.members:
+            member.fit(X, Y)
+        return self
+
+    def predict(self, X: Matrix) -> Floats:
+        """Mean of the members' predictions."""
+        predicted: Floats = np.mean([member.predict(X) for member in self.members], axis=0)
+        return predicted
+
+    def draw_into(self, graph: Graph) -> str:
+        """See `Learner.draw_into`."""
+        return graph.mean([member.draw_into(graph) for member in self.members])
+
+
+def nearest(queries: Matrix, vectors: Matrix, count: int, *, skip_self: bool = False) -> NDArray[np.intp]:
+    """Rows of `vectors` most similar to each query by inner product, the most similar first.
+
+    Args:
+        queries: Shape (m, d).
+        vectors: Shape (n, d).
+        count: How many, at most n (n - 1 with `skip_self`).
+        skip_self: The queries are the vectors, and none is its own neighbour.
+
+    Returns:
+        Shape (m, count).
+    """
+    found = np.empty((len(queries), count), dtype=np.intp)
+    for first in range(0, len(queries), _BLOCK):
+        block = slice(first, min(first + _BLOCK, len(queries)))
+        similar = queries[block] @ vectors.T
+        if skip_self:
+            rows = np.arange(len(similar))
+            similar[rows, first + rows] = -np.inf
+        top = np.argpartition(-similar, count - 1, axis=1)[:, :count]
+        order = np.argsort(-np.take_along_axis(similar, top, axis=1), axis=1, kind="stable")
+        found[block] = np.take_along_axis(top, order, axis=1)
+    return found

@@ -1,0 +1,158 @@
+"""What `policy.json` says of a trained policy: what it was made from, what it costs, how well it did."""
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.features import SURFACE_FEATURES
+from adaptive_reasoner.kit.calibration import calibration_error
+from adaptive_reasoner.kit.encoding import Encoder
+from adaptive_reasoner.kit.gate import Gate
+from adaptive_reasoner.kit.imitator import Imitator
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.response import SPREAD, Moves
+from adaptive_reasoner.pricing import CostCurve, Mixture
+
+Counts = Literal["completion", "total"]
+
+_PACKAGES = ("adaptive-reasoner", "numpy", "scikit-learn", "onnx", "onnxruntime", "tokenizers")
+
+
+def describe(
+    imitator: Imitator,
+    outcomes: Outcomes,
+    *,
+    budget: float,
+    encoder: Encoder,
+    menu: Mapping[str, Any],
+    counts: Counts | None,
+    gate: Gate,
+    ships: bool,
+) -> dict[str, Any]:
+    """The fields of `policy.json`, as plain JSON values.
+
+    Args:
+        imitator: Fitted on `outcomes` for `budget`.
+        outcomes: What it was trained on.
+        budget: Allowed mean cost per question.
+        encoder: Whose vectors it was trained on.
+        menu: What is known of each action, by name or under `"actions"`; may be empty.
+        counts: Whether tokens count the completion only or the prompt too.
+        gate: The verdict.
+        ships: Whether the imitator decides, or the best mixture of fixed actions.
+
+    Raises:
+        InfeasibleBudgetError: The cheapest choices cost more than `budget`.
+        UnknownActionError: The menu describes an action that the outcomes do not have.
+    """
+    mixture = Mixture(outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0))
+    curve = imitator.curve_ if ships else _with_interval(mixture.curve, outcomes)
+    price = curve.price_at(budget, unit=outcomes.cost_unit)
+    return {
+        "actions": list(outcomes.actions),
+        "menu": dict(menu),
+        "worst_cost": worst_costs(outcomes, menu, counts),
+        "accuracy_unit": outcomes.accuracy_unit,
+        "cost_unit": outcomes.cost_unit,
+        "counts": counts,
+        "budget": budget,
+        "price": price,
+        "ships": "imitator" if ships else "mixture",
+        "verdict": gate.answer,
+        "spread": SPREAD,
+        "frontier": {name: values.tolist() for name, values in vars(curve).items()},
+        "mean_accuracy": mixture.accuracy.tolist(),
+        "mean_cost": mixture.cost.tolist(),
+        "familiarity": {"at_least": imitator.familiarity_.at_least},
+        "features": {"vector": encoder.dimension, "surface": list(SURFACE_FEATURES)},
+        "encoder": encoder.identity,
+        "data": {"digest": digest_of(outcomes), "questions": len(outcomes)},
+        "report": {
+            "gate": gate.as_dict(),
+            "learner": imitator.learner_,
+            "lifts": imitator.lifts_,
+            "calibration": _calibration(imitator, outcomes),
+            "held_out": _held_out(imitator, outcomes, budget),
+        },
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def worst_costs(
+    outcomes: Outcomes, menu: Mapping[str, Mapping[str, Any]], counts: Counts | None
+) -> list[float | None]:
+    """The most each action can cost, as far as the menu tells; None where it does not.
+
+    Raises:
+        UnknownActionError: The menu describes an action that the outcomes do not have.
+    """
+    specs = menu.get("actions", menu)
+    for action in specs:
+        if action not in outcomes.actions:
+            raise UnknownActionError(action, outcomes.actions)
+    return [_worst_cost(specs.get(action, {}), outcomes.cost_unit, counts) for action in outcomes.actions]
+
+
+def digest_of(outcomes: Outcomes) -> str:
+    """Tells one table from another: questions, actions, accuracies and costs."""
+    digest = hashlib.sha256()
+    for texts in (outcomes.actions, outcomes.question_ids, outcomes.questions):
+        digest.update("\0".join(texts).encode())
+    for table in (outcomes.accuracy, outcomes.cost):
+        digest.update(np.ascontiguousarray(table, dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _worst_cost(spec: Mapping[str, Any], unit: str, counts: Counts | None) -> float | None:
+    if spec.get("worst_cost") is not None:
+        return float(spec["worst_cost"])
+    votes = int(spec.get("votes") or 1)
+    if unit == "samples" and spec:
+        return float(votes)
+    if unit == "tokens" and counts == "completion" and spec.get("max_tokens") is not None:
+        return float(votes * spec["max_tokens"])
+    return None
+
+
+def _with_interval(curve: CostCurve, outcomes: Outcomes) -> CostCurve:
+    """The curve of mixtures, with what is not known of the actions' mean costs."""
+    mean = outcomes.cost.mean(axis=0)
+    error = 1.96 * outcomes.cost.std(axis=0) / np.sqrt(len(outcomes))
+    by_cost = np.argsort(mean)
+    doubt = np.interp(curve.cost, mean[by_cost], error[by_cost])
+    return CostCurve.of(curve.price, curve.cost, np.maximum(curve.cost - doubt, 0.0), curve.cost + doubt)
+
+
+def _calibration(imitator: Imitator, outcomes: Outcomes) -> dict[str, Any]:
+    names = ["level", "contrast", *(f"cost of {action}" for action in outcomes.actions)]
+    return {
+        "slopes": dict(zip(names, imitator.calibration_.slopes.tolist(), strict=True)),
+        "error": calibration_error(imitator.held_out_.accuracy, outcomes.accuracy),
+    }
+
+
+def _held_out(imitator: Imitator, outcomes: Outcomes, budget: float) -> dict[str, float]:
+    """What the imitator does at the budget, on predictions for questions it had not seen."""
+    price = imitator.curve_.price_at(max(budget, imitator.curve_.cheapest))
+    moves = Moves.of(imitator.held_out_)
+
+    def mean(table: NDArray[np.float64]) -> float:
+        return float(moves.chosen(table, price).mean())
+
+    return {"price": price, "accuracy": mean(outcomes.accuracy), "cost": mean(outcomes.cost)}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a checkout
+            continue
+    return found

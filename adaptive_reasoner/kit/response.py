@@ -1,0 +1,164 @@
+"""What choosing by predictions leads to in truth, along the price of compute."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.allocation import Priced
+from adaptive_reasoner.kit.concave import best_at, edges_between
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.pricing import CostCurve, hull
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+SPREAD = 0.1
+"""Half-width, in log price, by which each question's price is jittered when deciding.
+
+Where many questions are predicted alike they would all change their action at one price, and no price would
+meet a budget in between; spread over a tenth of the price they change one by one, at no measurable loss.
+"""
+
+BAND = 1.5
+"""A policy for a budget will roam, with the price, from budget / BAND to budget * BAND."""
+
+_BAND_PRICES = 9
+_GRID = 48  # prices at which a curve is first looked at; three times as many are used
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """Every change of action that falling prices bring about, one entry a question and change.
+
+    Attributes:
+        start: Action of each question at the highest price, shape (n,).
+        row: The question, shape (m,).
+        before: Its action above the slope, shape (m,).
+        after: Its action below the slope, shape (m,).
+        log_slope: Log of the price at which it changes, shape (m,).
+    """
+
+    start: Ints
+    row: Ints
+    before: Ints
+    after: Ints
+    log_slope: Floats
+
+    @classmethod
+    def of(cls, predictions: Priced) -> "Moves":
+        """The moves that predictions lead to."""
+        start = best_at(predictions.accuracy, predictions.cost, np.inf)
+        edges = edges_between(predictions.accuracy, predictions.cost, start, 0.0)
+        order = np.argsort(edges.row, kind="stable")
+        row, after = edges.row[order], edges.action[order]
+        first = np.diff(row, prepend=-1) != 0
+        before = np.where(first, start[row], np.roll(after, 1))
+        return cls(start, row, before, after, np.log(edges.slope[order]))
+
+    def made(self, price: float) -> Floats:
+        """Probability, over the jitter of the price, that each move has been made at `price`; shape (m,)."""
+        if price <= 0:
+            return np.ones(len(self.row))
+        made: Floats = np.clip((self.log_slope - np.log(price)) / (2 * SPREAD) + 0.5, 0.0, 1.0)
+        return made
+
+    def chosen(self, table: Floats, price: float) -> Floats:
+        """Expected entry of `table`, shape (n, k), for each question at `price`; shape (n,)."""
+        step = (table[self.row, self.after] - table[self.row, self.before]) * self.made(price)
+        first: Floats = table[np.arange(len(table)), self.start]
+        return first + np.bincount(self.row, weights=step, minlength=len(table))
+
+    def along(self, table: Floats, prices: Floats) -> Floats:
+        """The same for several prices, shape (n, len(prices))."""
+        return np.stack([self.chosen(table, float(price)) for price in prices], axis=1)
+
+    def prices(self) -> Floats:
+        """Rising prices between which little happens: quantiles of the slopes, and their jitter."""
+        if not len(self.row):
+            return np.ones(1)
+        knots = np.quantile(self.log_slope, np.linspace(0, 1, _GRID))
+        around = np.concatenate([knots - SPREAD, knots, knots + SPREAD])
+        return np.asarray(np.exp(np.unique(around.round(6))))
+
+
+def fit_cost_curve(predictions: Priced, cost: Floats) -> CostCurve:
+    """Realised mean cost against the price, from predictions for questions the predictor has not seen.
+
+    Fitted on realised cost, never on predicted or oracle cost, which miss a budget widely. With more than two
+    actions the realised cost need not fall everywhere as the price rises: the curve is the closest one that
+    does (isotonic regression).
+
+    Args:
+        predictions: Held-out predictions, n questions by k actions.
+        cost: True cost, shape (n, k).
+
+    Returns:
+        The curve, with a 95% interval of the mean at each point.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    moves = Moves.of(predictions)
+    prices = moves.prices()
+    spent = moves.along(cost, prices)
+    spread = 1.96 * spent.std(axis=0) / np.sqrt(len(spent))
+    mean = spent.mean(axis=0)
+    falling = IsotonicRegression(increasing=False)
+    curve, low, high = (
+        falling.fit_transform(np.arange(len(prices)), level) for level in (mean, mean - spread, mean + spread)
+    )
+    return CostCurve.of(prices, curve, np.maximum(low, 0.0), high)
+
+
+def band_prices(predictions: Priced, cost: Floats, budget: float | None) -> Floats:
+    """Prices at which choosing by `predictions` costs around `budget`; over the whole curve when None.
+
+    Every predictor gets its own prices: at one price for all, one that buys nothing where another just breaks
+    even would look as good, though at the same budget it is far behind.
+    """
+    curve = fit_cost_curve(predictions, cost)
+    low, high = curve.cheapest, float(curve.cost[0])
+    if budget is None:
+        budgets = np.linspace(low, high, _BAND_PRICES + 2)[1:-1]
+    else:
+        budgets = np.clip(np.geomspace(budget / BAND, budget * BAND, _BAND_PRICES), low, None)
+    return np.array([curve.price_at(float(each)) for each in budgets])
+
+
+def realised(predictions: Priced, outcomes: Outcomes, budget: float | None) -> tuple[Floats, Floats]:
+    """Accuracy and cost of choosing by `predictions` around a budget, each of shape (n, prices)."""
+    moves = Moves.of(predictions)
+    prices = band_prices(predictions, outcomes.cost, budget)
+    return moves.along(outcomes.accuracy, prices), moves.along(outcomes.cost, prices)
+
+
+def lift_by_question(accuracy: Floats, cost: Floats, outcomes: Outcomes) -> Floats:
+    """What each question adds to the lift over the uniform hull, averaged over prices.
+
+    Each question is compared with the mixture of fixed actions that costs as much on average. What it costs
+    more or less than that itself is charged at the slope of the hull, so that the mean is the lift and the
+    spread is that of the lift.
+
+    Args:
+        accuracy: Realised accuracy at m prices, shape (n, m).
+        cost: Realised cost, likewise.
+        outcomes: The table of the same n questions.
+
+    Returns:
+        Shape (n,).
+    """
+    vertices = hull(outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0))
+    fixed_accuracy, fixed_cost = outcomes.accuracy[:, vertices], outcomes.cost[:, vertices]
+    height, along = fixed_accuracy.mean(axis=0), fixed_cost.mean(axis=0)
+    lifts = np.zeros(len(outcomes))
+    for gained, spent in zip(accuracy.T, cost.T, strict=True):
+        right = int(np.searchsorted(along, spent.mean()))
+        if 0 < right < len(along):
+            share = (spent.mean() - along[right - 1]) / (along[right] - along[right - 1])
+            slope = (height[right] - height[right - 1]) / (along[right] - along[right - 1])
+            value = fixed_accuracy - slope * fixed_cost
+            mixed = (1 - share) * value[:, right - 1] + share * value[:, right]
+            lifts += gained - slope * spent - mixed
+        else:  # beyond an end of the hull: money buys nothing there
+            lifts += gained - fixed_accuracy[:, min(right, len(along) - 1)]
+    return np.asarray(lifts / accuracy.shape[1])

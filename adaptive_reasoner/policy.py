@@ -1,0 +1,337 @@
+"""Which action a question deserves, at a price of compute."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import exp, inf, isfinite, nan
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
+from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, open_session
+from adaptive_reasoner.policy_folder import PathLike, read_policy_folder
+from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
+
+_Floats = NDArray[np.float64]
+Reason = Literal["policy", "mixture", "budget", "fallback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy chose for one question, and what it expects of it.
+
+    Args:
+        action: The chosen action, by name.
+        expected_cost: What the action is expected to cost, in the policy's unit.
+        worst_cost: The most it can cost; infinite when nobody declared a limit.
+        expected_accuracy: Expected score in [0, 1]; NaN when unknown.
+        price: The price of compute at which the choice was made, in accuracy per unit of cost.
+        reason: `"policy"` (predicted for this question), `"mixture"` (drawn from a mixture of fixed actions),
+            `"budget"` (the preferred action did not fit under `max_cost`), or `"fallback"` (the question is
+            unlike the training questions, so the mixture was used).
+        policy_id: The policy that decided, by the digest of its folder.
+    """
+
+    action: str
+    expected_cost: float
+    worst_cost: float
+    expected_accuracy: float
+    price: float
+    reason: Reason
+    policy_id: str
+
+    def as_state(self) -> dict[str, str | float]:
+        """The decision as a plain dict of strings and floats, fit for graph state."""
+        return asdict(self)
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that chooses an action for a question at a price of compute."""
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names it chooses among."""
+
+    @property
+    def cost_unit(self) -> str:
+        """The unit of every cost it speaks of."""
+
+    @property
+    def price(self) -> float:
+        """The price at which the mean cost is expected to be `budget`."""
+
+    @property
+    def budget(self) -> float | None:
+        """Allowed mean cost per question; None when it was never given one."""
+
+    @property
+    def slope(self) -> float | None:
+        """`|d mean cost / d log price|` at `price`, which sets a ledger's gain; None if unknown."""
+
+    @property
+    def policy_id(self) -> str:
+        """What tells this policy from others, for logs and ledgers."""
+
+    def decide(
+        self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
+    ) -> Decision:
+        """Choose an action for `question`.
+
+        Args:
+            question: The text to decide on.
+            price: Accuracy given up per unit of cost; the policy's own price when None.
+            max_cost: Only actions whose worst cost is at most this may be chosen.
+            key: The identity of the question; equal keys draw equally from a mixture. The text when None.
+
+        Raises:
+            BudgetExceededError: No action fits under `max_cost`.
+        """
+        ...
+
+    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
+        """Choose for all `questions` at once, so that the mean expected cost is at most `budget`.
+
+        Raises:
+            InfeasibleBudgetError: The cheapest actions cost more than `budget`.
+        """
+        ...
+
+
+class FixedPolicy:
+    """The same action for every question.
+
+    Args:
+        action: The action, by name.
+        expected_cost: What it is expected to cost, in `cost_unit`.
+        worst_cost: The most it can cost.
+        expected_accuracy: Its expected score in [0, 1]; NaN when unknown.
+        cost_unit: The unit of both costs.
+
+    Example:
+        >>> FixedPolicy("vote_5", expected_cost=40.0).decide("What is 2 + 2?").action
+        'vote_5'
+    """
+
+    def __init__(
+        self,
+        action: str,
+        *,
+        expected_cost: float = 0.0,
+        worst_cost: float = inf,
+        expected_accuracy: float = nan,
+        cost_unit: str = "tokens",
+    ) -> None:
+        if not 0 <= expected_cost <= worst_cost:
+            raise ValueError(
+                f"expected_cost {expected_cost:g} is not between 0 and worst_cost {worst_cost:g}"
+            )
+        self.action, self.cost_unit = action, cost_unit
+        self.expected_cost, self.worst_cost = expected_cost, worst_cost
+        self.expected_accuracy = expected_accuracy
+        self.actions = (action,)
+        self.price = 0.0
+        self.budget: float | None = None
+        self.slope: float | None = None
+        self.policy_id = f"fixed:{action}"
+
+    def decide(
+        self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
+    ) -> Decision:
+        """The fixed action; see `Policy.decide`."""
+        del question, key  # the same for all
+        if self.worst_cost > max_cost:
+            raise BudgetExceededError(self.worst_cost, max_cost, self.cost_unit)
+        return Decision(
+            action=self.action,
+            expected_cost=self.expected_cost,
+            worst_cost=self.worst_cost,
+            expected_accuracy=self.expected_accuracy,
+            price=self.price if price is None else price,
+            reason="policy",
+            policy_id=self.policy_id,
+        )
+
+    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
+        """The fixed action for each; see `Policy.decide_batch`."""
+        if self.expected_cost > budget:
+            raise InfeasibleBudgetError(budget, self.expected_cost, self.cost_unit)
+        return [self.decide(question) for question in questions]
+
+
+class LearnedPolicy:
+    """Predicts accuracy and cost of every action for a question, and takes the best at the price of compute.
+
+    Where the gate found no gain over fixed actions, or a question is unlike all it was trained on, it draws
+    from the best mixture of fixed actions at the price instead, and says so in `Decision.reason`.
+
+    Args:
+        folder: A policy folder, as `adaptive_reasoner.kit.train(...).save(folder)` writes it.
+
+    Attributes:
+        card: What `policy.json` says: menu, data, versions, held-out report.
+        verdict: What the gate said: `"ship"`, `"do not ship"` or `"not enough questions"`.
+        curve: Mean cost against price, with its interval.
+        mixture: The best mixtures of fixed actions.
+
+    Raises:
+        PolicyFormatError: A file is missing, changed or of a newer format.
+    """
+
+    def __init__(self, folder: PathLike) -> None:
+        self.folder = Path(folder)
+        self.card = read_policy_folder(folder)
+        try:
+            self._read(self.card)
+        except (KeyError, TypeError) as error:
+            raise PolicyFormatError(
+                f"{self.folder / 'policy.json'}: {error} is missing or malformed"
+            ) from error
+
+    def _read(self, card: dict[str, Any]) -> None:
+        names = tuple(card["features"]["surface"])
+        if names != SURFACE_FEATURES:
+            unknown = sorted(set(names) ^ set(SURFACE_FEATURES)) or ["their order"]
+            raise PolicyFormatError(
+                f"{self.folder}: fitted on other surface features than this version has "
+                f"({', '.join(unknown)}); train again"
+            )
+        self.actions = tuple(card["actions"])
+        self.cost_unit: str = card["cost_unit"]
+        self.policy_id: str = card["digest"][:16]
+        self.verdict: str = card["verdict"]
+        self.mixture = Mixture(np.array(card["mean_accuracy"]), np.array(card["mean_cost"]))
+        self.curve = CostCurve.of(*(card["frontier"][name] for name in ("price", "cost", "low", "high")))
+        self._learned = card["ships"] == "imitator"
+        self._spread = float(card["spread"])
+        self._familiar = float(card["familiarity"]["at_least"])
+        self._worst = np.array([inf if worst is None else worst for worst in card["worst_cost"]])
+        self._bounded = card["accuracy_unit"] is None
+        self.budget: float | None = card["budget"]
+        self.price: float = card["price"]
+
+    @classmethod
+    def load(cls, folder: PathLike) -> Self:
+        """Open a policy folder; runs no pickle and needs numpy, onnxruntime and tokenizers only."""
+        return cls(folder)
+
+    @property
+    def slope(self) -> float | None:
+        """`|d mean cost / d log price|` at the policy's price."""
+        return self.curve.slope_at(self.price)
+
+    def at(self, *, budget: float | None = None, price: float | None = None) -> Self:
+        """The same policy at another mean cost per question, or at another price.
+
+        Raises:
+            InfeasibleBudgetError: The cheapest choices cost more than `budget`.
+        """
+        if (budget is None) == (price is None):
+            raise ValueError("give either a budget or a price")
+        moved = copy.copy(self)
+        moved.budget = budget
+        moved.price = (
+            self.curve.price_at(budget, unit=self.cost_unit) if budget is not None else _checked(price)
+        )
+        return moved
+
+    def decide(
+        self,
+        question: str,
+        *,
+        price: float | None = None,
+        max_cost: float = inf,
+        key: str | None = None,
+        vector: ArrayLike | None = None,
+    ) -> Decision:
+        """The best action for `question` at the price; see `Policy.decide`.
+
+        Args:
+            question: The text to decide on.
+            price: Accuracy given up per unit of cost; the policy's own price when None.
+            max_cost: Only actions whose worst cost is at most this may be chosen.
+            key: The identity of the question, for draws; the text when None.
+            vector: The question's unit vector, where it is already known; shape (d,).
+
+        Raises:
+            BudgetExceededError: No action fits under `max_cost`.
+        """
+        price = self.price if price is None else _checked(price)
+        at = draw(question if key is None else key)
+        accuracy, cost, reason = self._expectations(question, vector)
+        if reason == "policy":
+            action = _best(accuracy, cost, price * exp(self._spread * (2 * at - 1)))
+        else:
+            action = self.mixture.choose(price, at)
+        if self._worst[action] > max_cost:
+            action, reason = self._best_within(accuracy, cost, price, max_cost), "budget"
+        return self._decision(action, accuracy, cost, price, reason)
+
+    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
+        """The best actions for a whole batch within a mean expected cost; see `Policy.decide_batch`."""
+        if not questions:
+            return []
+        expected = [self._expectations(question, None) for question in questions]
+        accuracy, cost = (np.stack([row[part] for row in expected]) for part in (0, 1))
+        choice, price = spend(accuracy, cost, budget, unit=self.cost_unit)
+        return [
+            self._decision(int(action), a, c, price, reason)
+            for action, (a, c, reason) in zip(choice, expected, strict=True)
+        ]
+
+    def predict(self, features: NDArray[np.float32]) -> tuple[_Floats, _Floats, _Floats]:
+        """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions."""
+        accuracy, cost, familiarity = self._imitator.run(None, {"features": features})
+        return accuracy.astype(float), np.maximum(cost, 0.0).astype(float), familiarity[:, 0].astype(float)
+
+    @cached_property
+    def encoder(self) -> EncoderSession:
+        """The encoder the policy was trained with."""
+        return EncoderSession(self.folder)
+
+    @cached_property
+    def _imitator(self) -> Any:
+        return open_session(self.folder / "imitator.onnx")
+
+    def _expectations(self, question: str, vector: ArrayLike | None) -> tuple[_Floats, _Floats, Reason]:
+        if not self._learned:
+            return self.mixture.accuracy, self.mixture.cost, "mixture"
+        accuracy, cost, familiarity = self.predict(self.encoder.features(question, vector)[None])
+        if familiarity[0] < self._familiar:
+            return self.mixture.accuracy, self.mixture.cost, "fallback"
+        return accuracy[0], cost[0], "policy"
+
+    def _best_within(self, accuracy: _Floats, cost: _Floats, price: float, max_cost: float) -> int:
+        fits = np.flatnonzero(self._worst <= max_cost)
+        if not len(fits):
+            raise BudgetExceededError(float(self._worst.min()), max_cost, self.cost_unit)
+        return int(fits[_best(accuracy[fits], cost[fits], price)])
+
+    def _decision(
+        self, action: int, accuracy: _Floats, cost: _Floats, price: float, reason: Reason
+    ) -> Decision:
+        expected = float(accuracy[action])
+        return Decision(
+            action=self.actions[action],
+            expected_cost=float(cost[action]),
+            worst_cost=float(self._worst[action]),
+            expected_accuracy=min(max(expected, 0.0), 1.0) if self._bounded else expected,
+            price=price,
+            reason=reason,
+            policy_id=self.policy_id,
+        )
+
+
+def _best(accuracy: _Floats, cost: _Floats, price: float) -> int:
+    """Argmax of accuracy - price * cost, ties to the cheaper action."""
+    return int(np.lexsort((cost, price * cost - accuracy))[0])
+
+
+def _checked(price: float | None) -> float:
+    if price is None or not (isfinite(price) and price >= 0):
+        raise ValueError(f"a price of compute is finite and not negative, not {price}")
+    return float(price)

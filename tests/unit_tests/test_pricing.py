@@ -1,0 +1,104 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from adaptive_reasoner.errors import InfeasibleBudgetError
+from adaptive_reasoner.pricing import CostCurve, Mixture, draw, hull, spend
+
+costs = st.floats(0.0, 100.0, allow_subnormal=False)
+accuracies = st.floats(0.0, 1.0, allow_subnormal=False)
+tables = st.integers(1, 5).flatmap(
+    lambda k: st.tuples(arrays(float, k, elements=accuracies), arrays(float, k, elements=costs))
+)
+LADDER = Mixture(np.array([0.3, 0.55, 0.5, 0.7]), np.array([1.0, 4.0, 6.0, 20.0]))
+
+
+def test_draws_are_repeatable_and_uniform():
+    draws = np.array([draw(f"question {number}") for number in range(4000)])
+    assert draw("question 7") == draws[7]
+    assert abs(np.histogram(draws, bins=10, range=(0, 1))[0] - 400).max() < 100
+
+
+@given(tables)
+def test_no_mixture_of_actions_beats_the_hull(table):
+    accuracy, cost = table
+    vertices = hull(accuracy, cost)
+    assert (np.diff(cost[vertices]) > 0).all()
+    assert (np.diff(accuracy[vertices]) > 0).all()
+    best = np.interp(cost, cost[vertices], accuracy[vertices])
+    assert (accuracy <= best + 1e-6).all()
+
+
+@given(tables, st.floats(0, 1))
+def test_every_budget_has_its_price(table, share):
+    mixture = Mixture(*table)
+    low, high = mixture.cost[mixture.vertices[[0, -1]]]
+    budget = low + share * (high - low)
+    assert mixture.curve.cost_at(mixture.curve.price_at(budget)) == pytest.approx(
+        budget, abs=1e-6 * (1 + high)
+    )
+
+
+def test_what_a_mixture_draws_costs_what_the_curve_says():
+    for budget in (1.0, 2.5, 4.0, 11.0, 19.0, 25.0):
+        price = LADDER.curve.price_at(budget)
+        chosen = [LADDER.choose(price, at) for at in (np.arange(1000) + 0.5) / 1000]
+        assert LADDER.cost[chosen].mean() == pytest.approx(min(budget, 20.0), abs=0.02)
+        assert LADDER.accuracy[chosen].mean() == pytest.approx(LADDER.accuracy_at(budget), abs=1e-3)
+
+
+def test_a_rising_price_only_ever_makes_a_question_cheaper():
+    prices = np.geomspace(1e-4, 10, 200)
+    for at in (0.0, 0.3, 0.99):
+        spent = [LADDER.cost[LADDER.choose(price, at)] for price in prices]
+        assert (np.diff(spent) <= 0).all()
+    assert LADDER.choose(0.0, 0.99) == 3
+
+
+def test_a_mixture_refuses_budgets_below_its_cheapest_action():
+    with pytest.raises(InfeasibleBudgetError, match=r"0\.5"):
+        LADDER.curve.price_at(0.5)
+    with pytest.raises(InfeasibleBudgetError):
+        LADDER.accuracy_at(0.5)
+
+
+def test_the_slope_is_the_derivative_of_the_curve():
+    curve = CostCurve.of([0.01, 1.0], [50.0, 10.0])
+    assert curve.slope_at(0.1) == pytest.approx(40 / np.log(100))
+    assert curve.slope_at(0.0) is None
+    assert CostCurve.of([1.0], [5.0]).slope_at(1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("price", "cost"),
+    [([1.0, 1.0], [2.0, 1.0]), ([0.0, 1.0], [2.0, 1.0]), ([1.0, 2.0], [1.0, 2.0]), ([], [])],
+)
+def test_a_curve_that_is_none_is_refused(price, cost):
+    with pytest.raises(ValueError, match="cost curve"):
+        CostCurve.of(price, cost)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 3))
+def test_a_batch_is_spent_within_one_move_of_the_best(seed, questions, actions):
+    rng = np.random.default_rng(seed)
+    accuracy, cost = rng.random((questions, actions)), rng.integers(1, 20, (questions, actions)).astype(float)
+    budget = rng.uniform(cost.min(1).mean(), cost.max(1).mean() + 1)
+    rows = np.arange(questions)
+    choice, price = spend(accuracy, cost, budget)
+    assert cost[rows, choice].mean() <= budget + 1e-9
+    assert price >= 0
+    best = max(
+        accuracy[rows, list(picked)].mean()
+        for picked in product(range(actions), repeat=questions)
+        if cost[rows, list(picked)].mean() <= budget + 1e-12
+    )
+    assert accuracy[rows, choice].mean() >= best - (accuracy.max() - accuracy.min()) / questions - 1e-9
+
+
+def test_a_batch_refuses_a_budget_below_its_cheapest_actions():
+    with pytest.raises(InfeasibleBudgetError, match="3"):
+        spend(np.array([[0.5]]), np.array([[3.0]]), 2.0)
