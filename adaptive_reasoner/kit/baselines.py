@@ -1,0 +1,123 @@
+"""What to beat, and what cannot be beaten: mixtures, look-up tables, oracles, each on held-out questions.
+
+What a baseline learns it learns on the questions to fit on. Only oracles look at what they are tested on.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.allocation import solve
+from adaptive_reasoner.kit.lift import Play
+from adaptive_reasoner.kit.mixing import shares_at, steady_hull
+from adaptive_reasoner.kit.outcomes import Outcomes
+
+Floats = NDArray[np.float64]
+
+_AVERAGE_QUESTIONS = 5  # a key counts as if it had been seen with this many average questions more
+_LENGTH_CLASSES = 10
+
+
+def fixed(test: Outcomes, action: str) -> Play:
+    """The same action for every question."""
+    return Play.of(test, np.array([name == action for name in test.actions], dtype=np.float64))
+
+
+def uniform(fit: Outcomes, test: Outcomes, budget: float) -> Play:
+    """The best random mixture of fixed actions, at odds that ignore the question."""
+    return Play.of(test, shares_at(steady_hull(fit), budget, fit.actions))
+
+
+def length_rule(fit: Outcomes, test: Outcomes, budget: float) -> Play:
+    """What the length of the text alone is worth: the look-up table of ten classes of length."""
+    length, held_out = (np.array([len(text) for text in table.questions]) for table in (fit, test))
+    edges = np.quantile(length, np.arange(1, _LENGTH_CLASSES) / _LENGTH_CLASSES)
+    classes, wanted = (np.searchsorted(edges, lengths).tolist() for lengths in (length, held_out))
+    return lookup(fit, test, classes, wanted, budget)
+
+
+def group_lookup(fit: Outcomes, test: Outcomes, budget: float) -> Play:
+    """What knowing the group is worth: the look-up table of groups.
+
+    Raises:
+        ValueError: The tables have no groups.
+    """
+    if fit.groups is None or test.groups is None:
+        raise ValueError("a look-up by group needs groups")
+    return lookup(fit, test, fit.groups.tolist(), test.groups.tolist(), budget)
+
+
+def lookup(
+    fit: Outcomes, test: Outcomes, keys: Sequence[Hashable], wanted: Sequence[Hashable], budget: float
+) -> Play:
+    """The best policy that sees nothing of a question but its key.
+
+    Args:
+        fit: Where each key's mean accuracy and cost are read, drawn a little towards the mean of all.
+        test: Where the policy plays; a key that was never seen gets the best mixture of fixed actions.
+        keys: Of the questions of `fit`.
+        wanted: Of the questions of `test`.
+        budget: Met on `fit`, where at most one question is mixed, so that one key is.
+    """
+    known = {key: at for at, key in enumerate(dict.fromkeys(keys))}
+    index = np.array([known[key] for key in keys])
+    predicted = replace(
+        fit, accuracy=_key_means(fit.accuracy, index), cost=_key_means(fit.cost, index), halves=None
+    )
+    best = solve(predicted, affordable(predicted, budget)).probabilities()
+    count = np.bincount(index)[:, None]
+    by_key = np.stack([np.bincount(index, weights=column) for column in best.T], axis=1) / count
+    unseen = shares_at(steady_hull(fit), budget, fit.actions)
+    return Play.of(test, np.array([by_key[known[key]] if key in known else unseen for key in wanted]))
+
+
+def oracle_in_sample(test: Outcomes, budget: float) -> Play:
+    """Perfect knowledge of the test's own figures: chosen and scored on the same samples, hence too good."""
+    return Play.of(test, solve(test, affordable(test, budget)).probabilities())
+
+
+def oracle_crossfit(test: Outcomes, budget: float) -> Play | None:
+    """Chosen on one half of each question's samples, scored on the other, both ways: hence a little too bad.
+
+    Only actions that both halves of every question know are played; None where there are none.
+    """
+    halves = test.halves
+    if halves is None:
+        return None
+    whole = np.isfinite(halves.accuracy_a + halves.accuracy_b).all(axis=0)
+    if not whole.any():
+        return None
+    a, b = (
+        replace(
+            test,
+            actions=tuple(np.array(test.actions, dtype=object)[whole]),
+            accuracy=accuracy[:, whole],
+            cost=cost[:, whole],
+            samples=test.samples[:, whole],
+            halves=None,
+        )
+        for accuracy, cost in ((halves.accuracy_a, halves.cost_a), (halves.accuracy_b, halves.cost_b))
+    )
+    plays = [
+        Play.of(scored, solve(chosen, affordable(chosen, budget)).probabilities())
+        for chosen, scored in ((a, b), (b, a))
+    ]
+    return Play(
+        accuracy=np.mean([play.accuracy for play in plays], axis=0),
+        cost=np.mean([play.cost for play in plays], axis=0),
+    )
+
+
+def _key_means(values: Floats, index: NDArray[np.intp]) -> Floats:
+    """For each question the mean of its key, shape as `values`."""
+    count = np.bincount(index)[:, None]
+    totals = np.stack([np.bincount(index, weights=column) for column in values.T], axis=1)
+    means: Floats = (totals + _AVERAGE_QUESTIONS * values.mean(axis=0)) / (count + _AVERAGE_QUESTIONS)
+    return means[index]
+
+
+def affordable(table: Outcomes, budget: float) -> float:
+    """The budget, or what the cheapest actions cost in this part of the questions if that is more."""
+    return max(budget, float(table.cost.min(axis=1).mean()))

@@ -1,0 +1,126 @@
+"""The imitators on held-out questions, gated as they would be shipped, and what their mistakes cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.errors import InfeasibleBudgetError
+from adaptive_reasoner.kit.allocation import solve
+from adaptive_reasoner.kit.baselines import affordable
+from adaptive_reasoner.kit.concave import best_at
+from adaptive_reasoner.kit.imitator import Imitator
+from adaptive_reasoner.kit.mixing import shares_at, steady_hull
+from adaptive_reasoner.kit.outcomes import Outcomes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A table divided into questions to fit on and questions held out, with their features.
+
+    Attributes:
+        fit: Outcomes to learn from.
+        held_out: Outcomes to play.
+        fit_features: Shape (len(fit), width).
+        held_out_features: Shape (len(held_out), width).
+    """
+
+    fit: Outcomes
+    held_out: Outcomes
+    fit_features: Matrix
+    held_out_features: Matrix
+
+    @classmethod
+    def of(cls, table: Outcomes, features: Matrix, fit: Ints, held_out: Ints) -> Self:
+        """Divide `table` at positions."""
+        return cls(table.select(fit), table.select(held_out), features[fit], features[held_out])
+
+
+def value_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[tuple[Floats, Floats]]:
+    """What the imitator plays at each budget: probabilities of the actions, each of shape (m, k).
+
+    One fit serves all budgets. At each of them the gate decides, on questions of the fit alone, whether the
+    imitator is shipped or the mixture of fixed actions in its place.
+
+    Returns:
+        For each budget what would be shipped, and what the imitator plays ungated.
+    """
+    around = budgets[0] if len(budgets) == 1 else None
+    imitator = Imitator(seed=seed).fit(split.fit_features, split.fit, budget=around)
+    return [_shipped_and_ungated(imitator, split, budget) for budget in budgets]
+
+
+def label_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[Floats]:
+    """What imitating the oracle's labels plays at each budget, as in arXiv:2604.14853, section 4."""
+    played = []
+    for budget in budgets:
+        imitator = Imitator("labels", seed=seed)
+        imitator.fit(split.fit_features, split.fit, budget=affordable(split.fit, budget))
+        played.append(_pure(imitator.choose(split.held_out_features), len(split.fit.actions)))
+    return played
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """How a policy's choices differ from the oracle's at its price, and what that costs.
+
+    `regret` is exactly the error rate times the mean regret when wrong.
+
+    Attributes:
+        imitation_accuracy: Share of the oracle's choices that were met.
+        majority_rate: Share that always taking the oracle's commonest choice would meet.
+        regret: Mean of accuracy - price * cost lost against the oracle.
+        regret_when_wrong: The same over the questions where the choice differs.
+        regret_bound: Error rate times the worst gap of any question and action (arXiv:2604.14853).
+    """
+
+    imitation_accuracy: float
+    majority_rate: float
+    regret: float
+    regret_when_wrong: float
+    regret_bound: float
+
+    @classmethod
+    def of(cls, table: Outcomes, shares: Floats, budget: float) -> Self:
+        """Compare `shares`, shape (m, k), with the oracle of `table` at `budget`."""
+        price = solve(table, affordable(table, budget)).price
+        best = best_at(table.accuracy, table.cost, price)
+        value = table.accuracy - price * table.cost
+        gap = value.max(axis=1, keepdims=True) - value
+        error = float(1 - shares[np.arange(len(best)), best].mean())
+        regret = float((shares * gap).sum(axis=1).mean())
+        return cls(
+            imitation_accuracy=1 - error,
+            majority_rate=float(np.bincount(best).max() / len(best)),
+            regret=regret,
+            regret_when_wrong=regret / error if error > 0 else 0.0,
+            regret_bound=error * float(gap.max()),
+        )
+
+    @classmethod
+    def mean(cls, several: Sequence["Mistakes"]) -> Self:
+        """Means over splits; the regret when wrong is weighted, so that the product stays exact."""
+        means = {name: float(np.mean([getattr(one, name) for one in several])) for name in vars(several[0])}
+        error = 1 - means["imitation_accuracy"]
+        return cls(**means | {"regret_when_wrong": means["regret"] / error if error > 0 else 0.0})
+
+
+def _shipped_and_ungated(imitator: Imitator, split: Split, budget: float) -> tuple[Floats, Floats]:
+    actions = split.fit.actions
+    mixture = np.tile(shares_at(steady_hull(split.fit), budget, actions), (len(split.held_out), 1))
+    try:
+        ungated = _pure(imitator.choose(split.held_out_features, budget=budget), len(actions))
+        ships = imitator.gate(budget).answer == "ship"
+    except InfeasibleBudgetError:  # in this part even its cheapest choices cost more
+        return mixture, mixture
+    return (ungated if ships else mixture), ungated
+
+
+def _pure(choice: Ints, actions: int) -> Floats:
+    return np.eye(actions)[choice]

@@ -1,0 +1,264 @@
+"""What a policy would have done on questions it has not seen, beside every baseline."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+
+from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.kit.contenders import Mistakes
+from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.field import Field
+from adaptive_reasoner.kit.gate import WORTHWHILE
+from adaptive_reasoner.kit.lift import Gain, Interval, Key, measure
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.stop_rules import replay_rules
+from adaptive_reasoner.kit.tables import read_rows
+
+Path = str | PathLike[str]
+Verdict = Literal["ship", "do not ship", "not enough questions"]
+
+_VOTES = (1, 3, 5, 9, 15, 25, 39)
+
+
+@dataclass(frozen=True)
+class BacktestRow:
+    """A policy at a budget: means over the splits, 95% intervals over questions.
+
+    Attributes:
+        policy: An action, a baseline, an oracle, a stop rule, or an imitator; `imitator` is what would be
+            shipped, `imitator_ungated` the same where the gate would have shipped a mixture instead.
+        budget: The mean cost it was asked to keep.
+        realised_cost: The mean cost it came to.
+        accuracy: Its mean accuracy.
+        uniform_at_cost: Accuracy of the best random mixture of fixed actions at the realised cost.
+        lift: `accuracy - uniform_at_cost`.
+        lift_low, lift_high: Its interval.
+        lift_relative: Lift by `uniform_at_cost`.
+        lift_relative_low, lift_relative_high: Its interval.
+        lift_within_groups: The lift that is left when each group is compared with its own best mixture.
+        compute_saved: Times the realised cost that a mixture as accurate would need, at least.
+        compute_saved_low, compute_saved_high: Its interval.
+        gap_closed: Share of the cross-fitted oracle's lift (of the in-sample oracle's, where there is one
+            sample a cell only); None where that lift cannot be told from zero.
+        gap_closed_in_sample: Share of the in-sample oracle's lift: the true share lies between the two.
+        realised_tokens: Mean tokens generated, of stop rules, where known.
+    """
+
+    policy: str
+    budget: float
+    realised_cost: float
+    accuracy: float
+    uniform_at_cost: float
+    lift: float
+    lift_low: float
+    lift_high: float
+    lift_relative: float | None
+    lift_relative_low: float | None
+    lift_relative_high: float | None
+    lift_within_groups: float | None
+    compute_saved: float | None
+    compute_saved_low: float | None
+    compute_saved_high: float | None
+    gap_closed: float | None
+    gap_closed_in_sample: float | None
+    realised_tokens: float | None
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """The result of a backtest.
+
+    Attributes:
+        file: What was tested, by name.
+        n_questions: How many questions there were.
+        cost_unit: What a cost counts.
+        rows: One a policy and budget.
+        verdict: On `imitator_ungated`, over all budgets: its lift is above zero, is too small to be worth
+            it, or cannot be told.
+        lift: That lift, mean over the budgets, with its interval.
+        mistakes: By imitator and budget, its choices against the oracle's.
+        source: What the stop rules were replayed on.
+        splits, test_size, seed: As asked for.
+    """
+
+    file: str
+    n_questions: int
+    cost_unit: str
+    rows: tuple[BacktestRow, ...]
+    verdict: Verdict
+    lift: Interval
+    mistakes: Mapping[Key, Mistakes]
+    source: str | None
+    splits: int
+    test_size: float
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return {
+            "file": self.file,
+            "n_questions": self.n_questions,
+            "cost_unit": self.cost_unit,
+            "rows": [asdict(row) for row in self.rows],
+            "verdict": self.verdict,
+            "lift": asdict(self.lift),
+            "mistakes": [
+                {"policy": policy, "budget": budget, **asdict(mistakes)}
+                for (policy, budget), mistakes in self.mistakes.items()
+            ],
+            "source": self.source,
+            "splits": self.splits,
+            "test_size": self.test_size,
+            "seed": self.seed,
+        }
+
+
+def backtest(
+    table: Outcomes | Samples | Path,
+    *,
+    budgets: Sequence[float],
+    samples: Samples | Path | None = None,
+    source: str | None = None,
+    splits: int = 5,
+    test_size: float = 0.5,
+    seed: int = 0,
+    draws: int = 2000,
+    encoder: Encoder | Path | None = None,
+) -> Backtest:
+    """Train on a part of the questions, play the rest, several times, and compare at equal cost.
+
+    Args:
+        table: Outcomes, or samples to estimate them from, or a file of either.
+        budgets: Mean costs allowed.
+        samples: The samples behind the outcomes, to replay stop rules on.
+        source: Which source of the samples to replay; by default the one with most samples.
+        splits: How many random splits to average over.
+        test_size: Share of the questions held out.
+        seed: Of splits, folds and bootstrap.
+        draws: Of the bootstrap.
+        encoder: What the imitator sees questions through: an encoder, or its name or folder.
+
+    Raises:
+        OutcomesError: The table cannot be used as it is.
+        InfeasibleBudgetError: Even the cheapest actions cost more than a budget.
+    """
+    name = str(table) if isinstance(table, str | PathLike) else ""
+    outcomes, replies = _load(table, samples)
+    _check(outcomes, budgets, splits)
+    if encoder is None or isinstance(encoder, str | PathLike):
+        encoder = open_encoder(encoder)
+    features = feature_matrix(outcomes.questions.tolist(), encoder)
+    if replies is not None and source is None:
+        source = _best_sampled(replies)
+    rules = {} if replies is None or source is None else replay_rules(replies, source, outcomes, seed=seed)
+    field = Field(outcomes, features, tuple(dict.fromkeys(budgets)), rules)
+    played = [field.play(seed + number, test_size=test_size) for number in range(splits)]
+    unseen = field.play_unseen_groups(max(2, splits), seed)
+    trials = [one.trial for one in played] + ([] if unseen is None else [unseen])
+    gains = measure(outcomes, trials, draws=draws, seed=seed)
+    lift = Interval.of(np.mean([gains["imitator_ungated", budget].lifts for budget in field.budgets], axis=0))
+    return Backtest(
+        file=name,
+        n_questions=len(outcomes),
+        cost_unit=outcomes.cost_unit,
+        rows=tuple(_rows(gains)),
+        verdict=_verdict(lift),
+        lift=lift,
+        mistakes={key: Mistakes.mean([one.mistakes[key] for one in played]) for key in played[0].mistakes},
+        source=source if rules else None,
+        splits=splits,
+        test_size=test_size,
+        seed=seed,
+    )
+
+
+def _load(
+    table: Outcomes | Samples | Path, samples: Samples | Path | None
+) -> tuple[Outcomes, Samples | None]:
+    if isinstance(samples, str | PathLike):
+        samples = Samples.read(samples)
+    if isinstance(table, str | PathLike):
+        table = Samples.read(table) if _holds_samples(table) else Outcomes.read(table)
+    if isinstance(table, Outcomes):
+        return table, samples
+    return estimate(
+        table, votes={source: _sizes(table, source) for source in table.sources}
+    ), samples or table
+
+
+def _holds_samples(path: Path) -> bool:
+    first = next(read_rows(path, drop_cut_line=True), None)
+    if first is None:
+        raise OutcomesError("the table is empty", file=path)
+    return "action" not in first and "sample" in first
+
+
+def _sizes(samples: Samples, source: str) -> list[int]:
+    """Votes that every question has samples for; at least single replies."""
+    counts = [len(samples.votes(question_id, source)) for question_id in samples.question_ids]
+    fewest = min((count for count in counts if count), default=1)
+    return [size for size in _VOTES if size <= fewest]
+
+
+def _best_sampled(samples: Samples) -> str:
+    """The source with most replies, the first among equals."""
+    return max(
+        samples.sources,
+        key=lambda source: sum(
+            len(samples.votes(question_id, source)) for question_id in samples.question_ids
+        ),
+    )
+
+
+def _check(outcomes: Outcomes, budgets: Sequence[float], splits: int) -> None:
+    if not budgets or splits < 1:
+        raise ValueError(f"a backtest needs a budget and a split, not {len(budgets)} and {splits}")
+    cheapest = float(outcomes.cost.min(axis=1).mean())
+    for budget in budgets:
+        if not budget >= cheapest * (1 - 1e-12):
+            raise InfeasibleBudgetError(budget, cheapest, outcomes.cost_unit)
+
+
+def _verdict(lift: Interval) -> Verdict:
+    if lift.low > 0:
+        return "ship"
+    return "do not ship" if lift.high < WORTHWHILE else "not enough questions"
+
+
+def _rows(gains: Mapping[Key, Gain]) -> Iterator[BacktestRow]:
+    for (policy, budget), gain in sorted(gains.items(), key=lambda item: item[0][1]):
+        in_sample = gains["oracle_in_sample", budget]
+        oracle = gains.get(("oracle_crossfit", budget), in_sample)
+        yield BacktestRow(
+            policy=policy,
+            budget=budget,
+            realised_cost=gain.realised_cost,
+            accuracy=gain.accuracy,
+            uniform_at_cost=gain.uniform_at_cost,
+            lift=gain.lift.mean,
+            lift_low=gain.lift.low,
+            lift_high=gain.lift.high,
+            lift_relative=_known(gain.lift_relative.mean),
+            lift_relative_low=_known(gain.lift_relative.low),
+            lift_relative_high=_known(gain.lift_relative.high),
+            lift_within_groups=gain.lift_within_groups,
+            compute_saved=_known(gain.compute_saved.mean),
+            compute_saved_low=_known(gain.compute_saved.low),
+            compute_saved_high=_known(gain.compute_saved.high),
+            gap_closed=_share_closed(gain, oracle),
+            gap_closed_in_sample=_share_closed(gain, in_sample),
+            realised_tokens=gain.realised_tokens,
+        )
+
+
+def _share_closed(gain: Gain, oracle: Gain) -> float | None:
+    return gain.lift.mean / oracle.lift.mean if oracle.lift.low > 0 else None
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

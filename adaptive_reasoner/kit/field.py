@@ -1,0 +1,130 @@
+"""Everything that is compared, at play on one split after another."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit import baselines
+from adaptive_reasoner.kit.contenders import Mistakes, Split, label_shares, value_shares
+from adaptive_reasoner.kit.lift import Key, Play, Trial
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.splits import split_by_text
+from adaptive_reasoner.kit.stop_rules import StopRule
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """What one split came to, and how the imitators' choices differ from the oracle's."""
+
+    trial: Trial
+    mistakes: Mapping[Key, Mistakes]
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """The field of a backtest: questions, budgets, and the stop rules replayed beforehand.
+
+    Attributes:
+        table: All questions.
+        features: What an imitator sees of them, shape (n, width).
+        budgets: Mean costs allowed.
+        rules: Stop rules on the same questions, by name.
+    """
+
+    table: Outcomes
+    features: Matrix
+    budgets: tuple[float, ...]
+    rules: Mapping[str, StopRule]
+
+    def play(self, seed: int, *, test_size: float) -> Played:
+        """Hold out questions at random, train on the rest and play."""
+        fit, held_out = split_by_text(self.table.questions, test_size=test_size, seed=seed)
+        split = Split.of(self.table, self.features, fit, held_out)
+        chosen = dict(self._imitators(split, seed))
+        plays = {key: Play.of(split.held_out, shares) for key, shares in chosen.items()}
+        plays |= dict(self._baselines(split)) | dict(self._stop_rules(fit, held_out))
+        mistakes = {key: Mistakes.of(split.held_out, shares, key[1]) for key, shares in chosen.items()}
+        return Played(Trial(held_out, plays), mistakes)
+
+    def _imitators(self, split: Split, seed: int) -> Iterator[tuple[Key, Floats]]:
+        values = value_shares(split, self.budgets, seed=seed)
+        labels = label_shares(split, self.budgets, seed=seed)
+        for budget, (shipped, ungated), labelled in zip(self.budgets, values, labels, strict=True):
+            yield ("imitator", budget), shipped
+            yield ("imitator_ungated", budget), ungated
+            yield ("imitator_labels", budget), labelled
+
+    def _baselines(self, split: Split) -> Iterator[tuple[Key, Play]]:
+        fit, held_out = split.fit, split.held_out
+        learned: dict[str, Callable[[Outcomes, Outcomes, float], Play]] = {
+            "uniform": baselines.uniform,
+            "length_rule": baselines.length_rule,
+        }
+        if self.table.groups is not None:
+            learned["group_lookup"] = baselines.group_lookup
+        for budget in self.budgets:
+            for name, play in learned.items():
+                yield (name, budget), play(fit, held_out, budget)
+            crossfit = baselines.oracle_crossfit(held_out, budget)
+            if crossfit is not None:
+                yield ("oracle_crossfit", budget), crossfit
+            yield ("oracle_in_sample", budget), baselines.oracle_in_sample(held_out, budget)
+            for action in self.table.actions:
+                yield (action, budget), baselines.fixed(held_out, action)
+
+    def _stop_rules(self, fit: Ints, held_out: Ints) -> Iterator[tuple[Key, Play]]:
+        for name, rule in self.rules.items():
+            for budget in self.budgets:
+                yield (name, budget), rule.play(fit, held_out, budget)
+
+    def play_unseen_groups(self, folds: int, seed: int) -> Trial | None:
+        """Every question played by an imitator that was trained without the question's group.
+
+        Groups are dealt into folds of about equal size, and each fold is played by an imitator of the others.
+
+        Returns:
+            One trial of all questions; None where there are no groups, or but one.
+        """
+        groups, texts = self.table.groups, self.table.questions
+        if groups is None or len(set(groups)) < 2:
+            return None
+        fold = _deal(groups.tolist(), folds, seed)
+        shares = {budget: np.empty(self.table.accuracy.shape) for budget in self.budgets}
+        for number in range(fold.max() + 1):
+            held_out = np.flatnonzero(fold == number)
+            seen = set(texts[held_out])  # a text may stand in two groups
+            fit = np.array(
+                [at for at in np.flatnonzero(fold != number) if texts[at] not in seen], dtype=np.intp
+            )
+            if not len(fit):
+                return None
+            split = Split.of(self.table, self.features, fit, held_out)
+            for budget, (shipped, _) in zip(
+                self.budgets, value_shares(split, self.budgets, seed=seed), strict=True
+            ):
+                shares[budget][held_out] = shipped
+        return Trial(
+            np.arange(len(self.table)),
+            {
+                ("imitator_unseen_groups", budget): Play.of(self.table, shares[budget])
+                for budget in self.budgets
+            },
+        )
+
+
+def _deal(groups: Sequence[str], folds: int, seed: int) -> Ints:
+    """The fold of each question: groups at random, each to the fold that is smallest so far."""
+    names, index = np.unique(np.array(groups, dtype=str), return_inverse=True)
+    sizes = np.bincount(index)
+    filled = np.zeros(min(folds, len(names)))
+    fold = np.empty(len(names), dtype=np.intp)
+    for name in np.random.default_rng(seed).permutation(len(names)):
+        fold[name] = filled.argmin()
+        filled[fold[name]] += sizes[name]
+    return fold[index]

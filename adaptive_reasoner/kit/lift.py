@@ -1,0 +1,247 @@
+"""What policies gain over random mixtures of fixed actions at the same cost, with intervals.
+
+The question is the unit of the bootstrap; several splits share its draws, so that a question counts once
+however often it was held out. The mixtures are fitted again in every draw, since which of them is best was
+learned from the same questions. The intervals hold for the policies as trained: no draw trains again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.gate import bootstrap_means
+from adaptive_reasoner.kit.outcomes import Outcomes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Key = tuple[str, float]
+"""A policy's name and its budget."""
+
+_SMALLEST_GROUP = 10  # held-out questions; in smaller groups the group's own best mixture would be hindsight
+
+
+@dataclass(frozen=True, eq=False)
+class Play:
+    """What a policy scores and pays on each of m held-out questions, in expectation over its coins.
+
+    Attributes:
+        accuracy: Shape (m,).
+        cost: Shape (m,).
+        tokens: Tokens generated, shape (m,), where known.
+    """
+
+    accuracy: Floats
+    cost: Floats
+    tokens: Floats | None = None
+
+    @classmethod
+    def of(cls, table: Outcomes, shares: Floats) -> Self:
+        """Play actions with probabilities `shares`, shape (m, k) or (k,)."""
+        return cls((table.accuracy * shares).sum(axis=1), (table.cost * shares).sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One split: which questions were held out, and what each policy did on them.
+
+    Attributes:
+        held_out: Positions in the whole table, shape (m,).
+        plays: What was played, by policy and budget.
+    """
+
+    held_out: Ints
+    plays: Mapping[Key, Play]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Floats) -> Self:
+        """From the estimate and its bootstrap draws, in this order."""
+        low, high = np.quantile(values[1:], [0.025, 0.975])
+        return cls(float(values[0]), float(low), float(high))
+
+
+@dataclass(frozen=True, eq=False)
+class Gain:
+    """What a policy gained at a budget, mean over the trials that played it.
+
+    Attributes:
+        accuracy: Mean accuracy.
+        realised_cost: Mean cost.
+        uniform_at_cost: Accuracy of the best mixture of fixed actions at that cost.
+        lift: `accuracy - uniform_at_cost`.
+        lift_relative: Lift by `uniform_at_cost`.
+        compute_saved: Cost of the cheapest mixture that is as accurate, by `realised_cost`. Where no mixture
+            is, the most accurate one's cost is taken: the true figure is higher.
+        lift_within_groups: Lift over the best mixture of each group at the cost realised in that group, mean
+            over questions: what is not merely knowing the group. None where there are no groups.
+        realised_tokens: Mean tokens generated, where known.
+        lifts: The lift, then its bootstrap draws.
+    """
+
+    accuracy: float
+    realised_cost: float
+    uniform_at_cost: float
+    lift: Interval
+    lift_relative: Interval
+    compute_saved: Interval
+    lift_within_groups: float | None
+    realised_tokens: float | None
+    lifts: Floats
+
+
+def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed: int = 0) -> dict[Key, Gain]:
+    """Compare every play with the mixtures of fixed actions on the same held-out questions.
+
+    Args:
+        table: All questions.
+        trials: Splits of them. A policy is averaged over the trials that have it.
+        draws: Of the bootstrap; questions of equal text are drawn together.
+        seed: Of the draws, which all policies and trials share.
+    """
+    columns = [_columns(table, trial) for trial in trials]
+    stacked = np.hstack(columns)
+    drawn = np.vstack([stacked.mean(axis=0), bootstrap_means(stacked, table.questions, draws, seed)])
+    ends = np.cumsum([column.shape[1] for column in columns])[:-1]
+    means = [
+        _compared(table, trial, part)
+        for trial, part in zip(trials, np.split(drawn, ends, axis=1), strict=True)
+    ]
+    gains = {}
+    for key in dict.fromkeys(key for trial in trials for key in trial.plays):
+        mine = [(trial, mean) for trial, mean in zip(trials, means, strict=True) if key in trial.plays]
+        accuracy, cost, uniform, equal = (
+            np.mean([mean[key][part] for _, mean in mine], axis=0) for part in range(4)
+        )
+        within = [_within_groups(table, trial, trial.plays[key]) for trial, _ in mine]
+        tokens = [trial.plays[key].tokens for trial, _ in mine]
+        gains[key] = Gain(
+            accuracy=float(accuracy[0]),
+            realised_cost=float(cost[0]),
+            uniform_at_cost=float(uniform[0]),
+            lift=Interval.of(accuracy - uniform),
+            lift_relative=Interval.of(_ratio(accuracy - uniform, uniform)),
+            compute_saved=Interval.of(_ratio(equal, cost)),
+            lift_within_groups=_mean_of_known(within),
+            realised_tokens=_mean_of_known([None if t is None else float(t.mean()) for t in tokens]),
+            lifts=accuracy - uniform,
+        )
+    return gains
+
+
+def _columns(table: Outcomes, trial: Trial) -> Floats:
+    """What is averaged over the questions of a trial, and 0 for all others; the first column counts them."""
+    held_out, plays = table.select(trial.held_out), trial.plays.values()
+    columns = np.zeros((len(table), 1 + 2 * len(table.actions) + 2 * len(plays)))
+    columns[trial.held_out] = np.column_stack(
+        [
+            np.ones(len(held_out)),
+            held_out.accuracy,
+            held_out.cost,
+            *(play.accuracy for play in plays),
+            *(play.cost for play in plays),
+        ]
+    )
+    return columns
+
+
+def _compared(table: Outcomes, trial: Trial, means: Floats) -> dict[Key, tuple[Floats, ...]]:
+    """Of each play accuracy, cost, the mixtures' accuracy at that cost and their cost at that accuracy.
+
+    Each has shape (1 + draws,), as the means of `_columns` have: the estimate, then its draws.
+    """
+    k, p = len(table.actions), len(trial.plays)
+    fixed_accuracy, fixed_cost, accuracy, cost = np.split(
+        means[:, 1:] / means[:, :1], np.cumsum([k, k, p]), axis=1
+    )
+    uniform = mixture_accuracy(fixed_accuracy, fixed_cost, cost)
+    equal = mixture_cost(fixed_accuracy, fixed_cost, accuracy)
+    return {
+        key: (accuracy[:, at], cost[:, at], uniform[:, at], equal[:, at])
+        for at, key in enumerate(trial.plays)
+    }
+
+
+def mixture_accuracy(accuracy: Floats, cost: Floats, budget: Floats) -> Floats:
+    """Accuracy of the best mixture of k actions within a mean cost, for many tables at once.
+
+    Args:
+        accuracy: Mean accuracy of each action, shape (d, k).
+        cost: Mean cost of each action, shape (d, k).
+        budget: Mean costs allowed, shape (d, p); below the cheapest action's, that action's is allowed.
+
+    Returns:
+        Shape (d, p).
+
+    Example:
+        >>> mixture_accuracy(np.array([[0.2, 0.6]]), np.array([[1.0, 3.0]]), np.array([[0.5, 2.0, 9.0]]))
+        array([[0.2, 0.4, 0.6]])
+    """
+    budget = np.maximum(budget, cost.min(axis=1, keepdims=True))
+    best = np.full(budget.shape, -np.inf)
+    for a, c in zip(accuracy.T[:, :, None], cost.T[:, :, None], strict=True):
+        within = c <= budget
+        np.maximum(best, np.where(within, a, -np.inf), out=best)
+        for a_dear, c_dear in zip(accuracy.T[:, :, None], cost.T[:, :, None], strict=True):
+            if (c_dear > c).any() and (a_dear > a).any():
+                share = np.divide(
+                    budget - c, c_dear - c, out=np.zeros_like(best), where=within & (c_dear > budget)
+                )
+                np.maximum(best, np.where(within, a + share * (a_dear - a), -np.inf), out=best)
+    return best
+
+
+def mixture_cost(accuracy: Floats, cost: Floats, wanted: Floats) -> Floats:
+    """Mean cost of the cheapest mixture of k actions that is accurate enough, for many tables at once.
+
+    Args:
+        accuracy: Mean accuracy of each action, shape (d, k).
+        cost: Mean cost of each action, shape (d, k).
+        wanted: Accuracies wanted, shape (d, p); above the best action's, that action's is wanted.
+
+    Returns:
+        Shape (d, p).
+
+    Example:
+        >>> mixture_cost(np.array([[0.2, 0.6]]), np.array([[1.0, 3.0]]), np.array([[0.1, 0.4, 0.9]]))
+        array([[1., 2., 3.]])
+    """
+    # The same problem with the axes exchanged and their signs turned.
+    return -mixture_accuracy(-cost, -accuracy, -np.minimum(wanted, accuracy.max(axis=1, keepdims=True)))
+
+
+def _within_groups(table: Outcomes, trial: Trial, play: Play) -> float | None:
+    if table.groups is None:
+        return None
+    groups = table.groups[trial.held_out]
+    accuracy, cost = table.accuracy[trial.held_out], table.cost[trial.held_out]
+    gained = counted = 0.0
+    for group in dict.fromkeys(groups.tolist()):
+        at = np.flatnonzero(groups == group)
+        if len(at) >= _SMALLEST_GROUP:
+            fixed_accuracy, fixed_cost, spent = (
+                np.atleast_2d(values[at].mean(axis=0)) for values in (accuracy, cost, play.cost)
+            )
+            uniform = mixture_accuracy(fixed_accuracy, fixed_cost, spent)[0, 0]
+            gained += len(at) * (play.accuracy[at].mean() - uniform)
+            counted += len(at)
+    return float(gained / counted) if counted else None
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,245 @@
+"""Backtests end to end: every row is there, topic and noise are told from skill, bad input is refused."""
+
+import dataclasses
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.kit.contenders import Mistakes
+from adaptive_reasoner.kit.evaluation import backtest
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.samples import Samples
+
+FIELDS = {
+    "policy",
+    "budget",
+    "realised_cost",
+    "accuracy",
+    "uniform_at_cost",
+    "lift",
+    "lift_low",
+    "lift_high",
+    "lift_relative",
+    "lift_within_groups",
+    "compute_saved",
+    "gap_closed",
+}
+
+
+class WordEncoder:
+    """Vectors of hashed words: an encoder that needs no model."""
+
+    folder = Path()
+    identity = "words"
+    dimension = 16
+
+    def encode(self, texts):
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for row, text in enumerate(texts):
+            for word in text.split():
+                vectors[row, zlib.crc32(word.encode()) % self.dimension] += 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def count_tokens(self, text):
+        return len(text.split())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADAPTIVE_REASONER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def questions(n=240, *, telling=True, seed=0):
+    """Half of two groups is hard; its text says so in one word, unless it is not telling."""
+    rng = np.random.default_rng(seed)
+    hard = rng.random(n) < 0.5
+    spoken = hard if telling else rng.random(n) < 0.5
+    texts = [f"{'prove' if s else 'name'} item {i} of {i % 7}" for i, s in enumerate(spoken)]
+    groups = ["sums" if i % 2 else "products" for i in range(n)]
+    return rng, hard, texts, groups
+
+
+def outcomes(n=240, *, telling=True, seed=0):
+    rng, hard, texts, groups = questions(n, telling=telling, seed=seed)
+    direct = rng.random(n) < np.where(hard, 0.05, 0.95)
+    cost = np.column_stack([np.full(n, 2.0), 40 + 20 * rng.random(n)])
+    return Outcomes(
+        question_ids=[f"q{i}" for i in range(n)],
+        questions=texts,
+        actions=("direct", "cot"),
+        accuracy=np.column_stack([direct, rng.random(n) < 0.9]),
+        cost=cost,
+        cost_unit="tokens",
+        samples=np.ones((n, 2), int),
+        groups=groups,
+    )
+
+
+def samples(n=60, *, seed=0, sources=("cot",)):
+    rng, hard, texts, _ = questions(n, seed=seed)
+    return Samples.from_rows(
+        {
+            "question_id": f"q{i}",
+            "question": texts[i],
+            "source": source,
+            "sample": number,
+            "answer": "right" if right else f"wrong {rng.integers(3)}",
+            "correct": float(right),
+            "cost": 10.0,
+            "cost_unit": "tokens",
+            "completion_tokens": 10,
+        }
+        for i in range(n)
+        for source in sources
+        for number, right in enumerate(rng.random(12) < (0.55 if hard[i] else 0.95))
+    )
+
+
+def run(table, **options):
+    return backtest(table, **{"encoder": WordEncoder(), "splits": 1, "draws": 500} | options)
+
+
+@pytest.fixture(scope="module")
+def told():
+    return run(outcomes(160), budgets=[15, 25], splits=2)
+
+
+@pytest.fixture(scope="module")
+def voted():
+    return run(samples(), budgets=[25])
+
+
+def rows_of(tested, budget):
+    return {row["policy"]: row for row in tested.as_dict()["rows"] if row["budget"] == budget}
+
+
+def test_every_policy_has_a_row_a_budget_with_every_field(told):
+    result = json.loads(json.dumps(told.as_dict(), allow_nan=False))
+    assert {"file", "n_questions", "cost_unit", "rows", "verdict"} <= set(result)
+    assert (result["n_questions"], result["cost_unit"]) == (160, "tokens")
+    assert all(set(row) >= FIELDS for row in result["rows"])
+    for budget in (15, 25):
+        assert set(rows_of(told, budget)) == {
+            "direct",
+            "cot",
+            "uniform",
+            "length_rule",
+            "group_lookup",
+            "oracle_in_sample",
+            "imitator",
+            "imitator_ungated",
+            "imitator_labels",
+            "imitator_unseen_groups",
+        }
+
+
+def test_what_the_text_tells_is_found_and_shipped(told):
+    rows = rows_of(told, 25)
+    assert told.verdict == "ship"
+    assert rows["imitator"]["lift_low"] > 0.1
+    assert rows["imitator"]["lift_within_groups"] > 0.1  # the groups tell nothing: it is difficulty
+    assert rows["imitator_unseen_groups"]["lift_low"] > 0.1
+    assert rows["imitator"]["realised_cost"] == pytest.approx(25, rel=0.1)
+    assert 0.5 < rows["imitator"]["gap_closed"] <= 1
+    assert rows["imitator"]["compute_saved"] > 1.2
+    assert abs(rows["group_lookup"]["lift"]) < 0.05
+    assert rows["oracle_in_sample"]["gap_closed"] == 1
+
+
+def test_rows_agree_with_themselves(told):
+    for row in told.as_dict()["rows"]:
+        assert row["lift"] == pytest.approx(row["accuracy"] - row["uniform_at_cost"])
+        assert row["lift_relative"] == pytest.approx(row["lift"] / row["uniform_at_cost"])
+        assert row["lift_low"] <= row["lift"] + 1e-9
+        assert row["lift"] <= row["lift_high"] + 1e-9
+        assert row["lift"] <= rows_of(told, row["budget"])["oracle_in_sample"]["lift"] + 1e-9
+
+
+def test_what_is_only_noise_is_not_shipped():
+    tested = run(outcomes(160, telling=False), budgets=[25])
+    rows = rows_of(tested, 25)
+    assert tested.verdict != "ship"
+    assert abs(rows["imitator"]["lift"]) < 0.05
+    assert abs(rows["imitator_ungated"]["lift"]) < 0.1
+
+
+def test_samples_give_votes_stop_rules_and_the_cross_fitted_oracle(voted):
+    rows = rows_of(voted, 25)
+    assert {"cot", "cot_vote_3", "cot_vote_9", "oracle_crossfit"} <= set(rows)
+    assert {"vote_k", "lossless", "beta_stop", "esc"} <= set(rows)
+    assert "group_lookup" not in rows  # no groups, and nothing that needs them
+    assert rows["imitator"]["lift_within_groups"] is None
+    assert rows["oracle_crossfit"]["accuracy"] < rows["oracle_in_sample"]["accuracy"]
+    for name in ("vote_k", "lossless", "beta_stop", "esc"):
+        assert rows[name]["realised_cost"] == pytest.approx(25, rel=0.15)
+        assert rows[name]["realised_tokens"] == pytest.approx(
+            rows[name]["realised_cost"]
+        )  # here they are the same
+    assert rows["vote_k"]["accuracy"] < rows["lossless"]["accuracy"]
+    assert rows["cot"]["realised_tokens"] is None
+    assert voted.source == "cot"
+
+
+def test_a_file_is_read_as_what_it_holds(tmp_path, voted):
+    samples().write(tmp_path / "samples.jsonl")
+    again = run(tmp_path / "samples.jsonl", budgets=[25])
+    assert again.file == str(tmp_path / "samples.jsonl")
+    assert again.rows == voted.rows  # one seed, one result
+
+
+def test_outcomes_with_samples_beside_them_replay_the_rules(tmp_path):
+    both = samples(24, sources=("direct", "cot"))
+    outcomes(24).write(tmp_path / "outcomes.parquet")
+    both.write(tmp_path / "samples.parquet")
+    options = {"budgets": [25], "samples": tmp_path / "samples.parquet"}
+    tested = run(tmp_path / "outcomes.parquet", source="cot", **options)
+    assert tested.source == "cot"
+    assert {"esc", "direct", "cot"} <= set(rows_of(tested, 25))
+    with pytest.raises(OutcomesError, match="no source 'thinking'; there are direct, cot"):
+        run(tmp_path / "outcomes.parquet", source="thinking", **options)
+
+
+def test_bad_input_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens a question is below 2 tokens"):
+        run(outcomes(), budgets=[25, 1])
+    with pytest.raises(InfeasibleBudgetError):
+        run(outcomes(), budgets=[float("nan")])
+    with pytest.raises(ValueError, match="needs a budget and a split"):
+        run(outcomes(), budgets=[])
+    with pytest.raises(OutcomesError, match="two questions of different text"):
+        run(outcomes().select([0]), budgets=[25])
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(OutcomesError, match=r"empty\.csv: the table is empty"):
+        run(tmp_path / "empty.csv", budgets=[25])
+
+
+def test_a_single_action_leaves_nothing_to_choose():
+    table = outcomes(40)
+    alone = dataclasses.replace(
+        table,
+        actions=("direct",),
+        accuracy=table.accuracy[:, :1],
+        cost=table.cost[:, :1],
+        samples=table.samples[:, :1],
+    )
+    tested = run(alone, budgets=[2])
+    assert tested.verdict == "do not ship"
+    assert rows_of(tested, 2)["imitator"]["lift"] == pytest.approx(0)
+    assert rows_of(tested, 2)["imitator"]["gap_closed"] is None
+
+
+def test_regret_is_the_error_rate_times_the_regret_when_wrong():
+    table = outcomes(100)
+    rng = np.random.default_rng(0)
+    several = [Mistakes.of(table, rng.dirichlet([1, 1], 100), budget) for budget in (5.0, 25.0)]
+    for mistakes in (*several, Mistakes.mean(several)):
+        error = 1 - mistakes.imitation_accuracy
+        assert mistakes.regret == pytest.approx(error * mistakes.regret_when_wrong)
+        assert mistakes.regret <= mistakes.regret_bound + 1e-12
+        assert 0.5 <= mistakes.majority_rate <= 1

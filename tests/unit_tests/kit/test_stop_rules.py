@@ -1,0 +1,146 @@
+"""Stopping rules replayed: against the rules themselves, run order by order."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.stop_rules import beta_confidence, replay_rules
+from adaptive_reasoner.stopping import Votes
+
+THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999)
+
+
+def samples_of(*ballots, tokens=None):
+    rows = [
+        {
+            "question_id": f"q{q}",
+            "question": f"question {q}",
+            "source": "cot",
+            "sample": i,
+            "answer": answer,
+            "correct": float(answer == "a"),
+            "cost": 1.0 + i,
+            "cost_unit": "tokens",
+            **({} if tokens is None else {"completion_tokens": tokens + i}),
+        }
+        for q, ballot in enumerate(ballots)
+        for i, answer in enumerate(ballot)
+    ]
+    return Samples.from_rows(rows)
+
+
+def replayed(samples):
+    return replay_rules(samples, "cot", estimate(samples, votes=(1,)))
+
+
+def run(rule, ballot):
+    """Mean accuracy and cost of a rule over all orders of a ballot of two drawn of four or fewer."""
+    scores, costs = [], []
+    for order in itertools.permutations(range(len(ballot))):
+        drawn = rule([ballot[i] for i in order])
+        votes = Votes(limit=len(ballot))
+        votes.add(ballot[i] for i in order[:drawn])
+        scores.append(votes.winner == "a")
+        costs.append(sum(1.0 + i for i in order[:drawn]))
+    return np.mean(scores), np.mean(costs)
+
+
+def beta(tau, limit):
+    def rule(answers):
+        votes = Votes(limit)
+        for drawn, answer in enumerate(answers[:limit], start=1):
+            votes.add([answer])
+            if votes.leaders[0] and beta_confidence(*votes.leaders) >= tau:
+                return drawn
+        return limit
+
+    return rule
+
+
+def window(width, limit):
+    def rule(answers):
+        for end in range(width, limit + 1, width):
+            seen = set(answers[end - width : end])
+            if len(seen) == 1 and None not in seen:
+                return end
+        return limit
+
+    return rule
+
+
+BALLOTS = [["a", "b", "a"], ["a", None, "a"], ["b", "a", "c"], ["a", "a", "a"], [None, None, "a"]]
+
+
+def test_every_rule_is_its_mean_over_all_orders():
+    rules = replayed(samples_of(*BALLOTS))
+    for q, ballot in enumerate(BALLOTS):
+        for at, tau in enumerate(THRESHOLDS):
+            found = rules["beta_stop"].table
+            expected = run(beta(tau, 3), ballot)
+            assert (found.accuracy[q, at], found.cost[q, at]) == pytest.approx(expected), (ballot, tau)
+        for width in (1, 2, 3):
+            found = rules["esc"].table
+            expected = run(window(width, 3), ballot)
+            assert (found.accuracy[q, width - 1], found.cost[q, width - 1]) == pytest.approx(expected), (
+                ballot,
+                width,
+            )
+        for k in (1, 2, 3):
+            found = rules["vote_k"].table
+            expected = run(lambda answers, k=k: k, ballot)
+            assert (found.accuracy[q, k - 1], found.cost[q, k - 1]) == pytest.approx(expected), (ballot, k)
+
+
+def test_a_lossless_vote_is_as_accurate_as_the_whole_vote_and_cheaper():
+    rng = np.random.default_rng(0)
+    rules = replayed(
+        samples_of(*(rng.choice(["a", "b", "c"], 20, p=[0.6, 0.3, 0.1]).tolist() for _ in range(30)))
+    )
+    whole, early = rules["vote_k"].table, rules["lossless"].table
+    np.testing.assert_allclose(whole.accuracy, early.accuracy)
+    assert (early.cost <= whole.cost + 1e-9).mean() > 0.9
+    assert early.cost[:, 2:].mean() < 0.9 * whole.cost[:, 2:].mean()
+
+
+def test_at_most_half_of_many_samples_are_dealt():
+    assert len(replayed(samples_of(["a"] * 10))["vote_k"].table.actions) == 5
+    assert len(replayed(samples_of(["a"] * 3))["vote_k"].table.actions) == 3
+    assert replayed(samples_of(["a"] * 3, ["a"])) == {}
+    assert len(replayed(samples_of(["a"] * 10, ["a"] * 6))["vote_k"].table.actions) == 3
+
+
+def test_the_mixture_is_chosen_on_the_fit_and_costs_the_budget_there():
+    rng = np.random.default_rng(1)
+    samples = samples_of(*(rng.choice(["a", "b"], 12, p=[0.7, 0.3]).tolist() for _ in range(60)), tokens=50)
+    halves = np.arange(0, 60, 2), np.arange(1, 60, 2)
+    for rule in replayed(samples).values():
+        assert rule.play(halves[0], halves[0], 15.0).cost.mean() == pytest.approx(15.0)
+        played = rule.play(halves[0], halves[1], 15.0)
+        assert played.cost.mean() == pytest.approx(15.0, rel=0.1)
+        assert played.tokens.mean() > played.cost.mean()  # a sample has 50 tokens more than its cost
+
+
+def test_tokens_are_reported_only_where_all_are_known():
+    assert replayed(samples_of(["a"] * 4))["esc"].tokens is None
+    assert replayed(samples_of(["a"] * 4, tokens=3))["esc"].tokens is not None
+
+
+def test_a_question_without_samples_is_refused_by_name():
+    samples = samples_of(["a"] * 4, ["a"] * 4)
+    table = estimate(samples, votes=(1,))
+    with pytest.raises(OutcomesError, match="question 'q1' has no usable sample of source 'cot'"):
+        replay_rules(samples.select([0]), "cot", table)
+    with pytest.raises(OutcomesError, match="no source 'direct'; there are cot"):
+        replay_rules(samples, "direct", table)
+
+
+def test_the_confidence_is_the_integral_it_stands_for():
+    """P(p > 1/2) for p ~ Beta(top + 1, second + 1), by a fine sum."""
+    p = (np.arange(200_000) + 0.5) / 200_000
+    for top, second in ((0, 0), (1, 0), (3, 1), (7, 7), (12, 4)):
+        density = p**top * (1 - p) ** second
+        assert beta_confidence(top, second) == pytest.approx(density[p > 0.5].sum() / density.sum(), abs=1e-5)
