@@ -24,7 +24,11 @@ _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without i
 
 
 class LostReplyError(Exception):
-    """A call ended without a usable reply: it was cut off, or came back empty."""
+    """A call ended without a usable reply."""
+
+
+class EmptyReplyError(LostReplyError):
+    """A reply came, at a known cost, and says nothing."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,7 @@ def question_of(messages: Messages) -> str:
 def _defect(message: AIMessage) -> LostReplyError | None:
     """Why a reply cannot be used; a provider that names no reason to stop has been cut off."""
     if not message.text.strip() and not message.tool_calls:
-        return LostReplyError("the reply is empty")
+        return EmptyReplyError("the reply is empty")
     if "finish_reason" in message.response_metadata and not finish_reason(message):
         return LostReplyError("the reply was cut off: it has no finish reason")
     return None

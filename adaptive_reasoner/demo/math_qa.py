@@ -1,6 +1,8 @@
 """The graph of the demo: one adaptive node that answers arithmetic under a budget."""
 
+import atexit
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -8,6 +10,7 @@ from langgraph.graph.state import CompiledStateGraph
 
 from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.demo import prompts
+from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import Policy
@@ -26,7 +29,11 @@ class MathState(TypedDict, total=False):
 
 
 def build_graph(
-    sources: Mapping[str, Source], *, policy: Policy, ledger: Ledger | None = None, budget: float | None = None
+    sources: Mapping[str, Source],
+    *,
+    policy: Policy,
+    ledger: Ledger | None = None,
+    budget: float | None = None,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Compile the graph.
 
@@ -58,3 +65,16 @@ def math_sources(model: ChatModel | Callable[[], ChatModel]) -> dict[str, Source
         "direct": Source(model, prompt=prompts.direct, settings=settings, max_tokens=8),
         "cot": Source(model, prompt=prompts.cot, settings=settings, max_tokens=64),
     }
+
+
+def local_sources() -> dict[str, Source]:
+    """The same on the built-in model, which starts with the first question and stops with the process."""
+    return math_sources(_local_model)
+
+
+@cache
+def _local_model() -> ChatModel:
+    server = LocalModelServer()
+    server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return server.chat_model()

@@ -14,12 +14,13 @@ from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.console import err, out, print_table, progress
 from adaptive_reasoner.demo.local_model import LocalModelServer
-from adaptive_reasoner.demo.math_qa import VOTES, build_graph, math_menu, math_sources
+from adaptive_reasoner.demo.math_qa import VOTES, build_graph, math_sources
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources
@@ -115,7 +116,7 @@ def run_demo(folder: Path, *, n_questions: int, n_samples: int, budget: float, s
     questions = problems(n_questions, seed)
     with LocalModelServer() as server:
         sources = math_sources(server.chat_model())
-        menu = math_menu(sources, n_samples)
+        menu = Menu(sources, samples=n_samples, grader=numeric)
         with progress("collecting samples", n_questions * n_samples * len(sources)) as show:
             collect(questions, menu, folder / "samples.jsonl", on_progress=show)
         clock.stop("collect")
@@ -127,7 +128,7 @@ def run_demo(folder: Path, *, n_questions: int, n_samples: int, budget: float, s
         oracle = solve(fit, budget)
         err.print(f"oracle on {len(fit)} questions: accuracy {oracle.accuracy:.3f}, gap {oracle.gap:.1g}")
         with progress("training the imitator"):
-            trained = train(fit, budget=budget, menu=menu.specs(), seed=seed)
+            trained = train(fit, budget=budget, menu=menu.specs(), samples=samples, seed=seed)
             trained.save(folder / "policy")
         policy = LearnedPolicy.load(folder / "policy")
         clock.stop("train")

@@ -1,0 +1,252 @@
+"""The menu: ways to call a model, the actions built on them, how answers are graded and what calls cost."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self, TypeVar
+
+from langchain_core.messages import HumanMessage
+
+from adaptive_reasoner.answers import AnswerKey, Grader, exact, final_answer
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.costs import Meter, TokenMeter
+from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.tables import PathLike
+from adaptive_reasoner.strategies import Flow, extended_thinking, on, self_consistency, single_pass
+
+DEFAULT_SAMPLES = 5
+DEFAULT_VOTES = (3, 5)
+
+Each = TypeVar("Each")
+
+_PROBES = ("How many are 5 and 9?", "5 + 9", "5 * 9")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an action is carried out.
+
+    Attributes:
+        source: The source its calls go to, by name.
+        strategy: `"single_pass"`, `"self_consistency"` or `"extended_thinking"`.
+        parameters: The strategy's own: `samples`, `effort`, `max_tokens`.
+    """
+
+    source: str
+    strategy: str = "single_pass"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def votes(self) -> int:
+        """The most calls it makes."""
+        return int(self.parameters.get("samples", 1))
+
+    def flow(self, key: AnswerKey) -> Flow:
+        """The strategy, counting votes by `key`.
+
+        Raises:
+            MenuError: There is no such strategy, or it does not take these parameters.
+        """
+        if self.strategy not in _STRATEGIES:
+            raise MenuError(f"there is no strategy {self.strategy!r}; known are {', '.join(_STRATEGIES)}")
+        make = _STRATEGIES[self.strategy]
+        known = [name for name in inspect.signature(make).parameters if name != "key"]
+        for name in self.parameters:
+            if name not in known:
+                takes = ", ".join(known) or "no parameters"
+                raise MenuError(f"strategy {self.strategy!r} takes {takes}, not {name!r}")
+        try:
+            return make(**self.parameters, key=key)
+        except (TypeError, ValueError) as error:
+            raise MenuError(f"strategy {self.strategy!r}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Menu:
+    r"""What can be asked of models, and at what cost.
+
+    Args:
+        sources: The ways to call a model, by name.
+        samples: How many replies to collect a question, for all sources or by source.
+        recipes: The actions; where not given, each source once and as votes of 3 and 5, as far as there
+            are samples, under the names that `estimate` gives them.
+        grader: Scores an answer against the gold one, in [0, 1].
+        key: Finds the answer in a reply.
+        meters: What a call costs, for all sources or by source.
+        max_cost: The most that a samples file may cost.
+        concurrency: The most calls in flight.
+
+    Raises:
+        MenuError: Something refers to a source or strategy that is not there, or a number makes no sense.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> model = FakeListChatModel(responses=["14"])
+        >>> menu = Menu({"direct": Source(model, max_tokens=8), "cot": Source(model, max_tokens=64)})
+        >>> list(menu.actions)
+        ['direct', 'direct_vote_3', 'direct_vote_5', 'cot', 'cot_vote_3', 'cot_vote_5']
+        >>> menu.specs()["actions"]["cot_vote_3"]["worst_cost"]
+        192.0
+    """
+
+    sources: Mapping[str, Source]
+    samples: int | Mapping[str, int] = DEFAULT_SAMPLES
+    recipes: Mapping[str, Recipe] | None = None
+    grader: Grader = exact
+    key: AnswerKey = final_answer
+    meters: Meter | Mapping[str, Meter] = field(default_factory=TokenMeter)
+    max_cost: float | None = None
+    concurrency: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise MenuError("a menu needs at least one source")
+        for name in self.sources:
+            if self.samples_of(name) < 1:
+                raise MenuError(f"source {name!r} needs at least 1 sample, not {self.samples_of(name)}")
+        units = dict.fromkeys(self.meter_of(name).cost_unit for name in self.sources)
+        if len(units) > 1:
+            raise MenuError(f"costs must be in one unit, but there are {' and '.join(units)}")
+        if self.max_cost is not None and not 0 < self.max_cost < float("inf"):
+            raise MenuError(f"max_cost must be above 0, not {self.max_cost}")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise MenuError(f"concurrency must be at least 1, not {self.concurrency}")
+        self.actions  # noqa: B018 - refuses now what could not be carried out later
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a menu from a TOML file; `adaptive_reasoner.kit.menu_file` shows one.
+
+        No model is made yet, so no key is needed and nothing is called.
+
+        Raises:
+            MenuError: The file cannot be read, or has an unknown or wrong entry; it names file and entry.
+        """
+        from adaptive_reasoner.kit.menu_file import read_menu
+
+        try:
+            return cls(**read_menu(path))
+        except MenuError as error:
+            raise MenuError(f"{path}: {error}") from error
+
+    @cached_property
+    def actions(self) -> dict[str, Flow]:
+        """The flow behind each action, directed to its source."""
+        flows = {}
+        for name, recipe in self._recipes.items():
+            if recipe.source not in self.sources:
+                known = ", ".join(self.sources)
+                raise MenuError(f"action {name!r}: there is no source {recipe.source!r}; known are {known}")
+            try:
+                flows[name] = on(self.sources[recipe.source], recipe.flow(self.key))
+            except MenuError as error:
+                raise MenuError(f"action {name!r}: {error}") from error
+        return flows
+
+    @property
+    def meter(self) -> Meter:
+        """What a call costs, where all sources have one price.
+
+        Raises:
+            MenuError: They have several; `meter_of` tells them apart.
+        """
+        meters = [self.meter_of(name) for name in self.sources]
+        if any(meter != meters[0] for meter in meters):
+            raise MenuError("the sources have different prices; ask for the meter of one source")
+        return meters[0]
+
+    @property
+    def cost_unit(self) -> str:
+        """The unit of all costs."""
+        return self.meter_of(next(iter(self.sources))).cost_unit
+
+    def samples_of(self, source: str) -> int:
+        """How many replies of a source to collect a question."""
+        return _of(self.samples, source, "number of samples")
+
+    def meter_of(self, source: str) -> Meter:
+        """What a call to a source costs."""
+        return _of(self.meters, source, "price")
+
+    def prompt_sha(self, source: str, question: str) -> str:
+        """A digest of what a source sends for a question: the messages, the settings, `max_tokens`."""
+        way = self.sources[source]
+        sent = {
+            "messages": [
+                [message.type, message.content] for message in way.messages([HumanMessage(question)])
+            ],
+            "settings": dict(way.settings),
+            "max_tokens": way.max_tokens,
+        }
+        return hashlib.sha256(json.dumps(sent, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+    def specs(self) -> dict[str, Any]:
+        """What a policy keeps of the menu, as plain JSON values: nothing of it can run code."""
+        return {
+            "cost_unit": self.cost_unit,
+            "counts": {name: repr(self.meter_of(name)) for name in self.sources},
+            "sources": {
+                name: {
+                    "max_tokens": source.max_tokens,
+                    "samples": self.samples_of(name),
+                    "settings": {key: str(value) for key, value in source.settings.items()},
+                    "prompt_sha": [self.prompt_sha(name, probe) for probe in _PROBES],
+                }
+                for name, source in self.sources.items()
+            },
+            "actions": {
+                name: {
+                    "source": recipe.source,
+                    "strategy": recipe.strategy,
+                    "parameters": dict(recipe.parameters),
+                    "votes": recipe.votes,
+                    "worst_cost": self._worst_cost(recipe),
+                }
+                for name, recipe in self._recipes.items()
+            },
+        }
+
+    @property
+    def _recipes(self) -> Mapping[str, Recipe]:
+        if self.recipes is not None:
+            return self.recipes
+        recipes = {}
+        for name in self.sources:
+            recipes[name] = Recipe(name)
+            for votes in DEFAULT_VOTES:
+                if votes <= self.samples_of(name):
+                    recipes[f"{name}_vote_{votes}"] = Recipe(name, "self_consistency", {"samples": votes})
+        return recipes
+
+    def _worst_cost(self, recipe: Recipe) -> float | None:
+        """The most the action can cost, whatever the question; None where the prompt is billed too."""
+        source, meter = self.sources[recipe.source], self.meter_of(recipe.source)
+        most_tokens = recipe.parameters.get("max_tokens") or source.most_tokens
+        bare, long = (meter.worst_cost([HumanMessage("x" * size)], most_tokens) for size in (1, 1_000_000))
+        return recipe.votes * bare if bare == long else None
+
+
+def _of(given: Each | Mapping[str, Each], source: str, what: str) -> Each:
+    """What was given for a source: by its name, or for all of them."""
+    if not isinstance(given, Mapping):
+        return given
+    if source not in given:
+        raise MenuError(f"source {source!r} has no {what}; there is one for {', '.join(given)}")
+    return given[source]
+
+
+def _thinking(
+    effort: str, *, samples: int = 1, max_tokens: int | None = None, key: AnswerKey = final_answer
+) -> Flow:
+    flow = self_consistency(samples, key=key) if samples > 1 else single_pass(key=key)
+    return extended_thinking(effort, flow, max_tokens=max_tokens)
+
+
+_STRATEGIES: dict[str, Callable[..., Flow]] = {
+    "single_pass": single_pass,
+    "self_consistency": self_consistency,
+    "extended_thinking": _thinking,
+}

@@ -1,0 +1,285 @@
+r"""A menu as a TOML file.
+
+[sources.direct]
+model = "openai:gpt-5-mini"                 # as for init_chat_model
+prompt = "Answer with a number only.\n{question}"
+max_tokens = 32
+samples = 8
+
+[sources.cot]
+base_url = "http://localhost:8000/v1"       # or any OpenAI-compatible endpoint
+model = "qwen3-8b"
+api_key_env = "QWEN_KEY"                    # the variable that holds the key, where it needs one
+prompt = { function = "my_prompts:cot" }    # a function of the question's text; my_prompts.py lies beside
+temperature = 0.7
+stop = ["\n\n"]
+max_tokens = 1024
+samples = 8
+timeout = 60.0                              # seconds
+settings = { reasoning_effort = "low" }     # any other argument of a call
+
+[actions.cot_vote_5]                        # without actions: each source, once and as votes of 3 and 5
+source = "cot"
+strategy = "self_consistency"
+samples = 5
+
+[grader]
+kind = "numeric"                            # exact, numeric or choice; or function = "my_graders:score"
+
+[prices]
+unit = "usd"                                # or tokens (counts = "completion" or "total"), or samples
+prompt = 0.25                               # dollars per million tokens
+completion = 2.0
+cached = 0.025
+
+[prices.sources.cot]                        # where a source has its own
+prompt = 0.1
+completion = 0.4
+
+[limits]
+max_cost = 5.0                              # the most that a samples file may cost
+concurrency = 16
+"""
+
+import importlib
+import importlib.util
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptive_reasoner.answers import Grader, choice, exact, numeric
+from adaptive_reasoner.calls import ChatModel, Source
+from adaptive_reasoner.costs import Meter, PriceMeter, SampleMeter, TokenMeter
+from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.menu import DEFAULT_SAMPLES, Recipe
+from adaptive_reasoner.kit.tables import PathLike
+
+Entries = Mapping[str, Any]
+
+_GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice}
+_NUMBER = (int, float)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A prompt with a place for the question. Other braces stay as they are."""
+
+    text: str
+
+    def __call__(self, question: str) -> str:
+        """The prompt for a question."""
+        return self.text.replace("{question}", question)
+
+
+@dataclass(frozen=True)
+class HostedModel:
+    """Makes the chat model of a source, when it is first called."""
+
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    timeout: float | None = None
+
+    def __call__(self) -> ChatModel:
+        """The chat model.
+
+        Raises:
+            ImportError: The package that calls it is not installed.
+            MenuError: The variable that should hold its key is not set.
+        """
+        arguments: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
+        if self.api_key_env is not None:
+            if not os.environ.get(self.api_key_env):
+                raise MenuError(
+                    f"model {self.model!r} takes its key from {self.api_key_env}, which is not set"
+                )
+            arguments["api_key"] = os.environ[self.api_key_env]
+        if self.base_url is not None:
+            try:
+                from langchain_openai import ChatOpenAI
+            except ImportError as error:
+                raise ImportError(
+                    "an OpenAI-compatible endpoint needs: pip install 'adaptive-reasoner[openai]'"
+                ) from error
+            return ChatOpenAI(model=self.model, base_url=self.base_url, **{"api_key": "none", **arguments})
+        try:
+            from langchain.chat_models import init_chat_model
+        except ImportError as error:
+            raise ImportError(
+                f"model {self.model!r} without base_url needs: pip install 'adaptive-reasoner[agents]'"
+            ) from error
+        model: ChatModel = init_chat_model(self.model, **arguments)
+        return model
+
+
+def read_menu(path: PathLike) -> dict[str, Any]:
+    """The arguments of `Menu`, from a TOML file.
+
+    Raises:
+        MenuError: The file cannot be read, or has an unknown or wrong entry; it names the entry.
+    """
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MenuError(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise MenuError(f"is not TOML: {error}") from error
+    return _menu(document, path.parent)
+
+
+def _menu(document: Entries, folder: Path) -> dict[str, Any]:
+    parts = _entries(document, "the menu", sources=dict, actions=dict, grader=dict, prices=dict, limits=dict)
+    sources, samples = {}, {}
+    for name, entries in parts.get("sources", {}).items():
+        sources[name], samples[name] = _source(entries, f"sources.{name}", folder)
+    recipes = {
+        name: _recipe(entries, f"actions.{name}") for name, entries in parts.get("actions", {}).items()
+    }
+    return {
+        "sources": sources,
+        "samples": samples,
+        "recipes": recipes or None,
+        "grader": _grader(parts.get("grader", {}), folder),
+        "meters": _meters(parts.get("prices", {}), sources),
+        **_entries(parts.get("limits", {}), "limits", max_cost=_NUMBER, concurrency=int),
+    }
+
+
+def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
+    given = _entries(
+        entries,
+        where,
+        model=str,
+        base_url=str,
+        api_key_env=str,
+        timeout=_NUMBER,
+        prompt=(str, dict),
+        temperature=_NUMBER,
+        stop=list,
+        max_tokens=int,
+        samples=int,
+        settings=dict,
+    )
+    if "model" not in given:
+        raise MenuError(f"[{where}] names no model")
+    if given.get("max_tokens", 1) < 1:
+        raise MenuError(f"[{where}] max_tokens must be at least 1, not {given['max_tokens']}")
+    call: dict[str, Any] = {name: given[name] for name in ("temperature", "stop") if name in given}
+    model = HostedModel(
+        **{name: given[name] for name in ("model", "base_url", "api_key_env", "timeout") if name in given}
+    )
+    source = Source(
+        model,
+        prompt=_prompt(given.get("prompt"), where, folder),
+        settings={**call, **given.get("settings", {})},
+        max_tokens=given.get("max_tokens"),
+    )
+    return source, given.get("samples", DEFAULT_SAMPLES)
+
+
+def _prompt(given: Any, where: str, folder: Path) -> Callable[[str], str] | None:
+    if given is None:
+        return None
+    if isinstance(given, dict):
+        return _function(_entries(given, f"{where}.prompt", function=str).get("function"), where, folder)
+    if "{question}" not in given:
+        raise MenuError(f"[{where}] the prompt has no {{question}} in it")
+    return Template(given)
+
+
+def _recipe(entries: Any, where: str) -> Recipe:
+    given = dict(_entries(entries, where, source=str, strategy=str, samples=int, effort=str, max_tokens=int))
+    if "source" not in given:
+        raise MenuError(f"[{where}] names no source")
+    return Recipe(given.pop("source"), given.pop("strategy", "single_pass"), given)
+
+
+def _grader(entries: Entries, folder: Path) -> Grader:
+    given = _entries(entries, "grader", kind=str, function=str)
+    if "function" in given:
+        return _function(given["function"], "grader", folder)
+    kind = given.get("kind", "exact")
+    if kind not in _GRADERS:
+        raise MenuError(f"[grader] there is no kind {kind!r}; known are {', '.join(_GRADERS)}, or a function")
+    return _GRADERS[kind]
+
+
+def _meters(entries: Entries, sources: Entries) -> Meter | dict[str, Meter]:
+    if "unit" not in entries:
+        if entries:
+            raise MenuError("[prices] names no unit; known are usd, tokens, samples")
+        return TokenMeter()
+    match entries["unit"]:
+        case "samples":
+            _entries(entries, "prices", unit=str)
+            return SampleMeter()
+        case "tokens":
+            counts = _entries(entries, "prices", unit=str, counts=str).get("counts", "completion")
+            if counts not in ("completion", "total"):
+                raise MenuError(f"[prices] counts is {counts!r}; known are completion, total")
+            return TokenMeter(counts=counts)
+        case "usd":
+            return _prices(entries, sources)
+        case unit:
+            raise MenuError(f"[prices] there is no unit {unit!r}; known are usd, tokens, samples")
+
+
+def _prices(entries: Entries, sources: Entries) -> dict[str, Meter]:
+    per_million = {"prompt": _NUMBER, "completion": _NUMBER, "cached": _NUMBER}
+    given = _entries(entries, "prices", unit=str, sources=dict, **per_million)
+    own = given.pop("sources", {})
+    for name in own:
+        if name not in sources:
+            raise MenuError(
+                f"[prices.sources.{name}] there is no such source; known are {', '.join(sources)}"
+            )
+    meters: dict[str, Meter] = {}
+    for name in sources:
+        where = f"prices.sources.{name}" if name in own else "prices"
+        price = _entries(own[name], where, **per_million) if name in own else given
+        if not {"prompt", "completion"} <= set(price):
+            raise MenuError(f"[{where}] needs a price for prompt and for completion, for source {name!r}")
+        try:
+            meters[name] = PriceMeter(**{key: price[key] for key in per_million if key in price})
+        except ValueError as error:
+            raise MenuError(f"[{where}] {error}") from error
+    return meters
+
+
+def _entries(entries: Any, where: str, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
+    """The entries of a table, once each is known and of its kind."""
+    if not isinstance(entries, dict):
+        raise MenuError(f"[{where}] must be a table, not {entries!r}")
+    for name, value in entries.items():
+        if name not in kinds:
+            raise MenuError(f"[{where}] there is no entry {name!r}; known are {', '.join(kinds)}")
+        if not isinstance(value, kinds[name]) or isinstance(value, bool):
+            raise MenuError(f"[{where}] {name} cannot be {value!r}")
+    return dict(entries)
+
+
+def _function(address: str | None, where: str, folder: Path) -> Callable[..., Any]:
+    """The function at `module:name`; a module file beside the menu comes first."""
+    module_name, _, name = (address or "").partition(":")
+    if not module_name or not name:
+        raise MenuError(f'[{where}] a function is named as "module:name", not {address!r}')
+    beside = folder / f"{module_name}.py"
+    try:
+        if beside.is_file():
+            spec = importlib.util.spec_from_file_location(module_name, beside)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise MenuError(f"[{where}] {address}: {error}") from error
+    function: Callable[..., Any] | None = getattr(module, name, None)
+    if not callable(function):
+        raise MenuError(f"[{where}] module {module_name!r} has no function {name!r}")
+    return function

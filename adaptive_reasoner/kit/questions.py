@@ -1,0 +1,100 @@
+"""Questions with gold answers: what collection asks and grading compares with."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.tables import PathLike, read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question and the answer that counts as right.
+
+    Attributes:
+        question_id: What samples and outcomes refer to.
+        question: The text a model is asked.
+        gold: The right answer, as text.
+        group: A family, subject or task, where known. Used to report, never to decide.
+    """
+
+    question_id: str
+    question: str
+    gold: str
+    group: str | None = None
+
+
+def text_id(question: str) -> str:
+    """An id for a question that came without one: the first 12 hex digits of its text's SHA-256.
+
+    Example:
+        >>> text_id("6 * 7")
+        '4add15946ce3'
+    """
+    return hashlib.sha256(question.encode()).hexdigest()[:12]
+
+
+def read_questions(path: PathLike) -> tuple[Question, ...]:
+    """Read a file of questions: JSONL, CSV or Parquet, by its ending.
+
+    Each row has `question` and `gold` (or, where there is no `gold`, `answer`), and may have `question_id`
+    and `group`; other fields are left alone. A row without an id is named by a digest of its text.
+
+    Raises:
+        OutcomesError: A row lacks a field, asks nothing or repeats an id, some rows have a group and some
+            have none, or there are no rows at all. It names file, row and reason.
+    """
+    questions = tuple(_checked(read_rows(path), path))
+    if not questions:
+        raise OutcomesError("there are no questions", file=path)
+    return questions
+
+
+def _checked(rows: Iterable[Mapping[str, Any]], path: PathLike) -> Iterator[Question]:
+    first_rows: dict[str, int] = {}
+    grouped: bool | None = None
+    for number, row in enumerate(rows, start=1):
+        try:
+            question = _question(row)
+        except ValueError as error:
+            raise OutcomesError(str(error), file=path, row=number) from error
+        first = first_rows.setdefault(question.question_id, number)
+        if first != number:
+            reason = (
+                f"question_id {question.question_id!r} is already in row {first}"
+                if _text(row, "question_id")
+                else f"the same question as in row {first}; to ask it twice, give each a question_id"
+            )
+            raise OutcomesError(reason, file=path, row=number)
+        if grouped not in (None, question.group is not None):
+            reason = "some rows have a group and some have none; name one for every question or for none"
+            raise OutcomesError(reason, file=path, row=number)
+        grouped = question.group is not None
+        yield question
+
+
+def _question(row: Mapping[str, Any]) -> Question:
+    if "question" not in row or not ("gold" in row or "answer" in row):
+        missing = "gold (or answer)" if "question" in row else "question"
+        raise ValueError(f"there is no field {missing}; the row has {', '.join(row) or 'none'}")
+    question = _text(row, "question")
+    gold = _text(row, "gold") or _text(row, "answer")
+    if question is None:
+        raise ValueError("the question is empty")
+    if gold is None:
+        raise ValueError("the gold answer is empty")
+    return Question(_text(row, "question_id") or text_id(question), question, gold, _text(row, "group"))
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    """A field as text, numbers as they are written; None where it is missing or blank.
+
+    Raises:
+        ValueError: It holds something else, such as a list.
+    """
+    value = row.get(name)
+    if value is not None and not isinstance(value, str | int | float):
+        raise ValueError(f"{name} is {value!r}; text or a number is needed")
+    return None if value is None or not str(value).strip() else str(value).strip()

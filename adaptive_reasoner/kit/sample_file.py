@@ -1,0 +1,193 @@
+"""The samples file while it is collected: rows are only ever added, by one writer, who may be killed."""
+
+import json
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Self
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.rows import number_field, text_field
+from adaptive_reasoner.kit.tables import PathLike, Row, read_rows
+
+
+class SampleKey(NamedTuple):
+    """What names a row of a samples file."""
+
+    question_id: str
+    source: str
+    sample: int
+
+
+class SampleFile:
+    """A JSONL file of samples, open for adding to it. Read the `rows` that are there first.
+
+    A row is handed to the system in one write, so a killed process loses none it had added; `sync` brings
+    them to the disk. While calls are under way, `<file>.started` beside it says which: what was started
+    and never came back was paid for all the same.
+
+    Args:
+        path: The file; made where there is none. What a killed writer left of a last row is cut off.
+        cost_unit: The unit of worst cases.
+
+    Raises:
+        OutcomesError: The file is no JSONL, cannot be opened, another process is adding to it, or calls
+            were lost in another unit.
+    """
+
+    def __init__(self, path: PathLike, cost_unit: str) -> None:
+        self.path = Path(path)
+        if self.path.suffix.lower() != ".jsonl":
+            raise OutcomesError("samples are collected into a .jsonl file", file=self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab", buffering=0)
+        except OSError as error:
+            raise OutcomesError(f"cannot be opened: {error.strerror or error}", file=self.path) from error
+        try:
+            _lock(self._file, self.path)
+            self._end_with_a_row()
+            self._calls = _StartedCalls(self.path.with_name(f"{self.path.name}.started"), cost_unit)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def lost(self) -> float:
+        """Cost of the calls whose replies never arrived, at their worst case, in all runs so far."""
+        return self._calls.lost
+
+    def rows(self) -> Iterator[tuple[SampleKey, Row]]:
+        """The rows that are there, each with its key.
+
+        Raises:
+            OutcomesError: A row cannot be read; it names the row.
+        """
+        for number, row in enumerate(read_rows(self.path), start=1):
+            try:
+                question_id, source = text_field(row, "question_id"), text_field(row, "source")
+                key = SampleKey(question_id, source, int(number_field(row, "sample")))
+            except ValueError as error:
+                raise OutcomesError(str(error), file=self.path, row=number) from error
+            self._calls.finish(key)
+            yield key, row
+
+    def start(self, key: SampleKey, worst: float) -> None:
+        """Note that a call is about to be made, which costs at most `worst`."""
+        self._calls.start(key, worst)
+
+    def add(self, key: SampleKey, row: Mapping[str, Any]) -> None:
+        """Add the row of a call that was started.
+
+        Raises:
+            OutcomesError: It cannot be written. The file ends with the row before.
+        """
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            left = line.encode("utf-8", "surrogatepass")
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._file.truncate(size)
+            reason = f"cannot be written ({error.strerror or error}); the rows so far are kept"
+            raise OutcomesError(reason, file=self.path) from error
+        self._calls.finish(key)
+
+    def sync(self) -> None:
+        """Bring all rows to the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Bring all rows to the disk and let go of the file; calls that are still under way are lost."""
+        self._calls.close()
+        self.sync()
+        self._file.close()
+
+    def _end_with_a_row(self) -> None:
+        """Cut off a last row that was written in part; one that only lacks its line end gets it."""
+        with self.path.open("rb") as file:
+            last = next(iter(deque(file, maxlen=1)), b"\n")
+            size = file.tell()
+        if last.endswith(b"\n"):
+            return
+        try:
+            json.loads(last)
+        except ValueError:
+            warnings.warn(f"{self.path}: the last row was cut in the middle; collected again", stacklevel=4)
+            self._file.truncate(size - len(last))
+        else:
+            self._file.write(b"\n")
+
+
+class _StartedCalls:
+    """The calls under way, noted on disk before they are made.
+
+    The first line holds what runs before this one lost; each further line is a call.
+    """
+
+    def __init__(self, path: Path, cost_unit: str) -> None:
+        self._path, self._unit = path, cost_unit
+        self._file: BinaryIO | None = None
+        self._lost, self._open = 0.0, dict[SampleKey, float]()
+        for line in path.read_bytes().splitlines() if path.exists() else ():
+            try:
+                *key, cost, unit = json.loads(line)
+            except ValueError:  # cut in the middle: killed before the call was made
+                continue
+            if unit != cost_unit:
+                raise OutcomesError(f"calls were lost at a cost in {unit!r}, not {cost_unit!r}", file=path)
+            if key:
+                self._open[SampleKey(*key)] = cost
+            else:
+                self._lost += cost
+
+    @property
+    def lost(self) -> float:
+        """Cost of all calls that have not come back."""
+        return self._lost + sum(self._open.values())
+
+    def start(self, key: SampleKey, worst: float) -> None:
+        if self._file is None:
+            self._forget_names()
+            self._file = self._path.open("ab", buffering=0)
+        self._file.write(json.dumps([*key, worst, self._unit]).encode() + b"\n")
+        self._open[key] = worst
+
+    def finish(self, key: SampleKey) -> None:
+        self._open.pop(key, None)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._forget_names()
+
+    def _forget_names(self) -> None:
+        """Keep of the calls that were lost their cost only: each will be made once more under its name."""
+        self._lost, self._open = self.lost, {}
+        if self._lost:
+            beside = self._path.with_name(f"{self._path.name}.part")
+            beside.write_text(json.dumps([self._lost, self._unit]) + "\n", encoding="ascii")
+            beside.replace(self._path)
+        else:
+            self._path.unlink(missing_ok=True)
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Keep other processes from adding to the file, for as long as it is open."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system: two collections into one file are the user's to avoid
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutcomesError("another collection is writing to it", file=path) from error

@@ -1,0 +1,164 @@
+"""An OpenAI-compatible endpoint for tests: it answers, counts what it would bill, and misbehaves where told.
+
+It runs in a thread on a free loopback port, and stops with its `with` block.
+"""
+
+import asyncio
+import itertools
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+REFUSALS = {"401": 401, "404": 404, "429": 429, "500": 500}
+"""Faults that cost nothing: the model never worked."""
+
+PAID_FAULTS = ("bad json", "cut", "reset", "hang", "no usage", "no finish", "empty")
+"""Faults of which the provider has done the work, and bills it."""
+
+
+def three(prompt: str, number: int) -> str:
+    """The default answer, of three tokens."""
+    return f"Answer: {len(prompt) + number}"
+
+
+@dataclass
+class StubServer:
+    """Serves `/v1/chat/completions`.
+
+    Args:
+        answer: Makes the reply from the prompt and the number of the call, from 0; a word is a token, and
+            one more ends it.
+        faults: Makes the fault of a call from its number: a key of `REFUSALS`, one of `PAID_FAULTS`, or None.
+        latency: Seconds a reply takes.
+
+    Attributes:
+        bodies: What was asked, in order of arrival.
+        billed: Completion tokens of the calls the model worked on, those included that were lost afterwards.
+        peak: The most calls that were in flight at once.
+    """
+
+    answer: Callable[[str, int], str] = three
+    faults: Callable[[int], str | None] | Mapping[int, str] = field(default_factory=dict)
+    latency: float = 0.0
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    billed: int = 0
+    peak: int = 0
+    in_flight: int = 0
+
+    def __post_init__(self):
+        self._numbers = itertools.count()
+        self._started = threading.Event()
+
+    @property
+    def base_url(self) -> str:
+        """What a client is given."""
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread.start()
+        self._started.wait()
+        return self
+
+    def __exit__(self, *exc):
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+
+    async def _serve(self):
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._connections: set[asyncio.Task] = set()
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=512)
+        self._port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stopping.wait()
+        server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _connected(self, reader, writer):
+        connection = asyncio.current_task()
+        self._connections.add(connection)
+        try:
+            while await self._exchange(reader, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._connections.discard(connection)
+            writer.close()
+
+    async def _exchange(self, reader, writer) -> bool:
+        """One request and its reply; False where the connection ends with it."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        headers = dict(
+            line.lower().split(": ", 1) for line in head.decode("latin-1").split("\r\n") if ": " in line
+        )
+        body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or b"{}")
+        number = next(self._numbers)
+        self.bodies.append(body)
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            return await self._reply(writer, body, number)
+        finally:
+            self.in_flight -= 1
+
+    async def _reply(self, writer, body, number) -> bool:
+        fault = self.faults.get(number) if isinstance(self.faults, Mapping) else self.faults(number)
+        if fault in REFUSALS:
+            await _send(writer, {"error": {"message": f"told to: {fault}"}}, status=REFUSALS[fault])
+            return True
+        prompt = body["messages"][-1]["content"]
+        tokens = self.answer(prompt, number).split()[
+            : body.get("max_tokens") or body.get("max_completion_tokens")
+        ]
+        self.billed += len(tokens) + 1
+        await asyncio.sleep(3600 if fault == "hang" else self.latency)
+        if fault == "bad json":
+            await _send(writer, b'{"id": "x", "choices": [')
+            return True
+        reply = _completion(body, prompt, "" if fault == "empty" else " ".join(tokens), len(tokens) + 1)
+        if fault == "no usage":
+            del reply["usage"]
+        if fault == "no finish":
+            reply["choices"][0]["finish_reason"] = None
+        if fault == "cut":
+            await _send(writer, reply, cut=True)
+            return False
+        if fault == "reset":
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            return False
+        await _send(writer, reply)
+        return True
+
+
+async def _send(writer, content, *, status=200, cut=False):
+    payload = content if isinstance(content, bytes) else json.dumps(content).encode()
+    retry = "retry-after-ms: 1\r\n" if status in (429, 500) else ""
+    length = f"content-length: {len(payload)}\r\n"
+    head = f"HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\n{retry}{length}\r\n"
+    writer.write(head.encode() + (payload[: len(payload) // 2] if cut else payload))
+    await writer.drain()
+
+
+def _completion(body, prompt, text, tokens):
+    words = len(prompt.split())
+    return {
+        "id": "chatcmpl-stub",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body["model"],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {
+            "prompt_tokens": words,
+            "completion_tokens": tokens,
+            "total_tokens": words + tokens,
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+    }

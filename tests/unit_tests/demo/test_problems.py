@@ -1,0 +1,54 @@
+import re
+from collections import Counter
+
+import pytest
+
+from adaptive_reasoner.demo.problems import FAMILIES, problems
+from adaptive_reasoner.demo.prompts import EXAMPLE_QUESTIONS
+
+pytest.importorskip("reasoning_gym")
+
+
+@pytest.fixture(scope="module")
+def many():
+    return problems(320, seed=5)
+
+
+def test_equal_seeds_give_equal_questions_and_other_seeds_others():
+    assert problems(24, seed=1) == problems(24, seed=1)
+    first, second = ({question.question for question in problems(80, seed)} for seed in (1, 2))
+    assert len(first & second) < 20
+
+
+def test_the_families_are_equally_frequent_and_mixed(many):
+    assert Counter(question.group for question in many) == dict.fromkeys(FAMILIES, 80)
+    assert len({question.group for question in many[:12]}) > 2
+
+
+def test_no_text_comes_twice_and_none_stands_in_a_prompt(many):
+    texts = {question.question for question in many}
+    assert len(texts) == len({question.question_id for question in many}) == 320
+    assert not texts & EXAMPLE_QUESTIONS
+
+
+def test_the_gold_of_an_expression_is_its_value(many):
+    for question in many:
+        if question.group != "words":
+            assert re.fullmatch(r"[\d +*-]+", question.question)
+            assert question.gold == str(eval(question.question))
+
+
+def test_a_word_problem_is_one_step_from_its_two_numbers(many):
+    adds = r"buys|finds|gets|wins|together|in both"
+    for question in many:
+        if question.group == "words":
+            larger, smaller = map(int, re.findall(r"\d+", question.question))
+            sign = 1 if re.search(adds, question.question) else -1
+            assert question.gold == str(larger + sign * smaller)
+            assert larger > smaller > 1
+
+
+def test_more_than_there_are_is_refused_with_the_number():
+    with pytest.raises(ValueError, match=r"the products end; ask for at most 38[0-9]"):
+        problems(500)
+    assert len(problems(384)) == 384

@@ -1,0 +1,50 @@
+import pytest
+
+from adaptive_reasoner.demo import prompts
+from adaptive_reasoner.demo.problems import problems
+
+pytest.importorskip("reasoning_gym")
+
+ASKED = {
+    "products": "7 * 8",
+    "sums": "13 - 42",
+    "chains": "5 + 2 - 9",
+    "words": "Ada has 5 eggs. Ada buys 3 more eggs. How many eggs does Ada have now?",
+}
+
+
+@pytest.mark.parametrize("prompt", [prompts.direct, prompts.cot])
+@pytest.mark.parametrize("question", ASKED.values())
+def test_a_prompt_ends_with_the_question_and_the_place_for_its_answer(prompt, question):
+    ending = prompt(question).rpartition(question)[2]
+    assert ending in (" =", ":", "\nAnswer:", "\n")
+
+
+@pytest.mark.parametrize("prompt", [prompts.direct, prompts.cot])
+def test_the_answer_to_every_example_ends_with_its_line(prompt):
+    for question in ASKED.values():
+        examples = prompt(question).removesuffix(question)
+        for example in prompts.EXAMPLE_QUESTIONS:
+            if example in examples:
+                answer = examples.partition(example)[2]
+                assert len(answer.lstrip("\n").partition("\n")[0]) < 50
+
+
+@pytest.mark.parametrize("prompt", [prompts.direct, prompts.cot])
+def test_the_prompt_is_chosen_by_the_text_and_never_by_the_family(prompt):
+    def examples(question):
+        return prompt(question).partition(question)[0]
+
+    assert examples(ASKED["sums"]) == examples(ASKED["chains"])
+    assert len({examples(question) for question in ASKED.values()}) == 3
+    for question in problems(40, seed=3):
+        assert examples(question.question) == examples(ASKED[question.group])
+
+
+def test_the_chain_of_thought_ends_with_the_answer():
+    for example in (*prompts._SUMS, *prompts._PRODUCTS, *prompts._WORDS):
+        steps, _, last = example.steps.rpartition(" = ")
+        assert last.split()[0] == example.answer
+        assert eval("".join(c for c in steps.rpartition("so ")[2] if c in "0123456789+-* ")) == int(
+            example.answer
+        )
