@@ -21,7 +21,7 @@ from adaptive_reasoner.errors import (
     UnpricedUsageError,
 )
 from adaptive_reasoner.ledger import Ledger, open_ledger
-from adaptive_reasoner.policy import Decision, FixedPolicy, Policy
+from adaptive_reasoner.policy import Decision, FixedPolicy, LearnedPolicy, Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner, Result, vote_actions
 from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
 
@@ -60,7 +60,7 @@ __all__ = [
     "vote_actions",
 ]
 
-_LAZY = {"AdaptiveComputeNode": "nodes", "BudgetLedgerNode": "nodes", "LearnedPolicy": "policy"}  # they import langgraph
+_LAZY = {"AdaptiveComputeNode": "nodes", "BudgetLedgerNode": "nodes"}  # they import langgraph
 
 
 def __getattr__(name: str) -> Any:

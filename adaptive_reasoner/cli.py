@@ -142,13 +142,14 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Learn when to think harder, and write the policy folder."""
-    from adaptive_reasoner.kit import Menu, Outcomes
+    from adaptive_reasoner.kit import Menu, Outcomes, Samples
     from adaptive_reasoner.kit import train as train_policy
 
     table = Outcomes.read(outcomes)
     menu = Menu.load(config).specs() if config else None
+    bought = Samples.read(samples) if samples else None
     with progress("training"):
-        policy = train_policy(table, budget=budget, encoder=encoder, menu=menu, seed=seed)
+        policy = train_policy(table, budget=budget, encoder=encoder, menu=menu, samples=bought, seed=seed)
         policy.save(out_folder)
     _print({"policy": str(out_folder), **policy.report}, as_json)
 

@@ -1,0 +1,1 @@
+"""Graphs that `langgraph dev` serves, one a module."""

@@ -11,6 +11,8 @@ from adaptive_reasoner.demo.math_qa import build_graph, local_sources
 from adaptive_reasoner.policy import FixedPolicy, LearnedPolicy, Policy
 
 folder = os.environ.get("ADAPTIVE_REASONER_POLICY")
-policy: Policy = LearnedPolicy.load(folder) if folder else FixedPolicy("cot", expected_cost=24.0, worst_cost=64.0)
+policy: Policy = FixedPolicy("cot", expected_cost=20.0, worst_cost=64.0)
+if folder:
+    policy = LearnedPolicy.load(folder)
 
 graph = build_graph(local_sources(), policy=policy)

@@ -146,7 +146,7 @@ def outcomes_report(
             f"a question, {100 * lift:+.1f} points against a random mixture at that cost."
         )
     if samples is not None:
-        tables.append(Table("What the labels cost", _labelling(samples)))
+        tables.append(Table(f"What the labels cost, in {samples.cost_unit}", samples.bill()))
     return Report(
         title=f"What a budget buys on {len(outcomes)} questions",
         verdict=verdict,
@@ -202,19 +202,6 @@ def _shares(outcomes: Outcomes, chosen: NDArray[np.intp]) -> list[dict[str, obje
         }
         for name, own in groups.items()
     ]
-
-
-def _labelling(samples: Samples) -> list[dict[str, object]]:
-    """Calls and cost of each source."""
-    rows: list[dict[str, object]] = []
-    for source in samples.sources:
-        replies = [reply for question_id in samples.question_ids for reply in samples.of(question_id, source)]
-        cost = sum(reply.cost for reply in replies)
-        failed = sum(reply.error is not None for reply in replies)
-        rows.append(
-            {"source": source, "calls": len(replies), "failed": failed, f"cost ({samples.cost_unit})": cost}
-        )
-    return rows
 
 
 def _picture(report: Report) -> str:

@@ -13,11 +13,13 @@ def command(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["adaptive-reasoner", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
+        code = 0
+        try:
             cli.main()
-            raise SystemExit(0)
+        except SystemExit as end:
+            code = end.code
         printed = capsys.readouterr()
-        return end.value.code or 0, printed.out, printed.err
+        return code, printed.out, printed.err
 
     return run
 

@@ -13,11 +13,12 @@ ROOT = Path(adaptive_reasoner.__file__).parent
 PROJECT = ROOT.parent
 FLOORS = [
     {"errors"},
-    {"costs", "answers", "features"},
+    {"costs", "answers", "features", "pricing", "policy_folder"},
     {"calls", "stopping", "policy", "ledger"},
     {"strategies"},
     {"reasoner"},
     {"nodes"},
+    {"console"},
     {"demo", "cli"},
 ]
 KIT_STANDS_ON = {name for floor in FLOORS[:4] for name in floor}

@@ -100,9 +100,10 @@ def test_under_a_hard_cap_the_best_action_that_fits_is_taken_and_then_refused(as
     ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=160.0)
     made = reasoner(policy=CheapUnderPressure(), ledger=ledger)
     taken = []
+    while ledger.snapshot().spent + 50 <= 160:
+        taken.append(ask(made, "5 + 9?").record["action"])
     with pytest.raises(BudgetExceededError):
-        for _ in range(100):
-            taken.append(ask(made, "5 + 9?").record["action"])
+        ask(made, "5 + 9?")
     assert taken[0] == "vote_3"
     assert set(taken[3:]) == {"single_pass"}
     assert ledger.snapshot().spent <= 160

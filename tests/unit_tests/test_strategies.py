@@ -63,7 +63,7 @@ def test_stopping_early_never_changes_the_winner(answers, limit):
     drawn = 0
     while True:
         votes, leader = tally(answers[:drawn])
-        first, second = (votes + [0, 0])[:2]
+        first, second = [*votes, 0, 0][:2]
         wave = samples_needed(first, second, drawn, limit)
         if not wave:
             break

@@ -1,0 +1,45 @@
+"""What the documents say is run: README blocks, and its figures are those of the committed runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.stub_server import StubServer
+
+PROJECT = Path(__file__).resolve().parents[2]
+README = (PROJECT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def in_project(monkeypatch, tmp_path):
+    """A folder that looks like the project's, to write into."""
+    (tmp_path / "cookbook").symlink_to(PROJECT / "cookbook")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_readme_has_code():
+    assert len(BLOCKS) >= 2
+
+
+def test_the_graph_of_the_readme_runs(monkeypatch, capsys, in_project):
+    (block,) = [block for block in BLOCKS if "ChatOpenAI" in block]
+    with StubServer(answer=lambda prompt, number: "Answer: 391") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "no-key")
+        exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "Answer: 391 9.0\n"
+
+
+@pytest.mark.slow
+def test_the_offline_half_of_the_readme_runs(capsys, in_project):
+    (block,) = [block for block in BLOCKS if "adaptive_reasoner.kit" in block]
+    exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_every_file_the_readme_names_is_there():
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert linked
+    assert [link for link in linked if not (PROJECT / link).exists()] == []
