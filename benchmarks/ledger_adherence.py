@@ -332,9 +332,10 @@ def credit_row(table, credit, flight, seeds, easy=8_000):
         sums = np.concatenate([[0.0], np.cumsum(costs)])
         worst.append((sums[1000:] - sums[:-1000]).max() / 1000 / table.target)
         since = (sums[easy + 500 :] - sums[easy]) / table.target
-        beyond.append(((since - credit) / np.arange(500, 500 + len(since)) - 1.0).max())
+        beyond.append(float(((since - credit) / np.arange(500, 500 + len(since)) - 1.0).max()))
         settled.append((sums[-1] - sums[-2001]) / 2000 / table.target - 1.0)
         dashboards.append(sums[easy + 1000] / (easy + 1000) / table.target)
+    beyond_credit = round(max(beyond), 4) if credit < easy else None
     return {
         "table": table.name,
         "target": table.target,
@@ -343,9 +344,7 @@ def credit_row(table, credit, flight, seeds, easy=8_000):
         "seeds": seeds,
         "easy_questions": easy,
         "worst_1000_over_target": round(float(np.max(worst)), 4),
-        "prefix_from_500_after_the_change_beyond_the_credit": round(float(np.max(beyond)), 4)
-        if credit < easy
-        else None,
+        "prefix_from_500_after_the_change_beyond_the_credit": beyond_credit,
         "last_2000_error": round(float(np.mean(settled)), 4),
         "long_average_over_target_a_thousand_after_the_change": round(float(np.mean(dashboards)), 4),
     }

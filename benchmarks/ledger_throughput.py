@@ -2,7 +2,7 @@
 
 On a real PostgreSQL, 8 processes reserve and settle as fast as they can: against a textbook ledger that keeps
 its sums in one row, in the same run and in turns; with one thread each (rows that need not wait for each
-other), and with 8 threads each (verbs that wait together share a transaction). On SQLite, the time of one pair.
+other), and with 8 threads each (verbs that wait together share a transaction). On SQLite, the time of a pair.
 
     python benchmarks/ledger_throughput.py [--seconds 5] [--rounds 3] [--out FILE]
 

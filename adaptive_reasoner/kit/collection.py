@@ -93,6 +93,16 @@ def collect(
         MenuError: A source cannot be called at all: there is no such model or endpoint, or it refuses the
             key. What arrived before is kept.
         UnpricedUsageError: A reply came without usage, so its cost is unknown.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> from adaptive_reasoner import SampleMeter, Source
+        >>> menu = Menu({"cot": Source(FakeListChatModel(responses=["42", "41"]))}, meters=SampleMeter())
+        >>> with TemporaryDirectory() as folder:
+        ...     done = collect([Question("q", "6 * 7?", "42")], menu, f"{folder}/samples.jsonl")
+        >>> done.there, done.cost, done.cost_unit
+        (5, 5.0, 'samples')
     """
     begin = time.perf_counter()
     if concurrency < 1:
@@ -179,10 +189,11 @@ class _Collection:
     def _take_stock(self) -> None:
         shas: dict[tuple[str, str], str] = {}
         for number, (key, row) in enumerate(self._file.rows(), start=1):
-            reason = self._objection(key, row, shas)
-            if reason is not None:
-                raise OutcomesError(reason, file=self._file.path, row=number)
-            self._cost += number_field(row, "cost")
+            try:
+                self._object(key, row, shas)
+                self._cost += number_field(row, "cost")
+            except ValueError as error:
+                raise OutcomesError(str(error), file=self._file.path, row=number) from error
             if self._wants(key):
                 self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)
                 self._there += 1
@@ -194,27 +205,30 @@ class _Collection:
         asked = key.question_id in self._questions and key.source in sources
         return asked and key.sample < self._menu.samples_of(key.source)
 
-    def _objection(self, key: SampleKey, row: Row, shas: dict[tuple[str, str], str]) -> str | None:
-        """Why a row of the file cannot stand beside the rows that are to come."""
+    def _object(self, key: SampleKey, row: Row, shas: dict[tuple[str, str], str]) -> None:
+        """Refuse a row that cannot stand beside the rows to come, as a ValueError."""
         if row.get("cost_unit") != self._menu.cost_unit:
-            return f"its cost is in {row.get('cost_unit')!r}, the menu counts {self._menu.cost_unit!r}"
+            raise ValueError(
+                f"its cost is in {row.get('cost_unit')!r}, the menu counts {self._menu.cost_unit!r}"
+            )
         if not self._wants(key):
-            return None
+            return
         question, pair = self._questions[key.question_id], (key.question_id, key.source)
-        if (row.get("question"), row.get("gold")) != (question.question, question.gold):
-            return f"question {key.question_id!r} had another text or gold answer; collect into another file"
+        if (str(row.get("question")), str(row.get("gold"))) != (question.question, question.gold):
+            raise ValueError(
+                f"question {key.question_id!r} had another text or gold answer; collect into another file"
+            )
         if key.sample in self._drawn.get(pair, ()):
-            return (
-                f"sample {key.sample} of question {key.question_id!r}, source {key.source!r} is there twice"
+            raise ValueError(
+                f"sample {key.sample} of question {pair[0]!r}, source {pair[1]!r} is there twice"
             )
         if pair not in shas:
             shas[pair] = self._menu.prompt_sha(key.source, question.question)
         if row.get("prompt_sha") not in (None, shas[pair]):
-            return (
+            raise ValueError(
                 f"source {key.source!r} had another prompt or other settings; "
                 "collect into another file, or give the source another name"
             )
-        return None
 
     # What is to do
 

@@ -61,7 +61,7 @@ def build(name: str, vector: int, seed: int) -> Learner:
     makers: dict[str, Callable[[], Learner]] = {
         "constant": Constant,
         "ridge": lambda: Ridge(vector),
-        "neighbours": lambda: Neighbours(vector),
+        "neighbours": lambda: Neighbours(vector, seed=seed),
         "trees": lambda: Trees(vector, seed=seed),
     }
     members = [makers[member]() for member in CANDIDATES[name]]
@@ -84,12 +84,14 @@ class CrossFit:
     Attributes:
         outcomes: The truth.
         fold: The fold of each question, shape (n,).
+        names: The candidates to choose from.
         raw: For each single learner its predictions, in true units, shape (n, 2k).
         budget: The mean cost around which learners are compared; None compares them everywhere.
     """
 
     outcomes: Outcomes
     fold: Ints
+    names: tuple[str, ...]
     raw: Mapping[str, Floats]
     budget: float | None
 
@@ -104,7 +106,7 @@ class CrossFit:
         vector: int,
         seed: int,
     ) -> "CrossFit":
-        """Fit every single learner that `names` mentions once a fold."""
+        """Fit every single learner that the candidates in `names` are made of, once a fold."""
         fold, truth = folds_of(outcomes.questions, seed), targets_of(outcomes)
         centre = truth.mean(axis=0)  # of all folds: see `Calibration.fit`
         single = tuple(dict.fromkeys(member for name in names for member in CANDIDATES[name]))
@@ -116,12 +118,7 @@ class CrossFit:
             for name in single:
                 learner = build(name, vector, seed).fit(X[fit], (truth[fit] - mean) / scale)
                 raw[name][held] = learner.predict(X[held]) * scale + centre
-        return cls(outcomes, fold, raw, budget)
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Candidates whose learners are all there."""
-        return tuple(name for name, members in CANDIDATES.items() if set(members) <= set(self.raw))
+        return cls(outcomes, fold, names, raw, budget)
 
     def of(self, name: str) -> Floats:
         """Held-out raw predictions of a candidate, shape (n, 2k)."""

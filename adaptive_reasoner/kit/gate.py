@@ -83,12 +83,11 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
     low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL])
     detectable = _DETECTS * float(np.std(drawn))
     answer: Answer = "not enough questions"
-    if _distinct(outcomes) < _FEWEST:
-        pass
-    elif low > _ROUNDING:
-        answer = "ship"
-    elif high < WORTHWHILE and detectable < _BLIND:
-        answer = "do not ship"
+    if text_index(outcomes.questions).max() + 1 >= _FEWEST:
+        if low > _ROUNDING:
+            answer = "ship"
+        elif high < WORTHWHILE and detectable < _BLIND:
+            answer = "do not ship"
     needed = int(np.ceil(questions * (detectable / max(mean, WORTHWHILE)) ** 2))
     return Gate(
         answer=answer,
@@ -100,10 +99,6 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
         needed=max(needed, questions + 1, _FEWEST) if answer == "not enough questions" else None,
         costs=(float(cost.mean(0).min()), float(cost.mean(0).max())),
     )
-
-
-def _distinct(outcomes: Outcomes) -> int:
-    return int(text_index(outcomes.questions).max()) + 1
 
 
 def bootstrap_means(

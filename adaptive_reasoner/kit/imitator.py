@@ -15,7 +15,15 @@ from adaptive_reasoner.features import SURFACE_FEATURES
 from adaptive_reasoner.kit.calibration import Calibration
 from adaptive_reasoner.kit.classification import Classifier
 from adaptive_reasoner.kit.concave import best_at
-from adaptive_reasoner.kit.crossfit import CrossFit, Predictions, build, candidates_for, standard, targets_of
+from adaptive_reasoner.kit.crossfit import (
+    CANDIDATES,
+    CrossFit,
+    Predictions,
+    build,
+    candidates_for,
+    standard,
+    targets_of,
+)
 from adaptive_reasoner.kit.familiarity import Familiarity
 from adaptive_reasoner.kit.gate import Gate, judge
 from adaptive_reasoner.kit.graph import INPUT, Graph
@@ -173,10 +181,12 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
 
     def _fit_value(self, X: NDArray[np.float32], outcomes: Outcomes, budget: float | None) -> None:
         vector = max(X.shape[1] - len(SURFACE_FEATURES), 0) if self.vector is None else self.vector
+        if self.learner not in ("auto", *CANDIDATES):
+            raise ValueError(f"unknown learner {self.learner!r}; known are auto, {', '.join(CANDIDATES)}")
         names = candidates_for(outcomes) if self.learner == "auto" else (self.learner,)
         self.cross_fit_ = CrossFit.run(X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed)
         self.lifts_ = {name: float(lifts.mean()) for name, lifts in self.cross_fit_.lifts().items()}
-        self.learner_ = self.cross_fit_.best() if self.learner == "auto" else self.learner
+        self.learner_ = self.cross_fit_.best()
         truth = targets_of(outcomes)
         self.calibration_ = Calibration.fit(self.cross_fit_.of(self.learner_), truth)
         self.held_out_ = self.cross_fit_.held_out(self.learner_)

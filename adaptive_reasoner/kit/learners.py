@@ -91,11 +91,14 @@ class Ridge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """The mean over the questions nearest by cosine; how many is chosen by leaving one out."""
 
-    def __init__(self, vector: int) -> None:
-        self.vector = vector
+    def __init__(self, vector: int, *, most: int = 20_000, seed: int = 0) -> None:
+        self.vector, self.most, self.seed = vector, most, seed
 
     def fit(self, X: Matrix, Y: Floats) -> Self:
-        """Remember all questions."""
+        """Remember the questions, or `most` of them: a decision looks at each."""
+        if len(X) > self.most:
+            kept = np.sort(np.random.default_rng(self.seed).permutation(len(X))[: self.most])
+            X, Y = X[kept], Y[kept]
         self.vectors_, self.targets_ = np.ascontiguousarray(X[:, : self.vector]), Y
         most = min(_NEIGHBOURS[-1], len(X) - 1)
         if most < 1:
@@ -139,7 +142,7 @@ class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             fitted = PCA(directions, random_state=self.seed).fit(X[:, : self.vector])
             self.axes_ = fitted.components_.T.astype(np.float32)
         self.targets_ = Y.shape[1]
-        leaf = max(min(8, len(Y) // 20), len(Y) // 1000, 1)
+        leaf = max(min(6, len(Y) // 20), len(Y) // 1000, 1)
         self.forest_ = ExtraTreesRegressor(
             self.trees, min_samples_leaf=leaf, max_features=0.5, n_jobs=1, random_state=self.seed
         ).fit(self._seen(X), Y)

@@ -184,29 +184,31 @@ class Menu:
         return hashlib.sha256(json.dumps(sent, sort_keys=True, default=repr).encode()).hexdigest()[:16]
 
     def specs(self) -> dict[str, Any]:
-        """What a policy keeps of the menu, as plain JSON values: nothing of it can run code."""
+        """What a policy keeps of the menu, as plain JSON values: nothing of it can run code.
+
+        An action's `worst_cost` is None where it depends on the question, because prompts are billed too.
+        `prompt_sha` is that of the prompts for three fixed questions.
+        """
         return {
             "cost_unit": self.cost_unit,
-            "counts": {name: repr(self.meter_of(name)) for name in self.sources},
-            "sources": {
-                name: {
-                    "max_tokens": source.max_tokens,
-                    "samples": self.samples_of(name),
-                    "settings": {key: str(value) for key, value in source.settings.items()},
-                    "prompt_sha": [self.prompt_sha(name, probe) for probe in _PROBES],
-                }
-                for name, source in self.sources.items()
-            },
-            "actions": {
-                name: {
-                    "source": recipe.source,
-                    "strategy": recipe.strategy,
-                    "parameters": dict(recipe.parameters),
-                    "votes": recipe.votes,
-                    "worst_cost": self._worst_cost(recipe),
-                }
-                for name, recipe in self._recipes.items()
-            },
+            "meters": {name: repr(self.meter_of(name)) for name in self.sources},
+            "samples": {name: self.samples_of(name) for name in self.sources},
+            "actions": {name: self._spec(recipe) for name, recipe in self._recipes.items()},
+        }
+
+    def _spec(self, recipe: Recipe) -> dict[str, Any]:
+        source, meter = self.sources[recipe.source], self.meter_of(recipe.source)
+        most_tokens = recipe.parameters.get("max_tokens") or source.most_tokens
+        short, long = (meter.worst_cost([HumanMessage("x" * size)], most_tokens) for size in (1, 1000))
+        return {
+            "source": recipe.source,
+            "strategy": recipe.strategy,
+            "parameters": dict(recipe.parameters),
+            "settings": {name: str(value) for name, value in source.settings.items()},
+            "votes": recipe.votes,
+            "max_tokens": most_tokens,
+            "worst_cost": recipe.votes * short if short == long else None,
+            "prompt_sha": "-".join(self.prompt_sha(recipe.source, probe) for probe in _PROBES),
         }
 
     @property
@@ -220,13 +222,6 @@ class Menu:
                 if votes <= self.samples_of(name):
                     recipes[f"{name}_vote_{votes}"] = Recipe(name, "self_consistency", {"samples": votes})
         return recipes
-
-    def _worst_cost(self, recipe: Recipe) -> float | None:
-        """The most the action can cost, whatever the question; None where the prompt is billed too."""
-        source, meter = self.sources[recipe.source], self.meter_of(recipe.source)
-        most_tokens = recipe.parameters.get("max_tokens") or source.most_tokens
-        bare, long = (meter.worst_cost([HumanMessage("x" * size)], most_tokens) for size in (1, 1_000_000))
-        return recipe.votes * bare if bare == long else None
 
 
 def _of(given: Each | Mapping[str, Each], source: str, what: str) -> Each:

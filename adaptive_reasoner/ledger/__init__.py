@@ -11,6 +11,7 @@ question is decided, so that the mean cost a question stays on target while the 
     47.0
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -256,6 +257,7 @@ def open_ledger(
     credit: float | None = None,
     window: Window | None = None,
     name: str = "default",
+    journal: str | os.PathLike[str] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Ledger:
     """Open a ledger, or make it.
@@ -271,6 +273,8 @@ def open_ledger(
         window: `"day"` or `"month"`: target and cap hold for each by itself, in UTC; a charge counts where it
             was reserved, and the price carries over. Default: all time.
         name: Several ledgers can live in one database.
+        journal: File of this process alone: while the database is away, go on at the last price and write
+            down here what is to be charged later. Default: refuse, with UnreachableLedgerError.
         clock: Seconds since the epoch; for tests.
 
     An existing ledger keeps what it was made with: arguments left out are read from it, a different value is
@@ -292,6 +296,8 @@ def open_ledger(
         window=window,
     )
     scheme = url.partition("://")[0].partition("+")[0]
+    if scheme == "memory" and journal is not None:
+        raise LedgerError("a ledger in memory has no database to lose: open it without a journal")
     if scheme == "memory":
         from adaptive_reasoner.ledger.memory import MemoryLedger
 
@@ -299,7 +305,16 @@ def open_ledger(
     if scheme in ("sqlite", "postgresql"):
         from adaptive_reasoner.ledger.sql import SqlLedger
 
-        return SqlLedger(url, name, terms, clock=clock)
+        ledger = SqlLedger(url, name, terms, clock=clock)
+        if journal is None:
+            return ledger
+        from adaptive_reasoner.ledger.journal import JournaledLedger
+
+        try:
+            return JournaledLedger(ledger, journal)
+        except LedgerError:
+            ledger.close()
+            raise
     raise LedgerError(
         f"unknown ledger URL {url!r}; use memory://, sqlite:///path or postgresql://user@host/db"
     )

@@ -64,6 +64,7 @@ class BookLedger(Twinned):
         self._clock = clock
         self._totals = Totals()
         self._closed = False
+        self._next_sweep = clock() + account.ttl / 4.0
 
     @abstractmethod
     def _atomically(self, change: Callable[[Transaction], T]) -> T:
@@ -111,6 +112,9 @@ class BookLedger(Twinned):
         planned = self._account.inside(expected, "expected")
         bound = planned if worst is None else self._account.bound(worst)
         now = self._clock()
+        if now >= self._next_sweep:
+            self._next_sweep = now + self._account.ttl / 4.0
+            self._change(self._expire)
         entry = Entry(
             key=check_name(key),
             question=check_name(question or key),
@@ -185,12 +189,8 @@ class BookLedger(Twinned):
     @override
     def snapshot(self) -> Snapshot:
         def change(transaction: Transaction) -> Snapshot:
-            now = self._clock()
-            for known in transaction.due(now):
-                capped = self._account.hard_cap is not None
-                cost = known.held if capped else known.expected  # under a cap the safe side is the dear one
-                self._write(transaction, known, replace(known, status="expired", cost=cost))
-            totals = transaction.totals(self._account.period(now))
+            self._expire(transaction)
+            totals = transaction.totals(self._account.period(self._clock()))
             return report(self._account, totals, transaction.latest(HISTORY))
 
         return self._change(change)
@@ -226,6 +226,13 @@ class BookLedger(Twinned):
         if totals is not None:
             self._totals = totals
         return done
+
+    def _expire(self, transaction: Transaction) -> None:
+        """Book what nobody settled in time."""
+        for known in transaction.due(self._clock()):
+            capped = self._account.hard_cap is not None
+            cost = known.held if capped else known.expected  # under a cap the safe side is the dear one
+            self._write(transaction, known, replace(known, status="expired", cost=cost))
 
     def _known(self, transaction: Transaction, reservation: Reservation | str) -> Entry:
         key = reservation if isinstance(reservation, str) else reservation.key

@@ -17,8 +17,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+REMEMBERED = 100_000
+
+
 class MemoryLedger(BookLedger):
-    """Safe from threads and tasks; gone with the process."""
+    """Safe from threads and tasks; gone with the process. It knows the latest 100,000 charges by key."""
 
     def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
         super().__init__(account, clock=clock)
@@ -70,6 +73,8 @@ class _Store:
                 del self._entries[entry.key]  # it comes again, as the latest
         self._entries[entry.key] = entry
         self._count(entry, 1)
+        if before is None and len(self._entries) > REMEMBERED:
+            self._forget(next(iter(self._entries.values())))
 
     def add(self, period: str, change: Totals) -> None:
         self.loaded[period] = self.totals(period) + change
@@ -80,6 +85,11 @@ class _Store:
     def latest(self, limit: int) -> Sequence[Entry]:
         return list(islice(reversed(self._entries.values()), limit))[::-1]
 
+    def _forget(self, entry: Entry) -> None:
+        if entry.status != "open":
+            del self._entries[entry.key]
+            self._count(entry, -1)
+
     def _count(self, entry: Entry, step: int) -> None:
         if entry.status == "open":
             if step > 0:
@@ -87,4 +97,7 @@ class _Store:
             else:
                 del self._open[entry.key]
         if entry.status != "released":
-            self._counts[entry.question, entry.period, entry.booked] += step
+            counted = entry.question, entry.period, entry.booked
+            self._counts[counted] += step
+            if not self._counts[counted]:
+                del self._counts[counted]

@@ -181,8 +181,8 @@ class _Ticket(Generic[T]):
 class _Transaction:
     """Entries and sums of one ledger inside one database transaction.
 
-    SQLite lets one transaction write at a time. On PostgreSQL what can collide is locked: under a hard cap the
-    whole account; without one each question, so that it is counted once, and any row of sums that is free.
+    SQLite lets one transaction write at a time. On PostgreSQL what can collide is locked: under a hard cap
+    the whole account; without one each question, so that it is counted once, and any free row of sums.
     """
 
     def __init__(

@@ -14,12 +14,12 @@ class TenantLedger(Twinned):
     """Charges a tenant's own ledger and the common one, and decides at the higher of their two prices.
 
     In terms of duality, the price of a question is the common price plus what the tenant's own budget adds to
-    it: `surcharge`, which is 0 while the tenant spends less than it may. A tenant without a target of its own is
-    counted, capped where it has a cap, and steered by the common price alone.
+    it: `surcharge`, which is 0 while the tenant spends less than it may. A tenant without a target of its own
+    is counted, capped where it has a cap, and steered by the common price alone.
 
-    Each charge is made in both ledgers under the tenant's name, so that keys of different tenants never meet.
-    Should the process die between the two, the common reservation expires and counts as spent; repeating the
-    verb completes it.
+    Each charge is made in both ledgers, in the common one under the tenant's name, so that keys of different
+    tenants never meet. Should the process die between the two, the common reservation expires and counts as
+    spent; repeating the verb completes it.
 
     Args:
         common: What all tenants share.

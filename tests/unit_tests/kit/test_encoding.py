@@ -77,6 +77,7 @@ def test_a_folder_that_is_exported_already_is_taken_as_it_is(encoder):
     assert open_encoder(encoder.folder).folder == encoder.folder
 
 
+@pytest.mark.slow
 def test_no_such_model_is_an_error_that_names_it(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(OSError, match="no-such-model"):

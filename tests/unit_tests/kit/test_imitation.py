@@ -176,6 +176,7 @@ def test_total_tokens_have_no_worst_case_from_completions():
     ("make", "message"),
     [
         (lambda X, table: Imitator("luck").fit(X, table), "unknown objective 'luck'"),
+        (lambda X, table: Imitator(learner="forest").fit(X, table), "unknown learner 'forest'"),
         (lambda X, table: Imitator("labels").fit(X, table), "give one"),
         (lambda X, table: Imitator().fit(X[:-1], table), "rows of features for 20 questions"),
         (lambda X, table: Imitator().fit(X[0], table), r"shape \(questions, width\)"),

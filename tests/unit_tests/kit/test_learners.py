@@ -63,6 +63,13 @@ def test_the_nearest_come_first_and_none_is_its_own_neighbour():
     assert np.allclose(np.take_along_axis(similar, found, 1), np.take_along_axis(similar, expected, 1))
 
 
+def test_of_very_many_questions_some_are_remembered():
+    X, Y = questions(300)
+    few = Neighbours(VECTOR, most=50).fit(X, Y)
+    assert few.vectors_.shape == (50, VECTOR)
+    assert few.predict(X).shape == Y.shape
+
+
 def test_the_same_seed_grows_the_same_trees():
     X, Y = questions(100)
     first, second = (Trees(VECTOR, trees=5, seed=3).fit(X, Y).predict(X) for _ in range(2))

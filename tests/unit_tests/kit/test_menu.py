@@ -233,8 +233,15 @@ def test_specs_are_plain_json_with_the_worst_cost_of_an_action():
         "vote": 24,
         "think": 200,
     }
-    assert specs["actions"]["vote"]["votes"] == 3
-    assert specs["sources"]["a"]["max_tokens"] == 8
+    vote = specs["actions"]["vote"]
+    assert (vote["source"], vote["strategy"], vote["votes"], vote["max_tokens"]) == (
+        "a",
+        "self_consistency",
+        3,
+        8,
+    )
+    assert vote["prompt_sha"] == specs["actions"]["quick"]["prompt_sha"]
+    assert (specs["cost_unit"], specs["samples"]) == ("tokens", {"a": 5})
 
 
 def test_where_prompts_are_billed_the_worst_cost_depends_on_the_question():

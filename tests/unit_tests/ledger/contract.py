@@ -168,6 +168,14 @@ class LedgerContract:
         seen = ledger.snapshot()
         assert (seen.spent, seen.questions, seen.credit) == (0.0, 0, 0.0)
 
+    def test_reservations_expire_though_nobody_looks(self, make, clock):
+        ledger = make(target=50.0, reservation_ttl=60.0, clock=clock)
+        ledger.reserve(40.0, "forgotten")
+        clock.now += 61.0
+        ledger.reserve(30.0, "next")
+        assert ledger.spent == 40.0
+        assert [one.status for one in ledger.history()] == ["expired", "open"]
+
     def test_clock_that_jumps_back_loses_nothing(self, make, clock):
         ledger = make(target=50.0, reservation_ttl=60.0, clock=clock)
         ledger.reserve(40.0, "a")

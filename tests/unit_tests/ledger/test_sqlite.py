@@ -6,6 +6,7 @@ import pytest
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.schema import open_engine
 from tests.unit_tests.ledger.contract import Clock, LedgerContract, Priced
 
 
@@ -81,6 +82,28 @@ def test_ledgers_in_one_file_do_not_mix(opened):
     one.charge(40.0, "q")
     other.charge(4.0, "q")
     assert (one.average, other.average) == (40.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ("update ledger_schema set version = 99", "version 99.*reads version 1; upgrade it"),
+        ("update ledger_schema set version = 0", "version 0.*open a new database"),
+        ("drop table ledger_schema", "version unknown"),
+    ],
+)
+def test_refuses_tables_of_another_version(opened, url, change, wrong):
+    opened(target=50.0).close()
+    with open_engine(url).begin() as connection:
+        connection.exec_driver_sql(change)
+        connection.engine.dispose()
+    with pytest.raises(LedgerError, match=wrong):
+        opened()
+
+
+def test_journal_is_refused_with_a_hard_cap(url, tmp_path):
+    with pytest.raises(LedgerError, match="hard cap"):
+        open_ledger(url, hard_cap=1.0, journal=tmp_path / "journal")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,222 @@
+"""Go on while the ledger's database is away: at the last price, with a journal that is settled later."""
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from typing_extensions import override
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot, UnreachableLedgerError
+from adaptive_reasoner.ledger.account import small
+from adaptive_reasoner.ledger.entries import check_name
+from adaptive_reasoner.ledger.twins import Twinned
+
+T = TypeVar("T")
+
+
+class JournaledLedger(Twinned):
+    """A ledger that keeps working when its database does not answer.
+
+    What could not be charged is written to a file, and waited for until it is on the disk. The first verb
+    after the database is back charges it, in order; as all verbs are idempotent by key, being cut in the
+    middle of that, or having been unsure whether a charge had arrived, changes nothing. Meanwhile the price
+    stays where it was, and the average is not held; so a ledger with a hard cap, which nobody could keep
+    then, is refused.
+
+    Args:
+        inner: The ledger in the database.
+        path: The journal, of this process alone; what an earlier process left in it is charged first.
+        retry_after: Seconds between two attempts to reach the database.
+
+    Raises:
+        LedgerError: The inner ledger has a hard cap, or another process uses the journal.
+    """
+
+    def __init__(self, inner: Ledger, path: str | os.PathLike[str], *, retry_after: float = 1.0) -> None:
+        if inner.snapshot().hard_cap is not None:
+            raise LedgerError(
+                "a hard cap cannot be held without its database: open the ledger without a journal"
+            )
+        self._inner = inner
+        self._retry_after = retry_after
+        self._lock = threading.Lock()
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            raise LedgerError(f"{path} is the journal of another process; give each its own") from error
+        self._path = Path(path)
+        self._away = self._path.stat().st_size > 0
+        self._next_try = 0.0
+
+    @property
+    @override
+    def cost_unit(self) -> str:
+        return self._inner.cost_unit
+
+    @property
+    @override
+    def target(self) -> float | None:
+        return self._inner.target
+
+    @property
+    @override
+    def price(self) -> float:
+        return self._inner.price
+
+    @property
+    @override
+    def average(self) -> float:
+        return self._inner.average
+
+    @property
+    @override
+    def spent(self) -> float:
+        return self._inner.spent
+
+    @override
+    def reserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+    ) -> Reservation:
+        planned = self._amount(expected, "expected")
+        reservation = Reservation(
+            key=check_name(key),
+            question=check_name(question or key),
+            expected=planned,
+            worst=planned if worst is None else worst,
+            status="open",
+            action=action,
+        )
+        line = {"verb": "reserve", "expected": expected, "key": key, "question": question, "action": action}
+        return self._do(
+            lambda: self._inner.reserve(expected, key, worst=worst, question=question, action=action),
+            line,
+            reservation,
+        )
+
+    @override
+    def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        held = self._held(reservation)
+        # In the journal as a charge: it settles what is reserved, and books also where that never arrived.
+        line = {
+            "verb": "charge",
+            "cost": cost,
+            "key": held.key,
+            "question": held.question,
+            "action": held.action,
+        }
+        settled = replace(held, status="settled", cost=self._amount(cost, "cost"))
+        return self._do(lambda: self._inner.settle(reservation, cost), line, settled)
+
+    @override
+    def release(self, reservation: Reservation | str) -> Reservation:
+        held = self._held(reservation)
+        line = {"verb": "release", "key": held.key}
+        return self._do(lambda: self._inner.release(reservation), line, replace(held, status="released"))
+
+    @override
+    def charge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        held = replace(self._held(check_name(key)), question=check_name(question or key), action=action)
+        line = {"verb": "charge", "cost": cost, "key": key, "question": question, "action": action}
+        charged = replace(held, status="settled", cost=self._amount(cost, "cost"))
+        return self._do(
+            lambda: self._inner.charge(cost, key, question=question, action=action), line, charged
+        )
+
+    @override
+    def snapshot(self) -> Snapshot:
+        self._catch_up()
+        return self._inner.snapshot()
+
+    @override
+    def history(self, limit: int = 100) -> list[Reservation]:
+        self._catch_up()
+        return self._inner.history(limit)
+
+    @override
+    def reset(self) -> None:
+        self._catch_up()
+        self._inner.reset()
+
+    @override
+    def close(self) -> None:
+        """Close the ledger; what is in the journal stays there for the next process."""
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+        self._inner.close()
+
+    def _do(self, verb: Callable[[], T], line: dict[str, Any], instead: T) -> T:
+        """Run a verb on the database, or else write it down and answer for it."""
+        if not self._away:
+            try:
+                return verb()
+            except UnreachableLedgerError:
+                pass
+        with self._lock:
+            if self._file < 0:
+                raise LedgerError("the ledger is closed; open it again to use it")
+            try:
+                self._replay()
+                return verb()
+            except UnreachableLedgerError:
+                os.write(self._file, (json.dumps(line) + "\n").encode())
+                os.fsync(self._file)
+                self._away = True
+        return instead
+
+    def _catch_up(self) -> None:
+        with self._lock:
+            self._next_try = 0.0
+            self._replay()
+
+    def _replay(self) -> None:
+        """Charge what the journal holds; raises where the database is still away."""
+        if not self._away:
+            return
+        if time.monotonic() < self._next_try:
+            raise UnreachableLedgerError("the ledger's database was away a moment ago")
+        self._next_try = time.monotonic() + self._retry_after
+        for line in self._path.read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n"):  # a cut last line is of a verb that never returned
+                self._repeat(json.loads(line))
+        os.ftruncate(self._file, 0)
+        os.fsync(self._file)
+        self._away = False
+
+    def _repeat(self, line: dict[str, Any]) -> None:
+        verb = line.pop("verb")
+        try:
+            getattr(self._inner, verb)(**line) if verb != "release" else self._inner.release(line["key"])
+        except UnreachableLedgerError:
+            raise
+        except LedgerError:
+            if verb != "release":  # releasing what never arrived leaves nothing to release
+                raise
+
+    def _held(self, reservation: Reservation | str) -> Reservation:
+        if isinstance(reservation, Reservation):
+            return reservation
+        return Reservation(reservation, reservation, 0.0, 0.0, "open")
+
+    def _amount(self, amount: float, what: str) -> float:
+        """The amount as it is, after the refusals of a ledger that could be asked."""
+        small(amount, self.cost_unit, what)
+        return amount

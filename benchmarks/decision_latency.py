@@ -1,0 +1,159 @@
+"""How long does a decision take, with the encoder and beside it, and what does quantising the encoder cost?
+
+    python benchmarks/decision_latency.py [--seed 0] [--table OUTCOMES --budgets 25,50,75] [--out FILE]
+
+One process, one thread, on questions of the demo repeated to three lengths. Wall time is what a user waits;
+the time of the thread leaves out what other processes on the machine took. The outcomes trained on are drawn
+at random, since only their number matters here. With `--table`, the lift on held-out halves of a real table
+at both precisions.
+"""
+
+import argparse
+import json
+import platform
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from adaptive_reasoner.demo.problems import problems
+from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
+from adaptive_reasoner.kit.imitation import Imitator, train
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.policy import LearnedPolicy
+
+ROOT = Path(__file__).resolve().parents[1]
+LENGTHS = (16, 64, 256)  # tokens
+PRECISIONS = ("float32", "int8")
+DECISIONS = 200
+
+
+def outcomes_of(texts, actions, rng):
+    """A table of as many questions and actions as asked for, with something in it to learn."""
+    n = len(texts)
+    easy = np.array([len(text) % 2 for text in texts])[:, None]
+    steps = np.linspace(0.3, 0.8, actions)
+    accuracy = (rng.random((n, actions)) < np.where(easy, steps[::-1], steps)).astype(float)
+    return Outcomes(
+        question_ids=np.array([f"q{i}" for i in range(n)], dtype=object),
+        questions=np.array(texts, dtype=object),
+        actions=tuple(f"action {a}" for a in range(actions)),
+        accuracy=accuracy,
+        cost=rng.uniform(1, 10, (n, actions)) * np.arange(1, actions + 1),
+        cost_unit="tokens",
+        samples=np.ones((n, actions), dtype=int),
+    )
+
+
+def of_length(text, tokens, encoder):
+    """The text over and over, cut to about so many tokens."""
+    words = (text + " ") * (1 + tokens // encoder.count_tokens(text))
+    return " ".join(words.split()[: int(tokens * len(words.split()) / encoder.count_tokens(words))])
+
+
+def milliseconds(work, items):
+    """Median and 95th percentile of a call, by the wall and by the thread."""
+    for item in items[:10]:
+        work(item)
+    wall, thread = [], []
+    for item in items:
+        start = time.perf_counter(), time.thread_time()
+        work(item)
+        wall.append(time.perf_counter() - start[0])
+        thread.append(time.thread_time() - start[1])
+    return {
+        f"{name}_{label}": round(1e3 * float(np.quantile(times, q)), 3)
+        for name, times in (("wall", wall), ("thread", thread))
+        for label, q in (("p50", 0.5), ("p95", 0.95))
+    }
+
+
+def beside(policy, vectors):
+    """A decision whose vector is known already."""
+    return lambda text: policy.decide(text, vector=vectors[text])
+
+
+def latency_rows(seed):
+    rng = np.random.default_rng(seed)
+    texts = [problem.question for problem in problems(2000, seed=seed)]
+    for precision in PRECISIONS:
+        encoder = open_encoder(precision=precision)
+        for actions in (2, 6):
+            table = outcomes_of(texts, actions, rng)
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = train(table, budget=15.0, encoder=encoder, gated=False, seed=seed).save(
+                    f"{scratch}/policy"
+                )
+                start = time.perf_counter()
+                policy = LearnedPolicy.load(folder)
+                policy.decide(texts[0])
+                loading = time.perf_counter() - start
+                size = sum(path.stat().st_size for path in folder.iterdir())
+                for tokens in LENGTHS:
+                    asked = [of_length(text, tokens, encoder) for text in texts[:DECISIONS]]
+                    vectors = dict(zip(asked, encoder.encode(asked), strict=True))
+                    yield {
+                        "precision": precision,
+                        "questions_trained_on": len(table),
+                        "actions": actions,
+                        "tokens": tokens,
+                        "decide": milliseconds(policy.decide, asked),
+                        "beside_the_encoder": milliseconds(beside(policy, vectors), asked),
+                        "load_and_first_decision_seconds": round(loading, 2),
+                        "folder_megabytes": round(size / 1e6, 1),
+                    }
+
+
+def value_rows(path, budgets, seed):
+    table = Outcomes.read(path)
+    for precision in PRECISIONS:
+        X = feature_matrix(list(table.questions), open_encoder(precision=precision))
+        lifts = {budget: [] for budget in budgets}
+        for split in range(3):
+            chosen = np.random.default_rng(seed + split).permutation(len(table))
+            fit, test = np.sort(chosen[::2]), np.sort(chosen[1::2])
+            held_out = table.select(test)
+            imitator = Imitator(seed=seed).fit(X[fit], table.select(fit))
+            for budget in budgets:
+                choice = imitator.choose(X[test], budget=budget)[:, None]
+                accuracy, cost = (
+                    np.take_along_axis(cells, choice, axis=1).mean()
+                    for cells in (held_out.accuracy, held_out.cost)
+                )
+                lifts[budget].append(accuracy - uniform_hull(held_out).accuracy_at(cost))
+        yield {
+            "precision": precision,
+            "table": Path(path).name,
+            "lift": {f"{budget:g}": round(float(np.mean(each)), 4) for budget, each in lifts.items()},
+        }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", help="outcomes on which the precisions are compared")
+    parser.add_argument("--budgets", default="25,50,75")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "decision_latency.json")
+    options = parser.parse_args()
+    budgets = [float(budget) for budget in options.budgets.split(",")]
+    shown = f" --table {Path(options.table).name} --budgets {options.budgets}" if options.table else ""
+    result = {
+        "command": f"python benchmarks/decision_latency.py --seed {options.seed}{shown}",
+        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
+        "versions": {
+            name: version(name) for name in ("adaptive-reasoner", "numpy", "onnxruntime", "tokenizers")
+        },
+        "seed": options.seed,
+        "latency_milliseconds": list(latency_rows(options.seed)),
+        "value_by_precision": list(value_rows(options.table, budgets, options.seed)) if options.table else [],
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    for row in result["latency_milliseconds"] + result["value_by_precision"]:
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A ledger whose database comes and goes."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+from adaptive_reasoner.ledger.account import Terms
+from adaptive_reasoner.ledger.journal import JournaledLedger
+from adaptive_reasoner.ledger.memory import MemoryLedger
+
+
+class Unsteady(MemoryLedger):
+    """A ledger that can be away, also after a change was made but before it was said."""
+
+    away = False
+    silent = False
+
+    def _atomically(self, change):
+        if self.away:
+            raise UnreachableLedgerError("the ledger's database failed")
+        done = super()._atomically(change)
+        if self.silent:
+            raise UnreachableLedgerError("the ledger's database failed")
+        return done
+
+
+@pytest.fixture
+def inner():
+    return Unsteady(Terms(target=50.0).account(), clock=lambda: 0.0)
+
+
+@pytest.fixture
+def ledger(inner, tmp_path):
+    with JournaledLedger(inner, tmp_path / "journal", retry_after=0.0) as journaled:
+        yield journaled
+
+
+def test_passes_everything_on_while_the_database_answers(ledger, inner, tmp_path):
+    ledger.settle(ledger.reserve(40.0, "q"), 45.0)
+    ledger.charge(5.0, "message", question="q")
+    ledger.release(ledger.reserve(40.0, "r"))
+    assert (inner.spent, ledger.average, ledger.price) == (50.0, 50.0, inner.price)
+    assert (tmp_path / "journal").stat().st_size == 0
+
+
+def test_charges_the_journal_in_order_when_the_database_is_back(ledger, inner):
+    before = ledger.reserve(40.0, "before", action="cot")
+    price, inner.away = ledger.price, True
+    assert ledger.settle(before, 45.0).cost == 45.0
+    during = ledger.reserve(30.0, "during", question="run", action="vote")
+    ledger.release(ledger.reserve(99.0, "never ran"))
+    ledger.settle(during, 35.0)
+    assert (ledger.price, ledger.spent) == (price, 0.0)
+    inner.away = False
+    ledger.charge(1.0, "after", question="run")
+    seen = ledger.snapshot()
+    assert (seen.spent, seen.reserved, seen.questions) == (81.0, 0.0, 2)
+    assert seen.actions == {"cot": 0.5, "vote": 0.5}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_counts_once_what_arrived_without_an_answer(ledger, inner, times):
+    inner.silent = True
+    for _ in range(times):
+        ledger.charge(7.0, "q")
+    inner.silent = False
+    assert ledger.snapshot().spent == 7.0
+
+
+def test_next_process_charges_what_the_last_one_left(inner, tmp_path):
+    first = JournaledLedger(inner, tmp_path / "journal")
+    inner.away = True
+    first.charge(7.0, "q")
+    first.charge(8.0, "r")
+    first.close()
+    with (tmp_path / "journal").open("a") as journal:
+        journal.write('{"verb": "charge", "co')  # killed while it wrote
+    again = Unsteady(Terms(target=50.0).account(), clock=lambda: 0.0)
+    with JournaledLedger(again, tmp_path / "journal") as second:
+        assert second.snapshot().spent == 15.0
+    assert (tmp_path / "journal").stat().st_size == 0
+
+
+def test_refuses_what_is_no_amount_also_while_the_database_is_away(ledger, inner):
+    inner.away = True
+    for refused in (lambda: ledger.reserve(math.nan, "q"), lambda: ledger.settle("q", -1.0)):
+        with pytest.raises(LedgerError, match="finite"):
+            refused()
+
+
+def test_says_that_it_cannot_report_while_the_database_is_away(ledger, inner):
+    inner.away = True
+    ledger.charge(1.0, "q")
+    with pytest.raises(UnreachableLedgerError):
+        ledger.snapshot()
+
+
+def test_refuses_a_hard_cap(tmp_path):
+    with pytest.raises(LedgerError, match="hard cap"):
+        JournaledLedger(open_ledger("memory://", hard_cap=1.0), tmp_path / "journal")
+
+
+def test_refuses_the_journal_of_a_running_process(ledger, tmp_path):
+    script = (
+        "import sys\n"
+        "from adaptive_reasoner.ledger import open_ledger\n"
+        "from adaptive_reasoner.ledger.journal import JournaledLedger\n"
+        "JournaledLedger(open_ledger('memory://'), sys.argv[1])\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "journal")]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "is the journal of another process" in refused.stderr
+
+
+async def test_async_twins_are_journaled_too(ledger, inner):
+    inner.away = True
+    await ledger.asettle(await ledger.areserve(4.0, "q"), 5.0)
+    inner.away = False
+    assert (await ledger.asnapshot()).spent == 5.0
