@@ -41,7 +41,7 @@ def demo(
     ),
     questions: Annotated[int, typer.Option(help="Questions to collect, held-out ones included.")] = 96,
     samples: Annotated[int, typer.Option(help="Samples a question and source, at least 5.")] = 5,
-    budget: Annotated[float, typer.Option(help="Mean generated tokens a question.")] = 40.0,
+    budget: Annotated[float, typer.Option(help="Mean generated tokens a question.")] = 12.0,
     seed: Annotated[int, typer.Option(help="Draws the questions and the split.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Shrink it to about a minute.")] = False,
     as_json: AsJson = False,
@@ -146,7 +146,8 @@ def train(
     from adaptive_reasoner.kit import train as train_policy
 
     table = Outcomes.read(outcomes)
-    menu = Menu.load(config).specs() if config else None
+    menu = Menu.load(config).specs() if config else {"actions": {}}
+    menu["actions"] = {name: spec for name, spec in menu["actions"].items() if name in table.actions}
     bought = Samples.read(samples) if samples else None
     with progress("training"):
         policy = train_policy(table, budget=budget, encoder=encoder, menu=menu, samples=bought, seed=seed)

@@ -25,7 +25,7 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("demo-run-240"))
     parser.add_argument("--questions", type=int, default=240)
     parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--budget", type=float, default=40.0)
+    parser.add_argument("--budget", type=float, default=12.0)
     parser.add_argument("--seed", type=int, default=0)
     said = parser.parse_args()
     demo = run_demo(

@@ -62,7 +62,15 @@ class Gate:
         return f"{self.answer}: {measured}{more}"
 
 
-def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 2000, seed: int = 0) -> Gate:
+def judge(
+    accuracy: Floats,
+    cost: Floats,
+    outcomes: Outcomes,
+    *,
+    noise: float = 0.0,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Gate:
     """Test whether a policy beats the best mixtures of fixed actions over a band of prices.
 
     Args:
@@ -70,6 +78,8 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
             (the choice of its learner included), shape (n, m).
         cost: Realised cost, likewise.
         outcomes: The table of the same questions, for the mixtures.
+        noise: Standard error of the lift of the best learner that was tried: a policy that took none of them
+            has no error of its own, and would promise too much of what the questions could show.
         draws: Bootstrap draws over the questions; equal texts are drawn together.
         seed: Of the draws.
     """
@@ -81,7 +91,7 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
         _lift(*np.split(row, parts)) for row in bootstrap_means(columns, outcomes.questions, draws, seed)
     ]
     low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL])
-    detectable = _DETECTS * float(np.std(drawn))
+    detectable = _DETECTS * max(float(np.std(drawn)), noise)
     answer: Answer = "not enough questions"
     if text_index(outcomes.questions).max() + 1 >= _FEWEST:
         if low > _ROUNDING:

@@ -17,7 +17,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy import LearnedPolicy
 
 RECORDED = Path(__file__).resolve().parents[2] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
-BUDGET = 40.0
+BUDGET = 12.0
 
 
 @pytest.fixture(scope="module")

@@ -119,6 +119,10 @@ def test_a_handful_of_questions_gives_the_mixture(questions, tmp_path):
     assert loaded.mixture.curve.cost_at(loaded.price) == pytest.approx(budget)
 
 
+def test_few_questions_of_no_use_are_called_few():
+    assert trained(toy_outcomes(60, informative=False)).gate.answer == "not enough questions"
+
+
 def test_a_single_action_is_always_chosen(tmp_path):
     table = toy_outcomes(30)
     alone = Outcomes(
