@@ -1,9 +1,8 @@
 """The menu: ways to call a model, the actions built on them, how answers are graded and what calls cost."""
 
 import hashlib
-import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self, TypeVar
@@ -14,54 +13,14 @@ from adaptive_reasoner.answers import AnswerKey, Grader, exact, final_answer
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.menu_file import read_menu
+from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
-from adaptive_reasoner.strategies import Flow, extended_thinking, on, self_consistency, single_pass
-
-DEFAULT_SAMPLES = 5
-DEFAULT_VOTES = (3, 5)
+from adaptive_reasoner.strategies import Flow, on
 
 Each = TypeVar("Each")
 
 _PROBES = ("How many are 5 and 9?", "5 + 9", "5 * 9")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an action is carried out.
-
-    Attributes:
-        source: The source its calls go to, by name.
-        strategy: `"single_pass"`, `"self_consistency"` or `"extended_thinking"`.
-        parameters: The strategy's own: `samples`, `effort`, `max_tokens`.
-    """
-
-    source: str
-    strategy: str = "single_pass"
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def votes(self) -> int:
-        """The most calls it makes."""
-        return int(self.parameters.get("samples", 1))
-
-    def flow(self, key: AnswerKey) -> Flow:
-        """The strategy, counting votes by `key`.
-
-        Raises:
-            MenuError: There is no such strategy, or it does not take these parameters.
-        """
-        if self.strategy not in _STRATEGIES:
-            raise MenuError(f"there is no strategy {self.strategy!r}; known are {', '.join(_STRATEGIES)}")
-        make = _STRATEGIES[self.strategy]
-        known = [name for name in inspect.signature(make).parameters if name != "key"]
-        for name in self.parameters:
-            if name not in known:
-                takes = ", ".join(known) or "no parameters"
-                raise MenuError(f"strategy {self.strategy!r} takes {takes}, not {name!r}")
-        try:
-            return make(**self.parameters, key=key)
-        except (TypeError, ValueError) as error:
-            raise MenuError(f"strategy {self.strategy!r}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -125,8 +84,6 @@ class Menu:
         Raises:
             MenuError: The file cannot be read, or has an unknown or wrong entry; it names file and entry.
         """
-        from adaptive_reasoner.kit.menu_file import read_menu
-
         try:
             return cls(**read_menu(path))
         except MenuError as error:
@@ -231,17 +188,3 @@ def _of(given: Each | Mapping[str, Each], source: str, what: str) -> Each:
     if source not in given:
         raise MenuError(f"source {source!r} has no {what}; there is one for {', '.join(given)}")
     return given[source]
-
-
-def _thinking(
-    effort: str, *, samples: int = 1, max_tokens: int | None = None, key: AnswerKey = final_answer
-) -> Flow:
-    flow = self_consistency(samples, key=key) if samples > 1 else single_pass(key=key)
-    return extended_thinking(effort, flow, max_tokens=max_tokens)
-
-
-_STRATEGIES: dict[str, Callable[..., Flow]] = {
-    "single_pass": single_pass,
-    "self_consistency": self_consistency,
-    "extended_thinking": _thinking,
-}

@@ -54,7 +54,7 @@ from adaptive_reasoner.answers import Grader, choice, exact, numeric
 from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.costs import Meter, PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.menu import DEFAULT_SAMPLES, Recipe
+from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
 
 Entries = Mapping[str, Any]

@@ -33,8 +33,11 @@ class Transaction(Protocol):
     def totals(self, period: str) -> Totals:
         """The sums of a period, with what was added here; a new period starts at the last one's drift."""
 
-    def entry(self, key: str, question: str | None = None) -> Entry | None:
-        """The charge of this key; its question is this transaction's alone from here on."""
+    def entry(self, key: str, question: str | None = None, period: str = "") -> Entry | None:
+        """The charge of this key; its question is this transaction's alone from here on.
+
+        Question and period are hints, where they are known: what is asked next can be read along.
+        """
 
     def others(self, entry: Entry) -> tuple[bool, bool]:
         """Whether other charges of the entry's question and period are open, and whether any are spent."""
@@ -128,7 +131,7 @@ class BookLedger(Twinned):
         )
 
         def change(transaction: Transaction) -> Entry:
-            known = transaction.entry(key, entry.question)
+            known = transaction.entry(key, entry.question, entry.period)
             if known is not None and known.status != "released":
                 return known
             self._admit(transaction, entry)
@@ -179,7 +182,7 @@ class BookLedger(Twinned):
         )
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
-            known = transaction.entry(key, entry.question)
+            known = transaction.entry(key, entry.question, entry.period)
             if known is None or known.status == "released":
                 return self._book(transaction, known, entry, self._room(transaction, entry.period))
             return self._book(transaction, known, replace(known, status="settled", cost=real), known.held)
@@ -235,8 +238,10 @@ class BookLedger(Twinned):
             self._write(transaction, known, replace(known, status="expired", cost=cost))
 
     def _known(self, transaction: Transaction, reservation: Reservation | str) -> Entry:
-        key = reservation if isinstance(reservation, str) else reservation.key
-        entry = transaction.entry(key)
+        key, question = (
+            (reservation, None) if isinstance(reservation, str) else (reservation.key, reservation.question)
+        )
+        entry = transaction.entry(key, question, self._account.period(self._clock()))
         if entry is None:
             raise LedgerError(f"nothing was reserved under {key!r}; reserve before settling, or use charge")
         return entry

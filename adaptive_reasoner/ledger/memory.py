@@ -56,7 +56,7 @@ class _Store:
             self.loaded[period] = Totals(drift=drift)
         return self.loaded[period]
 
-    def entry(self, key: str, question: str | None = None) -> Entry | None:  # noqa: ARG002 - it locks in SQL
+    def entry(self, key: str, question: str | None = None, period: str = "") -> Entry | None:  # noqa: ARG002
         return self._entries.get(key)
 
     def others(self, entry: Entry) -> tuple[bool, bool]:

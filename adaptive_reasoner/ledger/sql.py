@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -88,10 +89,11 @@ class SqlLedger(BookLedger):
 
         def work(connection: sa.Connection) -> None:
             capped = self._account.hard_cap is not None
-            transaction = _Transaction(connection, self._statements, self._name, capped=capped)
-            for ticket in tickets:
-                ticket.run(transaction)
-            transaction.flush()
+            with _pipelined(connection):
+                transaction = _Transaction(connection, self._statements, self._name, capped=capped)
+                for ticket in tickets:
+                    ticket.run(transaction)
+                transaction.flush()
 
         try:
             self._within(work)
@@ -199,36 +201,52 @@ class _Transaction:
         self._of = name
         self._parted = connection.dialect.name == "postgresql" and not capped
         self._changes: dict[str, Totals] = {}
+        self._ahead: dict[tuple[str, ...], Any] = {}  # what was asked before its turn came
+        self._updates: list[Any] = []
         if connection.dialect.name == "postgresql" and capped:
             self._do("lock_account")
 
     def totals(self, period: str) -> Totals:
         if period not in self.loaded:
-            parts, *sums = self._do("read_sums", within=period).fetchone()
+            asked = self._ahead.pop(("read_sums", period), None) or self._do("read_sums", within=period)
+            parts, *sums = asked.fetchone()
             self.loaded[period] = Totals(*sums) if parts else self._begin(period)
         return self.loaded[period]
 
-    def entry(self, key: str, question: str | None = None) -> Entry | None:
+    def entry(self, key: str, question: str | None = None, period: str = "") -> Entry | None:
         if self._parted:
             if question is None:
                 found = self._do("read_question", named=key).fetchone()
                 if found is None:
                     return None
-                question = found[0]
+                question = str(found[0])
             self._do("lock_question", asked=question)
-        row = self._do("read_entry", named=key).fetchone()
-        return None if row is None else Entry(*row)
+        asked = self._do("read_entry", named=key)
+        if self._parted and question is not None:
+            others = "read_others", question, period, key
+            self._ahead[others] = self._do("read_others", asked=question, within=period, named=key)
+            if period not in self.loaded:
+                self._ahead["read_sums", period] = self._do("read_sums", within=period)
+        row = asked.fetchone()
+        if row is None:
+            return None
+        entry = Entry(*row)
+        if self._parted and entry.question != question:  # the hint was wrong: lock what is right
+            return self.entry(key, entry.question, period)
+        return entry
 
     def others(self, entry: Entry) -> tuple[bool, bool]:
-        rows = self._do("read_others", asked=entry.question, within=entry.period, named=entry.key).fetchall()
-        found = {status for (status,) in rows}
+        where = {"asked": entry.question, "within": entry.period, "named": entry.key}
+        asked = self._ahead.pop(("read_others", *where.values()), None) or self._do("read_others", **where)
+        found = {status for (status,) in asked.fetchall()}
         return "open" in found, not found.isdisjoint(("settled", "expired"))
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
         if before is None:
             self._do("insert_entry", ledger=self._of, **_columns(entry))
-        elif self._do("update_entry", named=entry.key, was=before.status, **_columns(entry)).rowcount != 1:
-            raise ConflictError
+            return
+        where = {"named": entry.key, "was": before.status}
+        self._updates.append(self._do("update_entry", **where, **_columns(entry)))
 
     def add(self, period: str, change: Totals) -> None:
         self.loaded[period] = self.totals(period) + change
@@ -240,6 +258,8 @@ class _Transaction:
             more = {f"more_{name}": value for name, value in _columns(change).items()}
             if not self._parted or self._do("add_to_free", within=period, **more).rowcount == 0:
                 self._do("add_to_first", within=period, **more)
+        if any(update.rowcount != 1 for update in self._updates):
+            raise ConflictError
 
     def due(self, now: float) -> Sequence[Entry]:
         found = [Entry(*row) for row in self._do("read_due", now=now).fetchall()]
@@ -269,6 +289,12 @@ class _Transaction:
     def _do(self, name: str, **parameters: Any) -> Any:
         statement = self._statements[name]
         return self._driver.execute(statement.text, {"of": self._of, **statement.constants, **parameters})
+
+
+def _pipelined(connection: sa.Connection) -> AbstractContextManager[object]:
+    """Where the driver can, send statements on without waiting for the answers to those before."""
+    driver: Any = connection.connection.driver_connection
+    return driver.pipeline() if hasattr(driver, "pipeline") else nullcontext()
 
 
 def _columns(row: Entry | Totals) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit import menu_file
-from adaptive_reasoner.kit.menu import Menu, Recipe
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.recipes import Recipe
 from adaptive_reasoner.reasoner import vote_actions
 from tests.fakes import ScriptedModel
 
