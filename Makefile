@@ -43,7 +43,7 @@ $(INSTALLED): pyproject.toml Makefile | check-python
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { \
 	  echo "No virtual environment could be made in $(VENV): on Debian and Ubuntu, apt-get install python3-venv" >&2; \
 	  rm -rf $(VENV); exit 1; }
-	@echo "Installing into $(VENV); the first time this takes a few minutes."
+	@echo "Installing into $(VENV); the first time this takes a few minutes." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" || { \
 	  echo "$(TORCH) was not found for this Python; choose another with make TORCH=torch" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"

@@ -11,10 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -89,8 +89,7 @@ class SqlLedger(BookLedger):
 
         def work(connection: sa.Connection) -> None:
             capped = self._account.hard_cap is not None
-            with _pipelined(connection):
-                transaction = _Transaction(connection, self._statements, self._name, capped=capped)
+            with _Transaction(connection, self._statements, self._name, capped=capped) as transaction:
                 for ticket in tickets:
                     ticket.run(transaction)
                 transaction.flush()
@@ -184,7 +183,9 @@ class _Transaction:
     """Entries and sums of one ledger inside one database transaction.
 
     SQLite lets one transaction write at a time. On PostgreSQL what can collide is locked: under a hard cap
-    the whole account; without one each question, so that it is counted once, and any free row of sums.
+    the whole account; without one each question, so that it is counted once, and any free row of sums. Its
+    statements go out in a pipeline, those that will be asked next along with the first, so that a verb waits
+    three times for the server and not eight.
     """
 
     def __init__(
@@ -203,8 +204,25 @@ class _Transaction:
         self._changes: dict[str, Totals] = {}
         self._ahead: dict[tuple[str, ...], Any] = {}  # what was asked before its turn came
         self._updates: list[Any] = []
-        if connection.dialect.name == "postgresql" and capped:
-            self._do("lock_account")
+        self._shared = connection.dialect.name == "postgresql"
+        self._capped = capped
+        self._pipeline: Any = None
+        self._leaving = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._shared:
+            self._pipeline = self._leaving.enter_context(self._driver.pipeline())
+            if self._capped:
+                self._do("lock_account")
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._leaving.__exit__(*exc)
+
+    def _arrive(self) -> None:
+        """Until every statement so far was carried out."""
+        if self._pipeline is not None:
+            self._pipeline.sync()
 
     def totals(self, period: str) -> Totals:
         if period not in self.loaded:
@@ -253,13 +271,18 @@ class _Transaction:
         self._changes[period] = self._changes.get(period, Totals()) + change
 
     def flush(self) -> None:
-        """Write what was added to the sums: at the very end, so that the rows are locked but a moment."""
+        """Write what was added to the sums, at the very end, so that the rows are locked but a moment."""
+        added = []
         for period, change in self._changes.items():
             more = {f"more_{name}": value for name, value in _columns(change).items()}
-            if not self._parted or self._do("add_to_free", within=period, **more).rowcount == 0:
-                self._do("add_to_first", within=period, **more)
+            name = "add_to_free" if self._parted else "add_to_first"
+            added.append((self._do(name, within=period, **more), {"within": period, **more}))
+        self._arrive()
         if any(update.rowcount != 1 for update in self._updates):
             raise ConflictError
+        for update, again in added:
+            if update.rowcount == 0:  # no row of sums was free: wait for the first
+                self._do("add_to_first", **again)
 
     def due(self, now: float) -> Sequence[Entry]:
         found = [Entry(*row) for row in self._do("read_due", now=now).fetchall()]
@@ -289,12 +312,6 @@ class _Transaction:
     def _do(self, name: str, **parameters: Any) -> Any:
         statement = self._statements[name]
         return self._driver.execute(statement.text, {"of": self._of, **statement.constants, **parameters})
-
-
-def _pipelined(connection: sa.Connection) -> AbstractContextManager[object]:
-    """Where the driver can, send statements on without waiting for the answers to those before."""
-    driver: Any = connection.connection.driver_connection
-    return driver.pipeline() if hasattr(driver, "pipeline") else nullcontext()
 
 
 def _columns(row: Entry | Totals) -> dict[str, Any]:

@@ -88,12 +88,11 @@ def test_the_demo_runs_on_the_real_model_and_again_from_its_samples(tmp_path):
     assert again["rows"][:6] == first["rows"][:6]
 
 
-@pytest.mark.slow
 def test_the_graph_that_langgraph_serves_answers_with_the_local_model():
     pytest.importorskip("xllamacpp")
     from graphs.math_qa import graph
 
     state = graph.invoke({"question": problems(4, seed=3)[0].question})
     assert state["decision"]["action"] == "cot"
-    assert state["decision"]["cost"] == state["decision"]["samples"] * state["decision"]["cost"] > 0
+    assert 0 < state["decision"]["cost"] <= 64
     assert state["reply"]
