@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -35,18 +36,22 @@ _COUNTED = {
     "capitalised": r"\b[A-Z][a-z]+",
     "acronyms": r"\b[A-Z]{2,}\b",
     "foreign_characters": r"[^\x00-\x7f]",
-    "negations": r"(?i)\b(?:not|no|never|none|neither|nor|without|except|cannot|false)\b|n't\b",
-    "conditions": r"(?i)\b(?:if|unless|suppose|assume|given|let|when|such that|otherwise)\b",
-    "conjunctions": r"(?i)\b(?:and|or|but|then|because|so|therefore)\b",
-    "comparisons": r"(?i)\b(?:more|less|fewer|most|least|than|greater|larger|smaller|same|twice|half)\b",
-    "quantifiers": r"(?i)\b(?:all|every|each|any|some|both|only|exactly|at least|at most)\b",
-    "order": r"(?i)\b(?:first|second|third|next|after|before|last|finally|left|right)\b",
-    "how_many": r"(?i)\bhow (?:many|much|long|far|old|often)\b",
-    "wh_words": r"(?i)\b(?:what|which|who|whom|whose|where|when)\b",
-    "why_how": r"(?i)\b(?:why|how|explain|describe)\b",
-    "instructions": r"(?i)\b(?:find|compute|calculate|evaluate|determine|simplify|solve|prove|show|sort)\b",
+    "how_many": r"\b[Hh]ow (?:many|much|long|far|old|often)\b",
 }
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _COUNTED.items()}
+# Words of a kind are counted likewise; a word is of one kind only.
+_KINDS = {
+    "negations": "not no never none neither nor without except cannot false don't doesn't isn't can't won't",
+    "conditions": "if unless suppose assume given let when otherwise",
+    "conjunctions": "and or but then because so therefore while",
+    "comparisons": "more less fewer most least than greater larger smaller same twice half",
+    "quantifiers": "all every each any some both only exactly",
+    "order": "first second third next after before last finally left right",
+    "wh_words": "what which who whom whose where",
+    "why_how": "why how explain describe",
+    "instructions": "find compute calculate evaluate determine simplify solve prove show sort",
+}
+_KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words.split()}
 _MEASURED = (
     "tokens",  # log of the encoder's own token count, before truncation
     "characters",  # log of their number
@@ -61,12 +66,15 @@ _MEASURED = (
     "uppercase",  # share of characters
     "non_letters",  # share of characters that are neither letters nor spaces
 )
-SURFACE_FEATURES: tuple[str, ...] = (*_MEASURED, *_COUNTED)
+SURFACE_FEATURES: tuple[str, ...] = (*_MEASURED, *_COUNTED, *_KINDS)
 """Names of the surface features, in the order of `surface_features`."""
 
 _NUMBER = re.compile(r"\d+")
 _SENTENCE_END = re.compile(r"[.!?:]\s")
 _ITEM_END = re.compile(r"[,;\n]")
+_WORD = re.compile(r"[a-z]+(?:'t)?")
+_UPPERCASE = re.compile(r"[A-Z]")
+_LETTER_OR_SPACE = re.compile(r"[^\W\d_]|\s")
 _BRACKET = re.compile(r"[()\[\]{}]")
 
 
@@ -89,7 +97,6 @@ def surface_features(text: str, n_tokens: int) -> NDArray[np.float32]:
     words = text.split()
     length = len(text) or 1
     lines = text.split("\n")
-    letters_and_spaces = sum(c.isalpha() or c.isspace() for c in text)
     measured = (
         math.log1p(n_tokens),
         math.log1p(len(text)),
@@ -101,11 +108,12 @@ def surface_features(text: str, n_tokens: int) -> NDArray[np.float32]:
         math.log1p(max(map(len, lines))),
         math.log1p(len(lines[-1])),
         math.log1p(max(len(_ITEM_END.findall(part)) for part in _SENTENCE_END.split(text))),
-        sum(map(str.isupper, text)) / length,
-        (len(text) - letters_and_spaces) / length,
+        len(_UPPERCASE.findall(text)) / length,
+        (len(text) - len(_LETTER_OR_SPACE.findall(text))) / length,
     )
     counted = [math.log1p(len(pattern.findall(text))) for pattern in _PATTERNS.values()]
-    return np.array([*measured, *counted], dtype=np.float32)
+    kinds = Counter(map(_KIND_OF.get, _WORD.findall(text.lower())))
+    return np.array([*measured, *counted, *(math.log1p(kinds[kind]) for kind in _KINDS)], dtype=np.float32)
 
 
 def _bracket_depth(text: str) -> int:
