@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-ledger_app = typer.Typer(help="Look at a ledger.", no_args_is_help=True)
+ledger_app = typer.Typer(help="Look at a ledger, or start it again.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -261,6 +261,39 @@ def ledger_show(
 
     with open_ledger(url) as ledger:
         _print(asdict(ledger.snapshot()), as_json)
+
+
+@ledger_app.command("history")
+def ledger_history(
+    url: Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")],
+    limit: Annotated[int, typer.Option(min=1, help="The latest so many charges.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """The latest charges, oldest first."""
+    from dataclasses import asdict
+
+    from adaptive_reasoner.ledger import open_ledger
+
+    with open_ledger(url) as ledger:
+        charges = [asdict(charge) for charge in ledger.history(limit)]
+    if as_json:
+        print_json({"charges": charges})
+    elif charges:
+        print_table(charges)
+
+
+@ledger_app.command("reset")
+def ledger_reset(
+    url: Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget every charge; target, cap and unit stay."""
+    from adaptive_reasoner.ledger import open_ledger
+
+    with open_ledger(url) as ledger:
+        if not yes:
+            typer.confirm(f"Forget every charge in {url}?", abort=True, err=True)
+        ledger.reset()
 
 
 def _print(result: dict[str, Any], as_json: bool) -> None:

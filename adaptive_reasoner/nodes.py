@@ -206,13 +206,12 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         return run_id
 
     def _status(self, run_id: str, charged: list[str]) -> dict[str, Any]:
-        snapshot = self.ledger.snapshot()
         return {
             "run_id": run_id,
-            "price": float(snapshot.price),
-            "average": float(snapshot.average),
-            "target": snapshot.target,
-            "spent": float(snapshot.spent),
+            "price": self.ledger.price,
+            "average": self.ledger.average,
+            "target": self.ledger.target,
+            "spent": self.ledger.spent,
             "charged": charged,
         }
 

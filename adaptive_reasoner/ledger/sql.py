@@ -298,8 +298,8 @@ class _Transaction:
     def clear(self) -> None:
         self._do("clear_entries")
         self._do("clear_sums")
-        self.loaded.clear()
-        self._changes.clear()
+        for known in (self.loaded, self._changes, self._ahead):
+            known.clear()
 
     def _begin(self, period: str) -> Totals:
         """Make the rows of a new period; the drift of the last one carries over."""

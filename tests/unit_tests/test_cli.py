@@ -121,7 +121,7 @@ def test_votes_that_are_no_numbers_are_refused(command, samples, tmp_path):
     assert command("estimate", samples, "--votes", "many", "--out", tmp_path / "o.jsonl")[0] == 2
 
 
-def test_shows_a_ledger(command, tmp_path):
+def test_shows_a_ledger_and_resets_it(command, tmp_path):
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     with open_ledger(url, target=10.0, cost_unit="tokens") as ledger:
         ledger.settle(ledger.reserve(8.0, "q"), 12.0)
@@ -129,3 +129,8 @@ def test_shows_a_ledger(command, tmp_path):
     shown = json.loads(printed)
     assert code == 0
     assert (shown["spent"], shown["average"], shown["target"], shown["in_flight"]) == (12.0, 12.0, 10.0, 0)
+    (charge,) = json.loads(command("ledger", "history", url, "--json")[1])["charges"]
+    assert (charge["key"], charge["cost"], charge["status"]) == ("q", 12.0, "settled")
+    assert command("ledger", "reset", url, "--yes")[0] == 0
+    shown = json.loads(command("ledger", "show", url, "--json")[1])
+    assert (shown["spent"], shown["target"]) == (0.0, 10.0)
