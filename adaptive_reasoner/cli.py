@@ -4,12 +4,15 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adaptive_reasoner.console import err, out, print_json, print_table, progress
-from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.errors import AdaptiveReasonerError, LedgerError
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.ledger import Ledger
 
 app = typer.Typer(
     name="adaptive-reasoner",
@@ -257,9 +260,7 @@ def ledger_show(
     """What was spent, what is held, the average against its target, the price."""
     from dataclasses import asdict
 
-    from adaptive_reasoner.ledger import open_ledger
-
-    with open_ledger(url) as ledger:
+    with _ledger(url) as ledger:
         _print(asdict(ledger.snapshot()), as_json)
 
 
@@ -272,9 +273,7 @@ def ledger_history(
     """The latest charges, oldest first."""
     from dataclasses import asdict
 
-    from adaptive_reasoner.ledger import open_ledger
-
-    with open_ledger(url) as ledger:
+    with _ledger(url) as ledger:
         charges = [asdict(charge) for charge in ledger.history(limit)]
     if as_json:
         print_json({"charges": charges})
@@ -288,12 +287,20 @@ def ledger_reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Forget every charge; target, cap and unit stay."""
-    from adaptive_reasoner.ledger import open_ledger
-
-    with open_ledger(url) as ledger:
+    with _ledger(url) as ledger:
         if not yes:
             typer.confirm(f"Forget every charge in {url}?", abort=True, err=True)
         ledger.reset()
+
+
+def _ledger(url: str) -> "Ledger":
+    """Open a ledger that is there: looking at one must not make it."""
+    from adaptive_reasoner.ledger import open_ledger
+
+    file = url.removeprefix("sqlite:///").split("?")[0]
+    if file != url and not Path(file).is_file():
+        raise LedgerError(f"there is no ledger in {file}")
+    return open_ledger(url)
 
 
 def _print(result: dict[str, Any], as_json: bool) -> None:

@@ -102,6 +102,7 @@ def test_a_bad_line_is_named_with_file_row_and_reason(command, samples, tmp_path
         (("solve", "nothing.parquet", "--budget", "3"), "nothing.parquet"),
         (("ask", "5 + 9?", "--policy", "nowhere"), "nowhere"),
         (("ledger", "show", "redis://host"), "redis://host"),
+        (("ledger", "show", "sqlite:///nowhere.sqlite"), "nowhere.sqlite"),
     ],
 )
 def test_what_is_not_there_is_one_line_and_exit_code_2(command, arguments, reason):
