@@ -16,7 +16,8 @@ from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy import LearnedPolicy
 
-RECORDED = Path(__file__).resolve().parents[2] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
+PROJECT = Path(__file__).resolve().parents[2]
+RECORDED = PROJECT / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
 BUDGET = 12.0
 
 
@@ -89,10 +90,17 @@ def test_the_demo_runs_on_the_real_model_and_again_from_its_samples(tmp_path):
 
 
 def test_the_graph_that_langgraph_serves_answers_with_the_local_model():
-    pytest.importorskip("xllamacpp")
-    from graphs.math_qa import graph
-
-    state = graph.invoke({"question": problems(4, seed=3)[0].question})
+    """In a process of its own, with which the model stops."""
+    program = f"""
+import json
+from graphs.math_qa import graph
+print(json.dumps(graph.invoke({{"question": {problems(4, seed=3)[0].question!r}}})))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    state = json.loads(done.stdout)
     assert state["decision"]["action"] == "cot"
     assert 0 < state["decision"]["cost"] <= 64
     assert state["reply"]

@@ -343,7 +343,15 @@ async def test_runs_inside_a_running_loop_as_in_a_notebook(out):
     assert collect(questions(2), menu(), out).there == 12
 
 
-def test_ctrl_c_keeps_what_arrived_and_bills_what_was_under_way(out):
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to Ctrl-C: tests that were started in the background would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_keeps_what_arrived_and_bills_what_was_under_way(out, ctrl_c):
     def interrupt(there):
         if there == 5:
             os.kill(os.getpid(), signal.SIGINT)
@@ -358,7 +366,7 @@ def test_ctrl_c_keeps_what_arrived_and_bills_what_was_under_way(out):
     assert len(set(keys_of(out))) == 240
 
 
-def test_ctrl_c_waits_until_the_work_in_the_background_has_wound_up():
+def test_ctrl_c_waits_until_the_work_in_the_background_has_wound_up(ctrl_c):
     wound_up = []
 
     async def body():
