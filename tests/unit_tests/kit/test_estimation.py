@@ -1,7 +1,5 @@
 """From samples to outcomes: names, costs, halves, refusals, speed."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -146,19 +144,6 @@ def test_estimates_survive_a_round_trip(tmp_path):
     again = Outcomes.read(tmp_path / "outcomes.parquet")
     np.testing.assert_array_equal(again.accuracy, outcomes.accuracy)
     np.testing.assert_array_equal(again.halves.cost_b, outcomes.halves.cost_b)
-
-
-def test_five_hundred_questions_of_forty_samples_take_a_moment():
-    rng = np.random.default_rng(0)
-    replies = [
-        r
-        for q in range(500)
-        for r in rows(f"q{q}", "cot", rng.integers(0, rng.integers(2, 20), 40).astype(str))
-    ]
-    samples = Samples.from_rows(replies)
-    started = time.perf_counter()
-    estimate(samples, votes=(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 40))
-    assert time.perf_counter() - started < 5  # about one second alone on a core; this machine may be busy
 
 
 def test_real_samples_give_the_known_accuracies(shared_data):
