@@ -40,7 +40,7 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
     """Rows with equal keys, as a table on stdout."""
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(rows[0]):
-        table.add_column(column.replace("_", " "), justify="right" if number else "left")
+        table.add_column(column.replace("_", " "), justify="right" if number else "left", no_wrap=not number)
     for row in rows:
         table.add_row(*(_shown(value) for value in row.values()))
     out.print(table)
