@@ -143,13 +143,6 @@ class CrossFit:
         ahead = lifts[best]
         return best if ahead.mean() * np.sqrt(len(ahead)) > _CLEAR * ahead.std() else "constant"
 
-    @property
-    def noise(self) -> float:
-        """Standard error of the lift of the best learner but the constant one; 0 where there is no other."""
-        learners = [lifts for name, lifts in self.lifts().items() if name != "constant"]
-        best = max(learners, key=lambda lifts: float(lifts.mean()), default=np.zeros(1))
-        return float(best.std() / np.sqrt(len(best)))
-
     def held_out(self, name: str) -> Predictions:
         """Calibrated predictions of a candidate for questions it has not seen."""
         raw = self.of(name)

@@ -22,6 +22,7 @@ _TAIL = 0.025  # chance of shipping a policy that gains nothing
 _DETECTS = 1.96 + 0.84  # standard errors of a lift that is shown four times in five
 _FEWEST = 20  # different questions; fewer say nothing about how much they vary
 _ROUNDING = 1e-9
+_RARELY = 0.1  # at the ends of the hull, too, a policy would change some actions
 _BLOCK = 100  # bootstrap draws worked on at a time
 
 
@@ -62,15 +63,7 @@ class Gate:
         return f"{self.answer}: {measured}{more}"
 
 
-def judge(
-    accuracy: Floats,
-    cost: Floats,
-    outcomes: Outcomes,
-    *,
-    noise: float = 0.0,
-    draws: int = 2000,
-    seed: int = 0,
-) -> Gate:
+def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 2000, seed: int = 0) -> Gate:
     """Test whether a policy beats the best mixtures of fixed actions over a band of prices.
 
     Args:
@@ -78,8 +71,6 @@ def judge(
             (the choice of its learner included), shape (n, m).
         cost: Realised cost, likewise.
         outcomes: The table of the same questions, for the mixtures.
-        noise: Standard error of the lift of the best learner that was tried: a policy that took none of them
-            has no error of its own, and would promise too much of what the questions could show.
         draws: Bootstrap draws over the questions; equal texts are drawn together.
         seed: Of the draws.
     """
@@ -91,7 +82,7 @@ def judge(
         _lift(*np.split(row, parts)) for row in bootstrap_means(columns, outcomes.questions, draws, seed)
     ]
     low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL])
-    detectable = _DETECTS * max(float(np.std(drawn)), noise)
+    detectable = _DETECTS * max(float(np.std(drawn)), _chance(cost.mean(0), outcomes))
     answer: Answer = "not enough questions"
     if text_index(outcomes.questions).max() + 1 >= _FEWEST:
         if low > _ROUNDING:
@@ -137,3 +128,24 @@ def _lift(accuracy: Floats, cost: Floats, fixed_accuracy: Floats, fixed_cost: Fl
     vertices = hull(fixed_accuracy, fixed_cost)
     mixed = np.interp(cost, fixed_cost[vertices], fixed_accuracy[vertices])
     return float((accuracy - mixed).mean())
+
+
+def _chance(cost: Floats, outcomes: Outcomes) -> float:
+    """Standard error of the lift that drawing actions at random would show at these mean costs.
+
+    A policy that never dares to leave the mixture has no error of its own, and would promise too much of what
+    the questions could show.
+    """
+    vertices = hull(outcomes.accuracy.mean(0), outcomes.cost.mean(0))
+    along, n = outcomes.cost.mean(0)[vertices], len(outcomes)
+    if len(vertices) < 2:
+        return 0.0
+    errors = []
+    for spent in cost:
+        right = int(np.clip(np.searchsorted(along, spent), 1, len(along) - 1))
+        ends = vertices[[right - 1, right]]
+        gain, extra = (np.diff(cells[:, ends], axis=1)[:, 0] for cells in (outcomes.accuracy, outcomes.cost))
+        share = float(np.clip((spent - along[right - 1]) / extra.mean(), _RARELY, 1 - _RARELY))
+        worth = gain - gain.mean() / extra.mean() * extra
+        errors.append(np.sqrt(share * (1 - share) * worth.var() / n))
+    return float(np.mean(errors))

@@ -158,7 +158,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         """
         fitted = self.cross_fit_ if budget is None else replace(self.cross_fit_, budget=budget)
         accuracy, cost = realised(fitted.nested(), fitted.outcomes, fitted.budget)
-        return judge(accuracy, cost, fitted.outcomes, noise=fitted.noise, draws=draws, seed=self.seed)
+        return judge(accuracy, cost, fitted.outcomes, draws=draws, seed=self.seed)
 
     def graph(self) -> ModelProto:
         """What was learnt, as ONNX: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
