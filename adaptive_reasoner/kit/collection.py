@@ -15,11 +15,11 @@ from langchain_core.messages import AIMessage, HumanMessage
 from adaptive_reasoner.calls import Caller, EmptyReplyError, Reply, Request
 from adaptive_reasoner.costs import Usage
 from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError
-from adaptive_reasoner.kit.background import in_background
+from adaptive_reasoner.kit.collecting.background import in_background
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.rows import number_field
-from adaptive_reasoner.kit.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.tables import PathLike, Row
 from adaptive_reasoner.ledger import Ledger, open_ledger
 

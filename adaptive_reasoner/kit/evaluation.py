@@ -8,15 +8,15 @@ from typing import Any, Literal
 import numpy as np
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
-from adaptive_reasoner.kit.contenders import Mistakes
+from adaptive_reasoner.kit.backtesting.contenders import Mistakes
+from adaptive_reasoner.kit.backtesting.field import Field
+from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Key, measure
+from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
-from adaptive_reasoner.kit.field import Field
-from adaptive_reasoner.kit.gate import WORTHWHILE
-from adaptive_reasoner.kit.lift import Gain, Interval, Key, measure
+from adaptive_reasoner.kit.learning.gate import WORTHWHILE
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.stop_rules import replay_rules
 from adaptive_reasoner.kit.tables import read_rows
 
 Path = str | PathLike[str]

@@ -8,10 +8,10 @@ from typing import Any
 
 from adaptive_reasoner.features import ENCODER_FILES
 from adaptive_reasoner.kit.encoding import Encoder, VectorCache, feature_matrix, open_encoder
-from adaptive_reasoner.kit.gate import Gate
-from adaptive_reasoner.kit.imitator import Imitator
+from adaptive_reasoner.kit.learning.gate import Gate
+from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.learning.policy_card import Counts, describe
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.policy_card import Counts, describe
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy_folder import PathLike, write_policy_folder
 

@@ -13,11 +13,11 @@ from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import SampleMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError, UnpricedUsageError
-from adaptive_reasoner.kit.background import in_background
+from adaptive_reasoner.kit.collecting.background import in_background
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.samples import Samples
 from tests.fakes import ScriptedModel, StatusError
 

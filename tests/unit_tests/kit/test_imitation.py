@@ -7,11 +7,11 @@ from sklearn.base import clone
 from adaptive_reasoner.errors import InfeasibleBudgetError, UnknownActionError
 from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
-from adaptive_reasoner.kit.crossfit import CANDIDATES
 from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
 from adaptive_reasoner.kit.imitation import Imitator, train
+from adaptive_reasoner.kit.learning.crossfit import CANDIDATES
+from adaptive_reasoner.kit.learning.policy_card import worst_costs
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.policy_card import worst_costs
 from adaptive_reasoner.policy import LearnedPolicy
 from tests.unit_tests.toys import DIMENSION, toy_outcomes, write_toy_encoder
 

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.concave import best_at
-from adaptive_reasoner.kit.crossfit import folds_of
+from adaptive_reasoner.kit.learning.crossfit import folds_of
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 Floats = NDArray[np.float64]

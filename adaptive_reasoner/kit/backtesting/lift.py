@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.kit.gate import bootstrap_means
+from adaptive_reasoner.kit.learning.gate import bootstrap_means
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 Floats = NDArray[np.float64]

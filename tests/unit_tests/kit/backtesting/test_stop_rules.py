@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.backtesting.stop_rules import beta_confidence, replay_rules
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.stop_rules import beta_confidence, replay_rules
 from adaptive_reasoner.stopping import Votes
 
 THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999)

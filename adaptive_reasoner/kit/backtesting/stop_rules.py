@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.backtesting.mixing import shares_at
 from adaptive_reasoner.kit.estimation import Replies
-from adaptive_reasoner.kit.lift import Play
-from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Sample, Samples
 from adaptive_reasoner.kit.voting import (

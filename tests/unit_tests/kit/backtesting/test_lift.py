@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptive_reasoner.kit.allocation import uniform_hull
-from adaptive_reasoner.kit.lift import Interval, Play, Trial, measure, mixture_accuracy, mixture_cost
+from adaptive_reasoner.kit.backtesting.lift import (
+    Interval,
+    Play,
+    Trial,
+    measure,
+    mixture_accuracy,
+    mixture_cost,
+)
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.gate import WORTHWHILE, bootstrap_means, judge
+from adaptive_reasoner.kit.learning.gate import WORTHWHILE, bootstrap_means, judge
 from tests.unit_tests.toys import toy_outcomes
 
 

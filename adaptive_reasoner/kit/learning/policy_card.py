@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.features import SURFACE_FEATURES
-from adaptive_reasoner.kit.calibration import calibration_error
 from adaptive_reasoner.kit.encoding import Encoder
-from adaptive_reasoner.kit.gate import Gate
-from adaptive_reasoner.kit.imitator import Imitator
+from adaptive_reasoner.kit.learning.calibration import calibration_error
+from adaptive_reasoner.kit.learning.gate import Gate
+from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.learning.response import SPREAD, Moves
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.response import SPREAD, Moves
 from adaptive_reasoner.pricing import CostCurve, Mixture
 
 Counts = Literal["completion", "total"]

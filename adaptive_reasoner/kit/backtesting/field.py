@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.kit import baselines
-from adaptive_reasoner.kit.contenders import Mistakes, Split, label_shares, value_shares
-from adaptive_reasoner.kit.lift import Key, Play, Trial
+from adaptive_reasoner.kit.backtesting import baselines
+from adaptive_reasoner.kit.backtesting.contenders import Mistakes, Split, label_shares, value_shares
+from adaptive_reasoner.kit.backtesting.lift import Key, Play, Trial
+from adaptive_reasoner.kit.backtesting.stop_rules import StopRule
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.splits import split_by_text
-from adaptive_reasoner.kit.stop_rules import StopRule
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.kit.graph import INPUT, Graph
+from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]

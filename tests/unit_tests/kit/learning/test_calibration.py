@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.calibration import Calibration, calibration_error
+from adaptive_reasoner.kit.learning.calibration import Calibration, calibration_error
 
 
 def table(n=2000, seed=0, noise=1.0, trust=1.0):

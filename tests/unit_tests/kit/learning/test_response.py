@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_reasoner.kit.allocation import uniform_hull
-from adaptive_reasoner.kit.crossfit import Predictions
-from adaptive_reasoner.kit.response import BAND, SPREAD, Moves, fit_cost_curve, lift_by_question, realised
+from adaptive_reasoner.kit.learning.crossfit import Predictions
+from adaptive_reasoner.kit.learning.response import (
+    BAND,
+    SPREAD,
+    Moves,
+    fit_cost_curve,
+    lift_by_question,
+    realised,
+)
 from tests.unit_tests.toys import toy_outcomes
 
 

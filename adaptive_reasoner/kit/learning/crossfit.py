@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.kit.calibration import Calibration
-from adaptive_reasoner.kit.learners import Constant, Learner, Matrix, Mean, Neighbours, Ridge, Trees
+from adaptive_reasoner.kit.learning.calibration import Calibration
+from adaptive_reasoner.kit.learning.learners import Constant, Learner, Matrix, Mean, Neighbours, Ridge, Trees
+from adaptive_reasoner.kit.learning.response import lift_by_question, realised
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.response import lift_by_question, realised
 from adaptive_reasoner.kit.splits import text_index
 
 Floats = NDArray[np.float64]

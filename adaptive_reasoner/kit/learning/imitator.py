@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.features import SURFACE_FEATURES
-from adaptive_reasoner.kit.calibration import Calibration
-from adaptive_reasoner.kit.classification import Classifier
 from adaptive_reasoner.kit.concave import best_at
-from adaptive_reasoner.kit.crossfit import (
+from adaptive_reasoner.kit.learning.calibration import Calibration
+from adaptive_reasoner.kit.learning.classification import Classifier
+from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
     CrossFit,
     Predictions,
@@ -24,11 +24,11 @@ from adaptive_reasoner.kit.crossfit import (
     standard,
     targets_of,
 )
-from adaptive_reasoner.kit.familiarity import Familiarity
-from adaptive_reasoner.kit.gate import Gate, judge
-from adaptive_reasoner.kit.graph import INPUT, Graph
+from adaptive_reasoner.kit.learning.familiarity import Familiarity
+from adaptive_reasoner.kit.learning.gate import Gate, judge
+from adaptive_reasoner.kit.learning.graph import INPUT, Graph
+from adaptive_reasoner.kit.learning.response import SPREAD, fit_cost_curve, realised
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.response import SPREAD, fit_cost_curve, realised
 from adaptive_reasoner.pricing import CostCurve, draw
 
 Objective = Literal["value", "regret", "labels"]

@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import RidgeCV
 
-from adaptive_reasoner.kit.graph import INPUT, Graph, Tree
+from adaptive_reasoner.kit.learning.graph import INPUT, Graph, Tree
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]

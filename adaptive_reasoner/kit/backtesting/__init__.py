@@ -1,0 +1,1 @@
+"""What a policy is compared with, and how a gain is measured honestly."""
