@@ -187,7 +187,7 @@ class LearnedPolicy:
         self.card = read_policy_folder(folder)
         try:
             self._read(self.card)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise PolicyFormatError(
                 f"{self.folder / 'policy.json'}: {error} is missing or malformed"
             ) from error
@@ -204,7 +204,11 @@ class LearnedPolicy:
         self.cost_unit: str = card["cost_unit"]
         self.policy_id: str = card["digest"][:16]
         self.verdict: str = card["verdict"]
-        self.mixture = Mixture(np.array(card["mean_accuracy"]), np.array(card["mean_cost"]))
+        self.mixture = Mixture(
+            accuracy=np.array(card["mean_accuracy"]),
+            cost=np.array(card["mean_cost"]),
+            among=np.array([self.actions.index(action) for action in card["mixture"]]),
+        )
         self.curve = CostCurve.of(*(card["frontier"][name] for name in ("price", "cost", "low", "high")))
         self._learned = card["ships"] == "imitator"
         self._spread = float(card["spread"])

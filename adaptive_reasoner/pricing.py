@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _BEND = 1 + 1e-9  # a hull whose slope falls by less is straight there
+_FAR = 20.0  # in log price; hulls that bend more sharply need no wider stretch to hand over, and no overflow
 _NEAR = 0.25  # half-width, in log price, of the difference a slope is taken over
 
 
@@ -115,6 +116,8 @@ class Mixture:
     Attributes:
         accuracy: Mean accuracy of each action, shape (k,).
         cost: Mean cost of each action, shape (k,).
+        among: Positions of the actions that may be mixed; all where None. An estimated mean that stands out
+            by mere luck is better left out (`kit.mixing.steady_hull`).
         vertices: Positions of the actions on the upper concave hull, by rising cost, m of them.
         curve: Mean cost against price.
 
@@ -127,6 +130,7 @@ class Mixture:
 
     accuracy: Floats
     cost: Floats
+    among: Ints | None = None
     vertices: Ints = field(init=False)
     curve: CostCurve = field(init=False)
 
@@ -134,10 +138,11 @@ class Mixture:
         settle = object.__setattr__
         settle(self, "accuracy", np.asarray(self.accuracy, float))
         settle(self, "cost", np.asarray(self.cost, float))
-        vertices = hull(self.accuracy, self.cost)
+        among = np.arange(len(self.cost)) if self.among is None else np.asarray(self.among, dtype=np.intp)
+        vertices = among[hull(self.accuracy[among], self.cost[among])]
         costs = self.cost[vertices]
         slopes = np.log(np.diff(self.accuracy[vertices]) / np.diff(costs))
-        half = -np.diff(slopes) / 2
+        half = np.minimum(-np.diff(slopes) / 2, _FAR)
         first, last = (half[0], half[-1]) if len(half) else (math.log(2.0), math.log(2.0))
         inner = slopes[:-1] - half
         knots = (

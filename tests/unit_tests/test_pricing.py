@@ -51,6 +51,13 @@ def test_what_a_mixture_draws_costs_what_the_curve_says():
         assert LADDER.accuracy[chosen].mean() == pytest.approx(LADDER.accuracy_at(budget), abs=1e-3)
 
 
+def test_an_action_that_may_not_be_mixed_is_never_drawn():
+    mixture = Mixture(LADDER.accuracy, LADDER.cost, among=np.array([0, 3]))
+    chosen = {mixture.choose(price, at) for price in np.geomspace(1e-4, 1, 50) for at in (0.1, 0.5, 0.9)}
+    assert chosen == {0, 3}
+    assert mixture.accuracy_at(10.5) == pytest.approx(0.5)
+
+
 def test_a_rising_price_only_ever_makes_a_question_cheaper():
     prices = np.geomspace(1e-4, 10, 200)
     for at in (0.0, 0.3, 0.99):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.backtesting.lift import Play
-from adaptive_reasoner.kit.backtesting.mixing import shares_at, steady_hull
+from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 Floats = NDArray[np.float64]

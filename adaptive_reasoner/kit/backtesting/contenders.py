@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.backtesting.baselines import affordable
-from adaptive_reasoner.kit.backtesting.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 Floats = NDArray[np.float64]

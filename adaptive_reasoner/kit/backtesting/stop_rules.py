@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.backtesting.lift import Play
-from adaptive_reasoner.kit.backtesting.mixing import shares_at
 from adaptive_reasoner.kit.estimation import Replies
+from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Sample, Samples
 from adaptive_reasoner.kit.voting import (

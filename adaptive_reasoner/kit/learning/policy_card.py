@@ -16,8 +16,9 @@ from adaptive_reasoner.kit.learning.calibration import calibration_error
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.response import SPREAD, Moves
+from adaptive_reasoner.kit.mixing import steady_mixture
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.pricing import CostCurve, Mixture
+from adaptive_reasoner.pricing import CostCurve
 
 Counts = Literal["completion", "total"]
 
@@ -51,7 +52,7 @@ def describe(
         InfeasibleBudgetError: The cheapest choices cost more than `budget`.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
-    mixture = Mixture(outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0))
+    mixture = steady_mixture(outcomes)
     curve = imitator.curve_ if ships else _with_interval(mixture.curve, outcomes)
     price = curve.price_at(budget, unit=outcomes.cost_unit)
     return {
@@ -69,6 +70,7 @@ def describe(
         "frontier": {name: values.tolist() for name, values in vars(curve).items()},
         "mean_accuracy": mixture.accuracy.tolist(),
         "mean_cost": mixture.cost.tolist(),
+        "mixture": [outcomes.actions[vertex] for vertex in mixture.vertices],
         "familiarity": {"at_least": imitator.familiarity_.at_least},
         "features": {"vector": encoder.dimension, "surface": list(SURFACE_FEATURES)},
         "encoder": encoder.identity,

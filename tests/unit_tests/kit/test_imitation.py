@@ -144,6 +144,27 @@ def test_questions_that_are_all_equal_give_the_mixture():
     assert trained(same).gate.answer != "ship"
 
 
+def test_the_mixture_that_is_shipped_leaves_a_lucky_action_out(tmp_path):
+    table, X = toy_outcomes(200), np.random.default_rng(0).random(200)  # X is the luck
+    means = table.accuracy.mean(axis=0)
+    lucky = 0.5 * (X - X.mean())[:, None] + means.mean() + 0.004
+    between = table.cost.mean(axis=1, keepdims=True)
+    wider = Outcomes(
+        question_ids=table.question_ids,
+        questions=table.questions,
+        actions=(*table.actions, "lucky"),
+        accuracy=np.hstack([table.accuracy, lucky]),
+        cost=np.hstack([table.cost, between]),
+        cost_unit="tokens",
+        samples=np.ones((200, 3), dtype=int),
+    )
+    assert "lucky" in uniform_hull(wider).actions
+    loaded = LearnedPolicy.load(trained(wider).save(tmp_path / "policy"))
+    assert (
+        loaded.card["mixture"] == ["direct", "cot"] == [loaded.actions[at] for at in loaded.mixture.vertices]
+    )
+
+
 def test_a_budget_below_the_cheapest_is_refused():
     with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens"):
         trained(toy_outcomes(40), budget=1.0)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import Hull, uniform_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.pricing import Mixture
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,12 @@ def steady_hull(outcomes: Outcomes) -> Hull:
         accuracies=outcomes.accuracy[:, vertices].mean(axis=0),
         cost_unit=outcomes.cost_unit,
     )
+
+
+def steady_mixture(outcomes: Outcomes) -> Mixture:
+    """The same hull as a policy that answers at every price: what is shipped where nothing better is."""
+    among = [outcomes.actions.index(action) for action in steady_hull(outcomes).actions]
+    return Mixture(outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), among=np.array(among))
 
 
 def shares_at(hull: Hull, budget: float, actions: Sequence[str]) -> Floats:
