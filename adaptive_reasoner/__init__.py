@@ -26,7 +26,8 @@ from adaptive_reasoner.reasoner import AdaptiveReasoner, Result, vote_actions
 from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
 
 if TYPE_CHECKING:
-    from adaptive_reasoner.nodes import AdaptiveComputeNode, BudgetLedgerNode
+    from adaptive_reasoner.budget_node import BudgetLedgerNode
+    from adaptive_reasoner.nodes import AdaptiveComputeNode
 
 __all__ = [
     "AdaptiveComputeNode",
@@ -60,7 +61,7 @@ __all__ = [
     "vote_actions",
 ]
 
-_LAZY = {"AdaptiveComputeNode": "nodes", "BudgetLedgerNode": "nodes"}  # they import langgraph
+_LAZY = {"AdaptiveComputeNode": "nodes", "BudgetLedgerNode": "budget_node"}  # they import langgraph
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,8 @@ FLOORS = [
     {"costs", "answers", "features", "pricing", "policy_folder"},
     {"calls", "stopping", "policy", "ledger"},
     {"strategies"},
-    {"reasoner"},
-    {"nodes"},
+    {"reasoner", "graph"},
+    {"nodes", "budget_node"},
     {"console"},
     {"demo", "cli"},
 ]

@@ -1,17 +1,14 @@
-import operator
 from dataclasses import dataclass, field
-from typing import Annotated, TypedDict
+from typing import TypedDict
 
 import pytest
 from langchain_core.messages import HumanMessage
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import RetryPolicy
 from pydantic import BaseModel
 
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.nodes import AdaptiveComputeNode, BudgetLedgerNode
+from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
@@ -130,59 +127,6 @@ def test_the_graphs_run_id_is_the_question():
     graph = graph_of(made, Custom)
     state = graph.invoke({"question": "5 + 9?"}, {"run_id": "6f1f36a1-0f0b-4f0d-9a44-9b7ad2b5a6a1"})
     assert state["decision"]["run_id"] == "6f1f36a1-0f0b-4f0d-9a44-9b7ad2b5a6a1"
-
-
-class Steps(Custom, total=False):
-    step: Annotated[int, operator.add]
-
-
-def budgeted(ledger, *, steps=1):
-    """Ledger -> question -> compute -> ledger, until `steps` are done."""
-    made = node(action="single_pass", budget_key="budget", **KEYS)
-    builder = made.attach(StateGraph(Steps))
-    keeper = BudgetLedgerNode(ledger)
-    keeper.attach(builder).add_edge(START, keeper.name)
-    builder.add_node("count", lambda state: {"step": 1}).add_edge(made.name, "count").add_edge(
-        "count", keeper.name
-    )
-    builder.add_conditional_edges(
-        keeper.name, lambda state: made.name if state.get("step", 0) < steps else END
-    )
-    return builder
-
-
-def test_the_ledger_node_publishes_the_price_and_settles_the_bill():
-    ledger = open_ledger("memory://", target=10.0)
-    graph = budgeted(ledger).compile()
-    seen = list(graph.stream({"question": "5 + 9?"}, stream_mode="updates"))
-    assert seen[1]["adaptive_compute"]["decision"]["price"] == seen[0]["budget_ledger"]["budget"]["price"]
-    snapshot = ledger.snapshot()
-    assert (snapshot.questions, snapshot.spent, snapshot.in_flight) == (1, 2.0, 0)
-
-
-def test_an_agent_that_loops_eight_cheap_steps_is_one_question():
-    ledger = open_ledger("memory://", target=10.0)
-    budgeted(ledger, steps=8).compile().invoke({"question": "5 + 9?"})
-    assert ledger.snapshot().average == 16.0
-
-
-def test_a_question_in_flight_is_held_at_the_target():
-    ledger = open_ledger("memory://", target=10.0)
-    graph = budgeted(ledger).compile(checkpointer=InMemorySaver(), interrupt_before=["adaptive_compute"])
-    config = {"configurable": {"thread_id": "1"}}
-    graph.invoke({"question": "5 + 9?"}, config)
-    assert ledger.snapshot().reserved == 10.0
-    graph.invoke(None, config)
-    assert (ledger.snapshot().reserved, ledger.snapshot().spent) == (0.0, 2.0)
-
-
-def test_each_turn_of_a_thread_is_a_question_of_its_own():
-    ledger = open_ledger("memory://", target=10.0)
-    graph = budgeted(ledger).compile(checkpointer=InMemorySaver())
-    for turn in range(3):
-        graph.invoke({"question": "5 + 9?", "step": -1 if turn else 0}, {"configurable": {"thread_id": "1"}})
-    snapshot = ledger.snapshot()
-    assert (snapshot.questions, snapshot.spent, snapshot.in_flight) == (3, 6.0, 0)
 
 
 def test_budget_key_without_a_ledger_node_says_what_is_missing():

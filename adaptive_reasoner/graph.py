@@ -1,0 +1,91 @@
+"""What a node asks of LangGraph: the keys of its state, the run it belongs to, the stream of events."""
+
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.config import get_stream_writer
+from langgraph.graph import StateGraph
+from langgraph.runtime import ExecutionInfo, RunControl, get_runtime
+
+REMEMBERED = 4_096  # runs of this process whose name is kept, the latest ones
+
+_names: OrderedDict[int, tuple[RunControl, str]] = OrderedDict()
+_naming = threading.Lock()
+
+
+def attach(
+    node: Runnable[Any, Any],
+    builder: StateGraph[Any, Any, Any, Any],
+    keys: tuple[str | None, ...],
+    node_options: Mapping[str, Any],
+) -> StateGraph[Any, Any, Any, Any]:
+    """Add a node to a graph under its name.
+
+    Raises:
+        KeyError: The graph's state lacks one of the keys, whose value LangGraph would drop without a word.
+    """
+    missing = sorted({key for key in keys if key and key not in builder.channels})
+    if missing:
+        raise KeyError(f"{node.name}: the graph's state lacks {missing}; it has {sorted(builder.channels)}")
+    return builder.add_node(str(node.name), node, **node_options)
+
+
+def read(state: Any, key: str) -> Any:
+    """The value under a key of any kind of state; None where there is none.
+
+    >>> read({"question": "5 + 9?"}, "question")
+    '5 + 9?'
+    """
+    return state.get(key) if isinstance(state, Mapping) else getattr(state, key, None)
+
+
+def execution() -> ExecutionInfo | None:
+    """Which task of which graph this is; None outside a graph."""
+    try:
+        runtime = get_runtime()
+    except (RuntimeError, KeyError):
+        return None
+    return runtime.execution_info if runtime else None
+
+
+def run_of(config: RunnableConfig) -> str | None:
+    """The name of the graph run this node works for: one question, with all nodes, loops and subgraphs.
+
+    It is the run id where the caller gave one, as LangGraph's server does. Where not, LangGraph names no run,
+    but the nodes of one run, its subgraphs included, share one `RunControl`, and its name is remembered here.
+    A run that was interrupted and goes on later is another run: only its state knows that it is the same
+    question, which is where `BudgetLedgerNode` keeps it.
+
+    Returns:
+        The name; None outside a graph.
+
+    >>> run_of({}) is None
+    True
+    """
+    info = execution()
+    if info is None:
+        return None
+    given = info.run_id or config.get("metadata", {}).get("run_id")
+    control = get_runtime().control
+    if control is None:
+        return str(given or info.task_id)
+    with _naming:
+        # Kept alive beside its name, so that no later run's control can have the same identity.
+        _, name = _names.setdefault(id(control), (control, str(given or uuid.uuid4().hex)))
+        _names.move_to_end(id(control))
+        while len(_names) > REMEMBERED:
+            _names.popitem(last=False)
+    return name
+
+
+def emit(event: Mapping[str, Any]) -> None:
+    """Send a custom stream event, where there is a graph to stream it."""
+    try:
+        writer = get_stream_writer()
+    except (RuntimeError, KeyError):
+        return
+    writer({"type": "adaptive_reasoner", **event})
