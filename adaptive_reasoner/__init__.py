@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adaptive_reasoner.answers import final_answer
 from adaptive_reasoner.calls import Source
+from adaptive_reasoner.charge import Result
 from adaptive_reasoner.costs import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
@@ -22,7 +23,7 @@ from adaptive_reasoner.errors import (
 )
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.policy import Decision, FixedPolicy, LearnedPolicy, Policy
-from adaptive_reasoner.reasoner import AdaptiveReasoner, Result, vote_actions
+from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
 
 if TYPE_CHECKING:

@@ -2,14 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    message_chunk_to_message,
+)
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, merge_configs
 
@@ -60,8 +66,15 @@ class Source:
 
     @cached_property
     def runnable(self) -> ChatModel:
-        """The model, made at first use where `model` is a function."""
-        return self.model if isinstance(self.model, Runnable) else self.model()
+        """The model, made at first use where `model` is a function.
+
+        Where it would leave open whether a streamed reply reports its usage, it is asked to: LangGraph
+        streams a call as soon as somebody listens to messages, and an unpriced reply is an error.
+        """
+        model = self.model if isinstance(self.model, Runnable) else self.model()
+        if isinstance(model, BaseChatModel) and getattr(model, "stream_usage", True) is None:
+            return model.model_copy(update={"stream_usage": True})
+        return model
 
     @cached_property
     def sampler(self) -> ChatModel:
@@ -82,6 +95,15 @@ class Source:
         """The most tokens that a reply can have, as far as anybody declared it."""
         profile = getattr(self.model, "profile", None) or {}
         return self.max_tokens or profile.get("max_output_tokens") or UNDECLARED_MAX_TOKENS
+
+
+Reach = Callable[[Source, bool], ChatModel]
+"""How a source's model is reached; told whether the reply is one of several that compete."""
+
+
+def directly(source: Source, competes: bool) -> ChatModel:
+    """Call the model itself, as a run of its own."""
+    return source.sampler if competes else source.runnable
 
 
 @dataclass(frozen=True)
@@ -127,10 +149,23 @@ class Caller:
         source: How to call where a request does not say.
         meter: What calls cost.
         config: Callbacks, tags and `max_concurrency` of the surrounding run.
+        settings: Call-time arguments of every call; a source's give way to them, a strategy's do not.
+        reach: How a source's model is reached.
+        on_reply: Told of every reply as it is booked.
     """
 
-    def __init__(self, source: Source, meter: Meter, config: RunnableConfig | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        meter: Meter,
+        config: RunnableConfig | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        reach: Reach = directly,
+        on_reply: Callable[[Reply], None] | None = None,
+    ) -> None:
         self.source, self.meter, self.config = source, meter, config or RunnableConfig()
+        self.settings, self.reach, self.on_reply = settings or {}, reach, on_reply
         self.bill: list[Reply] = []
 
     @property
@@ -165,6 +200,40 @@ class Caller:
             replies = self._book(calls, results)
         return replies
 
+    def stream(self, request: Request) -> Iterator[AIMessageChunk]:
+        """Make one call and pass on its chunks as they come; what they add up to is booked after the last.
+
+        A stream that nobody reads to its end is a call whose reply is lost.
+
+        Raises:
+            UnpricedUsageError: The reply arrived whole, and its cost cannot be known.
+            Exception: What the model raised: a reply that has begun cannot be taken back.
+        """
+        with self._streamed(request) as (call, chunks):
+            for chunk in call.stream():
+                chunks.append(chunk)
+                yield chunk
+
+    async def astream(self, request: Request) -> AsyncIterator[AIMessageChunk]:
+        """Like `stream`, without blocking the loop."""
+        with self._streamed(request) as (call, chunks):
+            async for chunk in call.astream():
+                chunks.append(chunk)
+                yield chunk
+
+    @contextmanager
+    def _streamed(self, request: Request) -> Iterator[tuple["_Call", list[AIMessageChunk]]]:
+        call, chunks = _Call(request, self), list[AIMessageChunk]()
+        result: AIMessage | BaseException = LostReplyError("the stream was left before its end")
+        try:
+            yield call, chunks
+            result = _joined(chunks)
+        except BaseException as error:
+            result = error
+            raise
+        finally:
+            self._book([call], [result])
+
     def _concurrency(self, calls: "Sequence[_Call]") -> int:
         return self.config.get("max_concurrency") or max(1, len(calls))
 
@@ -173,6 +242,9 @@ class Caller:
         padded = [*results, *[interrupted] * (len(calls) - len(results))]
         replies = [call.reply(result) for call, result in zip(calls, padded, strict=True) if call.started]
         self.bill += replies
+        for reply in replies:
+            if self.on_reply is not None:
+                self.on_reply(reply)
         for reply in replies:
             if isinstance(reply.error, UnpricedUsageError):
                 raise reply.error
@@ -185,9 +257,9 @@ class _Call:
     def __init__(self, request: Request, caller: Caller) -> None:
         source = request.source or caller.source
         self._meter = caller.meter
-        self._model = source.sampler if request.competes else source.runnable
+        self._model = caller.reach(source, request.competes)
         self._messages = source.messages(request.messages)
-        self._settings = {**source.settings, **request.settings}
+        self._settings = {**source.settings, **caller.settings, **request.settings}
         if source.max_tokens is not None:
             self._settings.setdefault("max_tokens", source.max_tokens)
         self._most_tokens = self._settings.get("max_tokens") or source.most_tokens
@@ -208,6 +280,15 @@ class _Call:
                     await self._model.ainvoke(self._messages, self._config, **self._settings)
                 )
 
+    def stream(self) -> Iterator[AIMessageChunk]:
+        with self._timed():
+            yield from self._model.stream(self._messages, self._config, **self._settings)
+
+    async def astream(self) -> AsyncIterator[AIMessageChunk]:
+        with self._timed():
+            async for chunk in self._model.astream(self._messages, self._config, **self._settings):
+                yield chunk
+
     def reply(self, result: AIMessage | BaseException) -> Reply:
         """The reply, priced: what it used, nothing if it was refused, and its worst case if it was lost."""
         if isinstance(result, AIMessage):
@@ -221,6 +302,9 @@ class _Call:
             return self._lost(defect)
         if _was_refused(result):
             return Reply(None, result, 0.0, self._seconds)
+        arrived = getattr(result, "ai_message", None)  # structured output that did not parse
+        if isinstance(arrived, AIMessage) and arrived.usage_metadata:
+            return Reply(None, result, self._meter.cost(arrived, self._seconds), self._seconds)
         return self._lost(result)
 
     def _lost(self, error: BaseException) -> Reply:
@@ -264,6 +348,16 @@ def _defect(message: AIMessage) -> LostReplyError | None:
     if "finish_reason" in message.response_metadata and not finish_reason(message):
         return LostReplyError("the reply was cut off: it has no finish reason")
     return None
+
+
+def _joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
+    """The message that chunks add up to."""
+    if not chunks:
+        raise LostReplyError("the stream ended before it began")
+    whole = chunks[0] if len(chunks) == 1 else chunks[0] + list(chunks[1:])
+    message = message_chunk_to_message(whole)
+    assert isinstance(message, AIMessage)
+    return message
 
 
 def _was_refused(error: BaseException | None) -> bool:

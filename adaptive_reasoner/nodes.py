@@ -10,11 +10,12 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.calls import Source
+from adaptive_reasoner.charge import Result
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.graph import attach, emit, execution, read, run_of
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
-from adaptive_reasoner.reasoner import AdaptiveReasoner, Result
+from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies import Flow
 
 

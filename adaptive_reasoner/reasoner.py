@@ -1,40 +1,32 @@
 """Answer a question with as much compute as it is worth: decide, reserve, run, settle."""
 
 import asyncio
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import inf
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForChainRun,
+    BaseCallbackManager,
+    CallbackManagerForChainRun,
+    adispatch_custom_event,
+    dispatch_custom_event,
+)
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
-from langchain_core.messages.ai import UsageMetadata, add_usage
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.runnables import RunnableBinding, RunnableConfig, RunnableSerializable
+from pydantic import ConfigDict, SkipValidation
+from typing_extensions import Unpack, override
 
-from adaptive_reasoner.calls import Caller, Messages, Source, question_of
+from adaptive_reasoner.calls import Reply, Source
+from adaptive_reasoner.charge import Charge, Result, Terms
 from adaptive_reasoner.costs import Meter, TokenMeter
-from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
-from adaptive_reasoner.ledger import Ledger, Reservation, open_ledger
-from adaptive_reasoner.policy import Decision, Policy
-from adaptive_reasoner.strategies import Answer, Flow, Task, arun, on, run, self_consistency, single_pass
+from adaptive_reasoner.errors import LedgerError, UnknownActionError
+from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.policy import Policy
+from adaptive_reasoner.strategies import Flow, on, self_consistency, single_pass
 
-
-@dataclass(frozen=True)
-class Result:
-    """An answer and what it took.
-
-    Attributes:
-        message: The winning reply, whole, with the usage of all calls; `record` is also in its
-            `response_metadata["adaptive_reasoner"]`.
-        answer: The canonical answer; None where the reply has none.
-        record: The decision and the bill as a plain dict, fit for graph state.
-    """
-
-    message: AIMessage
-    answer: str | None
-    record: dict[str, Any]
+EVENT = "adaptive_reasoner"
+"""Name of the custom events that callback handlers receive: each is a decision, a settlement or a failure."""
 
 
 def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)) -> dict[str, Flow]:
@@ -54,7 +46,7 @@ def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)
     }
 
 
-class AdaptiveReasoner(Runnable[Any, AIMessage]):
+class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     """A chat model that thinks as hard as the question is worth, at an average cost that holds.
 
     Takes a string, a message or a list of messages and returns the winning message. For the decision
@@ -68,6 +60,8 @@ class AdaptiveReasoner(Runnable[Any, AIMessage]):
             processes share, or that outlives them, give a `ledger` instead.
         ledger: Keeps the average; its price steers the policy.
         meter: What a call costs; generated tokens where not given.
+        price: Takes the place of the ledger's price; a field for `configurable_fields`.
+        max_cost: Only actions that cost at most this, at worst, may be chosen; another such field.
 
     Raises:
         UnknownActionError: The policy can choose an action that nobody supplied.
@@ -88,6 +82,16 @@ class AdaptiveReasoner(Runnable[Any, AIMessage]):
         ('7', 3.0)
     """
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    model: SkipValidation[Source]
+    policy: SkipValidation[Policy]
+    actions: SkipValidation[dict[str, Flow]]
+    ledger: SkipValidation[Ledger]
+    meter: SkipValidation[Meter]
+    price: float | None = None
+    max_cost: float | None = None
+
     def __init__(
         self,
         model: Source | BaseChatModel | RunnableBinding[Any, Any],
@@ -97,24 +101,40 @@ class AdaptiveReasoner(Runnable[Any, AIMessage]):
         budget: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | None = None,
-        name: str = "adaptive_reasoner",
+        price: float | None = None,
+        max_cost: float | None = None,
+        name: str | None = "adaptive_reasoner",
     ) -> None:
         for action in policy.actions:
             if action not in actions:
                 raise UnknownActionError(action, actions)
         if ledger is not None and budget is not None:
             raise ValueError("give a budget or a ledger, not both: a ledger has its own target")
-        self.name = name
-        self.source = model if isinstance(model, Source) else Source(model)
-        self.policy, self.actions = policy, dict(actions)
-        self.meter = meter or TokenMeter()
-        self.ledger = ledger or open_ledger("memory://", target=budget, policy=policy)
-        units = {"meter": self.meter.cost_unit, "policy": policy.cost_unit, "ledger": self.ledger.cost_unit}
+        meter = meter or TokenMeter()
+        ledger = ledger or open_ledger("memory://", target=budget, policy=policy)
+        units = {"meter": meter.cost_unit, "policy": policy.cost_unit, "ledger": ledger.cost_unit}
         if len(set(units.values())) > 1:
             raise LedgerError(f"costs must be in one unit, but there are {units}")
+        fields: dict[str, Any] = {
+            "model": model if isinstance(model, Source) else Source(model),
+            "policy": policy,
+            "actions": dict(actions),
+            "ledger": ledger,
+            "meter": meter,
+            "price": price,
+            "max_cost": max_cost,
+            "name": name,
+        }
+        super().__init__(**fields)
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:  # noqa: A002
-        """The winning message; `kwargs` are those of `answer`."""
+    @property
+    def source(self) -> Source:
+        """How calls are made where an action does not say."""
+        return self.model
+
+    @override
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        """The winning message; `kwargs` are the terms of `answer`."""
 
         def message(
             question: Any,
@@ -125,8 +145,9 @@ class AdaptiveReasoner(Runnable[Any, AIMessage]):
 
         return self._call_with_config(message, input, config)
 
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:  # noqa: A002
-        """The winning message; `kwargs` are those of `answer`."""
+    @override
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        """The winning message; `kwargs` are the terms of `answer`."""
 
         async def message(
             question: Any,
@@ -137,152 +158,153 @@ class AdaptiveReasoner(Runnable[Any, AIMessage]):
 
         return await self._acall_with_config(message, input, config)
 
-    def answer(
-        self,
-        question: Any,
-        config: RunnableConfig | None = None,
-        *,
-        key: str | None = None,
-        run_id: str | None = None,
-        price: float | None = None,
-    ) -> Result:
+    @override
+    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessage]:
+        """Chunks of the winning message: of a single call as they come, of a vote the winner whole."""
+
+        def chunks(
+            inputs: Iterator[Any],
+            run_manager: CallbackManagerForChainRun,  # noqa: ARG001
+            config: RunnableConfig,
+        ) -> Iterator[AIMessage]:
+            for question in inputs:
+                yield from self.stream_answer(question, config, **kwargs)
+
+        yield from self._transform_stream_with_config(iter([input]), chunks, config)
+
+    @override
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[AIMessage]:
+        """Like `stream`, without blocking the loop."""
+
+        async def inputs() -> AsyncIterator[Any]:
+            yield input
+
+        async def chunks(
+            inputs: AsyncIterator[Any],
+            run_manager: AsyncCallbackManagerForChainRun,  # noqa: ARG001
+            config: RunnableConfig,
+        ) -> AsyncIterator[AIMessage]:
+            async for question in inputs:
+                async for chunk in self.astream_answer(question, config, **kwargs):
+                    yield chunk
+
+        async for chunk in self._atransform_stream_with_config(inputs(), chunks, config):
+            yield chunk
+
+    def answer(self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]) -> Result:
         """Decide, reserve, run and settle.
 
         Args:
             question: A string, a message or a list of messages; the last human turn is what is decided on.
             config: Passed to every call.
-            key: Names this charge in the ledger, which bills a key once; a new one where not given.
-            run_id: The question in the ledger's sense, where several charges belong to one; else `key`.
-            price: Takes the place of the ledger's price.
+            terms: What this question has of its own; see `Terms`.
 
         Raises:
             BudgetExceededError: Under a hard cap not even the cheapest action fits.
             UnpricedUsageError: A reply arrived whose cost cannot be known.
             Exception: Where no call gave a usable reply, the first error, as the model raised it.
         """
-        charge = _Charge(self, question, config, key=key, run_id=run_id, price=price)
+        charge = self._charge(question, config, terms)
         try:
             charge.open()
-            charge.answer = run(charge.flow, charge.task, charge.caller)
+            _tell(charge, charge.decided())
+            while not charge.answered:
+                charge.running.send(charge.caller.wave(charge.running.requests))
         finally:
             charge.close()
+            _tell(charge, charge.closed())
         return charge.result()
 
     async def aanswer(
-        self,
-        question: Any,
-        config: RunnableConfig | None = None,
-        *,
-        key: str | None = None,
-        run_id: str | None = None,
-        price: float | None = None,
+        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
     ) -> Result:
         """`answer`, without blocking the loop: embedding and ledger run in a thread."""
-        charge = _Charge(self, question, config, key=key, run_id=run_id, price=price)
+        charge = self._charge(question, config, terms)
         try:
             await _to_its_end(charge.open)
-            charge.answer = await arun(charge.flow, charge.task, charge.caller)
+            await _atell(charge, charge.decided())
+            while not charge.answered:
+                charge.running.send(await charge.caller.awave(charge.running.requests))
         finally:
             await _to_its_end(charge.close)
+            await _atell(charge, charge.closed())
         return charge.result()
 
+    def stream_answer(
+        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
+    ) -> Iterator[AIMessageChunk]:
+        """`answer` as chunks; the last one carries the record, and the winner of a vote."""
+        charge, streamed = self._charge(question, config, terms), list[Reply]()
+        try:
+            charge.open()
+            _tell(charge, charge.decided())
+            while not charge.answered:
+                if charge.running.visible:
+                    for chunk in charge.caller.stream(charge.running.requests[0]):
+                        yield chunk.model_copy(update={"chunk_position": None})
+                    streamed.append(charge.caller.bill[-1])
+                    charge.running.send(streamed[-1:])
+                else:
+                    charge.running.send(charge.caller.wave(charge.running.requests))
+            yield charge.last_chunk(streamed)
+        finally:
+            charge.close()
+            _tell(charge, charge.closed())
 
-class _Charge:
-    """One question on its way from the decision to the settled bill."""
+    async def astream_answer(
+        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
+    ) -> AsyncIterator[AIMessageChunk]:
+        """`stream_answer`, without blocking the loop."""
+        charge, streamed = self._charge(question, config, terms), list[Reply]()
+        try:
+            await _to_its_end(charge.open)
+            await _atell(charge, charge.decided())
+            while not charge.answered:
+                if charge.running.visible:
+                    async for chunk in charge.caller.astream(charge.running.requests[0]):
+                        yield chunk.model_copy(update={"chunk_position": None})
+                    streamed.append(charge.caller.bill[-1])
+                    charge.running.send(streamed[-1:])
+                else:
+                    charge.running.send(await charge.caller.awave(charge.running.requests))
+            yield charge.last_chunk(streamed)
+        finally:
+            await _to_its_end(charge.close)
+            await _atell(charge, charge.closed())
 
-    flow: Flow
-    task: Task
-    answer: Answer | None = None
-
-    def __init__(
-        self,
-        reasoner: AdaptiveReasoner,
-        question: Any,
-        config: RunnableConfig | None,
-        *,
-        key: str | None,
-        run_id: str | None,
-        price: float | None,
-    ) -> None:
-        self._reasoner = reasoner
-        self._messages = _messages(question)
-        self._key = key or uuid.uuid4().hex
-        self._run_id = run_id or self._key
-        self._price = price
-        self._decision: Decision | None = None
-        self._reservation: Reservation | None = None
-        self.caller = Caller(reasoner.source, reasoner.meter, config)
-
-    def open(self) -> None:
-        """Choose an action that the ledger admits; under a hard cap, the best that still fits."""
-        policy, ledger = self._reasoner.policy, self._reasoner.ledger
-        price = ledger.price if self._price is None else self._price
-        most = inf
-        while self._reservation is None:
-            decision = policy.decide(
-                question_of(self._messages), price=price, max_cost=most, key=self._run_id
-            )
-            try:
-                self._reservation = ledger.reserve(
-                    decision.expected_cost,
-                    self._key,
-                    worst=decision.worst_cost,
-                    question=self._run_id,
-                    action=decision.action,
-                )
-            except BudgetExceededError as full:
-                if decision.worst_cost <= full.left:
-                    raise
-                most = full.left
-        self._decision = decision
-        self.flow = self._reasoner.actions[decision.action]
-        self.task = Task(self._messages, price=decision.price)
-
-    def close(self) -> None:
-        """Settle what the calls cost; a run that failed before anything was billed is no question."""
-        if self._reservation is None:
-            return
-        if self.answer is None and not self.caller.cost:
-            self._reasoner.ledger.release(self._reservation)
-        else:
-            self._reasoner.ledger.settle(self._reservation, self.caller.cost)
-
-    def result(self) -> Result:
-        """The answer with its record, once it is there."""
-        assert self.answer is not None
-        assert self._decision is not None
-        bill = self.caller.bill
-        record = {
-            **self._decision.as_state(),
-            "cost": float(self.caller.cost),
-            "cost_unit": self._reasoner.meter.cost_unit,
-            "samples": len(bill),
-            "failed": [f"{type(reply.error).__name__}: {reply.error}" for reply in bill if reply.error],
-            "estimated": any(reply.estimated for reply in bill),
-            "agreement": float(self.answer.agreement),
-            "answer": self.answer.value,
-            "key": self._key,
-            "run_id": self._run_id,
-        }
-        usage: UsageMetadata | None = None
-        for reply in bill:
-            if reply.message is not None:
-                usage = add_usage(usage, reply.message.usage_metadata)
-        message = self.answer.message.model_copy(
-            update={
-                "usage_metadata": usage,
-                "response_metadata": {**self.answer.message.response_metadata, "adaptive_reasoner": record},
-            }
+    def _charge(self, question: Any, config: RunnableConfig | None, terms: Terms) -> Charge:
+        own: Terms = {"price": self.price, "max_cost": self.max_cost}
+        given: Terms = {**own, **terms}
+        return Charge(
+            self.source, self.policy, self.actions, self.ledger, self.meter, question, config, given
         )
-        return Result(message, self.answer.value, record)
 
 
-def _messages(question: Any) -> Messages:
-    if isinstance(question, str):
-        return [HumanMessage(question)]
-    if isinstance(question, BaseMessage):
-        return [question]
-    return convert_to_messages(question)
+def _tell(charge: Charge, event: dict[str, Any] | None) -> None:
+    """Send an event to whoever asked for it, and to the callback handlers of the run."""
+    if event is None:
+        return
+    if charge.on_event is not None:
+        charge.on_event(event)
+    if _heard(charge.config):
+        dispatch_custom_event(EVENT, event, config=charge.config)
+
+
+async def _atell(charge: Charge, event: dict[str, Any] | None) -> None:
+    if event is None:
+        return
+    if charge.on_event is not None:
+        charge.on_event(event)
+    if _heard(charge.config):
+        await adispatch_custom_event(EVENT, event, config=charge.config)
+
+
+def _heard(config: RunnableConfig) -> bool:
+    """Whether there is a run that the event belongs to, and a handler."""
+    callbacks = config.get("callbacks")
+    return isinstance(callbacks, BaseCallbackManager) and bool(callbacks.parent_run_id and callbacks.handlers)
 
 
 async def _to_its_end(function: Callable[[], None]) -> None:

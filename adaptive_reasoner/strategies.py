@@ -111,28 +111,50 @@ def on(source: Source, flow: Flow | None = None) -> Flow:
     )
 
 
+class Running:
+    """A flow on its way: the calls it waits for, or its answer.
+
+    Attributes:
+        requests: What to call next.
+        answer: What the flow returned; None while it is on its way.
+    """
+
+    def __init__(self, flow: Flow, task: Task) -> None:
+        self._steps = flow(task)
+        self.requests: Sequence[Request] = ()
+        self.answer: Answer | None = None
+        self._advance(lambda: next(self._steps))
+
+    @property
+    def visible(self) -> bool:
+        """Whether the next reply is for the user to see, and so may be streamed."""
+        return len(self.requests) == 1 and not self.requests[0].competes
+
+    def send(self, replies: Sequence[Reply]) -> None:
+        """Give the flow its replies."""
+        self._advance(lambda: self._steps.send(replies))
+
+    def _advance(self, step: Callable[[], Sequence[Request]]) -> None:
+        try:
+            self.requests = step()
+        except StopIteration as end:
+            self.requests, self.answer = (), end.value
+
+
 def run(flow: Flow, task: Task, caller: Caller) -> Answer:
     """Drive a flow to its answer; its waves run in threads."""
-    steps = flow(task)
-    try:
-        requests = next(steps)
-        while True:
-            requests = steps.send(caller.wave(requests))
-    except StopIteration as end:
-        answer: Answer = end.value
-        return answer
+    running = Running(flow, task)
+    while running.answer is None:
+        running.send(caller.wave(running.requests))
+    return running.answer
 
 
 async def arun(flow: Flow, task: Task, caller: Caller) -> Answer:
     """Drive a flow to its answer; its waves run as tasks."""
-    steps = flow(task)
-    try:
-        requests = next(steps)
-        while True:
-            requests = steps.send(await caller.awave(requests))
-    except StopIteration as end:
-        answer: Answer = end.value
-        return answer
+    running = Running(flow, task)
+    while running.answer is None:
+        running.send(await caller.awave(running.requests))
+    return running.answer
 
 
 def _each_request(flow: Flow, change: Callable[[Request], Request]) -> Flow:

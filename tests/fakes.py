@@ -41,6 +41,7 @@ class ScriptedModel(BaseChatModel):
     finish: str | None = "stop"
     _numbers: Iterator[int] = PrivateAttr(default_factory=itertools.count)
     _requests: list[dict[str, Any]] = PrivateAttr(default_factory=list)
+    _flight: dict[str, int] = PrivateAttr(default_factory=lambda: {"now": 0, "peak": 0})
 
     @property
     def _llm_type(self) -> str:
@@ -68,6 +69,11 @@ class ScriptedModel(BaseChatModel):
         metadata = {"finish_reason": self.finish, "model_name": "scripted"}
         return AIMessage(text, usage_metadata=usage if self.usage else None, response_metadata=metadata)
 
+    @property
+    def peak(self) -> int:
+        """The most asynchronous calls that were in flight at once."""
+        return self._flight["peak"]
+
     # `_requests` and `_numbers` are shared by the copies that model_copy makes.
     def _generate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
         if self.latency:
@@ -76,8 +82,12 @@ class ScriptedModel(BaseChatModel):
 
     async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
         reply = ChatResult(generations=[ChatGeneration(message=self._reply(messages, kwargs))])
-        if self.latency:
+        self._flight["now"] += 1
+        self._flight["peak"] = max(self._flight.values())
+        try:
             await asyncio.sleep(self.latency)
+        finally:
+            self._flight["now"] -= 1
         return reply
 
     def _stream(self, messages, stop=None, run_manager=None, **kwargs) -> Iterator[ChatGenerationChunk]:

@@ -16,6 +16,7 @@ FLOORS = [
     {"costs", "answers", "features", "pricing", "policy_folder"},
     {"calls", "stopping", "policy", "ledger"},
     {"strategies"},
+    {"charge"},
     {"reasoner", "graph"},
     {"nodes", "budget_node"},
     {"console"},

@@ -1,7 +1,10 @@
 import asyncio
+from math import inf
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.runnables import ConfigurableField
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import SampleMeter
@@ -167,3 +170,158 @@ def test_no_question_is_a_clear_error_and_no_charge(ask, question):
 def test_actions_of_sources_and_votes_are_named_as_estimate_names_them():
     sources = {"direct": Source(ScriptedModel()), "cot": Source(ScriptedModel())}
     assert list(vote_actions(sources, votes=(1, 3))) == ["direct", "direct_vote_3", "cot", "cot_vote_3"]
+
+
+class Heard(BaseCallbackHandler):
+    """What a callback handler gets to see."""
+
+    def __init__(self):
+        self.events, self.model_runs, self.chains = [], [], []
+
+    def on_custom_event(self, name, data, **kwargs):
+        self.events.append((name, data))
+
+    def on_chat_model_start(self, serialized, messages, *, tags=None, metadata=None, **kwargs):
+        self.model_runs.append((tags, metadata))
+
+    def on_chain_start(self, serialized, inputs, *, name=None, **kwargs):
+        self.chains.append(name)
+
+
+@pytest.fixture(params=["sync", "async"])
+def stream(request):
+    async def chunks(made, *args):
+        return [chunk async for chunk in made.astream(*args)]
+
+    if request.param == "sync":
+        return lambda made, *args: list(made.stream(*args))
+    return lambda made, *args: asyncio.run(chunks(made, *args))
+
+
+def joined(chunks):
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    return whole
+
+
+def test_a_single_pass_streams_its_tokens_and_is_billed_once(stream):
+    made = reasoner("so the Answer: 14", policy=FixedPolicy("single_pass", expected_cost=2), budget=10.0)
+    chunks = stream(made, "5 + 9?")
+    assert [chunk.text for chunk in chunks] == ["so ", "the ", "Answer: ", "14", ""]
+    whole = joined(chunks)
+    assert whole.usage_metadata["output_tokens"] == 4
+    assert whole.response_metadata["adaptive_reasoner"]["cost"] == 4.0
+    snapshot = made.ledger.snapshot()
+    assert (snapshot.spent, snapshot.questions, snapshot.in_flight) == (4.0, 1, 0)
+
+
+def test_a_vote_streams_its_winner_whole(stream):
+    made = reasoner("Answer: 14", "Answer: 15", "Answer: 14", budget=10.0)
+    (chunk,) = stream(made, "5 + 9?")
+    assert (chunk.text, chunk.usage_metadata["output_tokens"]) == ("Answer: 14", 6)
+    assert isinstance(chunk, AIMessageChunk)
+    assert made.ledger.snapshot().spent == 6.0
+
+
+def test_a_stream_that_is_left_is_a_lost_reply():
+    made = reasoner("so the Answer: 14", policy=FixedPolicy("single_pass", expected_cost=2), budget=10.0)
+    chunks = made.stream_answer("5 + 9?")
+    assert next(chunks).text == "so "
+    chunks.close()
+    assert (made.ledger.snapshot().spent, made.ledger.snapshot().in_flight) == (50.0, 0)
+
+
+def test_a_stream_refused_at_its_start_is_no_question(stream):
+    made = reasoner(
+        failures={0: StatusError(429)}, policy=FixedPolicy("single_pass", expected_cost=2), budget=10.0
+    )
+    with pytest.raises(StatusError):
+        stream(made, "5 + 9?")
+    assert (made.ledger.snapshot().questions, made.ledger.snapshot().in_flight) == (0, 0)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_callback_handlers_see_decision_price_and_cost(is_async):
+    made, heard = reasoner(budget=10.0), Heard()
+    config = {"callbacks": [heard]}
+    await made.ainvoke("5 + 9?", config) if is_async else made.invoke("5 + 9?", config)
+    assert [(name, data["event"]) for name, data in heard.events] == [
+        ("adaptive_reasoner", "decision"),
+        ("adaptive_reasoner", "settled"),
+    ]
+    decided, settled = (data for _, data in heard.events)
+    assert (decided["action"], decided["expected_cost"], decided["price"]) == ("vote_3", 6.0, 0.01)
+    assert (settled["cost"], settled["average"], settled["target"]) == (4.0, 4.0, 10.0)
+    for tags, metadata in heard.model_runs:
+        assert "action:vote_3" in tags
+        assert (metadata["adaptive_action"], metadata["adaptive_price"]) == ("vote_3", 0.01)
+        assert metadata["adaptive_expected_cost"] == 6.0
+    assert len(heard.model_runs) == 2
+
+
+def test_a_failure_is_an_event_with_its_cost():
+    made, heard = reasoner(failures={n: TimeoutError() for n in range(9)}, budget=10.0), Heard()
+    with pytest.raises(TimeoutError):
+        made.invoke("5 + 9?", {"callbacks": [heard]})
+    assert [(data["event"], data.get("cost")) for _, data in heard.events] == [
+        ("decision", None),
+        ("failed", 150.0),
+    ]
+
+
+def test_price_and_most_cost_are_configurable_fields():
+    made = reasoner(policy=CheapUnderPressure(), budget=10.0)
+    dialled = made.configurable_fields(
+        price=ConfigurableField(id="price"), max_cost=ConfigurableField(id="max_cost")
+    )
+    config = {"configurable": {"price": 0.5, "max_cost": 60.0}}
+    record = dialled.invoke("5 + 9?", config).response_metadata["adaptive_reasoner"]
+    assert (record["action"], record["price"]) == ("single_pass", 0.5)
+    assert dialled.invoke("5 + 9?").response_metadata["adaptive_reasoner"]["action"] == "vote_3"
+    assert made.ledger.snapshot().questions == 2
+
+
+async def test_a_batch_keeps_to_max_concurrency():
+    made = reasoner(policy=FixedPolicy("single_pass", expected_cost=2), budget=10.0, latency=0.01)
+    answers = await made.abatch(["5?"] * 6, {"max_concurrency": 2})
+    assert [answer.text for answer in answers] == ["Answer: 14"] * 6
+    assert made.source.runnable.peak == 2
+    assert made.ledger.snapshot().questions == 6
+
+
+@pytest.mark.parametrize("between", ["open", "settled"])
+def test_a_task_that_runs_again_takes_up_the_open_charge_and_pays_anew_after_a_settled_one(between):
+    made = reasoner(budget=10.0)
+    if between == "open":
+        made.ledger.reserve(6.0, "task", worst=inf, question="run", action="vote_3")
+    else:
+        made.answer("5 + 9?", key="task", run_id="run", resumes=True)
+    made.answer("5 + 9?", key="task", run_id="run", resumes=True)
+    snapshot = made.ledger.snapshot()
+    assert (snapshot.questions, snapshot.in_flight) == (1, 0)
+    assert snapshot.spent == (4.0 if between == "open" else 8.0)
+
+
+async def test_two_charges_under_way_with_one_key_are_both_billed():
+    made = reasoner(budget=10.0, latency=0.01)
+    questions = (made.aanswer("5 + 9?", key="task", run_id="run", resumes=True) for _ in range(3))
+    results = await asyncio.gather(*questions)
+    assert len({result.record["key"] for result in results}) == 3
+    assert (made.ledger.snapshot().spent, made.ledger.snapshot().questions) == (12.0, 1)
+
+
+def test_is_decided_on_in_its_context():
+    class Reads(CheapUnderPressure):
+        def decide(self, question, **kwargs):
+            self.read = question
+            return super().decide(question, **kwargs)
+
+    policy = Reads()
+    made = reasoner(policy=policy)
+    made.answer([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")])
+    assert policy.read == "Is 91 prime?\nNo.\nAnd 97?"
+    made.answer("And 97?")
+    assert policy.read == "And 97?"
+    made.answer("And 97?", about="primes")
+    assert policy.read == "primes"

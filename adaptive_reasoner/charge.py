@@ -1,0 +1,338 @@
+"""One question on its way from the decision to the settled bill."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, TypedDict
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.messages.tool import ToolCallChunk
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from numpy.typing import ArrayLike
+
+from adaptive_reasoner.calls import Caller, Messages, Reach, Reply, Source, directly, question_of
+from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.ledger import Ledger, Reservation
+from adaptive_reasoner.policy import Decision, Policy
+from adaptive_reasoner.strategies import Answer, Flow, Running, Task
+
+CONTEXT = 200
+"""Characters of the conversation before the last human turn that are decided on with it."""
+
+_ROUNDING = 1e-6  # an amount comes back from a ledger rounded to its small unit
+
+_under_way: dict[tuple[int, str], "Charge"] = {}  # by ledger and key, in this process
+
+
+@dataclass(frozen=True)
+class Result:
+    """An answer and what it took.
+
+    Attributes:
+        message: The winning reply, whole, with the usage of all calls; `record` is also in its
+            `response_metadata["adaptive_reasoner"]`.
+        answer: The canonical answer; None where the reply has none.
+        record: The decision and the bill as a plain dict, fit for graph state.
+    """
+
+    message: AIMessage
+    answer: str | None
+    record: dict[str, Any]
+
+
+class Terms(TypedDict, total=False):
+    """How a question is decided, called and charged, where it is not as the reasoner has it.
+
+    Attributes:
+        key: Names this charge in the ledger, which bills a key once; a new one where not given.
+        run_id: The question in the ledger's sense, where several charges belong to one; else `key`.
+        resumes: The key names a task that may run again. A charge that was left open, by a process that
+            died, is taken up; one that is settled, or under way, is followed by another of the same question.
+        price: Takes the place of the ledger's price.
+        max_cost: Only actions that cost at most this, at worst, may be chosen.
+        about: The text that is decided on; the last human turn, in its context, where not given.
+        vector: The embedding of `about`, where it is known.
+        settings: Call-time arguments of every call.
+        ledger: Takes the place of the reasoner's.
+        meter: Takes the place of the reasoner's.
+        reach: How a source's model is called.
+        on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.
+    """
+
+    key: str | None
+    run_id: str | None
+    resumes: bool
+    price: float | None
+    max_cost: float | None
+    about: str | None
+    vector: ArrayLike | None
+    settings: Mapping[str, Any] | None
+    ledger: Ledger | None
+    meter: Meter | None
+    reach: Reach | None
+    on_event: Callable[[dict[str, Any]], None] | None
+
+
+class Charge:
+    """One question under way: opened with a decision and a reservation, closed with the real cost.
+
+    Args:
+        source: How calls are made where an action does not say.
+        policy: Chooses the action.
+        actions: The strategy behind each action.
+        ledger: Keeps the average.
+        meter: What a call costs.
+        question: A string, a message or a list of messages.
+        config: Passed to every call.
+        terms: What this question has of its own.
+    """
+
+    running: Running
+    config: RunnableConfig
+
+    def __init__(
+        self,
+        source: Source,
+        policy: Policy,
+        actions: Mapping[str, Flow],
+        ledger: Ledger,
+        meter: Meter,
+        question: Any,
+        config: RunnableConfig | None,
+        terms: Terms,
+    ) -> None:
+        self.policy, self.actions = policy, actions
+        self.ledger, self.meter = terms.get("ledger") or ledger, terms.get("meter") or meter
+        self.config = config or RunnableConfig()
+        self.on_event = terms.get("on_event")
+        self._messages = messages_of(question)
+        self._key = terms.get("key") or uuid.uuid4().hex
+        self._run_id = terms.get("run_id") or self._key
+        self._terms = terms
+        self._decision: Decision | None = None
+        self._reservation: Reservation | None = None
+        self.caller = Caller(
+            source,
+            self.meter,
+            self.config,
+            settings=terms.get("settings"),
+            reach=terms.get("reach") or directly,
+            on_reply=self._replied,
+        )
+
+    def open(self) -> None:
+        """Choose an action that the ledger admits; under a hard cap, the best that still fits."""
+        limit = self._terms.get("max_cost")
+        most = inf if limit is None else limit
+        while self._reservation is None:
+            decision = self._decide(most)
+            try:
+                reservation = self._reserve(decision)
+            except BudgetExceededError as full:
+                if decision.worst_cost <= full.left:
+                    raise
+                most = full.left
+                continue
+            if self._terms.get("resumes") and reservation.worst < decision.worst_cost - _ROUNDING:
+                most = reservation.worst  # taken up again: what was held then is what may be spent now
+                continue
+            self._reservation = reservation
+        self._decision = decision
+        self.running = Running(self.actions[decision.action], Task(self._messages, price=decision.price))
+        self.caller.config = merge_configs(
+            self.config,
+            {
+                "tags": [f"action:{decision.action}"],
+                "metadata": {
+                    "adaptive_action": decision.action,
+                    "adaptive_price": decision.price,
+                    "adaptive_expected_cost": decision.expected_cost,
+                    "adaptive_reason": decision.reason,
+                    "adaptive_question": self._run_id,
+                },
+            },
+        )
+
+    def close(self) -> None:
+        """Settle what the calls cost; a run that failed before anything was billed is no question."""
+        _under_way.pop((id(self.ledger), self._key), None)
+        if self._reservation is None:
+            return
+        if not self.answered and not self.caller.cost:
+            self.ledger.release(self._reservation)
+        else:
+            self.ledger.settle(self._reservation, self.caller.cost)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the flow has come to its answer."""
+        return self._decision is not None and self.running.answer is not None
+
+    @property
+    def answer(self) -> Answer:
+        """What the flow came to."""
+        assert self.running.answer is not None
+        return self.running.answer
+
+    def decided(self) -> dict[str, Any]:
+        """The event of the decision."""
+        assert self._decision is not None
+        return {
+            "event": "decision",
+            "key": self._key,
+            "run_id": self._run_id,
+            "cost_unit": self.meter.cost_unit,
+            **self._decision.as_state(),
+        }
+
+    def closed(self) -> dict[str, Any] | None:
+        """The event of the settlement, or of the failure; None where nothing was ever reserved."""
+        if self._reservation is None:
+            return None
+        ledger = {"average": self.ledger.average, "target": self.ledger.target}
+        if self.answered:
+            return {"event": "settled", **self.record(), **ledger, "next_price": self.ledger.price}
+        return {**self.decided(), "event": "failed", "cost": float(self.caller.cost), **ledger}
+
+    def record(self) -> dict[str, Any]:
+        """The decision and the bill as plain data."""
+        assert self._decision is not None
+        bill = self.caller.bill
+        return {
+            **self._decision.as_state(),
+            "cost": float(self.caller.cost),
+            "cost_unit": self.meter.cost_unit,
+            "samples": len(bill),
+            "failed": [f"{type(reply.error).__name__}: {reply.error}" for reply in bill if reply.error],
+            "estimated": any(reply.estimated for reply in bill),
+            "agreement": float(self.answer.agreement),
+            "answer": self.answer.value,
+            "key": self._key,
+            "run_id": self._run_id,
+        }
+
+    def result(self) -> Result:
+        """The answer with its record."""
+        record = self.record()
+        return Result(self._signed(self.answer.message, record, self.caller.bill), self.answer.value, record)
+
+    def last_chunk(self, streamed: Sequence[Reply]) -> AIMessageChunk:
+        """What ends a stream: the record and, where the winner was not streamed itself, the winner.
+
+        Args:
+            streamed: The replies of which the reader has all chunks, their usage included.
+        """
+        winner = self.answer.message
+        hidden = [reply for reply in self.caller.bill if all(reply is not seen for seen in streamed)]
+        if any(reply.message is winner for reply in streamed):
+            return AIMessageChunk(
+                content="",
+                id=winner.id,
+                usage_metadata=_usage(hidden),
+                response_metadata={"adaptive_reasoner": self.record()},
+                chunk_position="last",
+            )
+        whole = self._signed(winner, self.record(), hidden)
+        fields = whole.model_dump(exclude={"type", "tool_calls", "invalid_tool_calls"})
+        return AIMessageChunk(**fields, tool_call_chunks=_call_chunks(whole), chunk_position="last")
+
+    def _decide(self, most: float) -> Decision:
+        price, vector = self._terms.get("price"), self._terms.get("vector")
+        known = {} if vector is None else {"vector": vector}
+        return self.policy.decide(
+            self._terms.get("about") or in_context(self._messages),
+            price=self.ledger.price if price is None else price,
+            max_cost=most,
+            key=self._run_id,
+            **known,
+        )
+
+    def _reserve(self, decision: Decision) -> Reservation:
+        while True:
+            reservation = self.ledger.reserve(
+                decision.expected_cost,
+                self._key,
+                worst=decision.worst_cost,
+                question=self._run_id,
+                action=decision.action,
+            )
+            if not self._terms.get("resumes"):
+                return reservation
+            mine = _under_way.setdefault((id(self.ledger), self._key), self) is self
+            if mine and reservation.status != "settled":
+                return reservation
+            if mine:
+                del _under_way[id(self.ledger), self._key]
+            self._key = f"{self._key}:{uuid.uuid4().hex[:8]}"
+
+    def _replied(self, reply: Reply) -> None:
+        if self.on_event is not None:
+            self.on_event(
+                {
+                    "event": "sample",
+                    "key": self._key,
+                    "sample": len(self.caller.bill) - 1,
+                    "cost": float(reply.cost),
+                    "seconds": reply.seconds,
+                    "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
+                }
+            )
+
+    @staticmethod
+    def _signed(message: AIMessage, record: Mapping[str, Any], replies: Sequence[Reply]) -> AIMessage:
+        return message.model_copy(
+            update={
+                "usage_metadata": _usage(replies),
+                "response_metadata": {**message.response_metadata, "adaptive_reasoner": dict(record)},
+            }
+        )
+
+
+def messages_of(question: Any) -> Messages:
+    """A conversation, whatever it was given as."""
+    if isinstance(question, str):
+        return [HumanMessage(question)]
+    if isinstance(question, BaseMessage):
+        return [question]
+    return convert_to_messages(question)
+
+
+def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
+    r"""What a conversation asks: its last human turn, after the end of what was said before it.
+
+    A question that stands alone is decided on as it is, so as the offline kit saw it.
+
+    Example:
+        >>> in_context([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")], context=5)
+        '?\nNo.\nAnd 97?'
+    """
+    question = question_of(messages)
+    last = max(at for at, message in enumerate(messages) if isinstance(message, HumanMessage))
+    spoken = [
+        message.text
+        for message in messages[:last]
+        if isinstance(message, HumanMessage | AIMessage) and message.text
+    ]
+    before = "\n".join(spoken)[-context:]
+    return f"{before}\n{question}" if before else question
+
+
+def _usage(replies: Sequence[Reply]) -> UsageMetadata | None:
+    usage: UsageMetadata | None = None
+    for reply in replies:
+        if reply.message is not None:
+            usage = add_usage(usage, reply.message.usage_metadata)
+    return usage
+
+
+def _call_chunks(message: AIMessage) -> list[ToolCallChunk]:
+    """The tool calls of a message as chunks, each whole."""
+    return [
+        ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=at)
+        for at, call in enumerate(message.tool_calls)
+    ]
