@@ -33,7 +33,17 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
 
 def print_json(value: object) -> None:
     """One JSON object on stdout; what is not known (NaN, infinity) is null."""
-    out.file.write(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+    out.file.write(to_json(value) + "\n")
+
+
+def to_json(value: object) -> str:
+    """Plain JSON; what is not known (NaN, infinity) is null.
+
+    Example:
+        >>> to_json({"price": float("nan"), "shares": (0.5, float("inf"))})
+        '{"price": null, "shares": [0.5, null]}'
+    """
+    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
 
 
 def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.ledger.schema import open_engine
 from tests.unit_tests.ledger.contract import LedgerContract
 
@@ -95,3 +96,20 @@ def test_goes_on_with_a_journal_while_the_server_is_down(tmp_path, postgres):
 def test_says_that_the_database_does_not_answer():
     with pytest.raises(UnreachableLedgerError, match="database failed"):
         open_ledger("postgresql://nobody@127.0.0.1:9/none?connect_timeout=2", target=1.0)
+
+
+def test_a_ledger_that_is_only_looked_at_says_the_same_and_is_not_touched(postgres, opened):
+    ledger = opened(target=50.0, reservation_ttl=60.0)
+    ledger.settle(ledger.reserve(40.0, "a", action="cot"), 45.0)
+    ledger.reserve(40.0, "b")
+    name = ledger._name
+    with LedgerReader(postgres, name=name) as reader:
+        assert reader.snapshot() == ledger.snapshot()
+    with pytest.raises(LedgerError, match="no ledger 'another'"):
+        LedgerReader(postgres, name="another")
+    engine = open_engine(postgres)
+    with engine.connect() as connection:
+        assert (
+            "another" not in connection.execute(sa.text("select ledger from ledger_accounts")).scalars().all()
+        )
+    engine.dispose()

@@ -13,13 +13,14 @@ ROOT = Path(adaptive_reasoner.__file__).parent
 PROJECT = ROOT.parent
 FLOORS = [
     {"errors"},
-    {"costs", "answers", "features", "pricing", "policy_folder"},
+    {"costs", "pages", "answers", "features", "pricing", "policy_folder"},
     {"calls", "stopping", "policy", "ledger"},
     {"strategies"},
     {"charge"},
     {"reasoner", "graph"},
     {"nodes", "budget_node"},
     {"console"},
+    {"watch"},
     {"demo", "cli"},
 ]
 KIT_STANDS_ON = {name for floor in FLOORS[:4] for name in floor}

@@ -2,17 +2,15 @@
 
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from adaptive_reasoner.cli.ledger import ledger_app
+from adaptive_reasoner.cli.shown import AsJson, print_result
 from adaptive_reasoner.console import err, out, print_json, print_table, progress
-from adaptive_reasoner.errors import AdaptiveReasonerError, LedgerError
-
-if TYPE_CHECKING:
-    from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.errors import AdaptiveReasonerError
 
 app = typer.Typer(
     name="adaptive-reasoner",
@@ -20,10 +18,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-ledger_app = typer.Typer(help="Look at a ledger, or start it again.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Budget = Annotated[float, typer.Option(help="Allowed mean cost a question, in the table's unit.")]
 
 
@@ -80,7 +76,7 @@ def collect(
         done = collect_samples(
             asked, menu, out_file, max_cost=max_cost, concurrency=concurrency, on_progress=show
         )
-    _print(done.as_dict(), as_json)
+    print_result(done.as_dict(), as_json)
 
 
 @app.command()
@@ -128,7 +124,7 @@ def solve(
         "actions": best.shares(),
         "cost_unit": table.cost_unit,
     }
-    _print(solved, as_json)
+    print_result(solved, as_json)
 
 
 @app.command()
@@ -155,7 +151,7 @@ def train(
     with progress("training"):
         policy = train_policy(table, budget=budget, encoder=encoder, menu=menu, samples=bought, seed=seed)
         policy.save(out_folder)
-    _print({"policy": str(out_folder), **policy.report}, as_json)
+    print_result({"policy": str(out_folder), **policy.report}, as_json)
 
 
 @app.command()
@@ -235,7 +231,7 @@ def ask(
 
     loaded = LearnedPolicy.load(policy)
     if config is None:
-        _print(loaded.decide(question, price=price).as_state(), as_json)
+        print_result(loaded.decide(question, price=price).as_state(), as_json)
         return
     from adaptive_reasoner.kit import Menu
     from adaptive_reasoner.reasoner import AdaptiveReasoner
@@ -251,70 +247,6 @@ def ask(
         out.print(result.message.text, markup=False, highlight=False)
         record = result.record
         err.print(f"{record['action']}, {record['cost']:g} {record['cost_unit']}", highlight=False)
-
-
-@ledger_app.command("show")
-def ledger_show(
-    url: Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")], as_json: AsJson = False
-) -> None:
-    """What was spent, what is held, the average against its target, the price."""
-    from dataclasses import asdict
-
-    with _ledger(url) as ledger:
-        _print(asdict(ledger.snapshot()), as_json)
-
-
-@ledger_app.command("history")
-def ledger_history(
-    url: Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")],
-    limit: Annotated[int, typer.Option(min=1, help="The latest so many charges.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """The latest charges, oldest first."""
-    from dataclasses import asdict
-
-    with _ledger(url) as ledger:
-        charges = [asdict(charge) for charge in ledger.history(limit)]
-    if as_json:
-        print_json({"charges": charges})
-    elif charges:
-        print_table(charges)
-
-
-@ledger_app.command("reset")
-def ledger_reset(
-    url: Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Forget every charge; target, cap and unit stay."""
-    with _ledger(url) as ledger:
-        if not yes:
-            typer.confirm(f"Forget every charge in {url}?", abort=True, err=True)
-        ledger.reset()
-
-
-def _ledger(url: str) -> "Ledger":
-    """Open a ledger that is there: looking at one must not make it."""
-    from adaptive_reasoner.ledger import open_ledger
-
-    file = url.removeprefix("sqlite:///").split("?")[0]
-    if file != url and not Path(file).is_file():
-        raise LedgerError(f"there is no ledger in {file}")
-    return open_ledger(url)
-
-
-def _print(result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    for name, value in result.items():
-        out.print(f"{name.replace('_', ' ')}: {_shown(value)}", markup=False, highlight=False)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _sizes(votes: str) -> tuple[int, ...]:

@@ -1,0 +1,201 @@
+"""Look at a ledger without touching it: no table is made, no charge expires, no writer waits."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import override
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger import Snapshot, UnreachableLedgerError, schema
+from adaptive_reasoner.ledger.account import Account
+from adaptive_reasoner.ledger.book import BookLedger, Transaction
+from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.entries import Entry
+
+T = TypeVar("T")
+
+
+class LedgerReader:
+    """A read-only view of a ledger in a database, for dashboards and watchers.
+
+    A snapshot is what `Ledger.snapshot` would say: reservations that expired by now count as spent, though
+    nothing is booked.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://...`.
+        name: Which ledger of the database.
+        clock: Seconds since the epoch; for tests.
+
+    Raises:
+        LedgerError: There is no such ledger.
+        UnreachableLedgerError: The database does not answer.
+    """
+
+    def __init__(self, url: str, *, name: str = "default", clock: Callable[[], float] = time.time) -> None:
+        self.url, self.name, self._clock = url, name, clock
+        self._engine = _open_to_read(url)
+        try:
+            self.snapshot()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    def snapshot(self) -> Snapshot:
+        """The ledger at this moment.
+
+        Raises:
+            LedgerError: The ledger is gone.
+            UnreachableLedgerError: The database does not answer.
+        """
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                view = _View(connection, self.name)
+                return _Book(view, self._account(connection), clock=self._clock).snapshot()
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            raise UnreachableLedgerError(f"the ledger's database failed: {cause}") from error
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _account(self, connection: sa.Connection) -> Account:
+        if schema.accounts.name not in sa.inspect(connection).get_table_names():
+            raise LedgerError(f"there is no ledger in {_shown(self.url)}")
+        accounts = schema.accounts.c
+        found = connection.execute(sa.select(*schema.ACCOUNT).where(accounts.ledger == self.name)).first()
+        if found is None:
+            others = connection.execute(sa.select(accounts.ledger).order_by(accounts.ledger)).scalars()
+            raise LedgerError(
+                f"there is no ledger {self.name!r} in {_shown(self.url)}, only {', '.join(others)}"
+            )
+        return Account(*found)
+
+
+class _Book(BookLedger):
+    """The rules of a ledger over a view of its store; what they write stays in the view."""
+
+    def __init__(self, view: "_View", account: Account, *, clock: Callable[[], float]) -> None:
+        super().__init__(account, clock=clock)
+        self._view = view
+
+    @override
+    def _atomically(self, change: Callable[[Transaction], T]) -> T:
+        return change(self._view)
+
+
+class _View:
+    """The entries and sums of a ledger as a transaction sees them, and in memory what would be changed."""
+
+    def __init__(self, connection: sa.Connection, name: str) -> None:
+        self.loaded: dict[str, Totals] = {}
+        self._connection = connection
+        self._changed: dict[str, Entry] = {}
+        self._mine = schema.entries.c.ledger == name
+        self._name = name
+
+    def totals(self, period: str) -> Totals:
+        if period not in self.loaded:
+            sums = schema.totals.c
+            wanted = [sa.func.sum(column) for column in schema.SUMS]
+            where = (sums.ledger == self._name) & (sums.period == period)
+            found = self._connection.execute(sa.select(sa.func.count(), *wanted).where(where)).one()
+            known = Totals(*(int(value or 0) for value in found[1:]))
+            self.loaded[period] = known if found[0] else Totals(drift=self._last_drift())
+        return self.loaded[period]
+
+    def entry(self, key: str, question: str | None = None, period: str = "") -> Entry | None:
+        del question, period
+        return next(iter(self._entries(schema.entries.c.key == key)), None)
+
+    def others(self, entry: Entry) -> tuple[bool, bool]:
+        columns = schema.entries.c
+        where = (
+            (columns.question == entry.question)
+            & (columns.period == entry.period)
+            & (columns.key != entry.key)
+        )
+        found = {other.status for other in self._entries(where)}
+        return "open" in found, not found.isdisjoint(("settled", "expired"))
+
+    def put(self, entry: Entry, *, before: Entry | None) -> None:
+        del before
+        self._changed[entry.key] = entry
+
+    def add(self, period: str, change: Totals) -> None:
+        self.loaded[period] = self.totals(period) + change
+
+    def due(self, now: float) -> Sequence[Entry]:
+        columns = schema.entries.c
+        return sorted(
+            self._entries((columns.status == "open") & (columns.expires_at <= now)),
+            key=lambda entry: entry.question,
+        )
+
+    def latest(self, limit: int) -> Sequence[Entry]:
+        return list(self._entries(sa.true(), newest=limit))[::-1]
+
+    def clear(self) -> None:
+        raise LedgerError("a ledger that is only looked at cannot be cleared")
+
+    def _last_drift(self) -> int:
+        """What a period that has no sums yet will start at."""
+        sums = schema.totals.c
+        asked = sa.select(sa.func.sum(sums.drift)).where(sums.ledger == self._name)
+        last = self._connection.execute(asked.group_by(sums.period).order_by(sums.period.desc()).limit(1))
+        return int(last.scalar() or 0)
+
+    def _entries(self, where: sa.ColumnElement[bool], newest: int | None = None) -> Iterator[Entry]:
+        asked = sa.select(*schema.ENTRY).where(self._mine, where).order_by(schema.entries.c.number.desc())
+        for row in self._connection.execute(asked.limit(newest)):
+            entry = Entry(*row)
+            yield self._changed.get(entry.key, entry)
+
+
+def _open_to_read(url: str) -> sa.Engine:
+    """An engine that cannot write.
+
+    Raises:
+        LedgerError: The URL names no database, or a file that is not there.
+    """
+    try:
+        address = sa.make_url(url)
+    except SQLAlchemyError:
+        raise LedgerError(
+            f"unknown ledger URL {url!r}; use sqlite:///path or postgresql://user@host/db"
+        ) from None
+    if address.get_backend_name() == "postgresql":
+        engine = schema.open_engine(url)
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    if address.drivername != "sqlite":
+        raise LedgerError(
+            f"only sqlite:///path and postgresql:// can be looked at from outside, not {_shown(url)}"
+        )
+    file = Path(address.database or "")
+    if not file.is_file():
+        raise LedgerError(f"there is no ledger in {file}")
+    read_only = f"{file.absolute().as_uri()}?mode=ro"
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(read_only, uri=True, isolation_level=None, check_same_thread=False),
+        poolclass=sa.pool.StaticPool,
+    )
+    # Sums and entries of one moment: the driver by itself would begin no transaction to read.
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("begin"))
+    return engine
+
+
+def _shown(url: str) -> str:
+    """The URL without its password."""
+    return sa.make_url(url).render_as_string(hide_password=True)

@@ -1,0 +1,17 @@
+"""What the project's pages share: one theme, light and dark, and the button that changes between them."""
+
+from importlib.resources import files
+
+
+def style() -> str:
+    """The theme as CSS: colours as custom properties, text, tables, figures."""
+    return _asset("theme.css")
+
+
+def theme_script() -> str:
+    """Lets a reader choose light or dark; without it a page follows the system."""
+    return _asset("theme.js")
+
+
+def _asset(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")

@@ -1,0 +1,58 @@
+"""What a watcher has seen of a ledger: a look every so often, kept for a while."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger import Snapshot
+from adaptive_reasoner.ledger.reading import LedgerReader
+
+KEPT = 1_800  # looks; at one a second, the last half hour
+
+
+class Looks:
+    """Takes a look whenever the last one has grown old, and remembers.
+
+    Args:
+        reader: The ledger.
+        every: Seconds between two looks.
+        clock: Seconds since the epoch; for tests.
+    """
+
+    def __init__(
+        self, reader: LedgerReader, *, every: float = 1.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.reader, self.every = reader, every
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: deque[tuple[float, Snapshot]] = deque(maxlen=KEPT)
+        self._error: str | None = None
+        self._last = float("-inf")
+
+    def take(self) -> None:
+        """Look, if it is time to; a database that does not answer is noted and tried again."""
+        with self._lock:
+            now = self._clock()
+            if now - self._last < self.every:
+                return
+            self._last = now
+            try:
+                self._seen.append((now, self.reader.snapshot()))
+                self._error = None
+            except LedgerError as error:
+                self._error = str(error)
+
+    def since(self, moment: float = float("-inf")) -> dict[str, Any]:
+        """Every look later than `moment`, oldest first, as plain JSON values."""
+        with self._lock:
+            return {
+                "ledger": self.reader.name,
+                "every": self.every,
+                "now": self._clock(),
+                "error": self._error,
+                "looks": [{"at": at, **asdict(seen)} for at, seen in self._seen if at > moment],
+            }

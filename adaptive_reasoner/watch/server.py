@@ -1,0 +1,167 @@
+"""Serve the page on 127.0.0.1 with the standard library: one reader of a ledger, a handful of viewers."""
+
+import html
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from typing_extensions import override
+
+from adaptive_reasoner import pages
+from adaptive_reasoner.console import to_json
+from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.watch.looks import Looks
+
+_HOST = "127.0.0.1"
+_TYPES = {"css": "text/css", "html": "text/html", "js": "text/javascript", "json": "application/json"}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self'; img-src data:; style-src 'self' 'unsafe-inline'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class WatchServer:
+    """The live page of a ledger, and its JSON beside it.
+
+    `/` is the page, `/ledger.json` what was seen so far (`?since=SECONDS` for the news alone). Only this
+    machine is served, under its own name: a page of the web that points its own name here is refused.
+
+    Args:
+        reader: The ledger.
+        port: Of 127.0.0.1; a free one if 0.
+        every: Seconds between two looks.
+
+    Raises:
+        OSError: The port is taken.
+    """
+
+    def __init__(self, reader: LedgerReader, *, port: int = 0, every: float = 1.0) -> None:
+        self.looks = Looks(reader, every=every)
+        self._server = _Server((_HOST, port), self.looks)
+        self._ended = threading.Event()
+        self._looking = threading.Thread(target=self._keep_looking, name="ledger-watch", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{_HOST}:{self._server.server_port}/"
+
+    def run(self) -> None:
+        """Serve until `stop`, or Ctrl-C."""
+        self._looking.start()
+        try:
+            self._server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self._ended.set()
+            self._looking.join()
+
+    def stop(self) -> None:
+        """End `run` in another thread."""
+        self._server.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.server_close()
+
+    def _keep_looking(self) -> None:
+        while not self._ended.is_set():
+            self.looks.take()
+            self._ended.wait(self.looks.every)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], looks: Looks) -> None:
+        super().__init__(address, _Handler)
+        self.looks = looks
+        self.names = {f"{name}:{self.server_port}" for name in (_HOST, "localhost")}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Answer one of four addresses."""
+        if self.headers.get("Host") not in self.server.names:
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+            return
+        asked = urlsplit(self.path)
+        body = self._body(asked.path, asked.query)
+        if body is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        kind = asked.path.rpartition(".")[2] if "." in asked.path else "html"
+        content = body.encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", f"{_TYPES[kind]}; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are not worth a line."""
+
+    def _body(self, path: str, query: str) -> str | None:
+        looks = self.server.looks
+        if path == "/ledger.json":
+            looks.take()
+            return to_json(looks.since(_moment(query)))
+        if path == "/":
+            looks.take()
+            return page(looks)
+        scripts = {"/watch.js": lambda: pages.theme_script() + _asset("watch.js")}
+        styles = {"/watch.css": lambda: pages.style() + _asset("watch.css")}
+        found = (scripts | styles).get(path)
+        return found() if found else None
+
+
+def page(looks: Looks) -> str:
+    """The page as it stands, with the latest figures in it for readers without JavaScript."""
+    seen = looks.since()
+    latest = seen["looks"][-1] if seen["looks"] else {}
+    cells = {
+        html.escape(name.replace("_", " ")): html.escape(_shown(value)) for name, value in latest.items()
+    }
+    cells.pop("at", None)
+    rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in cells.items())
+    filled = _asset("watch.html")
+    for mark, text in {
+        "{{ledger}}": html.escape(str(seen["ledger"])),
+        "{{every}}": f"{looks.every:g}",
+        "{{rows}}": rows,
+        "{{error}}": html.escape(seen["error"] or ""),
+    }.items():
+        filled = filled.replace(mark, text)
+    return filled
+
+
+def _moment(query: str) -> float:
+    try:
+        return float(parse_qs(query)["since"][0])
+    except (KeyError, ValueError):
+        return float("-inf")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {share:.0%}" for name, share in value.items()) or "-"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+def _asset(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
