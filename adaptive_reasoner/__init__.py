@@ -24,7 +24,16 @@ from adaptive_reasoner.errors import (
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.policy import Decision, FixedPolicy, LearnedPolicy, Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
-from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
+from adaptive_reasoner.selection import Checker, Judge, best_of_n, cascade
+from adaptive_reasoner.stopping import Beta, Lossless, Persistent, Priced, PricedRetries, Window
+from adaptive_reasoner.strategies import (
+    adaptive_consistency,
+    extended_thinking,
+    on,
+    self_consistency,
+    single_pass,
+    switch_model,
+)
 
 if TYPE_CHECKING:
     from adaptive_reasoner.budget_node import BudgetLedgerNode
@@ -34,31 +43,43 @@ __all__ = [
     "AdaptiveComputeNode",
     "AdaptiveReasoner",
     "AdaptiveReasonerError",
+    "Beta",
     "BudgetExceededError",
     "BudgetLedgerNode",
+    "Checker",
     "Decision",
     "FixedPolicy",
     "InfeasibleBudgetError",
+    "Judge",
     "LearnedPolicy",
     "Ledger",
     "LedgerError",
+    "Lossless",
     "MenuError",
     "OutcomesError",
+    "Persistent",
     "Policy",
     "PolicyFormatError",
     "PriceMeter",
+    "Priced",
+    "PricedRetries",
     "Result",
     "SampleMeter",
     "Source",
     "TokenMeter",
     "UnknownActionError",
     "UnpricedUsageError",
+    "Window",
+    "adaptive_consistency",
+    "best_of_n",
+    "cascade",
     "extended_thinking",
     "final_answer",
     "on",
     "open_ledger",
     "self_consistency",
     "single_pass",
+    "switch_model",
     "vote_actions",
 ]
 

@@ -25,9 +25,9 @@ _LONGEST_BARE_ANSWER = 80
 def final_answer(message: AIMessage) -> str | None:
     r"""The answer a message gives, in canonical form.
 
-    Looked for in this order: tool calls (by name and arguments), the last `\boxed{...}`, the last
-    "Answer: ..." (or "the answer is ...", or "#### ..."), and then, in a reply that was not cut off,
-    its last number or, if it is one short line, the line itself.
+    Looked for in this order: tool calls (by name and arguments), a reply that is JSON (by value), the
+    last `\boxed{...}`, the last "Answer: ..." (or "the answer is ...", or "#### ..."), and then, in a
+    reply that was not cut off, its last number or, if it is one short line, the line itself.
 
     Returns:
         The canonical answer, or None: an unanswered sample never votes.
@@ -41,6 +41,9 @@ def final_answer(message: AIMessage) -> str | None:
     if message.tool_calls:
         return json.dumps([[call["name"], call["args"]] for call in message.tool_calls], sort_keys=True)
     text = message.text.strip()
+    structured = _structured(text)
+    if structured is not None:
+        return structured
     boxed = _last_boxed(text)
     if boxed is not None:
         return canonical(boxed)
@@ -111,6 +114,16 @@ def _number(text: str) -> str | None:
     except InvalidOperation:
         return None
     return f"{value.normalize() + 0:f}"
+
+
+def _structured(text: str) -> str | None:
+    """A reply that is a JSON object or list, in one form."""
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except ValueError:
+        return None
 
 
 def _first_sentence(text: str) -> str:

@@ -1,32 +1,23 @@
-"""Calls to chat models: what is asked, what came back, and the bill of one question."""
+"""Calls to chat models: what is asked, and what came back."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
-    HumanMessage,
-    message_chunk_to_message,
-)
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
-from langchain_core.runnables.config import ContextThreadPoolExecutor, merge_configs
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import Runnable, RunnableBinding
 
 from adaptive_reasoner.answers import finish_reason
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter
-from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
+from adaptive_reasoner.dialects import Thinking
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
 
-_HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
+_REFUSALS = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
 
 
 class LostReplyError(Exception):
@@ -47,6 +38,13 @@ class Source:
         prompt: Makes the prompt from the text of the question; without it the messages go as they are.
         settings: Call-time arguments of the model: `temperature`, `stop`, `reasoning_effort`, ...
         max_tokens: The most tokens of a reply; what a lost call is billed at.
+        timeout: The most seconds of a call, however slowly it drips. A call in a thread cannot be ended:
+            there the model's own timeout has to do.
+        samples_per_request: How many samples of a vote one request may ask for (`n`), where the provider
+            then bills the prompt once.
+
+    Raises:
+        ValueError: A number makes no sense.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -59,6 +57,14 @@ class Source:
     prompt: Callable[[str], str] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
+    timeout: float = inf
+    samples_per_request: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.timeout > 0:
+            raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
+        if self.samples_per_request < 1:
+            raise ValueError(f"a request asks for at least 1 sample, not {self.samples_per_request}")
 
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation."""
@@ -113,13 +119,19 @@ class Request:
     Attributes:
         messages: The conversation.
         source: How to call; None for the source of the reasoner.
+        model: Takes the place of the source's model; the prompt and the settings stay.
         settings: Call-time arguments on top of the source's.
+        thinking: How hard to think: an effort or a number of tokens.
+        timeout: The most seconds of this call.
         competes: One of several samples, of which the user sees only the winner.
     """
 
     messages: Messages
     source: Source | None = None
+    model: ChatModel | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    thinking: Thinking | None = None
+    timeout: float = inf
     competes: bool = False
 
 
@@ -142,192 +154,6 @@ class Reply:
     estimated: bool = False
 
 
-class Caller:
-    """Makes the calls of one question, and keeps its bill.
-
-    Args:
-        source: How to call where a request does not say.
-        meter: What calls cost.
-        config: Callbacks, tags and `max_concurrency` of the surrounding run.
-        settings: Call-time arguments of every call; a source's give way to them, a strategy's do not.
-        reach: How a source's model is reached.
-        on_reply: Told of every reply as it is booked.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        meter: Meter,
-        config: RunnableConfig | None = None,
-        *,
-        settings: Mapping[str, Any] | None = None,
-        reach: Reach = directly,
-        on_reply: Callable[[Reply], None] | None = None,
-    ) -> None:
-        self.source, self.meter, self.config = source, meter, config or RunnableConfig()
-        self.settings, self.reach, self.on_reply = settings or {}, reach, on_reply
-        self.bill: list[Reply] = []
-
-    @property
-    def cost(self) -> float:
-        """Everything that was started, also what failed or was cancelled."""
-        return sum(reply.cost for reply in self.bill)
-
-    def wave(self, requests: Sequence[Request]) -> list[Reply]:
-        """Make the calls side by side, in threads; what fails comes back as a reply with its error.
-
-        Raises:
-            UnpricedUsageError: A reply arrived whose cost cannot be known.
-        """
-        calls = [_Call(request, self) for request in requests]
-        results: list[AIMessage | BaseException] = []
-        try:
-            with ContextThreadPoolExecutor(self._concurrency(calls)) as pool:
-                futures = [pool.submit(call.invoke) for call in calls]
-                results = [future.exception() or future.result() for future in futures]
-        finally:
-            replies = self._book(calls, results)
-        return replies
-
-    async def awave(self, requests: Sequence[Request]) -> list[Reply]:
-        """Like `wave`, as tasks; a cancellation cancels them all and bills those that had started."""
-        calls = [_Call(request, self) for request in requests]
-        slots = asyncio.Semaphore(self._concurrency(calls))
-        results: list[AIMessage | BaseException] = []
-        try:
-            results = await asyncio.gather(*(call.ainvoke(slots) for call in calls), return_exceptions=True)
-        finally:
-            replies = self._book(calls, results)
-        return replies
-
-    def stream(self, request: Request) -> Iterator[AIMessageChunk]:
-        """Make one call and pass on its chunks as they come; what they add up to is booked after the last.
-
-        A stream that nobody reads to its end is a call whose reply is lost.
-
-        Raises:
-            UnpricedUsageError: The reply arrived whole, and its cost cannot be known.
-            Exception: What the model raised: a reply that has begun cannot be taken back.
-        """
-        with self._streamed(request) as (call, chunks):
-            for chunk in call.stream():
-                chunks.append(chunk)
-                yield chunk
-
-    async def astream(self, request: Request) -> AsyncIterator[AIMessageChunk]:
-        """Like `stream`, without blocking the loop."""
-        with self._streamed(request) as (call, chunks):
-            async for chunk in call.astream():
-                chunks.append(chunk)
-                yield chunk
-
-    @contextmanager
-    def _streamed(self, request: Request) -> Iterator[tuple["_Call", list[AIMessageChunk]]]:
-        call, chunks = _Call(request, self), list[AIMessageChunk]()
-        result: AIMessage | BaseException = LostReplyError("the stream was left before its end")
-        try:
-            yield call, chunks
-            result = _joined(chunks)
-        except BaseException as error:
-            result = error
-            raise
-        finally:
-            self._book([call], [result])
-
-    def _concurrency(self, calls: "Sequence[_Call]") -> int:
-        return self.config.get("max_concurrency") or max(1, len(calls))
-
-    def _book(self, calls: "Sequence[_Call]", results: "Sequence[AIMessage | BaseException]") -> list[Reply]:
-        interrupted = LostReplyError("interrupted before the reply was there")
-        padded = [*results, *[interrupted] * (len(calls) - len(results))]
-        replies = [call.reply(result) for call, result in zip(calls, padded, strict=True) if call.started]
-        self.bill += replies
-        for reply in replies:
-            if self.on_reply is not None:
-                self.on_reply(reply)
-        for reply in replies:
-            if isinstance(reply.error, UnpricedUsageError):
-                raise reply.error
-        return replies
-
-
-class _Call:
-    """One call under way."""
-
-    def __init__(self, request: Request, caller: Caller) -> None:
-        source = request.source or caller.source
-        self._meter = caller.meter
-        self._model = caller.reach(source, request.competes)
-        self._messages = source.messages(request.messages)
-        self._settings = {**source.settings, **caller.settings, **request.settings}
-        if source.max_tokens is not None:
-            self._settings.setdefault("max_tokens", source.max_tokens)
-        self._most_tokens = self._settings.get("max_tokens") or source.most_tokens
-        self._config = caller.config
-        if request.competes:
-            self._config = merge_configs(caller.config, {"tags": [_HIDDEN_FROM_STREAMS]})
-        self.started = False
-        self._seconds = 0.0
-
-    def invoke(self) -> AIMessage:
-        with self._timed():
-            return self._checked(self._model.invoke(self._messages, self._config, **self._settings))
-
-    async def ainvoke(self, slots: asyncio.Semaphore) -> AIMessage:
-        async with slots:
-            with self._timed():
-                return self._checked(
-                    await self._model.ainvoke(self._messages, self._config, **self._settings)
-                )
-
-    def stream(self) -> Iterator[AIMessageChunk]:
-        with self._timed():
-            yield from self._model.stream(self._messages, self._config, **self._settings)
-
-    async def astream(self) -> AsyncIterator[AIMessageChunk]:
-        with self._timed():
-            async for chunk in self._model.astream(self._messages, self._config, **self._settings):
-                yield chunk
-
-    def reply(self, result: AIMessage | BaseException) -> Reply:
-        """The reply, priced: what it used, nothing if it was refused, and its worst case if it was lost."""
-        if isinstance(result, AIMessage):
-            defect = _defect(result)
-            if defect is None or result.usage_metadata:
-                try:
-                    cost = self._meter.cost(result, self._seconds)
-                except UnpricedUsageError as error:
-                    return self._lost(error)
-                return Reply(None if defect else result, defect, cost, self._seconds)
-            return self._lost(defect)
-        if _was_refused(result):
-            return Reply(None, result, 0.0, self._seconds)
-        arrived = getattr(result, "ai_message", None)  # structured output that did not parse
-        if isinstance(arrived, AIMessage) and arrived.usage_metadata:
-            return Reply(None, result, self._meter.cost(arrived, self._seconds), self._seconds)
-        return self._lost(result)
-
-    def _lost(self, error: BaseException) -> Reply:
-        worst = self._meter.worst_cost(self._messages, self._most_tokens)
-        return Reply(None, error, worst, self._seconds, estimated=True)
-
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        self.started, begin = True, time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds = time.perf_counter() - begin
-
-    @staticmethod
-    def _checked(result: object) -> AIMessage:
-        if not isinstance(result, AIMessage):
-            raise TypeError(
-                f"a source calls a chat model, which returns an AIMessage, not {type(result).__name__}"
-            )
-        return result
-
-
 def question_of(messages: Messages) -> str:
     """The text that a conversation asks: its last human turn.
 
@@ -341,29 +167,14 @@ def question_of(messages: Messages) -> str:
     return turns[-1]
 
 
-def _defect(message: AIMessage) -> LostReplyError | None:
-    """Why a reply cannot be used; a provider that names no reason to stop has been cut off."""
-    if not message.text.strip() and not message.tool_calls:
-        return EmptyReplyError("the reply is empty")
-    if "finish_reason" in message.response_metadata and not finish_reason(message):
-        return LostReplyError("the reply was cut off: it has no finish reason")
-    return None
+def refused(message: AIMessage) -> bool:
+    """Whether the model declined to answer, or its provider's filter did.
 
-
-def _joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
-    """The message that chunks add up to."""
-    if not chunks:
-        raise LostReplyError("the stream ended before it began")
-    whole = chunks[0] if len(chunks) == 1 else chunks[0] + list(chunks[1:])
-    message = message_chunk_to_message(whole)
-    assert isinstance(message, AIMessage)
-    return message
-
-
-def _was_refused(error: BaseException | None) -> bool:
-    """Whether a call failed before the model worked: an HTTP error status, or no connection at all."""
-    while error is not None:
-        if isinstance(getattr(error, "status_code", None), int) or isinstance(error, ConnectionRefusedError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    Example:
+        >>> refused(AIMessage("", additional_kwargs={"refusal": "I cannot help with that."}))
+        True
+    """
+    declined = message.additional_kwargs.get("refusal") or any(
+        isinstance(block, dict) and block.get("type") == "refusal" for block in message.content
+    )
+    return bool(declined) or finish_reason(message) in _REFUSALS

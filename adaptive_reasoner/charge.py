@@ -14,12 +14,13 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from numpy.typing import ArrayLike
 
-from adaptive_reasoner.calls import Caller, Messages, Reach, Reply, Source, directly, question_of
+from adaptive_reasoner.caller import Caller
+from adaptive_reasoner.calls import Messages, Reach, Reply, Source, directly, question_of
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.ledger import Ledger, Reservation
 from adaptive_reasoner.policy import Decision, Policy
-from adaptive_reasoner.strategies import Answer, Flow, Running, Task
 
 CONTEXT = 200
 """Characters of the conversation before the last human turn that are decided on with it."""
@@ -211,6 +212,8 @@ class Charge:
             "failed": [f"{type(reply.error).__name__}: {reply.error}" for reply in bill if reply.error],
             "estimated": any(reply.estimated for reply in bill),
             "agreement": float(self.answer.agreement),
+            "votes": dict(self.answer.votes),
+            "rounds": self.caller.rounds,
             "answer": self.answer.value,
             "key": self._key,
             "run_id": self._run_id,

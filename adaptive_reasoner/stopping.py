@@ -1,7 +1,215 @@
-"""The state of a vote, and the rules that end it."""
+"""The state of a vote, and the rules that end it.
+
+A rule is a small value that says how many samples to start next. `Lossless`, `Beta` and `Window` go by the
+counts alone; `Priced` weighs what a sample may still change against what it costs.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import Protocol
+
+from adaptive_reasoner.prospects import Prospects, beta_confidence, beta_prospects, plan, retries_worth
+
+
+@dataclass(frozen=True)
+class VoteState:
+    """Where a vote stands.
+
+    Attributes:
+        top: Votes of the leading answer.
+        second: Votes of the runner-up.
+        drawn: Samples drawn so far, those that gave no answer included.
+        limit: The most samples the vote may draw.
+        run: How many of the latest samples gave one and the same answer.
+    """
+
+    top: int
+    second: int
+    drawn: int
+    limit: int
+    run: int = 0
+
+    @property
+    def needed(self) -> int:
+        """The fewest further samples that can decide the vote; 0 when it is decided."""
+        return samples_needed(self.top, self.second, self.drawn, self.limit)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a further sample costs, and what is known beyond the votes.
+
+    Attributes:
+        price: Accuracy that a unit of cost must be worth.
+        cost: Of a sample, by those drawn so far; None before the first.
+        second_price: Accuracy that a second of waiting must be worth.
+        seconds: That a round takes, by those waited for so far.
+        seconds_left: Until the answer must be there.
+        prospects: What collected samples say of such votes, where there are any.
+    """
+
+    price: float = 0.0
+    cost: float | None = None
+    second_price: float = 0.0
+    seconds: float = 0.0
+    seconds_left: float = inf
+    prospects: Prospects | None = None
+
+    @property
+    def in_time(self) -> bool:
+        """Whether one more round can be back before the deadline."""
+        return self.seconds <= self.seconds_left
+
+
+class StopRule(Protocol):
+    """Ends a vote."""
+
+    def wave(self, state: VoteState, terms: Terms) -> int:
+        """Samples to start next; 0 to stop. At least 1 while nothing was drawn."""
+
+
+@dataclass(frozen=True)
+class Lossless:
+    """Stop when the leader of up to `limit` samples cannot be caught.
+
+    Example:
+        >>> Lossless().wave(VoteState(top=2, second=0, drawn=2, limit=5), Terms())
+        1
+    """
+
+    def wave(self, state: VoteState, terms: Terms) -> int:
+        """The fewest samples that can decide the vote."""
+        return state.needed if state.drawn == 0 or terms.in_time else 0
+
+
+@dataclass(frozen=True)
+class Beta:
+    """Stop when the leader is ahead for good with probability `confidence`, by a Beta posterior.
+
+    Source:
+        Adaptive-Consistency, arXiv:2305.11860. The samples that must come before the confidence can be
+        reached are drawn at once.
+
+    Example:
+        >>> rule = Beta(0.9)
+        >>> rule.wave(VoteState(0, 0, 0, 20), Terms()), rule.wave(VoteState(3, 0, 3, 20), Terms())
+        (3, 0)
+    """
+
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"a confidence lies between 0 and 1, not at {self.confidence}")
+
+    def wave(self, state: VoteState, terms: Terms) -> int:
+        """The fewest samples after which the confidence may be reached."""
+        most = Lossless().wave(state, terms)
+        for more in range(most):
+            if state.top + more and beta_confidence(state.top + more, state.second) >= self.confidence:
+                return more
+        return most
+
+
+@dataclass(frozen=True)
+class Window:
+    """Stop when all answers of one window of `size` samples agree.
+
+    Source:
+        Early-stopping self-consistency (ESC), arXiv:2401.10480.
+
+    Example:
+        >>> Window(3).wave(VoteState(top=3, second=0, drawn=3, limit=9, run=3), Terms())
+        0
+    """
+
+    size: int = 5
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"a window holds at least 1 sample, not {self.size}")
+
+    def wave(self, state: VoteState, terms: Terms) -> int:
+        """The rest of the window."""
+        full, rest = divmod(state.drawn, self.size)
+        if full and not rest and state.run >= self.size:
+            return 0
+        return min(Lossless().wave(state, terms), self.size - rest)
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Stop when no further samples are worth their price, in money and in waiting.
+
+    Goes by what collected samples say of such votes, where the policy brings it; without, by the two leading
+    answers under a Beta posterior, which needs no labels. One price steers the choice of the action and every
+    further sample.
+
+    Example:
+        >>> state = VoteState(top=2, second=0, drawn=2, limit=9)
+        >>> [Priced().wave(state, Terms(price=price, cost=1.0)) for price in (0.0001, 0.05)]
+        [3, 0]
+    """
+
+    def wave(self, state: VoteState, terms: Terms) -> int:
+        """The wave that is worth most, at the task's price and what a sample of this vote costs."""
+        if state.drawn and not (terms.in_time and state.needed):
+            return 0
+        known = terms.prospects or beta_prospects(state.limit)
+        if state.drawn >= min(known.limit, state.limit):
+            return 0
+        cost = terms.cost if terms.cost is not None else known.cost
+        if cost is None and terms.price:
+            return 1  # to learn what one costs
+        seconds = terms.seconds or known.seconds or 0.0
+        best = plan(
+            known.within(state.limit),
+            terms.price * (cost or 0.0),
+            round_cost=terms.second_price * seconds,
+            last=0 < terms.seconds_left < 2 * seconds,
+        )
+        return int(best.wave[state.drawn, state.top, state.second])
+
+
+class Retries(Protocol):
+    """Says whether a checker is given another reply to look at."""
+
+    def wave(self, rejected: int, limit: int, terms: Terms) -> int:
+        """Replies to draw next; 0 to give up. At least 1 while nothing was drawn."""
+
+
+@dataclass(frozen=True)
+class Persistent:
+    """Try again, one by one, until `limit`."""
+
+    def wave(self, rejected: int, limit: int, terms: Terms) -> int:
+        """1, while there is room and time."""
+        return int(rejected < limit and (rejected == 0 or terms.in_time))
+
+
+@dataclass(frozen=True)
+class PricedRetries:
+    """Try again while the chance of success is worth the price.
+
+    The chance falls with every failure: as collected samples say or, without any, as 1 / (failures + 2),
+    the posterior mean under a uniform prior.
+
+    Example:
+        >>> [PricedRetries().wave(rejected, 20, Terms(price=0.1, cost=1.0)) for rejected in (0, 5, 12)]
+        [1, 1, 0]
+    """
+
+    def wave(self, rejected: int, limit: int, terms: Terms) -> int:
+        """1 while a further try is worth it."""
+        known = terms.prospects if terms.prospects and terms.prospects.accepted is not None else None
+        accepted = (known or beta_prospects(limit)).accepted
+        assert accepted is not None
+        if not rejected or not Persistent().wave(rejected, min(limit, len(accepted)), terms):
+            return int(not rejected)
+        cost = terms.price * (terms.cost or 0.0) + terms.second_price * terms.seconds
+        return int(retries_worth(accepted[:limit], cost)[rejected] > 0)
 
 
 def samples_needed(top: int, second: int, drawn: int, limit: int) -> int:
@@ -51,15 +259,23 @@ class Votes:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.drawn = 0
+        self.drawn = self._run = 0
+        self._latest: str | None = None
         self._counts: Counter[str] = Counter()
 
     def add(self, answers: Iterable[str | None]) -> None:
         """Count `answers`; None (no answer found) is drawn but never votes."""
         for answer in answers:
             self.drawn += 1
+            self._run = 0 if answer is None else 1 + (self._run if answer == self._latest else 0)
+            self._latest = answer
             if answer is not None:
                 self._counts[answer] += 1
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Votes of each answer, most first."""
+        return dict(self._counts.most_common())
 
     @property
     def leaders(self) -> tuple[int, int]:
@@ -68,9 +284,14 @@ class Votes:
         return first, second
 
     @property
+    def state(self) -> VoteState:
+        """Where the vote stands."""
+        return VoteState(*self.leaders, drawn=self.drawn, limit=self.limit, run=self._run)
+
+    @property
     def needed(self) -> int:
-        """Samples to draw next; 0 when the vote is over."""
-        return samples_needed(*self.leaders, self.drawn, self.limit)
+        """The fewest further samples that can decide the vote; 0 when it is decided."""
+        return self.state.needed
 
     @property
     def winner(self) -> str | None:

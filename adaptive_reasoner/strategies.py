@@ -1,61 +1,54 @@
-"""Ways to answer, written as flows.
+"""Ways to answer: one pass, a vote that knows when to stop, thinking, other models.
 
-A flow is a generator: it yields the calls it wants, a wave at a time, and is sent their replies. It
-knows nothing of threads, tasks or money, so one body serves both drivers, `run` and `arun`, and flows
-compose: a vote of thinking calls on another model is
-`on(strong, extended_thinking("high", self_consistency(5)))`.
+They compose: a vote of thinking calls on another model is one action,
+`switch_model(strong, extended_thinking("high", self_consistency(5)))`.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from langchain_core.messages import AIMessage
-
 from adaptive_reasoner.answers import AnswerKey, final_answer
-from adaptive_reasoner.calls import Caller, Messages, Reply, Request, Source
-from adaptive_reasoner.stopping import Votes
+from adaptive_reasoner.calls import ChatModel, Reply, Request, Source
+from adaptive_reasoner.dialects import Thinking, thinking_tokens
+from adaptive_reasoner.flows import (
+    Answer,
+    Flow,
+    Running,
+    Steps,
+    Task,
+    arrived,
+    arun,
+    each_request,
+    run,
+    terms_of,
+    vote_of,
+)
+from adaptive_reasoner.stopping import Lossless, StopRule, Votes
 
-
-@dataclass(frozen=True)
-class Task:
-    """What a flow has to answer.
-
-    Attributes:
-        messages: The conversation; its last human turn is the question.
-        price: Accuracy that a unit of cost must be worth, for flows that can stop early.
-    """
-
-    messages: Messages
-    price: float = 0.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a flow returns.
-
-    Attributes:
-        message: The winning reply, whole.
-        value: Its canonical answer; None where it has none.
-        agreement: Share of the samples that gave this answer.
-    """
-
-    message: AIMessage
-    value: str | None
-    agreement: float = 1.0
-
-
-Steps = Generator[Sequence[Request], Sequence[Reply], Answer]
-Flow = Callable[[Task], Steps]
+__all__ = [
+    "Answer",
+    "Flow",
+    "Running",
+    "Steps",
+    "Task",
+    "adaptive_consistency",
+    "arun",
+    "extended_thinking",
+    "on",
+    "run",
+    "self_consistency",
+    "single_pass",
+    "switch_model",
+]
 
 
 def single_pass(*, key: AnswerKey = final_answer) -> Flow:
     """Answer with one call."""
 
     def flow(task: Task) -> Steps:
-        (reply,) = yield [Request(task.messages)]
-        (message,) = _arrived([reply])
-        return Answer(message, key(message))
+        replies = yield [Request(task.messages)]
+        (message,) = arrived(replies)
+        return Answer(message, vote_of(message, key))
 
     return flow
 
@@ -63,41 +56,74 @@ def single_pass(*, key: AnswerKey = final_answer) -> Flow:
 def self_consistency(samples: int, *, key: AnswerKey = final_answer) -> Flow:
     """Sample until the leading answer cannot be overtaken, at most `samples` times.
 
-    The answer is that of all `samples`, at 20 to 40 percent fewer calls. A sample that fails or gives
-    no answer does not vote; if none votes, the first that arrived is returned.
+    The answer is that of all `samples`, at 20 to 40 percent fewer calls.
 
     Source:
         Wang et al., arXiv:2203.11171; the early end is lossless.
+    """
+    return adaptive_consistency(samples, Lossless(), key=key)
+
+
+def adaptive_consistency(samples: int, stop: StopRule, *, key: AnswerKey = final_answer) -> Flow:
+    """Sample until `stop` has seen enough, at most `samples` times, and answer with the plurality.
+
+    Equal answers go to one count: those of equal `key`, tool calls by name and arguments. A sample that
+    fails, refuses or gives no answer is drawn but does not vote; if none votes, the first that arrived is
+    returned. Ties go to the answer seen first. No further wave is started that could not be back by the
+    task's deadline.
+
+    Args:
+        samples: The most samples to draw.
+        stop: `Lossless()`, `Beta(tau)`, `Window(size)` or `Priced()`.
+        key: Finds the answer in a reply.
+
+    Source:
+        Aggarwal et al., arXiv:2305.11860; the rules name theirs.
     """
     if samples < 1:
         raise ValueError(f"a vote needs at least 1 sample, not {samples}")
 
     def flow(task: Task) -> Steps:
         votes, replies = Votes(samples), list[Reply]()
-        while votes.needed:
-            wave = yield [Request(task.messages, competes=samples > 1)] * votes.needed
-            votes.add(key(reply.message) if reply.message else None for reply in wave)
-            replies += wave
-        messages = _arrived(replies)
-        winner = next((message for message in messages if key(message) == votes.winner), messages[0])
-        return Answer(winner, votes.winner, votes.agreement)
+        while wave := stop.wave(votes.state, terms_of(task, replies)):
+            drawn = yield [Request(task.messages, competes=samples > 1)] * wave
+            votes.add(vote_of(reply.message, key) for reply in drawn)
+            replies += drawn
+        messages = arrived(replies)
+        winner = next((message for message in messages if vote_of(message, key) == votes.winner), messages[0])
+        return Answer(winner, votes.winner, votes.agreement, votes.counts)
 
     return flow
 
 
-def extended_thinking(effort: str, flow: Flow | None = None, *, max_tokens: int | None = None) -> Flow:
-    """Let every call of `flow` think with `effort`, in up to `max_tokens`.
+def extended_thinking(
+    effort: Thinking,
+    flow: Flow | None = None,
+    *,
+    max_tokens: int | None = None,
+    key: AnswerKey = final_answer,
+) -> Flow:
+    """Let every call of `flow` think; `dialects` says it in the words of the model's provider.
 
     Args:
-        effort: What the model takes as `reasoning_effort`: "low", "medium", "high", ...
+        effort: "none", "minimal", "low", "medium", "high", "xhigh" or "max"; or a budget in tokens, for
+            which providers that know efforts only get the least effort that allows as much.
         flow: What to do with the thinking calls; one pass where not given.
-        max_tokens: Room for the thoughts and the answer; the source's where not given.
+        max_tokens: Room for the thoughts and the reply; where not given, the source's for the reply and
+            about what the effort takes for the thoughts.
+        key: Finds the answer in a reply, where there is no `flow`.
     """
-    settings: dict[str, Any] = {"reasoning_effort": effort}
-    if max_tokens is not None:
-        settings["max_tokens"] = max_tokens
-    return _each_request(
-        flow or single_pass(), lambda request: replace(request, settings={**settings, **request.settings})
+    room = thinking_tokens(effort)
+    if max_tokens is not None and max_tokens <= room and not isinstance(effort, str):
+        raise ValueError(f"max_tokens={max_tokens} leaves no room beside {room} tokens of thinking")
+    settings: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
+    return each_request(
+        flow or single_pass(key=key),
+        lambda request: replace(
+            request,
+            thinking=effort if request.thinking is None else request.thinking,
+            settings={**settings, **request.settings},
+        ),
     )
 
 
@@ -106,76 +132,17 @@ def on(source: Source, flow: Flow | None = None) -> Flow:
 
     Calls that a flow inside has already directed to a source of their own stay there.
     """
-    return _each_request(
+    return each_request(
         flow or single_pass(), lambda request: request if request.source else replace(request, source=source)
     )
 
 
-class Running:
-    """A flow on its way: the calls it waits for, or its answer.
+def switch_model(model: ChatModel, flow: Flow | None = None) -> Flow:
+    """Let the calls of `flow` go to `model`, with the prompt and the settings they would have had.
 
-    Attributes:
-        requests: What to call next.
-        answer: What the flow returned; None while it is on its way.
+    Calls that a flow inside has already directed to a source or model of their own stay there.
     """
-
-    def __init__(self, flow: Flow, task: Task) -> None:
-        self._steps = flow(task)
-        self.requests: Sequence[Request] = ()
-        self.answer: Answer | None = None
-        self._advance(lambda: next(self._steps))
-
-    @property
-    def visible(self) -> bool:
-        """Whether the next reply is for the user to see, and so may be streamed."""
-        return len(self.requests) == 1 and not self.requests[0].competes
-
-    def send(self, replies: Sequence[Reply]) -> None:
-        """Give the flow its replies."""
-        self._advance(lambda: self._steps.send(replies))
-
-    def _advance(self, step: Callable[[], Sequence[Request]]) -> None:
-        try:
-            self.requests = step()
-        except StopIteration as end:
-            self.requests, self.answer = (), end.value
-
-
-def run(flow: Flow, task: Task, caller: Caller) -> Answer:
-    """Drive a flow to its answer; its waves run in threads."""
-    running = Running(flow, task)
-    while running.answer is None:
-        running.send(caller.wave(running.requests))
-    return running.answer
-
-
-async def arun(flow: Flow, task: Task, caller: Caller) -> Answer:
-    """Drive a flow to its answer; its waves run as tasks."""
-    running = Running(flow, task)
-    while running.answer is None:
-        running.send(await caller.awave(running.requests))
-    return running.answer
-
-
-def _each_request(flow: Flow, change: Callable[[Request], Request]) -> Flow:
-    """`flow`, with every request changed on its way out."""
-
-    def changed(task: Task) -> Steps:
-        steps = flow(task)
-        try:
-            requests = next(steps)
-            while True:
-                requests = steps.send((yield [change(request) for request in requests]))
-        except StopIteration as end:
-            answer: Answer = end.value
-            return answer
-
-    return changed
-
-
-def _arrived(replies: Sequence[Reply]) -> list[AIMessage]:
-    """The usable messages; where there is none, the first error is raised as it came."""
-    messages = [reply.message for reply in replies if reply.message is not None]
-    if not messages:
-        raise next(reply.error for reply in replies if reply.error is not None)
-    return messages
+    return each_request(
+        flow or single_pass(),
+        lambda request: request if request.source or request.model else replace(request, model=model),
+    )

@@ -32,6 +32,7 @@ class ScriptedModel(BaseChatModel):
         latency: Seconds a call takes.
         usage: Whether replies carry usage.
         finish: The finish reason; None leaves it empty, as in a reply that was cut off.
+        replies: Call number -> the whole message that call returns instead; its usage is filled in.
     """
 
     answers: tuple[str, ...] = ("Answer: 42",)
@@ -39,6 +40,7 @@ class ScriptedModel(BaseChatModel):
     latency: float = 0.0
     usage: bool = True
     finish: str | None = "stop"
+    replies: Mapping[int, AIMessage] = {}
     _numbers: Iterator[int] = PrivateAttr(default_factory=itertools.count)
     _requests: list[dict[str, Any]] = PrivateAttr(default_factory=list)
     _flight: dict[str, int] = PrivateAttr(default_factory=lambda: {"now": 0, "peak": 0})
@@ -66,6 +68,8 @@ class ScriptedModel(BaseChatModel):
             total_tokens=10 + completion,
             output_token_details={"reasoning": thinking},
         )
+        if number in self.replies:
+            return self.replies[number].model_copy(update={"usage_metadata": usage})
         metadata = {"finish_reason": self.finish, "model_name": "scripted"}
         return AIMessage(text, usage_metadata=usage if self.usage else None, response_metadata=metadata)
 
@@ -74,14 +78,24 @@ class ScriptedModel(BaseChatModel):
         """The most asynchronous calls that were in flight at once."""
         return self._flight["peak"]
 
+    def _result(self, messages: list[Any], kwargs: dict[str, Any]) -> ChatResult:
+        """One reply or, asked for `n`, as many, each with the usage of all, as endpoints report it."""
+        message = self._reply(messages, kwargs)
+        samples = kwargs.get("n", 1)
+        if samples > 1 and message.usage_metadata:
+            completion = samples * message.usage_metadata["output_tokens"]
+            total = UsageMetadata(input_tokens=10, output_tokens=completion, total_tokens=10 + completion)
+            message = message.model_copy(update={"usage_metadata": total})
+        return ChatResult(generations=[ChatGeneration(message=message.model_copy()) for _ in range(samples)])
+
     # `_requests` and `_numbers` are shared by the copies that model_copy makes.
     def _generate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
         if self.latency:
             time.sleep(self.latency)
-        return ChatResult(generations=[ChatGeneration(message=self._reply(messages, kwargs))])
+        return self._result(messages, kwargs)
 
     async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
-        reply = ChatResult(generations=[ChatGeneration(message=self._reply(messages, kwargs))])
+        reply = self._result(messages, kwargs)
         self._flight["now"] += 1
         self._flight["peak"] = max(self._flight.values())
         try:

@@ -12,7 +12,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.calls import Caller, EmptyReplyError, Reply, Request
+from adaptive_reasoner.caller import Caller
+from adaptive_reasoner.calls import EmptyReplyError, Reply, Request
 from adaptive_reasoner.costs import Usage
 from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.background import in_background

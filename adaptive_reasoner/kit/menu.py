@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import FunctionType
 from typing import Any, Self, TypeVar
 
 from langchain_core.messages import HumanMessage
@@ -94,11 +95,9 @@ class Menu:
         """The flow behind each action, directed to its source."""
         flows = {}
         for name, recipe in self._recipes.items():
-            if recipe.source not in self.sources:
-                known = ", ".join(self.sources)
-                raise MenuError(f"action {name!r}: there is no source {recipe.source!r}; known are {known}")
             try:
-                flows[name] = on(self.sources[recipe.source], recipe.flow(self.key))
+                flow = recipe.flow(self.key, self.sources)
+                flows[name] = on(self.sources[recipe.source], flow)
             except MenuError as error:
                 raise MenuError(f"action {name!r}: {error}") from error
         return flows
@@ -154,19 +153,29 @@ class Menu:
         }
 
     def _spec(self, recipe: Recipe) -> dict[str, Any]:
-        source, meter = self.sources[recipe.source], self.meter_of(recipe.source)
-        most_tokens = recipe.parameters.get("max_tokens") or source.most_tokens
-        short, long = (meter.worst_cost([HumanMessage("x" * size)], most_tokens) for size in (1, 1000))
+        source = self.sources[recipe.source]
+        most_tokens = recipe.parameters.get("max_tokens") or source.most_tokens + recipe.thinking_tokens
+        short, long = (self._worst_cost(recipe, most_tokens, HumanMessage("x" * size)) for size in (1, 1000))
         return {
             "source": recipe.source,
             "strategy": recipe.strategy,
-            "parameters": dict(recipe.parameters),
+            "parameters": {name: _plain(value) for name, value in recipe.parameters.items()},
             "settings": {name: str(value) for name, value in source.settings.items()},
             "votes": recipe.votes,
             "max_tokens": most_tokens,
-            "worst_cost": recipe.votes * short if short == long else None,
+            "worst_cost": short if short == long else None,
             "prompt_sha": "-".join(self.prompt_sha(recipe.source, probe) for probe in _PROBES),
         }
+
+    def _worst_cost(self, recipe: Recipe, most_tokens: int, message: HumanMessage) -> float:
+        """The most that an action can cost, its judge or stronger source included."""
+        return sum(
+            calls
+            * self.meter_of(name).worst_cost(
+                [message], most_tokens if name == recipe.source else self.sources[name].most_tokens
+            )
+            for name, calls in recipe.calls.items()
+        )
 
     @property
     def _recipes(self) -> Mapping[str, Recipe]:
@@ -179,6 +188,11 @@ class Menu:
                 if votes <= self.samples_of(name):
                     recipes[f"{name}_vote_{votes}"] = Recipe(name, "self_consistency", {"samples": votes})
         return recipes
+
+
+def _plain(value: object) -> object:
+    """A parameter as a policy may keep it: a function by its name."""
+    return f"{value.__module__}:{value.__qualname__}" if isinstance(value, FunctionType) else value
 
 
 def _of(given: Each | Mapping[str, Each], source: str, what: str) -> Each:

@@ -16,12 +16,26 @@ stop = ["\n\n"]
 max_tokens = 1024
 samples = 8
 timeout = 60.0                              # seconds
+samples_per_request = 4                     # where `n` samples of one request pay its prompt once
 settings = { reasoning_effort = "low" }     # any other argument of a call
 
 [actions.cot_vote_5]                        # without actions: each source, once and as votes of 3 and 5
 source = "cot"
 strategy = "self_consistency"
 samples = 5
+
+[actions.cot_priced]
+source = "cot"
+strategy = "adaptive_consistency"           # kit/recipes.py lists all strategies and their parameters
+samples = 16                                # at most
+stop = "priced"                             # ends at the price of compute; or lossless, beta, window
+
+[actions.direct_then_cot]
+source = "direct"
+strategy = "cascade"
+samples = 3
+strong = "cot"                              # asked where the three agree less than this
+accept = 0.6
 
 [grader]
 kind = "numeric"                            # exact, numeric or choice; or function = "my_graders:score"
@@ -47,6 +61,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +152,8 @@ def _menu(document: Entries, folder: Path) -> dict[str, Any]:
     for name, entries in parts.get("sources", {}).items():
         sources[name], samples[name] = _source(entries, f"sources.{name}", folder)
     recipes = {
-        name: _recipe(entries, f"actions.{name}") for name, entries in parts.get("actions", {}).items()
+        name: _recipe(entries, f"actions.{name}", folder)
+        for name, entries in parts.get("actions", {}).items()
     }
     return {
         "sources": sources,
@@ -162,6 +178,7 @@ def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
         stop=list,
         max_tokens=int,
         samples=int,
+        samples_per_request=int,
         settings=dict,
     )
     if "model" not in given:
@@ -172,11 +189,16 @@ def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
     model = HostedModel(
         **{name: given[name] for name in ("model", "base_url", "api_key_env", "timeout") if name in given}
     )
+    timeout, at_once = given.get("timeout", inf), given.get("samples_per_request", 1)
+    if timeout <= 0 or at_once < 1:
+        raise MenuError(f"[{where}] timeout must be above 0 and samples_per_request at least 1")
     source = Source(
         model,
         prompt=_prompt(given.get("prompt"), where, folder),
         settings={**call, **given.get("settings", {})},
         max_tokens=given.get("max_tokens"),
+        timeout=timeout,
+        samples_per_request=at_once,
     )
     return source, given.get("samples", DEFAULT_SAMPLES)
 
@@ -191,10 +213,28 @@ def _prompt(given: Any, where: str, folder: Path) -> Callable[[str], str] | None
     return Template(given)
 
 
-def _recipe(entries: Any, where: str) -> Recipe:
-    given = dict(_entries(entries, where, source=str, strategy=str, samples=int, effort=str, max_tokens=int))
+def _recipe(entries: Any, where: str, folder: Path) -> Recipe:
+    given = _entries(
+        entries,
+        where,
+        source=str,
+        strategy=str,
+        samples=int,
+        effort=(str, int),
+        max_tokens=int,
+        stop=str,
+        confidence=_NUMBER,
+        window=int,
+        judge=str,
+        scorer=str,
+        checker=str,
+        strong=str,
+        accept=_NUMBER,
+    )
     if "source" not in given:
         raise MenuError(f"[{where}] names no source")
+    for role in {"scorer", "checker"} & set(given):
+        given[role] = _function(given[role], where, folder)
     return Recipe(given.pop("source"), given.pop("strategy", "single_pass"), given)
 
 

@@ -13,9 +13,11 @@ ROOT = Path(adaptive_reasoner.__file__).parent
 PROJECT = ROOT.parent
 FLOORS = [
     {"errors"},
-    {"costs", "pages", "answers", "features", "pricing", "policy_folder"},
+    {"costs", "pages", "answers", "dialects", "features", "pricing", "policy_folder", "prospects"},
     {"calls", "stopping", "policy", "ledger"},
-    {"strategies"},
+    {"caller"},
+    {"flows"},
+    {"strategies", "selection"},
     {"charge"},
     {"reasoner", "graph"},
     {"nodes", "budget_node"},
@@ -23,7 +25,7 @@ FLOORS = [
     {"watch"},
     {"demo", "cli"},
 ]
-KIT_STANDS_ON = {name for floor in FLOORS[:4] for name in floor}
+KIT_STANDS_ON = {name for floor in FLOORS[:6] for name in floor}
 
 
 def part_of(path):

@@ -1,18 +1,30 @@
 import asyncio
 import itertools
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.calls import Caller, LostReplyError, Source
+from adaptive_reasoner.caller import Caller
+from adaptive_reasoner.calls import LostReplyError, Source
 from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.stopping import samples_needed
-from adaptive_reasoner.strategies import Task, arun, extended_thinking, on, run, self_consistency, single_pass
+from adaptive_reasoner.stopping import Beta, Lossless, Priced, Window, samples_needed
+from adaptive_reasoner.strategies import (
+    Task,
+    adaptive_consistency,
+    arun,
+    extended_thinking,
+    on,
+    run,
+    self_consistency,
+    single_pass,
+    switch_model,
+)
 from tests.fakes import ScriptedModel, StatusError
 
 TASK = Task([HumanMessage("What is 5 + 9?")])
@@ -22,8 +34,8 @@ TASK = Task([HumanMessage("What is 5 + 9?")])
 def drive(request):
     """Run a flow to its answer, through either driver."""
     if request.param == "sync":
-        return lambda flow, caller: run(flow, TASK, caller)
-    return lambda flow, caller: asyncio.run(arun(flow, TASK, caller))
+        return lambda flow, caller, task=TASK: run(flow, task, caller)
+    return lambda flow, caller, task=TASK: asyncio.run(arun(flow, task, caller))
 
 
 def caller(*answers, max_tokens=50, config=None, **fields):
@@ -165,3 +177,132 @@ def test_a_model_factory_is_called_once_and_only_when_needed():
 def test_a_vote_needs_a_sample():
     with pytest.raises(ValueError, match="not 0"):
         self_consistency(0)
+
+
+@pytest.mark.parametrize(
+    ("stop", "calls"),
+    [(Lossless(), 5), (Beta(0.9), 3), (Window(2), 2), (Priced(), 2)],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_rule_ends_an_agreeing_vote_in_its_own_time(drive, stop, calls):
+    made = caller("Answer: 1")
+    answer = drive(adaptive_consistency(9, stop), made, Task(TASK.messages, price=0.015))
+    assert (answer.value, len(made.bill)) == ("1", calls)
+    assert answer.votes == {"1": calls}
+
+
+def test_a_higher_price_buys_fewer_samples():
+    answers = ["Answer: 1", "Answer: 2", "Answer: 1", "Answer: 3", "Answer: 1", "Answer: 2"]
+    drawn = []
+    for price in (0.0, 0.002, 0.02, 1.0):
+        made = caller(*answers)
+        run(adaptive_consistency(12, Priced()), Task(TASK.messages, price=price), made)
+        drawn.append(len(made.bill))
+    assert drawn == sorted(drawn, reverse=True)
+    assert drawn[0] > drawn[-1] == 1
+
+
+def test_waiting_has_its_price_too_and_is_paid_in_rounds():
+    messages = TASK.messages
+    answers = [f"Answer: {1 + number % 2}" for number in range(4)]
+    patient, hurried = caller(*answers, latency=0.02), caller(*answers, latency=0.02)
+    run(adaptive_consistency(12, Priced()), Task(messages, price=0.0002), patient)
+    run(adaptive_consistency(12, Priced()), Task(messages, price=0.0002, second_price=0.5), hurried)
+    assert hurried.rounds < patient.rounds
+
+
+def test_no_wave_is_started_that_cannot_be_back_by_the_deadline(drive):
+    made = caller("Answer: 1", "Answer: 2", latency=0.05)
+    deadline = time.monotonic() + 0.08
+    answer = drive(adaptive_consistency(30, Beta(0.999)), made, Task(TASK.messages, deadline=deadline))
+    assert answer.value in ("1", "2")
+    assert made.rounds == 1
+
+
+async def test_a_deadline_ends_the_calls_and_the_vote_answers_from_what_arrived():
+    model = ScriptedModel(answers=("Answer: 7",))
+    slow = Source(ScriptedModel(answers=("Answer: 8",), latency=30.0), max_tokens=50)
+    made = Caller(Source(model, max_tokens=50), TokenMeter())
+    task = Task(TASK.messages, deadline=time.monotonic() + 0.1)
+    assert (await arun(single_pass(), task, made)).value == "7"
+    with pytest.raises(TimeoutError):
+        await arun(on(slow), task, made)
+    assert [(reply.cost, reply.estimated) for reply in made.bill] == [(2, False), (50, True)]
+
+
+async def test_a_sample_that_drips_for_ever_is_ended_by_its_timeout_and_billed_at_its_worst_case():
+    source = Source(ScriptedModel(latency=30.0), max_tokens=50, timeout=0.01)
+    made = Caller(source, TokenMeter())
+    with pytest.raises(TimeoutError):
+        await arun(self_consistency(3), TASK, made)
+    assert [(reply.cost, reply.estimated) for reply in made.bill] == [(50, True)] * 3
+
+
+def test_refusals_never_vote_but_are_an_answer_where_there_is_no_other(drive):
+    refusal = AIMessage("", additional_kwargs={"refusal": "I cannot help with Answer: 3."})
+    made = caller("Answer: 7", replies={0: refusal, 1: refusal})
+    assert drive(self_consistency(3), made).votes == {"7": 1}
+    alone = caller(replies={0: refusal})
+    answer = drive(single_pass(), alone)
+    assert (answer.value, answer.message.additional_kwargs["refusal"]) == (
+        None,
+        "I cannot help with Answer: 3.",
+    )
+
+
+def test_tool_calls_are_counted_by_name_and_arguments_and_structured_output_by_value(drive):
+    def asks(**arguments):
+        return AIMessage("", tool_calls=[{"name": "add", "args": arguments, "id": str(arguments)}])
+
+    made = caller("unused", replies={0: asks(a=1, b=2), 1: asks(b=2, a=1), 2: asks(a=3, b=2)})
+    answer = drive(self_consistency(3), made)
+    assert answer.agreement == 1.0
+    assert answer.message.tool_calls[0]["args"] == {"a": 1, "b": 2}
+    made = caller('{"x": 1, "y": [2]}', '{ "y": [2], "x": 1 }', '{"x": 2}')
+    assert list(drive(adaptive_consistency(9, Window(3)), made).votes.values()) == [5, 2]
+
+
+def test_a_tie_goes_to_the_answer_seen_first_and_silence_to_the_first_that_arrived(drive):
+    assert drive(self_consistency(2), caller("Answer: 1", "Answer: 2")).agreement == 0.5
+    silent = drive(self_consistency(3), caller("I do not know.\nNor do I\nwant to."))
+    assert (silent.value, silent.agreement, silent.votes) == (None, 0.0, {})
+
+
+def test_one_request_draws_several_samples_and_its_usage_counts_once(drive):
+    source = Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50, samples_per_request=4)
+    made = Caller(source, TokenMeter(counts="total"))
+    answer = drive(self_consistency(9), made)
+    requests = source.runnable.requests
+    assert [request.get("n", 1) for request in requests] == [4, 1]  # five are needed at first
+    assert answer.votes == {"1": 5}
+    assert made.cost == (10 + 4 * 2) + (10 + 2)  # the prompt of four is paid once
+
+
+def test_a_lost_request_for_several_samples_costs_the_worst_case_of_all():
+    source = Source(ScriptedModel(failures={0: ConnectionResetError()}), max_tokens=50, samples_per_request=3)
+    made = Caller(source, TokenMeter())
+    assert run(self_consistency(5), TASK, made).votes == {"42": 2}
+    assert [(reply.cost, reply.estimated) for reply in made.bill[:3]] == [(50, True)] * 3
+
+
+def test_switching_the_model_keeps_prompt_and_settings():
+    other = ScriptedModel(answers=("Answer: 9",))
+    made = Caller(
+        Source(ScriptedModel(), prompt="Q: {}".format, settings={"seed": 3}, max_tokens=50), TokenMeter()
+    )
+    assert run(switch_model(other, self_consistency(3)), TASK, made).value == "9"
+    assert [(r["prompt"], r["seed"], r["max_tokens"]) for r in other.requests] == [
+        ("Q: What is 5 + 9?", 3, 50)
+    ] * 2
+
+
+def test_thinking_gets_room_of_its_own_beside_the_reply():
+    made = caller("Answer: 9")
+    run(extended_thinking("low"), TASK, made)
+    run(extended_thinking(2000), TASK, made)
+    run(extended_thinking("low", max_tokens=70), TASK, made)
+    assert [r["max_tokens"] for r in made.source.runnable.requests] == [50 + 1024, 50 + 2000, 70]
+    with pytest.raises(ValueError, match="no room"):
+        extended_thinking(2000, max_tokens=1000)
+    with pytest.raises(ValueError, match="no effort 'huge'"):
+        extended_thinking("huge")

@@ -27,6 +27,7 @@ from adaptive_reasoner.kit.voting import (
     vote_accuracy,
     vote_cost,
 )
+from adaptive_reasoner.prospects import beta_confidence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -97,20 +98,6 @@ def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 
             shape = (3, len(replies), values.shape[2])
             found.setdefault(name, np.empty(shape))[:, rows] = values
     return {name: _rule(name, table, values) for name, values in found.items()}
-
-
-def beta_confidence(top: int, second: int) -> float:
-    """Probability that the leader of two answers is the likelier one, after `top` and `second` votes.
-
-    Under a uniform prior on the leader's chance p of beating the runner-up: P(p > 1/2) = 1 - I_{1/2}(top + 1,
-    second + 1), for whole votes a binomial tail (arXiv:2305.11860, section 3).
-
-    Example:
-        >>> beta_confidence(1, 0), beta_confidence(2, 2)
-        (0.75, 0.5)
-    """
-    draws = top + second + 1
-    return float(sum(math.comb(draws, votes) for votes in range(top + 1)) / 2**draws)
 
 
 def _rule(name: str, table: Outcomes, values: Floats) -> StopRule:

@@ -1,7 +1,7 @@
 import pytest
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.calls import Caller
+from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.backtesting.stop_rules import beta_confidence, replay_rules
+from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.prospects import beta_confidence
 from adaptive_reasoner.stopping import Votes
 
 THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999)
@@ -136,11 +137,3 @@ def test_a_question_without_samples_is_refused_by_name():
         replay_rules(samples.select([0]), "cot", table)
     with pytest.raises(OutcomesError, match="no source 'direct'; there are cot"):
         replay_rules(samples, "direct", table)
-
-
-def test_the_confidence_is_the_integral_it_stands_for():
-    """P(p > 1/2) for p ~ Beta(top + 1, second + 1), by a fine sum."""
-    p = (np.arange(200_000) + 0.5) / 200_000
-    for top, second in ((0, 0), (1, 0), (3, 1), (7, 7), (12, 4)):
-        density = p**top * (1 - p) ** second
-        assert beta_confidence(top, second) == pytest.approx(density[p > 0.5].sum() / density.sum(), abs=1e-5)

@@ -1,0 +1,329 @@
+"""Makes the calls of one question, and keeps its bill."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from math import isfinite
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.runnables import RunnableBinding, RunnableConfig
+from langchain_core.runnables.config import ContextThreadPoolExecutor, merge_configs
+
+from adaptive_reasoner.answers import finish_reason
+from adaptive_reasoner.calls import (
+    EmptyReplyError,
+    LostReplyError,
+    Reach,
+    Reply,
+    Request,
+    Source,
+    directly,
+    refused,
+)
+from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.dialects import spelled, thinking_tokens
+from adaptive_reasoner.errors import UnpricedUsageError
+
+_HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
+
+
+class Caller:
+    """Makes the calls of one question, and keeps its bill.
+
+    Args:
+        source: How to call where a request does not say.
+        meter: What calls cost.
+        config: Callbacks, tags and `max_concurrency` of the surrounding run.
+        settings: Call-time arguments of every call; a source's give way to them, a strategy's do not.
+        reach: How a source's model is reached.
+        on_reply: Told of every reply as it is booked.
+
+    Attributes:
+        bill: All calls so far.
+        rounds: Waves so far, each waited for before the next.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        meter: Meter,
+        config: RunnableConfig | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        reach: Reach = directly,
+        on_reply: Callable[[Reply], None] | None = None,
+    ) -> None:
+        self.source, self.meter, self.config = source, meter, config or RunnableConfig()
+        self.settings, self.reach, self.on_reply = settings or {}, reach, on_reply
+        self.bill: list[Reply] = []
+        self.rounds = 0
+
+    @property
+    def cost(self) -> float:
+        """Everything that was started, also what failed or was cancelled."""
+        return sum(reply.cost for reply in self.bill)
+
+    def wave(self, requests: Sequence[Request]) -> list[Reply]:
+        """Make the calls side by side, in threads; what fails comes back as a reply with its error.
+
+        Raises:
+            UnpricedUsageError: A reply arrived whose cost cannot be known.
+        """
+        calls = self._calls(requests)
+        results: list[_Result] = []
+        try:
+            with ContextThreadPoolExecutor(self._concurrency(calls)) as pool:
+                futures = [pool.submit(call.invoke) for call in calls]
+                results = [future.exception() or future.result() for future in futures]
+        finally:
+            replies = self._book(calls, results)
+        return replies
+
+    async def awave(self, requests: Sequence[Request]) -> list[Reply]:
+        """Like `wave`, as tasks; a cancellation cancels them all and bills those that had started."""
+        calls = self._calls(requests)
+        slots = asyncio.Semaphore(self._concurrency(calls))
+        results: list[_Result] = []
+        try:
+            results = await asyncio.gather(*(call.ainvoke(slots) for call in calls), return_exceptions=True)
+        finally:
+            replies = self._book(calls, results)
+        return replies
+
+    def stream(self, request: Request) -> Iterator[AIMessageChunk]:
+        """Make one call and pass on its chunks as they come; what they add up to is booked after the last.
+
+        A stream that nobody reads to its end is a call whose reply is lost.
+
+        Raises:
+            UnpricedUsageError: The reply arrived whole, and its cost cannot be known.
+            Exception: What the model raised: a reply that has begun cannot be taken back.
+        """
+        with self._streamed(request) as (call, chunks):
+            for chunk in call.stream():
+                chunks.append(chunk)
+                yield chunk
+
+    async def astream(self, request: Request) -> AsyncIterator[AIMessageChunk]:
+        """Like `stream`, without blocking the loop."""
+        with self._streamed(request) as (call, chunks):
+            async for chunk in call.astream():
+                chunks.append(chunk)
+                yield chunk
+
+    @contextmanager
+    def _streamed(self, request: Request) -> Iterator[tuple["_Call", list[AIMessageChunk]]]:
+        (call,), chunks = self._calls([request]), list[AIMessageChunk]()
+        result: _Result = LostReplyError("the stream was left before its end")
+        try:
+            yield call, chunks
+            result = [_joined(chunks)]
+        except BaseException as error:
+            result = error
+            raise
+        finally:
+            self._book([call], [result])
+
+    def _calls(self, requests: Sequence[Request]) -> "list[_Call]":
+        """The calls that make a wave; requests that are one object share calls where the source allows."""
+        self.rounds += 1
+        calls = []
+        for _, same in itertools.groupby(requests, key=id):
+            wanted = list(same)
+            source = self._source(wanted[0])
+            at_once = source.samples_per_request if wanted[0].competes and self.reach is directly else 1
+            calls += [
+                _Call(wanted[0], source, min(at_once, len(wanted) - first), self)
+                for first in range(0, len(wanted), at_once)
+            ]
+        return calls
+
+    def _source(self, request: Request) -> Source:
+        source = request.source or self.source
+        return source if request.model is None else replace(source, model=request.model)
+
+    def _concurrency(self, calls: "Sequence[_Call]") -> int:
+        return self.config.get("max_concurrency") or max(1, len(calls))
+
+    def _book(self, calls: "Sequence[_Call]", results: "Sequence[_Result]") -> list[Reply]:
+        interrupted = LostReplyError("interrupted before the reply was there")
+        padded = [*results, *[interrupted] * (len(calls) - len(results))]
+        replies = [
+            reply
+            for call, result in zip(calls, padded, strict=True)
+            if call.started
+            for reply in call.replies(result)
+        ]
+        self.bill += replies
+        for reply in replies:
+            if self.on_reply is not None:
+                self.on_reply(reply)
+        for reply in replies:
+            if isinstance(reply.error, UnpricedUsageError):
+                raise reply.error
+        return replies
+
+
+_Result = list[AIMessage] | BaseException
+
+
+class _Call:
+    """One call under way, for one sample or for several."""
+
+    def __init__(self, request: Request, source: Source, samples: int, caller: Caller) -> None:
+        self._meter, self._samples = caller.meter, samples
+        self._model = caller.reach(source, request.competes)
+        self._messages = source.messages(request.messages)
+        self._timeout = min(source.timeout, request.timeout)
+        settings = {**source.settings, **caller.settings, **request.settings}
+        if source.max_tokens is not None:
+            thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
+            settings.setdefault("max_tokens", source.max_tokens + thinking)
+        self._most_tokens = settings.get("max_tokens") or source.most_tokens
+        self._settings = spelled(source.runnable, settings, thinking=request.thinking, samples=samples)
+        self._config = caller.config
+        if request.competes:
+            self._config = merge_configs(caller.config, {"tags": [_HIDDEN_FROM_STREAMS]})
+        self.started = False
+        self._seconds = 0.0
+
+    def invoke(self) -> list[AIMessage]:
+        with self._timed():
+            if self._samples == 1:
+                return self._checked(self._model.invoke(self._messages, self._config, **self._settings))
+            model, settings = self._generator()
+            return _first_counts(model.generate([list(self._messages)], **settings).generations[0])
+
+    async def ainvoke(self, slots: asyncio.Semaphore) -> list[AIMessage]:
+        async with slots:
+            with self._timed():
+                async with asyncio.timeout(self._timeout if isfinite(self._timeout) else None):
+                    if self._samples == 1:
+                        reply = await self._model.ainvoke(self._messages, self._config, **self._settings)
+                        return self._checked(reply)
+                    model, settings = self._generator()
+                    result = await model.agenerate([list(self._messages)], **settings)
+                    return _first_counts(result.generations[0])
+
+    def stream(self) -> Iterator[AIMessageChunk]:
+        with self._timed():
+            yield from self._model.stream(self._messages, self._config, **self._settings)
+
+    async def astream(self) -> AsyncIterator[AIMessageChunk]:
+        with self._timed():
+            async with asyncio.timeout(self._timeout if isfinite(self._timeout) else None):
+                async for chunk in self._model.astream(self._messages, self._config, **self._settings):
+                    yield chunk
+
+    def replies(self, result: _Result) -> list[Reply]:
+        """Priced: what was used, nothing if refused, the worst case if lost; samples of one call share it."""
+        if isinstance(result, BaseException):
+            return self._shared(
+                [None] * self._samples, [result] * self._samples, *self._cost_of_error(result)
+            )
+        defects = [_defect(message) for message in result]
+        messages = [None if defect else message for message, defect in zip(result, defects, strict=True)]
+        if all(defects) and not result[0].usage_metadata:
+            return self._shared(messages, defects, self._worst_cost, estimated=True)
+        try:
+            cost = self._meter.cost(result[0], self._seconds)
+        except UnpricedUsageError as error:
+            return self._shared([None], [error], self._worst_cost, estimated=True)
+        return self._shared(messages, defects, cost, estimated=False)
+
+    def _shared(
+        self,
+        messages: Sequence[AIMessage | None],
+        errors: Sequence[BaseException | None],
+        cost: float,
+        estimated: bool,
+    ) -> list[Reply]:
+        return [
+            Reply(message, error, cost / len(messages), self._seconds, estimated)
+            for message, error in zip(messages, errors, strict=True)
+        ]
+
+    def _cost_of_error(self, error: BaseException) -> tuple[float, bool]:
+        """What a failed call cost, and whether that is an estimate."""
+        if _was_refused(error):
+            return 0.0, False
+        arrived = getattr(error, "ai_message", None)  # structured output that did not parse
+        if isinstance(arrived, AIMessage) and arrived.usage_metadata:
+            return self._meter.cost(arrived, self._seconds), False
+        return self._worst_cost, True
+
+    @property
+    def _worst_cost(self) -> float:
+        return self._meter.worst_cost(self._messages, self._samples * self._most_tokens)
+
+    def _generator(self) -> tuple[BaseChatModel, dict[str, Any]]:
+        """The chat model itself, and what its `generate` takes: only that returns several replies."""
+        model, settings = self._model, dict(self._settings)
+        while isinstance(model, RunnableBinding):
+            settings = {**model.kwargs, **settings}
+            model = model.bound
+        if not isinstance(model, BaseChatModel):
+            raise TypeError(f"{type(model).__name__} is no chat model; leave samples_per_request at 1")
+        return model, {
+            **settings,
+            "callbacks": self._config.get("callbacks"),
+            "tags": self._config.get("tags"),
+            "metadata": self._config.get("metadata"),
+        }
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        self.started, begin = True, time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds = time.perf_counter() - begin
+
+    @staticmethod
+    def _checked(result: object) -> list[AIMessage]:
+        if not isinstance(result, AIMessage):
+            raise TypeError(
+                f"a source calls a chat model, which returns an AIMessage, not {type(result).__name__}"
+            )
+        return [result]
+
+
+def _first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
+    """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
+    messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
+    first, *others = [message for message in messages if isinstance(message, AIMessage)]
+    return [first, *(message.model_copy(update={"usage_metadata": None}) for message in others)]
+
+
+def _defect(message: AIMessage) -> LostReplyError | None:
+    """Why a reply cannot be used; a provider that names no reason to stop has been cut off."""
+    if not message.text.strip() and not message.tool_calls and not refused(message):
+        return EmptyReplyError("the reply is empty")
+    if "finish_reason" in message.response_metadata and not finish_reason(message):
+        return LostReplyError("the reply was cut off: it has no finish reason")
+    return None
+
+
+def _joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
+    """The message that chunks add up to."""
+    if not chunks:
+        raise LostReplyError("the stream ended before it began")
+    whole = chunks[0] if len(chunks) == 1 else chunks[0] + list(chunks[1:])
+    message = message_chunk_to_message(whole)
+    assert isinstance(message, AIMessage)
+    return message
+
+
+def _was_refused(error: BaseException | None) -> bool:
+    """Whether a call failed before the model worked: an HTTP error status, or no connection at all."""
+    while error is not None:
+        if isinstance(getattr(error, "status_code", None), int) or isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

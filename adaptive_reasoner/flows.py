@@ -1,0 +1,183 @@
+"""Flows: ways to answer, each written once for threads and for tasks.
+
+A flow is a generator: it yields the calls it wants, a wave at a time, and is sent their replies. It
+knows nothing of threads, tasks or money, so one body serves both drivers, `run` and `arun`, and flows
+compose.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+
+from langchain_core.messages import AIMessage
+
+from adaptive_reasoner.answers import AnswerKey
+from adaptive_reasoner.caller import Caller
+from adaptive_reasoner.calls import Messages, Reply, Request, refused
+from adaptive_reasoner.prospects import Prospects
+from adaptive_reasoner.stopping import Terms
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a flow has to answer, and what it is worth.
+
+    Attributes:
+        messages: The conversation; its last human turn is the question.
+        price: Accuracy that a unit of cost must be worth, for flows that can stop early.
+        second_price: Accuracy that a second of waiting must be worth.
+        deadline: When the answer must be there, on the clock of `time.monotonic`.
+        prospects: What collected samples say of votes on such questions; see `stopping.Priced`.
+    """
+
+    messages: Messages
+    price: float = 0.0
+    second_price: float = 0.0
+    deadline: float = inf
+    prospects: Prospects | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return self.deadline - time.monotonic()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a flow returns.
+
+    Attributes:
+        message: The winning reply, whole.
+        value: Its canonical answer; None where it has none.
+        agreement: Share of the samples that gave this answer.
+        votes: How many samples gave each answer, where there was a vote.
+        score: What a scorer gave the message, where there was one.
+    """
+
+    message: AIMessage
+    value: str | None
+    agreement: float = 1.0
+    votes: Mapping[str, int] = field(default_factory=dict)
+    score: float | None = None
+
+
+Steps = Generator[Sequence[Request], Sequence[Reply], Answer]
+Flow = Callable[[Task], Steps]
+
+
+class NothingArrivedError(Exception):
+    """No call gave a usable reply; `run` and `arun` raise the first error as the model raised it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+class Running:
+    """A flow on its way: the calls it waits for, or its answer.
+
+    Attributes:
+        requests: What to call next, in time for the task's deadline.
+        answer: What the flow returned; None while it is on its way.
+
+    Raises:
+        Exception: Where no call gave a usable reply, the first error, as the model raised it.
+    """
+
+    def __init__(self, flow: Flow, task: Task) -> None:
+        self._steps, self._task = flow(task), task
+        self.requests: Sequence[Request] = ()
+        self.answer: Answer | None = None
+        self._advance(lambda: next(self._steps))
+
+    @property
+    def visible(self) -> bool:
+        """Whether the next reply is for the user to see, and so may be streamed."""
+        return len(self.requests) == 1 and not self.requests[0].competes
+
+    def send(self, replies: Sequence[Reply]) -> None:
+        """Give the flow its replies."""
+        self._advance(lambda: self._steps.send(replies))
+
+    def _advance(self, step: Callable[[], Sequence[Request]]) -> None:
+        try:
+            self.requests = _in_time(step(), self._task)
+        except StopIteration as end:
+            self.requests, self.answer = (), end.value
+        except NothingArrivedError as nothing:
+            raise nothing.error from None
+
+
+def run(flow: Flow, task: Task, caller: Caller) -> Answer:
+    """Drive a flow to its answer; its waves run in threads, which a deadline ends only between waves."""
+    running = Running(flow, task)
+    while running.answer is None:
+        running.send(caller.wave(running.requests))
+    return running.answer
+
+
+async def arun(flow: Flow, task: Task, caller: Caller) -> Answer:
+    """Drive a flow to its answer; its waves run as tasks, which the deadline ends."""
+    running = Running(flow, task)
+    while running.answer is None:
+        running.send(await caller.awave(running.requests))
+    return running.answer
+
+
+def each_request(flow: Flow, change: Callable[[Request], Request]) -> Flow:
+    """`flow`, with every request changed on its way out."""
+
+    def changed(task: Task) -> Steps:
+        steps = flow(task)
+        try:
+            requests = next(steps)
+            while True:
+                requests = steps.send((yield _mapped(requests, change)))
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+
+    return changed
+
+
+def arrived(replies: Sequence[Reply]) -> list[AIMessage]:
+    """The usable messages.
+
+    Raises:
+        NothingArrivedError: There is none.
+    """
+    messages = [reply.message for reply in replies if reply.message is not None]
+    if not messages:
+        raise NothingArrivedError(next(reply.error for reply in replies if reply.error is not None))
+    return messages
+
+
+def vote_of(message: AIMessage | None, key: AnswerKey) -> str | None:
+    """The answer a reply votes for; None for a failure, a refusal and a reply without an answer."""
+    return None if message is None or refused(message) else key(message)
+
+
+def terms_of(task: Task, replies: Sequence[Reply]) -> Terms:
+    """What a further sample costs, as far as can be known from the replies so far."""
+    return Terms(
+        price=task.price,
+        cost=sum(reply.cost for reply in replies) / len(replies) if replies else None,
+        second_price=task.second_price,
+        seconds=max((reply.seconds for reply in replies if reply.message is not None), default=0.0),
+        seconds_left=task.seconds_left,
+        prospects=task.prospects,
+    )
+
+
+def _in_time(requests: Sequence[Request], task: Task) -> Sequence[Request]:
+    if task.deadline == inf:
+        return requests
+    left = max(task.seconds_left, 0.0)
+    return _mapped(requests, lambda request: replace(request, timeout=min(left, request.timeout)))
+
+
+def _mapped(requests: Sequence[Request], change: Callable[[Request], Request]) -> list[Request]:
+    """Each changed once: requests that were one object stay one, and may be drawn by one call."""
+    changed = {id(request): change(request) for request in requests}
+    return [changed[id(request)] for request in requests]

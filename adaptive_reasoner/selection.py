@@ -1,0 +1,182 @@
+"""Ways to answer that judge replies: the best of several, and a cascade from a cheap flow to a strong one."""
+
+import re
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import RunnableBinding
+
+from adaptive_reasoner.answers import AnswerKey, final_answer
+from adaptive_reasoner.calls import Reply, Request, Source, question_of, refused
+from adaptive_reasoner.flows import (
+    Answer,
+    Flow,
+    NothingArrivedError,
+    Steps,
+    Task,
+    arrived,
+    each_request,
+    terms_of,
+    vote_of,
+)
+from adaptive_reasoner.stopping import Persistent, Retries
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+Score = Callable[[str, AIMessage], float]
+"""From the question and a reply to how good it is; more is better."""
+
+
+def _judge_prompt(question: str, reply: str) -> str:
+    return (
+        f"Question:\n{question}\n\nProposed answer:\n{reply}\n\n"
+        "How likely is the proposed answer to be right? Check it, then end with a line `Score: N`, "
+        "where N is a number from 0 (certainly wrong) to 10 (certainly right)."
+    )
+
+
+def _last_number(message: AIMessage) -> float | None:
+    numbers = _NUMBER.findall(message.text)
+    return float(numbers[-1]) if numbers else None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A chat model that scores replies; its calls are billed like all others.
+
+    Args:
+        model: The judge, or a `Source` that says how to call it.
+        prompt: Makes the judge's prompt from question and reply; by default one that asks for 0 to 10.
+        read: Finds the score in what the judge says; by default its last number. None for no score.
+    """
+
+    model: Source | BaseChatModel | RunnableBinding[AIMessage, AIMessage]
+    prompt: Callable[[str, str], str] = _judge_prompt
+    read: Callable[[AIMessage], float | None] = _last_number
+
+    def scores(self, question: str, messages: Sequence[AIMessage]) -> "_Scores":
+        """Ask for a score of each message; minus infinity where the judge gives none."""
+        source = self.model if isinstance(self.model, Source) else Source(self.model)
+        replies = yield [
+            Request([HumanMessage(self.prompt(question, message.text))], source=source, competes=True)
+            for message in messages
+        ]
+        read = [None if reply.message is None else self.read(reply.message) for reply in replies]
+        return [-inf if score is None else score for score in read]
+
+
+@dataclass(frozen=True)
+class Checker:
+    """A test that says whether a reply is right: the first it accepts ends the search.
+
+    Args:
+        accepts: From the question and a reply to whether it is right.
+        retries: Whether another try is worth its price; by default all are made.
+    """
+
+    accepts: Callable[[str, AIMessage], bool]
+    retries: Retries = field(default_factory=Persistent)
+
+
+Scorer = Score | Judge
+_Scores = Generator[Sequence[Request], Sequence[Reply], list[float]]
+
+
+def best_of_n(samples: int, scorer: Scorer | Checker, *, key: AnswerKey = final_answer) -> Flow:
+    """Draw up to `samples` replies and answer with the one that is judged best.
+
+    A scorer sees all of them, drawn side by side; a checker sees one after another, and stops at the first
+    it accepts. Refusals are never the best while anything else arrived; equal scores go to the first.
+
+    Args:
+        samples: The most replies to draw.
+        scorer: A function of question and reply, a `Judge`, or a `Checker`.
+        key: Finds the answer in the reply.
+    """
+    if samples < 1:
+        raise ValueError(f"the best of {samples} replies: at least 1 is needed")
+    if isinstance(scorer, Checker):
+        return _first_accepted(samples, scorer, key)
+
+    def flow(task: Task) -> Steps:
+        replies = yield [Request(task.messages, competes=samples > 1)] * samples
+        messages = arrived(replies)
+        scores = yield from _scored(scorer, question_of(task.messages), messages)
+        best = max(range(len(messages)), key=lambda at: (not refused(messages[at]), scores[at]))
+        return Answer(
+            messages[best], vote_of(messages[best], key), score=scores[best] if scores[best] > -inf else None
+        )
+
+    return flow
+
+
+def cascade(
+    cheap: Flow, strong: Flow, accept: float | Callable[[Answer], bool], *, scorer: Scorer | None = None
+) -> Flow:
+    """Answer with `cheap` where its answer is accepted, else with `strong`.
+
+    Where one of the two fails, the answer is the other's.
+
+    Args:
+        cheap: Tried first: a vote, for its agreement to tell something.
+        strong: Tried where the cheap answer is not accepted.
+        accept: A function of the cheap answer; or the least agreement, or with a `scorer` the least score,
+            that is accepted.
+        scorer: A function of question and reply, or a `Judge`, that scores the cheap answer.
+
+    Example:
+        >>> from adaptive_reasoner.strategies import self_consistency, single_pass
+        >>> flow = cascade(self_consistency(3), single_pass(), accept=0.6)
+    """
+    if not callable(accept) and scorer is None and not 0 <= accept <= 1:
+        raise ValueError(f"an agreement to accept lies in [0, 1], not at {accept}")
+
+    tried = each_request(cheap, lambda request: replace(request, competes=True))
+
+    def flow(task: Task) -> Steps:
+        try:
+            first = yield from tried(task)
+        except NothingArrivedError:
+            return (yield from strong(task))
+        if scorer is not None:
+            (score,) = yield from _scored(scorer, question_of(task.messages), [first.message])
+            first = Answer(first.message, first.value, first.agreement, first.votes, score)
+        if _accepted(first, accept, scored=scorer is not None):
+            return first
+        try:
+            return (yield from strong(task))
+        except NothingArrivedError:
+            return first
+
+    return flow
+
+
+def _first_accepted(samples: int, checker: Checker, key: AnswerKey) -> Flow:
+    def flow(task: Task) -> Steps:
+        question, replies = question_of(task.messages), list[Reply]()
+        while wave := checker.retries.wave(len(replies), samples, terms_of(task, replies)):
+            drawn = yield [Request(task.messages, competes=samples > 1)] * wave
+            replies += drawn
+            for reply in drawn:
+                if reply.message is not None and checker.accepts(question, reply.message):
+                    return Answer(reply.message, vote_of(reply.message, key), score=1.0)
+        first = arrived(replies)[0]
+        return Answer(first, vote_of(first, key), agreement=0.0, score=0.0)
+
+    return flow
+
+
+def _scored(scorer: Scorer, question: str, messages: Sequence[AIMessage]) -> _Scores:
+    if isinstance(scorer, Judge):
+        return (yield from scorer.scores(question, messages))
+    return [float(scorer(question, message)) for message in messages]
+
+
+def _accepted(answer: Answer, accept: float | Callable[[Answer], bool], *, scored: bool) -> bool:
+    if callable(accept):
+        return accept(answer)
+    found = answer.score if scored else (answer.agreement if answer.value is not None else 0.0)
+    return found is not None and found >= accept

@@ -1,0 +1,126 @@
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta
+
+from adaptive_reasoner.prospects import beta_confidence, beta_prospects, plan, retries_worth
+from adaptive_reasoner.stopping import Beta, Lossless, Priced, PricedRetries, Terms, Votes, VoteState, Window
+
+ANSWERS = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=12, max_size=12)
+NO_PRICE = Terms()
+
+
+def drawn_by(rule, answers, terms=NO_PRICE, *, serial=False):
+    """How many of `answers` a rule draws."""
+    votes = Votes(len(answers))
+    while wave := rule.wave(votes.state, terms):
+        votes.add(answers[votes.drawn : votes.drawn + (1 if serial else wave)])
+    return votes.drawn
+
+
+@given(ANSWERS, st.sampled_from([Lossless(), Beta(0.8), Beta(0.95), Priced()]), st.floats(0.0001, 0.2))
+def test_waves_draw_what_one_by_one_would(answers, rule, price):
+    terms = Terms(price=price, cost=1.0)
+    assert drawn_by(rule, answers, terms) == drawn_by(rule, answers, terms, serial=True)
+
+
+@given(ANSWERS, st.floats(0.0, 0.3), st.floats(0.0, 0.3))
+def test_a_higher_price_never_draws_more(answers, one, other):
+    cheap, dear = sorted((one, other))
+    drawn = [drawn_by(Priced(), answers, Terms(price=price, cost=1.0)) for price in (cheap, dear)]
+    assert drawn[0] >= drawn[1]
+
+
+@given(ANSWERS, st.sampled_from([Beta(0.9), Window(3), Priced()]))
+def test_no_rule_draws_more_than_a_lossless_vote_at_any_price(answers, rule):
+    most = drawn_by(Lossless(), answers, serial=True)
+    assert 1 <= drawn_by(rule, answers, Terms(price=0.001, cost=1.0), serial=True) <= most
+
+
+def test_esc_looks_at_whole_windows_only():
+    votes = Votes(limit=9)
+    votes.add(["b", "a", "a", "a"])
+    assert votes.state.run == 3
+    assert Window(3).wave(votes.state, Terms()) == 2
+    votes.add(["a", "a"])
+    assert Window(3).wave(votes.state, Terms()) == 0
+
+
+def test_silence_breaks_a_run():
+    votes = Votes(limit=9)
+    votes.add(["a", "a", None])
+    assert votes.state == VoteState(top=2, second=0, drawn=3, limit=9, run=0)
+
+
+@pytest.mark.parametrize("rule", [Lossless(), Beta(0.9), Window(4), Priced()])
+def test_out_of_time_every_rule_stops_but_every_question_gets_a_sample(rule):
+    late = Terms(price=0.001, cost=1.0, seconds=2.0, seconds_left=1.0)
+    assert rule.wave(VoteState(1, 1, 2, 9), late) == 0
+    assert rule.wave(VoteState(0, 0, 0, 9), late) >= 1
+
+
+def test_the_last_round_before_the_deadline_is_used_well():
+    state = VoteState(top=2, second=2, drawn=4, limit=20)
+    relaxed = Priced().wave(state, Terms(price=0.005, cost=1.0, seconds=1.0, seconds_left=60.0))
+    last = Priced().wave(state, Terms(price=0.005, cost=1.0, seconds=1.0, seconds_left=1.5))
+    assert last > relaxed
+
+
+def brute_force(prospects, cost, round_cost, drawn=0, top=0, second=0):
+    """The value of the best course, by trying all waves."""
+    limit, stop = prospects.limit, prospects.right[drawn, top, second]
+    if drawn == limit or top > second + limit - drawn:
+        return stop
+
+    def after(more, at, t, s):
+        if not more:
+            return brute_force(prospects, cost, round_cost, at, t, s)
+        joins, lifts = prospects.top[at, t, s], prospects.second[at, t, s]
+        lifted = (t + 1, t) if s == t else (t, s + 1)
+        return (
+            joins * after(more - 1, at + 1, t + 1, s)
+            + (lifts * after(more - 1, at + 1, *lifted) if lifts else 0)
+            + ((1 - joins - lifts) * after(more - 1, at + 1, t, s) if 1 - joins - lifts > 1e-12 else 0)
+        )
+
+    values = [after(w, drawn, top, second) - cost * w - round_cost for w in range(1, limit - drawn + 1)]
+    return max(values) if drawn == 0 else max(stop, *values)
+
+
+@pytest.mark.parametrize(("cost", "round_cost"), list(product((0.002, 0.02, 0.1), (0.0, 0.03))))
+def test_the_plan_is_the_best_of_all_courses(cost, round_cost):
+    prospects = beta_prospects(4)
+    exact = [brute_force(prospects, cost * scale, round_cost * scale) for scale in (0.98, 1.02)]
+    # Prices are rounded by up to a hundredth, and the value falls with the price.
+    assert exact[1] <= plan(prospects, cost, round_cost=round_cost).worth[0, 0, 0] <= exact[0]
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_the_confidence_is_the_beta_tail(one, other):
+    top, second = max(one, other), min(one, other)
+    assert beta_confidence(top, second) == pytest.approx(beta.sf(0.5, top + 1, second + 1))
+
+
+def test_under_the_posterior_looking_on_never_loses_accuracy():
+    prospects = beta_prospects(8)
+    free = plan(prospects, 0.0).worth
+    assert free[0, 0, 0] > prospects.right[1, 1, 0]
+    assert free[1, 1, 0] >= prospects.right[1, 1, 0]
+    assert free[2, 1, 1] > prospects.right[2, 1, 1]
+
+
+def test_retries_are_worth_what_is_still_to_be_won():
+    assert retries_worth([1.0], cost=0.25).tolist() == [0.75]
+    assert retries_worth([0.5, 0.5], cost=0.1).tolist() == pytest.approx([0.6, 0.4])
+    assert PricedRetries().wave(3, 3, Terms()) == 0
+
+
+def test_what_makes_no_sense_is_refused_at_once():
+    with pytest.raises(ValueError, match="not at 1"):
+        Beta(1)
+    with pytest.raises(ValueError, match="not 0"):
+        Window(0)
+    with pytest.raises(ValueError, match="at least 0"):
+        plan(beta_prospects(3), -1.0)
