@@ -12,13 +12,14 @@ BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NEEDED_KB := 4000000
 
-.PHONY: help install demo test lint types format check-python clean
+.PHONY: help install demo test lint types format docs notebooks check-python clean
 
 help:
 	@echo "make demo      install, then the main job on a real local model"
 	@echo "make test      install, then the fast tests; SLOW=1 for all of them"
 	@echo "make install   install alone"
 	@echo "make lint types format"
+	@echo "make docs        the site, into site/; make notebooks: from the scripts of the cookbook"
 
 demo: install
 	@$(BIN)/adaptive-reasoner demo $(ARGS)
@@ -36,6 +37,12 @@ types: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: install
+	$(BIN)/jupytext --update --to ipynb cookbook/*.py
 
 install: $(INSTALLED)
 

@@ -1,11 +1,18 @@
 """What the documents say is run: README blocks, and its figures are those of the committed runs."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import adaptive_reasoner
+from adaptive_reasoner import kit
+from tests.pages import Page, blocks_of
 from tests.stub_server import StubServer
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -60,3 +67,59 @@ def test_every_file_the_readme_names_is_there():
     linked = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert linked
     assert [link for link in linked if not (PROJECT / link).exists()] == []
+
+
+PAGES = sorted((PROJECT / "docs").rglob("*.md"))
+RUNNING = [page for page in PAGES if {block.language for block in blocks_of(page)} & {"python", "console"}]
+
+
+def arithmetic(prompt, number):
+    """Solves the last sum or product of a prompt."""
+    first, operator, second = re.findall(r"(\d+) ([+*]) (\d+)", prompt)[-1]
+    solved = int(first) + int(second) if operator == "+" else int(first) * int(second)
+    return f"Answer: {solved}"
+
+
+@pytest.fixture
+def hosted(monkeypatch):
+    """A hosted model, as far as a page can tell."""
+    with StubServer(answer=arithmetic) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        for name in ("OPENAI", "ANTHROPIC", "GOOGLE", "DEEPSEEK", "XAI", "GROQ"):
+            monkeypatch.setenv(f"{name}_API_KEY", "no-key")
+        yield server
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.stem)
+def test_a_page_does_what_it_says(page, hosted, in_project):
+    Page(page).run()
+
+
+EXTRAS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_does_not_run_is_installing(page):
+    for block in blocks_of(page):
+        if block.language not in ("sh", "toml", "json"):
+            assert block.language in ("python", "console", "text"), block
+        if block.language == "sh":
+            assert all(line.startswith(("pip install ", "make ")) for line in block.text.splitlines()), block
+            extras = ",".join(re.findall(r"\[([\w,]+)\]", block.text)).split(",")
+            assert set(extras) - {""} <= set(EXTRAS), block
+        if block.language == "toml":
+            tomllib.loads(block.text)
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly_and_has_every_public_name(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, check=False, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    for page, module in (("online", adaptive_reasoner), ("kit", kit)):
+        html = (tmp_path / "site" / "reference" / page / "index.html").read_text()
+        assert [name for name in module.__all__ if f'id="{module.__name__}.{name}"' not in html] == []
+    commands = (tmp_path / "site" / "reference" / "commands" / "index.html").read_text()
+    assert all(f"adaptive-reasoner {name}" in commands for name in ("collect QUESTIONS", "ledger show URL"))
