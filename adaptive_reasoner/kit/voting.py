@@ -243,8 +243,7 @@ def best_of_k(correct: ArrayLike, score: ArrayLike, votes: Sequence[int]) -> Flo
     shared = (np.bincount(tied, weights=correct) / np.bincount(tied))[tied]
     ascending = shared[np.argsort(score, kind="stable")]
     ways = np.array([[float(math.comb(i, k - 1)) for i in range(len(correct))] for k in votes])
-    best: Floats = ways @ ascending / subsets
-    return best
+    return np.clip(ways @ ascending / subsets, correct.min(), correct.max())  # against rounding
 
 
 def pass_at_k(samples: int, right: int, votes: Sequence[int]) -> Floats:

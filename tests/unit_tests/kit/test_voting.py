@@ -142,6 +142,12 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_right_one(samples, right):
         assert best_of_k(replies, replies, (k,))[0] == pytest.approx(expected)  # the perfect checker
 
 
+def test_the_best_of_many_is_no_better_than_right():
+    for right in range(101):
+        replies = [1.0] * right + [0.0] * (100 - right)
+        assert best_of_k(replies, replies, (1, 2, 4, 8, 16, 32, 64)).max() <= 1.0
+
+
 @pytest.mark.parametrize("k", [0, 4])
 def test_no_estimate_is_made_from_fewer_samples_than_the_vote_has(k):
     for estimate in (
