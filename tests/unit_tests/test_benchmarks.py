@@ -1,0 +1,109 @@
+"""The benchmarks' own arithmetic: one way to meet a budget for all, and tables that say what was measured."""
+
+import shutil
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.outcomes import Outcomes
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def load(name):
+    spec = spec_from_file_location(f"benchmark_{Path(name).stem}", BENCHMARKS / name)
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def tuning():
+    return load("peers/tuning.py")
+
+
+def outcomes(accuracy, cost):
+    n, k = np.shape(accuracy)
+    return Outcomes(
+        question_ids=np.array([f"q{number}" for number in range(n)], dtype=object),
+        questions=np.array([f"question {number}" for number in range(n)], dtype=object),
+        actions=tuple(f"action {number}" for number in range(k)),
+        accuracy=np.array(accuracy, dtype=float),
+        cost=np.array(cost, dtype=float),
+        cost_unit="tokens",
+        samples=np.ones((n, k), dtype=int),
+    )
+
+
+@pytest.fixture
+def halves():
+    """Of both parts the first half needs the dear action, the second half does not."""
+    hard = np.arange(40) < 20
+    table = outcomes(np.column_stack([~hard, np.ones(40)]), np.tile([1.0, 11.0], (40, 1)))
+    return table, table, hard
+
+
+@pytest.mark.parametrize("budget", [1.0, 3.3, 6.0, 8.7, 11.0])
+def test_a_dial_is_mixed_so_that_the_validation_part_costs_the_budget(tuning, halves, budget):
+    validation, test, hard = halves
+    settings = np.array([np.zeros(40), hard, np.ones(40)], dtype=np.uint8)
+    play, _ = tuning.play_at(budget, {"only": np.hstack([settings, settings])}, validation, test)
+    assert play.cost.mean() == pytest.approx(budget)
+
+
+def test_a_policy_of_one_setting_is_mixed_with_fixed_actions(tuning, halves):
+    validation, test, hard = halves
+    play, _ = tuning.play_at(8.5, {"only": np.tile(hard, (1, 2)).astype(np.uint8)}, validation, test)
+    assert play.cost.mean() == pytest.approx(8.5)
+    assert play.accuracy.mean() == 1.0
+
+
+def test_the_variant_that_is_best_on_the_validation_part_is_taken(tuning, halves):
+    validation, test, hard = halves
+    variants = {
+        "wrong way round": np.tile(~hard, (1, 2)).astype(np.uint8),
+        "right": np.tile(hard, (1, 2)).astype(np.uint8),
+    }
+    play, variant = tuning.play_at(6.0, variants, validation, test)
+    assert variant == "right"
+    assert play.accuracy.mean() == 1.0
+
+
+def test_the_thresholds_of_a_dial_reach_from_all_cheap_to_all_dear():
+    choices = load("peers/drivers/job.py").by_threshold(
+        np.random.default_rng(0).normal(size=200), settings=32
+    )
+    dear = choices.mean(axis=1)
+    assert dear[0] == 1.0
+    assert dear[-1] == 0.0
+    assert (np.diff(dear) <= 0).all()
+
+
+DRIVER = """
+import numpy as np
+from job import Answer, Job
+job, answer = Job.given(), Answer()
+assert np.isnan(job.accuracy[job.test]).all() and np.isnan(job.cost[job.test]).all()
+assert np.isfinite(job.accuracy[np.concatenate([job.train, job.validation])]).all()
+answer.add("always dear", "as it is", np.ones((1, len(job.asked))))
+answer.hand_back()
+"""
+
+
+def test_a_driver_runs_on_its_own_and_sees_no_outcome_of_the_test_part(tmp_path, monkeypatch):
+    contest = load("peers/contest.py")
+    shutil.copy(contest.DRIVERS / "job.py", tmp_path)
+    (tmp_path / "driver.py").write_text(DRIVER)
+    monkeypatch.setattr(contest, "DRIVERS", tmp_path)
+    rng = np.random.default_rng(0)
+    table = outcomes(rng.random((60, 2)).round(), np.tile([1.0, 5.0], (60, 1)))
+    parts = contest.Parts.of(table, rng.random((60, 6)).astype(np.float32), 4, (2.0,), seed=0)
+    every = np.concatenate([parts.train, parts.validation, parts.test])
+    assert sorted(every.tolist()) == list(range(60))
+    for _ in ("run", "taken from where it was kept"):
+        policies, _ = contest.choices_of("driver.py", sys.executable, parts, tmp_path, {})
+        assert policies["always dear"]["as it is"].shape == (1, len(parts.asked))
