@@ -37,9 +37,11 @@ from adaptive_reasoner.strategies import (
 
 if TYPE_CHECKING:
     from adaptive_reasoner.budget_node import BudgetLedgerNode
+    from adaptive_reasoner.chat_model import AdaptiveChatModel
     from adaptive_reasoner.nodes import AdaptiveComputeNode
 
 __all__ = [
+    "AdaptiveChatModel",
     "AdaptiveComputeNode",
     "AdaptiveReasoner",
     "AdaptiveReasonerError",
@@ -83,7 +85,11 @@ __all__ = [
     "vote_actions",
 ]
 
-_LAZY = {"AdaptiveComputeNode": "nodes", "BudgetLedgerNode": "budget_node"}  # they import langgraph
+_LAZY = {  # they import langgraph
+    "AdaptiveChatModel": "chat_model",
+    "AdaptiveComputeNode": "nodes",
+    "BudgetLedgerNode": "budget_node",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -240,9 +240,7 @@ class Charge:
                 response_metadata={"adaptive_reasoner": self.record()},
                 chunk_position="last",
             )
-        whole = self._signed(winner, self.record(), hidden)
-        fields = whole.model_dump(exclude={"type", "tool_calls", "invalid_tool_calls"})
-        return AIMessageChunk(**fields, tool_call_chunks=_call_chunks(whole), chunk_position="last")
+        return chunk_of(self._signed(winner, self.record(), hidden))
 
     def _decide(self, most: float) -> Decision:
         price, vector = self._terms.get("price"), self._terms.get("vector")
@@ -333,9 +331,18 @@ def _usage(replies: Sequence[Reply]) -> UsageMetadata | None:
     return usage
 
 
-def _call_chunks(message: AIMessage) -> list[ToolCallChunk]:
-    """The tool calls of a message as chunks, each whole."""
-    return [
-        ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=at)
-        for at, call in enumerate(message.tool_calls)
-    ]
+def chunk_of(message: AIMessage) -> AIMessageChunk:
+    """A whole message as the one chunk of a stream."""
+    return AIMessageChunk(
+        content=message.content,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata=message.response_metadata,
+        usage_metadata=message.usage_metadata,
+        id=message.id,
+        name=message.name,
+        tool_call_chunks=[
+            ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=at)
+            for at, call in enumerate(message.tool_calls)
+        ],
+        chunk_position="last",
+    )

@@ -1,11 +1,13 @@
 """An OpenAI-compatible endpoint for tests: it answers, counts what it would bill, and misbehaves where told.
 
-It runs in a thread on a free loopback port, and stops with its `with` block.
+It streams, thinks where `reasoning_effort` says so, calls the first tool it is offered, or the one it must,
+and fills in JSON schemas. It runs in a thread on a free loopback port, and stops with its `with` block.
 """
 
 import asyncio
 import itertools
 import json
+import re
 import socket
 import struct
 import threading
@@ -18,6 +20,9 @@ REFUSALS = {"401": 401, "404": 404, "429": 429, "500": 500}
 
 PAID_FAULTS = ("bad json", "cut", "reset", "hang", "no usage", "no finish", "empty")
 """Faults of which the provider has done the work, and bills it."""
+
+
+THINKING_TOKENS = {"low": 20, "medium": 80, "high": 300}
 
 
 def three(prompt: str, number: int) -> str:
@@ -113,16 +118,18 @@ class StubServer:
         if fault in REFUSALS:
             await _send(writer, {"error": {"message": f"told to: {fault}"}}, status=REFUSALS[fault])
             return True
-        prompt = body["messages"][-1]["content"]
-        tokens = self.answer(prompt, number).split()[
-            : body.get("max_tokens") or body.get("max_completion_tokens")
-        ]
-        self.billed += len(tokens) + 1
+        prompt = _text(body["messages"][-1]["content"])
+        message, tokens = self._message(body, prompt, number)
+        if fault == "empty":
+            message = {"role": "assistant", "content": ""}
+        self.billed += tokens
         await asyncio.sleep(3600 if fault == "hang" else self.latency)
         if fault == "bad json":
             await _send(writer, b'{"id": "x", "choices": [')
             return True
-        reply = _completion(body, prompt, "" if fault == "empty" else " ".join(tokens), len(tokens) + 1)
+        if body.get("stream"):
+            return await _stream(writer, body, _completion(body, prompt, message, tokens), cut=fault == "cut")
+        reply = _completion(body, prompt, message, tokens)
         if fault == "no usage":
             del reply["usage"]
         if fault == "no finish":
@@ -137,6 +144,80 @@ class StubServer:
         await _send(writer, reply)
         return True
 
+    def _message(self, body, prompt, number):
+        """The reply and its tokens: a word each, one that ends it, and those of its thoughts."""
+        thinking = THINKING_TOKENS.get(body.get("reasoning_effort"), 0)
+        if body.get("tools") and body["messages"][-1]["role"] != "tool" and body.get("tool_choice") != "none":
+            return {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [_call(body, prompt, number)],
+            }, 5 + thinking
+        wanted = body.get("response_format") or {}
+        if wanted.get("type") == "json_schema":
+            text = json.dumps(_filled(wanted["json_schema"]["schema"], prompt))
+        elif wanted.get("type") == "json_object":
+            text = json.dumps(dict.fromkeys(re.findall(r"'(\w+)'", prompt), "a reply"))
+        else:
+            limit = body.get("max_tokens") or body.get("max_completion_tokens")
+            text = " ".join(self.answer(prompt, number).split()[:limit])
+        return {"role": "assistant", "content": text}, len(text.split()) + 1 + thinking
+
+
+def _text(content) -> str:
+    """The text of a message, whether it is a string or a list of blocks."""
+    return content if isinstance(content, str) else " ".join(block.get("text", "") for block in content or [])
+
+
+def _call(body, prompt, number):
+    functions = {tool["function"]["name"]: tool["function"] for tool in body["tools"]}
+    choice = body.get("tool_choice")
+    name = choice["function"]["name"] if isinstance(choice, dict) else next(iter(functions))
+    arguments = json.dumps(_filled(functions[name]["parameters"], prompt))
+    return {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _filled(schema, prompt):
+    """A value for every field: numbers and quoted names from the prompt, where it has some."""
+    numbers = iter([int(found) for found in re.findall(r"\d+", prompt)])
+    quoted = re.search(r"'([^']*)'", prompt)
+    filled = {}
+    for name, field_schema in schema.get("properties", {}).items():
+        kind = field_schema.get("type") or field_schema.get("anyOf", [{}])[0].get("type")
+        plain = {"integer": 3, "number": 3.0, "boolean": True, "array": [], "object": {}}
+        if kind in ("integer", "number"):
+            filled[name] = next(numbers, plain[kind])
+        else:
+            filled[name] = plain.get(kind, quoted.group(1) if quoted else "a word")
+    return filled
+
+
+async def _stream(writer, body, whole, *, cut=False) -> bool:
+    """The reply word by word as server-sent events; usage only where it was asked for."""
+    writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+    message, reason = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
+    deltas = [{"role": "assistant", "content": ""}]
+    if message.get("tool_calls"):
+        deltas += [{"tool_calls": [{"index": at, **call}]} for at, call in enumerate(message["tool_calls"])]
+    else:
+        deltas += [{"content": piece} for piece in re.findall(r"\S+\s*", message["content"])]
+    shared = {**whole, "object": "chat.completion.chunk", "usage": None}
+    events = [
+        {**shared, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+    ]
+    if cut:
+        events = events[:2]
+    else:
+        events.append({**shared, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+        if (body.get("stream_options") or {}).get("include_usage"):
+            events.append({**shared, "choices": [], "usage": whole["usage"]})
+    for event in events:
+        writer.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+        await writer.drain()
+    writer.write(b"" if cut else b"data: [DONE]\n\n")
+    await writer.drain()
+    return False
+
 
 async def _send(writer, content, *, status=200, cut=False):
     payload = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -147,18 +228,21 @@ async def _send(writer, content, *, status=200, cut=False):
     await writer.drain()
 
 
-def _completion(body, prompt, text, tokens):
-    words = len(prompt.split())
+def _completion(body, prompt, message, tokens):
+    words = max(1, len(prompt.split()))
+    reason = "tool_calls" if message.get("tool_calls") else "stop"
     return {
         "id": "chatcmpl-stub",
         "object": "chat.completion",
         "created": 0,
         "model": body["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
         "usage": {
             "prompt_tokens": words,
             "completion_tokens": tokens,
             "total_tokens": words + tokens,
-            "completion_tokens_details": {"reasoning_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": THINKING_TOKENS.get(body.get("reasoning_effort"), 0)
+            },
         },
     }

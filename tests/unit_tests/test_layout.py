@@ -20,7 +20,7 @@ FLOORS = [
     {"strategies", "selection"},
     {"charge"},
     {"reasoner", "graph"},
-    {"nodes", "budget_node"},
+    {"nodes", "budget_node", "chat_model"},
     {"console"},
     {"watch"},
     {"demo", "cli"},

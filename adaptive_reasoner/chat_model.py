@@ -1,0 +1,341 @@
+"""A chat model that thinks as hard as each call is worth, wherever a chat model is expected."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForLLMRun,
+    CallbackManager,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import (
+    Runnable,
+    RunnableAssign,
+    RunnableBinding,
+    RunnableConfig,
+    RunnableParallel,
+    RunnableSequence,
+    RunnableWithFallbacks,
+)
+from langchain_core.runnables.config import ensure_config
+from langchain_core.tools import BaseTool
+from pydantic import PrivateAttr, SkipValidation
+from typing_extensions import override
+
+from adaptive_reasoner.calls import ChatModel, Reach, Source
+from adaptive_reasoner.charge import Terms, chunk_of
+from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.graph import run_of
+from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.policy import Policy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.strategies import Flow
+
+_OF_ONE_PROVIDER = ("tools", "functions", "response_format")
+
+
+class AdaptiveChatModel(BaseChatModel):
+    """Any chat model, with a budget: decides at every call how hard to think, and keeps the average.
+
+    It stands where the model stood: tools, structured output, streaming and usage are the model's own. A
+    single pass streams its tokens; of a vote the winner comes whole. A call is one run to callback handlers,
+    with the usage of all its samples, which are not runs of their own. Inside a graph all calls of one run
+    are one question to the ledger. For the decision and the bill read
+    `response_metadata["adaptive_reasoner"]`.
+
+    Args:
+        model: The chat model. Settings such as the temperature are its own.
+        policy: Chooses the action.
+        actions: The strategy behind each action the policy can name.
+        budget: Allowed mean cost a question, kept by a ledger in memory.
+        ledger: Keeps the average instead, for several processes or beyond this one's life.
+        meter: What a call costs; generated tokens where not given.
+
+    Raises:
+        UnknownActionError: The policy can choose an action that nobody supplied.
+        LedgerError: Policy, ledger and meter do not count in the same unit.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> from adaptive_reasoner.costs import SampleMeter
+        >>> from adaptive_reasoner.policy import FixedPolicy
+        >>> from adaptive_reasoner.strategies import self_consistency
+        >>> model = AdaptiveChatModel(
+        ...     FakeListChatModel(responses=["7", "8", "7"]),
+        ...     policy=FixedPolicy("vote_3", expected_cost=2.5, cost_unit="samples"),
+        ...     actions={"vote_3": self_consistency(3)},
+        ...     meter=SampleMeter(),
+        ... )
+        >>> model.invoke("What is 3 + 4?").text
+        '7'
+    """
+
+    model: SkipValidation[BaseChatModel]
+    policy: SkipValidation[Policy]
+    actions: SkipValidation[Mapping[str, Flow]]
+    budget: float | None = None
+    ledger: SkipValidation[Ledger | None] = None
+    meter: SkipValidation[Meter | None] = None
+    _reasoner: AdaptiveReasoner = PrivateAttr()
+
+    def __init__(self, model: BaseChatModel, **fields: Any) -> None:
+        super().__init__(**{"model": model, **fields})
+
+    @override
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        self._reasoner = AdaptiveReasoner(
+            self.model,
+            policy=self.policy,
+            actions=self.actions,
+            budget=self.budget,
+            ledger=self.ledger,
+            meter=self.meter,
+        )
+        if self.output_version is None:
+            self.output_version = self.model.output_version
+
+    @property
+    def reasoner(self) -> AdaptiveReasoner:
+        """What decides, calls and settles; its `ledger` keeps the average."""
+        return self._reasoner
+
+    @property
+    @override
+    def _llm_type(self) -> str:
+        return "adaptive-chat"
+
+    @property
+    @override
+    def _identifying_params(self) -> dict[str, Any]:
+        # Part of the key under which LangChain caches replies.
+        return {
+            **self.model._identifying_params,
+            "adaptive_model": self.model._llm_type,
+            "adaptive_policy": self.policy.policy_id,
+        }
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return self.model.profile  # by which create_agent chooses how to ask for structured output
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
+        return self.model._get_ls_params(stop=stop, **kwargs)
+
+    @override
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None) -> int:
+        return self.model.get_num_tokens_from_messages(messages, tools)
+
+    @override
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        if tool_choice is not None:
+            kwargs["tool_choice"] = tool_choice
+        bound: Runnable[LanguageModelInput, AIMessage] = _repointed(
+            self.model.bind_tools(tools, **kwargs), self.model, self
+        )
+        return bound
+
+    @override
+    def with_structured_output(self, schema: Any, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:
+        structured: Runnable[LanguageModelInput, Any] = _repointed(
+            self.model.with_structured_output(schema, **kwargs), self.model, self
+        )
+        return structured
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        config, terms = self._around(run_manager, stop, kwargs)
+        return _result(self._reasoner.answer(messages, config, **terms).message)
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        config, terms = self._around(run_manager, stop, kwargs)
+        return _result((await self._reasoner.aanswer(messages, config, **terms)).message)
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        config, terms = self._around(run_manager, stop, kwargs)
+        for chunk in self._reasoner.stream_answer(messages, config, **terms):
+            yield ChatGenerationChunk(message=chunk)
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        config, terms = self._around(run_manager, stop, kwargs)
+        async for chunk in self._reasoner.astream_answer(messages, config, **terms):
+            yield ChatGenerationChunk(message=chunk)
+
+    def _around(
+        self,
+        run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
+        stop: list[str] | None,
+        settings: dict[str, Any],
+    ) -> tuple[RunnableConfig, Terms]:
+        """Where events go, and the terms of a call: its settings are those of every sample."""
+        settings = settings if stop is None else {**settings, "stop": stop}
+        config = ensure_config()
+        terms: Terms = {"settings": settings, "reach": self._reach(settings), "run_id": run_of(config)}
+        if run is not None:
+            manager = (
+                AsyncCallbackManager if isinstance(run, AsyncCallbackManagerForLLMRun) else CallbackManager
+            )
+            config["callbacks"] = manager(run.handlers, run.inheritable_handlers, run.run_id)
+        return config, terms
+
+    def _reach(self, settings: Mapping[str, Any]) -> Reach:
+        def reach(source: Source, competes: bool) -> ChatModel:
+            model, kwargs = unbound(source.runnable)
+            if not isinstance(model, BaseChatModel):
+                return source.sampler if competes else source.runnable
+            tied = [name for name in _OF_ONE_PROVIDER if settings.get(name)]
+            if tied and not isinstance(model, type(self.model)):
+                raise TypeError(
+                    f"{', '.join(tied)} were bound for {type(self.model).__name__} and cannot go to "
+                    f"{type(model).__name__}: use models of one package, or AdaptiveComputeMiddleware"
+                )
+            return Untraced(model, kwargs)
+
+        return reach
+
+
+class Untraced(Runnable[Any, AIMessage]):
+    """A chat model called without a run of its own, and without a cache.
+
+    The run around it is the one that handlers see: were there two, its tokens would be counted twice. It
+    stands on what every chat model implements, `_generate` and `_stream`.
+
+    Args:
+        model: The chat model.
+        kwargs: Call-time arguments that are bound to it.
+    """
+
+    def __init__(self, model: BaseChatModel, kwargs: Mapping[str, Any] | None = None) -> None:
+        self.model, self.kwargs = model, dict(kwargs or {})
+
+    @override
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        if self.model.rate_limiter:
+            self.model.rate_limiter.acquire(blocking=True)
+        return _message(self.model._generate(list(input), **{**self.kwargs, **kwargs}))
+
+    @override
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        if self.model.rate_limiter:
+            await self.model.rate_limiter.aacquire(blocking=True)
+        return _message(await self.model._agenerate(list(input), **{**self.kwargs, **kwargs}))
+
+    @override
+    def stream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[AIMessageChunk]:
+        if not self._streams({**self.kwargs, **kwargs}, methods=["_stream"]):
+            yield chunk_of(self.invoke(input, config, **kwargs))
+            return
+        if self.model.rate_limiter:
+            self.model.rate_limiter.acquire(blocking=True)
+        for generation in self.model._stream(list(input), **{**self.kwargs, **kwargs}):
+            yield _with_metadata(generation)
+
+    @override
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[AIMessageChunk]:
+        if not self._streams({**self.kwargs, **kwargs}, methods=["_stream", "_astream"]):
+            yield chunk_of(await self.ainvoke(input, config, **kwargs))
+            return
+        if self.model.rate_limiter:
+            await self.model.rate_limiter.aacquire(blocking=True)
+        async for generation in self.model._astream(list(input), **{**self.kwargs, **kwargs}):
+            yield _with_metadata(generation)
+
+    def _streams(self, kwargs: Mapping[str, Any], *, methods: Sequence[str]) -> bool:
+        off = self.model.disable_streaming
+        if off is True or (off == "tool_calling" and kwargs.get("tools")):
+            return False
+        return any(getattr(type(self.model), name) is not getattr(BaseChatModel, name) for name in methods)
+
+
+def unbound(model: ChatModel) -> tuple[ChatModel, dict[str, Any]]:
+    """A model without its bindings, and the call-time arguments they bind."""
+    if not isinstance(model, RunnableBinding):
+        return model, {}
+    inner, kwargs = unbound(model.bound)
+    return inner, {**kwargs, **model.kwargs}
+
+
+def _message(result: ChatResult) -> AIMessage:
+    """The reply with all the metadata that LangChain would give it."""
+    generation = result.generations[0]
+    message = generation.message
+    assert isinstance(message, AIMessage)
+    metadata = {
+        **(result.llm_output or {}),
+        **(generation.generation_info or {}),
+        **message.response_metadata,
+    }
+    return message.model_copy(update={"response_metadata": metadata})
+
+
+def _with_metadata(generation: ChatGenerationChunk) -> AIMessageChunk:
+    chunk = generation.message
+    assert isinstance(chunk, AIMessageChunk)
+    metadata = {**(generation.generation_info or {}), **chunk.response_metadata}
+    return chunk.model_copy(update={"response_metadata": metadata})
+
+
+def _result(message: AIMessage) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _repointed(composed: Any, old: BaseChatModel, new: BaseChatModel) -> Any:
+    """What was composed on `old`, tools bound or output parsed, composed on `new` instead."""
+    if composed is old:
+        return new
+    if isinstance(composed, RunnableBinding):
+        return composed.model_copy(update={"bound": _repointed(composed.bound, old, new)})
+    if isinstance(composed, RunnableSequence):
+        steps = [_repointed(step, old, new) for step in composed.steps]
+        return RunnableSequence(*steps, name=composed.name)
+    if isinstance(composed, RunnableAssign):
+        return RunnableAssign(_repointed(composed.mapper, old, new))
+    if isinstance(composed, RunnableParallel):
+        return RunnableParallel({name: _repointed(step, old, new) for name, step in composed.steps__.items()})
+    if isinstance(composed, RunnableWithFallbacks):
+        fallbacks = [_repointed(fallback, old, new) for fallback in composed.fallbacks]
+        runnable = _repointed(composed.runnable, old, new)
+        return composed.model_copy(update={"runnable": runnable, "fallbacks": fallbacks})
+    return composed

@@ -1,0 +1,200 @@
+import asyncio
+
+import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
+from langchain_core.globals import set_llm_cache
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from langgraph.graph import START, MessagesState, StateGraph
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.chat_model import AdaptiveChatModel
+from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
+from tests.fakes import ScriptedModel
+from tests.stub_server import StubServer
+
+ACTIONS = {
+    "single_pass": single_pass(),
+    "vote_3": self_consistency(3),
+    "thinking_high": extended_thinking("high"),
+}
+
+
+def adaptive(*answers, action="vote_3", **fields):
+    inner = ScriptedModel(answers=answers or ("Answer: 14",), **fields)
+    return AdaptiveChatModel(inner, policy=FixedPolicy(action, expected_cost=6), actions=ACTIONS, budget=10.0)
+
+
+class Counts(BaseCallbackHandler):
+    def __init__(self):
+        self.starts, self.ends, self.events = 0, [], []
+
+    def on_chat_model_start(self, *args, **kwargs):
+        self.starts += 1
+
+    def on_llm_end(self, response, **kwargs):
+        self.ends.append(response.generations[0][0].message.usage_metadata["output_tokens"])
+
+    def on_custom_event(self, name, data, **kwargs):
+        self.events.append(data["event"])
+
+
+@pytest.fixture(params=["invoke", "ainvoke", "stream", "astream"])
+def reply(request):
+    async def later(model, *args):
+        if request.param == "ainvoke":
+            return await model.ainvoke(*args)
+        return _joined([chunk async for chunk in model.astream(*args)])
+
+    if request.param == "invoke":
+        return lambda model, *args: model.invoke(*args)
+    if request.param == "stream":
+        return lambda model, *args: _joined(list(model.stream(*args)))
+    return lambda model, *args: asyncio.run(later(model, *args))
+
+
+def _joined(chunks):
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    return whole
+
+
+@pytest.mark.parametrize(("action", "tokens"), [("single_pass", 2), ("vote_3", 4)])
+def test_a_call_is_one_run_whose_usage_is_counted_once(reply, action, tokens):
+    model, counts = adaptive(action=action), Counts()
+    with get_usage_metadata_callback() as usage:
+        message = reply(model, "5 + 9?", {"callbacks": [counts]})
+    assert message.text == "Answer: 14"
+    assert (counts.starts, counts.ends) == (1, [tokens])
+    assert usage.usage_metadata["scripted"]["output_tokens"] == tokens
+    assert message.usage_metadata["output_tokens"] == tokens
+    assert message.response_metadata["adaptive_reasoner"]["cost"] == tokens
+    snapshot = model.reasoner.ledger.snapshot()
+    assert (snapshot.spent, snapshot.questions, snapshot.in_flight) == (tokens, 1, 0)
+
+
+def test_handlers_of_a_call_hear_of_decision_and_settlement():
+    counts = Counts()
+    adaptive().invoke("5 + 9?", {"callbacks": [counts]})
+    assert counts.events == ["decision", "settled"]
+
+
+def test_votes_over_tool_calls_by_name_and_arguments():
+    @tool
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    with StubServer() as server:
+        inner = ChatOpenAI(model="stub", base_url=server.base_url, api_key="none")
+        model = AdaptiveChatModel(inner, policy=FixedPolicy("vote_3", expected_cost=9), actions=ACTIONS)
+        message = model.bind_tools([add], tool_choice="add").invoke("5 + 9?")
+    assert [(call["name"], call["args"]) for call in message.tool_calls] == [("add", {"a": 5, "b": 9})]
+    assert message.response_metadata["adaptive_reasoner"]["agreement"] == 1.0
+    assert all(body["tools"] and body["tool_choice"] for body in server.bodies)
+    assert len(server.bodies) == 2
+
+
+def test_effort_reaches_the_wire_and_its_thoughts_the_bill():
+    with StubServer() as server:
+        inner = ChatOpenAI(model="stub", base_url=server.base_url, api_key="none")
+        policy = FixedPolicy("thinking_high", expected_cost=300)
+        message = AdaptiveChatModel(inner, policy=policy, actions=ACTIONS).invoke("5 + 9?")
+    assert server.bodies[0]["reasoning_effort"] == "high"
+    assert message.usage_metadata["output_token_details"]["reasoning"] == 300
+    assert message.response_metadata["adaptive_reasoner"]["cost"] == server.billed
+
+
+def test_tools_of_one_provider_do_not_go_to_another():
+    with StubServer() as server:
+        inner = ChatOpenAI(model="stub", base_url=server.base_url, api_key="none")
+        actions = {"other": on(Source(ScriptedModel()))}
+        model = AdaptiveChatModel(inner, policy=FixedPolicy("other"), actions=actions)
+        assert model.invoke("5 + 9?").text == "Answer: 42"
+        with pytest.raises(TypeError, match="ChatOpenAI and cannot go to ScriptedModel"):
+            model.bind_tools([{"name": "add", "description": "", "parameters": {}}]).invoke("5 + 9?")
+    assert model.reasoner.ledger.snapshot().in_flight == 0
+
+
+def test_what_is_bound_and_stop_reach_every_sample():
+    model = adaptive()
+    model.bind(temperature=0.5).invoke("5 + 9?", stop=["\n"])
+    for request in model.model.requests:
+        assert request["temperature"] == 0.5
+
+
+def test_the_profile_is_the_inner_models():
+    inner = ScriptedModel(profile={"structured_output": True, "max_input_tokens": 9})
+    model = AdaptiveChatModel(inner, policy=FixedPolicy("vote_3"), actions=ACTIONS)
+    assert model.profile == inner.profile
+
+
+def test_a_cache_keeps_whole_answers_and_never_the_samples_of_a_vote():
+    set_llm_cache(InMemoryCache())
+    try:
+        model = adaptive("Answer: 14", "Answer: 15", "Answer: 14")
+        first, second = (model.invoke("5 + 9?") for _ in range(2))
+    finally:
+        set_llm_cache(None)
+    assert (first.text, second.text) == ("Answer: 14", "Answer: 14")
+    assert len(model.model.requests) == 3
+    assert model.reasoner.ledger.snapshot().spent == 6.0
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_rate_limiter_of_the_inner_model_is_asked_for_every_sample(is_async):
+    class Counting(InMemoryRateLimiter):
+        asked = 0
+
+        def acquire(self, *, blocking=True):
+            type(self).asked += 1
+            return True
+
+        async def aacquire(self, *, blocking=True):
+            return self.acquire()
+
+    model = adaptive(rate_limiter=Counting())
+    await model.ainvoke("5 + 9?") if is_async else model.invoke("5 + 9?")
+    assert Counting.asked == len(model.model.requests) == 2
+    Counting.asked = 0
+
+
+def test_all_calls_of_a_graph_run_are_one_question():
+    model = adaptive(action="single_pass")
+
+    def think(state):
+        return {"messages": [model.invoke(state["messages"]), model.invoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState).add_node(think).add_edge(START, "think").compile()
+    for _ in range(2):
+        graph.invoke({"messages": [HumanMessage("5 + 9?")]})
+    snapshot = model.reasoner.ledger.snapshot()
+    assert (snapshot.questions, snapshot.average) == (2, 4.0)
+
+
+def test_a_single_pass_streams_through_a_graph_and_a_vote_does_not_leak_its_samples():
+    for action, text in (("single_pass", "the Answer: 14"), ("vote_3", "the Answer: 14")):
+        model = adaptive("the Answer: 14", action=action)
+        builder = StateGraph(MessagesState)
+        builder.add_node("think", lambda state, model=model: {"messages": [model.invoke(state["messages"])]})
+        graph = builder.add_edge(START, "think").compile()
+        chunks = list(graph.stream({"messages": [HumanMessage("5 + 9?")]}, stream_mode="messages"))
+        assert "".join(chunk.text for chunk, _ in chunks) == text
+        assert (len(chunks) > 2) == (action == "single_pass")
+
+
+def test_an_action_that_nobody_supplied_is_refused_at_once():
+    with pytest.raises(UnknownActionError, match="'vote_9'"):
+        AdaptiveChatModel(ScriptedModel(), policy=FixedPolicy("vote_9"), actions=ACTIONS)
+
+
+@pytest.mark.parametrize("messages", [[AIMessage("hi")], [HumanMessage([{"type": "image"}])]])
+def test_no_question_is_a_clear_error(messages):
+    with pytest.raises(ValueError, match="no question"):
+        adaptive().invoke(messages)
