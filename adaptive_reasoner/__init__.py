@@ -38,10 +38,12 @@ from adaptive_reasoner.strategies import (
 if TYPE_CHECKING:
     from adaptive_reasoner.budget_node import BudgetLedgerNode
     from adaptive_reasoner.chat_model import AdaptiveChatModel
+    from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
     from adaptive_reasoner.nodes import AdaptiveComputeNode
 
 __all__ = [
     "AdaptiveChatModel",
+    "AdaptiveComputeMiddleware",
     "AdaptiveComputeNode",
     "AdaptiveReasoner",
     "AdaptiveReasonerError",
@@ -87,6 +89,7 @@ __all__ = [
 
 _LAZY = {  # they import langgraph
     "AdaptiveChatModel": "chat_model",
+    "AdaptiveComputeMiddleware": "middleware",
     "AdaptiveComputeNode": "nodes",
     "BudgetLedgerNode": "budget_node",
 }

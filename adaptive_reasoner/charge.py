@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Messages, Reach, Reply, Source, directly, question_of
 from adaptive_reasoner.costs import Meter
-from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.ledger import Ledger, Reservation
 from adaptive_reasoner.policy import Decision, Policy
@@ -39,11 +39,13 @@ class Result:
             `response_metadata["adaptive_reasoner"]`.
         answer: The canonical answer; None where the reply has none.
         record: The decision and the bill as a plain dict, fit for graph state.
+        reply: The winning reply as it came.
     """
 
     message: AIMessage
     answer: str | None
     record: dict[str, Any]
+    reply: AIMessage
 
 
 class Terms(TypedDict, total=False):
@@ -59,8 +61,7 @@ class Terms(TypedDict, total=False):
         about: The text that is decided on; the last human turn, in its context, where not given.
         vector: The embedding of `about`, where it is known.
         settings: Call-time arguments of every call.
-        ledger: Takes the place of the reasoner's.
-        meter: Takes the place of the reasoner's.
+        source, policy, ledger, meter: Take the place of the reasoner's.
         reach: How a source's model is called.
         on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.
     """
@@ -73,6 +74,8 @@ class Terms(TypedDict, total=False):
     about: str | None
     vector: ArrayLike | None
     settings: Mapping[str, Any] | None
+    source: Source | None
+    policy: Policy | None
     ledger: Ledger | None
     meter: Meter | None
     reach: Reach | None
@@ -107,8 +110,9 @@ class Charge:
         config: RunnableConfig | None,
         terms: Terms,
     ) -> None:
-        self.policy, self.actions = policy, actions
+        self.policy, self.actions = terms.get("policy") or policy, actions
         self.ledger, self.meter = terms.get("ledger") or ledger, terms.get("meter") or meter
+        check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
         self.config = config or RunnableConfig()
         self.on_event = terms.get("on_event")
         self._messages = messages_of(question)
@@ -118,7 +122,7 @@ class Charge:
         self._decision: Decision | None = None
         self._reservation: Reservation | None = None
         self.caller = Caller(
-            source,
+            terms.get("source") or source,
             self.meter,
             self.config,
             settings=terms.get("settings"),
@@ -132,6 +136,8 @@ class Charge:
         most = inf if limit is None else limit
         while self._reservation is None:
             decision = self._decide(most)
+            if decision.action not in self.actions:
+                raise UnknownActionError(decision.action, self.actions)
             try:
                 reservation = self._reserve(decision)
             except BudgetExceededError as full:
@@ -221,8 +227,8 @@ class Charge:
 
     def result(self) -> Result:
         """The answer with its record."""
-        record = self.record()
-        return Result(self._signed(self.answer.message, record, self.caller.bill), self.answer.value, record)
+        record, reply = self.record(), self.answer.message
+        return Result(self._signed(reply, record, self.caller.bill), self.answer.value, record, reply)
 
     def last_chunk(self, streamed: Sequence[Reply]) -> AIMessageChunk:
         """What ends a stream: the record and, where the winner was not streamed itself, the winner.
@@ -292,6 +298,17 @@ class Charge:
                 "response_metadata": {**message.response_metadata, "adaptive_reasoner": dict(record)},
             }
         )
+
+
+def check_units(**parts: Any) -> None:
+    """Refuse parts that do not count in the same unit.
+
+    Raises:
+        LedgerError: There is more than one unit.
+    """
+    units = {name: part.cost_unit for name, part in parts.items()}
+    if len(set(units.values())) > 1:
+        raise LedgerError(f"costs must be in one unit, but there are {units}")
 
 
 def messages_of(question: Any) -> Messages:

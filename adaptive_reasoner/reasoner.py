@@ -18,9 +18,9 @@ from pydantic import ConfigDict, SkipValidation
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.calls import Reply, Source
-from adaptive_reasoner.charge import Charge, Result, Terms
+from adaptive_reasoner.charge import Charge, Result, Terms, check_units
 from adaptive_reasoner.costs import Meter, TokenMeter
-from adaptive_reasoner.errors import LedgerError, UnknownActionError
+from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.strategies import Flow, on, self_consistency, single_pass
@@ -112,9 +112,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             raise ValueError("give a budget or a ledger, not both: a ledger has its own target")
         meter = meter or TokenMeter()
         ledger = ledger or open_ledger("memory://", target=budget, policy=policy)
-        units = {"meter": meter.cost_unit, "policy": policy.cost_unit, "ledger": ledger.cost_unit}
-        if len(set(units.values())) > 1:
-            raise LedgerError(f"costs must be in one unit, but there are {units}")
+        check_units(meter=meter, policy=policy, ledger=ledger)
         fields: dict[str, Any] = {
             "model": model if isinstance(model, Source) else Source(model),
             "policy": policy,

@@ -20,7 +20,7 @@ FLOORS = [
     {"strategies", "selection"},
     {"charge"},
     {"reasoner", "graph"},
-    {"nodes", "budget_node", "chat_model"},
+    {"nodes", "budget_node", "chat_model", "middleware"},
     {"console"},
     {"watch"},
     {"demo", "cli"},

@@ -1,0 +1,327 @@
+from typing import get_type_hints
+
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRetryMiddleware
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from langgraph.channels.binop import BinaryOperatorAggregate
+from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.middleware import AdaptiveAgentState, AdaptiveComputeMiddleware
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
+from tests.fakes import StatusError
+from tests.stub_server import StubServer
+
+ACTIONS = {
+    "single_pass": single_pass(),
+    "vote_3": self_consistency(3),
+    "thinking_low": extended_thinking("low"),
+}
+ASKED = {"messages": [HumanMessage("5 + 9?")]}
+
+
+@pytest.fixture
+def server():
+    with StubServer(answer=lambda prompt, number: "The answer is 14") as running:
+        yield running
+
+
+@pytest.fixture
+def model(server):
+    return ChatOpenAI(model="stub", base_url=server.base_url, api_key="none", max_retries=0)
+
+
+@pytest.fixture
+def adder():
+    runs = []
+
+    @tool
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        runs.append((a, b))
+        return a + b
+
+    add.metadata = {"runs": runs}
+    return add
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request):
+    async def sync(agent, *args):
+        return agent.invoke(*args)
+
+    async def later(agent, *args):
+        return await agent.ainvoke(*args)
+
+    return sync if request.param == "sync" else later
+
+
+def budgeted(action="vote_3", *, expected=10.0, worst=60.0, **options):
+    options.setdefault("policy", FixedPolicy(action, expected_cost=expected, worst_cost=worst))
+    options.setdefault("actions", ACTIONS)
+    if "ledger" not in options:
+        options.setdefault("budget", 30.0)
+    return AdaptiveComputeMiddleware(**options)
+
+
+class Under:
+    """Votes while that is affordable, then answers once."""
+
+    actions = ("single_pass", "vote_3")
+    cost_unit, price, budget, slope, policy_id = "tokens", 0.0, None, None, "test"
+
+    def __init__(self):
+        self.seen = []
+
+    def decide(self, question, *, price=None, max_cost=float("inf"), key=None):
+        self.seen.append((question, price, max_cost))
+        vote = FixedPolicy("vote_3", expected_cost=15, worst_cost=18)
+        once = FixedPolicy("single_pass", expected_cost=5, worst_cost=6)
+        choice = vote if max_cost >= 18 else once
+        return choice.decide(question, price=price, max_cost=max_cost, key=key)
+
+    def decide_batch(self, questions, *, budget):
+        raise NotImplementedError
+
+
+async def test_a_whole_run_votes_over_tool_calls_and_runs_each_tool_once(ask, server, model, adder):
+    middleware = budgeted()
+    agent = create_agent(model, [adder], middleware=[middleware])
+    state = await ask(agent, ASKED)
+    assert adder.metadata["runs"] == [(5, 9)]
+    assert [type(message).__name__ for message in state["messages"]] == [
+        "HumanMessage",
+        "AIMessage",
+        "ToolMessage",
+        "AIMessage",
+    ]
+    assert state["messages"][-1].text == "The answer is 14"
+    assert set(state) == {"messages"}
+    assert len(server.bodies) == 4  # two of three agreed, twice
+    snapshot = middleware.ledger.snapshot()
+    assert (snapshot.spent, snapshot.questions, snapshot.in_flight) == (server.billed, 1, 0)
+    usage = [message.usage_metadata["output_tokens"] for message in state["messages"][1::2]]
+    assert sum(usage) == server.billed
+
+
+async def test_a_losing_tool_call_never_runs(ask, server, model, adder):
+    server.fills = iter([1, 2, 2])
+
+    class Sampled(ChatOpenAI):
+        def _create_chat_result(self, response, generation_info=None):
+            result = super()._create_chat_result(response, generation_info)
+            message = result.generations[0].message
+            for call in message.tool_calls:
+                call["args"]["a"] = next(server.fills)
+            return result
+
+    sampled = Sampled(model="stub", base_url=server.base_url, api_key="none", max_retries=0)
+    await ask(create_agent(sampled, [adder], middleware=[budgeted()]), ASKED)
+    assert adder.metadata["runs"] == [(2, 9)]
+
+
+async def test_the_steps_of_a_run_are_one_question(ask, model, adder):
+    ledger = open_ledger("memory://", target=30.0)
+    agent = create_agent(model, [adder], middleware=[budgeted("single_pass", ledger=ledger)])
+    for _ in range(3):
+        await ask(agent, ASKED)
+    snapshot = ledger.snapshot()
+    assert (snapshot.questions, snapshot.average) == (3, 5 + 5)
+
+
+class Sum(BaseModel):
+    total: int
+
+
+@pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy])
+async def test_structured_output_comes_whole_from_the_winner(ask, model, strategy):
+    agent = create_agent(model, response_format=strategy(Sum), middleware=[budgeted()])
+    state = await ask(agent, ASKED)
+    assert state["structured_response"] == Sum(total=5)
+    assert state["messages"][1].response_metadata["adaptive_reasoner"]["samples"] == 2
+
+
+async def test_structured_output_that_does_not_parse_costs_what_it_cost(ask, server, model):
+    class Strict(BaseModel):
+        total: bytes
+
+    middleware = budgeted("single_pass")
+    strategy = ToolStrategy(Strict, handle_errors=False)
+    server.answer = None
+    with pytest.raises(Exception, match="Strict"):
+        await ask(create_agent(_broken(model), response_format=strategy, middleware=[middleware]), ASKED)
+    snapshot = middleware.ledger.snapshot()
+    assert (snapshot.spent, snapshot.in_flight) == (server.billed, 0)
+
+
+def _broken(model):
+    class Broken(ChatOpenAI):
+        def _create_chat_result(self, response, generation_info=None):
+            result = super()._create_chat_result(response, generation_info)
+            for call in result.generations[0].message.tool_calls:
+                call["args"] = {"total": {"no": "bytes"}}
+            return result
+
+    return Broken(model="stub", base_url=model.openai_api_base, api_key="none", max_retries=0)
+
+
+async def test_effort_and_model_can_differ_by_step(ask, server, model, adder):
+    strong = model.model_copy(update={"model_name": "strong"})
+    actions = {**ACTIONS, "strong": on(Source(strong))}
+    steps = []
+
+    def policy(step):
+        steps.append((step.number, step.question, round(step.spent)))
+        return FixedPolicy("thinking_low" if step.number == 0 else "strong", expected_cost=9, worst_cost=99)
+
+    middleware = budgeted(policy=policy, actions=actions)
+    await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
+    assert [(body["model"], body.get("reasoning_effort")) for body in server.bodies] == [
+        ("stub", "low"),
+        ("strong", None),
+    ]
+    assert steps[1:] == [(0, "5 + 9?", 0), (1, "5 + 9?", 25)]
+
+
+async def test_as_the_budget_of_a_run_shrinks_the_price_rises_and_dear_actions_fall_away(ask, model, adder):
+    policy = Under()
+    middleware = budgeted(policy=policy, run_budget=21.0, ledger=open_ledger("memory://"))
+    middleware.ledger.settle(middleware.ledger.reserve(1.0, "before"), 1.0)
+    state = await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
+    actions = [
+        message.response_metadata["adaptive_reasoner"]["action"] for message in state["messages"][1::2]
+    ]
+    assert actions == ["vote_3", "single_pass"]
+    assert [most for _, _, most in policy.seen] == [21.0, 11.0]
+
+
+def test_the_price_follows_what_is_left(model, adder):
+    policy = Under()
+    middleware = budgeted(policy=policy, run_budget=40.0)
+    create_agent(model, [adder], middleware=[middleware]).invoke(ASKED)
+    (_, first, _), (_, second, _) = policy.seen
+    assert second / first == pytest.approx(40 / 30, rel=0.2)
+
+
+async def test_a_used_up_run_ends_with_a_clear_message(ask, server, model, adder):
+    agent = create_agent(model, [adder], middleware=[budgeted(policy=Under(), run_budget=8.0)])
+    state = await ask(agent, ASKED)
+    last = state["messages"][-1]
+    assert last.text == (
+        "I stop here: the budget is used up. This run has spent 5 tokens; "
+        "the next step can cost 6, and 3 are left."
+    )
+    assert last.response_metadata["adaptive_reasoner"]["event"] == "exhausted"
+    assert len(server.bodies) == 1
+
+
+async def test_a_used_up_run_raises_where_asked_to(ask, model, adder):
+    middleware = budgeted(policy=Under(), run_budget=8.0, on_exhausted="raise")
+    with pytest.raises(BudgetExceededError, match="6 tokens wanted, 3 left"):
+        await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
+    assert middleware.ledger.snapshot().in_flight == 0
+
+
+async def test_a_hard_cap_of_the_ledger_ends_a_run_too(ask, model, adder):
+    ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=8.0)
+    agent = create_agent(model, [adder], middleware=[budgeted(policy=Under(), ledger=ledger)])
+    assert "the budget is used up" in (await ask(agent, ASKED))["messages"][-1].text
+    assert ledger.snapshot().spent <= 8.0
+
+
+def test_a_budget_without_worst_cases_says_what_is_missing(model):
+    middleware = budgeted(worst=float("inf"), run_budget=8.0)
+    with pytest.raises(BudgetExceededError, match="give the policy's actions a worst_cost"):
+        create_agent(model, middleware=[middleware]).invoke(ASKED)
+
+
+async def test_a_thread_has_a_budget_over_its_runs(ask, model, adder):
+    middleware = budgeted("single_pass", expected=5.0, worst=6.0, thread_budget=24.0)
+    agent = create_agent(model, [adder], middleware=[middleware], checkpointer=InMemorySaver())
+    ends = []
+    for thread in ("1", "1", "1", "2"):
+        state = await ask(agent, ASKED, {"configurable": {"thread_id": thread}})
+        ends.append("the budget is used up" in state["messages"][-1].text)
+    assert ends == [False, False, True, False]
+    assert middleware.ledger.snapshot().questions == 3
+
+
+def test_the_account_is_private_and_its_reducer_adds(model, adder):
+    agent = create_agent(model, [adder], middleware=[budgeted()])
+    assert isinstance(agent.channels["adaptive_account"], BinaryOperatorAggregate)
+    assert "adaptive_account" not in agent.get_output_jsonschema()["properties"]
+    assert "adaptive_account" not in agent.get_input_jsonschema()["properties"]
+    assert "adaptive_account" in get_type_hints(AdaptiveAgentState)
+
+
+@pytest.mark.parametrize("action", ["single_pass", "vote_3"])
+def test_what_the_user_reads_is_streamed_and_the_samples_of_a_vote_are_not(model, adder, action):
+    agent = create_agent(model, [adder], middleware=[budgeted(action)])
+    chunks = [
+        chunk
+        for chunk, _ in agent.stream(ASKED, stream_mode="messages")
+        if isinstance(chunk, AIMessage) and chunk.text
+    ]
+    assert "".join(chunk.text for chunk in chunks) == "The answer is 14"
+    assert len({chunk.id for chunk in chunks}) == 1
+    assert (len(chunks) > 1) == (action == "single_pass")
+
+
+async def test_retries_inside_are_billed_and_counted_once(ask, server, model, adder):
+    server.faults = {0: "500"}
+    middleware = budgeted("single_pass")
+    retry = ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)
+    await ask(create_agent(model, [adder], middleware=[middleware, retry]), ASKED)
+    assert len(server.bodies) == 3
+    assert (middleware.ledger.spent, middleware.ledger.snapshot().questions) == (server.billed, 1)
+
+
+async def test_retries_outside_bill_every_call_that_was_answered(ask, server, model, adder):
+    server.faults = {0: "500"}
+    middleware = budgeted("single_pass")
+    retry = ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)
+    await ask(create_agent(model, [adder], middleware=[retry, middleware]), ASKED)
+    assert (middleware.ledger.spent, middleware.ledger.snapshot().in_flight) == (server.billed, 0)
+
+
+async def test_a_step_that_is_interrupted_and_resumed_stays_the_same_question(ask, model, adder):
+    middleware = budgeted("single_pass")
+    agent = create_agent(
+        model, [adder], middleware=[middleware], checkpointer=InMemorySaver(), interrupt_before=["tools"]
+    )
+    config = {"configurable": {"thread_id": "1"}}
+    await ask(agent, ASKED, config)
+    await ask(agent, None, config)
+    assert (middleware.ledger.snapshot().questions, middleware.ledger.average) == (1, 10.0)
+
+
+async def test_an_action_that_a_policy_of_a_step_names_and_nobody_supplied(ask, model, adder):
+    middleware = budgeted(
+        policy=lambda step: FixedPolicy("single_pass" if not step.messages else "vote_9", expected_cost=1)
+    )
+    with pytest.raises(UnknownActionError, match="'vote_9'; known are single_pass"):
+        await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
+    assert middleware.ledger.snapshot().in_flight == 0
+
+
+async def test_a_refused_step_leaves_nothing_in_flight(ask, server, model):
+    server.faults = lambda number: "500"
+    middleware = budgeted()
+    with pytest.raises(Exception, match="500"):
+        await ask(create_agent(model, middleware=[middleware]), ASKED)
+    assert (middleware.ledger.snapshot().in_flight, middleware.ledger.spent) == (0, 0.0)
+    assert StatusError(500).status_code == 500
+
+
+@pytest.mark.parametrize("options", [{"on_exhausted": "stop"}, {"run_budget": 0}, {"thread_budget": -1.0}])
+def test_bad_arguments_are_refused_at_construction(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        budgeted(**options)
