@@ -29,11 +29,11 @@ from typing_extensions import override
 from adaptive_reasoner.calls import ChatModel, Reach, Source
 from adaptive_reasoner.charge import Terms, chunk_of
 from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import run_of
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import Flow
 
 _OF_ONE_PROVIDER = ("tools", "functions", "response_format")
 

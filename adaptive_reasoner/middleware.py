@@ -18,11 +18,11 @@ from adaptive_reasoner.calls import ChatModel, Messages, Source
 from adaptive_reasoner.charge import Result, Terms, in_context
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import emit, execution, run_of
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import Flow
 
 try:
     from langchain.agents.middleware.internal_call_transformer import (
