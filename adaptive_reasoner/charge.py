@@ -14,9 +14,10 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from numpy.typing import ArrayLike
 
+from adaptive_reasoner.answers import final_answer
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Messages, Reach, Reply, Source, directly, question_of
-from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.costs import Meter, Usage
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.ledger import Ledger, Reservation
@@ -275,6 +276,8 @@ class Charge:
                 return reservation
             if mine:
                 del _under_way[id(self.ledger), self._key]
+            if self._terms.get("run_id"):
+                self._run_id = reservation.question  # of a task it is known already which question it is
             self._key = f"{self._key}:{uuid.uuid4().hex[:8]}"
 
     def _replied(self, reply: Reply) -> None:
@@ -286,6 +289,8 @@ class Charge:
                     "sample": len(self.caller.bill) - 1,
                     "cost": float(reply.cost),
                     "seconds": reply.seconds,
+                    "answer": reply.message and final_answer(reply.message),
+                    "tokens": _tokens(reply.message),
                     "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
                 }
             )
@@ -338,6 +343,18 @@ def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
     ]
     before = "\n".join(spoken)[-context:]
     return f"{before}\n{question}" if before else question
+
+
+def _tokens(message: AIMessage | None) -> dict[str, int]:
+    if message is None or not message.usage_metadata:
+        return {}
+    usage = Usage.of(message)
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cached_tokens": usage.cached_tokens,
+    }
 
 
 def _usage(replies: Sequence[Reply]) -> UsageMetadata | None:

@@ -49,7 +49,7 @@ class AdaptiveChatModel(BaseChatModel):
 
     Args:
         model: The chat model. Settings such as the temperature are its own.
-        policy: Chooses the action.
+        policy: Chooses the action; without one, a vote that needs no labels.
         actions: The strategy behind each action the policy can name.
         budget: Allowed mean cost a question, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
@@ -75,8 +75,8 @@ class AdaptiveChatModel(BaseChatModel):
     """
 
     model: SkipValidation[BaseChatModel]
-    policy: SkipValidation[Policy]
-    actions: SkipValidation[Mapping[str, Flow]]
+    policy: SkipValidation[Policy | None] = None
+    actions: SkipValidation[Mapping[str, Flow] | None] = None
     budget: float | None = None
     ledger: SkipValidation[Ledger | None] = None
     meter: SkipValidation[Meter | None] = None
@@ -116,7 +116,7 @@ class AdaptiveChatModel(BaseChatModel):
         return {
             **self.model._identifying_params,
             "adaptive_model": self.model._llm_type,
-            "adaptive_policy": self.policy.policy_id,
+            "adaptive_policy": self._reasoner.policy.policy_id,
         }
 
     @override

@@ -52,6 +52,15 @@ def execution() -> ExecutionInfo | None:
     return runtime.execution_info if runtime else None
 
 
+def context() -> Any:
+    """The runtime context of the run, in whatever schema the graph has; None where there is none."""
+    try:
+        runtime = get_runtime()
+    except (RuntimeError, KeyError):
+        return None
+    return runtime.context if runtime else None
+
+
 def run_of(config: RunnableConfig) -> str | None:
     """The name of the graph run this node works for: one question, with all nodes, loops and subgraphs.
 

@@ -95,6 +95,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
 
     Args:
         policy: Chooses the action; or a function of the `AgentStep` that returns the policy of that step.
+            Without one, a vote that needs no labels.
         actions: The strategy behind each action the policy can name; `on(Source(model))` goes to another
             model, `extended_thinking` sets the effort.
         budget: Allowed mean cost a run, kept by a ledger in memory.
@@ -131,8 +132,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     def __init__(
         self,
         *,
-        policy: Policy | Callable[[AgentStep], Policy],
-        actions: Mapping[str, Flow],
+        policy: Policy | Callable[[AgentStep], Policy] | None = None,
+        actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | None = None,
@@ -150,7 +151,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self.run_budget, self.thread_budget = run_budget, thread_budget
         self.on_exhausted, self.about = on_exhausted, about
         self._policy_of: Callable[[AgentStep], Policy] | None = None
-        if not isinstance(policy, Policy):
+        if policy is not None and not isinstance(policy, Policy):
             self._policy_of, policy = policy, policy(AgentStep(0, "", (), 0.0, inf))
         self.reasoner = AdaptiveReasoner(
             Source(_no_model), policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter

@@ -1,7 +1,10 @@
 """A node for LangGraph that spends compute where it pays."""
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
@@ -10,20 +13,43 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.charge import Result
+from adaptive_reasoner.charge import Result, Terms, in_context, messages_of
 from adaptive_reasoner.costs import Meter
-from adaptive_reasoner.graph import attach, emit, execution, read, run_of
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.durable import DurableSamples
+from adaptive_reasoner.flows import Flow
+from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of
+from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.ledger.tenants import TenantLedger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import Flow
+from adaptive_reasoner.sample_log import SampleLog
+
+
+class AdaptiveContext(TypedDict, total=False):
+    """What a run may say of its own, as `context`; any schema with some of these fields will do.
+
+    Attributes:
+        budget: Mean cost of questions like this one, where it differs from the ledger's target.
+        price: Takes the place of the ledger's price.
+        tenant: Who is charged, beside the common ledger.
+        max_cost: The most that this question may cost.
+    """
+
+    budget: float | None
+    price: float | None
+    tenant: str | None
+    max_cost: float | None
 
 
 class AdaptiveComputeNode(Runnable[Any, Any]):
     """A graph node that answers with as much compute as the question is worth.
 
     Works in any state (TypedDict, dataclass, pydantic), sync and async. `attach` adds it to a graph and
-    checks its keys, because LangGraph drops unknown ones without a word.
+    checks its keys, because LangGraph drops unknown ones without a word. A model and a budget are enough:
+    without a policy, and without labels, a question gets a vote that goes on while a further sample is worth
+    the price. A single pass streams its tokens; the samples of a vote stay hidden. `stream_mode="custom"`
+    tells of the decision, every sample and the settlement. A run may bring its own terms as
+    `AdaptiveContext`.
 
     Args:
         model: How calls are made where an action does not say: a chat model or a `Source`.
@@ -38,6 +64,12 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         answer_key: State key for the canonical answer ("14"), where wanted.
         decision_key: State key for the decision and its bill, a plain dict, where wanted.
         budget_key: State key where a `BudgetLedgerNode` publishes the price; that node then settles.
+        vector_key: State key of the question's embedding, where an earlier node has made it.
+        about: What of the state is decided on; the last human turn, in its context, where not given.
+        tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
+        log: Keeps every sample for the offline kit: a file, or a `SampleLog`.
+        durable: Run each sample as a task of the graph: after a crash only the missing ones are drawn. Needs
+            a checkpointer.
         goto: The node to go to next, by `Command`.
         name: Name of the node and of its runs.
 
@@ -45,17 +77,13 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from langgraph.graph import START, MessagesState
         >>> from adaptive_reasoner.costs import SampleMeter
-        >>> from adaptive_reasoner.policy import FixedPolicy
-        >>> from adaptive_reasoner.strategies import single_pass
-        >>> node = AdaptiveComputeNode(
-        ...     FakeListChatModel(responses=["14"]),
-        ...     policy=FixedPolicy("single_pass", cost_unit="samples"),
-        ...     actions={"single_pass": single_pass()},
-        ...     meter=SampleMeter(),
-        ... )
+        >>> model = FakeListChatModel(responses=["14"])
+        >>> node = AdaptiveComputeNode(model, budget=3.0, meter=SampleMeter())
         >>> graph = node.attach(StateGraph(MessagesState)).add_edge(START, node.name).compile()
         >>> graph.invoke({"messages": [("user", "5 + 9?")]})["messages"][-1].text
         '14'
+        >>> node.reasoner.ledger.snapshot().questions
+        1
     """
 
     name: str
@@ -64,8 +92,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self,
         model: Source | BaseChatModel | RunnableBinding[Any, Any],
         *,
-        policy: Policy,
-        actions: Mapping[str, Flow],
+        policy: Policy | None = None,
+        actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | None = None,
@@ -74,6 +102,11 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         answer_key: str | None = None,
         decision_key: str | None = None,
         budget_key: str | None = None,
+        vector_key: str | None = None,
+        about: Callable[[Any], str] | None = None,
+        tenants: Callable[[str], Ledger] | None = None,
+        log: str | os.PathLike[str] | SampleLog | None = None,
+        durable: bool = False,
         goto: str | None = None,
         name: str = "adaptive_compute",
     ) -> None:
@@ -81,13 +114,19 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             raise ValueError(
                 "with budget_key the BudgetLedgerNode keeps the budget: give no budget or ledger here"
             )
+        if vector_key and policy and "vector" not in inspect.signature(policy.decide).parameters:
+            raise ValueError(f"policy {policy.policy_id!r} takes no vector: leave vector_key out")
         self.name = name
         self.reasoner = AdaptiveReasoner(
             model, policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter, name=name
         )
         self.input_key, self.output_key = input_key, output_key or input_key
         self.answer_key, self.decision_key, self.budget_key = answer_key, decision_key, budget_key
-        self.goto = goto
+        self.vector_key, self.about = vector_key, about
+        self.log = log if log is None or isinstance(log, SampleLog) else SampleLog(log)
+        self.durable, self.goto = durable, goto
+        self._open_tenant = tenants or self._counted
+        self._tenants: dict[str, Ledger] = {}
 
     def attach(
         self, builder: StateGraph[Any, Any, Any, Any], **node_options: Any
@@ -101,45 +140,143 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         Raises:
             KeyError: The state lacks a key this node reads or writes.
         """
-        keys = (self.input_key, self.output_key, self.answer_key, self.decision_key, self.budget_key)
+        keys = (
+            *(self.input_key, self.output_key, self.answer_key),
+            *(self.decision_key, self.budget_key, self.vector_key),
+        )
         return attach(self, builder, keys, node_options)
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
-        """The state update; `kwargs` are those of `AdaptiveReasoner.answer`."""
-        config = ensure_config(config)
-        question, where = self._read(input, config)
-        return self._update(question, self.reasoner.answer(question, config, **{**where, **kwargs}))
+        """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
+        visit = _Visit(self, input, ensure_config(config), kwargs)
+        try:
+            result = self.reasoner.answer(visit.question, visit.config, **visit.terms)
+        finally:
+            visit.keep()
+        return visit.update(result)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
-        """The state update; `kwargs` are those of `AdaptiveReasoner.answer`."""
-        config = ensure_config(config)
-        question, where = self._read(input, config)
-        return self._update(question, await self.reasoner.aanswer(question, config, **{**where, **kwargs}))
+        """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
+        visit = _Visit(self, input, ensure_config(config), kwargs)
+        try:
+            result = await self.reasoner.aanswer(visit.question, visit.config, **visit.terms)
+        finally:
+            if self.log is not None:
+                await asyncio.to_thread(visit.keep)
+        return visit.update(result)
 
-    def _read(self, state: Any, config: RunnableConfig) -> tuple[Any, dict[str, Any]]:
-        """The question, and under which price and names it is charged."""
-        question = read(state, self.input_key)
-        if not question:
-            raise ValueError(f"the state has no question under {self.input_key!r}")
+    def ledger_of(self, tenant: str) -> Ledger:
+        """The ledger that charges a tenant, and the common one with it."""
+        if tenant not in self._tenants:
+            own = self._open_tenant(tenant)
+            self._tenants[tenant] = TenantLedger(self.reasoner.ledger, own, tenant=tenant)
+        return self._tenants[tenant]
+
+    def _counted(self, tenant: str) -> Ledger:
+        del tenant
+        return open_ledger("memory://", cost_unit=self.reasoner.ledger.cost_unit)
+
+
+class _Visit:
+    """One question that comes by the node."""
+
+    def __init__(self, node: AdaptiveComputeNode, state: Any, config: RunnableConfig, given: Any) -> None:
+        self._node, self.config = node, config
+        self.question = read(state, node.input_key)
+        if not self.question:
+            raise ValueError(f"the state has no question under {node.input_key!r}")
+        self._samples: list[dict[str, Any]] = []
+        self._decision: dict[str, Any] = {}
+        self._durable: DurableSamples | None = None
+        self.terms: Terms = {"about": self._about(state), "on_event": self._heard}
         task = execution()
-        # The task id outlives a crash and a resume, so the charge is found again; a retry is a new charge.
-        where = {"key": f"{task.task_id}:{task.node_attempt}", "run_id": run_of(config)} if task else {}
-        if self.budget_key:
-            budget = read(state, self.budget_key)
-            if not budget:
-                raise ValueError(
-                    f"the state has no price under {self.budget_key!r}: put a BudgetLedgerNode before this"
-                )
-            where |= {"price": budget["price"], "run_id": budget["run_id"]}
-        return question, where
+        if task is not None:
+            # The task id outlives a crash and a resume, so the charge is found again; a retry is a new one.
+            self.terms["key"] = f"{task.task_id}:{task.node_attempt}"
+            self.terms["run_id"] = run_of(config)
+            self.terms["resumes"] = True
+        if node.budget_key:
+            self._under(read(state, node.budget_key))
+        if node.vector_key:
+            self.terms["vector"] = read(state, node.vector_key)
+        self._agree(context())
+        if node.durable and task is not None:
+            self._durable = DurableSamples(node.reasoner.meter)
+            self.terms["reach"], self.terms["meter"] = self._durable.reach, self._durable
+        self.terms |= given
 
-    def _update(self, question: Any, result: Result) -> Any:
-        emit({"event": "settled", "node": self.name, **result.record})
+    def update(self, result: Result) -> Any:
+        """What the state becomes."""
+        node = self._node
         update: dict[str, Any] = {
-            self.output_key: result.message.text if isinstance(question, str) else [result.message]
+            node.output_key: result.message.text if isinstance(self.question, str) else [result.message]
         }
-        if self.answer_key:
-            update[self.answer_key] = result.answer
-        if self.decision_key:
-            update[self.decision_key] = result.record
-        return Command(update=update, goto=self.goto) if self.goto else update
+        if node.answer_key:
+            update[node.answer_key] = result.answer
+        if node.decision_key:
+            update[node.decision_key] = result.record
+        return Command(update=update, goto=node.goto) if node.goto else update
+
+    def keep(self) -> None:
+        """Write the samples down, also of a question that came to nothing."""
+        if self._node.log is not None and self._samples:
+            self._node.log.write(self.terms.get("about") or "", self._decision, self._samples)
+
+    def _about(self, state: Any) -> str:
+        if self._node.about is not None:
+            return self._node.about(state)
+        try:
+            return in_context(messages_of(self.question))
+        except ValueError as error:
+            raise ValueError(f"state key {self._node.input_key!r}: {error}") from error
+
+    def _under(self, budget: Mapping[str, Any] | None) -> None:
+        """The price and the question that a BudgetLedgerNode has published."""
+        if not budget:
+            raise ValueError(
+                f"the state has no price under {self._node.budget_key!r}: put a BudgetLedgerNode before this"
+            )
+        self.terms["price"], self.terms["run_id"] = budget["price"], budget["run_id"]
+
+    def _agree(self, wished: Any) -> None:
+        """What the run's context says of its own."""
+        reasoner, said = self._node.reasoner, {name: read(wished, name) for name in _CONTEXT if wished}
+        if said.get("max_cost") is not None:
+            self.terms["max_cost"] = said["max_cost"]
+        if said.get("tenant"):
+            self.terms["ledger"] = self._node.ledger_of(said["tenant"])
+        if said.get("price") is not None:
+            self.terms["price"] = said["price"]
+        elif said.get("budget") is not None:
+            now = self.terms.get("price")
+            ledger = self.terms.get("ledger") or reasoner.ledger
+            self.terms["price"] = _price_at(
+                said["budget"], reasoner.policy, ledger.price if now is None else now
+            )
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        if event["event"] == "decision":
+            self._decision = event
+            if self._durable is not None:
+                self._durable.key = event["key"]
+        elif event["event"] == "sample":
+            self._samples.append(event)
+        emit({"node": self._node.name, **event})
+
+
+_CONTEXT = tuple(AdaptiveContext.__annotations__)
+
+
+def _price_at(budget: float, policy: Policy, price: float) -> float:
+    """The price at another budget than the ledger's, which has moved it from the policy's own.
+
+    Raises:
+        ValueError: The policy does not know what a budget costs.
+    """
+    at = getattr(policy, "at", None)
+    if at is None or not policy.price:
+        raise ValueError(
+            f"policy {policy.policy_id!r} has no price for a budget of {budget:g}; give a price instead"
+        )
+    there: Policy = at(budget=budget)
+    return there.price * price / policy.price

@@ -20,10 +20,12 @@ from typing_extensions import Unpack, override
 from adaptive_reasoner.calls import Reply, Source
 from adaptive_reasoner.charge import Charge, Result, Terms, check_units
 from adaptive_reasoner.costs import Meter, TokenMeter
+from adaptive_reasoner.day_one import LabelFreePolicy, label_free_actions
 from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.policy import Policy
-from adaptive_reasoner.strategies import Flow, on, self_consistency, single_pass
+from adaptive_reasoner.strategies import on, self_consistency, single_pass
 
 EVENT = "adaptive_reasoner"
 """Name of the custom events that callback handlers receive: each is a decision, a settlement or a failure."""
@@ -54,7 +56,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     Args:
         model: How calls are made where an action does not say: a chat model or a `Source`.
-        policy: Chooses the action.
+        policy: Chooses the action. Without one, and without labels, every question gets a vote that goes on
+            while a further sample is worth the ledger's price.
         actions: The strategy behind each action the policy can name.
         budget: Allowed mean cost a question, kept by a ledger in memory. For one that several
             processes share, or that outlives them, give a `ledger` instead.
@@ -96,8 +99,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         self,
         model: Source | BaseChatModel | RunnableBinding[Any, Any],
         *,
-        policy: Policy,
-        actions: Mapping[str, Flow],
+        policy: Policy | None = None,
+        actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | None = None,
@@ -105,18 +108,23 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         max_cost: float | None = None,
         name: str | None = "adaptive_reasoner",
     ) -> None:
-        for action in policy.actions:
-            if action not in actions:
-                raise UnknownActionError(action, actions)
         if ledger is not None and budget is not None:
             raise ValueError("give a budget or a ledger, not both: a ledger has its own target")
-        meter = meter or TokenMeter()
+        source, meter = model if isinstance(model, Source) else Source(model), meter or TokenMeter()
+        if policy is None:
+            if actions is not None:
+                raise ValueError(f"who chooses among {', '.join(actions)}? Give a policy with the actions")
+            policy = LabelFreePolicy(source, meter, budget=budget if ledger is None else ledger.target)
+            actions = label_free_actions()
+        for action in policy.actions:
+            if action not in (actions or {}):
+                raise UnknownActionError(action, actions or {})
         ledger = ledger or open_ledger("memory://", target=budget, policy=policy)
         check_units(meter=meter, policy=policy, ledger=ledger)
         fields: dict[str, Any] = {
-            "model": model if isinstance(model, Source) else Source(model),
+            "model": source,
             "policy": policy,
-            "actions": dict(actions),
+            "actions": dict(actions or {}),
             "ledger": ledger,
             "meter": meter,
             "price": price,

@@ -52,6 +52,11 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
         >>> outcomes.actions, outcomes.accuracy.round(3).tolist(), outcomes.cost.round(3).tolist()
         (('cot', 'cot_vote_3'), [[0.667, 1.0]], [[10.0, 26.667]])
     """
+    if samples.ungraded:
+        raise OutcomesError(
+            f"{samples.ungraded} replies are not graded: nobody has said which answers are right; "
+            "`samples.graded({question: right answer, ...})` keeps the questions that are known"
+        )
     plans = [plan for source in samples.sources for plan in _plans(source, votes, best_of)]
     if not plans:
         raise OutcomesError("no sizes: give `votes` or `best_of` at least one")

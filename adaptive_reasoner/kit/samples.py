@@ -1,12 +1,14 @@
 """Single model replies as they were collected, by question and source."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isnan, nan
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from adaptive_reasoner.answers import Grader, exact
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.rows import Asked, number_field, optional_number, text_field
 from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
@@ -22,8 +24,8 @@ class Sample:
     Attributes:
         sample: Its number, unique within a question and source.
         answer: The canonical answer, or None when the reply had none (a blank one is none).
-        gold: The right answer.
-        correct: How right the reply was, in [0, 1].
+        gold: The right answer, None where nobody has said it.
+        correct: How right the reply was, in [0, 1]; NaN where nobody has said what is right.
         cost: In the unit of the table.
         score: What a scorer or reward model gave it, where there was one.
         error: Why the call failed for good, or None. A failed call has a cost, but no vote.
@@ -156,6 +158,39 @@ class Samples:
         replies = {pair: replies for pair, replies in self.replies.items() if pair[1] == source}
         return type(self)(self.question_ids, self.questions, (source,), self.cost_unit, replies, self.groups)
 
+    @property
+    def ungraded(self) -> int:
+        """Replies of which nobody has said whether they are right, as a node's log has them."""
+        return sum(isnan(reply.correct) for several in self.replies.values() for reply in several)
+
+    def graded(self, golds: Mapping[str, str], *, grader: Grader = exact) -> Self:
+        """The questions whose right answer is known, graded.
+
+        Args:
+            golds: Text of a question -> its right answer.
+            grader: How right an answer is, in [0, 1].
+
+        Raises:
+            OutcomesError: None of the questions is among `golds`.
+        """
+        known = [text in golds for text in self.questions]
+        if not any(known):
+            raise OutcomesError(f"no right answer is known of any of {len(self)} questions")
+        table = self.select(known)
+        gold_of = {name: golds[text] for name, text in zip(table.question_ids, table.questions, strict=True)}
+        replies = {
+            (name, source): tuple(
+                replace(
+                    reply,
+                    gold=gold_of[name],
+                    correct=0.0 if reply.error else float(grader(reply.answer, gold_of[name])),
+                )
+                for reply in several
+            )
+            for (name, source), several in table.replies.items()
+        }
+        return replace(table, replies=replies)
+
     def bill(self) -> list[dict[str, Any]]:
         """What the samples cost: a dict a source with `source`, `calls`, `failed` and `cost`."""
         bill = []
@@ -181,7 +216,7 @@ class Samples:
                         "sample": reply.sample,
                         "answer": reply.answer,
                         "gold": reply.gold,
-                        "correct": reply.correct,
+                        "correct": None if isnan(reply.correct) else reply.correct,
                         "cost": reply.cost,
                         "cost_unit": self.cost_unit,
                         **{name: getattr(reply, name) for name in optional},
@@ -203,10 +238,10 @@ def _sample(row: Mapping[str, Any]) -> Sample:
     """
     error, answer = _text(row, "error"), _text(row, "answer")
     number, cost = number_field(row, "sample"), number_field(row, "cost")
-    correct = 0.0 if error is not None and row.get("correct") is None else number_field(row, "correct")
+    correct = _correct(row, error)
     if not number.is_integer() or number < 0:
         raise ValueError(f"sample is {row['sample']}; a whole number from 0 is needed")
-    if not 0 <= correct <= 1:
+    if not (isnan(correct) or 0 <= correct <= 1):
         raise ValueError(f"correct is {correct}, outside [0, 1]")
     if not 0 <= cost < np.inf:
         raise ValueError(f"cost is {cost}; a finite number, not negative, is needed")
@@ -220,6 +255,18 @@ def _sample(row: Mapping[str, Any]) -> Sample:
         prompt_sha=_text(row, "prompt_sha"),
         **{name: optional_number(row, name) for name in (*_TOKENS, "seconds", "score")},
     )
+
+
+def _correct(row: Mapping[str, Any], error: str | None) -> float:
+    """How right a reply was: not at all where the call failed, unknown where the right answer is."""
+    if row.get("correct") is not None:
+        correct = number_field(row, "correct")
+        if isnan(correct):
+            raise ValueError("correct is NaN; a number in [0, 1] is needed, or null where gold is null too")
+        return correct
+    if error is not None:
+        return 0.0
+    return nan if _text(row, "gold") is None else number_field(row, "correct")
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:

@@ -61,6 +61,8 @@ class Transaction(Protocol):
 class BookLedger(Twinned):
     """A ledger on a store of entries and totals. Subclasses give the transactions."""
 
+    _place = "in memory"  # where it is kept, for messages
+
     def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
         self._account = account
         self._law = account.law
@@ -219,7 +221,7 @@ class BookLedger(Twinned):
     def _change(self, change: Callable[[Transaction], T]) -> T:
         """Run a change, and keep the sums it saw for the price."""
         if self._closed:
-            raise LedgerError("the ledger is closed; open it again to use it")
+            raise LedgerError(f"the ledger {self._place} is closed; open it again to use it")
 
         def watched(transaction: Transaction) -> tuple[T, Totals | None]:
             done = change(transaction)

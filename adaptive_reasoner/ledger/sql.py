@@ -46,6 +46,7 @@ class SqlLedger(BookLedger):
     def __init__(self, url: str, name: str, terms: Terms, *, clock: Callable[[], float]) -> None:
         self._name = name
         self._engine = schema.open_engine(url)
+        self._place = f"at {self._engine.url.render_as_string(hide_password=True)}"
         self._statements = schema.compiled(self._engine.dialect)
         self._pid = os.getpid()
         self._leading = threading.Lock()

@@ -89,9 +89,16 @@ def test_samples_of_a_vote_do_not_leak_into_the_message_stream():
     assert "".join(chunk.text for chunk, _ in single) == "the Answer: 14"
 
 
-def test_streams_a_custom_event_with_the_bill():
+def test_streams_custom_events_of_decision_samples_and_bill():
     events = list(graph_of(node(**KEYS), Custom).stream({"question": "5 + 9?"}, stream_mode="custom"))
-    assert [(event["event"], event["cost"]) for event in events] == [("settled", 4.0)]
+    assert [(event["event"], event.get("cost")) for event in events] == [
+        ("decision", None),
+        ("sample", 2.0),
+        ("sample", 2.0),
+        ("settled", 4.0),
+    ]
+    assert [event["answer"] for event in events[1:3]] == ["14", "14"]
+    assert {(event["type"], event["node"]) for event in events} == {("adaptive_reasoner", "adaptive_compute")}
 
 
 def test_attach_refuses_a_state_without_the_keys():

@@ -3,6 +3,7 @@
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 
 
@@ -106,3 +107,38 @@ def test_selects_questions_and_sources():
     assert samples.of_source("direct").of("q1", "cot") == ()
     with pytest.raises(OutcomesError, match="no source 'cto'; there are cot, direct"):
         samples.of_source("cto")
+
+
+UNGRADED = [
+    row(sample=number, answer=answer, gold=None, correct=None, error=error)
+    for number, (answer, error) in enumerate([("42", None), ("13", None), (None, "timed out")])
+]
+
+
+def test_replies_that_nobody_has_graded_are_read_and_written_as_such(tmp_path):
+    samples = Samples.from_rows(UNGRADED)
+    assert samples.ungraded == 2
+    samples.write(tmp_path / "samples.jsonl")
+    again = Samples.read(tmp_path / "samples.jsonl")
+    assert [line["correct"] for line in again.rows()] == [None, None, 0.0]
+
+
+def test_ungraded_replies_make_no_estimate_until_the_right_answers_are_known():
+    samples = Samples.from_rows(
+        [*UNGRADED, *(line | {"question_id": "q3", "question": "7 * 7"} for line in UNGRADED)]
+    )
+    with pytest.raises(OutcomesError, match="4 replies are not graded"):
+        estimate(samples, votes=(1,))
+    graded = samples.graded({"6 * 7": "42.0"})
+    assert (graded.question_ids, graded.ungraded) == (("q1",), 0)
+    assert [reply.correct for reply in graded.of("q1", "cot")] == [1.0, 0.0, 0.0]
+    assert estimate(graded, votes=(1,)).accuracy.tolist() == [[0.5]]
+    with pytest.raises(OutcomesError, match="no right answer is known of any of 2 questions"):
+        samples.graded({"1 + 1": "2"})
+
+
+def test_a_missing_grade_beside_a_known_answer_is_an_error():
+    with pytest.raises(OutcomesError, match="correct is missing"):
+        Samples.from_rows([row(correct=None)])
+    with pytest.raises(OutcomesError, match="correct is NaN"):
+        Samples.from_rows([row(correct=float("nan"))])

@@ -1,0 +1,96 @@
+"""What to do before anything was collected: a vote under the ledger's price, which needs no labels."""
+
+import copy
+from collections.abc import Sequence
+from math import inf, nan
+from typing import Self
+
+from langchain_core.messages import HumanMessage
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
+from adaptive_reasoner.flows import Flow
+from adaptive_reasoner.policy import Decision, Reason
+from adaptive_reasoner.stopping import Priced
+from adaptive_reasoner.strategies import adaptive_consistency, single_pass
+
+SAMPLES = 9
+"""The most samples of a vote."""
+
+_WORTH = 0.1  # accuracy that one budget's worth of compute has to bring: where a ledger without labels begins
+
+
+class LabelFreePolicy:
+    """The same for every question: sample until agreement makes a further sample not worth its price.
+
+    The difference between questions is made inside the vote, by the answers themselves, under a Beta
+    posterior; the ledger's price makes it hold the budget. Where a vote no longer fits, one pass does.
+
+    Args:
+        source: What is sampled; bounds the worst case of a call.
+        meter: What a call costs.
+        budget: Mean cost a question, which a reservation expects; None where nothing is to be held.
+        samples: The most samples of a vote.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> from adaptive_reasoner.costs import SampleMeter
+        >>> policy = LabelFreePolicy(Source(FakeListChatModel(responses=["7"])), SampleMeter(), budget=3.0)
+        >>> policy.decide("What is 3 + 4?").action, policy.decide("What is 3 + 4?", max_cost=4.0).action
+        ('adaptive_vote', 'single_pass')
+    """
+
+    actions = ("adaptive_vote", "single_pass")
+    slope: float | None = None
+    policy_id = "label_free"
+
+    def __init__(
+        self, source: Source, meter: Meter, *, budget: float | None = None, samples: int = SAMPLES
+    ) -> None:
+        self.source, self.meter, self.budget, self.samples = source, meter, budget, samples
+        self.cost_unit = meter.cost_unit
+        self.price = _WORTH / budget if budget else 0.0
+
+    def at(self, *, budget: float) -> Self:
+        """The same policy at another mean cost per question."""
+        moved = copy.copy(self)
+        moved.budget, moved.price = budget, _WORTH / budget
+        return moved
+
+    def decide(
+        self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
+    ) -> Decision:
+        """A vote, or one pass where a vote could cost more than `max_cost`; see `Policy.decide`."""
+        del key
+        call = self.meter.worst_cost([HumanMessage(question)], self.source.most_tokens)
+        if call > max_cost:
+            raise BudgetExceededError(call, max_cost, self.cost_unit)
+        votes = self.samples * call <= max_cost
+        worst = self.samples * call if votes else call
+        reason: Reason = "policy" if votes else "budget"
+        return Decision(
+            action=self.actions[0 if votes else 1],
+            expected_cost=min(self.budget or 0.0, worst),
+            worst_cost=worst,
+            expected_accuracy=nan,
+            price=self.price if price is None else price,
+            reason=reason,
+            policy_id=self.policy_id,
+        )
+
+    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
+        """A vote for each, at the price of `budget`; see `Policy.decide_batch`."""
+        if not budget > 0:
+            raise InfeasibleBudgetError(budget, 0.0, self.cost_unit)
+        return [self.at(budget=budget).decide(question) for question in questions]
+
+
+def label_free_actions(samples: int = SAMPLES) -> dict[str, Flow]:
+    """The strategies that a `LabelFreePolicy` names.
+
+    Example:
+        >>> sorted(label_free_actions())
+        ['adaptive_vote', 'single_pass']
+    """
+    return {"adaptive_vote": adaptive_consistency(samples, Priced()), "single_pass": single_pass()}
