@@ -1,6 +1,7 @@
 """One question on its way from the decision to the settled bill."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from adaptive_reasoner.costs import Meter, Usage
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.ledger import Ledger, Reservation
-from adaptive_reasoner.policy import Decision, Policy
+from adaptive_reasoner.policy import Decision, KnowsVotes, Policy
 
 CONTEXT = 200
 """Characters of the conversation before the last human turn that are decided on with it."""
@@ -59,6 +60,8 @@ class Terms(TypedDict, total=False):
             died, is taken up; one that is settled, or under way, is followed by another of the same question.
         price: Takes the place of the ledger's price.
         max_cost: Only actions that cost at most this, at worst, may be chosen.
+        deadline: Seconds that the answer may take.
+        second_price: Accuracy that a second of waiting must be worth, for votes that draw in waves.
         about: The text that is decided on; the last human turn, in its context, where not given.
         vector: The embedding of `about`, where it is known.
         settings: Call-time arguments of every call.
@@ -72,6 +75,8 @@ class Terms(TypedDict, total=False):
     resumes: bool
     price: float | None
     max_cost: float | None
+    deadline: float | None
+    second_price: float | None
     about: str | None
     vector: ArrayLike | None
     settings: Mapping[str, Any] | None
@@ -122,6 +127,7 @@ class Charge:
         self._terms = terms
         self._decision: Decision | None = None
         self._reservation: Reservation | None = None
+        self._opened = time.monotonic()
         self.caller = Caller(
             terms.get("source") or source,
             self.meter,
@@ -151,7 +157,7 @@ class Charge:
                 continue
             self._reservation = reservation
         self._decision = decision
-        self.running = Running(self.actions[decision.action], Task(self._messages, price=decision.price))
+        self.running = Running(self.actions[decision.action], self._task(decision))
         self.caller.config = merge_configs(
             self.config,
             {
@@ -248,6 +254,16 @@ class Charge:
                 chunk_position="last",
             )
         return chunk_of(self._signed(winner, self.record(), hidden))
+
+    def _task(self, decision: Decision) -> Task:
+        seconds = self._terms.get("deadline")
+        return Task(
+            self._messages,
+            price=decision.price,
+            second_price=self._terms.get("second_price") or 0.0,
+            deadline=inf if seconds is None else self._opened + seconds,
+            prospects=self.policy.prospects(decision.action) if isinstance(self.policy, KnowsVotes) else None,
+        )
 
     def _decide(self, most: float) -> Decision:
         price, vector = self._terms.get("price"), self._terms.get("vector")

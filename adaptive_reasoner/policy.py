@@ -15,6 +15,8 @@ from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError,
 from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, open_session
 from adaptive_reasoner.policy_folder import PathLike, read_policy_folder
 from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
+from adaptive_reasoner.prospects import Prospects
+from adaptive_reasoner.stop_model import read_prospects, source_of
 
 _Floats = NDArray[np.float64]
 Reason = Literal["policy", "mixture", "budget", "fallback"]
@@ -100,6 +102,14 @@ class Policy(Protocol):
             InfeasibleBudgetError: The cheapest actions cost more than `budget`.
         """
         ...
+
+
+@runtime_checkable
+class KnowsVotes(Protocol):
+    """A policy that also knows when votes are best ended."""
+
+    def prospects(self, action: str) -> Prospects | None:
+        """What is known of votes of `action`; None where nothing is."""
 
 
 class FixedPolicy:
@@ -291,6 +301,16 @@ class LearnedPolicy:
         """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions."""
         accuracy, cost, familiarity = self._imitator.run(None, {"features": features})
         return accuracy.astype(float), np.maximum(cost, 0.0).astype(float), familiarity[:, 0].astype(float)
+
+    def prospects(self, action: str) -> Prospects | None:
+        """What collected samples say of votes of `action`; None where the policy was trained without them."""
+        source = source_of(action, self.card.get("menu", {}), self._votes)
+        return None if source is None else self._votes[source]
+
+    @cached_property
+    def _votes(self) -> dict[str, Prospects]:
+        said = self.card.get("stopping", {})
+        return read_prospects(self.folder, said) if said else {}
 
     @cached_property
     def encoder(self) -> EncoderSession:

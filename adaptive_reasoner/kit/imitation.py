@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_card import Counts, describe
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.stop_fitting import FittedStop, fit_stops, stopping_graph
 from adaptive_reasoner.policy_folder import PathLike, write_policy_folder
+from adaptive_reasoner.stop_model import STOP_MODEL
 
 __all__ = ["Imitator", "TrainedPolicy", "train"]
 
@@ -27,12 +29,14 @@ class TrainedPolicy:
         encoder: The encoder whose vectors it was trained on.
         gate: Whether it beats mixtures of fixed actions; where it does not, the best mixture is shipped.
         card: What `policy.json` will say.
+        stops: When votes on each source are best ended, where samples were given.
     """
 
     imitator: Imitator
     encoder: Encoder
     gate: Gate
     card: dict[str, Any]
+    stops: Mapping[str, FittedStop] = field(default_factory=dict)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -46,10 +50,14 @@ class TrainedPolicy:
             FileExistsError: Something that is no policy stands there.
         """
         files = {name: self.encoder.folder / name for name in ENCODER_FILES}
+        graphs = {"imitator.onnx": self.imitator.graph()}
+        if self.stops:
+            graphs[STOP_MODEL] = stopping_graph(self.stops)
         with tempfile.TemporaryDirectory() as scratch:
-            graph = Path(scratch) / "imitator.onnx"
-            graph.write_bytes(self.imitator.graph().SerializeToString())
-            write_policy_folder(folder, self.card, {**files, graph.name: graph})
+            for name, graph in graphs.items():
+                files[name] = Path(scratch) / name
+                files[name].write_bytes(graph.SerializeToString())
+            write_policy_folder(folder, self.card, files)
         return Path(folder)
 
 
@@ -74,7 +82,8 @@ def train(
         encoder: An encoder, or the name or folder of a sentence-transformers model; MiniLM by default.
         menu: What is known of each action (`source`, `strategy`, `votes`, `max_tokens`, `worst_cost`, ...),
             by its name, or all that `Menu.specs()` says; kept in the policy, and where worst costs come from.
-        samples: What the outcomes were estimated from; the policy keeps what they cost.
+        samples: What the outcomes were estimated from: the policy keeps what they cost, and learns from them
+            when votes are best ended.
         counts: What a cost in tokens counts; taken to be the completion alone where not said.
         gated: Ship the best mixture of fixed actions instead, where the imitator has not proved itself.
         seed: Of folds, learners and bootstrap.
@@ -100,6 +109,9 @@ def train(
         gate=gate,
         ships=gate.answer == "ship" or not gated,
     )
+    stops: dict[str, FittedStop] = {}
     if samples is not None:
+        stops = fit_stops(samples, seed=seed)
+        card["stopping"] = {source: stop.as_card() for source, stop in stops.items()}
         card["report"]["labelling"] = {"cost_unit": samples.cost_unit, "sources": samples.bill()}
-    return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card)
+    return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card, stops=stops)

@@ -12,8 +12,10 @@ from adaptive_reasoner.costs import SampleMeter
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError, UnpricedUsageError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.prospects import Prospects, beta_prospects
 from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.stopping import Priced
+from adaptive_reasoner.strategies import adaptive_consistency, self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 
 ACTIONS = {"single_pass": single_pass(), "vote_3": self_consistency(3)}
@@ -326,3 +328,28 @@ def test_is_decided_on_in_its_context():
     assert policy.read == "And 97?"
     made.answer("And 97?", about="primes")
     assert policy.read == "primes"
+
+
+@pytest.mark.parametrize(("known", "samples"), [(None, 2), ("all leaders are right", 1)])
+def test_the_policy_says_when_a_priced_vote_is_over(ask, known, samples):
+    class Knows(FixedPolicy):
+        def prospects(self, action):
+            assert action == "vote"
+            prior = beta_prospects(9)
+            return known and Prospects(prior.right > 0, prior.top, prior.second, cost=2.0)
+
+    made = AdaptiveReasoner(
+        Source(ScriptedModel(answers=("Answer: 14",)), max_tokens=50),
+        policy=Knows("vote", expected_cost=6),
+        actions={"vote": adaptive_consistency(9, Priced())},
+        budget=10.0,
+    )
+    assert ask(made, "5 + 9?", price=0.015).record["samples"] == samples
+
+
+async def test_a_deadline_is_kept_and_the_answer_is_of_what_arrived():
+    made = reasoner(latency=0.05, budget=10.0)
+    assert (await made.aanswer("5 + 9?", deadline=5.0)).answer == "14"
+    with pytest.raises(TimeoutError):
+        await made.aanswer("5 + 9?", deadline=0.001)
+    assert made.ledger.snapshot().in_flight == 0

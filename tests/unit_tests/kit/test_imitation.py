@@ -12,6 +12,7 @@ from adaptive_reasoner.kit.imitation import Imitator, train
 from adaptive_reasoner.kit.learning.crossfit import CANDIDATES
 from adaptive_reasoner.kit.learning.policy_card import worst_costs
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy import LearnedPolicy
 from tests.unit_tests.toys import DIMENSION, toy_outcomes, write_toy_encoder
 
@@ -219,3 +220,27 @@ def test_labels_are_those_of_the_oracle():
     X = features_of(table)
     chosen = Imitator("labels", vector=DIMENSION).fit(X, table, 25.0).choose(X)
     assert (chosen == solve(table, 25.0).choice).mean() > 0.8
+
+
+def test_samples_teach_the_policy_when_to_stop_a_vote(tmp_path):
+    table, rng = toy_outcomes(60), np.random.default_rng(0)
+    samples = Samples.from_rows(
+        {
+            "question_id": table.question_ids[question],
+            "question": table.questions[question],
+            "source": "cot",
+            "sample": number,
+            "answer": f"{rng.integers(4)}",
+            "gold": "0",
+            "correct": float(rng.random() < 0.5),
+            "cost": 30.0,
+            "cost_unit": "tokens",
+        }
+        for question in range(len(table))
+        for number in range(8)
+    )
+    policy = LearnedPolicy.load(trained(table, samples=samples).save(tmp_path / "policy"))
+    known = policy.prospects("cot")
+    assert (known.limit, known.cost) == (4, 30.0)
+    assert policy.prospects("direct") is None
+    assert LearnedPolicy.load(trained(table).save(tmp_path / "other")).prospects("cot") is None

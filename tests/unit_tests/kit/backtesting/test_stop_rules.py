@@ -118,8 +118,9 @@ def test_the_mixture_is_chosen_on_the_fit_and_costs_the_budget_there():
     rng = np.random.default_rng(1)
     samples = samples_of(*(rng.choice(["a", "b"], 12, p=[0.7, 0.3]).tolist() for _ in range(60)), tokens=50)
     halves = np.arange(0, 60, 2), np.arange(1, 60, 2)
-    for rule in replayed(samples).values():
-        assert rule.play(halves[0], halves[0], 15.0).cost.mean() == pytest.approx(15.0)
+    for name, rule in replayed(samples).items():
+        if name != "priced_stop":  # its price is chosen out of fold
+            assert rule.play(halves[0], halves[0], 15.0).cost.mean() == pytest.approx(15.0)
         played = rule.play(halves[0], halves[1], 15.0)
         assert played.cost.mean() == pytest.approx(15.0, rel=0.1)
         assert played.tokens.mean() > played.cost.mean()  # a sample has 50 tokens more than its cost

@@ -1,0 +1,136 @@
+import math
+
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.stop_fitting import (
+    COSTS,
+    StateCounts,
+    chances_of_success,
+    fit_stop,
+    fit_stops,
+    replayed,
+    stopping_graph,
+)
+from adaptive_reasoner.prospects import beta_prospects
+from adaptive_reasoner.stop_model import STOP_MODEL, read_prospects
+
+
+def samples_of(ballots, *, source="cot"):
+    rows = [
+        {
+            "question_id": f"q{question}",
+            "question": f"question {question}",
+            "source": source,
+            "sample": number,
+            "answer": answer,
+            "gold": "right",
+            "correct": float(answer == "right"),
+            "cost": 2.0,
+            "cost_unit": "tokens",
+        }
+        for question, ballot in enumerate(ballots)
+        for number, answer in enumerate(ballot)
+    ]
+    return Samples.from_rows(rows)
+
+
+def hard_questions(count, samples, seed=0):
+    """Low chances, many wrong answers, and some questions that have no right answer at all."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        right = rng.choice([0.0, 0.3, 0.5], p=[0.4, 0.3, 0.3])
+        yield [
+            "right" if rng.random() < right else f"wrong {rng.integers(3 if right == 0.5 else 30)}"
+            for _ in range(samples)
+        ]
+
+
+def dealt(samples, source="cot"):
+    packs = packs_of(samples, source, samples.question_ids)
+    return Deals.of(packs, draws_allowed(packs))
+
+
+@pytest.fixture(scope="module")
+def hard():
+    return samples_of(hard_questions(150, 16))
+
+
+def at_equal_draws(rule, draws):
+    accuracy, _, _, drawn = rule.mean(axis=1)[:, ::-1]
+    return float(np.interp(draws, np.maximum.accumulate(drawn), accuracy))
+
+
+def test_on_hard_questions_it_beats_the_beta_posterior_on_questions_it_has_not_seen(hard):
+    fitted = fit_stop(dealt(hard))
+    assert fitted.learned
+    fresh = dealt(samples_of(hard_questions(300, 16, seed=1)))
+    learned, plain = (replayed(fresh, known) for known in (fitted.prospects, beta_prospects(fresh.limit)))
+    gains = [at_equal_draws(learned, n) - at_equal_draws(plain, n) for n in (2, 3, 4, 5, 6)]
+    assert np.mean(gains) > 0.004
+    assert min(gains) > -0.003
+
+
+def test_what_it_promises_out_of_fold_it_keeps(hard):
+    fitted = fit_stop(dealt(hard))
+    fresh = replayed(dealt(samples_of(hard_questions(600, 16, seed=2))), fitted.prospects)
+    assert fitted.accuracy.mean(axis=0) == pytest.approx(fresh[0].mean(axis=0), abs=0.08)
+    assert fitted.draws.mean(axis=0) == pytest.approx(fresh[3].mean(axis=0), rel=0.15)
+
+
+def test_where_votes_always_agree_there_is_nothing_to_learn():
+    rng = np.random.default_rng(0)
+    ballots = [["right" if rng.random() < 0.5 else "wrong"] * 8 for _ in range(12)]
+    fitted = fit_stop(dealt(samples_of(ballots)))
+    assert fitted.gain == pytest.approx(0.0, abs=1e-9)
+    assert fitted.accuracy.shape == (12, len(COSTS))
+
+
+def test_shares_of_states_are_those_of_all_orders():
+    counts = StateCounts.of(dealt(samples_of([["right", "right", "wrong"]])))
+    table = {int(state): row for row, state in enumerate(counts.state)}
+    size = counts.limit + 1
+
+    def at(drawn, top, second):
+        row = table[(drawn * size + top) * size + second]
+        return tuple(round(float(column[row]), 4) for column in (counts.weight, counts.right, counts.top))
+
+    assert at(0, 0, 0) == (1.0, 0.0, 1.0)
+    assert at(1, 1, 0) == (1.0, 0.6667, 0.3333)  # two of six orders go on with the same answer
+    assert at(2, 2, 0) == (0.3333, 0.3333, 0.0)
+    assert at(2, 1, 1)[0] == 0.6667
+
+
+def test_chances_are_probabilities_in_every_state_that_can_be(hard):
+    known = StateCounts.of(dealt(hard)).prospects()
+    for table in (known.right, known.top, known.second, known.top + known.second):
+        assert ((table >= 0) & (table <= 1 + 1e-9)).all()
+    assert (known.right[:, 0, 0] == 0).all()
+
+
+def test_chances_of_success_are_counted_exactly():
+    packs = packs_of(samples_of([["right", "a", "b", "c"], ["a", "b", "c", "d"]]), "cot", ["q0", "q1"])
+    found = chances_of_success(packs, 3)
+    lost = [(math.comb(3, m) / math.comb(4, m) + 1) / 2 for m in range(4)]
+    assert found == pytest.approx([(lost[m] - lost[m + 1]) / lost[m] for m in range(3)])
+
+
+def test_what_is_shipped_is_what_was_learned(hard, tmp_path):
+    rows = [*hard.rows(), *samples_of(hard_questions(20, 6, seed=3), source="direct").rows()]
+    stops = fit_stops(Samples.from_rows(rows))
+    (tmp_path / STOP_MODEL).write_bytes(stopping_graph(stops).SerializeToString())
+    read = read_prospects(tmp_path, {source: stop.as_card() for source, stop in stops.items()})
+    assert list(read) == ["cot", "direct"]
+    for source, stop in stops.items():
+        assert read[source].limit == stop.prospects.limit
+        for name in ("right", "top", "second", "accepted"):
+            np.testing.assert_allclose(
+                getattr(read[source], name), getattr(stop.prospects, name), atol=1e-6, err_msg=name
+            )
+        assert read[source].cost == 2.0
+
+
+def test_sources_with_single_samples_have_no_votes_to_stop():
+    assert fit_stops(samples_of([["right"], ["wrong"]])) == {}
