@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from adaptive_reasoner.cli.ledger import ledger_app
-from adaptive_reasoner.cli.shown import AsJson, print_result
+from adaptive_reasoner.cli.shown import AsJson, print_result, read_result
 from adaptive_reasoner.console import err, out, print_json, print_table, progress
 from adaptive_reasoner.errors import AdaptiveReasonerError
 
@@ -200,20 +200,33 @@ def backtest(
 
 @app.command()
 def report(
-    outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
+    outcomes: Annotated[Path, typer.Argument(help="Outcomes file; best one the policy was not trained on.")],
     out_file: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
     samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
     policy: Annotated[Path | None, typer.Option(help="A trained policy, shown on these outcomes.")] = None,
+    backtest: Annotated[Path | None, typer.Option(help="What `backtest --json` printed of them.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Mean cost to look at; the policy's if given.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """One HTML page: what a budget buys on these outcomes."""
+    """One HTML page, readable from the disk: what a budget buys, and whether a policy is worth shipping."""
     from adaptive_reasoner.kit import Outcomes, Samples, outcomes_report
     from adaptive_reasoner.policy import LearnedPolicy
 
     loaded = LearnedPolicy.load(policy) if policy else None
     collected = Samples.read(samples) if samples else None
+    tested = read_result(backtest, "rows") if backtest else None
     with progress("writing the report"):
-        outcomes_report(Outcomes.read(outcomes), samples=collected, policy=loaded).write(out_file)
-    err.print(f"wrote {out_file}", highlight=False)
+        page = outcomes_report(
+            Outcomes.read(outcomes), samples=collected, policy=loaded, backtest=tested, budget=budget
+        )
+        page.write(out_file)
+    if as_json:
+        print_json({"file": str(out_file), **page.as_dict()})
+    else:
+        out.print(
+            f"{page.verdict.word} {page.verdict.sentence}", markup=False, highlight=False, soft_wrap=True
+        )
+        err.print(f"wrote {out_file}", highlight=False)
 
 
 @app.command()

@@ -1,11 +1,14 @@
-"""What commands share: one flag for JSON, one way to print a result."""
+"""What commands share: one flag for JSON, one way to print a result and to read it again."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from adaptive_reasoner.console import out, print_json
+from adaptive_reasoner.errors import OutcomesError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -17,6 +20,21 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         return
     for name, value in result.items():
         out.print(f"{name.replace('_', ' ')}: {_shown(value)}", markup=False, highlight=False)
+
+
+def read_result(file: Path, wanted: str) -> dict[str, Any]:
+    """What a command printed with `--json`, kept in a file.
+
+    Raises:
+        OutcomesError: It is no JSON object, or not the result that is wanted.
+    """
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OutcomesError(f"no JSON: {error}", file=file) from error
+    if not isinstance(result, dict) or wanted not in result:
+        raise OutcomesError(f"no {wanted!r} in it: not what the command prints with --json", file=file)
+    return result
 
 
 def _shown(value: Any) -> str:

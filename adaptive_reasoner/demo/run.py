@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from adaptive_reasoner.console import err, out, print_table, progress
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import VOTES, build_graph, math_sources
 from adaptive_reasoner.demo.problems import problems
-from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
+from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
@@ -24,7 +24,7 @@ from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources
-from adaptive_reasoner.kit.report import Report, Table, kind_of
+from adaptive_reasoner.kit.report import Report, Section, Table, outcomes_report
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy import LearnedPolicy
 
@@ -101,7 +101,7 @@ def run_demo(folder: Path, *, n_questions: int, n_samples: int, budget: float, s
     """Run the main job in `folder`, reusing the samples that are there.
 
     Args:
-        folder: Gets questions, samples, outcomes, the policy and the report.
+        folder: Gets questions, samples, outcomes, the policy, the report and its first figure.
         n_questions: Questions in all; a third is held out.
         n_samples: Samples a question and source.
         budget: Allowed mean cost a question, in generated tokens.
@@ -154,7 +154,10 @@ def run_demo(folder: Path, *, n_questions: int, n_samples: int, budget: float, s
         report=str(folder / "report.html"),
         seconds=clock.seconds,
     )
-    _page(demo, held_out).write(demo.report)
+    with progress("writing the report"):
+        page = _page(demo, held_out, samples, policy)
+        page.write(demo.report)
+        (folder / "frontier.svg").write_text(page.picture(), encoding="utf-8")
     return demo
 
 
@@ -238,17 +241,9 @@ def _rows(held_out: Outcomes, live: Run, budget: float) -> list[dict[str, Any]]:
     ]
 
 
-def _page(demo: Demo, held_out: Outcomes) -> Report:
-    points = [
-        {
-            "name": row["policy"],
-            "kind": kind_of(row),
-            "cost": row["mean_cost"],
-            "accuracy": row["accuracy"],
-            **({"low": demo.live.low, "high": demo.live.high} if row["policy"] == "adaptive" else {}),
-        }
-        for row in demo.rows
-    ]
+def _page(demo: Demo, held_out: Outcomes, samples: Samples, policy: LearnedPolicy) -> Report:
+    """The report on the held-out questions, and under its frontier what the graph really did."""
+    page = outcomes_report(held_out, samples=samples, policy=policy)
     runs = [
         {"run": name, **{key: value for key, value in asdict(run).items() if key != "actions"}}
         for name, run in (("live", demo.live), ("replay", demo.replay))
@@ -257,28 +252,24 @@ def _page(demo: Demo, held_out: Outcomes) -> Report:
         {"action": action, "live": demo.live.actions[action], "replay": demo.replay.actions[action]}
         for action in held_out.actions
     ]
-    return Report(
-        title=f"A budget of {demo.target:g} {demo.cost_unit} a question",
-        verdict=_sentence(demo.live, demo.target, demo.cost_unit),
-        hull=uniform_hull(held_out),
-        oracle=frontier(held_out),
-        cost_unit=demo.cost_unit,
-        budget=demo.target,
-        points=points,
+    percent = dict.fromkeys(("accuracy", "uniform_at_cost", "low", "high"), ".1%")
+    measured = Section(
+        "demo",
+        "What the graph did",
+        f"The demo's own run: {_sentence(demo.live, demo.target, demo.cost_unit)}.",
         tables=[
-            Table("Held-out questions: accuracy and mean cost", demo.rows),
-            Table(
-                "The adaptive graph: once with the real model, and on many draws of its recorded samples",
-                runs,
-            ),
-            Table("Where the compute went: share of questions an action", shares),
+            Table("Held-out questions: accuracy and mean cost", demo.rows, percent, marked=("adaptive",)),
+            Table("The graph: once with the real model, and on many draws of its samples", runs, percent),
+            Table("Share of questions an action", shares, {"live": ".1%", "replay": ".1%"}),
         ],
+    )
+    return replace(
+        page,
+        title=f"The demo: a budget of {demo.target:g} {demo.cost_unit} a question",
+        sections=[page.sections[0], measured, *page.sections[1:]],
         notes=[
-            "Fixed actions and the oracle are estimated from all samples of the held-out questions.",
-            "The adaptive row is one real run of the graph over the same questions.",
-            "The dashed line is the best that a random mixture of fixed actions can do.",
-            "The green line is hindsight: the best choice for each question, knowing the outcomes.",
-            f"The gate of the policy says: {demo.verdict}.",
+            *page.notes,
+            "The adaptive row is one real run of the graph; all else is estimated from all samples.",
             CAVEAT,
         ],
     )

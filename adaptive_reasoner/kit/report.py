@@ -1,287 +1,260 @@
-"""A page that shows what a budget buys: one self-contained HTML file, a picture and the numbers behind it."""
+"""What a budget buys on a table, and what a policy makes of it, as one page that opens from the disk."""
 
-import html
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import altair as alt
-import numpy as np
-import vl_convert
-from numpy.typing import NDArray
-
-from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.kit.allocation import Frontier, Hull, frontier, solve, uniform_hull
+from adaptive_reasoner.kit.allocation import frontier, uniform_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.reporting import standing, words
+from adaptive_reasoner.kit.reporting.frontier import dial_of, frontier_section
+from adaptive_reasoner.kit.reporting.labels import labels_section, learning_section
+from adaptive_reasoner.kit.reporting.page import Dial, Fact, Report, Section, Table, Verdict
+from adaptive_reasoner.kit.reporting.play import Playing
+from adaptive_reasoner.kit.reporting.sections import (
+    calibration_section,
+    compute_section,
+    price_section,
+    regret_section,
+)
+from adaptive_reasoner.kit.reporting.standing import Hindsight, Saving, Standing
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy import LearnedPolicy
 
-_INK = "#808080"  # readable on the light and on the dark page
-_COLOURS = {"fixed action": "#808080", "adaptive": "#d9480f", "oracle": "#2b8a3e"}
-_MOST_VERTICES = 300
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1f2328; --paper: #ffffff; --faint: #8c959f55; --accent: #d9480f; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #14171c; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-       max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: .25rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.verdict { font-size: 1.15rem; border-left: .3rem solid var(--accent); padding-left: .8rem; }
-figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
-table { border-collapse: collapse; width: 100%; margin-top: 1.5rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--faint); text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-tr.adaptive td { font-weight: 600; }
-caption { text-align: left; padding-bottom: .4rem; opacity: .8; }
-li { margin-bottom: .3rem; }
-"""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the report: a caption, and rows with equal keys."""
-
-    caption: str
-    rows: Sequence[Mapping[str, object]]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a report says.
-
-    Attributes:
-        title: Of the page.
-        verdict: The result in one sentence.
-        hull: What mixing fixed actions at random buys.
-        oracle: What perfect knowledge would buy; None where it is not known.
-        cost_unit: What a cost counts.
-        budget: The stated budget, marked in the picture.
-        points: What was measured: `name`, `cost`, `accuracy` and, where known, `low` and `high`.
-        tables: The numbers.
-        notes: What a reader should know before believing them.
-    """
-
-    title: str
-    verdict: str
-    hull: Hull
-    oracle: Frontier | None
-    cost_unit: str
-    budget: float | None = None
-    points: Sequence[Mapping[str, Any]] = ()
-    tables: Sequence[Table] = ()
-    notes: Sequence[str] = field(default_factory=tuple)
-
-    def html(self) -> str:
-        """The page; it loads nothing and needs no script."""
-        title, verdict = html.escape(self.title), html.escape(self.verdict)
-        tables = "\n".join(_table(table) for table in self.tables)
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        return (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{title}</title><style>{_STYLE}</style></head><body><main>\n"
-            f'<h1>{title}</h1>\n<p class="verdict">{verdict}</p>\n'
-            f'<figure role="img" aria-label="Accuracy against mean cost. The tables below hold the numbers.">'
-            f"{_picture(self)}</figure>\n{tables}\n"
-            + (f"<h2>How to read this</h2><ul>{notes}</ul>" if notes else "")
-            + "\n</main></body></html>\n"
-        )
-
-    def write(self, path: str | Path) -> None:
-        """Write the page, whole or not at all."""
-        path = Path(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            part.write_text(self.html(), encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+__all__ = ["Dial", "Fact", "Report", "Section", "Table", "Verdict", "outcomes_report"]
 
 
 def outcomes_report(
-    outcomes: Outcomes, *, samples: Samples | None = None, policy: LearnedPolicy | None = None
+    outcomes: Outcomes,
+    *,
+    samples: Samples | None = None,
+    policy: LearnedPolicy | None = None,
+    backtest: Mapping[str, Any] | None = None,
+    budget: float | None = None,
 ) -> Report:
     """What a budget buys on these outcomes, and what a policy makes of it.
 
     Args:
-        outcomes: The table, best one that the policy was not trained on.
+        outcomes: The table, best one that the policy was not trained on. Where it was, the policy is shown
+            as its training measured it on held-out folds.
         samples: What the outcomes were estimated from, to show what the labels cost.
         policy: Decides every question of the table at its own price.
+        backtest: What `Backtest.as_dict` says of the same table: where there is no policy to show, and for
+            the learning curve.
+        budget: Allowed mean cost a question. Default: the policy's; without one, where hindsight gains most.
 
     Raises:
+        InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
         UnknownActionError: The policy chooses among other actions than the table has.
     """
-    hull, best = uniform_hull(outcomes), frontier(outcomes)
-    fixed = [
-        {"policy": action, "accuracy": float(accuracy), "mean_cost": float(cost)}
-        for action, accuracy, cost in zip(
-            outcomes.actions, outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), strict=True
-        )
-    ]
-    rows, tables, budget = list(fixed), [], None
-    verdict = (
-        f"On {len(outcomes)} questions hindsight reaches {best.accuracies[-1]:.3f} for "
-        f"{best.costs[-1]:.1f} {outcomes.cost_unit}, the best fixed action {hull.accuracies[-1]:.3f} for "
-        f"{hull.costs[-1]:.1f}."
-    )
+    rows = [] if backtest is None else backtest["rows"]
+    stands: Standing | None = None
+    playing, gains = None, {}
     if policy is not None:
-        budget = policy.budget
-        chosen = _decided(outcomes, policy)
-        cost = float(np.take_along_axis(outcomes.cost, chosen[:, None], axis=1).mean())
-        accuracy = float(np.take_along_axis(outcomes.accuracy, chosen[:, None], axis=1).mean())
-        lift = accuracy - hull.accuracy_at(cost)
-        rows += [
-            {"policy": "uniform", "accuracy": hull.accuracy_at(cost), "mean_cost": cost},
-            {"policy": "adaptive", "accuracy": accuracy, "mean_cost": cost},
-        ]
-        if cost >= best.costs[0]:
-            at_cost = solve(outcomes, cost)
-            rows.append({"policy": "oracle", "accuracy": at_cost.accuracy, "mean_cost": at_cost.cost})
-        tables.append(
-            Table("Where the compute went: share of questions an action", _shares(outcomes, chosen))
-        )
-        verdict = (
-            f"The gate says {policy.verdict}: accuracy {accuracy:.3f} for {cost:.1f} {outcomes.cost_unit} "
-            f"a question, {100 * lift:+.1f} points against a random mixture at that cost."
-        )
-    if samples is not None:
-        tables.append(Table(f"What the labels cost, in {samples.cost_unit}", samples.bill()))
+        policy = policy if budget is None else policy.at(budget=budget)
+        playing = Playing.of(policy, outcomes)
+        gains = standing.along_budgets(playing, outcomes)
+        budget = standing.own_budget(playing)
+    hull, best = uniform_hull(outcomes), frontier(outcomes)
+    if rows and (playing is None or playing.trained_on):
+        asked, stands = standing.from_backtest(rows, budget)
+        budget = asked if budget is None else budget
+    elif playing is not None and playing.trained_on:
+        stands = standing.from_card(playing.policy.card, hull)
+    elif playing is not None and budget is not None:
+        stands = standing.from_gain(gains[budget], "on these questions, which the policy was not trained on")
+    if budget is None:
+        budget = standing.most_to_gain(outcomes)
+    at_budget = best.at(budget)
+    hindsight = Hindsight.of(outcomes, budget if stands is None else max(stands.cost, float(best.costs[0])))
+    bill = _bill(samples, policy)
+    saving = None if stands is None else Saving.of(stands, hull)
+
+    shares = at_budget.probabilities() if playing is None else playing.shipped()
+    table = outcomes if playing is None else playing.table
+    sections: list[Section | None] = [
+        frontier_section(outcomes, hull, best, hindsight, gains, playing, stands, rows, budget),
+        compute_section(table, shares, playing),
+        price_section(best, playing, gains, budget, outcomes.cost_unit),
+        None if playing is None else calibration_section(playing),
+        learning_section((backtest or {}).get("learning_curve") or [], outcomes.accuracy_unit),
+    ]
+    facts = _facts(outcomes, stands, saving, hindsight, at_budget.accuracy, budget)
+    if bill is not None:
+        section, fact = labels_section(bill[1], bill[0], saving, outcomes.cost_unit)
+        sections.append(section)
+        facts.append(fact)
+    if playing is not None:
+        sections.append(regret_section(table, shares, playing.policy.price, seen=playing.trained_on))
+    if rows:
+        sections.append(_backtest_section(rows))
     return Report(
-        title=f"What a budget buys on {len(outcomes)} questions",
-        verdict=verdict,
-        hull=hull,
-        oracle=best,
-        cost_unit=outcomes.cost_unit,
-        budget=budget,
-        points=[
-            {
-                "name": row["policy"],
-                "cost": row["mean_cost"],
-                "accuracy": row["accuracy"],
-                "kind": kind_of(row),
-            }
-            for row in rows
-        ],
-        tables=[Table("Accuracy and mean cost", rows), *tables],
-        notes=(
-            "The dashed line is the best that a random mixture of fixed actions can do.",
-            "The green line is hindsight: the best choice for each question, knowing the outcomes.",
-            "Hindsight on few samples a question flatters itself; `backtest` shows it cross-fitted.",
+        title=f"What a budget buys: {len(outcomes):,} questions, {len(outcomes.actions)} actions",
+        verdict=_verdict(outcomes, stands, playing, backtest, hindsight, budget),
+        sections=[section for section in sections if section is not None],
+        facts=facts,
+        dial=dial_of(outcomes, hull, best, hindsight, gains, playing, budget),
+        notes=_notes(outcomes, playing, stands),
+    )
+
+
+def _verdict(
+    outcomes: Outcomes,
+    stands: Standing | None,
+    playing: Playing | None,
+    backtest: Mapping[str, Any] | None,
+    hindsight: Hindsight,
+    budget: float,
+) -> Verdict:
+    unit, accuracy_unit = outcomes.cost_unit, outcomes.accuracy_unit
+    if stands is None:
+        return words.room(hindsight.gains, budget=budget, unit=unit, accuracy_unit=accuracy_unit)
+    gate = {} if playing is None else playing.policy.card["report"]["gate"]
+    answer = playing.policy.verdict if playing is not None else (backtest or {}).get("verdict")
+    return words.judged(
+        stands, answer=answer, needed=gate.get("needed"), unit=unit, accuracy_unit=accuracy_unit
+    )
+
+
+def _facts(
+    outcomes: Outcomes,
+    stands: Standing | None,
+    saving: Saving | None,
+    hindsight: Hindsight,
+    oracle: float,
+    budget: float,
+) -> list[Fact]:
+    unit, accuracy_unit = outcomes.cost_unit, outcomes.accuracy_unit
+    if stands is None:
+        gain = hindsight.gains.get("oracle_crossfit", hindsight.gains["oracle_in_sample"])
+        return [
+            Fact(
+                "Looked at",
+                f"{budget:.3g} {unit}",
+                "mean cost a question, where hindsight gains most unless a budget is given",
+            ),
+            Fact(
+                "The best random mixture",
+                words.level(gain.uniform_at_cost, accuracy_unit),
+                "of fixed actions, at that cost",
+            ),
+            Fact(
+                "Hindsight",
+                words.level(oracle, accuracy_unit),
+                "knowing every outcome: no policy can do better",
+            ),
+        ]
+    lift = stands.lift
+    facts = [
+        Fact(
+            "Lift over the mixture",
+            words.points(lift.mean, accuracy_unit),
+            f"95% interval {words.between(lift.low, lift.high, accuracy_unit)}",
         ),
-    )
-
-
-def kind_of(row: Mapping[str, Any]) -> str:
-    """How a row is drawn."""
-    return row["policy"] if row["policy"] in ("adaptive", "oracle") else "fixed action"
-
-
-def _decided(outcomes: Outcomes, policy: LearnedPolicy) -> NDArray[np.intp]:
-    """The position of the action the policy takes on each question."""
-    missing = set(policy.actions) - set(outcomes.actions)
-    if missing:
-        raise UnknownActionError(min(missing), outcomes.actions)
-    decisions = zip(outcomes.questions, outcomes.question_ids, strict=True)
-    return np.array(
-        [outcomes.actions.index(policy.decide(text, key=key).action) for text, key in decisions],
-        dtype=np.intp,
-    )
-
-
-def _shares(outcomes: Outcomes, chosen: NDArray[np.intp]) -> list[dict[str, object]]:
-    """Share of each action, over all questions and in each group."""
-    groups = {"all questions": np.ones(len(outcomes), dtype=bool)}
-    if outcomes.groups is not None:
-        groups |= {str(group): outcomes.groups == group for group in sorted(set(outcomes.groups))}
-    return [
-        {
-            "questions": name,
-            "number": int(own.sum()),
-            **{action: float((chosen[own] == at).mean()) for at, action in enumerate(outcomes.actions)},
-        }
-        for name, own in groups.items()
+        Fact("Mean cost", f"{stands.cost:.3g} {unit}", f"of {budget:.3g} allowed a question"),
     ]
-
-
-def _picture(report: Report) -> str:
-    """Accuracy against mean cost, as SVG."""
-    unit = report.cost_unit
-    cost = alt.X("cost:Q", title=f"mean cost a question ({unit})", scale=alt.Scale(nice=True))
-    accuracy = alt.Y(
-        "accuracy:Q", title="accuracy", axis=alt.Axis(format=".0%"), scale=alt.Scale(zero=False, nice=True)
-    )
-    colour = alt.Color(
-        "kind:N",
-        legend=alt.Legend(title=None, orient="bottom"),
-        scale=alt.Scale(domain=list(_COLOURS), range=list(_COLOURS.values())),
-    )
-    hull = [
-        {"cost": c, "accuracy": a} for c, a in zip(report.hull.costs, report.hull.accuracies, strict=True)
-    ]
-    layers: list[Any] = [
-        alt.Chart(alt.Data(values=hull))
-        .mark_line(color=_COLOURS["fixed action"], strokeDash=[5, 4])
-        .encode(x=cost, y=accuracy)
-    ]
-    if report.oracle is not None:
-        costs, accuracies = report.oracle.costs, report.oracle.accuracies
-        shown = np.unique(np.linspace(0, len(costs) - 1, _MOST_VERTICES).astype(int))
-        values = [{"cost": costs[vertex], "accuracy": accuracies[vertex]} for vertex in shown]
-        dearest = max([costs[-1], *report.hull.costs])  # beyond its last vertex hindsight buys nothing more
-        values.append({"cost": dearest, "accuracy": accuracies[-1]})
-        layers.append(
-            alt.Chart(alt.Data(values=values)).mark_line(color=_COLOURS["oracle"]).encode(x=cost, y=accuracy)
+    if saving is not None and saving.cost > 0:
+        times = (stands.cost + saving.cost) / stands.cost
+        more = "at least " if saving.at_least else ""
+        facts.append(
+            Fact(
+                "Compute saved",
+                f"{more}{times:.2f} times",
+                f"a mixture as accurate costs {stands.cost + saving.cost:.3g} {unit}",
+            )
         )
-    if report.budget is not None:
-        rule = alt.Chart(alt.Data(values=[{"cost": report.budget}]))
-        layers.append(rule.mark_rule(color=_INK, strokeDash=[2, 3]).encode(x="cost:Q"))
-    points = [{"kind": "fixed action", **point} for point in report.points]
-    measured = alt.Chart(alt.Data(values=points))
-    # Actions that no mixture needs are only in the table, so that the names can be read.
-    needed = {*report.hull.actions, "adaptive", "oracle"}
-    named = alt.Chart(alt.Data(values=[point for point in points if point["name"] in needed]))
-    spread = alt.Chart(alt.Data(values=[point for point in points if "low" in point]))
-    layers += [
-        spread.mark_rule(strokeWidth=2).encode(
-            x=cost, y=alt.Y("low:Q", title="accuracy"), y2="high:Q", color=colour
-        ),
-        measured.mark_point(filled=True, size=90, opacity=1).encode(x=cost, y=accuracy, color=colour),
-        named.mark_text(align="left", dx=8, dy=10, color=_INK).encode(x=cost, y=accuracy, text="name:N"),
-    ]
-    chart = (
-        alt.layer(*layers)
-        .properties(
-            width=720,
-            height=360,
-            background="transparent",
-            padding={"left": 5, "top": 5, "right": 90, "bottom": 5},
+    facts.append(
+        Fact(
+            "Of hindsight's gain",
+            words.share_closed(hindsight.closed(lift.mean)),
+            "between the in-sample oracle and the cross-fitted one"
+            if len(hindsight.gains) > 1
+            else "of the in-sample oracle's",
         )
-        .configure(font="system-ui, sans-serif")
-        .configure_axis(labelColor=_INK, titleColor=_INK, gridColor=_INK, gridOpacity=0.15, domainColor=_INK)
-        .configure_legend(labelColor=_INK, labelFontSize=12)
-        .configure_view(stroke=None)
     )
-    svg: str = vl_convert.vegalite_to_svg(chart.to_json())
-    return svg
+    if stands.within_groups is not None:
+        facts.append(
+            Fact(
+                "Within groups",
+                words.points(stands.within_groups, accuracy_unit),
+                "what is difficulty, not only topic",
+            )
+        )
+    return facts
 
 
-def _table(table: Table) -> str:
-    columns = list(table.rows[0]) if table.rows else []
-    head = "".join(f'<th scope="col">{html.escape(column.replace("_", " "))}</th>' for column in columns)
-    body = "".join(
-        f'<tr class="{html.escape(str(next(iter(row.values()))))}">'
-        + "".join(f"<td>{html.escape(_shown(row[column]))}</td>" for column in columns)
-        + "</tr>"
-        for row in table.rows
+def _backtest_section(rows: Sequence[Mapping[str, Any]]) -> Section:
+    columns = (
+        "policy",
+        "budget",
+        "realised_cost",
+        "accuracy",
+        "uniform_at_cost",
+        "lift",
+        "lift_low",
+        "lift_high",
+        "lift_within_groups",
     )
-    return (
-        f"<table><caption>{html.escape(table.caption)}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = Table(
+        "Means over splits; 95% intervals over questions",
+        [{column: row.get(column) for column in columns} for row in rows],
+        {"accuracy": ".3f", "uniform_at_cost": ".3f", **dict.fromkeys(columns[5:], "+.3f")},
+        marked=("imitator",),
+    )
+    return Section(
+        "backtest",
+        "Against every baseline",
+        "Each at the cost it really came to, on questions held out.",
+        (),
+        [table],
     )
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _bill(
+    samples: Samples | None, policy: LearnedPolicy | None
+) -> tuple[str, Sequence[Mapping[str, Any]]] | None:
+    """What the labels cost: of the samples given, else what the policy remembers."""
+    if samples is not None:
+        return samples.cost_unit, samples.bill()
+    kept = None if policy is None else policy.card["report"].get("labelling")
+    return None if kept is None else (kept["cost_unit"], kept["sources"])
+
+
+def _notes(outcomes: Outcomes, playing: Playing | None, stands: Standing | None) -> list[str]:
+    notes = [_MIXTURE, _HINDSIGHT, _INTERVALS]
+    if outcomes.halves is None:
+        notes.insert(2, _ONE_SAMPLE)
+    if stands is not None:
+        notes.append(f"The policy's accuracy and lift were measured {stands.source}.")
+    if playing is not None and playing.trained_on:
+        notes.append(_TRAINED_HERE)
+    if playing is not None and not playing.ships:
+        notes.append(_NOT_SHIPPED)
+    return notes
+
+
+_MIXTURE = (
+    "The random mixture knows nothing of a question: at each mean cost it is the best that tossing a coin "
+    "between fixed actions can do. Only what lies above it is the merit of choosing."
+)
+_HINDSIGHT = (
+    "Hindsight chooses for each question knowing its outcomes. Chosen and scored on the same samples it "
+    "flatters itself, and is the dual bound that nothing can pass. Cross-fitted, chosen on one half of the "
+    "samples and scored on the other, it is a little too modest, as it votes with half of them. The truth "
+    "lies between."
+)
+_ONE_SAMPLE = (
+    "With one sample an action there is no cross-fitted oracle: hindsight knows each question's luck, and "
+    "its curve is far above what can be had."
+)
+_INTERVALS = (
+    "Intervals are 95%, by a bootstrap over questions in which the mixture is fitted again each time; they "
+    "hold for the policy as it was trained."
+)
+_TRAINED_HERE = (
+    "These are the questions the policy was trained on. Where its compute went and where it was wrong is "
+    "therefore kinder than on new ones; a report on a table that was held out shows that too."
+)
+_NOT_SHIPPED = (
+    "The gate did not let this policy ship: the folder plays the best random mixture, and the curve shows "
+    "what the imitator would have done."
+)

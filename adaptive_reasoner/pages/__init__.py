@@ -1,5 +1,7 @@
 """What the project's pages share: one theme, light and dark, and the button that changes between them."""
 
+import re
+from functools import cache
 from importlib.resources import files
 
 
@@ -11,6 +13,17 @@ def style() -> str:
 def theme_script() -> str:
     """Lets a reader choose light or dark; without it a page follows the system."""
     return _asset("theme.js")
+
+
+@cache
+def colours() -> dict[str, str]:
+    """The light colour of each name in the theme.
+
+    Example:
+        >>> colours()["paper"]
+        '#ffffff'
+    """
+    return dict(re.findall(r"--([a-z]+): light-dark\((#[0-9a-f]{6}),", style()))
 
 
 def _asset(name: str) -> str:

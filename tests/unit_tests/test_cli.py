@@ -68,6 +68,26 @@ def test_estimates_and_solves(command, outcomes):
     assert solved["actions"]["direct"] == solved["actions"]["cot"] == 0.5
 
 
+def test_writes_a_report_and_says_its_verdict(command, samples, outcomes, tmp_path):
+    page = tmp_path / "report.html"
+    code, printed, _ = command("report", outcomes, "--samples", samples, "--out", page, "--json")
+    said = json.loads(printed)
+    assert code == 0
+    assert said["file"] == str(page)
+    assert said["verdict"]["word"] == "Room to gain:"
+    assert said["verdict"]["sentence"] in page.read_text()
+
+
+def test_a_report_refuses_what_is_no_backtest(command, outcomes, tmp_path):
+    (tmp_path / "b.json").write_text('{"accuracy": 1}')
+    code, _, said = command(
+        "report", outcomes, "--backtest", tmp_path / "b.json", "--out", tmp_path / "r.html"
+    )
+    assert code == 2
+    assert "b.json" in said
+    assert not (tmp_path / "r.html").exists()
+
+
 def test_a_budget_below_the_cheapest_action_names_both_numbers(command, outcomes):
     code, printed, said = command("solve", outcomes, "--budget", 1)
     assert (code, printed) == (2, "")

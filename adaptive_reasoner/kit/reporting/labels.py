@@ -1,0 +1,104 @@
+"""What labels cost: how many samples a question to buy, and when they have paid for themselves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from adaptive_reasoner.kit.reporting import figures
+from adaptive_reasoner.kit.reporting.page import Fact, Section, Table
+from adaptive_reasoner.kit.reporting.standing import Saving
+
+
+def learning_section(rows: Sequence[Mapping[str, Any]], accuracy_unit: str | None = None) -> Section | None:
+    """The lift by how many samples a question were used in training.
+
+    Args:
+        rows: Of a backtest's `learning_curve`: `samples`, `budget`, `lift`, `lift_low`, `lift_high`.
+        accuracy_unit: Of the lifts, where they are no accuracies.
+    """
+    if not rows:
+        return None
+    scale = 100.0 if accuracy_unit is None else 1.0
+    drawn = [
+        {
+            "samples": int(row["samples"]),
+            "budget": f"{row['budget']:g}",
+            "lift": scale * row["lift"],
+            "low": scale * row["lift_low"],
+            "high": scale * row["lift_high"],
+        }
+        for row in rows
+    ]
+    most = max(row["samples"] for row in drawn)
+    text = (
+        f"What {most} samples a question buy over fewer, on questions held out. Where the line is flat, "
+        "fewer calls would have trained as good a policy."
+    )
+    words = "A line: the lift over the random mixture against the samples a question used in training."
+    figure = figures.learning_figure(drawn, accuracy_unit=accuracy_unit)
+    table = Table(
+        "Lift by samples a question" + (", in points" if scale == 100 else ""),
+        drawn,
+        dict.fromkeys(("lift", "low", "high"), "+.2f"),
+    )
+    return Section("learning", "How many samples to buy", text, [(words, figure)], [table])
+
+
+def labels_section(
+    bill: Sequence[Mapping[str, Any]], label_unit: str, saving: Saving | None, unit: str
+) -> tuple[Section, Fact]:
+    """What the labels cost, and after how many requests the policy has earned that back."""
+    paid, calls = sum(row["cost"] for row in bill), sum(row["calls"] for row in bill)
+    title, tables = (
+        "When the labels have paid for themselves",
+        [Table(f"What the labels cost, in {label_unit}", bill)],
+    )
+    spent = f"{calls:,} calls cost {_amount(paid)} {label_unit}."
+    if saving is None or label_unit != unit or saving.cost <= 0:
+        why = (
+            "Without a policy nothing is saved yet."
+            if saving is None
+            else f"The policy's costs are in {unit}, so the two cannot be compared."
+            if label_unit != unit
+            else "The policy saves nothing against a mixture as accurate, so they do not pay for themselves."
+        )
+        return Section("labels", title, f"{spent} {why}", (), tables), Fact(
+            "Labels", f"{_amount(paid)} {label_unit}", why
+        )
+    even = paid / saving.cost
+    more = "at least " if saving.at_least else ""
+    span = np.linspace(0.0, 3 * even, 40)
+    rows = [
+        {
+            "requests": float(r),
+            "net": float(saving.cost * r - paid),
+            "low": float(saving.low * r - paid),
+            "high": float(saving.high * r - paid),
+        }
+        for r in span
+    ]
+    late = (
+        f" (after {paid / saving.low:,.0f} at the lower end of the interval)"
+        if saving.low > 0
+        else " (never, at the lower end of the interval)"
+    )
+    text = (
+        f"{spent} The policy saves {more}{saving.cost:.3g} {unit} a request against the cheapest mixture "
+        f"that is as accurate, so the labels are paid for after {even:,.0f} requests{late}."
+    )
+    words = "A rising line: what is saved less what the labels cost, against requests answered."
+    figure = figures.break_even_figure(rows, even=even, unit=unit)
+    shown = Table(
+        "Saved, labels paid",
+        [row for at, row in enumerate(rows) if at % 3 == 0],
+        dict.fromkeys(("requests", "net", "low", "high"), ",.0f"),
+    )
+    fact = Fact(
+        "Labels paid for after", f"{even:,.0f} requests", f"{_amount(paid)} {label_unit} for {calls:,} calls"
+    )
+    return Section("labels", title, text, [(words, figure)], [*tables, shown]), fact
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

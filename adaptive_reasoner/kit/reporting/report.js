@@ -1,0 +1,59 @@
+(() => {
+  for (const numbers of document.querySelectorAll("details.numbers")) numbers.open = false;
+
+  // Figures are written in the light theme's colours; what they are now is asked of the style sheet.
+  const probe = document.body.appendChild(document.createElement("span"));
+  probe.hidden = true;
+  const light = LIGHT_COLOURS;
+  const painted = (text) =>
+    Object.entries(light).reduce((whole, [name, colour]) => {
+      probe.style.color = `var(--${name})`;
+      return whole.replaceAll(colour, getComputedStyle(probe).color);
+    }, text);
+
+  const views = new Map();
+  async function draw(figure) {
+    const box = figure.querySelector(".figure");
+    const spec = JSON.parse(painted(figure.querySelector(".spec").textContent));
+    spec.width = "container";
+    spec.autosize = { type: "fit-x", contains: "padding" };
+    if (box.clientWidth < 480) spec.config.legend.columns = 1;
+    box.classList.add("on");
+    const { view } = await vegaEmbed(box.querySelector(".live"), spec, { actions: false, renderer: "svg" });
+    box.querySelector(".live svg")?.setAttribute("aria-hidden", "true");
+    views.set(figure, view);
+  }
+  async function drawAll() {
+    for (const figure of document.querySelectorAll("figure")) await draw(figure);
+    turn?.();
+    document.documentElement.dataset.ready = "yes";
+  }
+
+  const slider = document.getElementById("dial");
+  let turn = null;
+  if (slider) {
+    const { unit, budgets, curves, points } = JSON.parse(document.getElementById("dial-curves").textContent);
+    const number = (value) => new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format(value);
+    const accuracy = (value) => (points ? `${(100 * value).toFixed(1)}%` : number(value));
+    turn = () => {
+      const at = Number(slider.value);
+      document.getElementById("dial-budget").textContent = `${number(budgets[at])} ${unit}`;
+      slider.setAttribute("aria-valuetext", `${number(budgets[at])} ${unit}`);
+      const said = Object.entries(curves).filter(([, curve]) => curve[at] !== null);
+      const says = document.getElementById("dial-says");
+      says.replaceChildren();
+      said.forEach(([name, curve], place) => {
+        const value = document.createElement("b");
+        value.textContent = accuracy(curve[at]);
+        says.append(place ? `, ${name} ` : `${name} `, value);
+      });
+      views.get(slider.closest("section").querySelector("figure"))?.signal("budget", budgets[at]).run();
+    };
+    slider.closest(".dial").hidden = false;
+    slider.addEventListener("input", turn);
+    turn();
+  }
+
+  document.addEventListener("themechange", drawAll);
+  drawAll();
+})();

@@ -1,0 +1,301 @@
+"""What a policy does on a table: where the compute goes, at which price, how well it knows, where it errs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.allocation import Frontier
+from adaptive_reasoner.kit.backtesting.lift import Gain
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.reporting import figures
+from adaptive_reasoner.kit.reporting.page import Section, Table
+from adaptive_reasoner.kit.reporting.play import Playing
+from adaptive_reasoner.kit.splits import text_index
+
+Floats = NDArray[np.float64]
+
+_DRAWN_GROUPS = 30  # groups a figure has room for; the table holds all
+_CLASSES = 10  # of predicted difficulty, and of calibration
+_FAR = 60.0  # times the price in force, either way: beyond that a curve is noise
+_FEWEST = 5  # questions in a class
+_LISTED = 15  # questions of largest regret
+_LONGEST = 240  # characters of a question that are shown
+_PERCENT = {"accuracy": ".1%", "mixture": ".1%"}
+_SEEN = " The policy was trained on these very questions, so this is kinder than new ones will be."
+
+
+def compute_section(table: Outcomes, shares: Floats, playing: Playing | None) -> Section:
+    """Where the compute went: by group, and by how hard the policy expected a question to be."""
+    by_cost = np.argsort(table.cost.mean(axis=0), kind="stable").tolist()
+    actions = [table.actions[at] for at in by_cost]
+    drawn, tables = [], []
+    whole = ("all questions", np.arange(len(table)))
+    if table.groups is not None:
+        names, sizes = np.unique(table.groups.astype(str), return_counts=True)
+        parts = [(name, np.flatnonzero(table.groups == name)) for name in names]
+        spent = {name: float((shares[at] * table.cost[at]).sum(axis=1).mean()) for name, at in parts}
+        parts.sort(key=lambda part: -spent[part[0]])
+        largest = set(names[np.argsort(-sizes, kind="stable")][:_DRAWN_GROUPS])
+        order = [name for name, _ in parts if name in largest]
+        rows = _long(table, shares, [part for part in parts if part[0] in largest], by_cost, "group")
+        kept = "" if len(names) <= _DRAWN_GROUPS else f", the {_DRAWN_GROUPS} largest of {len(names)} groups"
+        words = f"Stacked bars: the share of each action in each group, dearest group first{kept}."
+        drawn.append((words, figures.shares_figure(rows, actions, by="group", title="", order=order)))
+        tables.append(_wide(table, shares, [whole, *parts], by_cost, "By group", "group"))
+    if playing is not None:
+        classes = _difficulty(table, playing)
+        rows = _long(table, shares, classes, by_cost, "expected")
+        order = [name for name, _ in classes]
+        words = "Stacked bars: the share of each action, from the questions expected to be hardest on."
+        title = "expected accuracy"
+        drawn.append((words, figures.shares_figure(rows, actions, by="expected", title=title, order=order)))
+        tables.append(
+            _wide(
+                table,
+                shares,
+                [whole, *classes],
+                by_cost,
+                "By expected accuracy, mean of all actions",
+                "expected",
+            )
+        )
+    if not drawn:
+        tables.append(_wide(table, shares, [whole], by_cost, "All questions", "questions"))
+    who = "the policy" if playing is not None else "hindsight"
+    text = f"What {who} gives each kind of question. Dearer actions are warmer."
+    return Section("compute", "Where the compute went", text, drawn, tables)
+
+
+def price_section(
+    best: Frontier, playing: Playing | None, gains: Mapping[float, Gain], budget: float, unit: str
+) -> Section:
+    """The price of compute against the mean cost it leads to."""
+    vertices = np.unique(np.linspace(0, len(best.costs) - 1, 120).astype(int))
+    lines: list[dict[str, Any]] = [
+        {"series": figures.HINDSIGHT, "cost": float(best.costs[at]), "price": float(best.prices[at])}
+        for at in vertices
+        if 0 < best.prices[at] < np.inf
+    ]
+    band: list[dict[str, float]] = []
+    rows, price = [], best.price_at(budget)
+    if playing is not None:
+        curve, price = playing.policy.curve, playing.policy.price
+        band = [
+            {"price": p, "low": low, "high": high}
+            for p, low, high in zip(
+                curve.price.tolist(), curve.low.tolist(), curve.high.tolist(), strict=True
+            )
+        ]
+        lines += [
+            {"series": figures.TRAINED, "cost": cost, "price": p}
+            for p, cost in zip(curve.price.tolist(), curve.cost.tolist(), strict=True)
+        ]
+        for asked, gain in sorted(gains.items()):
+            held = curve.price_at(max(asked, curve.cheapest))
+            rows.append(
+                {
+                    "budget": asked,
+                    "price": held,
+                    "realised_cost": gain.realised_cost,
+                    "off_by": gain.realised_cost / asked - 1,
+                }
+            )
+            if held > 0 and not playing.trained_on:
+                lines.append({"series": figures.REALISED, "cost": gain.realised_cost, "price": held})
+        if price > 0:
+            lines = [row for row in lines if price / _FAR < row["price"] < price * _FAR]
+            band = [row for row in band if price / _FAR < row["price"] < price * _FAR]
+    else:
+        budgets = np.linspace(float(best.costs[0]), float(best.costs[-1]), 12)
+        rows = [{"budget": float(b), "price": best.price_at(float(b))} for b in budgets]
+    text = (
+        "One number steers everything: the accuracy a question must be expected to gain for one more "
+        f"{unit.removesuffix('s')}. The higher it is, the less is spent. Online the ledger moves it so that "
+        "the average stays on target."
+    )
+    words = "A falling line: the price of compute against the mean cost a question."
+    figure = figures.price_figure(lines, band, price=price, budget=budget, unit=unit)
+    table = Table("Price by budget", rows, {"price": ".3g", "off_by": "+.1%"})
+    return Section("price", "Price against budget", text, [(words, figure)] if lines else (), [table])
+
+
+def calibration_section(playing: Playing) -> Section | None:
+    """Whether what the policy expects comes true."""
+    report = playing.policy.card["report"]["calibration"]
+    rows = report.get("bins") if playing.trained_on else None
+    held_out = rows is not None
+    rows = rows or reliability(playing.predictions.accuracy, playing.table)
+    if not rows or playing.table.accuracy_unit is not None:
+        return None
+    error = report["error"] if held_out else calibration_error_of(rows)
+    where = (
+        "on folds held out in training"
+        if held_out
+        else "on these questions" + (", which it was trained on" if playing.trained_on else "")
+    )
+    text = (
+        f"A policy can only price what it can predict. Off the diagonal by {100 * error:.1f} points in the "
+        f"mean, {where}. Bars are 95% intervals of the mean in a class of questions."
+    )
+    words = "Points near a diagonal: observed against predicted accuracy, by action."
+    formats = {"predicted": ".1%", "observed": ".1%", "low": ".1%", "high": ".1%"}
+    return Section(
+        "calibration",
+        "Calibration",
+        text,
+        [(words, figures.calibration_figure(rows))],
+        [Table("Predicted and observed accuracy", rows, formats)],
+    )
+
+
+def reliability(predicted: Floats, table: Outcomes) -> list[dict[str, Any]]:
+    """Predicted against observed accuracy in classes of equally many questions, for each action.
+
+    Args:
+        predicted: Shape (n, k).
+        table: What was observed.
+
+    Returns:
+        Rows of `action` (cheapest first), `predicted`, `observed`, `low`, `high` and `questions`.
+    """
+    rows = []
+    classes = max(1, min(_CLASSES, len(table) // (2 * _FEWEST)))
+    for action in np.argsort(table.cost.mean(axis=0), kind="stable"):
+        name = table.actions[action]
+        order = np.argsort(predicted[:, action], kind="stable")
+        for at in np.array_split(order, classes):
+            observed = table.accuracy[at, action]
+            spread = 1.96 * float(observed.std()) / np.sqrt(len(at))
+            mean = float(observed.mean())
+            rows.append(
+                {
+                    "action": name,
+                    "predicted": float(predicted[at, action].mean()),
+                    "observed": mean,
+                    "low": max(0.0, mean - spread),
+                    "high": min(1.0, mean + spread),
+                    "questions": len(at),
+                }
+            )
+    return rows
+
+
+def calibration_error_of(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Mean distance of the observed from the predicted, over classes as large as they are."""
+    weights = np.array([row["questions"] for row in rows], dtype=float)
+    gaps = np.array([abs(row["predicted"] - row["observed"]) for row in rows])
+    return float((weights * gaps).sum() / weights.sum())
+
+
+def regret_section(table: Outcomes, shares: Floats, price: float, *, seen: bool) -> Section:
+    """The questions on which the policy's choice lost most against hindsight, at its own price."""
+    value = table.accuracy - price * table.cost
+    regret = (shares * (value.max(axis=1, keepdims=True) - value)).sum(axis=1)
+    best = np.argmax(value, axis=1)
+    order = np.argsort(-regret, kind="stable")
+    seen_texts: set[int] = set()
+    rows: list[dict[str, object]] = []
+    text_of = text_index(table.questions)
+    for at in order:
+        if regret[at] <= 0 or len(rows) == _LISTED:
+            break
+        if int(text_of[at]) in seen_texts:
+            continue
+        seen_texts.add(int(text_of[at]))
+        taken = int(np.argmax(shares[at]))
+        rows.append(
+            {
+                "question": _short(str(table.questions[at])),
+                **({} if table.groups is None else {"group": table.groups[at]}),
+                "chosen": table.actions[taken],
+                "accuracy": float(table.accuracy[at, taken]),
+                "better": table.actions[int(best[at])],
+                "its_accuracy": float(table.accuracy[at, best[at]]),
+                "regret": float(regret[at]),
+            }
+        )
+    mean, wrong = float(regret.mean()), float((shares[np.arange(len(best)), best] < 0.5).mean())
+    text = (
+        f"Mean regret {100 * mean:.1f} points: hindsight would have chosen otherwise on {wrong:.0%} of the "
+        "questions. Regret is accuracy less price times cost, lost against the best action."
+    )
+    if int(table.samples.max()) == 1:
+        text += " With one sample an action much of it is luck."
+    tables = [
+        Table(
+            "Questions with the largest regret",
+            rows,
+            {"accuracy": ".2f", "its_accuracy": ".2f", "regret": ".3f"},
+            words=("group", "chosen", "better"),
+        )
+    ]
+    return Section("regret", "Where it was wrong", text + (_SEEN if seen else ""), (), tables if rows else ())
+
+
+def _difficulty(table: Outcomes, playing: Playing) -> list[tuple[str, NDArray[np.intp]]]:
+    """Classes of equally many questions, hardest first, named by the accuracy expected."""
+    expected = playing.predictions.accuracy.mean(axis=1)
+    parts = np.array_split(np.argsort(expected, kind="stable"), max(1, min(_CLASSES, len(table) // _FEWEST)))
+    form = ".0%" if table.accuracy_unit is None else ".3g"
+    names: dict[str, int] = {}
+    named = []
+    for at in parts:
+        name = f"{format(expected[at].min(), form)} to {format(expected[at].max(), form)}"
+        names[name] = names.get(name, 0) + 1
+        named.append((name if names[name] == 1 else f"{name} ({names[name]})", at))
+    return named
+
+
+def _long(
+    table: Outcomes,
+    shares: Floats,
+    parts: Sequence[tuple[str, NDArray[np.intp]]],
+    by_cost: Sequence[int],
+    by: str,
+) -> list[dict[str, Any]]:
+    return [
+        {
+            by: name,
+            "action": table.actions[action],
+            "rank": rank,
+            "share": float(shares[at, action].mean()),
+            "questions": len(at),
+            "mean_cost": float((shares[at] * table.cost[at]).sum(axis=1).mean()),
+        }
+        for name, at in parts
+        for rank, action in enumerate(by_cost)
+    ]
+
+
+def _wide(
+    table: Outcomes,
+    shares: Floats,
+    parts: Sequence[tuple[str, NDArray[np.intp]]],
+    by_cost: Sequence[int],
+    caption: str,
+    by: str,
+) -> Table:
+    rows = [
+        {
+            by: name,
+            "questions": len(at),
+            "mean_cost": float((shares[at] * table.cost[at]).sum(axis=1).mean()),
+            "accuracy": float((shares[at] * table.accuracy[at]).sum(axis=1).mean()),
+            **{table.actions[action]: float(shares[at, action].mean()) for action in by_cost},
+        }
+        for name, at in parts
+    ]
+    percent = _PERCENT if table.accuracy_unit is None else {}
+    return Table(
+        f"{caption}: share of each action",
+        rows,
+        {**percent, **dict.fromkeys(table.actions, ".0%")},
+        marked=("all questions",),
+    )
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"

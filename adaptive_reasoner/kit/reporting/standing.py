@@ -1,0 +1,196 @@
+"""Where a policy stands: what it gains over mixtures of fixed actions, and how far hindsight is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.allocation import Hull, uniform_hull
+from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_in_sample
+from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Play, Trial, measure
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.reporting.play import Playing
+
+Floats = NDArray[np.float64]
+
+_BUDGETS = 14  # along the curve of a policy
+_DRAWS = 1_000
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a policy spends and gains at its budget.
+
+    Attributes:
+        cost: Realised mean cost.
+        accuracy: Mean accuracy.
+        uniform: Accuracy of the best random mixture of fixed actions at that cost.
+        lift: What it gains over that, with a 95% interval over questions.
+        within_groups: The lift that is not merely knowing the group, where there are groups.
+        source: How it was measured, in words.
+    """
+
+    cost: float
+    accuracy: float
+    uniform: float
+    lift: Interval
+    within_groups: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What a policy saves a question against the cheapest mixture that is as accurate.
+
+    Attributes:
+        cost: In cost units.
+        low, high: Its interval.
+        at_least: No mixture is as accurate: the saving is taken against the most accurate one.
+    """
+
+    cost: float
+    low: float
+    high: float
+    at_least: bool
+
+    @classmethod
+    def of(cls, standing: Standing, hull: Hull) -> "Saving":
+        """The saving at a standing's accuracy, and at both ends of its interval."""
+        lifts = np.array([standing.lift.mean, standing.lift.low, standing.lift.high])
+        accuracy = standing.uniform + lifts
+        needed = np.minimum(hull.cost_at(accuracy), hull.costs[-1])
+        # A policy that only breaks even saves nothing, also where the hull is flat at its cost.
+        saved = np.where(lifts > 0, needed - standing.cost, np.minimum(needed - standing.cost, 0.0))
+        cost, low, high = (float(value) for value in saved)
+        return cls(cost, low, high, at_least=bool(accuracy[0] > hull.accuracies[-1]))
+
+
+def along_budgets(playing: Playing, outcomes: Outcomes) -> dict[float, Gain]:
+    """What the policy's predictions gain, by budget: over its whole curve, its own budget included."""
+    policy = playing.policy
+    curve = policy.curve
+    budgets = set(np.geomspace(max(curve.cheapest, 1e-9), curve.cost[0], _BUDGETS).tolist())
+    budgets = {min(max(budget, curve.cheapest), float(curve.cost[0])) for budget in budgets}
+    plays = {
+        ("policy", budget): Play.of(playing.table, playing.shares(curve.price_at(budget)))
+        for budget in sorted(budgets)
+    }
+    plays["policy", own_budget(playing)] = Play.of(playing.table, playing.shares(policy.price))
+    trial = Trial(np.arange(len(outcomes)), plays)
+    return {budget: gain for (_, budget), gain in measure(outcomes, [trial], draws=_DRAWS).items()}
+
+
+def own_budget(playing: Playing) -> float:
+    """The policy's budget; what its price costs where it was only given a price."""
+    policy = playing.policy
+    return policy.curve.cost_at(policy.price) if policy.budget is None else policy.budget
+
+
+def from_gain(gain: Gain, source: str) -> Standing:
+    """The standing a measured gain amounts to."""
+    return Standing(
+        cost=gain.realised_cost,
+        accuracy=gain.accuracy,
+        uniform=gain.uniform_at_cost,
+        lift=gain.lift,
+        within_groups=gain.lift_within_groups,
+        source=source,
+    )
+
+
+def from_card(card: Mapping[str, Any], hull: Hull) -> Standing:
+    """What training measured on held-out folds: the cost and accuracy at the budget, the gate's interval."""
+    held_out, gate = card["report"]["held_out"], card["report"]["gate"]
+    uniform = float(hull.accuracy_at(held_out["cost"]))
+    lift = held_out["accuracy"] - uniform
+    spread = gate["low"] - gate["lift"], gate["high"] - gate["lift"]
+    return Standing(
+        cost=held_out["cost"],
+        accuracy=held_out["accuracy"],
+        uniform=uniform,
+        lift=Interval(lift, lift + spread[0], lift + spread[1]),
+        within_groups=None,
+        source="by the policy's own training, on folds held out from it",
+    )
+
+
+def from_backtest(rows: Sequence[Mapping[str, Any]], budget: float | None) -> tuple[float, Standing]:
+    """The imitator's row of a backtest that is nearest to a budget, and its budget.
+
+    Raises:
+        ValueError: The backtest has no imitator.
+    """
+    mine = [row for row in rows if row["policy"] == "imitator_ungated"]
+    mine = mine or [row for row in rows if row["policy"] == "imitator"]
+    if not mine:
+        raise ValueError("the backtest has no row of the imitator")
+    middle = mine[len(mine) // 2]["budget"] if budget is None else budget
+    row = min(mine, key=lambda each: abs(each["budget"] - middle))
+    return row["budget"], standing_of(row)
+
+
+def standing_of(row: Mapping[str, Any]) -> Standing:
+    """The standing a row of a backtest amounts to."""
+    return Standing(
+        cost=row["realised_cost"],
+        accuracy=row["accuracy"],
+        uniform=row["uniform_at_cost"],
+        lift=Interval(row["lift"], row["lift_low"], row["lift_high"]),
+        within_groups=row.get("lift_within_groups"),
+        source="by the backtest, on questions held out in turn",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Hindsight:
+    """The cross-fitted oracle beside the in-sample one, along budgets.
+
+    Attributes:
+        budgets: Shape (m,).
+        cost, accuracy: Of the cross-fitted oracle, shape (m,); None with one sample a cell.
+        gains: By oracle, at the budget asked for.
+    """
+
+    budgets: Floats
+    cost: Floats | None
+    accuracy: Floats | None
+    gains: Mapping[str, Gain]
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, budget: float) -> "Hindsight":
+        """Both oracles; their gains are measured at `budget`."""
+        hull = uniform_hull(outcomes)
+        cheapest = float(outcomes.cost.min(axis=1).mean())
+        top = max(float(hull.costs[-1]), budget, cheapest * 1.01)
+        budgets = np.geomspace(max(cheapest, top * 1e-3), top, 24)
+        plays = {("oracle_in_sample", budget): oracle_in_sample(outcomes, budget)}
+        crossfit = [oracle_crossfit(outcomes, float(each)) for each in budgets]
+        at_budget = oracle_crossfit(outcomes, budget)
+        if at_budget is not None:
+            plays["oracle_crossfit", budget] = at_budget
+        gains = measure(outcomes, [Trial(np.arange(len(outcomes)), plays)], draws=_DRAWS)
+        known = [play for play in crossfit if play is not None]
+        return cls(
+            budgets=budgets,
+            cost=np.array([play.cost.mean() for play in known]) if known else None,
+            accuracy=np.array([play.accuracy.mean() for play in known]) if known else None,
+            gains={name: gain for (name, _), gain in gains.items()},
+        )
+
+    def closed(self, lift: float) -> dict[str, float]:
+        """Share of each oracle's own lift that `lift` is, where that can be told from zero."""
+        return {name: lift / gain.lift.mean for name, gain in self.gains.items() if gain.lift.low > 0}
+
+
+def most_to_gain(outcomes: Outcomes) -> float:
+    """The mean cost at which hindsight gains most over mixtures: where to look, with no budget stated."""
+    hull = uniform_hull(outcomes)
+    low, high = float(outcomes.cost.min(axis=1).mean()), float(hull.costs[-1])
+    budgets = np.linspace(low, max(high, low), 25)[1:-1]
+    gained = [
+        oracle_in_sample(outcomes, float(budget)).accuracy.mean() - hull.accuracy_at(float(budget))
+        for budget in budgets
+    ]
+    return float(budgets[int(np.argmax(gained))])

@@ -1,0 +1,114 @@
+"""The verdict in words: whether to ship, by how much, and how sure that is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adaptive_reasoner.kit.backtesting.lift import Gain
+from adaptive_reasoner.kit.learning.gate import WORTHWHILE
+from adaptive_reasoner.kit.reporting.page import Verdict
+from adaptive_reasoner.kit.reporting.standing import Standing
+
+_MERE_TOPIC = 0.25  # share of the lift left within groups, below which it is topic rather than difficulty
+
+
+def points(lift: float, unit: str | None = None) -> str:
+    """A difference of accuracies, signed.
+
+    Example:
+        >>> points(0.0951), points(-0.002), points(0.0951, "reward")
+        ('+9.5 points', '-0.2 points', '+0.0951 reward')
+    """
+    if unit is not None:
+        return f"{lift:+.3g} {unit}"
+    return f"{100 * lift:+.1f} points"
+
+
+def between(low: float, high: float, unit: str | None = None) -> str:
+    """The two ends of an interval.
+
+    Example:
+        >>> between(0.082, 0.109), between(-0.004, 0.011)
+        ('8.2 to 10.9', '-0.4 to 1.1')
+    """
+    return f"{low:.3g} to {high:.3g}" if unit is not None else f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def level(accuracy: float, unit: str | None = None) -> str:
+    """An accuracy."""
+    return f"{accuracy:.3g}" if unit is not None else f"{accuracy:.1%}"
+
+
+def judged(
+    standing: Standing,
+    *,
+    answer: str | None,
+    needed: int | None,
+    unit: str,
+    accuracy_unit: str | None = None,
+) -> Verdict:
+    """What a standing says of shipping its policy.
+
+    Args:
+        standing: What was measured.
+        answer: What the policy's own gate said, where it has one.
+        needed: About how many questions would tell, where the gate asked for more.
+        unit: Of costs.
+        accuracy_unit: Of accuracies, where they are none.
+    """
+    lift = standing.lift
+    gained = f"{points(lift.mean, accuracy_unit)} at {standing.cost:.3g} {unit}"
+    interval = f"interval {between(lift.low, lift.high, accuracy_unit)}"
+    against = (
+        f"It gets {level(standing.accuracy, accuracy_unit)} where the best random mixture of fixed actions "
+        f"gets {level(standing.uniform, accuracy_unit)} for as much"
+    )
+    refused = answer is not None and answer != "ship"
+    if lift.low > 0 and not refused:
+        return Verdict(
+            "Ship it:", f"{gained}, {interval}. {against}.{_topic(standing, accuracy_unit)}", "good"
+        )
+    if lift.low > 0:
+        return Verdict(
+            "Not yet:", f"{gained}, {interval}, but in training the gate said: {answer}.", "unsure"
+        )
+    if lift.high < WORTHWHILE or answer == "do not ship":
+        return Verdict("Do not ship:", f"the lift is within noise: {gained}, {interval}.", "bad")
+    more = f"; about {needed:,} would tell" if needed else ""
+    return Verdict("Not enough questions:", f"{gained}, {interval}{more}.", "unsure")
+
+
+def _topic(standing: Standing, unit: str | None) -> str:
+    """A warning where knowing the group alone explains the lift."""
+    within = standing.within_groups
+    if within is None or within >= _MERE_TOPIC * standing.lift.mean:
+        return ""
+    return f" Most of it is telling topics apart: within groups it is {points(within, unit)}."
+
+
+def room(gains: Mapping[str, Gain], *, budget: float, unit: str, accuracy_unit: str | None = None) -> Verdict:
+    """What there is to gain where no policy has been trained yet."""
+    in_sample, crossfit = gains["oracle_in_sample"], gains.get("oracle_crossfit")
+    most = points(in_sample.lift.mean, accuracy_unit)
+    there = f"At {budget:.3g} {unit} a question knowing every outcome"
+    if crossfit is None:
+        return Verdict(
+            "No policy yet:",
+            f"{there} would add at most {most} to the best random mixture of fixed actions. With one sample "
+            "an action that is hindsight: train a policy, or backtest, to see how much can be had.",
+        )
+    lift = crossfit.lift
+    sure = f"{points(lift.mean, accuracy_unit)} ({between(lift.low, lift.high, accuracy_unit)}) cross-fitted"
+    if lift.high < WORTHWHILE:
+        return Verdict("Little to gain:", f"{there} would add {sure}, {most} in sample.", "bad")
+    return Verdict("Room to gain:", f"{there} would add {sure}, at most {most}; no policy is shown.")
+
+
+def share_closed(closed: Mapping[str, Any]) -> str:
+    """How much of hindsight's gain was had, as a range where both oracles can tell.
+
+    Example:
+        >>> share_closed({"oracle_crossfit": 0.61, "oracle_in_sample": 0.42}), share_closed({})
+        ('42% to 61%', '-')
+    """
+    shares = sorted({f"{share:.0%}": share for share in closed.values()}.items(), key=lambda each: each[1])
+    return " to ".join(text for text, _ in shares) or "-"

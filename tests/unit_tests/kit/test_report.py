@@ -1,0 +1,291 @@
+"""The report: its verdict, its numbers, and a page that needs nothing but itself."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.features import EncoderSession
+from adaptive_reasoner.kit.allocation import solve, uniform_hull
+from adaptive_reasoner.kit.backtesting.lift import Interval
+from adaptive_reasoner.kit.encoding import VectorCache
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.report import outcomes_report
+from adaptive_reasoner.kit.reporting.page import Report, Section, Table, Verdict
+from adaptive_reasoner.kit.reporting.play import Playing, mixture_shares, with_actions
+from adaptive_reasoner.kit.reporting.sections import reliability
+from adaptive_reasoner.kit.reporting.standing import Saving, Standing
+from adaptive_reasoner.kit.reporting.words import judged
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.policy import LearnedPolicy
+from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
+
+RECORDED = Path(__file__).parents[3] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
+BUDGET = 20.0
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return EncoderSession(write_toy_encoder(tmp_path_factory.mktemp("encoder")))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADAPTIVE_REASONER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def policy_for(encoder, tmp_path_factory):
+    def trained(table, **options):
+        folder = tmp_path_factory.mktemp("policy") / "policy"
+        options = {"budget": BUDGET, "cache": VectorCache(encoder, encoder.folder)} | options
+        return LearnedPolicy.load(train(table, encoder=encoder, **options).save(folder))
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def policy(policy_for):
+    return policy_for(toy_outcomes(300))
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    return toy_outcomes(300, seed=1)
+
+
+@pytest.fixture(scope="module")
+def report(policy, fresh):
+    return outcomes_report(fresh, policy=policy)
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return report.html()
+
+
+def section(report, name):
+    return next(each for each in report.sections if each.name == name)
+
+
+def facts(report):
+    return {fact.label: fact.value for fact in report.facts}
+
+
+def test_a_policy_that_gains_on_new_questions_is_to_be_shipped(report, policy, fresh):
+    assert report.verdict.word == "Ship it:"
+    assert report.verdict.tone == "good"
+    shares = Playing.of(policy, fresh).shipped()
+    accuracy, cost = ((shares * table).sum(axis=1).mean() for table in (fresh.accuracy, fresh.cost))
+    lift = 100 * (accuracy - uniform_hull(fresh).accuracy_at(cost))
+    assert f"{lift:+.1f} points at {cost:.3g} tokens, interval" in report.verdict.sentence
+    assert facts(report)["Lift over the mixture"] == f"{lift:+.1f} points"
+
+
+def test_what_is_only_topic_is_said_in_the_verdict(report):
+    assert "telling topics apart" in report.verdict.sentence
+
+
+def test_the_shares_are_those_of_the_decisions(policy, fresh):
+    playing = Playing.of(policy, fresh)
+    decided = [
+        policy.decide(text, key=key).action
+        for text, key in zip(fresh.questions, fresh.question_ids, strict=True)
+    ]
+    expected = playing.shipped().mean(axis=0)
+    assert decided.count("cot") / len(decided) == pytest.approx(
+        expected[list(playing.table.actions).index("cot")], abs=0.04
+    )
+    assert playing.shipped().sum(axis=1) == pytest.approx(np.ones(len(fresh)))
+
+
+def test_a_mixture_is_drawn_with_the_probabilities_it_says(policy):
+    price = policy.mixture.curve.price_at(15.0)
+    drawn = [policy.mixture.choose(price, at) for at in (np.arange(4000) + 0.5) / 4000]
+    assert np.bincount(drawn, minlength=2) / 4000 == pytest.approx(
+        mixture_shares(policy.mixture, price), abs=1e-3
+    )
+
+
+def test_on_the_questions_it_was_trained_on_the_held_out_figures_are_shown(policy):
+    table = toy_outcomes(300)
+    report = outcomes_report(table, policy=policy)
+    held_out = policy.card["report"]["held_out"]
+    assert f"at {held_out['cost']:.3g} tokens" in report.verdict.sentence
+    assert any("trained on" in note for note in report.notes)
+    assert "the policy" not in report.dial.curves
+
+
+def test_a_policy_that_gains_nothing_is_not_to_be_shipped(policy_for):
+    policy = policy_for(toy_outcomes(300, informative=False))
+    report = outcomes_report(toy_outcomes(300, seed=1, informative=False), policy=policy)
+    assert report.verdict.word in ("Do not ship:", "Not enough questions:")
+    assert report.verdict.tone != "good"
+    assert any("did not let this policy ship" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("lift", "answer", "word"),
+    [
+        ((0.095, 0.082, 0.109), "ship", "Ship it:"),
+        ((0.095, 0.082, 0.109), "not enough questions", "Not yet:"),
+        ((0.001, -0.004, 0.006), "ship", "Do not ship:"),
+        ((0.012, -0.01, 0.03), "not enough questions", "Not enough questions:"),
+        ((0.012, -0.01, 0.03), "do not ship", "Do not ship:"),
+    ],
+)
+def test_the_verdict_follows_the_interval(lift, answer, word):
+    stands = Standing(75.0, 0.7, 0.605, Interval(*lift), None, "here")
+    verdict = judged(stands, answer=answer, needed=900, unit="tokens")
+    assert verdict.word == word
+    assert f"{100 * lift[0]:+.1f} points at 75 tokens" in verdict.sentence
+    assert f"interval {100 * lift[1]:.1f} to {100 * lift[2]:.1f}" in verdict.sentence
+
+
+def test_a_reward_is_no_percentage(fresh):
+    rewards = replace(fresh, accuracy=fresh.accuracy * 3 - 1, accuracy_unit="reward")
+    report = outcomes_report(rewards)
+    assert "reward" in report.verdict.sentence
+    assert "points" not in report.verdict.sentence
+
+
+def test_without_a_policy_it_says_what_there_is_to_gain():
+    samples = Samples.read(RECORDED)
+    outcomes = estimate(samples, votes=(1, 3))
+    report = outcomes_report(outcomes, samples=samples)
+    assert report.verdict.word == "Room to gain:"
+    assert "cross-fitted" in report.verdict.sentence
+    assert facts(report)["Labels"] == "45,154 tokens"
+    assert {each.name for each in report.sections} == {"frontier", "compute", "price", "labels"}
+
+
+def test_the_bound_of_the_table_is_the_exact_optimum(report, fresh):
+    table = next(each for each in section(report, "frontier").tables if "dual bound" in each.caption)
+    for row in table.rows:
+        best = solve(fresh, row["budget"])
+        assert (row["value"], row["bound"]) == (best.accuracy, best.bound)
+
+
+def test_compute_is_shown_by_group_and_by_expected_difficulty(report, fresh):
+    by_group, by_difficulty = section(report, "compute").tables
+    assert {row["group"] for row in by_group.rows} == {"all questions", "story", "sum"}
+    assert sum(row["questions"] for row in by_difficulty.rows) == 2 * len(fresh)
+    cot = {row["group"]: row["cot"] for row in by_group.rows}
+    assert cot["sum"] < 0.1 < 0.7 < cot["story"]
+
+
+def test_regret_is_listed_by_size_and_names_the_better_action(report):
+    (table,) = section(report, "regret").tables
+    regrets = [row["regret"] for row in table.rows]
+    assert regrets == sorted(regrets, reverse=True)
+    assert all(row["better"] != row["chosen"] for row in table.rows)
+    assert len({row["question"] for row in table.rows}) == len(table.rows)
+
+
+def test_calibration_classes_hold_every_question_once_an_action(fresh):
+    rows = reliability(np.random.default_rng(0).random(fresh.accuracy.shape), fresh)
+    assert {row["action"] for row in rows} == set(fresh.actions)
+    assert sum(row["questions"] for row in rows) == fresh.accuracy.size
+    assert all(row["low"] <= row["observed"] <= row["high"] for row in rows)
+
+
+def test_labels_are_paid_for_when_the_savings_reach_their_cost(policy_for):
+    samples = Samples.read(RECORDED)
+    outcomes = estimate(samples, votes=(1, 3))
+    hull = uniform_hull(outcomes)
+    stands = Standing(6.0, 0.28, float(hull.accuracy_at(6.0)), Interval(0.003, 0.001, 0.004), None, "here")
+    saving = Saving.of(stands, hull)
+    assert hull.accuracy_at(6.0 + saving.cost) == pytest.approx(hull.accuracy_at(6.0) + 0.003)
+    assert saving.low < saving.cost < saving.high
+    assert not saving.at_least
+
+
+def test_a_backtest_gives_verdict_and_learning_curve():
+    outcomes = estimate(Samples.read(RECORDED), votes=(1, 3))
+    row = {
+        "policy": "imitator",
+        "budget": 8.0,
+        "realised_cost": 7.9,
+        "accuracy": 0.3,
+        "uniform_at_cost": 0.26,
+        "lift": 0.04,
+        "lift_low": 0.02,
+        "lift_high": 0.06,
+        "lift_within_groups": 0.03,
+    }
+    curve = [
+        {"samples": n, "budget": 8.0, "lift": lift, "lift_low": lift - 0.01, "lift_high": lift + 0.01}
+        for n, lift in ((2, 0.01), (8, 0.04))
+    ]
+    report = outcomes_report(outcomes, backtest={"rows": [row], "verdict": "ship", "learning_curve": curve})
+    assert report.verdict.sentence.startswith("+4.0 points at 7.9 tokens, interval 2.0 to 6.0")
+    assert [row["lift"] for row in section(report, "learning").tables[0].rows] == [1.0, 4.0]
+    assert section(report, "backtest").tables[0].rows[0]["policy"] == "imitator"
+
+
+def test_other_actions_than_the_policys_are_refused(policy, fresh):
+    with pytest.raises(UnknownActionError, match="direct"):
+        outcomes_report(with_actions(fresh, ("cot",)), policy=policy)
+
+
+def test_a_policy_of_some_actions_is_shown_on_a_table_of_more(policy, fresh):
+    wider = replace(
+        fresh,
+        actions=("vote", *fresh.actions),
+        accuracy=np.column_stack([fresh.accuracy[:, 0], fresh.accuracy]),
+        cost=np.column_stack([fresh.cost[:, 0] * 9, fresh.cost]),
+        samples=np.ones((len(fresh), 3), int),
+    )
+    report = outcomes_report(wider, policy=policy)
+    assert report.verdict.word == "Ship it:"
+    assert any(row["action"] == "vote" for row in section(report, "frontier").tables[0].rows)
+
+
+def test_the_page_needs_nothing_but_itself(page):
+    head = page[: page.index("<script>")]
+    assert "default-src 'none'" in head
+    assert not re.search(
+        r'<(?:link|img|iframe)[^>]*(?:href|src)="(?!data:|#)', page[: page.index("<script>")]
+    )
+    assert not re.search(r"<script[^>]*src=", page)
+    for text in ("Ship it:", "Accuracy against cost", "Questions with the largest regret"):
+        assert text in head
+
+
+def test_every_figure_has_words_a_drawing_and_numbers(report, page):
+    drawn = sum(len(each.figures) for each in report.sections)
+    assert page.count('class="figure" role="img" aria-label="') == page.count('class="drawn"><svg') == drawn
+    assert all(each.tables for each in report.sections)
+
+
+def test_what_a_table_holds_cannot_run(tmp_path):
+    nasty = "</script><script>alert(1)</script>"
+    hostile = Report(
+        title=nasty,
+        verdict=Verdict(nasty, nasty),
+        sections=[Section("one", nasty, nasty, tables=[Table(nasty, [{nasty: nasty}])])],
+        notes=[nasty],
+    )
+    assert nasty not in hostile.html()
+
+
+def test_a_hostile_action_name_cannot_run_either(fresh):
+    nasty = "</script><script>alert(1)</script>"
+    hostile = replace(fresh, actions=("direct", nasty), groups=np.where(fresh.groups == "sum", nasty, "b"))
+    assert nasty not in outcomes_report(hostile).html()
+
+
+def test_writes_the_page_whole_and_says_it_in_json(report, page, tmp_path):
+    report.write(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text() == page
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    said = json.loads(json.dumps(report.as_dict()))
+    assert said["verdict"]["word"] == "Ship it:"
+    assert report.picture().startswith("<svg")
