@@ -316,7 +316,7 @@ class BookLedger(Twinned):
             most = LARGEST / self._account.scale
             raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
         if self._law is not None:
-            drift = self._law.step(totals) if change.admitted > 0 else 0
+            drift = self._law.step(totals) * change.admitted  # taken back with a release
             change = replace(change, forgiven=self._law.forgiveness(totals, change), drift=drift)
         transaction.put(after, before=before)
         transaction.add(after.period, change)

@@ -13,10 +13,12 @@ CREDIT = 300.0  # questions' worth of saved spending that may be spent later
 REACH = math.log(
     100.0
 )  # the price stays within this factor of the offline price: never 0, which is absorbing
-FASTEST, SLOWEST = 25.0, 60.0  # questions over which an overspend is worked off, early and late in an average
-MATURING = 25.0  # questions that slow the law down by one
-STIFFENING = 0.75  # horizons of overspend at which the pull has doubled
-DELAY = 0.5  # horizon for one question in flight: only the error of its reservation is late
+PROMISE, TOLERANCE = 500, 0.02  # from this many questions on, the average is to be this close to the target
+WIDEST = 16.0  # questions' worth an overspend may reach before 2,000 questions: half a percent of those
+FUNNEL = 0.08  # questions' worth by which a question earlier leaves more room, before the promise begins
+VARIANCE = 1.75  # of a question's cost, in squared targets: some cost next to nothing, some twice or thrice
+LATE = 0.35  # horizon for one question in flight: only the error of its reservation is late
+EDGE = 0.93  # share of the room from which the pull rises no faster
 NANO = 1_000_000_000
 
 
@@ -64,15 +66,21 @@ class Totals:
 class PriceLaw:
     """Price of compute from the totals of a ledger.
 
-    With x the overspend in questions' worth of the target, of settled plus reserved spend, and h the horizon:
+    An average of n questions is within a tolerance when the overspend x of settled plus reserved spend, in
+    questions' worth of the target, is within n times that. So the law does not force x to 0, which would cost
+    accuracy, but keeps it within a room a that opens as the average matures, with the least effort. A sum of
+    random costs stays within +-a for ever, at the least mean square of steering, under Doob's transform with
+    the first eigenfunction of the interval, cos(pi x / 2a), which gives, for costs of variance v:
 
-        log price = log offline price + x (1 + |x| / (0.75 h)) / (h elasticity) + drift
+        log price = log offline price + v (pi / 2a) tan(pi x / 2a) / elasticity + drift
         drift    += x / (4 h^2 elasticity)                              at every new question
 
-    Near the target the loop is critically damped: an overspend is worked off over about h questions, and a
-    wrong offline price or a new mix of questions ends up in the drift, not in a standing error. The gain 1/h
-    falls with the number of questions, as the same overspend matters less to a longer average, and with the
-    number in flight; far from the target the pull stiffens, which bounds the average at little cost near it.
+    Near the target that works off an overspend over h = 4 a^2 / (pi^2 v) questions, and with the drift the
+    loop is critically damped there: a wrong offline price or a new mix of questions ends up in the drift, not
+    in a standing error. At the 500th question the room is half of what 2% allow, as what is not known yet of
+    the questions in flight takes the other half. Before, it narrows to that: steering early costs accuracy
+    and is not promised. After, it opens, to half a percent at 2,000 questions, and then as slowly as the
+    fourth root of n, so that also the latest 2,000 stay near the target.
 
     Attributes:
         target: Allowed mean cost a question, in the ledger's small unit.
@@ -122,7 +130,7 @@ class PriceLaw:
         further out but back to the offline price. And a credit being spent, or a debt after a sudden change,
         is pulled back by the proportional part; the drift sees no more of it than half a horizon.
         """
-        horizon, drift = self._horizon(totals), totals.drift / NANO
+        horizon, drift = self._horizon(self._room(totals)), totals.drift / NANO
         over = min(max(self.overspend(totals), -horizon / 2.0), horizon / 2.0)
         offset = self._pull(totals) + drift
         if abs(offset) > REACH and offset * over > 0.0:
@@ -136,10 +144,22 @@ class PriceLaw:
 
     def _pull(self, totals: Totals) -> float:
         """What the overspend adds to the log of the price."""
-        horizon, over = self._horizon(totals), self.overspend(totals)
-        return over * (1.0 + abs(over) / (STIFFENING * horizon)) / (horizon * self.elasticity)
+        room, over = self._room(totals), self.overspend(totals)
+        rate = math.pi / (2.0 * room)
+        inside = min(abs(over), EDGE * room)
+        pull = math.tan(rate * inside) + rate * (abs(over) - inside) / math.cos(rate * inside) ** 2
+        return math.copysign(VARIANCE * rate * pull / self.elasticity, over)
 
-    def _horizon(self, totals: Totals) -> float:
-        """Questions over which an overspend is worked off."""
-        aged = min(max(totals.admitted / MATURING, FASTEST), SLOWEST)
-        return max(aged, DELAY * totals.in_flight)
+    def _room(self, totals: Totals) -> float:
+        """Questions' worth of overspend or saving that the law keeps within."""
+        asked, narrowest = totals.admitted, PROMISE * TOLERANCE / 2.0
+        if asked < PROMISE:
+            room = min(narrowest + (PROMISE - asked) * FUNNEL, WIDEST)
+        else:
+            room = min(narrowest * (asked / PROMISE) ** 1.5, WIDEST * max(1.0, asked / 2_000) ** 0.25)
+        return max(room, math.pi / 2.0 * math.sqrt(VARIANCE * LATE * totals.in_flight))
+
+    @staticmethod
+    def _horizon(room: float) -> float:
+        """Questions over which an overspend near the target is worked off."""
+        return 4.0 * room**2 / (math.pi**2 * VARIANCE)

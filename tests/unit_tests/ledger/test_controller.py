@@ -55,12 +55,25 @@ def test_at_its_floor_the_drift_goes_no_further_out():
     assert LAW.step(Totals(spent=280_000, admitted=280, drift=-1_000_000_000)) == 0
 
 
-def test_gain_falls_with_questions_and_with_the_number_in_flight():
-    young = LAW.price_at(Totals(spent=110_000, admitted=100))
-    old = LAW.price_at(Totals(spent=2_010_000, admitted=2_000))
-    crowded = LAW.price_at(Totals(spent=110_000, admitted=100, in_flight=128))
-    assert 0.002 < old < young
-    assert 0.002 < crowded < young
+def price_after(questions, *, over=2, **more):
+    """The price where so many questions cost two of them too much."""
+    return LAW.price_at(Totals(spent=1_000 * (questions + over), admitted=questions, **more))
+
+
+def test_pull_is_firmest_where_the_promise_begins_and_falls_with_the_questions_after():
+    assert price_after(100) < price_after(450) < price_after(500)
+    assert price_after(500) > price_after(1_000) > price_after(2_000) > price_after(32_000) > LAW.price
+
+
+def test_pull_falls_with_the_number_in_flight():
+    assert LAW.price < price_after(500, in_flight=128) < price_after(500, in_flight=32) < price_after(500)
+
+
+@pytest.mark.parametrize("questions", [500, 1_000, 2_000])
+def test_price_is_far_from_the_offline_price_before_the_average_leaves_its_tolerance(questions):
+    allowed = round(0.02 * questions)
+    assert price_after(questions, over=allowed) > 5.0 * LAW.price
+    assert price_after(questions, over=-allowed) < 0.2 * LAW.price
 
 
 class Demand:
