@@ -1,8 +1,8 @@
 """Does the ledger hold the average, and what does holding it cost in accuracy?
 
-Real outcome tables are replayed as traffic: a closed loop with so many questions in flight, each settled when
-its call ends. Decisions are `argmax accuracy - price * cost` on predictions from the other half of the data.
-Every law is judged on the same streams, against the best static price chosen in hindsight for that stream.
+Every law is judged on the same streams, against the best static price chosen in hindsight for that stream;
+`bound` is a law that knows every planned cost and holds settled plus planned spend at the target exactly:
+what questions in flight cost beyond their plan is left to chance, and bounds what any law can do.
 
     python benchmarks/ledger_adherence.py DATA [--seeds 20] [--out FILE]
 
@@ -10,325 +10,83 @@ DATA holds `bbh_direct_cot.outcomes.parquet` and `gpqa_thinking_opus45.samples.p
 """
 
 import argparse
-import heapq
 import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-
-from adaptive_reasoner.kit.encoding import VectorCache, open_encoder
-from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.ledger import open_ledger
+from ledger_traffic import LAWS, Ledger, bbh, gpqa, replay, stream_of
 
 ROOT = Path(__file__).resolve().parents[1]
-PRICES = np.geomspace(1e-7, 1.0, 300)
+FIRST, TOLERANCE = 500, 0.02  # every prefix from here on is to be this close to the target
 
 
-@dataclass(frozen=True)
-class Table:
-    """Held-out questions as traffic: predictions (n, k), and (n, k, draws) what really happened."""
-
-    name: str
-    target: float
-    price: float
-    slope: float
-    planned_accuracy: np.ndarray
-    planned_cost: np.ndarray
-    accuracy: np.ndarray
-    cost: np.ndarray
-    hard: np.ndarray
-    cost_unit: str = "tokens"
-
-    @property
-    def budget(self):
-        """What the ledger takes as its target."""
-        return self.target
-
-    def choices(self, rows, price):
-        """The action of each question at a price."""
-        return np.argmax(self.planned_accuracy[rows] - price * self.planned_cost[rows], axis=1)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Which questions come, which of their recorded outcomes each gets, and how long its call takes."""
-
-    rows: np.ndarray
-    draws: np.ndarray
-    seconds: np.ndarray
-
-    def hindsight(self, table):
-        """Mean cost and accuracy of every static price on this stream."""
-        points = []
-        for price in PRICES:
-            chosen = table.choices(self.rows, price)
-            points.append(
-                (
-                    table.cost[self.rows, chosen, self.draws].mean(),
-                    table.accuracy[self.rows, chosen, self.draws].mean(),
-                )
-            )
-        return np.array(sorted(points))
+def rows_of(table, kind, n, flight, seeds, laws=tuple(LAWS)):
+    """One line a law, and the bound: means over the seeds."""
+    streams = [stream_of(table, kind, n, seed) for seed in range(seeds)]
+    best = [stream.hindsight(table) for stream in streams]
+    for name in laws:
+        replayed = [replay(table, stream, LAWS[name](table), flight) for stream in streams]
+        yield adherence(table, best, replayed) | {
+            "table": table.name,
+            "stream": kind,
+            "questions": n,
+            "in_flight": flight,
+            "law": name,
+            "seeds": seeds,
+            "target": table.target,
+        }
+        if name == "ledger":
+            beyond = [unknown / table.target / np.arange(1, n + 1) for _, _, unknown in replayed]
+            within = [bool((np.abs(error[FIRST - 1 :]) <= TOLERANCE).all()) for error in beyond]
+            yield {
+                "table": table.name,
+                "stream": kind,
+                "questions": n,
+                "in_flight": flight,
+                "law": "bound",
+                "seeds": seeds,
+                "unknown_share_of_a_mean_of_500": spread([error[FIRST - 1] for error in beyond]),
+                "share_with_every_prefix_within_2_percent": round(float(np.mean(within)), 3),
+            }
 
 
-# Tables
-
-
-def bbh(folder, seed=0, target=75.0):
-    """BIG-Bench Hard, direct or chain of thought, completion tokens; ridge and kNN on MiniLM vectors."""
-    from sklearn.linear_model import Ridge
-    from sklearn.neighbors import KNeighborsRegressor
-
-    outcomes = Outcomes.read(folder / "bbh_direct_cot.outcomes.parquet")
-    vectors = VectorCache(open_encoder()).vectors(list(outcomes.questions))
-    truth = np.hstack([outcomes.accuracy, outcomes.cost])
-
-    def predict(known, asked):
-        models = (Ridge(alpha=1.0), KNeighborsRegressor(20, n_jobs=1))
-        return np.mean(
-            [model.fit(vectors[known], truth[known]).predict(vectors[asked]) for model in models], axis=0
-        )
-
-    rng = np.random.default_rng(seed)
-    fit, held = np.array_split(rng.permutation(len(outcomes)), 2)
-    folds = rng.integers(0, 4, len(fit))
-    out_of_fold = np.empty((len(fit), truth.shape[1]))
-    for fold in range(4):
-        out_of_fold[folds == fold] = predict(fit[folds != fold], fit[folds == fold])
-    k = len(outcomes.actions)
-    groups = np.array([str(group) for group in outcomes.groups])
-    dear = {group: outcomes.cost[groups == group].max(axis=1).mean() for group in set(groups)}
-    middle = np.median(list(dear.values()))
-    return table_of(
-        "bbh_direct_cot",
-        target,
-        (out_of_fold[:, :k], out_of_fold[:, k:], truth[fit, :k], truth[fit, k:]),
-        (predict(fit, held), truth[held, :k, None], truth[held, k:, None]),
-        np.array([dear[group] > middle for group in groups[held]]),
-        "tokens",
-    )
-
-
-def gpqa(folder, target=1_500.0):
-    """GPQA with thinking budgets, logged tokens, heavy-tailed; predicted from half of the samples."""
-    samples = Samples.read(folder / "gpqa_thinking_opus45.samples.parquet")
-    replies = [
-        [samples.of(question, source) for source in samples.sources] for question in samples.question_ids
-    ]
-    accuracy = np.array([[[reply.correct for reply in of] for of in sources] for sources in replies])
-    cost = np.array([[[reply.cost for reply in of] for of in sources] for sources in replies])
-    known, later = slice(0, 4), slice(4, 8)
-    planned = accuracy[:, :, known].mean(axis=2), cost[:, :, known].mean(axis=2)
-    return table_of(
-        "gpqa_thinking_opus45",
-        target,
-        (*planned, accuracy[:, :, known].mean(axis=2), cost[:, :, known].mean(axis=2)),
-        (np.hstack(planned), accuracy[:, :, later], cost[:, :, later]),
-        planned[1].max(axis=1) > np.median(planned[1].max(axis=1)),
-        "tokens",
-    )
-
-
-def table_of(name, target, fit, held, hard, unit):
-    """With the offline price and slope, from out-of-fold predictions against real cost."""
-    planned_accuracy, planned_cost, _, real_cost = fit
-    planned_cost = np.maximum(planned_cost, 0.0)
-    at = np.arange(len(real_cost))
-    costs = np.minimum.accumulate(
-        [real_cost[at, np.argmax(planned_accuracy - p * planned_cost, axis=1)].mean() for p in PRICES]
-    )
-    logs = np.log(PRICES)
-    log_price = np.interp(-target, -costs, logs)
-    around = np.interp([log_price - 0.5, log_price + 0.5], logs, costs)
-    predicted, accuracy, cost = held
-    k = accuracy.shape[1]
-    return Table(
-        name=name,
-        target=target,
-        price=float(np.exp(log_price)),
-        slope=float(around[0] - around[1]),
-        planned_accuracy=predicted[:, :k],
-        planned_cost=np.maximum(predicted[:, k:], 0.0),
-        accuracy=accuracy,
-        cost=cost,
-        hard=hard,
-        cost_unit=unit,
-    )
-
-
-# Traffic
-
-
-def stream_of(table, kind, n, seed):
-    """A stream of n questions; `shifted` takes 20% from the dear half of the tasks, then 80%."""
-    rng = np.random.default_rng(seed)
-    questions = len(table.hard)
-    if kind == "stationary":
-        rows = rng.permutation(questions)[:n] if n <= questions else rng.integers(0, questions, n)
-    else:
-        easy, hard = np.flatnonzero(~table.hard), np.flatnonzero(table.hard)
-        shares = {"shifted": (0.2, 0.8), "shifted_back": (0.8, 0.2)}[kind]
-        halves = []
-        for share, size in zip(shares, (n // 2, n - n // 2), strict=True):
-            dear = rng.binomial(size, share)
-            half = np.concatenate([rng.choice(hard, dear), rng.choice(easy, size - dear)])
-            halves.append(rng.permutation(half))
-        rows = np.concatenate(halves)
-    return Stream(rows, rng.integers(0, table.cost.shape[2], n), rng.lognormal(0.0, 0.5, n))
-
-
-def easy_then_hard(table, seed, easy=8_000, hard=4_000):
-    """Questions that cost less than the target whatever is chosen, then ones that cost far more."""
-    rng = np.random.default_rng(seed)
-    order = np.argsort(table.planned_cost.max(axis=1))
-    cheap, dear = order[: int(0.12 * len(order))], order[int(0.3 * len(order)) :]
-    rows = np.concatenate([rng.choice(cheap, easy), rng.choice(dear, hard)])
-    n = easy + hard
-    return Stream(rows, rng.integers(0, table.cost.shape[2], n), rng.lognormal(0.0, 0.5, n))
-
-
-# Laws: each gives the price, is told of an admission, and of a settlement
-
-
-class Static:
-    """The offline price, never moved."""
-
-    def __init__(self, table, **_):
-        self.price = table.price
-
-    def admit(self, key, planned):
-        """Nothing to learn from."""
-
-    def settle(self, key, cost):
-        """Nothing to learn from."""
-
-
-class DualAscent:
-    """price <- max(0, price + eta (cost - target)), at settlement, or on reservations corrected later."""
-
-    def __init__(self, table, reserve=False, horizon=30.0, **_):
-        self.price, self.target, self.reserve = table.price, table.target, reserve
-        self.eta = table.price / (horizon * table.slope)
-        self.planned = {}
-
-    def admit(self, key, planned):
-        """A question was decided."""
-        self.planned[key] = planned
-        if self.reserve:
-            self.price = max(0.0, self.price + self.eta * (planned - self.target))
-
-    def settle(self, key, cost):
-        """Its cost is known."""
-        counted = self.planned.pop(key) if self.reserve else self.target
-        self.price = max(0.0, self.price + self.eta * (cost - counted))
-
-
-class Ledger:
-    """The library's ledger; without `reserve` it only hears of a question when its cost is known."""
-
-    def __init__(self, table, reserve=True, **terms):
-        self.ledger = open_ledger("memory://", policy=table, **terms)
-        self.reserve = reserve
-
-    @property
-    def price(self):
-        """As the ledger says."""
-        return self.ledger.price
-
-    def admit(self, key, planned):
-        """A question was decided."""
-        if self.reserve:
-            self.ledger.reserve(planned, key)
-
-    def settle(self, key, cost):
-        """Its cost is known."""
-        if self.reserve:
-            self.ledger.settle(key, cost)
-        else:
-            self.ledger.charge(cost, key)
-
-
-LAWS: dict[str, Callable] = {
-    "static_price": Static,
-    "dual_ascent": DualAscent,
-    "dual_ascent_reserving": lambda table: DualAscent(table, reserve=True),
-    "ledger_without_reservations": lambda table: Ledger(table, reserve=False),
-    "ledger": Ledger,
-}
-
-
-def in_flight_at(flight, n) -> Iterator[int]:
-    """How many questions may be in flight as each arrives; bursts go up to 128."""
-    for i in range(n):
-        yield flight if isinstance(flight, int) else (128 if i % 500 < 100 else 1)
-
-
-def replay(table, stream, law, flight):
-    """Costs and accuracies of a stream, in order of arrival."""
-    n = len(stream.rows)
-    costs, scores = np.empty(n), np.empty(n)
-    calls, now = [], 0.0
-    for i, limit in enumerate(in_flight_at(flight, n)):
-        while len(calls) >= limit:
-            now, key, cost = heapq.heappop(calls)
-            law.settle(key, cost)
-        row, draw = stream.rows[i], stream.draws[i]
-        action = int(np.argmax(table.planned_accuracy[row] - law.price * table.planned_cost[row]))
-        costs[i], scores[i] = table.cost[row, action, draw], table.accuracy[row, action, draw]
-        law.admit(str(i), float(table.planned_cost[row, action]))
-        duration = stream.seconds[i] * (0.5 + costs[i] / table.target)  # dear calls end later
-        heapq.heappush(calls, (now + duration, str(i), float(costs[i])))
-    for _, key, cost in sorted(calls):
-        law.settle(key, cost)
-    return costs, scores
-
-
-# Measures
-
-
-def row_of(table, kind, n, flight, name, seeds):
-    """One line of the results: means over the seeds."""
+def adherence(table, best, replayed):
+    """How close to the target, and how far from the best static price."""
     errors, gaps, regrets, prefixes = [], [], [], []
-    for seed in range(seeds):
-        stream = stream_of(table, kind, n, seed)
-        best = stream.hindsight(table)
-        costs, scores = replay(table, stream, LAWS[name](table), flight)
+    for points, (costs, scores, _) in zip(best, replayed, strict=True):
         errors.append(costs.mean() / table.target - 1.0)
-        gaps.append(scores.mean() - np.interp(table.target, *best.T))
-        regrets.append(np.interp(costs.mean(), *best.T) - scores.mean())
-        averages = np.cumsum(costs) / np.arange(1, n + 1) / table.target - 1.0
-        prefixes.append(np.abs(averages[499:]).max())
+        gaps.append(scores.mean() - np.interp(table.target, *points.T))
+        regrets.append(np.interp(costs.mean(), *points.T) - scores.mean())
+        averages = np.cumsum(costs) / np.arange(1, len(costs) + 1) / table.target - 1.0
+        prefixes.append(np.abs(averages[FIRST - 1 :]).max())
     return {
-        "table": table.name,
-        "stream": kind,
-        "questions": n,
-        "in_flight": flight,
-        "law": name,
-        "seeds": seeds,
-        "target": table.target,
         "error": round(float(np.abs(errors).mean()), 5),
         "bias": round(float(np.mean(errors)), 5),
         "accuracy_against_best_static": round(float(np.mean(gaps)), 5),
+        "accuracy_standard_error": round(float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))), 5),
         "regret_at_own_cost": round(float(np.mean(regrets)), 5),
         "worst_prefix_error": round(float(np.mean(prefixes)), 5),
         "worst_prefix_error_of_all_seeds": round(float(np.max(prefixes)), 5),
-        "share_with_every_prefix_within_2_percent": round(float(np.mean(np.array(prefixes) <= 0.02)), 3),
+        "share_with_every_prefix_within_2_percent": round(float(np.mean(np.array(prefixes) <= TOLERANCE)), 3),
     }
 
 
-def credit_row(table, credit, flight, seeds, easy=8_000):
-    """What a thousand questions in a row may cost after a long easy time."""
+def spread(values):
+    """Standard deviation."""
+    return round(float(np.std(values)), 5)
+
+
+def credit_row(table, credit, flight, seeds, n=12_000):
+    """What a thousand questions in a row may cost after 8,000 easy ones."""
+    easy = 2 * n // 3
     worst, beyond, settled, dashboards = [], [], [], []
     for seed in range(seeds):
-        stream = easy_then_hard(table, seed, easy)
-        costs, _ = replay(table, stream, Ledger(table, credit=credit), flight)
+        stream = stream_of(table, "easy_to_hard", n, seed)
+        costs, _, _ = replay(table, stream, Ledger(table, credit=credit), flight)
         sums = np.concatenate([[0.0], np.cumsum(costs)])
         worst.append((sums[1000:] - sums[:-1000]).max() / 1000 / table.target)
         since = (sums[easy + 500 :] - sums[easy]) / table.target
@@ -357,39 +115,27 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     arguments = parser.parse_args()
     start = time.perf_counter()
+    rows, credit_rows = [], []
     tables = [bbh(arguments.data), gpqa(arguments.data)]
-    rows = []
-
-    def measure(*what):
-        rows.append(row_of(*what))
-        print(json.dumps(rows[-1]), file=sys.stderr)
-
     for table in tables:
         for kind in ("stationary", "shifted", "shifted_back"):
             for flight in (1, 32, 128, "bursts"):
-                for name in LAWS:
-                    measure(table, kind, 2_000, flight, name, arguments.seeds)
-    curve = len(rows)
-    for n, seeds in ((500, 20), (2_000, 10), (8_000, 5), (32_000, 2)):
-        for flight in (1, 8, 32, 128):
-            for name in ("static_price", "dual_ascent", "ledger"):
-                measure(tables[0], "stationary", n, flight, name, min(seeds, arguments.seeds))
-    credit_rows = [
-        credit_row(table, credit, flight, min(5, arguments.seeds))
-        for table in (bbh(arguments.data, target=target) for target in (50.0, 75.0, 100.0))
-        for credit in (300.0, 1e6)
-        for flight in (1, 32)
-    ]
-    for row in credit_rows:
-        print(json.dumps(row), file=sys.stderr)
+                for row in rows_of(table, kind, 2_000, flight, arguments.seeds):
+                    rows.append(row)
+                    print(json.dumps(row), file=sys.stderr)
+    for target in (50.0, 75.0, 100.0):
+        table = bbh(arguments.data, target=target)
+        for credit in (300.0, 1e6):
+            for flight in (1, 32):
+                credit_rows.append(credit_row(table, credit, flight, min(5, arguments.seeds)))
+                print(json.dumps(credit_rows[-1]), file=sys.stderr)
     results = {
         "command": f"python benchmarks/ledger_adherence.py DATA --seeds {arguments.seeds}",
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
         "seconds": round(time.perf_counter() - start),
         "tables": [{"name": table.name, "target": table.target, "price": table.price} for table in tables],
-        "adherence": rows[:curve],
-        "regret_curve": rows[curve:],
+        "adherence": rows,
         "credit": credit_rows,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
