@@ -7,7 +7,7 @@ changes is a difference of totals, so a store may keep the sums in one place or 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from typing_extensions import override
 
@@ -23,6 +23,17 @@ T = TypeVar("T")
 HISTORY = 10_000
 
 
+class Wanted(NamedTuple):
+    """What a change will ask of its transaction, so that a store can look it up along with others'.
+
+    The question is None where only the charge itself knows it.
+    """
+
+    key: str
+    question: str | None
+    period: str
+
+
 class Transaction(Protocol):
     """One atomic change of a store."""
 
@@ -33,11 +44,8 @@ class Transaction(Protocol):
     def totals(self, period: str) -> Totals:
         """The sums of a period, with what was added here; a new period starts at the last one's drift."""
 
-    def entry(self, key: str, question: str | None = None, period: str = "") -> Entry | None:
-        """The charge of this key; its question is this transaction's alone from here on.
-
-        Question and period are hints, where they are known: what is asked next can be read along.
-        """
+    def entry(self, wanted: Wanted) -> Entry | None:
+        """The charge of this key; its question is this transaction's alone from here on."""
 
     def others(self, entry: Entry) -> tuple[bool, bool]:
         """Whether other charges of the entry's question and period are open, and whether any are spent."""
@@ -72,8 +80,11 @@ class BookLedger(Twinned):
         self._next_sweep = clock() + account.ttl / 4.0
 
     @abstractmethod
-    def _atomically(self, change: Callable[[Transaction], T]) -> T:
-        """Run `change` in one transaction: all of it happens, or nothing."""
+    def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
+        """Run `change` in one transaction: all of it happens, or nothing.
+
+        With `wanted`, it asks for that charge and no other, and writes no other.
+        """
 
     # What it holds
 
@@ -132,39 +143,43 @@ class BookLedger(Twinned):
             expires_at=now + self._account.ttl,
         )
 
+        wanted = Wanted(key, entry.question, entry.period)
+
         def change(transaction: Transaction) -> Entry:
-            known = transaction.entry(key, entry.question, entry.period)
+            known = transaction.entry(wanted)
             if known is not None and known.status != "released":
                 return known
             self._admit(transaction, entry)
             self._write(transaction, known, entry)
             return entry
 
-        return self._reservation(self._change(change))
+        return self._reservation(self._change(change, wanted))
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
-        real = self._account.inside(cost, "cost")
+        real, wanted = self._account.inside(cost, "cost"), self._wanted(reservation)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
-            known = self._known(transaction, reservation)
+            known = self._known(transaction, wanted)
             if known.status == "released":
                 raise LedgerError(f"{known.key!r} was released and cannot be settled; reserve it again first")
             return self._book(transaction, known, replace(known, status="settled", cost=real), known.held)
 
-        return self._booked(*self._change(change))
+        return self._booked(*self._change(change, wanted))
 
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
+        wanted = self._wanted(reservation)
+
         def change(transaction: Transaction) -> Entry:
-            known = self._known(transaction, reservation)
+            known = self._known(transaction, wanted)
             if known.status in ("settled", "released"):
                 return known
             entry = replace(known, status="released", cost=None)
             self._write(transaction, known, entry)
             return entry
 
-        return self._reservation(self._change(change))
+        return self._reservation(self._change(change, wanted))
 
     @override
     def charge(
@@ -183,13 +198,15 @@ class BookLedger(Twinned):
             expires_at=now,
         )
 
+        wanted = Wanted(key, entry.question, entry.period)
+
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
-            known = transaction.entry(key, entry.question, entry.period)
+            known = transaction.entry(wanted)
             if known is None or known.status == "released":
                 return self._book(transaction, known, entry, self._room(transaction, entry.period))
             return self._book(transaction, known, replace(known, status="settled", cost=real), known.held)
 
-        return self._booked(*self._change(change))
+        return self._booked(*self._change(change, wanted))
 
     @override
     def snapshot(self) -> Snapshot:
@@ -218,7 +235,7 @@ class BookLedger(Twinned):
 
     # Rules
 
-    def _change(self, change: Callable[[Transaction], T]) -> T:
+    def _change(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         """Run a change, and keep the sums it saw for the price."""
         if self._closed:
             raise LedgerError(f"the ledger {self._place} is closed; open it again to use it")
@@ -227,7 +244,7 @@ class BookLedger(Twinned):
             done = change(transaction)
             return done, transaction.loaded.get(self._account.period(self._clock()))
 
-        done, totals = self._atomically(watched)
+        done, totals = self._atomically(watched, wanted)
         if totals is not None:
             self._totals = totals
         return done
@@ -239,13 +256,18 @@ class BookLedger(Twinned):
             cost = known.held if capped else known.expected  # under a cap the safe side is the dear one
             self._write(transaction, known, replace(known, status="expired", cost=cost))
 
-    def _known(self, transaction: Transaction, reservation: Reservation | str) -> Entry:
-        key, question = (
-            (reservation, None) if isinstance(reservation, str) else (reservation.key, reservation.question)
-        )
-        entry = transaction.entry(key, question, self._account.period(self._clock()))
+    def _wanted(self, reservation: Reservation | str) -> Wanted:
+        period = self._account.period(self._clock())
+        if isinstance(reservation, str):
+            return Wanted(reservation, None, period)
+        return Wanted(reservation.key, reservation.question, period)
+
+    def _known(self, transaction: Transaction, wanted: Wanted) -> Entry:
+        entry = transaction.entry(wanted)
         if entry is None:
-            raise LedgerError(f"nothing was reserved under {key!r}; reserve before settling, or use charge")
+            raise LedgerError(
+                f"nothing was reserved under {wanted.key!r}; reserve before settling, or use charge"
+            )
         return entry
 
     def _room(self, transaction: Transaction, period: str) -> int | None:

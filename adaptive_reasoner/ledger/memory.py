@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 from typing_extensions import override
 
 from adaptive_reasoner.ledger.account import Account
-from adaptive_reasoner.ledger.book import BookLedger, Transaction
+from adaptive_reasoner.ledger.book import BookLedger, Transaction, Wanted
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
 
@@ -29,7 +29,7 @@ class MemoryLedger(BookLedger):
         self._store = _Store()
 
     @override
-    def _atomically(self, change: Callable[[Transaction], T]) -> T:
+    def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         with self._lock:
             return change(self._store)
 
@@ -56,8 +56,8 @@ class _Store:
             self.loaded[period] = Totals(drift=drift)
         return self.loaded[period]
 
-    def entry(self, key: str, question: str | None = None, period: str = "") -> Entry | None:  # noqa: ARG002
-        return self._entries.get(key)
+    def entry(self, wanted: Wanted) -> Entry | None:
+        return self._entries.get(wanted.key)
 
     def others(self, entry: Entry) -> tuple[bool, bool]:
         known = self._entries.get(entry.key)

@@ -13,7 +13,7 @@ from typing_extensions import override
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import Snapshot, UnreachableLedgerError, schema
 from adaptive_reasoner.ledger.account import Account
-from adaptive_reasoner.ledger.book import BookLedger, Transaction
+from adaptive_reasoner.ledger.book import BookLedger, Transaction, Wanted
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
 
@@ -91,7 +91,7 @@ class _Book(BookLedger):
         self._view = view
 
     @override
-    def _atomically(self, change: Callable[[Transaction], T]) -> T:
+    def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         return change(self._view)
 
 
@@ -115,9 +115,8 @@ class _View:
             self.loaded[period] = known if found[0] else Totals(drift=self._last_drift())
         return self.loaded[period]
 
-    def entry(self, key: str, question: str | None = None, period: str = "") -> Entry | None:
-        del question, period
-        return next(iter(self._entries(schema.entries.c.key == key)), None)
+    def entry(self, wanted: Wanted) -> Entry | None:
+        return next(iter(self._entries(schema.entries.c.key == wanted.key)), None)
 
     def others(self, entry: Entry) -> tuple[bool, bool]:
         columns = schema.entries.c

@@ -79,15 +79,35 @@ _its_sums = (totals.c.ledger == _of) & (totals.c.period == sa.bindparam("within"
 _its_entries = entries.c.ledger == _of
 _its_entry = _its_entries & (entries.c.key == sa.bindparam("named"))
 
-_free_part = (
-    sa.select(totals.c.part).where(_its_sums).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+# A row of sums that nobody writes to now, or else the first: whoever has that ends soon.
+_free_part = sa.func.coalesce(
+    sa.select(totals.c.part).where(_its_sums).limit(1).with_for_update(skip_locked=True).scalar_subquery(), 0
+)
+_others = sa.select(entries.c.status).where(
+    _its_entries,
+    entries.c.question == sa.bindparam("asked"),
+    entries.c.period == sa.bindparam("within"),
+    entries.c.key != sa.bindparam("named"),
+)
+_sums = (
+    sa.select(
+        sa.func.count().label("parts"),
+        *(sa.cast(sa.func.sum(column), sa.BigInteger).label(column.name) for column in SUMS),
+    )
+    .where(_its_sums)
+    .subquery()
 )
 _more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
 
 STATEMENTS: dict[str, sa.sql.ClauseElement] = {
-    "read_sums": sa.select(
-        sa.func.count(), *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS)
-    ).where(_its_sums),
+    "read_sums": sa.select(_sums),
+    # All that a verb asks, as one row: the sums, the charge, and what other charges of its question are.
+    "read_charge": sa.select(
+        _others.where(entries.c.status == "open").exists(),
+        _others.where((entries.c.status == "settled") | (entries.c.status == "expired")).exists(),
+        *_sums.c,
+        *ENTRY,
+    ).select_from(_sums.outerjoin(entries, _its_entry)),
     "lock_account": sa.select(accounts.c.ledger).where(accounts.c.ledger == _of).with_for_update(),
     "last_drift": sa.select(sa.cast(sa.func.sum(totals.c.drift), sa.BigInteger))
     .where(totals.c.ledger == _of)
@@ -99,17 +119,8 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     "add_to_free": sa.update(totals).where(_its_sums, totals.c.part == _free_part).values(_more),
     "lock_question": sa.text("select pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))"),
     "read_question": sa.select(entries.c.question).where(_its_entry),
-    "read_entry": sa.select(*ENTRY).where(_its_entry),
-    "read_others": sa.select(entries.c.status)
-    .distinct()
-    .where(
-        _its_entries,
-        entries.c.question == sa.bindparam("asked"),
-        entries.c.period == sa.bindparam("within"),
-        entries.c.key != sa.bindparam("named"),
-    ),
     "insert_entry": sa.insert(entries).inline(),
-    "update_entry": sa.update(entries).where(_its_entry, entries.c.status == sa.bindparam("was")),
+    "update_entry": sa.update(entries).where(_its_entry),
     "read_due": sa.select(*ENTRY)
     .where(_its_entries, entries.c.status == "open", entries.c.expires_at <= sa.bindparam("now"))
     .order_by(entries.c.question),
@@ -164,8 +175,7 @@ def open_engine(url: str) -> sa.Engine:
     try:
         return sa.create_engine(
             address.set(drivername="postgresql+psycopg"),
-            pool_size=8,
-            max_overflow=8,
+            pool_size=1,
             connect_args={"connect_timeout": 10} if "connect_timeout" not in address.query else {},
         )
     except ModuleNotFoundError as error:

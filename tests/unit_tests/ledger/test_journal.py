@@ -19,10 +19,10 @@ class Unsteady(MemoryLedger):
     away = False
     silent = False
 
-    def _atomically(self, change):
+    def _atomically(self, change, wanted=None):
         if self.away:
             raise UnreachableLedgerError("the ledger's database failed")
-        done = super()._atomically(change)
+        done = super()._atomically(change, wanted)
         if self.silent:
             raise UnreachableLedgerError("the ledger's database failed")
         return done
