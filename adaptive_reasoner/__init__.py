@@ -38,6 +38,7 @@ from adaptive_reasoner.strategies import (
 if TYPE_CHECKING:
     from adaptive_reasoner.budget_node import BudgetLedgerNode
     from adaptive_reasoner.chat_model import AdaptiveChatModel
+    from adaptive_reasoner.context import AdaptiveContext
     from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
     from adaptive_reasoner.nodes import AdaptiveComputeNode
 
@@ -45,6 +46,7 @@ __all__ = [
     "AdaptiveChatModel",
     "AdaptiveComputeMiddleware",
     "AdaptiveComputeNode",
+    "AdaptiveContext",
     "AdaptiveReasoner",
     "AdaptiveReasonerError",
     "Beta",
@@ -91,6 +93,7 @@ _LAZY = {  # they import langgraph
     "AdaptiveChatModel": "chat_model",
     "AdaptiveComputeMiddleware": "middleware",
     "AdaptiveComputeNode": "nodes",
+    "AdaptiveContext": "context",
     "BudgetLedgerNode": "budget_node",
 }
 

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.calls import ChatModel, Messages, Source
 from adaptive_reasoner.charge import Result, Terms, in_context
+from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.flows import Flow
@@ -107,6 +108,9 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         on_exhausted: When nothing fits any more: `"end"` the run with a message that says so, or `"raise"`
             BudgetExceededError.
         about: What of a step is decided on; its question where not given.
+        tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
+
+    A run may bring its own terms as `AdaptiveContext`: `create_agent(..., context_schema=AdaptiveContext)`.
 
     Example:
         >>> from langchain.agents import create_agent
@@ -141,6 +145,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         thread_budget: float | None = None,
         on_exhausted: Literal["end", "raise"] = "end",
         about: Callable[[AgentStep], str] | None = None,
+        tenants: Callable[[str], Ledger] | None = None,
     ) -> None:
         super().__init__()
         if on_exhausted not in ("end", "raise"):
@@ -156,6 +161,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self.reasoner = AdaptiveReasoner(
             Source(_no_model), policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter
         )
+        self.tenants = Tenants(self.reasoner.ledger, tenants)
 
     @property
     def ledger(self) -> Ledger:
@@ -198,21 +204,25 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         left = self._left(account)
         question = in_context(calls.request.messages)
         step = AgentStep(account["steps"], question, calls.request.messages, account["run"], left)
+        policy = self._policy_of(step) if self._policy_of else self.reasoner.policy
         terms: Terms = {
             "source": Source(calls.request.model),
+            "policy": policy,
             "reach": calls.reach,
             "key": f"{task.task_id}:{task.node_attempt}" if task else None,
             "run_id": account["run_id"],
             "resumes": True,
             "about": self.about(step) if self.about else question,
-            "max_cost": None if left == inf else left,
             "on_event": emit,
         }
-        if self._policy_of is not None:
-            terms["policy"] = self._policy_of(step)
+        runtime: Runtime[Any] | None = calls.request.runtime
+        terms |= terms_of(runtime and runtime.context, policy=policy, tenants=self.tenants)
+        if left < inf:
+            terms["max_cost"] = min(left, terms.get("max_cost") or inf)
         if self.run_budget is not None and left > 0:
             # Of a budget that is half gone a unit is worth twice as much.
-            terms["price"] = self.ledger.price * max(1.0, self.run_budget / left)
+            price = terms.get("price", (terms.get("ledger") or self.ledger).price) or 0.0
+            terms["price"] = price * max(1.0, self.run_budget / left)
         return terms
 
     def _left(self, account: Account) -> float:

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
@@ -14,31 +14,15 @@ from langgraph.types import Command
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.charge import Result, Terms, in_context, messages_of
+from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of
-from adaptive_reasoner.ledger import Ledger, open_ledger
-from adaptive_reasoner.ledger.tenants import TenantLedger
+from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.sample_log import SampleLog
-
-
-class AdaptiveContext(TypedDict, total=False):
-    """What a run may say of its own, as `context`; any schema with some of these fields will do.
-
-    Attributes:
-        budget: Mean cost of questions like this one, where it differs from the ledger's target.
-        price: Takes the place of the ledger's price.
-        tenant: Who is charged, beside the common ledger.
-        max_cost: The most that this question may cost.
-    """
-
-    budget: float | None
-    price: float | None
-    tenant: str | None
-    max_cost: float | None
 
 
 class AdaptiveComputeNode(Runnable[Any, Any]):
@@ -125,8 +109,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self.vector_key, self.about = vector_key, about
         self.log = log if log is None or isinstance(log, SampleLog) else SampleLog(log)
         self.durable, self.goto = durable, goto
-        self._open_tenant = tenants or self._counted
-        self._tenants: dict[str, Ledger] = {}
+        self.tenants = Tenants(self.reasoner.ledger, tenants)
 
     def attach(
         self, builder: StateGraph[Any, Any, Any, Any], **node_options: Any
@@ -165,17 +148,6 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
                 await asyncio.to_thread(visit.keep)
         return visit.update(result)
 
-    def ledger_of(self, tenant: str) -> Ledger:
-        """The ledger that charges a tenant, and the common one with it."""
-        if tenant not in self._tenants:
-            own = self._open_tenant(tenant)
-            self._tenants[tenant] = TenantLedger(self.reasoner.ledger, own, tenant=tenant)
-        return self._tenants[tenant]
-
-    def _counted(self, tenant: str) -> Ledger:
-        del tenant
-        return open_ledger("memory://", cost_unit=self.reasoner.ledger.cost_unit)
-
 
 class _Visit:
     """One question that comes by the node."""
@@ -199,7 +171,8 @@ class _Visit:
             self._under(read(state, node.budget_key))
         if node.vector_key:
             self.terms["vector"] = read(state, node.vector_key)
-        self._agree(context())
+        price = self.terms.get("price")
+        self.terms |= terms_of(context(), policy=node.reasoner.policy, tenants=node.tenants, price=price)
         if node.durable and task is not None:
             self._durable = DurableSamples(node.reasoner.meter)
             self.terms["reach"], self.terms["meter"] = self._durable.reach, self._durable
@@ -238,22 +211,6 @@ class _Visit:
             )
         self.terms["price"], self.terms["run_id"] = budget["price"], budget["run_id"]
 
-    def _agree(self, wished: Any) -> None:
-        """What the run's context says of its own."""
-        reasoner, said = self._node.reasoner, {name: read(wished, name) for name in _CONTEXT if wished}
-        if said.get("max_cost") is not None:
-            self.terms["max_cost"] = said["max_cost"]
-        if said.get("tenant"):
-            self.terms["ledger"] = self._node.ledger_of(said["tenant"])
-        if said.get("price") is not None:
-            self.terms["price"] = said["price"]
-        elif said.get("budget") is not None:
-            now = self.terms.get("price")
-            ledger = self.terms.get("ledger") or reasoner.ledger
-            self.terms["price"] = _price_at(
-                said["budget"], reasoner.policy, ledger.price if now is None else now
-            )
-
     def _heard(self, event: dict[str, Any]) -> None:
         if event["event"] == "decision":
             self._decision = event
@@ -262,21 +219,3 @@ class _Visit:
         elif event["event"] == "sample":
             self._samples.append(event)
         emit({"node": self._node.name, **event})
-
-
-_CONTEXT = tuple(AdaptiveContext.__annotations__)
-
-
-def _price_at(budget: float, policy: Policy, price: float) -> float:
-    """The price at another budget than the ledger's, which has moved it from the policy's own.
-
-    Raises:
-        ValueError: The policy does not know what a budget costs.
-    """
-    at = getattr(policy, "at", None)
-    if at is None or not policy.price:
-        raise ValueError(
-            f"policy {policy.policy_id!r} has no price for a budget of {budget:g}; give a price instead"
-        )
-    there: Policy = at(budget=budget)
-    return there.price * price / policy.price

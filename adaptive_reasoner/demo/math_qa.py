@@ -9,6 +9,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from adaptive_reasoner.calls import ChatModel, Source
+from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.demo import prompts
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.ledger import Ledger
@@ -54,7 +55,7 @@ def build_graph(
         answer_key="answer",
         decision_key="decision",
     )
-    builder = node.attach(StateGraph(MathState))
+    builder = node.attach(StateGraph(MathState, context_schema=AdaptiveContext))
     return builder.add_edge(START, node.name).add_edge(node.name, END).compile()
 
 

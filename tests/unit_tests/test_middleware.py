@@ -12,6 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
 from adaptive_reasoner.calls import Source
+from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.middleware import AdaptiveAgentState, AdaptiveComputeMiddleware
@@ -325,3 +326,21 @@ async def test_a_refused_step_leaves_nothing_in_flight(ask, server, model):
 def test_bad_arguments_are_refused_at_construction(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         budgeted(**options)
+
+
+def test_a_run_brings_its_own_terms_as_context(model, adder):
+    middleware = budgeted(policy=Under())
+    agent = create_agent(model, [adder], middleware=[middleware], context_schema=AdaptiveContext)
+    context = {"max_cost": 10.0, "price": 0.5, "tenant": "acme"}
+    state = agent.invoke(ASKED, context=context)
+    records = [message.response_metadata["adaptive_reasoner"] for message in state["messages"][1::2]]
+    assert [(record["action"], record["price"]) for record in records] == [("single_pass", 0.5)] * 2
+    assert middleware.tenants.ledger_of("acme").snapshot().spent == middleware.ledger.spent == 10.0
+
+
+async def test_without_a_policy_a_vote_needs_no_labels(ask, model, adder):
+    middleware = AdaptiveComputeMiddleware(budget=20.0)
+    state = await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
+    record = state["messages"][-1].response_metadata["adaptive_reasoner"]
+    assert (record["action"], record["policy_id"]) == ("adaptive_vote", "label_free")
+    assert adder.metadata["runs"] == [(5, 9)]

@@ -16,11 +16,12 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 
 from adaptive_reasoner.calls import Request, Source
+from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.nodes import AdaptiveComputeNode, AdaptiveContext
+from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
@@ -171,7 +172,7 @@ async def test_a_tenant_is_charged_beside_the_common_ledger(run):
 def test_a_tenant_without_a_ledger_of_its_own_is_counted():
     made = node()
     graph_of(made, context=AdaptiveContext).invoke(ASKED, context={"tenant": "acme"})
-    assert made.ledger_of("acme").snapshot().spent == 4.0
+    assert made.tenants.ledger_of("acme").snapshot().spent == 4.0
 
 
 class ReadsVectors:

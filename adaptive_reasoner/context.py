@@ -1,0 +1,89 @@
+"""What a graph run may say of its own: another budget or price, a tenant, a most cost."""
+
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from adaptive_reasoner.charge import Terms
+from adaptive_reasoner.graph import read
+from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.ledger.tenants import TenantLedger
+from adaptive_reasoner.policy import Policy
+
+
+class AdaptiveContext(TypedDict, total=False):
+    """The runtime context of a run; any `context_schema` with some of these fields will do.
+
+    Attributes:
+        budget: Mean cost of questions like this one, where it differs from the ledger's target.
+        price: Takes the place of the ledger's price.
+        tenant: Who is charged, beside the common ledger.
+        max_cost: The most that an answer may cost.
+    """
+
+    budget: float | None
+    price: float | None
+    tenant: str | None
+    max_cost: float | None
+
+
+class Tenants:
+    """The ledgers of tenants, each opened once.
+
+    Args:
+        common: What all tenants share.
+        open_own: Opens a tenant's own ledger by name; where not given, tenants are counted in memory.
+    """
+
+    def __init__(self, common: Ledger, open_own: Callable[[str], Ledger] | None = None) -> None:
+        self.common, self._open_own = common, open_own
+        self._ledgers: dict[str, Ledger] = {}
+
+    def ledger_of(self, tenant: str) -> Ledger:
+        """The ledger that charges a tenant, and the common one with it."""
+        if tenant not in self._ledgers:
+            own = (
+                self._open_own(tenant)
+                if self._open_own
+                else open_ledger("memory://", cost_unit=self.common.cost_unit)
+            )
+            self._ledgers[tenant] = TenantLedger(self.common, own, tenant=tenant)
+        return self._ledgers[tenant]
+
+
+def terms_of(context: Any, *, policy: Policy, tenants: Tenants, price: float | None = None) -> Terms:
+    """The terms that a run's context asks for.
+
+    Args:
+        context: A dict or an object with some of the fields of `AdaptiveContext`; None says nothing.
+        policy: Says what a budget means as a price.
+        tenants: Where a tenant's ledger is.
+        price: The price so far, where it is not the ledger's.
+
+    Raises:
+        ValueError: A budget was given, and the policy does not know its price.
+    """
+    terms: Terms = {}
+    if context is None:
+        return terms
+    said = {name: read(context, name) for name in AdaptiveContext.__annotations__}
+    if said["max_cost"] is not None:
+        terms["max_cost"] = said["max_cost"]
+    if said["tenant"]:
+        terms["ledger"] = tenants.ledger_of(said["tenant"])
+    if said["price"] is not None:
+        terms["price"] = said["price"]
+    elif said["budget"] is not None:
+        ledger = terms.get("ledger") or tenants.common
+        terms["price"] = _price_at(said["budget"], policy, ledger.price if price is None else price)
+    return terms
+
+
+def _price_at(budget: float, policy: Policy, price: float) -> float:
+    """The price at another budget than the ledger's, which has moved it from the policy's own."""
+    at = getattr(policy, "at", None)
+    if at is None or not policy.price:
+        raise ValueError(
+            f"policy {policy.policy_id!r} has no price for a budget of {budget:g}; give a price instead"
+        )
+    there: Policy = at(budget=budget)
+    return there.price * price / policy.price

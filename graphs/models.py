@@ -1,0 +1,18 @@
+"""The chat model of the graphs that need one: any OpenAI-compatible endpoint, chosen by the environment.
+
+`OPENAI_API_KEY` and `OPENAI_BASE_URL` say where it is, `ADAPTIVE_REASONER_MODEL` which it is. Nothing is
+needed until the first question comes.
+"""
+
+import os
+
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
+
+
+def chat_model() -> ChatOpenAI:
+    """The model, made without a key where there is none."""
+    return ChatOpenAI(
+        model=os.environ.get("ADAPTIVE_REASONER_MODEL", "gpt-5-mini"),
+        api_key=SecretStr(os.environ.get("OPENAI_API_KEY", "none")),
+    )

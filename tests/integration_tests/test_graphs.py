@@ -1,0 +1,172 @@
+"""The graphs as they are served: by `langgraph dev`, through its SDK."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from langgraph_sdk import get_client
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.strategies import self_consistency, single_pass
+from tests.fakes import ScriptedModel
+from tests.stub_server import StubServer
+
+PROJECT = Path(__file__).resolve().parents[2]
+NAMES = sorted(json.loads((PROJECT / "langgraph.json").read_text())["graphs"])
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with StubServer(answer=lambda prompt, number: "So it is. Answer: 14") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def served(endpoint, tmp_path_factory):
+    """The URL of `langgraph dev`, which stops with the tests."""
+    folder, port = tmp_path_factory.mktemp("served"), free_port()  # it keeps its state where it runs
+    shutil.copytree(PROJECT / "graphs", folder / "graphs")
+    shutil.copy(PROJECT / "langgraph.json", folder)
+    log = folder / "log"
+    command = [Path(sys.executable).with_name("langgraph"), "dev", "--no-browser", "--no-reload"]
+    options = ["--port", str(port), "--n-jobs-per-worker", "4"]
+    environment = {
+        **os.environ,
+        "OPENAI_BASE_URL": endpoint.base_url,
+        "OPENAI_API_KEY": "none",
+        "PYTHONPATH": str(PROJECT),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "LANGSMITH_TRACING": "false",
+        "LANGGRAPH_CLI_NO_ANALYTICS": "1",
+    }
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, *options],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 120
+        while not _answers(f"{url}/ok"):
+            assert server.poll() is None, log.read_text()[-4000:]
+            assert time.monotonic() < deadline, log.read_text()[-4000:]
+            time.sleep(0.3)
+        yield url
+    finally:
+        server.terminate()
+        try:
+            server.wait(30)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+
+
+def _answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return reply.status == 200
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+INPUTS = {
+    "agent": {"messages": [{"role": "user", "content": "What is 5 + 9?"}]},
+    "math_qa": {"question": "5 + 9 ="},
+    "multi_node": {"question": "What is 5 + 9?"},
+    "routed": {"question": "What is 5 + 9?"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_served_graph_streams_keeps_its_thread_and_takes_context(served, name):
+    async with get_client(url=served) as client:
+        thread = (await client.threads.create())["thread_id"]
+        run = {"input": INPUTS[name], "context": {"price": 0.125}}
+        modes = ["custom", "updates", "messages-tuple"]
+        stream = client.runs.stream(thread, name, **run, stream_mode=modes, stream_subgraphs=True)
+        events = [part async for part in stream]
+        state = (await client.threads.get_state(thread))["values"]
+    assert not [part for part in events if part.event == "error"], events[-1]
+    told = [part.data for part in events if part.event.startswith("custom")]
+    assert {event["event"] for event in told} >= {"decision", "sample", "settled"}
+    text = state["messages"][-1]["content"] if name == "agent" else state["reply"]
+    assert text
+    if name != "math_qa":
+        assert "14" in text
+    if name in ("agent", "math_qa"):
+        assert min(event["price"] for event in told if event["event"] == "decision") == 0.125
+    if name == "agent":
+        said = [part.data[0]["content"] for part in events if part.event.startswith("messages")]
+        assert "".join(text for text in said if "Answer" in text) == text  # of a vote the winner alone
+    if name == "multi_node":
+        assert len(state["decision"]) == 2
+        assert state["budget"]["spent"] == sum(decision["cost"] for decision in state["decision"])
+
+
+def test_the_graphs_import_without_a_key():
+    program = "import graphs.agent, graphs.math_qa, graphs.multi_node, graphs.routed"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_routed_question_goes_to_the_subgraph_of_its_action():
+    from graphs.routed import LongerIsHarder, routed
+
+    ledger = open_ledger("memory://", target=20.0)
+    builder = routed(
+        Source(ScriptedModel(answers=("Answer: 14",)), max_tokens=50),
+        policy=LongerIsHarder(words=3, dearest=1.0),
+        actions={"single_pass": single_pass(), "vote_5": self_consistency(5)},
+        ledger=ledger,
+    )
+    graph = builder.compile()
+    short, long = (graph.invoke({"question": text}) for text in ("5 + 9?", "what is five plus nine then?"))
+    assert (short["decision"]["action"], short["decision"]["samples"]) == ("single_pass", 1)
+    assert (long["decision"]["action"], long["decision"]["samples"]) == ("vote_5", 3)
+    assert (ledger.snapshot().questions, ledger.snapshot().spent) == (2, 8.0)
+
+
+def test_two_nodes_under_one_budget_are_one_question(monkeypatch, endpoint):
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
+    program = """
+import json
+from graphs.multi_node import graph, ledger
+state = graph.invoke({"question": "What is 5 + 9?"})
+seen = ledger.snapshot()
+print(json.dumps([state["answer"], len(state["decision"]), seen.questions, seen.in_flight]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["14", 2, 1, 0]
