@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ensure_config
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -182,9 +183,10 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         """Decide, call as often as the action asks for, and answer with the winner."""
         calls = _Calls(request, handler=handler)
         try:
-            return self._response(calls, self.reasoner.answer(request.messages, **self._terms(calls)))
+            result = self.reasoner.answer(request.messages, _around(), **self._terms(calls))
         except BudgetExceededError as exhausted:
             return self._exhausted(calls, exhausted)
+        return self._response(calls, result)
 
     @override
     async def awrap_model_call(
@@ -195,9 +197,10 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         """Like `wrap_model_call`, without blocking the loop."""
         calls = _Calls(request, ahandler=handler)
         try:
-            return self._response(calls, await self.reasoner.aanswer(request.messages, **self._terms(calls)))
+            result = await self.reasoner.aanswer(request.messages, _around(), **self._terms(calls))
         except BudgetExceededError as exhausted:
             return self._exhausted(calls, exhausted)
+        return self._response(calls, result)
 
     def _terms(self, calls: "_Calls") -> Terms:
         account, task = calls.account, execution()
@@ -337,6 +340,12 @@ class _Sample(Runnable[Any, AIMessage]):
             "model_settings": {**request.model_settings, **settings},
         }
         return request.override(**overrides)
+
+
+def _around() -> RunnableConfig:
+    """Who listens to the agent, and how many calls it may make at once; its handler takes the rest along."""
+    config = ensure_config()
+    return RunnableConfig(callbacks=config.get("callbacks"), max_concurrency=config.get("max_concurrency"))
 
 
 def _no_model() -> ChatModel:

@@ -21,7 +21,7 @@ FLOORS = [
     {"strategies", "selection"},
     {"charge", "day_one", "sample_log"},
     {"reasoner", "graph"},
-    {"durable", "context"},
+    {"durable", "context", "telemetry"},
     {"nodes", "budget_node", "chat_model", "middleware"},
     {"console"},
     {"watch"},

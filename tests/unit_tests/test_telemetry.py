@@ -1,0 +1,100 @@
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import HumanMessage
+from langgraph.graph import START, MessagesState, StateGraph
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.chat_model import AdaptiveChatModel
+from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.nodes import AdaptiveComputeNode
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.telemetry import Telemetry
+from tests.fakes import ScriptedModel, StatusError
+
+ASKED = {"messages": [HumanMessage("5 + 9?")]}
+
+
+class Recorded:
+    def __init__(self):
+        self._spans, self._metrics = InMemorySpanExporter(), InMemoryMetricReader()
+        self._tracers = TracerProvider()
+        self._tracers.add_span_processor(SimpleSpanProcessor(self._spans))
+        meters = MeterProvider(metric_readers=[self._metrics])
+        self.handler = Telemetry(tracer_provider=self._tracers, meter_provider=meters)
+
+    @property
+    def spans(self):
+        return self._spans.get_finished_spans()
+
+    @property
+    def metrics(self):
+        found = self._metrics.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+        return {metric.name: metric.data.data_points for metric in found}
+
+
+@pytest.fixture
+def recorded():
+    return Recorded()
+
+
+TERMS = {
+    "policy": FixedPolicy("vote_3", expected_cost=6.0),
+    "actions": {"vote_3": self_consistency(3), "single_pass": single_pass()},
+    "budget": 10.0,
+}
+
+
+def reasoner(model):
+    return AdaptiveReasoner(Source(model, max_tokens=50), **TERMS), "5 + 9?"
+
+
+def node(model):
+    made = AdaptiveComputeNode(Source(model, max_tokens=50), **TERMS)
+    return made.attach(StateGraph(MessagesState)).add_edge(START, made.name).compile(), ASKED
+
+
+def chat_model(model):
+    return AdaptiveChatModel(model, **TERMS), "5 + 9?"
+
+
+def agent(model):
+    return create_agent(model, middleware=[AdaptiveComputeMiddleware(**TERMS)]), ASKED
+
+
+@pytest.mark.parametrize("make", [reasoner, node, chat_model, agent])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_question_is_a_span_and_a_count_wherever_it_is_answered(recorded, make, is_async):
+    runnable, asked = make(ScriptedModel(answers=("Answer: 14",)))
+    config = {"callbacks": [recorded.handler]}
+    for _ in range(2):
+        await runnable.ainvoke(asked, config) if is_async else runnable.invoke(asked, config)
+    assert [span.name for span in recorded.spans] == ["adaptive_reasoner.question"] * 2
+    seen = recorded.spans[0].attributes
+    assert seen["adaptive_reasoner.action"] == "vote_3"
+    assert (seen["adaptive_reasoner.expected_cost"], seen["adaptive_reasoner.cost"]) == (6.0, 4.0)
+    assert (seen["adaptive_reasoner.price"], seen["adaptive_reasoner.target"]) == (0.01, 10.0)
+    assert "adaptive_reasoner.worst_cost" not in seen  # infinite
+    metrics = recorded.metrics
+    (count,) = metrics["adaptive_reasoner.questions"]
+    assert (count.value, count.attributes["action"]) == (2, "vote_3")
+    assert metrics["adaptive_reasoner.cost"][0].sum == 8.0
+    assert metrics["adaptive_reasoner.average"][0].value == 4.0
+    assert metrics["adaptive_reasoner.target"][0].value == 10.0
+    assert metrics["adaptive_reasoner.price"][0].value > 0
+
+
+def test_a_failure_is_a_span_with_an_error(recorded):
+    runnable, asked = reasoner(ScriptedModel(failures={n: StatusError(500) for n in range(9)}))
+    with pytest.raises(StatusError):
+        runnable.invoke(asked, {"callbacks": [recorded.handler]})
+    (span,) = recorded.spans
+    assert (span.status.status_code, span.attributes["adaptive_reasoner.cost"]) == (StatusCode.ERROR, 0.0)
+    assert recorded.metrics["adaptive_reasoner.questions"][0].attributes["outcome"] == "failed"
