@@ -9,9 +9,10 @@ import numpy as np
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.backtesting.contenders import Mistakes
+from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.field import Field
 from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Key, measure
-from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
+from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
 from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.learning.gate import WORTHWHILE
@@ -155,7 +156,10 @@ def backtest(
     features = feature_matrix(outcomes.questions.tolist(), encoder)
     if replies is not None and source is None:
         source = _best_sampled(replies)
-    rules = {} if replies is None or source is None else replay_rules(replies, source, outcomes, seed=seed)
+    rules: dict[str, StopRule] = {}
+    if replies is not None and source is not None:
+        rules |= replay_rules(replies, source, outcomes, seed=seed)
+        rules |= escalation_rules(replies, outcomes, features, seed=seed)
     field = Field(outcomes, features, tuple(dict.fromkeys(budgets)), rules)
     played = [field.play(seed + number, test_size=test_size) for number in range(splits)]
     unseen = field.play_unseen_groups(max(2, splits), seed)

@@ -211,31 +211,40 @@ class StateCounts:
 
     def prospects(self) -> Prospects:
         """What these questions say of every state."""
+        drawn, top, _ = np.indices((self.limit + 1,) * 3)
+        going_on = drawn < self.limit
+        right, joins, lifts = (
+            self._share_of(column, where)
+            for column, where in ((self.right, True), (self.top, going_on), (self.second, going_on))
+        )
+        right[top == 0] = 0.0
+        joins[0, 0, 0] = self._summed(self.top)[0, 0, 0] / self._summed(self.weight)[0, 0, 0]
+        lifts[0, 0, 0] = 0.0
+        whole = np.maximum(1.0, joins + lifts)
+        return Prospects(right, joins / whole, lifts / whole)
+
+    def expected(self, of_question: Floats) -> Floats:
+        """What is to be expected in every state of something in [0, 1] that each question has, shape (n,)."""
+        table = self._share_of(self.weight * of_question[self.question], np.True_)
+        table[0, 0, 0] = of_question.mean()
+        return table
+
+    def _share_of(self, happened: Floats, where: NDArray[np.bool_] | np.bool_ | bool) -> Floats:
+        """How often something happens in each state: as counted, leaning on the model of all states."""
         size = self.limit + 1
         drawn, top, second = np.indices((size,) * 3)
         can_be = (second <= top) & (top + second <= drawn) & (drawn > 0)
-        features = _features(drawn[can_be], top[can_be], second[can_be])
-        weight = self._summed(self.weight)[can_be]
-        squared = self._summed(self.weight**2)[can_be]
+        weight, squared = self._summed(self.weight)[can_be], self._summed(self.weight**2)[can_be]
         evidence = np.where(squared > 0, weight**2 / np.maximum(squared, 1e-12), 0.0)
-
-        def estimate(happened: Floats, counted: Floats) -> Floats:
-            share = happened / np.maximum(counted, 1e-12)
-            modelled = _logistic(features, happened, counted)
-            return np.where(
-                counted > 0, (evidence * share + _PRIOR * modelled) / (evidence + _PRIOR), modelled
-            )
-
-        right = estimate(self._summed(self.right)[can_be], weight)
-        going_on = np.where(drawn[can_be] < self.limit, weight, 0.0)
-        joins = estimate(self._summed(self.top)[can_be], going_on)
-        lifts = estimate(self._summed(self.second)[can_be], going_on)
-        joins, lifts = (chance / np.maximum(1.0, joins + lifts) for chance in (joins, lifts))
-        tables = np.zeros((3, *can_be.shape))
-        tables[:, can_be] = right, joins, lifts
-        tables[0][top == 0] = 0.0
-        tables[1, 0, 0, 0] = self._summed(self.top)[0, 0, 0] / self._summed(self.weight)[0, 0, 0]
-        return Prospects(*tables)
+        counted = np.where(np.broadcast_to(where, can_be.shape)[can_be], weight, 0.0)
+        times = self._summed(happened)[can_be]
+        share = times / np.maximum(counted, 1e-12)
+        modelled = _logistic(_features(drawn[can_be], top[can_be], second[can_be]), times, counted)
+        table = np.zeros(can_be.shape)
+        table[can_be] = np.where(
+            counted > 0, (evidence * share + _PRIOR * modelled) / (evidence + _PRIOR), modelled
+        )
+        return table
 
     def _summed(self, values: Floats) -> Floats:
         size = self.limit + 1

@@ -1,6 +1,6 @@
 """Stopping rules of a vote, replayed on collected samples: what each would score and pay on average."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol, Self
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, FittedRule, as_table
 from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.mixing import shares_at
@@ -21,6 +22,8 @@ from adaptive_reasoner.prospects import beta_confidence
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
+_TERCILES = (1 / 3, 2 / 3)
+_KINDS = 2 * (len(_TERCILES) + 1)  # of first samples: answered or not, by length
 _THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999)
 
 
@@ -47,7 +50,7 @@ class GivenRule:
     def of(cls, name: str, table: Outcomes, values: Floats) -> Self:
         """From accuracy, cost and tokens, shape (3, n, parameters)."""
         accuracy, cost, tokens = values
-        return cls(_as_table(name, table, accuracy, cost), None if np.isnan(tokens).any() else tokens)
+        return cls(as_table(name, table, accuracy, cost), None if np.isnan(tokens).any() else tokens)
 
     def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
         """The mixture of parameters that is best at `budget` on the questions `fit`, on those held out."""
@@ -71,7 +74,7 @@ class PricedRule:
     def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
         """The mixture of prices that is best at `budget` out of fold on `fit`, on the questions held out."""
         fitted, (accuracy, cost, tokens, _) = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
-        offered = _as_table("priced_stop", self._table.select(fit), fitted.accuracy, fitted.cost)
+        offered = as_table("priced_stop", self._table.select(fit), fitted.accuracy, fitted.cost)
         shares = shares_at(uniform_hull(offered), budget, offered.actions)
         return Play(accuracy @ shares, cost @ shares, None if np.isnan(tokens).any() else tokens @ shares)
 
@@ -80,14 +83,63 @@ class PricedRule:
         return fitted, replayed(self._deals.select(np.array(held_out)), fitted.prospects)
 
 
+@dataclass(frozen=True, eq=False)
+class AfterFirstSample:
+    """How many samples to draw, chosen when the first is there.
+
+    Attributes:
+        deals: Votes of all questions.
+    """
+
+    deals: Deals
+
+    def fit(self, rows: Ints) -> Callable[[Ints], Floats]:
+        """Learn what further samples bring after first samples of each kind."""
+        deals = self.deals.select(rows)
+        edges = np.quantile(_length(deals), _TERCILES)
+        kinds = _kind(deals, edges)
+        curves = np.array(
+            [
+                deals.right[1:, kinds == kind].mean(axis=1)
+                if (kinds == kind).any()
+                else deals.right[1:, :].mean(axis=1)
+                for kind in range(_KINDS)
+            ]
+        )
+        worth = np.geomspace(1e-4, 0.3, PRICES)[:, None, None] * np.arange(1, deals.limit + 1)
+        size = 1 + (curves - worth).argmax(axis=2)
+
+        def play(others: Ints) -> Floats:
+            held_out, drawn = self.deals.select(others), np.arange(deals.limit + 1)[:, None]
+            kinds = _kind(held_out, edges)
+            played = np.stack([held_out.ended(drawn >= most[kinds])[:3] for most in size], axis=2)
+            return played[:, np.argsort(np.argsort(others))]
+
+        return play
+
+
+def _length(deals: Deals) -> Floats:
+    """How long each order's first sample is, or what it cost where that is not known."""
+    length: Floats = deals.cost[1] if np.isnan(deals.tokens[1]).any() else deals.tokens[1]
+    return length
+
+
+def _kind(deals: Deals, edges: Floats) -> Ints:
+    answers = (deals.top[1] > 0).astype(np.intp)
+    kind: Ints = answers * (_KINDS // 2) + np.searchsorted(edges, _length(deals))
+    return kind
+
+
 def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 0) -> dict[str, StopRule]:
-    """The rules `vote_k`, `lossless`, `beta_stop`, `esc` and `priced_stop` on the samples of one source.
+    """Stop rules on the samples of one source.
 
     * `vote_k` draws k samples whatever they say.
     * `lossless` stops when the leader of up to k cannot be caught, drawing in waves as online.
     * `beta_stop` draws one by one until the leader is ahead for good with probability tau, by a Beta
       posterior (Adaptive-Consistency, arXiv:2305.11860).
     * `esc` draws windows of w until all answers of one agree (Early-stopping SC, arXiv:2401.10480).
+    * `after_first_sample` chooses how many to draw once it has seen the first: whether it answers, and how
+      long it is. (A choice from the question alone is what the imitator makes among votes.)
     * `priced_stop` stops when no further sample is worth its price, as learned from the questions it is
       fitted on (`kit.stop_fitting`).
 
@@ -117,6 +169,7 @@ def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 
     rules: dict[str, StopRule] = {
         name: GivenRule.of(name, table, values) for name, values in measured.items()
     }
+    rules["after_first_sample"] = FittedRule("after_first_sample", table, AfterFirstSample(deals), seed)
     return {**rules, "priced_stop": PricedRule(deals, table)}
 
 
@@ -163,16 +216,3 @@ def _lossless_votes(pack: Pack, limit: int, seed: int) -> Floats:
 def _vote_accuracy(pack: Pack, limit: int) -> Floats:
     sizes = range(1, limit + 1)
     return np.array([vote_accuracy(several.answers, several.correct, sizes) for several in pack.replies])
-
-
-def _as_table(name: str, questions: Outcomes, accuracy: Floats, cost: Floats) -> Outcomes:
-    """A rule's parameters as the actions of an outcomes table."""
-    return replace(
-        questions,
-        actions=tuple(f"{name}_{parameter}" for parameter in range(accuracy.shape[1])),
-        accuracy=np.clip(accuracy, 0.0, 1.0),
-        cost=cost,
-        samples=np.ones(accuracy.shape, dtype=np.intp),
-        halves=None,
-        accuracy_unit=None,
-    )

@@ -119,7 +119,7 @@ def test_the_mixture_is_chosen_on_the_fit_and_costs_the_budget_there():
     samples = samples_of(*(rng.choice(["a", "b"], 12, p=[0.7, 0.3]).tolist() for _ in range(60)), tokens=50)
     halves = np.arange(0, 60, 2), np.arange(1, 60, 2)
     for name, rule in replayed(samples).items():
-        if name != "priced_stop":  # its price is chosen out of fold
+        if name not in ("priced_stop", "after_first_sample"):  # their prices are chosen out of fold
             assert rule.play(halves[0], halves[0], 15.0).cost.mean() == pytest.approx(15.0)
         played = rule.play(halves[0], halves[1], 15.0)
         assert played.cost.mean() == pytest.approx(15.0, rel=0.1)
@@ -138,3 +138,14 @@ def test_a_question_without_samples_is_refused_by_name():
         replay_rules(samples.select([0]), "cot", table)
     with pytest.raises(OutcomesError, match="no source 'direct'; there are cot"):
         replay_rules(samples, "direct", table)
+
+
+def test_after_a_first_sample_without_an_answer_more_are_drawn():
+    """Half the first samples are silent; those that answer are right, and so further ones buy nothing."""
+    ballots = [["a"] * 12 if q % 2 else [None] * 6 + ["a"] * 6 for q in range(40)]
+    rule = replayed(samples_of(*ballots))["after_first_sample"]
+    fit, held_out = np.arange(0, 40, 2), np.arange(1, 40, 2)
+    mixed = np.r_[fit[:10], held_out[:10]]
+    played = rule.play(mixed, np.r_[fit[10:], held_out[10:]], 20.0)
+    answered, silent = played.cost[10:], played.cost[:10]
+    assert answered.max() < silent.min()

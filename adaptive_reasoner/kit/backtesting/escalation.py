@@ -1,0 +1,248 @@
+"""Where sources build on each other: a cheap one first, a dear one where it pays; on samples of both.
+
+Three ways to decide are compared. `cascade_threshold` accepts the cheap answer from a confidence upward,
+`cascade_routing` chooses at each step what has the highest estimated quality less its price (Dekoninck et
+al., arXiv:2410.10347), and `one_price` plans with one price for everything: which source to begin with, when
+to sample again, to escalate, to stop, and to give up.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, FittedRule
+from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule, StopRule
+from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.stop_fitting import StateCounts
+from adaptive_reasoner.prospects import plan
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+_MOST_FREQUENT = 20  # answers that a column of their own tells apart
+_RIDGES = (1.0, 10.0, 100.0, 1000.0)
+_SHARES = (0.0, 0.26, 0.34, 0.51, 0.61, 0.67, 0.76, 0.81, 0.99)
+_FEWEST_VOTES = 4  # samples of the cheap source from which its votes tell something
+
+
+class Exits(NamedTuple):
+    """What one call to each dearer source would bring each question: shape (n, sources)."""
+
+    accuracy: Floats
+    cost: Floats
+
+    def at(self, rows: Ints) -> "Exits":
+        """Those of some questions."""
+        return Exits(self.accuracy[rows], self.cost[rows])
+
+
+def escalation_rules(
+    samples: Samples, table: Outcomes, features: NDArray[np.float32], *, seed: int = 0
+) -> dict[str, StopRule]:
+    """The rules `cascade_threshold`, `cascade_routing` and `one_price`.
+
+    Args:
+        samples: Single replies of at least two sources.
+        table: The questions, in the order wanted.
+        features: What is known of each question before any call, shape (n, width).
+        seed: Of orders and folds.
+
+    Returns:
+        By name; none where there is one source only, or a question lacks samples of one. `one_price` only
+        where the cheapest source has several samples of each question.
+    """
+    names = table.question_ids.tolist()
+    complete = all(samples.votes(name, source) for name in names for source in samples.sources)
+    if len(samples.sources) < 2 or not complete:
+        return {}
+    packs = {source: packs_of(samples, source, names) for source in samples.sources}
+    means = {source: _means(own, len(table)) for source, own in packs.items()}
+    cheap, *dearer = sorted(means, key=lambda source: means[source].cost.mean())
+    exits = Exits(
+        *(np.column_stack([getattr(means[source], part) for source in dearer]) for part in Exits._fields)
+    )
+    first = [samples.votes(name, cheap)[0] for name in names]
+    seen = _seen([reply.answer for reply in first], np.array([reply.cost for reply in first]))
+    routing = Routing(
+        features.astype(np.float64),
+        seen,
+        np.array([reply.correct for reply in first]),
+        np.array([reply.cost for reply in first]),
+        exits,
+    )
+    rules: dict[str, StopRule] = {"cascade_routing": FittedRule("cascade_routing", table, routing, seed)}
+    limit = draws_allowed(packs[cheap])
+    if min(pack.codes.shape[1] for pack in packs[cheap]) < _FEWEST_VOTES:
+        threshold = replace(routing, by_threshold=True)
+        return {**rules, "cascade_threshold": FittedRule("cascade_threshold", table, threshold, seed)}
+    deals = Deals.of(packs[cheap], limit, seed=seed)
+    values = np.stack(list(_vote_cascades(deals, exits)), axis=2)
+    rules["cascade_threshold"] = GivenRule.of("cascade_threshold", table, values)
+    return {**rules, "one_price": FittedRule("one_price", table, OnePrice(deals, exits), seed)}
+
+
+@dataclass(frozen=True, eq=False)
+class Routing:
+    """Each step by estimated quality less its price: before any call, and again with the cheap answer there.
+
+    Attributes:
+        before: What is known before any call, shape (n, width).
+        seen: What the cheap reply adds, shape (n, more).
+        right: Whether the cheap reply is right, shape (n,).
+        cost: What it cost, shape (n,).
+        exits: What the dearer sources would bring.
+        by_threshold: Always begin with the cheap source, and go by its own estimated quality alone.
+    """
+
+    before: Floats
+    seen: Floats
+    right: Floats
+    cost: Floats
+    exits: Exits
+    by_threshold: bool = False
+
+    def fit(self, rows: Ints) -> Callable[[Ints], Floats]:
+        """Learn qualities and costs by ridge regression."""
+        after = np.hstack([self.before, self.seen])
+        targets = np.column_stack([self.right, self.cost, *self.exits])
+        guess_before = _ridge(self.before[rows], targets[rows])
+        guess_after = _ridge(after[rows], targets[rows])
+        prices = _prices(self.cost[rows], self.exits.cost[rows])
+        bars = np.quantile(guess_after(after[rows])[:, 0], np.linspace(0, 1, PRICES))
+
+        def play(others: Ints) -> Floats:
+            early, late = guess_before(self.before[others]), guess_after(after[others])
+            if self.by_threshold:
+                bests = [np.where(late[:, 0] < bar, self._dearest(rows), -1) for bar in bars]
+                return np.stack([self._played(others, best) for best in bests], axis=2)
+            return np.stack([self._routed(others, early, late, price) for price in prices], axis=2)
+
+        return play
+
+    def _routed(self, rows: Ints, early: Floats, late: Floats, price: float) -> Floats:
+        width = self.exits.cost.shape[1]
+
+        def values(guess: Floats) -> Floats:
+            """Of the dearer sources, less their price."""
+            return guess[:, 2 : 2 + width] - price * np.maximum(guess[:, 2 + width :], 0.0)
+
+        begin = np.maximum(early[:, 0], values(early).max(axis=1)) - price * np.maximum(early[:, 1], 0.0)
+        direct = values(early).max(axis=1) > begin
+        escalate = np.where(values(late).max(axis=1) > late[:, 0], values(late).argmax(axis=1), -1)
+        chosen = np.where(direct, values(early).argmax(axis=1), escalate)
+        return self._played(rows, chosen, direct)
+
+    def _played(self, rows: Ints, chosen: Ints, direct: NDArray[np.bool_] | None = None) -> Floats:
+        """Accuracy and cost where the answer is that of a dearer source, or (-1) of the cheap one."""
+        exits, each = self.exits.at(rows), np.arange(len(rows))
+        first = self.cost[rows] if direct is None else np.where(direct, 0.0, self.cost[rows])
+        return np.stack(
+            [
+                np.where(chosen < 0, self.right[rows], exits.accuracy[each, chosen]),
+                first + np.where(chosen < 0, 0.0, exits.cost[each, chosen]),
+                np.full(len(rows), np.nan),
+            ]
+        )
+
+    def _dearest(self, rows: Ints) -> int:
+        return int(self.exits.accuracy[rows].mean(axis=0).argmax())
+
+
+@dataclass(frozen=True, eq=False)
+class OnePrice:
+    """One price for choosing, sampling again, escalating, stopping and giving up.
+
+    Attributes:
+        deals: Votes of the cheap source.
+        exits: What the dearer sources would bring.
+    """
+
+    deals: Deals
+    exits: Exits
+
+    def fit(self, rows: Ints) -> Callable[[Ints], Floats]:
+        """Learn of each state of the vote what stopping, going on and escalating would bring."""
+        rows = np.sort(rows)
+        counts, exits = StateCounts.of(self.deals.select(rows)), self.exits.at(rows)
+        known = counts.prospects()
+        brings = np.stack([counts.expected(column) for column in exits.accuracy.T])
+        cost, sample = exits.cost.mean(axis=0), float(self.deals.cost[1].mean())
+        prices = _prices(self.deals.cost[1], exits.cost)
+
+        def play(others: Ints) -> Floats:
+            deals, away = self.deals.select(others), self.exits.at(np.sort(others))
+            state = np.arange(deals.limit + 1)[:, None], deals.top, deals.second
+            played = []
+            for price in prices:
+                net = brings - price * cost[:, None, None, None]
+                course = plan(replace(known, right=np.maximum(known.right, net.max(axis=0))), price * sample)
+                straight = exits.accuracy.mean(axis=0) - price * cost
+                if straight.max() > course.worth[0, 0, 0]:
+                    accuracy, paid = (part[:, straight.argmax()] for part in away)
+                    played.append(np.stack([accuracy, paid, np.full(len(others), np.nan)]))
+                    continue
+                leave = np.where(net.max(axis=0) > known.right, net.argmax(axis=0), -1)
+                played.append(_escalated(deals, away, leave[state]).ended(course.wave[state] == 0)[:3])
+            order = np.argsort(np.argsort(others))
+            return np.stack(played, axis=2)[:, order]
+
+        return play
+
+
+def _escalated(deals: Deals, exits: Exits, leave: Ints) -> Deals:
+    """The deals where stopping in a state means asking a dearer source, or (-1) keeping the vote's answer."""
+    accuracy, cost = (
+        np.take_along_axis(part[deals.question], np.maximum(leave, 0).T, axis=1).T for part in exits
+    )
+    return replace(
+        deals,
+        right=np.where(leave < 0, deals.right, accuracy),
+        cost=deals.cost + np.where(leave < 0, 0.0, cost),
+        tokens=np.full(deals.cost.shape, np.nan),  # the costs of two sources need not be in tokens
+    )
+
+
+def _vote_cascades(deals: Deals, exits: Exits) -> Iterator[Floats]:
+    """Votes of k whose answer is accepted above a share; else the call goes to one of the dearer sources."""
+    drawn = np.arange(deals.limit + 1)[:, None]
+    for votes in range(1, deals.limit + 1):
+        for share in _SHARES:
+            for source in range(exits.cost.shape[1]):
+                leave = np.where(deals.top <= share * votes, source, -1)
+                yield _escalated(deals, exits, leave).ended(np.broadcast_to(drawn >= votes, deals.top.shape))[
+                    :3
+                ]
+
+
+def _means(packs: Sequence[Pack], questions: int) -> Exits:
+    accuracy, cost = np.empty((2, questions))
+    for pack in packs:
+        accuracy[pack.rows], cost[pack.rows] = pack.correct.mean(axis=1), pack.cost.mean(axis=1)
+    return Exits(accuracy, cost)
+
+
+def _seen(answers: Sequence[str | None], cost: Floats) -> Floats:
+    """What a first reply shows: that it answers, how long it is, which of the frequent answers it gives."""
+    names, counts = np.unique([answer for answer in answers if answer is not None], return_counts=True)
+    frequent = names[np.argsort(-counts)[:_MOST_FREQUENT]]
+    given = np.array([[answer == name for name in frequent] for answer in answers], dtype=np.float64)
+    return np.column_stack([[answer is not None for answer in answers], np.log1p(cost), given])
+
+
+def _prices(cheap: Floats, dear: Floats) -> Floats:
+    """From where even the dearest source is almost free to where even the cheap one is not worth a call."""
+    return np.geomspace(1e-3 / dear.mean(axis=0).max(), 1.0 / cheap.mean(), PRICES)
+
+
+def _ridge(known: Floats, targets: Floats) -> Callable[[Floats], Floats]:
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), RidgeCV(_RIDGES)).fit(known, targets)
+    return lambda rows: np.asarray(model.predict(rows), dtype=np.float64)
