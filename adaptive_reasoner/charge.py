@@ -302,6 +302,8 @@ class Charge:
                 {
                     "event": "sample",
                     "key": self._key,
+                    "run_id": self._run_id,
+                    "action": self._decision and self._decision.action,
                     "sample": len(self.caller.bill) - 1,
                     "cost": float(reply.cost),
                     "seconds": reply.seconds,
