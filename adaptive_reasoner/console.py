@@ -14,20 +14,21 @@ out = Console()
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
     """A progress bar on stderr while a step runs; one plain line where stderr is no terminal.
 
     Yields:
-        Sets how much is done.
+        Sets how much is done and, where they are given, of how much (`total`) and a `note` beside the bar.
     """
     if not err.is_terminal:
         err.print(f"{what} ...", highlight=False)
-        yield lambda done: None  # noqa: ARG005
+        yield lambda done, total=None, note="": None  # noqa: ARG005
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err) as bars:
-        bar = bars.add_task(what, total=total)
-        yield lambda done: bars.update(bar, completed=done)
+    notes = TextColumn("{task.fields[note]}")
+    with Progress(*columns, notes, console=err) as bars:
+        bar = bars.add_task(what, total=total, note="")
+        yield lambda done, total=None, note="": bars.update(bar, completed=done, total=total, note=note)
         bars.update(bar, total=total or 1, completed=total or 1)
 
 

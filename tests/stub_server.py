@@ -15,11 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-REFUSALS = {"401": 401, "404": 404, "429": 429, "500": 500}
+REFUSALS = {"400": 400, "401": 401, "404": 404, "429": 429, "500": 500, "503": 503}
 """Faults that cost nothing: the model never worked."""
 
-PAID_FAULTS = ("bad json", "cut", "reset", "hang", "no usage", "no finish", "empty")
+PAID_FAULTS = ("bad json", "cut", "reset", "hang", "drip", "no usage", "no finish", "empty")
 """Faults of which the provider has done the work, and bills it."""
+
+UNDECLARED = 4096
+"""What a lost call is priced at that asked for no limit."""
 
 
 THINKING_TOKENS = {"low": 20, "medium": 80, "high": 300}
@@ -39,18 +42,25 @@ class StubServer:
             one more ends it.
         faults: Makes the fault of a call from its number: a key of `REFUSALS`, one of `PAID_FAULTS`, or None.
         latency: Seconds a reply takes.
+        drip: Seconds between the bytes of a reply that drips.
+        asks_pause: The header with which a refusal asks for a pause.
 
     Attributes:
         bodies: What was asked, in order of arrival.
         billed: Completion tokens of the calls the model worked on, those included that were lost afterwards.
+        priced: What a client must count: completion tokens of the replies that left whole, and the tokens
+            that the others could have had at most.
         peak: The most calls that were in flight at once.
     """
 
     answer: Callable[[str, int], str] = three
     faults: Callable[[int], str | None] | Mapping[int, str] = field(default_factory=dict)
     latency: float = 0.0
+    drip: float = 0.05
+    asks_pause: str = "retry-after-ms: 1"
     bodies: list[dict[str, Any]] = field(default_factory=list)
     billed: int = 0
+    priced: int = 0
     peak: int = 0
     in_flight: int = 0
 
@@ -73,31 +83,52 @@ class StubServer:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
+    def restart(self, pause: float = 0.1):
+        """Go away, with the calls that are under way, and come back at the same address."""
+        asyncio.run_coroutine_threadsafe(self._restart(pause), self._loop).result()
+
     async def _serve(self):
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._connections: set[asyncio.Task] = set()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=512)
-        self._port = server.sockets[0].getsockname()[1]
+        self._connections: dict[asyncio.Task, bool] = {}  # and whether a call is under way
+        self._leaving = False
+        await self._listen(0)
         self._started.set()
         await self._stopping.wait()
-        server.close()
-        for connection in self._connections:
+        self._server.close()
+        await self._end(self._connections)
+
+    async def _listen(self, port):
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", port, backlog=512)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def _restart(self, pause):
+        self._leaving = True
+        self._server.close()
+        await self._end([connection for connection, busy in self._connections.items() if busy])
+        await asyncio.sleep(pause)  # what is still sent is lost, and counted
+        await self._end(self._connections)
+        self._leaving = False
+        await self._listen(self._port)
+
+    async def _end(self, connections):
+        ending = list(connections)
+        for connection in ending:
             connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def _connected(self, reader, writer):
         connection = asyncio.current_task()
-        self._connections.add(connection)
+        self._connections[connection] = False
         try:
-            while await self._exchange(reader, writer):
+            while await self._exchange(reader, writer, connection):
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            self._connections.discard(connection)
+            del self._connections[connection]
             writer.close()
 
-    async def _exchange(self, reader, writer) -> bool:
+    async def _exchange(self, reader, writer, connection) -> bool:
         """One request and its reply; False where the connection ends with it."""
         head = await reader.readuntil(b"\r\n\r\n")
         headers = dict(
@@ -106,26 +137,34 @@ class StubServer:
         body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or b"{}")
         number = next(self._numbers)
         self.bodies.append(body)
+        self._connections[connection] = True
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
             return await self._reply(writer, body, number)
         finally:
             self.in_flight -= 1
+            self._connections[connection] = False
 
     async def _reply(self, writer, body, number) -> bool:
+        worst = body.get("max_completion_tokens") or body.get("max_tokens") or UNDECLARED
+        if self._leaving:
+            self.priced += worst
+            return False
         fault = self.faults.get(number) if isinstance(self.faults, Mapping) else self.faults(number)
         if fault in REFUSALS:
-            await _send(writer, {"error": {"message": f"told to: {fault}"}}, status=REFUSALS[fault])
+            refusal = {"error": {"message": f"told to: {fault}"}}
+            _send(writer, refusal, status=REFUSALS[fault], header=self.asks_pause)
             return True
         prompt = _text(body["messages"][-1]["content"])
         message, tokens = self._message(body, prompt, number)
         if fault == "empty":
             message = {"role": "assistant", "content": ""}
         self.billed += tokens
+        self.priced += worst
         await asyncio.sleep(3600 if fault == "hang" else self.latency)
         if fault == "bad json":
-            await _send(writer, b'{"id": "x", "choices": [')
+            _send(writer, b'{"id": "x", "choices": [')
             return True
         if body.get("stream"):
             return await _stream(writer, body, _completion(body, prompt, message, tokens), cut=fault == "cut")
@@ -135,13 +174,18 @@ class StubServer:
         if fault == "no finish":
             reply["choices"][0]["finish_reason"] = None
         if fault == "cut":
-            await _send(writer, reply, cut=True)
+            _send(writer, reply, cut=True)
+            return False
+        if fault == "drip":
+            await self._drip(writer, json.dumps(reply).encode())
             return False
         if fault == "reset":
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             return False
-        await _send(writer, reply)
+        _send(writer, reply)
+        if "usage" in reply:
+            self.priced += tokens - worst  # no await since it left: nothing can cut it off
         return True
 
     def _message(self, body, prompt, number):
@@ -162,6 +206,13 @@ class StubServer:
             limit = body.get("max_tokens") or body.get("max_completion_tokens")
             text = " ".join(self.answer(prompt, number).split()[:limit])
         return {"role": "assistant", "content": text}, len(text.split()) + 1 + thinking
+
+    async def _drip(self, writer, payload):
+        writer.write(f"HTTP/1.1 200 Told\r\ncontent-length: {len(payload)}\r\n\r\n".encode())
+        for byte in payload:
+            await asyncio.sleep(self.drip)
+            writer.write(bytes([byte]))
+            await writer.drain()
 
 
 def _text(content) -> str:
@@ -219,13 +270,12 @@ async def _stream(writer, body, whole, *, cut=False) -> bool:
     return False
 
 
-async def _send(writer, content, *, status=200, cut=False):
+def _send(writer, content, *, status=200, header="", cut=False):
     payload = content if isinstance(content, bytes) else json.dumps(content).encode()
-    retry = "retry-after-ms: 1\r\n" if status in (429, 500) else ""
+    retry = f"{header}\r\n" if status >= 429 else ""
     length = f"content-length: {len(payload)}\r\n"
     head = f"HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\n{retry}{length}\r\n"
     writer.write(head.encode() + (payload[: len(payload) // 2] if cut else payload))
-    await writer.drain()
 
 
 def _completion(body, prompt, message, tokens):

@@ -64,6 +64,9 @@ def collect(
     out_file: Annotated[Path, typer.Option("--out", help="Samples file, JSONL; continued where it stands.")],
     max_cost: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight.")] = 8,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Sample a model on questions with known answers; safe to kill and start again."""
@@ -74,7 +77,13 @@ def collect(
     menu = Menu.load(config)
     with progress("collecting") as show:
         done = collect_samples(
-            asked, menu, out_file, max_cost=max_cost, concurrency=concurrency, on_progress=show
+            asked,
+            menu,
+            out_file,
+            max_cost=max_cost,
+            concurrency=concurrency,
+            retry_failed=retry_failed,
+            on_progress=lambda now: show(now.there, total=now.wanted, note=now.note),
         )
     print_result(done.as_dict(), as_json)
 

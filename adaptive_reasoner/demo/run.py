@@ -118,7 +118,7 @@ def run_demo(folder: Path, *, n_questions: int, n_samples: int, budget: float, s
         sources = math_sources(server.chat_model())
         menu = Menu(sources, samples=n_samples, grader=numeric)
         with progress("collecting samples", n_questions * n_samples * len(sources)) as show:
-            collect(questions, menu, folder / "samples.jsonl", on_progress=show)
+            collect(questions, menu, folder / "samples.jsonl", on_progress=lambda now: show(now.there))
         clock.stop("collect")
 
         samples = _of_questions(Samples.read(folder / "samples.jsonl"), questions)

@@ -1,33 +1,29 @@
 """Sample models on questions with known answers, into a file that survives being killed."""
 
 import asyncio
-import itertools
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from socket import gaierror
 from typing import Any
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import EmptyReplyError, Reply, Request
+from adaptive_reasoner.calls import EmptyReplyError
 from adaptive_reasoner.costs import Usage
-from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError
+from adaptive_reasoner.kit.collecting.attempts import Drawer, Drawn
 from adaptive_reasoner.kit.collecting.background import in_background
+from adaptive_reasoner.kit.collecting.cap import Cap
+from adaptive_reasoner.kit.collecting.connections import Connections
+from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
+from adaptive_reasoner.kit.collecting.stock import Before, Stock, Stretch
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.rows import number_field
 from adaptive_reasoner.kit.tables import PathLike, Row
-from adaptive_reasoner.ledger import Ledger, open_ledger
 
 _SECONDS_BETWEEN_SYNCS = 1.0
-_BEGINNING = 200  # characters by which prompts are told to begin alike
 _LONGEST_ERROR = 300
-_NO_ADMITTANCE = frozenset({401, 403, 404})
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,7 @@ class Collected:
         there: How many of them the file holds.
         new: How many of those this run drew.
         failed: How many ended in an error, in this run or before.
+        retried: Calls beyond the first that the samples of this run took.
         cost: Of all samples in the file, and of the calls whose replies were lost.
         lost: The part of `cost` for calls that were cancelled or killed under way, at their worst case.
         cost_unit: What a cost counts.
@@ -52,6 +49,7 @@ class Collected:
     there: int
     new: int
     failed: int
+    retried: int
     cost: float
     lost: float
     cost_unit: str
@@ -63,6 +61,35 @@ class Collected:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a collection is.
+
+    Attributes:
+        there: Samples in the file.
+        wanted: Samples asked for.
+        failed: How many of those there ended in an error.
+        cost: Of the samples in the file.
+        expected_cost: Of the whole, if the samples to come cost on average what those of their source did;
+            None until each source has one.
+        cost_unit: What a cost counts.
+    """
+
+    there: int
+    wanted: int
+    failed: int
+    cost: float
+    expected_cost: float | None
+    cost_unit: str
+
+    @property
+    def note(self) -> str:
+        """Cost so far and of the whole, for people."""
+        expected = "" if self.expected_cost is None else f" of about {self.expected_cost:.4g}"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.cost:.4g}{expected} {self.cost_unit}{failed}"
+
+
 def collect(
     questions: Sequence[Question],
     menu: Menu,
@@ -70,14 +97,16 @@ def collect(
     *,
     max_cost: float | None = None,
     concurrency: int = 8,
-    on_progress: Callable[[int], None] | None = None,
+    retry_failed: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Collected:
     """Draw the samples that the menu asks for and the file does not hold yet.
 
     It may be stopped at any moment, by Ctrl-C or by SIGKILL, and called again: what arrived is kept, the
-    rest is drawn. A call that fails for good, after the client's own retries, is a row with its cost and
-    its `error`. Calls whose prompts begin alike follow each other and a question's samples are drawn one
-    after another, so that prompt caches are of use.
+    rest is drawn. A call that fails is made again (`Menu.retries`), and every attempt is on the bill: a
+    refused one at nothing, one whose reply was lost at its worst case. A sample whose attempts are used up
+    is a row with its cost and its `error`. Calls whose prompts begin alike follow each other and a
+    question's samples are drawn one after another, so that prompt caches are of use.
 
     Args:
         questions: What to ask.
@@ -86,7 +115,9 @@ def collect(
         max_cost: The most that all samples in the file, and calls lost on the way, may cost. The worst
             case of a call is set aside before it is made, so the sum never exceeds it.
         concurrency: The most calls in flight.
-        on_progress: Told how many of the wanted samples are there.
+        retry_failed: Draw samples again that failed for good; the new row takes the place of the old one,
+            and holds the cost of both.
+        on_progress: Told how far it is, after each sample.
 
     Raises:
         OutcomesError: The file cannot be continued: it is damaged, another process writes to it, or its
@@ -108,63 +139,56 @@ def collect(
     begin = time.perf_counter()
     if concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
-    if len({question.question_id for question in questions}) < len(questions):
-        raise OutcomesError("two questions have one question_id")
-    for source in menu.sources.values():
-        source.runnable  # noqa: B018 - what cannot be made fails here, before anything is paid for
-    caps = [cap for cap in (max_cost, menu.max_cost) if cap is not None]
+    stock = Stock(questions, menu, retry_failed=retry_failed)
+    connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:
-        collection = _Collection(questions, menu, file, on_progress)
-        collection.limit(min(caps, default=None))
+        stock.take(file)
+        caps = [cap for cap in (max_cost, menu.max_cost) if cap is not None]
+        cap = Cap(min(caps, default=None), menu.cost_unit)
+        cap.charge(stock.cost + file.lost)
+        collection = _Collection(menu, stock, file, cap, connections, on_progress)
         in_background(collection.run(min(concurrency, menu.concurrency or concurrency)))
     return collection.summary(time.perf_counter() - begin)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Samples of one question from one source, drawn one after another."""
-
-    question: Question
-    source: str
-    samples: tuple[int, ...]
-
-
 class _Collection:
-    """What is there, what is to do, and the workers that do it."""
+    """What is to do, and the workers that do it."""
 
     def __init__(
         self,
-        questions: Sequence[Question],
         menu: Menu,
+        stock: Stock,
         file: SampleFile,
-        on_progress: Callable[[int], None] | None,
+        cap: Cap,
+        connections: Connections,
+        on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._menu, self._file, self._on_progress = menu, file, on_progress
-        self._questions = {question.question_id: question for question in questions}
-        self._there = self._new = self._failed = 0
-        self._cost = 0.0
-        self._drawn: dict[tuple[str, str], set[int]] = {}
-        self._todo: deque[_Stretch] = deque()
-        self._cap: Ledger | None = None
-        self._charges = map(str, itertools.count())
+        self._menu, self._stock, self._file, self._cap = menu, stock, file, cap
+        self._connections, self._on_progress = connections, on_progress
+        self._tally, self._cost = stock.tally, stock.cost
+        self._new = self._retried = 0
+        self._todo: deque[Stretch] = deque()
         self._synced = time.monotonic()
-        self._take_stock()
-
-    def limit(self, max_cost: float | None) -> None:
-        """Set the cap; what the file cost so far counts."""
-        if max_cost is None:
-            return
-        self._cap = open_ledger("memory://", hard_cap=max_cost, cost_unit=self._menu.cost_unit)
-        try:
-            self._cap.charge(self._cost + self._file.lost, "before")
-        except BudgetExceededError:  # the cap is closed now: nothing more is admitted
-            return
 
     async def run(self, concurrency: int) -> None:
         """Draw what is missing."""
-        self._todo.extend(self._plan(concurrency))
+        self._todo.extend(self._stock.plan(concurrency))
+        self._progress()
+        rate = RateLimit(self._menu.requests_per_minute, self._menu.tokens_per_minute)
+        self._drawers = {
+            name: Drawer(
+                name,
+                source,
+                self._menu.meter_of(name),
+                file=self._file,
+                cap=self._cap,
+                rate=rate,
+                retries=self._menu.retries,
+            )
+            for name, source in self._connections.sources.items()
+        }
         try:
-            async with asyncio.TaskGroup() as workers:
+            async with self._connections, asyncio.TaskGroup() as workers:
                 for _ in range(min(concurrency, len(self._todo))):
                     workers.create_task(self._work())
         except BaseExceptionGroup as errors:
@@ -174,10 +198,11 @@ class _Collection:
         """What it has come to, once the file is closed."""
         return Collected(
             file=str(self._file.path),
-            wanted=len(self._questions) * sum(map(self._menu.samples_of, self._menu.sources)),
-            there=self._there,
+            wanted=sum(self._tally.wanted.values()),
+            there=self._tally.there,
             new=self._new,
-            failed=self._failed,
+            failed=self._tally.failed,
+            retried=self._retried,
             cost=self._cost + self._file.lost,
             lost=self._file.lost,
             cost_unit=self._menu.cost_unit,
@@ -185,136 +210,60 @@ class _Collection:
             stopped="max_cost" if self._todo else None,
         )
 
-    # What is there
-
-    def _take_stock(self) -> None:
-        shas: dict[tuple[str, str], str] = {}
-        for number, (key, row) in enumerate(self._file.rows(), start=1):
-            try:
-                self._object(key, row, shas)
-                self._cost += number_field(row, "cost")
-            except ValueError as error:
-                raise OutcomesError(str(error), file=self._file.path, row=number) from error
-            if self._wants(key):
-                self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)
-                self._there += 1
-                self._failed += row.get("error") is not None
-        self._progress()
-
-    def _wants(self, key: SampleKey) -> bool:
-        sources = self._menu.sources
-        asked = key.question_id in self._questions and key.source in sources
-        return asked and key.sample < self._menu.samples_of(key.source)
-
-    def _object(self, key: SampleKey, row: Row, shas: dict[tuple[str, str], str]) -> None:
-        """Refuse a row that cannot stand beside the rows to come, as a ValueError."""
-        if row.get("cost_unit") != self._menu.cost_unit:
-            raise ValueError(
-                f"its cost is in {row.get('cost_unit')!r}, the menu counts {self._menu.cost_unit!r}"
-            )
-        if not self._wants(key):
-            return
-        question, pair = self._questions[key.question_id], (key.question_id, key.source)
-        if (str(row.get("question")), str(row.get("gold"))) != (question.question, question.gold):
-            raise ValueError(
-                f"question {key.question_id!r} had another text or gold answer; collect into another file"
-            )
-        if key.sample in self._drawn.get(pair, ()):
-            raise ValueError(
-                f"sample {key.sample} of question {pair[0]!r}, source {pair[1]!r} is there twice"
-            )
-        if pair not in shas:
-            shas[pair] = self._menu.prompt_sha(key.source, question.question)
-        if row.get("prompt_sha") not in (None, shas[pair]):
-            raise ValueError(
-                f"source {key.source!r} had another prompt or other settings; "
-                "collect into another file, or give the source another name"
-            )
-
-    # What is to do
-
-    def _plan(self, concurrency: int) -> list[_Stretch]:
-        """What is missing, calls whose prompts begin alike beside each other."""
-        missing = []
-        for source in self._menu.sources:
-            wanted = range(self._menu.samples_of(source))
-            stretches = [
-                _Stretch(question, source, tuple(sample for sample in wanted if sample not in drawn))
-                for question in self._questions.values()
-                for drawn in [self._drawn.get((question.question_id, source), ())]
-            ]
-            missing += sorted((stretch for stretch in stretches if stretch.samples), key=self._beginning)
-        self._drawn.clear()
-        parts = math.ceil(4 * concurrency / max(1, len(missing)))  # few questions: or workers would be idle
-        return [
-            replace(stretch, samples=stretch.samples[part::parts])
-            for stretch in missing
-            for part in range(min(parts, len(stretch.samples)))
-        ]
-
-    def _beginning(self, stretch: _Stretch) -> str:
-        prompt = self._menu.sources[stretch.source].messages([HumanMessage(stretch.question.question)])
-        return prompt[0].text[:_BEGINNING]
-
     async def _work(self) -> None:
         """Draw stretch after stretch; a worker that the cap refuses leaves the rest to those in flight."""
         while self._todo:
             stretch = self._todo.popleft()
+            messages = [HumanMessage(stretch.question.question)]
+            sha = self._menu.prompt_sha(stretch.source, stretch.question.question)
             for at, sample in enumerate(stretch.samples):
-                if not await self._draw(stretch, sample):
-                    self._todo.appendleft(replace(stretch, samples=stretch.samples[at:]))
+                key = SampleKey(stretch.question.question_id, stretch.source, sample)
+                before = stretch.before.get(sample, Before())
+                drawn = await self._drawers[stretch.source].draw(key, messages, before)
+                if isinstance(drawn, Before):
+                    rest, so_far = stretch.samples[at:], {**stretch.before, sample: drawn}
+                    self._todo.appendleft(replace(stretch, samples=rest, before=so_far))
                     return
+                self._add(key, stretch, drawn, before, sha)
+                await self._sync()
 
-    async def _draw(self, stretch: _Stretch, sample: int) -> bool:
-        """Make a call and add its row; False where the cap has no room for it."""
-        source, meter = self._menu.sources[stretch.source], self._menu.meter_of(stretch.source)
-        messages = [HumanMessage(stretch.question.question)]
-        most_tokens = source.settings.get("max_tokens") or source.most_tokens
-        worst, charge = meter.worst_cost(source.messages(messages), most_tokens), next(self._charges)
-        if self._cap is not None:
-            try:
-                self._cap.reserve(worst, charge, worst=worst)
-            except BudgetExceededError:
-                return False
-        key = SampleKey(stretch.question.question_id, stretch.source, sample)
-        self._file.start(key, worst)
-        (reply,) = await Caller(source, meter).awave([Request(messages, competes=True)])
-        if _cannot_be_called(reply.error):
-            raise MenuError(f"source {stretch.source!r} cannot be called: {reply.error}") from reply.error
-        row = self._row(stretch, sample, reply)
-        self._file.add(key, row)
-        self._there, self._new = self._there + 1, self._new + 1
-        self._failed += "error" in row
-        self._cost += reply.cost
-        if self._cap is not None:
-            self._cap.settle(charge, reply.cost)
+    def _add(self, key: SampleKey, stretch: Stretch, drawn: Drawn, before: Before, sha: str) -> None:
+        row = self._row(key, stretch.question, drawn, sha)
+        self._file.add(key, row, supersedes=before.standing is not None)
+        self._tally.add(key.source, drawn.cost, failed="error" in row)
+        self._new += 1
+        self._retried += drawn.attempts - 1
+        self._cost += drawn.cost - (before.standing or 0.0)
         self._progress()
-        await self._sync()
-        return True
+        if self._cap.breach is not None:
+            raise self._cap.breach
 
-    def _row(self, stretch: _Stretch, sample: int, reply: Reply) -> Row:
-        question = stretch.question
-        answer, correct, error = self._grade(reply, question)
+    def _row(self, key: SampleKey, question: Question, drawn: Drawn, sha: str) -> Row:
+        reply = drawn.reply
+        answer, correct, error = self._grade(drawn, question)
         return {
             "question_id": question.question_id,
             "question": question.question,
             **({} if question.group is None else {"group": question.group}),
-            "source": stretch.source,
-            "sample": sample,
+            "source": key.source,
+            "sample": key.sample,
             "answer": answer,
             "gold": question.gold,
             "correct": correct,
-            "cost": reply.cost,
+            "cost": drawn.cost,
             "cost_unit": self._menu.cost_unit,
             **(_tokens(reply.message) if reply.message is not None else {}),
             "seconds": round(reply.seconds, 4),
             **({} if error is None else {"error": error[:_LONGEST_ERROR]}),
-            **({"estimated": True} if reply.estimated else {}),
-            "prompt_sha": self._menu.prompt_sha(stretch.source, question.question),
+            **({"attempts": drawn.attempts} if drawn.attempts > 1 else {}),
+            **({"retries_cost": drawn.cost - reply.cost} if drawn.cost != reply.cost else {}),
+            **({"estimated": True} if drawn.estimated else {}),
+            "prompt_sha": sha,
         }
 
-    def _grade(self, reply: Reply, question: Question) -> tuple[str | None, float, str | None]:
+    def _grade(self, drawn: Drawn, question: Question) -> tuple[str | None, float, str | None]:
         """The answer, how right it is, and what went wrong."""
+        reply = drawn.reply
         if isinstance(reply.error, EmptyReplyError) and not reply.estimated:
             return None, 0.0, None  # nothing went wrong: the model had nothing to say
         if reply.message is None:
@@ -326,8 +275,19 @@ class _Collection:
             return None, 0.0, f"grading failed with {type(error).__name__}: {error}"
 
     def _progress(self) -> None:
-        if self._on_progress is not None:
-            self._on_progress(self._there)
+        if self._on_progress is None:
+            return
+        to_come = self._tally.cost_to_come()
+        self._on_progress(
+            Progress(
+                there=self._tally.there,
+                wanted=sum(self._tally.wanted.values()),
+                failed=self._tally.failed,
+                cost=self._cost,
+                expected_cost=None if to_come is None else self._cost + to_come,
+                cost_unit=self._menu.cost_unit,
+            )
+        )
 
     async def _sync(self) -> None:
         now = time.monotonic()
@@ -337,15 +297,5 @@ class _Collection:
 
 
 def _tokens(message: AIMessage) -> dict[str, int]:
-    return asdict(Usage.of(message)) if message.usage_metadata else {}
-
-
-def _cannot_be_called(error: BaseException | None) -> bool:
-    """Whether every further call would fail alike: no endpoint, no such model, or the key is refused."""
-    while error is not None:
-        if getattr(error, "status_code", None) in _NO_ADMITTANCE:
-            return True
-        if isinstance(error, ConnectionRefusedError | gaierror):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    usage = message.usage_metadata
+    return asdict(Usage.of(message)) if usage and usage["total_tokens"] else {}

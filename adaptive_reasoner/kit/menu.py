@@ -14,6 +14,7 @@ from adaptive_reasoner.answers import AnswerKey, Grader, exact, final_answer
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.menu_file import read_menu
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
@@ -38,6 +39,8 @@ class Menu:
         meters: What a call costs, for all sources or by source.
         max_cost: The most that a samples file may cost.
         concurrency: The most calls in flight.
+        requests_per_minute, tokens_per_minute: The pace of collection, all sources together.
+        retries: How often collection makes a failed call again.
 
     Raises:
         MenuError: Something refers to a source or strategy that is not there, or a number makes no sense.
@@ -60,6 +63,9 @@ class Menu:
     meters: Meter | Mapping[str, Meter] = field(default_factory=TokenMeter)
     max_cost: float | None = None
     concurrency: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    retries: Retries = field(default_factory=Retries)
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -74,6 +80,9 @@ class Menu:
             raise MenuError(f"max_cost must be above 0, not {self.max_cost}")
         if self.concurrency is not None and self.concurrency < 1:
             raise MenuError(f"concurrency must be at least 1, not {self.concurrency}")
+        for name, rate in (("requests", self.requests_per_minute), ("tokens", self.tokens_per_minute)):
+            if rate is not None and not 0 < rate < float("inf"):
+                raise MenuError(f"{name}_per_minute must be above 0, not {rate}")
         self.actions  # noqa: B018 - refuses now what could not be carried out later
 
     @classmethod

@@ -15,7 +15,7 @@ temperature = 0.7
 stop = ["\n\n"]
 max_tokens = 1024
 samples = 8
-timeout = 60.0                              # seconds
+timeout = 60.0                              # seconds that a call may take
 samples_per_request = 4                     # where `n` samples of one request pay its prompt once
 settings = { reasoning_effort = "low" }     # any other argument of a call
 
@@ -53,6 +53,9 @@ completion = 0.4
 [limits]
 max_cost = 5.0                              # the most that a samples file may cost
 concurrency = 16
+requests_per_minute = 500                   # the pace of collection, all sources together
+tokens_per_minute = 200_000
+attempts = 6                                # calls a sample may take, where calls fail
 """
 
 import importlib
@@ -69,6 +72,7 @@ from adaptive_reasoner.answers import Grader, choice, exact, numeric
 from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.costs import Meter, PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
 
@@ -97,6 +101,7 @@ class HostedModel:
     base_url: str | None = None
     api_key_env: str | None = None
     timeout: float | None = None
+    max_retries: int | None = None
 
     def __call__(self) -> ChatModel:
         """The chat model.
@@ -105,7 +110,8 @@ class HostedModel:
             ImportError: The package that calls it is not installed.
             MenuError: The variable that should hold its key is not set.
         """
-        arguments: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
+        given = {"timeout": self.timeout, "max_retries": self.max_retries}
+        arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if self.api_key_env is not None:
             if not os.environ.get(self.api_key_env):
                 raise MenuError(
@@ -161,8 +167,25 @@ def _menu(document: Entries, folder: Path) -> dict[str, Any]:
         "recipes": recipes or None,
         "grader": _grader(parts.get("grader", {}), folder),
         "meters": _meters(parts.get("prices", {}), sources),
-        **_entries(parts.get("limits", {}), "limits", max_cost=_NUMBER, concurrency=int),
+        **_limits(parts.get("limits", {})),
     }
+
+
+def _limits(entries: Any) -> dict[str, Any]:
+    given = _entries(
+        entries,
+        "limits",
+        max_cost=_NUMBER,
+        concurrency=int,
+        requests_per_minute=_NUMBER,
+        tokens_per_minute=_NUMBER,
+        attempts=int,
+    )
+    try:
+        retries = Retries(given.pop("attempts")) if "attempts" in given else Retries()
+    except ValueError as error:
+        raise MenuError(f"[limits] {error}") from error
+    return {**given, "retries": retries}
 
 
 def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:

@@ -13,10 +13,10 @@ import pytest
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
+from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.samples import Samples
 from tests.stub_server import StubServer
 
 openai = pytest.importorskip("langchain_openai")
@@ -35,12 +35,14 @@ def questions(n=30):
     return [Question(f"q{i}", f"What is {i} + 1?", str(i + 1)) for i in range(n)]
 
 
-def menu_at(base_url, *, samples=4, retries=0, timeout=30.0):
-    model = openai.ChatOpenAI(
-        base_url=base_url, api_key="none", model="stub", max_retries=retries, timeout=timeout
-    )
-    sources = {name: Source(model, prompt=f"{name}: {{}}".format, max_tokens=8) for name in ("direct", "cot")}
-    return Menu(sources, samples=samples, grader=numeric)
+def menu_at(base_url, *, samples=4, attempts=1, timeout=30.0):
+    model = openai.ChatOpenAI(base_url=base_url, api_key="none", model="stub", max_retries=3)
+    sources = {
+        name: Source(model, prompt=f"{name}: {{}}".format, max_tokens=8, timeout=timeout)
+        for name in ("direct", "cot")
+    }
+    retries = Retries(attempts, first_pause=0.01)
+    return Menu(sources, samples=samples, grader=numeric, retries=retries)
 
 
 def rows_of(path):
@@ -49,6 +51,11 @@ def rows_of(path):
 
 def keys_of(path):
     return [(row["question_id"], row["source"], row["sample"]) for row in rows_of(path)]
+
+
+def contents_of(path):
+    """What the rows say, whatever their order and the time they took."""
+    return sorted(json.dumps({**row, "seconds": None}) for row in rows_of(path))
 
 
 WANTED = sorted(
@@ -77,15 +84,15 @@ def killed_after(rows, base_url, out, *cap):
 @pytest.mark.filterwarnings("default")  # a kill may cut a row, which is said
 def test_killed_at_random_moments_it_ends_with_every_row_once(tmp_path):
     out, moments = tmp_path / "samples.jsonl", random.Random(7)
-    with StubServer(latency=0.01) as stub:
-        kills = 0
-        while killed_after(moments.randint(0, 30), stub.base_url, out):
-            kills += 1
-            assert kills < 200
-        assert kills >= 5
-        assert collect(questions(), menu_at(stub.base_url), out).new == 0
+    with StubServer(lambda prompt, number: f"Answer: {sum(prompt.encode())}", latency=0.01) as stub:
+        for _ in range(20):
+            assert killed_after(moments.randint(0, 9), stub.base_url, out)
+        done = collect(questions(), menu_at(stub.base_url), out)
+        assert stub.billed <= done.cost
+        quiet = tmp_path / "quiet.jsonl"
+        collect(questions(), menu_at(stub.base_url), quiet)
     assert sorted(keys_of(out)) == WANTED
-    assert len(Samples.read(out)) == 30
+    assert contents_of(out) == contents_of(quiet)
 
 
 @pytest.mark.slow
@@ -153,11 +160,11 @@ def test_a_reply_without_usage_ends_the_collection_and_stays_on_the_bill(tmp_pat
     assert (done.there, done.new, done.lost) == (24, 19, 8.0)
 
 
-def test_the_clients_own_retries_come_before_a_row(tmp_path):
+def test_the_clients_own_retries_are_switched_off_and_made_where_they_are_seen(tmp_path):
     out = tmp_path / "samples.jsonl"
     with StubServer(faults=lambda number: "429" if number % 3 == 0 else None) as stub:
-        done = collect(questions(5), menu_at(stub.base_url, retries=1), out, concurrency=1)
-    assert (done.there, done.failed) == (40, 0)
+        done = collect(questions(5), menu_at(stub.base_url, attempts=2), out, concurrency=1)
+    assert (done.there, done.failed, done.retried) == (40, 0, 20)
     assert done.cost == stub.billed == 120
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.rows import number_field, text_field
+from adaptive_reasoner.kit.rows import number_field, optional_number, text_field
 from adaptive_reasoner.kit.tables import PathLike, Row, read_rows
 
 
@@ -49,6 +49,8 @@ class SampleFile:
         try:
             _lock(self._file, self.path)
             self._end_with_a_row()
+            self._size = os.fstat(self._file.fileno()).st_size
+            self._superseded = False
             self._calls = _StartedCalls(self.path.with_name(f"{self.path.name}.started"), cost_unit)
         except BaseException:
             self._file.close()
@@ -77,30 +79,40 @@ class SampleFile:
                 key = SampleKey(question_id, source, int(number_field(row, "sample")))
             except ValueError as error:
                 raise OutcomesError(str(error), file=self.path, row=number) from error
-            self._calls.finish(key)
+            self._calls.finish(key, attempts_of(row))
             yield key, row
 
-    def start(self, key: SampleKey, worst: float) -> None:
+    def start(self, key: SampleKey, attempt: int, worst: float) -> None:
         """Note that a call is about to be made, which costs at most `worst`."""
-        self._calls.start(key, worst)
+        self._calls.note(key, attempt, worst)
 
-    def add(self, key: SampleKey, row: Mapping[str, Any]) -> None:
-        """Add the row of a call that was started.
+    def correct(self, key: SampleKey, attempt: int, cost: float) -> None:
+        """Note what a call that brought no reply really cost; another attempt is to follow."""
+        self._calls.note(key, attempt, cost)
+
+    def add(self, key: SampleKey, row: Mapping[str, Any], *, supersedes: bool = False) -> None:
+        """Add the row of a sample, whose cost is that of all its `attempts`.
+
+        Args:
+            key: The sample.
+            row: Its row.
+            supersedes: A failed row of this sample stands before it; it goes when the file is closed.
 
         Raises:
             OutcomesError: It cannot be written. The file ends with the row before.
         """
         line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-        size = os.fstat(self._file.fileno()).st_size
+        whole = left = line.encode("utf-8", "surrogatepass")
         try:
-            left = line.encode("utf-8", "surrogatepass")
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
-            self._file.truncate(size)
+            self._file.truncate(self._size)
             reason = f"cannot be written ({error.strerror or error}); the rows so far are kept"
             raise OutcomesError(reason, file=self.path) from error
-        self._calls.finish(key)
+        self._size += len(whole)
+        self._superseded |= supersedes
+        self._calls.finish(key, attempts_of(row))
 
     def sync(self) -> None:
         """Bring all rows to the disk."""
@@ -110,7 +122,19 @@ class SampleFile:
         """Bring all rows to the disk and let go of the file; calls that are still under way are lost."""
         self._calls.close()
         self.sync()
+        if self._superseded:
+            self._drop_superseded()
         self._file.close()
+
+    def _drop_superseded(self) -> None:
+        """Leave of each sample its last row. A kill on the way leaves the file as it was."""
+        last = {key: at for at, (key, _) in enumerate(self.rows())}
+        kept = set(last.values())
+        beside = self.path.with_name(f"{self.path.name}.part")
+        with self.path.open("rb") as rows, beside.open("wb") as file:
+            file.writelines(line for at, line in enumerate(rows) if at in kept)
+            os.fsync(file.fileno())
+        beside.replace(self.path)
 
     def _end_with_a_row(self) -> None:
         """Cut off a last row that was written in part; one that only lacks its line end gets it."""
@@ -128,16 +152,22 @@ class SampleFile:
             self._file.write(b"\n")
 
 
+def attempts_of(row: Mapping[str, Any]) -> int:
+    """How many calls a row stands for."""
+    return int(optional_number(row, "attempts") or 1)
+
+
 class _StartedCalls:
     """The calls under way, noted on disk before they are made.
 
-    The first line holds what runs before this one lost; each further line is a call.
+    The first line holds what runs before this one lost. Each further line is a call: its sample, the number
+    of the attempt and what it costs, first at most and then, if another attempt has to follow, really.
     """
 
     def __init__(self, path: Path, cost_unit: str) -> None:
         self._path, self._unit = path, cost_unit
         self._file: BinaryIO | None = None
-        self._lost, self._open = 0.0, dict[SampleKey, float]()
+        self._lost, self._open = 0.0, dict[SampleKey, dict[int, float]]()
         for line in path.read_bytes().splitlines() if path.exists() else ():
             try:
                 *key, cost, unit = json.loads(line)
@@ -146,24 +176,28 @@ class _StartedCalls:
             if unit != cost_unit:
                 raise OutcomesError(f"calls were lost at a cost in {unit!r}, not {cost_unit!r}", file=path)
             if key:
-                self._open[SampleKey(*key)] = cost
+                *names, attempt = key
+                self._open.setdefault(SampleKey(*names), {})[attempt] = cost
             else:
                 self._lost += cost
 
     @property
     def lost(self) -> float:
         """Cost of all calls that have not come back."""
-        return self._lost + sum(self._open.values())
+        return self._lost + sum(cost for attempts in self._open.values() for cost in attempts.values())
 
-    def start(self, key: SampleKey, worst: float) -> None:
+    def note(self, key: SampleKey, attempt: int, cost: float) -> None:
         if self._file is None:
             self._forget_names()
             self._file = self._path.open("ab", buffering=0)
-        self._file.write(json.dumps([*key, worst, self._unit]).encode() + b"\n")
-        self._open[key] = worst
+        self._file.write(json.dumps([*key, attempt, cost, self._unit]).encode() + b"\n")
+        self._open.setdefault(key, {})[attempt] = cost
 
-    def finish(self, key: SampleKey) -> None:
-        self._open.pop(key, None)
+    def finish(self, key: SampleKey, attempts: int) -> None:
+        """A row stands for the sample, and for so many attempts."""
+        later = {at: cost for at, cost in self._open.pop(key, {}).items() if at > attempts}
+        if later:
+            self._open[key] = later
 
     def close(self) -> None:
         if self._file is not None:

@@ -14,12 +14,15 @@ from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import SampleMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError, UnpricedUsageError
 from adaptive_reasoner.kit.collecting.background import in_background
+from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples
 from tests.fakes import ScriptedModel, StatusError
+
+ONCE = Retries(attempts=1)
 
 
 def questions(n):
@@ -28,6 +31,7 @@ def questions(n):
 
 def menu(model=None, *, samples=3, sources=("direct", "cot"), **settings):
     model = model or ScriptedModel(answers=("Answer: 1",))
+    settings = {"retries": ONCE, **settings}
     return Menu(
         {name: Source(model, prompt=f"{name}: {{}}".format, max_tokens=8) for name in sources},
         samples=samples,
@@ -56,7 +60,8 @@ def test_draws_every_sample_once_in_the_samples_format(out):
     assert sorted(keys_of(out)) == sorted(
         (f"q{i}", source, sample) for i in range(4) for source in ("direct", "cot") for sample in range(3)
     )
-    assert shown == list(range(25))
+    assert [now.there for now in shown] == list(range(25))
+    assert (shown[-1].cost, shown[-1].expected_cost, shown[-1].note) == (48.0, 48.0, "48 of about 48 tokens")
     first = rows_of(out)[0]
     assert first | {"seconds": 0, "prompt_sha": ""} == {
         "question_id": "q0",
@@ -331,8 +336,8 @@ def test_a_call_dearer_than_its_worst_case_closes_the_cap_and_is_on_the_bill(out
 
 
 def test_an_error_in_a_worker_reaches_the_caller_as_it_is(out):
-    def show(there):
-        if there == 3:
+    def show(now):
+        if now.there == 3:
             raise KeyError("the bar broke")
 
     with pytest.raises(KeyError, match="the bar broke"):
@@ -352,8 +357,8 @@ def ctrl_c():
 
 
 def test_ctrl_c_keeps_what_arrived_and_bills_what_was_under_way(out, ctrl_c):
-    def interrupt(there):
-        if there == 5:
+    def interrupt(now):
+        if now.there == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -385,9 +390,9 @@ def test_ctrl_c_waits_until_the_work_in_the_background_has_wound_up(ctrl_c):
 def test_rows_are_read_before_calls_are_told_lost(out):
     key = SampleKey("q0", "cot", 0)
     with SampleFile(out, "tokens") as file:
-        file.start(key, 8.0)
+        file.start(key, 1, 8.0)
         file.add(key, {"question_id": "q0", "source": "cot", "sample": 0})
-        file.start(SampleKey("q0", "cot", 1), 8.0)
+        file.start(SampleKey("q0", "cot", 1), 1, 8.0)
     for _ in range(2):
         with SampleFile(out, "tokens") as file:
             assert [found for found, _ in file.rows()] == [key]

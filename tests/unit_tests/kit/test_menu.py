@@ -61,6 +61,9 @@ cached = 0.01
 [limits]
 max_cost = 5
 concurrency = 16
+requests_per_minute = 500
+tokens_per_minute = 2e5
+attempts = 3
 """
 
 
@@ -87,6 +90,7 @@ def test_loads_all_a_menu_can_say(load):
     assert menu.sources["cot"].prompt("6 * 7") == "Think: 6 * 7"
     assert menu.sources["cot"].settings == {"temperature": 0.7, "stop": ["\n\n"], "reasoning_effort": "low"}
     assert (menu.sources["cot"].max_tokens, menu.max_cost, menu.concurrency) == (1024, 5, 16)
+    assert (menu.requests_per_minute, menu.tokens_per_minute, menu.retries.attempts) == (500, 2e5, 3)
     assert list(menu.actions) == ["quick", "vote", "think"]
     assert menu.grader is numeric
     assert menu.meter_of("direct") == PriceMeter(prompt=0.25, completion=2.0)
@@ -166,6 +170,8 @@ ASK = '[sources.ask]\nmodel = "m"\n'
         (ASK + "[prices]\nunit = 'tokens'\ncounts = 'all'", "counts is 'all'"),
         (ASK + "[limits]\nmax_cost = 0", "max_cost must be above 0"),
         (ASK + "[limits]\nconcurrency = 0", "concurrency must be at least 1"),
+        (ASK + "[limits]\nattempts = 0", "at least 1 attempt, not 0"),
+        (ASK + "[limits]\ntokens_per_minute = -5", "tokens_per_minute must be above 0"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_file(load, tmp_path, text, reason):

@@ -1,0 +1,133 @@
+"""Drawing one sample: as many calls as it takes, each within the cap and the rate, each on the bill."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from langchain_core.messages import BaseMessage
+
+from adaptive_reasoner.caller import Caller
+from adaptive_reasoner.calls import Reply, Request, Source
+from adaptive_reasoner.costs import Meter, most_prompt_tokens
+from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.collecting.cap import Cap
+from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
+from adaptive_reasoner.kit.collecting.retries import (
+    Retries,
+    is_unreachable,
+    refuses_all,
+    retry_after,
+    worth_another,
+)
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
+from adaptive_reasoner.kit.collecting.stock import Before
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A sample, and what it took.
+
+    Attributes:
+        reply: The last reply.
+        attempts: How many calls were made.
+        cost: What all of them cost.
+        estimated: Whether the reply of any was lost, so that its cost is its worst case.
+    """
+
+    reply: Reply
+    attempts: int
+    cost: float
+    estimated: bool
+
+
+class Drawer:
+    """Draws samples of one source.
+
+    Args:
+        name: Of the source.
+        source: How to call.
+        meter: What a call costs.
+        file: Where calls are noted before they are made.
+        cap: The most that all calls may cost.
+        rate: The pace of the calls.
+        retries: How often a failed call is made again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        meter: Meter,
+        *,
+        file: SampleFile,
+        cap: Cap,
+        rate: RateLimit,
+        retries: Retries,
+    ) -> None:
+        self._name, self._source, self._meter = name, source, meter
+        self._file, self._cap, self._rate = file, cap, rate
+        self._retries = retries
+        self._most_tokens = source.settings.get("max_tokens") or source.most_tokens
+        self._jitter = random.Random()  # noqa: S311 - pauses, no secrets
+        self._reached = False
+
+    async def draw(self, key: SampleKey, messages: Sequence[BaseMessage], before: Before) -> Drawn | Before:
+        """A sample, drawn until it comes or its attempts are used up.
+
+        Returns:
+            The sample or, where the cap has no room for a further call, what it has taken so far.
+
+        Raises:
+            MenuError: The source cannot be called at all.
+            UnpricedUsageError: A reply came whose cost cannot be known.
+        """
+        sent = self._source.messages(messages)
+        worst = self._meter.worst_cost(sent, self._most_tokens)
+        most_tokens = most_prompt_tokens(sent) + self._most_tokens
+        cost, estimated = before.cost, before.estimated
+        for made in range(1, self._retries.attempts + 1):
+            attempt = before.attempts + made
+            await self._rate.wait(most_tokens)
+            if not self._cap.reserve(worst):
+                return replace(before, attempts=attempt - 1, cost=cost, estimated=estimated)
+            self._file.start(key, attempt, worst)
+            reply = await self._call(messages)
+            self._rate.give_back(most_tokens - _tokens_used(reply, most_tokens))
+            self._cap.settle(worst, reply.cost)
+            cost, estimated = cost + reply.cost, estimated or reply.estimated
+            if reply.error is not None:
+                self._file.correct(key, attempt, reply.cost)
+                if self._again(reply.error, made):
+                    await self._pause(made, reply.error)
+                    continue
+            break
+        return Drawn(reply, attempt, cost, estimated)
+
+    def _again(self, error: BaseException, made: int) -> bool:
+        """Whether to make another attempt; an endpoint that is not there ends it all."""
+        last = made == self._retries.attempts
+        unreachable = is_unreachable(error)
+        if refuses_all(error) or (unreachable and (last or not self._reached)):
+            raise MenuError(f"source {self._name!r} cannot be called: {error}") from error
+        self._reached |= not unreachable
+        return worth_another(error) and not last
+
+    async def _pause(self, made: int, error: BaseException) -> None:
+        asked = retry_after(error)
+        if asked is not None:
+            self._rate.shut(asked)
+        await asyncio.sleep(self._retries.pause(made, error, self._jitter))
+
+    async def _call(self, messages: Sequence[BaseMessage]) -> Reply:
+        (reply,) = await Caller(self._source, self._meter).awave([Request(messages, competes=True)])
+        self._reached |= reply.error is None
+        return reply
+
+
+def _tokens_used(reply: Reply, most: float) -> float:
+    """What a call took of the tokens a minute; all that it may have, where that is not known."""
+    usage = reply.message.usage_metadata if reply.message is not None else None
+    if usage:
+        return min(most, usage["total_tokens"])
+    return 0.0 if reply.error is not None and not reply.estimated else most

@@ -1,0 +1,65 @@
+"""The most that a collection may cost: a call's worst case is set aside before it is made."""
+
+from decimal import Decimal
+
+from adaptive_reasoner.errors import BudgetExceededError
+
+
+class Cap:
+    """A hard cap on exact sums, for one event loop.
+
+    Args:
+        limit: The most, in the unit of the costs; None for no cap.
+        cost_unit: What a cost counts.
+
+    Attributes:
+        breach: The error of a call that cost more than its worst case, so that the cap cannot be promised.
+
+    Example:
+        >>> cap = Cap(10.0, "tokens")
+        >>> cap.reserve(8.0), cap.reserve(8.0)
+        (True, False)
+        >>> cap.settle(8.0, 2.0)
+        >>> cap.reserve(8.0), cap.spent
+        (True, 2.0)
+    """
+
+    def __init__(self, limit: float | None, cost_unit: str) -> None:
+        self._limit = None if limit is None else _exact(limit)
+        self._unit = cost_unit
+        self._spent = self._held = Decimal(0)
+        self.breach: BudgetExceededError | None = None
+
+    @property
+    def spent(self) -> float:
+        """What was settled so far."""
+        return float(self._spent)
+
+    def charge(self, cost: float) -> None:
+        """Book what was spent before."""
+        self._spent += _exact(cost)
+
+    def reserve(self, worst: float) -> bool:
+        """Set aside the worst case of a call; False where there is no room for it."""
+        amount = _exact(worst)
+        if self.breach or (self._limit is not None and self._spent + self._held + amount > self._limit):
+            return False
+        self._held += amount
+        return True
+
+    def settle(self, worst: float, cost: float) -> None:
+        """Book what a call cost for which `worst` was set aside; more than that is a `breach` of the cap."""
+        self._held -= _exact(worst)
+        self._spent += _exact(cost)
+        if self._limit is not None and cost > worst:
+            self.breach = BudgetExceededError(
+                cost,
+                worst,
+                self._unit,
+                f"a call cost {cost:g} {self._unit} where the hard cap held {worst:g}, "
+                "so the cap cannot be promised; declare a larger max_tokens",
+            )
+
+
+def _exact(amount: float) -> Decimal:
+    return Decimal(repr(float(amount)))

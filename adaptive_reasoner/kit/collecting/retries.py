@@ -1,0 +1,119 @@
+"""Which failed calls are worth another attempt, and when to make it."""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from socket import gaierror
+from typing import Any
+
+from adaptive_reasoner.calls import EmptyReplyError
+
+_PASSING = frozenset({408, 409, 425, 429})
+_NO_ADMITTANCE = frozenset({401, 403, 404})
+_MISTAKES = (TypeError, LookupError, AttributeError, ImportError, NotImplementedError, AssertionError)
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often, and after what pauses, a failed call is made again.
+
+    The pauses double from attempt to attempt, and are drawn from their upper half so that calls which
+    failed together do not come back together. Where the endpoint asks for a pause (`Retry-After`), it is that
+    one and a little more.
+
+    Args:
+        attempts: The most calls a sample may take.
+        first_pause: Seconds before the second attempt, at most.
+        longest_pause: Seconds that no pause of its own exceeds.
+
+    Example:
+        >>> import random
+        >>> retries, jitter = Retries(first_pause=1.0, longest_pause=5.0), random.Random(0)
+        >>> [round(retries.pause(attempt, TimeoutError(), jitter), 1) for attempt in (1, 2, 3, 4, 5)]
+        [0.9, 1.8, 2.8, 3.1, 3.8]
+    """
+
+    attempts: int = 6
+    first_pause: float = 0.5
+    longest_pause: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"a sample takes at least 1 attempt, not {self.attempts}")
+        if not 0 <= self.first_pause <= self.longest_pause < float("inf"):
+            raise ValueError(
+                f"pauses grow from at least 0, but {self.first_pause} to {self.longest_pause} was asked for"
+            )
+
+    def pause(self, attempt: int, error: BaseException, jitter: random.Random) -> float:
+        """Seconds to wait after an attempt, counted from 1, that failed with `error`."""
+        own = min(self.longest_pause, self.first_pause * 2.0 ** (attempt - 1)) * jitter.uniform(0.5, 1.0)
+        asked = retry_after(error)
+        return own if asked is None else asked + min(own, self.first_pause)
+
+
+def worth_another(error: BaseException) -> bool:
+    """Whether the same call may succeed later: not where the request itself is at fault.
+
+    Example:
+        >>> worth_another(TimeoutError()), worth_another(TypeError("no such argument"))
+        (True, False)
+    """
+    if isinstance(error, EmptyReplyError):
+        return False
+    status = status_of(error)
+    if status is not None:
+        return status in _PASSING or status >= 500
+    if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
+        return False
+    return not isinstance(error, _MISTAKES)
+
+
+def refuses_all(error: BaseException) -> bool:
+    """Whether every further call would fail alike: the key is refused, or there is no such model."""
+    return status_of(error) in _NO_ADMITTANCE
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether there is no endpoint at the address, or none at the moment."""
+    return any(isinstance(cause, ConnectionRefusedError | gaierror) for cause in _causes(error))
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds that the endpoint asks to wait, None where it does not say.
+
+    Source:
+        RFC 9110, section 10.2.3: a number of seconds, or a date; `retry-after-ms` is OpenAI's own.
+    """
+    headers: Any = next(
+        (cause.response.headers for cause in _causes(error) if hasattr(cause, "response")), None
+    )
+    if headers is None:
+        return None
+    for name, seconds in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * seconds)
+        except (KeyError, TypeError, ValueError):
+            continue
+    try:
+        then = parsedate_to_datetime(headers["retry-after"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return max(0.0, (then.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error carries."""
+    statuses = (getattr(cause, "status_code", None) for cause in _causes(error))
+    return next((status for status in statuses if isinstance(status, int)), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

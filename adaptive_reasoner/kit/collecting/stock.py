@@ -1,0 +1,213 @@
+"""What a samples file holds of what is wanted, and what is left to draw."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from langchain_core.messages import HumanMessage
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, attempts_of
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.rows import number_field
+from adaptive_reasoner.kit.tables import Row
+
+_BEGINNING = 200  # characters by which prompts are told to begin alike
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a sample has taken so far that is not there yet.
+
+    Attributes:
+        attempts: Calls made.
+        cost: What they cost.
+        estimated: Whether the reply of any was lost.
+        standing: Cost of the failed row that stands in the file for it; None where there is none.
+    """
+
+    attempts: int = 0
+    cost: float = 0.0
+    estimated: bool = False
+    standing: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Samples of one question from one source, drawn one after another.
+
+    Attributes:
+        question: What is asked.
+        source: How it is called.
+        samples: The numbers of the samples.
+        before: What those took that failed earlier and are tried again, by their numbers.
+    """
+
+    question: Question
+    source: str
+    samples: tuple[int, ...]
+    before: Mapping[int, Before] = field(default_factory=dict)
+
+
+@dataclass
+class Tally:
+    """Counts of what is there.
+
+    Attributes:
+        wanted: Samples asked for, by source.
+        there: How many of them the file holds.
+        failed: How many of those ended in an error.
+        counts, costs: Samples in the file and their cost, by source.
+    """
+
+    wanted: dict[str, int]
+    there: int = 0
+    failed: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    costs: dict[str, float] = field(default_factory=dict)
+
+    def add(self, source: str, cost: float, *, failed: bool = False) -> None:
+        """Count a row that was wanted."""
+        self.there += 1
+        self.failed += failed
+        self.counts[source] += 1
+        self.costs[source] = self.costs.get(source, 0.0) + cost
+
+    def cost_to_come(self) -> float | None:
+        """What the rest costs, if its samples cost what those of their source did so far.
+
+        None where a source has no sample yet.
+        """
+        if any(self.counts[source] == 0 for source in self.wanted):
+            return None
+        return sum(
+            (wanted - self.counts[source]) * self.costs[source] / self.counts[source]
+            for source, wanted in self.wanted.items()
+        )
+
+
+class Stock:
+    """Reads what is there, refuses what cannot stand beside it, and plans the rest.
+
+    Args:
+        questions: What to ask.
+        menu: The sources, and how many samples of each.
+        retry_failed: Whether samples that failed for good are drawn again.
+
+    Raises:
+        OutcomesError: Two questions have one id.
+    """
+
+    def __init__(self, questions: Sequence[Question], menu: Menu, *, retry_failed: bool = False) -> None:
+        self._questions = {question.question_id: question for question in questions}
+        if len(self._questions) < len(questions):
+            raise OutcomesError("two questions have one question_id")
+        self._menu, self._retry_failed = menu, retry_failed
+        self._drawn: dict[tuple[str, str], set[int]] = {}
+        self._failed: dict[SampleKey, Before] = {}
+        self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sources})
+        self.cost = 0.0
+
+    def take(self, file: SampleFile) -> None:
+        """Read the rows of a file.
+
+        Raises:
+            OutcomesError: A row cannot be read, or is of another prompt, other settings, another question or
+                another unit than the rows to come. It names the row.
+        """
+        shas: dict[tuple[str, str], str] = {}
+        for number, (key, row) in enumerate(file.rows(), start=1):
+            try:
+                self._object(key, row, shas)
+                self._count(key, row)
+            except ValueError as error:
+                raise OutcomesError(str(error), file=file.path, row=number) from error
+        self._settle_failures()
+
+    def plan(self, concurrency: int) -> list[Stretch]:
+        """What is missing, calls whose prompts begin alike beside each other."""
+        missing: list[Stretch] = []
+        for source in self._menu.sources:
+            stretches = [self._missing(question, source) for question in self._questions.values()]
+            missing += sorted((stretch for stretch in stretches if stretch.samples), key=self._beginning)
+        self._drawn.clear()
+        self._failed.clear()
+        parts = math.ceil(4 * concurrency / max(1, len(missing)))  # few questions: or workers would be idle
+        return [
+            replace(stretch, samples=stretch.samples[part::parts])
+            for stretch in missing
+            for part in range(min(parts, len(stretch.samples)))
+        ]
+
+    def left(self) -> Iterator[tuple[Question, str, int]]:
+        """Question, source and number of the samples that are missing, where there are any."""
+        for source in self._menu.sources:
+            for question in self._questions.values():
+                samples = self._missing(question, source).samples
+                if samples:
+                    yield question, source, len(samples)
+
+    def _missing(self, question: Question, source: str) -> Stretch:
+        drawn = self._drawn.get((question.question_id, source), ())
+        samples = tuple(at for at in range(self._menu.samples_of(source)) if at not in drawn)
+        keys = {at: SampleKey(question.question_id, source, at) for at in samples} if self._failed else {}
+        before = {at: self._failed[key] for at, key in keys.items() if key in self._failed}
+        return Stretch(question, source, samples, before)
+
+    def _beginning(self, stretch: Stretch) -> str:
+        prompt = self._menu.sources[stretch.source].messages([HumanMessage(stretch.question.question)])
+        return prompt[0].text[:_BEGINNING]
+
+    def _count(self, key: SampleKey, row: Row) -> None:
+        cost = number_field(row, "cost")
+        if not self._wants(key):
+            self.cost += cost
+        elif row.get("error") is not None:
+            self._failed[key] = Before(attempts_of(row), cost, bool(row.get("estimated")), standing=cost)
+        else:
+            self._failed.pop(key, None)  # it was drawn again, and this row's cost holds both
+            self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)
+            self.cost += cost
+            self.tally.add(key.source, cost)
+
+    def _settle_failures(self) -> None:
+        """Samples that failed for good are there, unless they are to be drawn again."""
+        for key, before in self._failed.items():
+            self.cost += before.cost
+            if not self._retry_failed:
+                self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)
+                self.tally.add(key.source, before.cost, failed=True)
+        if not self._retry_failed:
+            self._failed.clear()
+
+    def _wants(self, key: SampleKey) -> bool:
+        sources = self._menu.sources
+        asked = key.question_id in self._questions and key.source in sources
+        return asked and key.sample < self._menu.samples_of(key.source)
+
+    def _object(self, key: SampleKey, row: Row, shas: dict[tuple[str, str], str]) -> None:
+        """Refuse a row that cannot stand beside the rows to come, as a ValueError."""
+        if row.get("cost_unit") != self._menu.cost_unit:
+            raise ValueError(
+                f"its cost is in {row.get('cost_unit')!r}, the menu counts {self._menu.cost_unit!r}"
+            )
+        if not self._wants(key):
+            return
+        question, pair = self._questions[key.question_id], (key.question_id, key.source)
+        if (str(row.get("question")), str(row.get("gold"))) != (question.question, question.gold):
+            raise ValueError(
+                f"question {key.question_id!r} had another text or gold answer; collect into another file"
+            )
+        if key.sample in self._drawn.get(pair, ()):
+            raise ValueError(
+                f"sample {key.sample} of question {pair[0]!r}, source {pair[1]!r} is there twice"
+            )
+        if pair not in shas:
+            shas[pair] = self._menu.prompt_sha(key.source, question.question)
+        if row.get("prompt_sha") not in (None, shas[pair]):
+            raise ValueError(
+                f"source {key.source!r} had another prompt or other settings; "
+                "collect into another file, or give the source another name"
+            )
