@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adaptive_reasoner.answers import final_answer
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.charge import Result
-from adaptive_reasoner.costs import PriceMeter, SampleMeter, TokenMeter
+from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
@@ -67,10 +67,12 @@ __all__ = [
     "Policy",
     "PolicyFormatError",
     "PriceMeter",
+    "PriceTable",
     "Priced",
     "PricedRetries",
     "Result",
     "SampleMeter",
+    "SecondsMeter",
     "Source",
     "TokenMeter",
     "UnknownActionError",

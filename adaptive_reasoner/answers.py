@@ -40,22 +40,33 @@ def final_answer(message: AIMessage) -> str | None:
     """
     if message.tool_calls:
         return json.dumps([[call["name"], call["args"]] for call in message.tool_calls], sort_keys=True)
-    text = message.text.strip()
-    structured = _structured(text)
+    structured = _structured(message.text.strip())
     if structured is not None:
         return structured
+    stated = stated_answer(message)
+    return None if stated is None else canonical(stated)
+
+
+def stated_answer(message: AIMessage) -> str | None:
+    r"""The answer that the text of a message gives, as it is written; None where it gives none.
+
+    Example:
+        >>> stated_answer(AIMessage(r"so $x \in \boxed{[0, 1)}$"))
+        '[0, 1)'
+    """
+    text = message.text.strip()
     boxed = _last_boxed(text)
     if boxed is not None:
-        return canonical(boxed)
+        return boxed
     marked = _MARKED.findall(text)
     if marked:
-        return canonical(_first_sentence(marked[-1]))
+        return _first_sentence(marked[-1])
     if not text or finish_reason(message) in _UNFINISHED:
         return None
     numbers = _NUMBER.findall(text)
     if numbers:
-        return canonical(numbers[-1])
-    return canonical(text) if len(text) <= _LONGEST_BARE_ANSWER and "\n" not in text else None
+        return str(numbers[-1])
+    return text if len(text) <= _LONGEST_BARE_ANSWER and "\n" not in text else None
 
 
 def finish_reason(message: AIMessage) -> str | None:

@@ -1,9 +1,10 @@
 """What a call costs: read its usage, put it in the declared unit, never guess 0."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -13,6 +14,7 @@ UNDECLARED_MAX_TOKENS = 4096
 """What a lost call is billed at when neither its source nor the model's profile bounds the reply."""
 
 _TOKENS_PER_MESSAGE = 16
+_DATE = re.compile(r"(?:-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4}|-latest)$")
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,16 @@ class Usage:
         completion_tokens: All output tokens, the reasoning ones included.
         reasoning_tokens: Output tokens that were hidden reasoning.
         cached_tokens: Input tokens read from the provider's prompt cache.
+        written_tokens: Input tokens written to that cache, which some providers bill above the others.
+        written_hourly_tokens: Those of them that are kept for an hour (Anthropic's dearer writes).
     """
 
     prompt_tokens: int
     completion_tokens: int
     reasoning_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
+    written_hourly_tokens: int = 0
 
     @classmethod
     def of(cls, message: AIMessage) -> Self:
@@ -40,17 +46,22 @@ class Usage:
         """
         usage = message.usage_metadata
         if not usage or not usage["total_tokens"]:
-            model = message.response_metadata.get("model_name", "the model")
+            model = _model_of(message) or "the model"
             raise UnpricedUsageError(
                 f"a reply of {model} carries no token usage, so its cost is unknown; "
                 "let the endpoint report usage (stream_usage=True where replies are streamed), "
                 "or count calls with SampleMeter()"
             )
+        read: Mapping[str, Any] = usage.get("input_token_details") or {}
+        # Anthropic's writes by lifetime; where these are given, `cache_creation` is 0.
+        short, hourly = (read.get(f"ephemeral_{life}_input_tokens") or 0 for life in ("5m", "1h"))
         return cls(
             prompt_tokens=usage["input_tokens"],
             completion_tokens=usage["output_tokens"],
-            reasoning_tokens=usage.get("output_token_details", {}).get("reasoning", 0) or 0,
-            cached_tokens=usage.get("input_token_details", {}).get("cache_read", 0) or 0,
+            reasoning_tokens=(usage.get("output_token_details") or {}).get("reasoning", 0) or 0,
+            cached_tokens=read.get("cache_read") or 0,
+            written_tokens=(read.get("cache_creation") or short) + hourly,
+            written_hourly_tokens=hourly,
         )
 
 
@@ -99,6 +110,8 @@ class PriceMeter:
         prompt: Price of input tokens.
         completion: Price of output tokens, reasoning included.
         cached: Price of input tokens read from the provider's cache; `prompt` where not given.
+        written: Price of input tokens written to it; `prompt` where not given.
+        written_hourly: Price of those that are kept for an hour; `written` where not given.
 
     Example:
         >>> usage = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
@@ -109,33 +122,136 @@ class PriceMeter:
     prompt: float
     completion: float
     cached: float | None = None
+    written: float | None = None
+    written_hourly: float | None = None
     cost_unit: str = "usd"
 
     def __post_init__(self) -> None:
-        for price in (self.prompt, self.completion, self.cached or 0.0):
-            if not math.isfinite(price) or price < 0:
+        for price in (self.prompt, self.completion, self.cached, self.written, self.written_hourly):
+            if price is not None and not (math.isfinite(price) and price >= 0):
                 raise ValueError(f"a price per million tokens is a finite number of at least 0, not {price}")
 
     def cost(self, message: AIMessage, seconds: float) -> float:  # noqa: ARG002
         """Dollars of the reply."""
         usage = Usage.of(message)
         cached = self.prompt if self.cached is None else self.cached
-        fresh_tokens = usage.prompt_tokens - usage.cached_tokens
         micro_dollars = (
-            fresh_tokens * self.prompt
+            (usage.prompt_tokens - usage.cached_tokens - usage.written_tokens) * self.prompt
             + usage.cached_tokens * cached
+            + (usage.written_tokens - usage.written_hourly_tokens) * self._written
+            + usage.written_hourly_tokens * self._written_hourly
             + usage.completion_tokens * self.completion
         )
         return micro_dollars / 1e6
 
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
-        """Dollars for as many prompt tokens as the prompt has bytes, and `max_tokens`."""
-        return (most_prompt_tokens(messages) * self.prompt + max_tokens * self.completion) / 1e6
+        """Dollars for as many prompt tokens as the prompt has bytes, at their dearest, and `max_tokens`."""
+        dearest = max(self.prompt, self.cached or 0.0, self._written, self._written_hourly)
+        return (most_prompt_tokens(messages) * dearest + max_tokens * self.completion) / 1e6
+
+    @property
+    def _written(self) -> float:
+        return self.prompt if self.written is None else self.written
+
+    @property
+    def _written_hourly(self) -> float:
+        return self._written if self.written_hourly is None else self.written_hourly
+
+
+@dataclass(frozen=True)
+class PriceTable:
+    """Counts dollars by the model that answered, for menus and flows over several models.
+
+    A dated name (`gpt-5-mini-2025-08-07`) has the price of the undated one.
+
+    Args:
+        prices: The price of each model, by name.
+
+    Example:
+        >>> table = PriceTable({"small": PriceMeter(0.5, 2.0), "large": PriceMeter(5.0, 20.0)})
+        >>> usage = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
+        >>> reply = AIMessage("7", usage_metadata=usage, response_metadata={"model_name": "large-2026-01-31"})
+        >>> table.cost(reply, seconds=0.1)
+        0.009
+    """
+
+    prices: Mapping[str, "Meter"]
+    cost_unit: str = "usd"
+
+    def __post_init__(self) -> None:
+        if not self.prices:
+            raise ValueError("a price table needs at least one model")
+        for name, meter in self.prices.items():
+            if meter.cost_unit != self.cost_unit:
+                raise ValueError(f"model {name!r} is priced in {meter.cost_unit!r}, not {self.cost_unit!r}")
+
+    def cost(self, message: AIMessage, seconds: float) -> float:
+        """Dollars of the reply.
+
+        Raises:
+            UnpricedUsageError: It does not say which model wrote it, or that model has no price.
+        """
+        return self.of(_model_of(message)).cost(message, seconds)
+
+    def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
+        """Dollars at the dearest model."""
+        return max(meter.worst_cost(messages, max_tokens) for meter in self.prices.values())
+
+    def of(self, model: str | None) -> "Meter":
+        """The price of a model.
+
+        Raises:
+            UnpricedUsageError: It has none.
+        """
+        if model is None:
+            raise UnpricedUsageError(
+                "a reply does not name its model, so its price is unknown; meter it alone"
+            )
+        name = model.partition(":")[2] or model if model not in self.prices else model
+        undated = _DATE.sub("", name)
+        for known in (model, name, undated):
+            if known in self.prices:
+                return self.prices[known]
+        raise UnpricedUsageError(
+            f"model {model!r} has no price; known are {', '.join(self.prices)}. "
+            f"Declare it: [prices.models.{undated!r}] with prompt and completion"
+        )
+
+
+@dataclass(frozen=True)
+class SecondsMeter:
+    """Counts the seconds that calls take.
+
+    Args:
+        most: What a lost call counts: the timeout of the calls.
+
+    Example:
+        >>> SecondsMeter(most=60).cost(AIMessage("7"), seconds=0.8)
+        0.8
+    """
+
+    most: float
+    cost_unit: str = "seconds"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.most < math.inf:
+            raise ValueError(f"a call takes at most a finite number of seconds above 0, not {self.most}")
+
+    def cost(self, message: AIMessage, seconds: float) -> float:  # noqa: ARG002
+        """Seconds from request to reply, at most `most`."""
+        return min(seconds, self.most)
+
+    def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:  # noqa: ARG002
+        """`most`."""
+        return self.most
 
 
 @dataclass(frozen=True)
 class SampleMeter:
-    """Counts calls, each 1: for models that report no usage, or where calls are what is paid for."""
+    """Counts calls, each 1: for models that report no usage, or where calls are what is paid for.
+
+    The unit is `samples`; say `calls` where retries, judges and cascades make it more than samples.
+    """
 
     cost_unit: str = "samples"
 
@@ -146,6 +262,11 @@ class SampleMeter:
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:  # noqa: ARG002
         """1."""
         return 1.0
+
+
+def _model_of(message: AIMessage) -> str | None:
+    metadata = message.response_metadata
+    return metadata.get("model_name") or metadata.get("model")
 
 
 def most_prompt_tokens(messages: Sequence[BaseMessage]) -> int:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.calls import EmptyReplyError
-from adaptive_reasoner.costs import Usage
 from adaptive_reasoner.kit.collecting.attempts import Drawer, Drawn
 from adaptive_reasoner.kit.collecting.background import in_background
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.connections import Connections
+from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, verdict
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
+from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collecting.stock import Before, Stock, Stretch
 from adaptive_reasoner.kit.menu import Menu
@@ -23,7 +23,6 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import PathLike, Row
 
 _SECONDS_BETWEEN_SYNCS = 1.0
-_LONGEST_ERROR = 300
 
 
 @dataclass(frozen=True)
@@ -168,6 +167,7 @@ class _Collection:
         self._tally, self._cost = stock.tally, stock.cost
         self._new = self._retried = 0
         self._todo: deque[Stretch] = deque()
+        self._grading = Grading(menu)
         self._synced = time.monotonic()
 
     async def run(self, concurrency: int) -> None:
@@ -220,59 +220,42 @@ class _Collection:
                 key = SampleKey(stretch.question.question_id, stretch.source, sample)
                 before = stretch.before.get(sample, Before())
                 drawn = await self._drawers[stretch.source].draw(key, messages, before)
-                if isinstance(drawn, Before):
-                    rest, so_far = stretch.samples[at:], {**stretch.before, sample: drawn}
+                grade = await self._grade(key, stretch.question, drawn) if isinstance(drawn, Drawn) else drawn
+                if isinstance(drawn, Before) or isinstance(grade, Before):
+                    assert isinstance(grade, Before)
+                    so_far = {**stretch.before, sample: replace(grade, standing=before.standing)}
+                    rest = stretch.samples[at:]
                     self._todo.appendleft(replace(stretch, samples=rest, before=so_far))
                     return
-                self._add(key, stretch, drawn, before, sha)
+                self._add(key, row_of(key, stretch.question, drawn, grade, self._menu.cost_unit, sha), before)
+                self._retried += drawn.attempts - 1
                 await self._sync()
 
-    def _add(self, key: SampleKey, stretch: Stretch, drawn: Drawn, before: Before, sha: str) -> None:
-        row = self._row(key, stretch.question, drawn, sha)
+    def _add(self, key: SampleKey, row: Row, before: Before) -> None:
         self._file.add(key, row, supersedes=before.standing is not None)
-        self._tally.add(key.source, drawn.cost, failed="error" in row)
+        paid = row["cost"] + row.get("grading_cost", 0.0)
+        self._tally.add(key.source, paid, failed="error" in row)
         self._new += 1
-        self._retried += drawn.attempts - 1
-        self._cost += drawn.cost - (before.standing or 0.0)
+        self._cost += paid - (before.standing or 0.0)
         self._progress()
         if self._cap.breach is not None:
             raise self._cap.breach
 
-    def _row(self, key: SampleKey, question: Question, drawn: Drawn, sha: str) -> Row:
-        reply = drawn.reply
-        answer, correct, error = self._grade(drawn, question)
-        return {
-            "question_id": question.question_id,
-            "question": question.question,
-            **({} if question.group is None else {"group": question.group}),
-            "source": key.source,
-            "sample": key.sample,
-            "answer": answer,
-            "gold": question.gold,
-            "correct": correct,
-            "cost": drawn.cost,
-            "cost_unit": self._menu.cost_unit,
-            **(_tokens(reply.message) if reply.message is not None else {}),
-            "seconds": round(reply.seconds, 4),
-            **({} if error is None else {"error": error[:_LONGEST_ERROR]}),
-            **({"attempts": drawn.attempts} if drawn.attempts > 1 else {}),
-            **({"retries_cost": drawn.cost - reply.cost} if drawn.cost != reply.cost else {}),
-            **({"estimated": True} if drawn.estimated else {}),
-            "prompt_sha": sha,
-        }
-
-    def _grade(self, drawn: Drawn, question: Question) -> tuple[str | None, float, str | None]:
-        """The answer, how right it is, and what went wrong."""
-        reply = drawn.reply
-        if isinstance(reply.error, EmptyReplyError) and not reply.estimated:
-            return None, 0.0, None  # nothing went wrong: the model had nothing to say
-        if reply.message is None:
-            return None, 0.0, f"{type(reply.error).__name__}: {reply.error}"
-        try:
-            answer = self._menu.key(reply.message)
-            return answer, float(self._menu.grader(answer, question.gold)), None
-        except Exception as error:  # noqa: BLE001 - a user's function; the reply is paid for and its row stands
-            return None, 0.0, f"grading failed with {type(error).__name__}: {error}"
+    async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | Before:
+        """How right a sample is; where a model is to say and the cap has no room, what was spent so far."""
+        found = await self._grading.answer(drawn.reply)
+        grader = self._menu.grader
+        if found.done or not isinstance(grader, Referee):
+            return found if found.done else await self._grading.score(found, question.gold)
+        assert drawn.reply.message is not None
+        request = grader.prompt(question.question, question.gold, drawn.reply.message.text)
+        judged = await self._drawers[grader.source].draw(
+            key, [HumanMessage(request)], Before(attempts=drawn.attempts)
+        )
+        if isinstance(judged, Before):
+            self._file.correct(key, drawn.attempts, drawn.reply.cost)
+            return replace(judged, cost=drawn.cost + judged.cost, estimated=drawn.estimated)
+        return verdict(found, judged, grader)
 
     def _progress(self) -> None:
         if self._on_progress is None:
@@ -294,8 +277,3 @@ class _Collection:
         if now - self._synced > _SECONDS_BETWEEN_SYNCS:
             self._synced = now
             await asyncio.to_thread(self._file.sync)
-
-
-def _tokens(message: AIMessage) -> dict[str, int]:
-    usage = message.usage_metadata
-    return asdict(Usage.of(message)) if usage and usage["total_tokens"] else {}

@@ -14,6 +14,7 @@ from adaptive_reasoner.answers import AnswerKey, Grader, exact, final_answer
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.menu_file import read_menu
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
@@ -31,10 +32,11 @@ class Menu:
 
     Args:
         sources: The ways to call a model, by name.
-        samples: How many replies to collect a question, for all sources or by source.
+        samples: How many replies to collect a question, for all sources or by source; 0 for sources that
+            are only there to judge, or for actions to call.
         recipes: The actions; where not given, each source once and as votes of 3 and 5, as far as there
             are samples, under the names that `estimate` gives them.
-        grader: Scores an answer against the gold one, in [0, 1].
+        grader: Scores an answer against the gold one, in [0, 1]; a function, or a `Referee`.
         key: Finds the answer in a reply.
         meters: What a call costs, for all sources or by source.
         max_cost: The most that a samples file may cost.
@@ -58,7 +60,7 @@ class Menu:
     sources: Mapping[str, Source]
     samples: int | Mapping[str, int] = DEFAULT_SAMPLES
     recipes: Mapping[str, Recipe] | None = None
-    grader: Grader = exact
+    grader: Grader | Referee = exact
     key: AnswerKey = final_answer
     meters: Meter | Mapping[str, Meter] = field(default_factory=TokenMeter)
     max_cost: float | None = None
@@ -71,8 +73,14 @@ class Menu:
         if not self.sources:
             raise MenuError("a menu needs at least one source")
         for name in self.sources:
-            if self.samples_of(name) < 1:
-                raise MenuError(f"source {name!r} needs at least 1 sample, not {self.samples_of(name)}")
+            if self.samples_of(name) < 0:
+                raise MenuError(f"source {name!r} cannot have {self.samples_of(name)} samples")
+        if not self.sampled:
+            raise MenuError("at least one source needs at least 1 sample")
+        if isinstance(self.grader, Referee) and self.grader.source not in self.sources:
+            raise MenuError(
+                f"[grader] there is no source {self.grader.source!r}; known are {', '.join(self.sources)}"
+            )
         units = dict.fromkeys(self.meter_of(name).cost_unit for name in self.sources)
         if len(units) > 1:
             raise MenuError(f"costs must be in one unit, but there are {' and '.join(units)}")
@@ -127,6 +135,11 @@ class Menu:
     def cost_unit(self) -> str:
         """The unit of all costs."""
         return self.meter_of(next(iter(self.sources))).cost_unit
+
+    @property
+    def sampled(self) -> list[str]:
+        """The sources of which samples are collected."""
+        return [name for name in self.sources if self.samples_of(name) > 0]
 
     def samples_of(self, source: str) -> int:
         """How many replies of a source to collect a question."""
@@ -191,7 +204,7 @@ class Menu:
         if self.recipes is not None:
             return self.recipes
         recipes = {}
-        for name in self.sources:
+        for name in self.sampled:
             recipes[name] = Recipe(name)
             for votes in DEFAULT_VOTES:
                 if votes <= self.samples_of(name):

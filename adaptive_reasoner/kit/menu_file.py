@@ -38,17 +38,23 @@ strong = "cot"                              # asked where the three agree less t
 accept = 0.6
 
 [grader]
-kind = "numeric"                            # exact, numeric or choice; or function = "my_graders:score"
+kind = "numeric"                            # exact, numeric, choice, math; or function = "my_graders:score";
+                                            # or judge, and source = "a source whose samples are 0"
 
 [prices]
-unit = "usd"                                # or tokens (counts = "completion" or "total"), or samples
-prompt = 0.25                               # dollars per million tokens
+unit = "usd"                                # or tokens (counts = "completion" or "total"), samples, calls,
+prompt = 0.25                               # or seconds; dollars per million tokens
 completion = 2.0
-cached = 0.025
+cached = 0.025                              # read from the provider's cache; `written` to it
+listed = true                               # what is not priced here, by genai-prices
 
 [prices.sources.cot]                        # where a source has its own
 prompt = 0.1
 completion = 0.4
+
+[prices.models."gpt-5-mini"]                # or for all sources of a model
+prompt = 0.25
+completion = 2.0
 
 [limits]
 max_cost = 5.0                              # the most that a samples file may cost
@@ -58,11 +64,9 @@ tokens_per_minute = 200_000
 attempts = 6                                # calls a sample may take, where calls fail
 """
 
-import importlib
-import importlib.util
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -70,16 +74,16 @@ from typing import Any
 
 from adaptive_reasoner.answers import Grader, choice, exact, numeric
 from adaptive_reasoner.calls import ChatModel, Source
-from adaptive_reasoner.costs import Meter, PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
+from adaptive_reasoner.kit.menu_entries import NUMBER, Entries, entries_of, function_at
+from adaptive_reasoner.kit.menu_prices import meters_of
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
+from adaptive_reasoner.mathematics import math, math_answer
 
-Entries = Mapping[str, Any]
-
-_GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice}
-_NUMBER = (int, float)
+_GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice, "math": math}
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,9 @@ def read_menu(path: PathLike) -> dict[str, Any]:
 
 
 def _menu(document: Entries, folder: Path) -> dict[str, Any]:
-    parts = _entries(document, "the menu", sources=dict, actions=dict, grader=dict, prices=dict, limits=dict)
+    parts = entries_of(
+        document, "the menu", sources=dict, actions=dict, grader=dict, prices=dict, limits=dict
+    )
     sources, samples = {}, {}
     for name, entries in parts.get("sources", {}).items():
         sources[name], samples[name] = _source(entries, f"sources.{name}", folder)
@@ -165,20 +171,20 @@ def _menu(document: Entries, folder: Path) -> dict[str, Any]:
         "sources": sources,
         "samples": samples,
         "recipes": recipes or None,
-        "grader": _grader(parts.get("grader", {}), folder),
-        "meters": _meters(parts.get("prices", {}), sources),
+        **_grading(parts.get("grader", {}), folder),
+        "meters": meters_of(parts.get("prices", {}), sources),
         **_limits(parts.get("limits", {})),
     }
 
 
 def _limits(entries: Any) -> dict[str, Any]:
-    given = _entries(
+    given = entries_of(
         entries,
         "limits",
-        max_cost=_NUMBER,
+        max_cost=NUMBER,
         concurrency=int,
-        requests_per_minute=_NUMBER,
-        tokens_per_minute=_NUMBER,
+        requests_per_minute=NUMBER,
+        tokens_per_minute=NUMBER,
         attempts=int,
     )
     try:
@@ -189,15 +195,15 @@ def _limits(entries: Any) -> dict[str, Any]:
 
 
 def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
-    given = _entries(
+    given = entries_of(
         entries,
         where,
         model=str,
         base_url=str,
         api_key_env=str,
-        timeout=_NUMBER,
+        timeout=NUMBER,
         prompt=(str, dict),
-        temperature=_NUMBER,
+        temperature=NUMBER,
         stop=list,
         max_tokens=int,
         samples=int,
@@ -230,14 +236,14 @@ def _prompt(given: Any, where: str, folder: Path) -> Callable[[str], str] | None
     if given is None:
         return None
     if isinstance(given, dict):
-        return _function(_entries(given, f"{where}.prompt", function=str).get("function"), where, folder)
+        return function_at(entries_of(given, f"{where}.prompt", function=str).get("function"), where, folder)
     if "{question}" not in given:
         raise MenuError(f"[{where}] the prompt has no {{question}} in it")
     return Template(given)
 
 
 def _recipe(entries: Any, where: str, folder: Path) -> Recipe:
-    given = _entries(
+    given = entries_of(
         entries,
         where,
         source=str,
@@ -246,103 +252,32 @@ def _recipe(entries: Any, where: str, folder: Path) -> Recipe:
         effort=(str, int),
         max_tokens=int,
         stop=str,
-        confidence=_NUMBER,
+        confidence=NUMBER,
         window=int,
         judge=str,
         scorer=str,
         checker=str,
         strong=str,
-        accept=_NUMBER,
+        accept=NUMBER,
     )
     if "source" not in given:
         raise MenuError(f"[{where}] names no source")
     for role in {"scorer", "checker"} & set(given):
-        given[role] = _function(given[role], where, folder)
+        given[role] = function_at(given[role], where, folder)
     return Recipe(given.pop("source"), given.pop("strategy", "single_pass"), given)
 
 
-def _grader(entries: Entries, folder: Path) -> Grader:
-    given = _entries(entries, "grader", kind=str, function=str)
+def _grading(entries: Entries, folder: Path) -> dict[str, Any]:
+    """The grader and, where it needs one of its own, the key that finds answers."""
+    given = entries_of(entries, "grader", kind=str, function=str, source=str)
     if "function" in given:
-        return _function(given["function"], "grader", folder)
+        return {"grader": function_at(given["function"], "grader", folder)}
     kind = given.get("kind", "exact")
+    if (kind == "judge") != ("source" in given):
+        raise MenuError("[grader] kind judge names its source, and no other kind does")
+    if kind == "judge":
+        return {"grader": Referee(given["source"])}
     if kind not in _GRADERS:
-        raise MenuError(f"[grader] there is no kind {kind!r}; known are {', '.join(_GRADERS)}, or a function")
-    return _GRADERS[kind]
-
-
-def _meters(entries: Entries, sources: Entries) -> Meter | dict[str, Meter]:
-    if "unit" not in entries:
-        if entries:
-            raise MenuError("[prices] names no unit; known are usd, tokens, samples")
-        return TokenMeter()
-    match entries["unit"]:
-        case "samples":
-            _entries(entries, "prices", unit=str)
-            return SampleMeter()
-        case "tokens":
-            counts = _entries(entries, "prices", unit=str, counts=str).get("counts", "completion")
-            if counts not in ("completion", "total"):
-                raise MenuError(f"[prices] counts is {counts!r}; known are completion, total")
-            return TokenMeter(counts=counts)
-        case "usd":
-            return _prices(entries, sources)
-        case unit:
-            raise MenuError(f"[prices] there is no unit {unit!r}; known are usd, tokens, samples")
-
-
-def _prices(entries: Entries, sources: Entries) -> dict[str, Meter]:
-    per_million = {"prompt": _NUMBER, "completion": _NUMBER, "cached": _NUMBER}
-    given = _entries(entries, "prices", unit=str, sources=dict, **per_million)
-    own = given.pop("sources", {})
-    for name in own:
-        if name not in sources:
-            raise MenuError(
-                f"[prices.sources.{name}] there is no such source; known are {', '.join(sources)}"
-            )
-    meters: dict[str, Meter] = {}
-    for name in sources:
-        where = f"prices.sources.{name}" if name in own else "prices"
-        price = _entries(own[name], where, **per_million) if name in own else given
-        if not {"prompt", "completion"} <= set(price):
-            raise MenuError(f"[{where}] needs a price for prompt and for completion, for source {name!r}")
-        try:
-            meters[name] = PriceMeter(**{key: price[key] for key in per_million if key in price})
-        except ValueError as error:
-            raise MenuError(f"[{where}] {error}") from error
-    return meters
-
-
-def _entries(entries: Any, where: str, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
-    """The entries of a table, once each is known and of its kind."""
-    if not isinstance(entries, dict):
-        raise MenuError(f"[{where}] must be a table, not {entries!r}")
-    for name, value in entries.items():
-        if name not in kinds:
-            raise MenuError(f"[{where}] there is no entry {name!r}; known are {', '.join(kinds)}")
-        if not isinstance(value, kinds[name]) or isinstance(value, bool):
-            raise MenuError(f"[{where}] {name} cannot be {value!r}")
-    return dict(entries)
-
-
-def _function(address: str | None, where: str, folder: Path) -> Callable[..., Any]:
-    """The function at `module:name`; a module file beside the menu comes first."""
-    module_name, _, name = (address or "").partition(":")
-    if not module_name or not name:
-        raise MenuError(f'[{where}] a function is named as "module:name", not {address!r}')
-    beside = folder / f"{module_name}.py"
-    try:
-        if beside.is_file():
-            spec = importlib.util.spec_from_file_location(module_name, beside)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise MenuError(f"[{where}] {address}: {error}") from error
-    function: Callable[..., Any] | None = getattr(module, name, None)
-    if not callable(function):
-        raise MenuError(f"[{where}] module {module_name!r} has no function {name!r}")
-    return function
+        known = ", ".join([*_GRADERS, "judge"])
+        raise MenuError(f"[grader] there is no kind {kind!r}; known are {known}, or a function")
+    return {"grader": _GRADERS[kind], **({"key": math_answer} if kind == "math" else {})}

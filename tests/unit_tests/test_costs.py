@@ -1,8 +1,9 @@
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.costs import PriceMeter, SampleMeter, TokenMeter, Usage
+from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter, Usage
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.listed_prices import ListedPrice
 
 
 def reply(**details):
@@ -36,3 +37,78 @@ def test_the_worst_case_bounds_the_prompt_without_a_tokenizer():
 def test_a_negative_price_is_refused():
     with pytest.raises(ValueError, match="-1"):
         PriceMeter(prompt=-1.0, completion=1.0)
+
+
+def test_tokens_written_to_a_cache_have_a_price_of_their_own():
+    details = {
+        "cache_read": 10,
+        "cache_creation": 0,
+        "ephemeral_5m_input_tokens": 20,
+        "ephemeral_1h_input_tokens": 30,
+    }
+    message = reply(input_token_details=details)
+    usage = Usage.of(message)
+    assert (usage.cached_tokens, usage.written_tokens, usage.written_hourly_tokens) == (10, 50, 30)
+    anthropic = PriceMeter(prompt=3.0, completion=15.0, cached=0.3, written=3.75, written_hourly=6.0)
+    expected = 40 * 3.0 + 10 * 0.3 + 20 * 3.75 + 30 * 6.0 + 40 * 15.0
+    assert anthropic.cost(message, 0.0) == pytest.approx(expected / 1e6)
+    one_life = reply(input_token_details={"cache_creation": 60})
+    assert anthropic.cost(one_life, 0.0) == pytest.approx((40 * 3.0 + 60 * 3.75 + 40 * 15.0) / 1e6)
+
+
+def test_the_worst_case_holds_also_where_the_whole_prompt_is_written_to_a_cache():
+    meter = PriceMeter(prompt=3.0, completion=15.0, cached=0.3, written=3.75, written_hourly=6.0)
+    written = {"ephemeral_1h_input_tokens": 100, "cache_creation": 0}
+    worst = meter.worst_cost([HumanMessage("x" * 100)], 40)
+    assert meter.cost(reply(input_token_details=written), 0.0) <= worst
+
+
+def of_model(name, **details):
+    return reply(**details).model_copy(update={"response_metadata": {"model_name": name}})
+
+
+def test_a_table_prices_each_reply_by_the_model_that_wrote_it():
+    table = PriceTable({"small": PriceMeter(1.0, 2.0), "large-4-1": PriceMeter(10.0, 20.0)})
+    small, large = (100 * 1.0 + 40 * 2.0) / 1e6, (100 * 10.0 + 40 * 20.0) / 1e6
+    assert table.cost(of_model("small"), 0.0) == pytest.approx(small)
+    assert table.cost(of_model("small-2026-02-30"), 0.0) == pytest.approx(small)
+    assert table.cost(of_model("large-4-1-20260131"), 0.0) == pytest.approx(large)
+    assert table.worst_cost([HumanMessage("x")], 40) == PriceMeter(10.0, 20.0).worst_cost(
+        [HumanMessage("x")], 40
+    )
+
+
+@pytest.mark.parametrize("name", ["medium", "small-plus", None])
+def test_a_model_without_a_price_is_never_free(name):
+    with pytest.raises(UnpricedUsageError, match=r"has no price.*Declare it|does not name its model"):
+        PriceTable({"small": PriceMeter(1.0, 2.0)}).cost(of_model(name), 0.0)
+
+
+def test_seconds_are_counted_as_they_pass_and_a_lost_call_takes_them_all():
+    meter = SecondsMeter(most=30.0)
+    assert (meter.cost(AIMessage("7"), 1.5), meter.worst_cost([], 10), meter.cost_unit) == (
+        1.5,
+        30.0,
+        "seconds",
+    )
+    with pytest.raises(ValueError, match="finite number of seconds above 0, not inf"):
+        SecondsMeter(most=float("inf"))
+
+
+def test_listed_prices_know_cached_and_written_tokens():
+    pytest.importorskip("genai_prices")
+    listed, declared = (
+        ListedPrice("anthropic:claude-sonnet-4-5"),
+        PriceMeter(3.0, 15.0, cached=0.3, written=3.75),
+    )
+    for details in ({}, {"cache_read": 60}, {"cache_creation": 50}):
+        message = reply(input_token_details=details)
+        assert listed.cost(message, 0.0) == pytest.approx(declared.cost(message, 0.0))
+    prompt = [HumanMessage("x" * 100)]
+    assert listed.worst_cost(prompt, 40) == pytest.approx(declared.worst_cost(prompt, 40))
+
+
+def test_a_model_that_is_not_listed_is_named_with_the_way_out():
+    pytest.importorskip("genai_prices")
+    with pytest.raises(UnpricedUsageError, match=r"'my-own'.*declare it: \[prices.models.'my-own'\]"):
+        ListedPrice("my-own")

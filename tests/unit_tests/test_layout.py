@@ -14,7 +14,7 @@ PROJECT = ROOT.parent
 FLOORS = [
     {"errors"},
     {"costs", "pages", "answers", "dialects", "features", "pricing", "policy_folder", "prospects"},
-    {"calls", "stopping", "stop_model"},
+    {"calls", "listed_prices", "mathematics", "stopping", "stop_model"},
     {"policy", "ledger"},
     {"caller"},
     {"flows"},

@@ -11,7 +11,7 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, attempts_of
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.rows import number_field
+from adaptive_reasoner.kit.rows import number_field, optional_number
 from adaptive_reasoner.kit.tables import Row
 
 _BEGINNING = 200  # characters by which prompts are told to begin alike
@@ -107,7 +107,7 @@ class Stock:
         self._menu, self._retry_failed = menu, retry_failed
         self._drawn: dict[tuple[str, str], set[int]] = {}
         self._failed: dict[SampleKey, Before] = {}
-        self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sources})
+        self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
         self.cost = 0.0
 
     def take(self, file: SampleFile) -> None:
@@ -129,7 +129,7 @@ class Stock:
     def plan(self, concurrency: int) -> list[Stretch]:
         """What is missing, calls whose prompts begin alike beside each other."""
         missing: list[Stretch] = []
-        for source in self._menu.sources:
+        for source in self._menu.sampled:
             stretches = [self._missing(question, source) for question in self._questions.values()]
             missing += sorted((stretch for stretch in stretches if stretch.samples), key=self._beginning)
         self._drawn.clear()
@@ -143,7 +143,7 @@ class Stock:
 
     def left(self) -> Iterator[tuple[Question, str, int]]:
         """Question, source and number of the samples that are missing, where there are any."""
-        for source in self._menu.sources:
+        for source in self._menu.sampled:
             for question in self._questions.values():
                 samples = self._missing(question, source).samples
                 if samples:
@@ -161,7 +161,7 @@ class Stock:
         return prompt[0].text[:_BEGINNING]
 
     def _count(self, key: SampleKey, row: Row) -> None:
-        cost = number_field(row, "cost")
+        cost = number_field(row, "cost") + (optional_number(row, "grading_cost") or 0.0)
         if not self._wants(key):
             self.cost += cost
         elif row.get("error") is not None:
@@ -183,8 +183,7 @@ class Stock:
             self._failed.clear()
 
     def _wants(self, key: SampleKey) -> bool:
-        sources = self._menu.sources
-        asked = key.question_id in self._questions and key.source in sources
+        asked = key.question_id in self._questions and key.source in self._menu.sources
         return asked and key.sample < self._menu.samples_of(key.source)
 
     def _object(self, key: SampleKey, row: Row, shas: dict[tuple[str, str], str]) -> None:

@@ -14,6 +14,7 @@ from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import SampleMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError, UnpricedUsageError
 from adaptive_reasoner.kit.collecting.background import in_background
+from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
@@ -403,3 +404,42 @@ def test_total_tokens_are_reserved_with_the_prompt(out):
     done = collect(questions(3), menu(meters=TokenMeter(counts="total")), out, max_cost=100)
     assert done.stopped == "max_cost"
     assert 0 < done.cost <= 100
+
+
+def refereed(model, samples=2, **settings):
+    sources = {"cot": Source(model, max_tokens=8), "judge": Source(model, max_tokens=8)}
+    wanted = {"cot": samples, "judge": 0}
+    return Menu(sources, samples=wanted, grader=Referee("judge"), retries=ONCE, **settings)
+
+
+def test_a_referee_grades_and_its_calls_are_on_the_bill_but_not_in_the_cost_of_the_action(out):
+    model = ScriptedModel(answers=("The moon", "they agree: yes", "A cow", "no"))
+    done = collect(questions(1), refereed(model), out, concurrency=1)
+    moon, cow = rows_of(out)
+    assert (moon["correct"], cow["correct"], done.there, done.wanted) == (1.0, 0.0, 2, 2)
+    assert (moon["cost"], moon["grading_cost"], moon["attempts"]) == (2.0, 3.0, 2)
+    assert done.cost == 2 + 3 + 2 + 1
+    assert "What is 0 + 1?" in model.requests[1]["prompt"]
+    assert "The moon" in model.requests[1]["prompt"]
+    again = collect(questions(1), refereed(model), out)
+    assert (again.new, again.cost) == (0, done.cost)
+
+
+def test_a_referee_without_a_verdict_is_an_error_in_the_row(out):
+    model = ScriptedModel(answers=("The moon", "who knows"), failures={3: TimeoutError("late")})
+    done = collect(questions(1), refereed(model), out, concurrency=1)
+    unclear, late = rows_of(out)
+    assert unclear["error"] == "grading failed with ValueError: the referee gave no verdict"
+    assert late["error"] == "grading failed with TimeoutError: late"
+    assert (late["grading_cost"], late["estimated"], done.failed) == (8.0, True, 2)
+
+
+@pytest.mark.parametrize("cap", [9, 17, 23])
+def test_the_cap_holds_with_a_referee_and_what_it_cuts_short_is_kept_on_the_bill(out, cap):
+    model = ScriptedModel(answers=("yes it is",))
+    done = collect(questions(3), refereed(model), out, max_cost=cap, concurrency=1)
+    assert done.stopped == "max_cost"
+    assert cap - 8 < done.cost == 3 * len(model.requests) <= cap
+    whole = collect(questions(3), refereed(model), out, max_cost=100)
+    assert (whole.there, whole.failed) == (6, 0)
+    assert whole.cost == 3 * len(model.requests)

@@ -1,0 +1,125 @@
+"""From a reply to the row of a sample: its answer, and how right that is."""
+
+import asyncio
+from dataclasses import asdict, dataclass, replace
+
+from langchain_core.messages import AIMessage
+
+from adaptive_reasoner.answers import choice, exact, final_answer, numeric
+from adaptive_reasoner.calls import EmptyReplyError, Reply
+from adaptive_reasoner.costs import Usage
+from adaptive_reasoner.kit.collecting.attempts import Drawn
+from adaptive_reasoner.kit.collecting.referee import Referee
+from adaptive_reasoner.kit.collecting.sample_file import SampleKey
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.tables import Row
+
+_LONGEST_ERROR = 300
+_QUICK = (exact, numeric, choice)
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What a reply says, and how right it is.
+
+    Attributes:
+        answer: The answer; None where there is none.
+        correct: How right it is, in [0, 1].
+        error: What went wrong, in the call or in grading it.
+        done: Whether nothing is left to find out.
+        attempts, cost, estimated: What asking a referee took.
+    """
+
+    answer: str | None = None
+    correct: float = 0.0
+    error: str | None = None
+    done: bool = True
+    attempts: int = 0
+    cost: float = 0.0
+    estimated: bool = False
+
+
+class Grading:
+    """Finds answers and scores them with a menu's own functions; slow ones do not hold up the calls."""
+
+    def __init__(self, menu: Menu) -> None:
+        self._key, self._grader = menu.key, menu.grader
+        self._in_threads = menu.key is not final_answer or menu.grader not in _QUICK
+
+    async def answer(self, reply: Reply) -> Grade:
+        """The answer in a reply, still to be scored, or why there is none."""
+        if isinstance(reply.error, EmptyReplyError) and not reply.estimated:
+            return Grade()  # nothing went wrong: the model had nothing to say
+        if reply.message is None:
+            return Grade(error=f"{type(reply.error).__name__}: {reply.error}")
+        if self._in_threads:
+            return await asyncio.to_thread(self._answer, reply.message)
+        return self._answer(reply.message)
+
+    async def score(self, found: Grade, gold: str) -> Grade:
+        """How right an answer is, by the menu's function."""
+        if self._in_threads:
+            return await asyncio.to_thread(self._score, found, gold)
+        return self._score(found, gold)
+
+    def _answer(self, message: AIMessage) -> Grade:
+        try:
+            return Grade(self._key(message), done=False)
+        except Exception as error:  # noqa: BLE001 - a user's function; the reply is paid for and its row stands
+            return _failed(error)
+
+    def _score(self, found: Grade, gold: str) -> Grade:
+        assert not isinstance(self._grader, Referee)
+        try:
+            return replace(found, correct=float(self._grader(found.answer, gold)), done=True)
+        except Exception as error:  # noqa: BLE001 - as above
+            return _failed(error)
+
+
+def verdict(found: Grade, judged: Drawn, referee: Referee) -> Grade:
+    """What a referee said, and what asking it took."""
+    message = judged.reply.message
+    score = None if message is None else referee.read(message.text)
+    error = judged.reply.error or ValueError("the referee gave no verdict")
+    grade = _failed(error) if score is None else replace(found, correct=score, done=True)
+    return replace(grade, attempts=judged.attempts, cost=judged.cost, estimated=judged.estimated)
+
+
+def row_of(
+    key: SampleKey, question: Question, drawn: Drawn, grade: Grade, cost_unit: str, prompt_sha: str
+) -> Row:
+    """The row of a sample."""
+    reply, attempts = drawn.reply, max(drawn.attempts, grade.attempts)
+    return {
+        "question_id": question.question_id,
+        "question": question.question,
+        **({} if question.group is None else {"group": question.group}),
+        "source": key.source,
+        "sample": key.sample,
+        "answer": grade.answer,
+        "gold": question.gold,
+        "correct": grade.correct,
+        "cost": drawn.cost,
+        "cost_unit": cost_unit,
+        **(_tokens(reply.message) if reply.message is not None else {}),
+        "seconds": round(reply.seconds, 4),
+        **({} if grade.error is None else {"error": grade.error[:_LONGEST_ERROR]}),
+        **({"attempts": attempts} if attempts > 1 else {}),
+        **({"retries_cost": drawn.cost - reply.cost} if drawn.cost != reply.cost else {}),
+        **({"grading_cost": grade.cost} if grade.attempts else {}),
+        **({"estimated": True} if drawn.estimated or grade.estimated else {}),
+        "prompt_sha": prompt_sha,
+    }
+
+
+def _failed(error: BaseException) -> Grade:
+    return Grade(error=f"grading failed with {type(error).__name__}: {error}")
+
+
+def _tokens(message: AIMessage) -> dict[str, int]:
+    usage = message.usage_metadata
+    if not usage or not usage["total_tokens"]:
+        return {}
+    counted = asdict(Usage.of(message))
+    return {name: tokens for name, tokens in counted.items() if tokens or not name.startswith("written")}
