@@ -67,14 +67,26 @@ def collect(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would cost; nothing is called.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Sample a model on questions with known answers; safe to kill and start again."""
-    from adaptive_reasoner.kit import Menu, read_questions
+    from adaptive_reasoner.kit import Menu, forecast, read_questions
     from adaptive_reasoner.kit import collect as collect_samples
 
     asked = read_questions(questions)
     menu = Menu.load(config)
+    if dry_run:
+        job = forecast(asked, menu, out_file).as_dict()
+        sources = job.pop("sources")
+        if as_json:
+            print_json({**job, "sources": sources})
+        else:
+            print_table(sources, title=f"to come, cost in {job['cost_unit']}")
+            print_result(job, as_json=False)
+        return
     with progress("collecting") as show:
         done = collect_samples(
             asked,

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.allocation import Allocation, Frontier, Hull, frontier, solve, uniform_hull
-    from adaptive_reasoner.kit.collection import Collected, collect
+    from adaptive_reasoner.kit.collecting.forecast import Forecast, forecast
+    from adaptive_reasoner.kit.collecting.referee import Referee
+    from adaptive_reasoner.kit.collecting.retries import Retries
+    from adaptive_reasoner.kit.collection import Collected, Progress, collect
     from adaptive_reasoner.kit.estimation import estimate
     from adaptive_reasoner.kit.evaluation import Backtest, backtest
     from adaptive_reasoner.kit.imitation import Imitator, train
@@ -26,18 +29,23 @@ _HOME = {
     "Allocation": "allocation",
     "Backtest": "evaluation",
     "Collected": "collection",
+    "Forecast": "collecting.forecast",
     "Frontier": "allocation",
     "Hull": "allocation",
     "Imitator": "imitation",
     "Menu": "menu",
     "Outcomes": "outcomes",
+    "Progress": "collection",
     "Question": "questions",
     "RecordedModel": "replay",
+    "Referee": "collecting.referee",
     "Report": "report",
+    "Retries": "collecting.retries",
     "Samples": "samples",
     "backtest": "evaluation",
     "collect": "collection",
     "estimate": "estimation",
+    "forecast": "collecting.forecast",
     "frontier": "allocation",
     "outcomes_report": "report",
     "read_questions": "questions",
@@ -51,18 +59,23 @@ __all__ = [
     "Allocation",
     "Backtest",
     "Collected",
+    "Forecast",
     "Frontier",
     "Hull",
     "Imitator",
     "Menu",
     "Outcomes",
+    "Progress",
     "Question",
     "RecordedModel",
+    "Referee",
     "Report",
+    "Retries",
     "Samples",
     "backtest",
     "collect",
     "estimate",
+    "forecast",
     "frontier",
     "outcomes_report",
     "read_questions",

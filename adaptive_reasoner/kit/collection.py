@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.kit.collecting.attempts import Drawer, Drawn
+from adaptive_reasoner.kit.collecting.attempts import Contact, Drawer, Drawn
 from adaptive_reasoner.kit.collecting.background import in_background
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.connections import Connections
@@ -174,6 +174,7 @@ class _Collection:
         """Draw what is missing."""
         self._todo.extend(self._stock.plan(concurrency))
         self._progress()
+        contact = Contact()
         rate = RateLimit(self._menu.requests_per_minute, self._menu.tokens_per_minute)
         self._drawers = {
             name: Drawer(
@@ -184,6 +185,7 @@ class _Collection:
                 cap=self._cap,
                 rate=rate,
                 retries=self._menu.retries,
+                contact=contact,
             )
             for name, source in self._connections.sources.items()
         }

@@ -41,6 +41,13 @@ class Drawn:
     estimated: bool
 
 
+@dataclass
+class Contact:
+    """Whether any call of a collection has reached an endpoint: then one that is gone may come back."""
+
+    made: bool = False
+
+
 class Drawer:
     """Draws samples of one source.
 
@@ -52,6 +59,7 @@ class Drawer:
         cap: The most that all calls may cost.
         rate: The pace of the calls.
         retries: How often a failed call is made again.
+        contact: Shared by all sources.
     """
 
     def __init__(
@@ -64,13 +72,13 @@ class Drawer:
         cap: Cap,
         rate: RateLimit,
         retries: Retries,
+        contact: Contact,
     ) -> None:
         self._name, self._source, self._meter = name, source, meter
         self._file, self._cap, self._rate = file, cap, rate
-        self._retries = retries
+        self._retries, self._contact = retries, contact
         self._most_tokens = source.settings.get("max_tokens") or source.most_tokens
         self._jitter = random.Random()  # noqa: S311 - pauses, no secrets
-        self._reached = False
 
     async def draw(self, key: SampleKey, messages: Sequence[BaseMessage], before: Before) -> Drawn | Before:
         """A sample, drawn until it comes or its attempts are used up.
@@ -108,9 +116,9 @@ class Drawer:
         """Whether to make another attempt; an endpoint that is not there ends it all."""
         last = made == self._retries.attempts
         unreachable = is_unreachable(error)
-        if refuses_all(error) or (unreachable and (last or not self._reached)):
+        if refuses_all(error) or (unreachable and (last or not self._contact.made)):
             raise MenuError(f"source {self._name!r} cannot be called: {error}") from error
-        self._reached |= not unreachable
+        self._contact.made |= not unreachable
         return worth_another(error) and not last
 
     async def _pause(self, made: int, error: BaseException) -> None:
@@ -121,7 +129,7 @@ class Drawer:
 
     async def _call(self, messages: Sequence[BaseMessage]) -> Reply:
         (reply,) = await Caller(self._source, self._meter).awave([Request(messages, competes=True)])
-        self._reached |= reply.error is None
+        self._contact.made |= reply.error is None
         return reply
 
 

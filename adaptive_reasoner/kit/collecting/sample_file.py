@@ -75,8 +75,7 @@ class SampleFile:
         """
         for number, row in enumerate(read_rows(self.path), start=1):
             try:
-                question_id, source = text_field(row, "question_id"), text_field(row, "source")
-                key = SampleKey(question_id, source, int(number_field(row, "sample")))
+                key = key_of(row)
             except ValueError as error:
                 raise OutcomesError(str(error), file=self.path, row=number) from error
             self._calls.finish(key, attempts_of(row))
@@ -150,6 +149,16 @@ class SampleFile:
             self._file.truncate(size - len(last))
         else:
             self._file.write(b"\n")
+
+
+def key_of(row: Mapping[str, Any]) -> SampleKey:
+    """What names a row.
+
+    Raises:
+        ValueError: A field is missing.
+    """
+    question_id, source = text_field(row, "question_id"), text_field(row, "source")
+    return SampleKey(question_id, source, int(number_field(row, "sample")))
 
 
 def attempts_of(row: Mapping[str, Any]) -> int:

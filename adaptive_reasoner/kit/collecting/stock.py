@@ -4,17 +4,30 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
 
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, attempts_of
+from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.rows import number_field, optional_number
 from adaptive_reasoner.kit.tables import Row
 
 _BEGINNING = 200  # characters by which prompts are told to begin alike
+
+
+class Rows(Protocol):
+    """A samples file, as far as it is read."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is, for errors."""
+
+    def rows(self) -> Iterator[tuple[SampleKey, Row]]:
+        """The rows, each with its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,7 @@ class Stock:
         self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
         self.cost = 0.0
 
-    def take(self, file: SampleFile) -> None:
+    def take(self, file: Rows) -> None:
         """Read the rows of a file.
 
         Raises:

@@ -1,0 +1,184 @@
+"""What a collection will cost, before it starts: calls, tokens, the bound and what to expect."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.kit.collecting.referee import Referee
+from adaptive_reasoner.kit.collecting.sample_file import SampleKey, key_of
+from adaptive_reasoner.kit.collecting.stock import Stock, Tally
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.tables import PathLike, Row, read_rows
+
+_BYTES_PER_TOKEN = 4
+_ASSUMED_SHARE = 0.5  # of max_tokens, where no sample says how long replies are
+
+
+@dataclass(frozen=True)
+class SourceForecast:
+    """What is left to draw of one source.
+
+    Attributes:
+        source: Its name.
+        calls: Samples that are missing, one call each.
+        prompt_tokens: What their prompts come to.
+        bound: What the calls cost at most.
+        expected: What they cost if replies are as long as those in the file or, where there are none, half as
+            long as allowed.
+        basis: `"samples"` or `"half of max_tokens"`.
+    """
+
+    source: str
+    calls: int
+    prompt_tokens: int
+    bound: float
+    expected: float
+    basis: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a collection will cost.
+
+    Attributes:
+        sources: What is left of each source; one that only grades stands here with its own calls.
+        spent: What the samples in the file cost.
+        cost_unit: What a cost counts.
+        max_cost: The cap of the menu, where it has one.
+        attempts: Calls a sample may take: a lost call is paid for and made again, beyond `bound`.
+    """
+
+    sources: tuple[SourceForecast, ...]
+    spent: float
+    cost_unit: str
+    max_cost: float | None
+    attempts: int
+
+    @property
+    def calls(self) -> int:
+        """Calls to come."""
+        return sum(source.calls for source in self.sources)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of all prompts to come."""
+        return sum(source.prompt_tokens for source in self.sources)
+
+    @property
+    def bound(self) -> float:
+        """The most that these calls cost, each made once."""
+        return sum(source.bound for source in self.sources)
+
+    @property
+    def expected(self) -> float:
+        """What these calls are expected to cost."""
+        return sum(source.expected for source in self.sources)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The forecast as a plain dict."""
+        sums = ("calls", "prompt_tokens", "bound", "expected")
+        return {**{name: getattr(self, name) for name in sums}, **asdict(self)}
+
+
+def forecast(questions: Sequence[Question], menu: Menu, out: PathLike) -> Forecast:
+    """Price the samples that `collect` would draw; nothing is called and nothing is written.
+
+    Raises:
+        OutcomesError: The file could not be continued.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> menu = Menu({"cot": Source(FakeListChatModel(responses=["42"]), max_tokens=100)}, samples=8)
+        >>> job = forecast([Question("q", "6 * 7?", "42")], menu, "samples.jsonl")
+        >>> job.calls, job.bound, job.expected
+        (8, 800.0, 400.0)
+    """
+    stock = Stock(questions, menu)
+    stock.take(_Recorded(Path(out)))
+    asked = {source: list[tuple[Question, int]]() for source in menu.sampled}
+    for question, source, samples in stock.left():
+        asked[source].append((question, samples))
+    priced = [_priced(source, left, menu, stock.tally) for source, left in asked.items()]
+    if isinstance(menu.grader, Referee):
+        priced.append(_refereed(menu.grader, asked, menu))
+    return Forecast(tuple(priced), stock.cost, menu.cost_unit, menu.max_cost, menu.retries.attempts)
+
+
+@dataclass
+class _Recorded:
+    """The rows of a samples file that is only looked at."""
+
+    path: Path
+
+    def rows(self) -> Iterator[tuple[SampleKey, Row]]:
+        if self.path.exists():
+            for row in read_rows(self.path, drop_cut_line=True):
+                yield key_of(row), row
+
+
+def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: Tally) -> SourceForecast:
+    source = menu.sources[name]
+    sent = [(source.messages([HumanMessage(question.question)]), samples) for question, samples in left]
+    calls, tokens, bound, expected = _of_calls(sent, name, menu)
+    if tally.counts[name]:
+        expected = calls * tally.costs[name] / tally.counts[name]
+        return SourceForecast(name, calls, tokens, bound, expected, "samples")
+    return SourceForecast(name, calls, tokens, bound, expected, "half of max_tokens")
+
+
+def _refereed(
+    referee: Referee, asked: Mapping[str, Sequence[tuple[Question, int]]], menu: Menu
+) -> SourceForecast:
+    judge = menu.sources[referee.source]
+    sent = []
+    for name, left in asked.items():
+        reply = "x" * (menu.sources[name].most_tokens * _BYTES_PER_TOKEN)
+        for question, samples in left:
+            request = referee.prompt(question.question, question.gold, reply)
+            sent.append((judge.messages([HumanMessage(request)]), samples))
+    return SourceForecast(referee.source, *_of_calls(sent, referee.source, menu), "half of max_tokens")
+
+
+def _of_calls(
+    sent: Sequence[tuple[Sequence[BaseMessage], int]], name: str, menu: Menu
+) -> tuple[int, int, float, float]:
+    """Calls, prompt tokens, bound and expectation."""
+    source, meter = menu.sources[name], menu.meter_of(name)
+    most = source.settings.get("max_tokens") or source.most_tokens
+    count = _counter(_model_name(source))
+    calls = tokens = 0
+    bound = expected = 0.0
+    for messages, samples in sent:
+        prompt, worst = sum(count(message.text) for message in messages), meter.worst_cost(messages, most)
+        likely = _reply(prompt, max(1, round(_ASSUMED_SHARE * most)), _model_name(source))
+        calls, tokens, bound = calls + samples, tokens + samples * prompt, bound + samples * worst
+        expected += samples * min(worst, meter.cost(likely, _ASSUMED_SHARE * worst))
+    return calls, tokens, bound, expected
+
+
+def _reply(prompt: int, completion: int, model: str) -> AIMessage:
+    usage = {"input_tokens": prompt, "output_tokens": completion, "total_tokens": prompt + completion}
+    return AIMessage("", usage_metadata=usage, response_metadata={"model_name": model})
+
+
+def _model_name(source: Source) -> str:
+    model = source.model
+    return str(getattr(model, "model_name", None) or getattr(model, "model", ""))
+
+
+@cache
+def _counter(model: str) -> Callable[[str], int]:
+    """Counts tokens with tiktoken where it knows the model, else by bytes."""
+    try:
+        import tiktoken
+
+        encoding = tiktoken.encoding_for_model(model.rpartition(":")[2])
+    except (ImportError, KeyError, OSError):  # not installed, an unknown model, or its table is not at hand
+        return lambda text: -(-len(text.encode()) // _BYTES_PER_TOKEN)
+    return lambda text: len(encoding.encode(text, disallowed_special=()))

@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.costs import PriceMeter, TokenMeter
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.collecting.forecast import forecast
+from adaptive_reasoner.kit.collecting.referee import Referee
+from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.questions import Question
+from tests.fakes import ScriptedModel
+
+
+def questions(n):
+    return [Question(f"q{i}", f"What is {i} + 1?", str(i + 1)) for i in range(n)]
+
+
+def menu(*, samples=4, **settings):
+    model = ScriptedModel(answers=("Answer: 1",))
+    sources = {name: Source(model, max_tokens=most) for name, most in (("direct", 8), ("cot", 100))}
+    return Menu(sources, samples=samples, **settings)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "samples.jsonl"
+
+
+def test_counts_what_is_missing_and_writes_nothing(out):
+    job = forecast(questions(5), menu(), out)
+    assert (job.calls, job.bound, job.expected, job.spent) == (40, 20 * 8 + 20 * 100, 20 * 4 + 20 * 50, 0.0)
+    assert [source.basis for source in job.sources] == ["half of max_tokens"] * 2
+    assert list(out.parent.iterdir()) == []
+    json.dumps(job.as_dict(), allow_nan=False)
+
+
+def test_expects_what_the_samples_there_have_cost(out):
+    collect(questions(2), menu(), out)
+    before = out.read_bytes()
+    job = forecast(questions(5), menu(), out)
+    assert (job.calls, job.expected, job.spent) == (24, 24 * 2.0, 32.0)
+    assert [source.basis for source in job.sources] == ["samples"] * 2
+    done = collect(questions(5), menu(), out.with_name("other.jsonl"))
+    assert done.cost == job.spent + job.expected
+    assert out.read_bytes() == before
+    assert forecast(questions(2), menu(), out).calls == 0
+
+
+def test_the_bound_bounds_what_is_paid(out):
+    priced = menu(meters=PriceMeter(prompt=1.0, completion=4.0))
+    job = forecast(questions(5), priced, out)
+    assert collect(questions(5), priced, out).cost <= job.bound
+    assert 0 < job.expected < job.bound
+    assert job.prompt_tokens == 40 * 4
+
+
+def test_prices_a_referee_too(out):
+    graded = menu(samples={"direct": 3, "cot": 0}, grader=Referee("cot"), meters=TokenMeter(counts="total"))
+    job = forecast(questions(2), graded, out)
+    assert [(source.source, source.calls) for source in job.sources] == [("direct", 6), ("cot", 6)]
+    assert collect(questions(2), graded, out).cost <= job.bound
+
+
+def test_refuses_a_file_that_could_not_be_continued(out):
+    collect(questions(2), menu(), out)
+    with pytest.raises(OutcomesError, match="another text or gold answer"):
+        forecast([Question("q0", "What else?", "1")], menu(), out)
