@@ -1,0 +1,67 @@
+"""The notebooks run as they are, and stay the scripts beside them."""
+
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+COOKBOOK = Path(__file__).resolve().parents[2] / "cookbook"
+SCRIPTS = sorted(COOKBOOK.glob("[0-9]*.py"))
+FAST = "04_is_it_just_my_topic"
+
+
+def name_of(script):
+    return script.stem
+
+
+def cells_of(notebook):
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
+def test_a_notebook_is_its_script_without_outputs(script):
+    notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+    assert cells_of(notebook) == cells_of(jupytext.read(script)), "run: make notebooks"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+def test_every_notebook_has_a_script_and_is_named_in_the_index():
+    assert {path.stem for path in COOKBOOK.glob("*.ipynb")} == {path.stem for path in SCRIPTS}
+    index = (COOKBOOK / "README.md").read_text()
+    assert [script.stem for script in SCRIPTS if f"({script.stem}.ipynb)" not in index] == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=() if script.stem == FAST else pytest.mark.slow, id=script.stem)
+        for script in SCRIPTS
+    ],
+)
+@pytest.mark.filterwarnings("default")  # jupyter's own
+def test_a_notebook_runs(script, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(COOKBOOK.parent))
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    notebook = jupytext.read(script)
+    NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(COOKBOOK)}}
+    ).execute()
+    complaints = [
+        output.text
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if output.output_type == "stream" and output.name == "stderr"
+    ]
+    assert complaints == []
+
+
+def test_the_notebooks_need_no_key():
+    setting = re.compile(r"^(MODEL|URL|SAMPLES) = (.*?)  #", re.MULTILINE)
+    for script in SCRIPTS:
+        settings = dict(setting.findall(script.read_text()))
+        assert settings, script
+        assert {value for name, value in settings.items() if name != "SAMPLES"} <= {"None"}
