@@ -173,6 +173,7 @@ plt.plot([cost], [accuracy], "D", color="tab:orange", label="policy")
 plt.xlabel(f"mean cost a question ({outcomes.cost_unit})")
 plt.ylabel("accuracy")
 plt.legend()
+plt.show()
 
 # %% [markdown]
 # One split says little: the difference between two halves of the questions can be larger

@@ -30,6 +30,7 @@ plt.plot(
 plt.xlabel(f"budget: mean cost a question ({outcomes.cost_unit})")
 plt.ylabel("accuracy")
 plt.legend()
+plt.show()
 # %% [markdown]
 # ## The price: what one more unit buys
 #
@@ -89,6 +90,7 @@ plt.axhline(0, color="gray", linestyle="--")
 plt.xlabel(f"budget ({outcomes.cost_unit} a question)")
 plt.ylabel("lift over mixtures of fixed actions")
 plt.legend()
+plt.show()
 # %% [markdown]
 # ## How many questions?
 #
@@ -116,6 +118,7 @@ plt.errorbar(
 plt.axhline(0, color="gray", linestyle="--")
 plt.xlabel("questions with known answers")
 plt.ylabel("lift, 95% interval")
+plt.show()
 # %% [markdown]
 # ## How many replies a question?
 #

@@ -70,6 +70,7 @@ spread = np.abs(
 plt.barh(shown, lifts, xerr=spread, color="tab:orange", ecolor="gray", capsize=3)
 plt.axvline(0, color="gray")
 plt.xlabel("lift over mixtures of fixed actions")
+plt.show()
 # %% [markdown]
 # ## How to read it
 #

@@ -81,6 +81,7 @@ plt.stackplot(
 plt.xlabel(f"budget ({everything.cost_unit} a question)")
 plt.ylabel("share of the questions (oracle)")
 plt.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+plt.show()
 # %% [markdown]
 # ## The same online
 #
@@ -114,6 +115,7 @@ else:
     sources = recorded_sources(samples)
     direct, cot = sources["direct"], sources["cot"]
 
+# %%
 gold = {
     text: samples.of(name, "direct")[0].gold
     for name, text in zip(samples.question_ids, samples.questions, strict=True)

@@ -104,6 +104,7 @@ plt.plot(cost, rounds, "-o", label="Priced(), price falling to the right")
 plt.xlabel("mean cost (tokens)")
 plt.ylabel("rounds")
 plt.legend()
+plt.show()
 # %% [markdown]
 # ## Time has a price too
 #

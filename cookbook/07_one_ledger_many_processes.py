@@ -102,6 +102,7 @@ plt.axhline(12.0, color="gray", linestyle="--", label="target")
 plt.xlabel("charges, in the order they were made")
 plt.ylabel("tokens a question")
 plt.legend()
+plt.show()
 # %% [markdown]
 # ## A cap that holds
 #

@@ -140,6 +140,7 @@ plt.axvline(300, color="gray", linestyle=":", label="the topic changes")
 plt.xlabel("questions")
 plt.ylabel(f"cost ({outcomes.cost_unit} a question)")
 plt.legend()
+plt.show()
 
 # %% [markdown]
 # What the ledger cannot hold is *accuracy*: nobody has graded these questions. When topics
