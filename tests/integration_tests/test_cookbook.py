@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.stub_server import StubServer
+
 COOKBOOK = Path(__file__).resolve().parents[2] / "cookbook"
 SCRIPTS = sorted(COOKBOOK.glob("[0-9]*.py"))
 FAST = "04_is_it_just_my_topic"
@@ -19,6 +21,11 @@ def name_of(script):
 
 def cells_of(notebook):
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def run(notebook, folder):
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
@@ -45,11 +52,8 @@ def test_every_notebook_has_a_script_and_is_named_in_the_index():
 @pytest.mark.filterwarnings("default")  # jupyter's own
 def test_a_notebook_runs(script, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(COOKBOOK.parent))
-    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     notebook = jupytext.read(script)
-    NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(COOKBOOK)}}
-    ).execute()
+    run(notebook, COOKBOOK)
     complaints = [
         output.text
         for cell in notebook.cells
@@ -65,3 +69,35 @@ def test_the_notebooks_need_no_key():
         settings = dict(setting.findall(script.read_text()))
         assert settings, script
         assert {value for name, value in settings.items() if name != "SAMPLES"} <= {"None"}
+
+
+DATASETS = """
+def load_dataset(name, *_, split):
+    rows = range(20)
+    if "gsm8k" in name:
+        return [{"question": f"What is {n} + {n}?", "answer": f"Twice.\\n#### {2 * n}"} for n in rows]
+    return [{"problem": f"What is {n} * {n}?", "answer": str(n * n), "subject": "Algebra"} for n in rows]
+"""
+
+
+def arithmetic(prompt, number):
+    """Right nine times in ten."""
+    first, operator, second = re.findall(r"(\d+) ([-+*]) (\d+)", prompt + " 1 + 1")[0]
+    solved = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}[operator](int(first), int(second))
+    return f"Answer: {solved + (number % 10 == 0)}"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("script", [s for s in SCRIPTS if "\nMODEL = None" in s.read_text()], ids=name_of)
+def test_one_line_switches_to_a_hosted_model(script, monkeypatch, tmp_path):
+    (tmp_path / "datasets.py").write_text(DATASETS)
+    (tmp_path / "data").symlink_to(COOKBOOK / "data")
+    monkeypatch.setenv("PYTHONPATH", f"{COOKBOOK.parent}:{tmp_path}")
+    monkeypatch.setenv("OPENAI_API_KEY", "no-key")
+    text = re.sub(r"\nMODEL = None", '\nMODEL = "openai:gpt-5-mini"', script.read_text())
+    notebook = jupytext.reads(text, fmt="py:percent")
+    with StubServer(answer=arithmetic) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        run(notebook, tmp_path)
+        assert server.bodies
