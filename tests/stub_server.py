@@ -134,7 +134,16 @@ class StubServer:
         headers = dict(
             line.lower().split(": ", 1) for line in head.decode("latin-1").split("\r\n") if ": " in line
         )
-        body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or b"{}")
+        if headers.get("transfer-encoding") == "chunked":
+            content = await _chunked(reader)
+        else:
+            content = await reader.readexactly(int(headers.get("content-length", 0)))
+        method, path, _ = head.decode("latin-1").split(" ", 2)
+        if not path.endswith("/chat/completions"):
+            status, found = self.other(method, path.removeprefix("/v1"), content)
+            _send(writer, found, status=status)
+            return True
+        body = json.loads(content or b"{}")
         number = next(self._numbers)
         self.bodies.append(body)
         self._connections[connection] = True
@@ -145,6 +154,10 @@ class StubServer:
         finally:
             self.in_flight -= 1
             self._connections[connection] = False
+
+    def other(self, method: str, path: str, content: bytes) -> tuple[int, Any]:
+        """Status and content for what is no completion."""
+        return 404, {"error": {"message": f"there is no {method} {path}"}}
 
     async def _reply(self, writer, body, number) -> bool:
         worst = body.get("max_completion_tokens") or body.get("max_tokens") or UNDECLARED
@@ -213,6 +226,14 @@ class StubServer:
             await asyncio.sleep(self.drip)
             writer.write(bytes([byte]))
             await writer.drain()
+
+
+async def _chunked(reader) -> bytes:
+    content = b""
+    while size := int(await reader.readline(), 16):
+        content += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return content
 
 
 def _text(content) -> str:

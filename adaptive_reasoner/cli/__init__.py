@@ -67,6 +67,9 @@ def collect(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
     ] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="OpenAI's Batch API: half the price, within a day.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would cost; nothing is called.")
     ] = False,
@@ -95,6 +98,7 @@ def collect(
             max_cost=max_cost,
             concurrency=concurrency,
             retry_failed=retry_failed,
+            batch=batch,
             on_progress=lambda now: show(now.there, total=now.wanted, note=now.note),
         )
     print_result(done.as_dict(), as_json)

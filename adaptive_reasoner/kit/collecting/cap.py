@@ -47,6 +47,10 @@ class Cap:
         self._held += amount
         return True
 
+    def hold(self, worst: float) -> None:
+        """Set aside what is under way already, room or not."""
+        self._held += _exact(worst)
+
     def settle(self, worst: float, cost: float) -> None:
         """Book what a call cost for which `worst` was set aside; more than that is a `breach` of the cap."""
         self._held -= _exact(worst)

@@ -1,0 +1,252 @@
+"""Collection through OpenAI's Batch API: half the price, within a day, and resumed wherever it was left.
+
+Source: https://platform.openai.com/docs/guides/batch
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from langchain_core.messages import AIMessage, HumanMessage
+
+from adaptive_reasoner.calls import Reply, Source
+from adaptive_reasoner.errors import MenuError, OutcomesError
+from adaptive_reasoner.kit.collecting.attempts import Drawn
+from adaptive_reasoner.kit.collecting.cap import Cap
+from adaptive_reasoner.kit.collecting.connections import Connections
+from adaptive_reasoner.kit.collecting.grading import Grading, row_of
+from adaptive_reasoner.kit.collecting.referee import Referee
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
+from adaptive_reasoner.kit.collecting.stock import Before, Stretch
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.tables import Row
+
+MOST_REQUESTS = 50_000
+"""The most requests of one batch that OpenAI takes."""
+
+_ENDPOINT = "/v1/chat/completions"
+_MARK = "adaptive_reasoner"
+_ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_PASSING = frozenset({408, 409, 429})
+
+
+@dataclass
+class BatchJob:
+    """A batch under way, as it stands in `<samples>.batch` until its rows are in the file.
+
+    Attributes:
+        mark: Told to OpenAI with the batch, by which it is found again.
+        source: The source that is asked.
+        keys: The samples that are drawn, in the order of their requests.
+        worst: What they cost at most.
+        batch_id: What OpenAI calls it; None while that is not known.
+    """
+
+    mark: str
+    source: str
+    keys: list[SampleKey]
+    worst: float
+    batch_id: str | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> "BatchJob | None":
+        """The job that an earlier run left, if it did.
+
+        Raises:
+            OutcomesError: The file cannot be read.
+        """
+        if not path.exists():
+            return None
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{**fields, "keys": [SampleKey(*key) for key in fields["keys"]]})
+        except (ValueError, TypeError, KeyError) as error:
+            raise OutcomesError(f"is no batch under way: {error}", file=path) from error
+
+    def write(self, path: Path) -> None:
+        """Keep it, whole or not at all."""
+        beside = path.with_name(f"{path.name}.part")
+        beside.write_text(json.dumps(vars(self)), encoding="utf-8")
+        beside.replace(path)
+
+
+@dataclass
+class Batches:
+    """Draws what is missing in batches, one after another.
+
+    Args:
+        menu: The sources; each a model behind `langchain_openai`.
+        connections: Their clients.
+        file: The samples file.
+        cap: The most that all may cost.
+        questions: What is asked, by id.
+        add: Adds a row to the file, and counts it.
+        poll_seconds: How often to ask whether a batch has ended.
+
+    Raises:
+        MenuError: A source cannot be asked in batches, or a referee grades.
+    """
+
+    menu: Menu
+    connections: Connections
+    file: SampleFile
+    cap: Cap
+    questions: Mapping[str, Question]
+    add: Callable[[SampleKey, Row, Before], None]
+    poll_seconds: float
+    _failures: dict[SampleKey, int] = field(default_factory=dict)
+    _before: dict[SampleKey, Before] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.menu.grader, Referee):
+            raise MenuError("a batch cannot ask a referee; grade with a function, or collect without --batch")
+        for name in self.menu.sampled:
+            model = self.connections.sources[name].runnable
+            if not hasattr(model, "root_async_client") or not hasattr(model, "_get_request_payload"):
+                raise MenuError(f"source {name!r} cannot be asked in batches: that takes an OpenAI model")
+        self._path = self.file.path.with_name(f"{self.file.path.name}.batch")
+        self._grading = Grading(self.menu)
+
+    async def run(self, todo: Sequence[Stretch]) -> bool:
+        """Draw all that is to do; False where the cap had no room for the rest."""
+        missing: dict[str, list[SampleKey]] = {name: [] for name in self.menu.sampled}
+        for stretch in todo:
+            for sample in stretch.samples:
+                key = SampleKey(stretch.question.question_id, stretch.source, sample)
+                missing[stretch.source].append(key)
+                if sample in stretch.before:
+                    self._before[key] = stretch.before[sample]
+        job = BatchJob.read(self._path)
+        if job is not None:
+            if job.source not in missing:
+                raise OutcomesError(f"it asks source {job.source!r}, not in this menu", file=self._path)
+            self.cap.hold(job.worst)
+            missing[job.source] = await self._finish(job, missing[job.source])
+        for name in missing:
+            while missing[name]:
+                job = self._job(name, missing[name])
+                if job is None:
+                    return False
+                job.write(self._path)
+                missing[name] = await self._finish(job, missing[name])
+        return True
+
+    def _job(self, name: str, keys: Sequence[SampleKey]) -> BatchJob | None:
+        """As many requests as the cap and OpenAI allow; None where that is none."""
+        worst, taken = 0.0, list[SampleKey]()
+        for key in keys[:MOST_REQUESTS]:
+            cost = self._worst(key)
+            if not self.cap.reserve(cost):
+                break
+            worst += cost
+            taken.append(key)
+        return BatchJob(uuid4().hex, name, taken, worst) if taken else None
+
+    async def _finish(self, job: BatchJob, wanted: Sequence[SampleKey]) -> list[SampleKey]:
+        """Wait for a batch and add its rows; those of `wanted` that are still to be drawn."""
+        client = self._source(job.source).runnable.root_async_client  # type: ignore[attr-defined]
+        batch = await self._started(job, client)
+        while batch.status not in _ENDED:
+            await asyncio.sleep(self.poll_seconds)
+            batch = await client.batches.retrieve(job.batch_id)
+        if batch.status == "failed":
+            self._path.unlink()
+            raise MenuError(f"the batch was not accepted: {_reasons(batch)}")
+        left, costs = dict.fromkeys(wanted), 0.0
+        for file_id in (batch.output_file_id, batch.error_file_id):
+            lines = (await client.files.content(file_id)).text.splitlines() if file_id else ()
+            for line in lines:
+                result = json.loads(line)
+                key = job.keys[int(result["custom_id"])]
+                row = await self._row(key, result, job)
+                if row is not None and key in left:
+                    before = self._before.get(key, Before())
+                    costs += row["cost"] - before.cost
+                    self.add(key, row, before)
+                    del left[key]
+        await asyncio.to_thread(self.file.sync)
+        self.cap.settle(job.worst, costs)
+        self._path.unlink()
+        return list(left)
+
+    async def _started(self, job: BatchJob, client: Any) -> Any:
+        """The batch: one that an earlier run started is found by its mark, and not paid for twice."""
+        if job.batch_id is None:
+            async for batch in client.batches.list(limit=100):
+                if (batch.metadata or {}).get(_MARK) == job.mark:
+                    job.batch_id = batch.id
+                    break
+        if job.batch_id is not None:
+            job.write(self._path)
+            return await client.batches.retrieve(job.batch_id)
+        lines = "".join(json.dumps(request) + "\n" for request in self._requests(job))
+        uploaded = await client.files.create(file=("batch.jsonl", lines.encode()), purpose="batch")
+        batch = await client.batches.create(
+            input_file_id=uploaded.id,
+            endpoint=_ENDPOINT,
+            completion_window="24h",
+            metadata={_MARK: job.mark},
+        )
+        job.batch_id = batch.id
+        job.write(self._path)
+        return batch
+
+    def _requests(self, job: BatchJob) -> Iterator[dict[str, Any]]:
+        source = self._source(job.source)
+        settings = dict(source.settings)
+        if source.max_tokens is not None:
+            settings.setdefault("max_tokens", source.max_tokens)
+        for number, key in enumerate(job.keys):
+            messages = source.messages([HumanMessage(self.questions[key.question_id].question)])
+            body = source.runnable._get_request_payload(messages, **settings)  # type: ignore[attr-defined]
+            body.pop("stream", None)
+            yield {"custom_id": str(number), "method": "POST", "url": _ENDPOINT, "body": body}
+
+    async def _row(self, key: SampleKey, result: Mapping[str, Any], job: BatchJob) -> Row | None:
+        """The row of a result; None where it is worth another attempt."""
+        response, attempt = result.get("response") or {}, self._failures.get(key, 0) + 1
+        if response.get("status_code") == 200:
+            model = self._source(job.source).runnable
+            (generation,) = model._create_chat_result(response["body"]).generations  # type: ignore[attr-defined]
+            message: AIMessage = generation.message
+            cost = self.menu.meter_of(job.source).cost(message, 0.0) * self._share
+            reply = Reply(message, None, cost, 0.0)
+        else:
+            status, reason = response.get("status_code"), result.get("error") or response.get("body")
+            passing = status is None or status in _PASSING or status >= 500
+            self._failures[key] = attempt
+            if passing and attempt < self.menu.retries.attempts:
+                return None
+            reply = Reply(None, MenuError(f"status {status}: {json.dumps(reason)}"), 0.0, 0.0)
+        question, before = self.questions[key.question_id], self._before.get(key, Before())
+        grade = await self._grading.answer(reply)
+        if not grade.done:
+            grade = await self._grading.score(grade, question.gold)
+        drawn = Drawn(reply, before.attempts + attempt, before.cost + reply.cost, before.estimated)
+        sha = self.menu.prompt_sha(key.source, question.question)
+        row = row_of(key, question, drawn, grade, self.menu.cost_unit, sha)
+        return {**{name: value for name, value in row.items() if name != "seconds"}, "batch": job.batch_id}
+
+    def _worst(self, key: SampleKey) -> float:
+        source = self._source(key.source)
+        messages = source.messages([HumanMessage(self.questions[key.question_id].question)])
+        most_tokens = source.settings.get("max_tokens") or source.most_tokens
+        return self.menu.meter_of(key.source).worst_cost(messages, most_tokens) * self._share
+
+    def _source(self, name: str) -> Source:
+        return self.connections.sources[name]
+
+    @property
+    def _share(self) -> float:
+        """Dollars are halved; a token is a token."""
+        return 0.5 if self.menu.cost_unit == "usd" else 1.0
+
+
+def _reasons(batch: Any) -> str:
+    errors = batch.errors.data if batch.errors else []
+    return "; ".join(str(error.message) for error in errors or []) or "OpenAI names no reason"

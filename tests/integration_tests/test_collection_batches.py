@@ -1,0 +1,118 @@
+"""Collection through the Batch API, over real HTTP."""
+
+import json
+
+import pytest
+
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.costs import PriceMeter
+from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.collecting.batches import BatchJob
+from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.menu import Menu
+from tests.batch_stub import BatchStub
+from tests.fakes import ScriptedModel
+from tests.integration_tests.test_collection_killed import keys_of, menu_at, questions, rows_of
+
+POLL = {"batch": True, "poll_seconds": 0.01}
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "samples.jsonl"
+
+
+def priced(stub, **settings):
+    menu = menu_at(stub.base_url, **settings)
+    return Menu(
+        menu.sources,
+        samples=menu.samples,
+        retries=menu.retries,
+        meters=PriceMeter(prompt=1.0, completion=10.0),
+    )
+
+
+def test_draws_the_same_rows_as_calls_do_at_half_the_price(out):
+    with BatchStub(lambda prompt, number: f"Answer: {len(prompt)}") as stub:
+        done = collect(questions(5), priced(stub), out, **POLL)
+        called = out.with_name("called.jsonl")
+        calls = collect(questions(5), priced(stub), called)
+    assert (done.there, done.failed, len(stub.batches)) == (40, 0, 2)
+    assert done.cost == pytest.approx(calls.cost / 2)
+
+    def contents(path, share):
+        rows = [{**row, "cost": row["cost"] * share} for row in rows_of(path)]
+        return sorted(
+            json.dumps({name: value for name, value in row.items() if name not in ("seconds", "batch")})
+            for row in rows
+        )
+
+    assert contents(out, 2.0) == contents(called, 1.0)
+    assert [path.name for path in out.parent.iterdir() if path != called] == ["samples.jsonl"]
+
+
+def test_what_is_sent_is_what_a_call_sends(out):
+    with BatchStub() as stub:
+        collect(questions(2), menu_at(stub.base_url), out, **POLL)
+        collect(questions(2), menu_at(stub.base_url), out.with_name("called.jsonl"), concurrency=1)
+    batched, called = stub.bodies[:16], stub.bodies[16:]
+    assert [{**body, "stream": False} for body in batched] == called
+    (line, *_) = stub.files["file0"].splitlines()
+    assert set(json.loads(line)) == {"custom_id", "method", "url", "body"}
+
+
+def test_requests_that_failed_are_asked_again_and_then_are_error_rows(out):
+    refused = {0: {"0": 500, "1": 400, "2": 429}, 1: {"0": 500}, 2: {"0": 500}}
+    with BatchStub(refused=refused) as stub:
+        done = collect(questions(2), menu_at(stub.base_url, attempts=3), out, **POLL)
+    failed = [row for row in rows_of(out) if "error" in row]
+    assert (done.there, done.failed) == (16, 2)
+    assert sorted(row.get("attempts", 1) for row in failed) == [1, 3]
+    assert all(row["cost"] == 0.0 for row in failed)
+    assert done.cost == stub.billed
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_batch_under_way_is_taken_up_after_a_kill_and_paid_for_once(out, known):
+    under_way = out.with_name("samples.jsonl.batch")
+    with BatchStub(polls=10**9) as stub:
+        # What a killed process leaves: the note of its batch, with or without its id.
+        keys = [("q0", "direct", sample) for sample in range(4)]
+        job = BatchJob("mark", "direct", keys, 32.0, "batch0" if known else None)
+        body = {"model": "stub", "messages": [{"role": "user", "content": "direct: What is 0 + 1?"}]}
+        stub._file("\n".join(json.dumps({"custom_id": str(at), "body": body}) for at in range(4)))
+        stub._create({"input_file_id": "file0", "metadata": {"adaptive_reasoner": "mark"}})
+        job.write(under_way)
+        stub.polls, stub._left["batch0"] = 0, 2
+        done = collect(questions(3), menu_at(stub.base_url), out, **POLL)
+    assert (done.there, done.cost, len(stub.batches)) == (24, stub.billed, 3)
+    assert len(set(keys_of(out))) == 24
+    assert sum(row["batch"] == "batch0" for row in rows_of(out)) == 4
+    assert not under_way.exists()
+
+
+def test_the_cap_holds_and_the_rest_is_drawn_with_more(out):
+    with BatchStub() as stub:
+        done = collect(questions(5), menu_at(stub.base_url), out, max_cost=100, **POLL)
+        assert done.stopped == "max_cost"
+        assert stub.billed == done.cost <= 100
+        assert collect(questions(5), menu_at(stub.base_url), out, max_cost=1000, **POLL).there == 40
+
+
+def test_a_batch_that_is_not_accepted_says_why(out):
+    with BatchStub(ends={0: "failed"}) as stub:
+        with pytest.raises(MenuError, match="not accepted: too many tokens"):
+            collect(questions(1), menu_at(stub.base_url), out, **POLL)
+        assert collect(questions(1), menu_at(stub.base_url), out, **POLL).there == 8
+
+
+def test_a_batch_that_expired_gives_what_it_has_and_the_rest_is_asked_again(out):
+    with BatchStub(ends={0: "expired"}, refused={0: {"3": 408}}) as stub:
+        done = collect(questions(1), menu_at(stub.base_url, attempts=2), out, **POLL)
+    assert (done.there, done.failed, len(stub.batches)) == (8, 0, 3)
+
+
+def test_other_models_cannot_be_asked_in_batches(out):
+    menu = Menu({"cot": Source(ScriptedModel(), max_tokens=8)})
+    with pytest.raises(MenuError, match="source 'cot' cannot be asked in batches"):
+        collect(questions(1), menu, out, **POLL)
