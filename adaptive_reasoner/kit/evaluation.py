@@ -42,6 +42,7 @@ class BacktestRow:
         lift_relative: Lift by `uniform_at_cost`.
         lift_relative_low, lift_relative_high: Its interval.
         lift_within_groups: The lift that is left when each group is compared with its own best mixture.
+        lift_within_low, lift_within_high: Its interval.
         compute_saved: Times the realised cost that a mixture as accurate would need, at least.
         compute_saved_low, compute_saved_high: Its interval.
         gap_closed: Share of the cross-fitted oracle's lift (of the in-sample oracle's, where there is one
@@ -62,6 +63,8 @@ class BacktestRow:
     lift_relative_low: float | None
     lift_relative_high: float | None
     lift_within_groups: float | None
+    lift_within_low: float | None
+    lift_within_high: float | None
     compute_saved: float | None
     compute_saved_low: float | None
     compute_saved_high: float | None
@@ -238,6 +241,7 @@ def _rows(gains: Mapping[Key, Gain]) -> Iterator[BacktestRow]:
     for (policy, budget), gain in sorted(gains.items(), key=lambda item: item[0][1]):
         in_sample = gains["oracle_in_sample", budget]
         oracle = gains.get(("oracle_crossfit", budget), in_sample)
+        within = gain.lift_within_groups
         yield BacktestRow(
             policy=policy,
             budget=budget,
@@ -250,7 +254,9 @@ def _rows(gains: Mapping[Key, Gain]) -> Iterator[BacktestRow]:
             lift_relative=_known(gain.lift_relative.mean),
             lift_relative_low=_known(gain.lift_relative.low),
             lift_relative_high=_known(gain.lift_relative.high),
-            lift_within_groups=gain.lift_within_groups,
+            lift_within_groups=None if within is None else within.mean,
+            lift_within_low=None if within is None else within.low,
+            lift_within_high=None if within is None else within.high,
             compute_saved=_known(gain.compute_saved.mean),
             compute_saved_low=_known(gain.compute_saved.low),
             compute_saved_high=_known(gain.compute_saved.high),

@@ -84,7 +84,8 @@ class Gain:
         compute_saved: Cost of the cheapest mixture that is as accurate, by `realised_cost`. Where no mixture
             is, the most accurate one's cost is taken: the true figure is higher.
         lift_within_groups: Lift over the best mixture of each group at the cost realised in that group, mean
-            over questions: what is not merely knowing the group. None where there are no groups.
+            over questions: what is not merely knowing the group. Its interval draws questions group by group.
+            None where there are no groups of a size to tell.
         realised_tokens: Mean tokens generated, where known.
         lifts: The lift, then its bootstrap draws.
     """
@@ -95,7 +96,7 @@ class Gain:
     lift: Interval
     lift_relative: Interval
     compute_saved: Interval
-    lift_within_groups: float | None
+    lift_within_groups: Interval | None
     realised_tokens: float | None
     lifts: Floats
 
@@ -109,21 +110,16 @@ def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed
         draws: Of the bootstrap; questions of equal text are drawn together.
         seed: Of the draws, which all policies and trials share.
     """
-    columns = [_columns(table, trial) for trial in trials]
-    stacked = np.hstack(columns)
-    drawn = np.vstack([stacked.mean(axis=0), bootstrap_means(stacked, table.questions, draws, seed)])
-    ends = np.cumsum([column.shape[1] for column in columns])[:-1]
-    means = [
-        _compared(table, trial, part)
-        for trial, part in zip(trials, np.split(drawn, ends, axis=1), strict=True)
-    ]
+    stacked = np.hstack([_columns(table, trial) for trial in trials])
+    means = _means(table, trials, stacked, draws=draws, seed=seed)
+    within = _within_groups(table, trials, stacked, draws=draws, seed=seed)
     gains = {}
     for key in dict.fromkeys(key for trial in trials for key in trial.plays):
         mine = [(trial, mean) for trial, mean in zip(trials, means, strict=True) if key in trial.plays]
         accuracy, cost, uniform, equal = (
             np.mean([mean[key][part] for _, mean in mine], axis=0) for part in range(4)
         )
-        within = [_within_groups(table, trial, trial.plays[key]) for trial, _ in mine]
+        inside = [lifts[key] for trial, lifts in zip(trials, within, strict=True) if key in trial.plays]
         tokens = [trial.plays[key].tokens for trial, _ in mine]
         gains[key] = Gain(
             accuracy=float(accuracy[0]),
@@ -132,17 +128,31 @@ def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed
             lift=Interval.of(accuracy - uniform),
             lift_relative=Interval.of(_ratio(accuracy - uniform, uniform)),
             compute_saved=Interval.of(_ratio(equal, cost)),
-            lift_within_groups=_mean_of_known(within),
+            lift_within_groups=_mean_interval(inside),
             realised_tokens=_mean_of_known([None if t is None else float(t.mean()) for t in tokens]),
             lifts=accuracy - uniform,
         )
     return gains
 
 
+def _means(
+    table: Outcomes, trials: Sequence[Trial], stacked: Floats, *, draws: int, seed: int
+) -> list[dict[Key, tuple[Floats, ...]]]:
+    """For each trial what `_compared` says of its part of the stacked columns."""
+    drawn = np.vstack([stacked.mean(axis=0), bootstrap_means(stacked, table.questions, draws, seed)])
+    ends = np.cumsum([_width(table, trial) for trial in trials])[:-1]
+    parts = np.split(drawn, ends, axis=1)
+    return [_compared(table, trial, part) for trial, part in zip(trials, parts, strict=True)]
+
+
+def _width(table: Outcomes, trial: Trial) -> int:
+    return 1 + 2 * len(table.actions) + 2 * len(trial.plays)
+
+
 def _columns(table: Outcomes, trial: Trial) -> Floats:
     """What is averaged over the questions of a trial, and 0 for all others; the first column counts them."""
     held_out, plays = table.select(trial.held_out), trial.plays.values()
-    columns = np.zeros((len(table), 1 + 2 * len(table.actions) + 2 * len(plays)))
+    columns = np.zeros((len(table), _width(table, trial)))
     columns[trial.held_out] = np.column_stack(
         [
             np.ones(len(held_out)),
@@ -161,9 +171,9 @@ def _compared(table: Outcomes, trial: Trial, means: Floats) -> dict[Key, tuple[F
     Each has shape (1 + draws,), as the means of `_columns` have: the estimate, then its draws.
     """
     k, p = len(table.actions), len(trial.plays)
-    fixed_accuracy, fixed_cost, accuracy, cost = np.split(
-        means[:, 1:] / means[:, :1], np.cumsum([k, k, p]), axis=1
-    )
+    # Where nothing held out was drawn, as can happen in a small group, there is nothing to say: NaN.
+    known = np.divide(means, means[:, :1], out=np.full_like(means, np.nan), where=means[:, :1] > 0)
+    fixed_accuracy, fixed_cost, accuracy, cost = np.split(known[:, 1:], np.cumsum([k, k, p]), axis=1)
     uniform = mixture_accuracy(fixed_accuracy, fixed_cost, cost)
     equal = mixture_cost(fixed_accuracy, fixed_cost, accuracy)
     return {
@@ -220,22 +230,40 @@ def mixture_cost(accuracy: Floats, cost: Floats, wanted: Floats) -> Floats:
     return -mixture_accuracy(-cost, -accuracy, -np.minimum(wanted, accuracy.max(axis=1, keepdims=True)))
 
 
-def _within_groups(table: Outcomes, trial: Trial, play: Play) -> float | None:
+def _within_groups(
+    table: Outcomes, trials: Sequence[Trial], stacked: Floats, *, draws: int, seed: int
+) -> list[dict[Key, Floats | None]]:
+    """For each trial and play its lift within groups, then the draws of that; None where it says nothing."""
     if table.groups is None:
+        return [dict.fromkeys(trial.plays) for trial in trials]
+    gained: list[dict[Key, Floats | None]] = [dict.fromkeys(trial.plays) for trial in trials]
+    counted = [0] * len(trials)
+    for number, group in enumerate(dict.fromkeys(table.groups.tolist())):
+        rows = np.flatnonzero(table.groups == group)
+        sizes = [int(np.isin(trial.held_out, rows).sum()) for trial in trials]
+        if max(sizes) < _SMALLEST_GROUP:
+            continue
+        compared = _means(table.select(rows), trials, stacked[rows], draws=draws, seed=seed + number)
+        for at, (size, means) in enumerate(zip(sizes, compared, strict=True)):
+            if size < _SMALLEST_GROUP:
+                continue
+            counted[at] += size
+            for key, (accuracy, _, uniform, _) in means.items():
+                before = gained[at][key]
+                lift = size * (accuracy - uniform)
+                gained[at][key] = lift if before is None else before + lift
+    return [
+        {key: None if lift is None else lift / count for key, lift in lifts.items()}
+        for lifts, count in zip(gained, counted, strict=True)
+    ]
+
+
+def _mean_interval(several: Sequence[Floats | None]) -> Interval | None:
+    known = [values for values in several if values is not None]
+    if not known:
         return None
-    groups = table.groups[trial.held_out]
-    accuracy, cost = table.accuracy[trial.held_out], table.cost[trial.held_out]
-    gained = counted = 0.0
-    for group in dict.fromkeys(groups.tolist()):
-        at = np.flatnonzero(groups == group)
-        if len(at) >= _SMALLEST_GROUP:
-            fixed_accuracy, fixed_cost, spent = (
-                np.atleast_2d(values[at].mean(axis=0)) for values in (accuracy, cost, play.cost)
-            )
-            uniform = mixture_accuracy(fixed_accuracy, fixed_cost, spent)[0, 0]
-            gained += len(at) * (play.accuracy[at].mean() - uniform)
-            counted += len(at)
-    return float(gained / counted) if counted else None
+    mean = np.mean(known, axis=0)
+    return Interval.of(mean[np.isfinite(mean)])
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
