@@ -45,15 +45,14 @@ class Split:
 def value_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[tuple[Floats, Floats]]:
     """What the imitator plays at each budget: probabilities of the actions, each of shape (m, k).
 
-    One fit serves all budgets. At each of them the gate decides, on questions of the fit alone, whether the
-    imitator is shipped or the mixture of fixed actions in its place.
+    One cross-validation serves all budgets. For each of them the learner is chosen and the gate decides, on
+    questions of the fit alone, whether the imitator is shipped or the mixture of fixed actions in its place.
 
     Returns:
         For each budget what would be shipped, and what the imitator plays ungated.
     """
-    around = budgets[0] if len(budgets) == 1 else None
-    imitator = Imitator(seed=seed).fit(split.fit_features, split.fit, budget=around)
-    return [_shipped_and_ungated(imitator, split, budget) for budget in budgets]
+    imitator = Imitator(seed=seed).fit(split.fit_features, split.fit, budget=budgets[0])
+    return [_shipped_and_ungated(imitator.around(budget), split, budget) for budget in budgets]
 
 
 def label_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[Floats]:
@@ -116,7 +115,7 @@ def _shipped_and_ungated(imitator: Imitator, split: Split, budget: float) -> tup
     mixture = np.tile(shares_at(steady_hull(split.fit), budget, actions), (len(split.held_out), 1))
     try:
         ungated = _pure(imitator.choose(split.held_out_features, budget=budget), len(actions))
-        ships = imitator.gate(budget).answer == "ship"
+        ships = imitator.gate().answer == "ship"
     except InfeasibleBudgetError:  # in this part even its cheapest choices cost more
         return mixture, mixture
     return (ungated if ships else mixture), ungated

@@ -1,15 +1,16 @@
 """Held-out predictions of several learners, and which of them earns most around the budget."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.learning.calibration import Calibration
-from adaptive_reasoner.kit.learning.learners import Constant, Learner, Matrix, Mean, Neighbours, Ridge, Trees
-from adaptive_reasoner.kit.learning.response import lift_by_question, realised
+from adaptive_reasoner.kit.learning.familiarity import Familiarity
+from adaptive_reasoner.kit.learning.learners import Constant, Learner, Matrix, Neighbours, Ridge, Trees
+from adaptive_reasoner.kit.learning.response import Response, lift_by_question
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.splits import text_index
 
@@ -27,9 +28,16 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = {
         ("ridge", "neighbours", "trees"),
     )
 }
-"""What is tried: single learners and means of several; of equals the first is taken."""
+"""What is tried: single learners and means of several, the mean of all last."""
+
+FAR = ("ridge", "neighbours")
+"""Whose mean speaks for questions unlike the training questions, whichever candidate speaks for the others.
+
+Trees tell known topics apart best, and know nothing beyond them; these two carry on smoothly.
+"""
 
 _LEARNT_FROM = 8  # different questions; with fewer there is nothing to cross-validate
+_BETTER = 1.0  # standard errors by which a candidate must beat the mean of all, to be taken instead
 _CLEAR = 1.5  # standard errors a lift must lie above zero; the gate asks for more
 _MANY = 100  # questions from which five folds do; fewer questions get ten
 
@@ -57,15 +65,22 @@ def targets_of(outcomes: Outcomes) -> Floats:
 
 
 def build(name: str, vector: int, seed: int) -> Learner:
-    """A fresh learner for a candidate's name; `vector` leading features are the unit vector."""
-    makers: dict[str, Callable[[], Learner]] = {
-        "constant": Constant,
-        "ridge": lambda: Ridge(vector),
-        "neighbours": lambda: Neighbours(vector, seed=seed),
-        "trees": lambda: Trees(vector, seed=seed),
-    }
-    members = [makers[member]() for member in CANDIDATES[name]]
-    return members[0] if len(members) == 1 else Mean(members)
+    """A fresh single learner by its name; `vector` leading features are the unit vector."""
+    match name:
+        case "ridge":
+            return Ridge(vector)
+        case "neighbours":
+            return Neighbours(vector, seed=seed)
+        case "trees":
+            return Trees(vector, seed=seed)
+        case _:
+            return Constant()
+
+
+def members_of(name: str) -> tuple[str, ...]:
+    """The single learners that a candidate needs, far from the training questions or not."""
+    near = CANDIDATES[name]
+    return near if near == ("constant",) else tuple(dict.fromkeys((*near, *FAR)))
 
 
 def folds_of(texts: NDArray[np.object_], seed: int) -> Ints:
@@ -86,6 +101,7 @@ class CrossFit:
         fold: The fold of each question, shape (n,).
         names: The candidates to choose from.
         raw: For each single learner its predictions, in true units, shape (n, 2k).
+        trust: How familiar each question is to the other folds, in [0, 1], shape (n,).
         budget: The mean cost around which learners are compared; None compares them everywhere.
     """
 
@@ -93,7 +109,10 @@ class CrossFit:
     fold: Ints
     names: tuple[str, ...]
     raw: Mapping[str, Floats]
+    trust: Floats
     budget: float | None
+    # Kept when only the budget is replaced: what each candidate comes to, with or without a fold.
+    _responses: dict[tuple[str, int | None], tuple[Response, Calibration]] = field(default_factory=dict)
 
     @classmethod
     def run(
@@ -109,8 +128,9 @@ class CrossFit:
         """Fit every single learner that the candidates in `names` are made of, once a fold."""
         fold, truth = folds_of(outcomes.questions, seed), targets_of(outcomes)
         centre = truth.mean(axis=0)  # of all folds: see `Calibration.fit`
-        single = tuple(dict.fromkeys(member for name in names for member in CANDIDATES[name]))
+        single = tuple(dict.fromkeys(member for name in names for member in members_of(name)))
         raw = {name: np.empty_like(truth) for name in single}
+        trust = np.ones(len(outcomes))
         for number in np.unique(fold):
             held = fold == number
             fit = ~held if not held.all() else held
@@ -118,55 +138,82 @@ class CrossFit:
             for name in single:
                 learner = build(name, vector, seed).fit(X[fit], (truth[fit] - mean) / scale)
                 raw[name][held] = learner.predict(X[held]) * scale + centre
-        return cls(outcomes, fold, names, raw, budget)
+            trust[held] = Familiarity.fit(X[fit, :vector], seed=seed).trust(X[held, :vector])
+        return cls(outcomes, fold, names, raw, trust, budget)
 
     def of(self, name: str) -> Floats:
         """Held-out raw predictions of a candidate, shape (n, 2k)."""
-        predicted: Floats = np.mean([self.raw[member] for member in CANDIDATES[name]], axis=0)
-        return predicted
+        near: Floats = np.mean([self.raw[member] for member in CANDIDATES[name]], axis=0)
+        if name == "constant":
+            return near
+        far = np.mean([self.raw[member] for member in FAR], axis=0)
+        return np.asarray(far + self.trust[:, None] * (near - far))
 
     @cached_property
     def truth(self) -> Floats:
         """See `targets_of`."""
         return targets_of(self.outcomes)
 
-    def lifts(self, rows: NDArray[np.bool_] | None = None) -> dict[str, Floats]:
-        """For each candidate what each question of `rows` adds to its lift around the budget."""
-        return {name: self._lifts(name, rows) for name in self.names}
+    def lifts(self, without: int | None = None) -> dict[str, Floats]:
+        """What each question, those of a fold left out, adds to the lift around the budget, by candidate."""
+        lifts = {}
+        for name in self.names:
+            response, _ = self._response(name, without)
+            lifts[name] = lift_by_question(*response.around(self.budget), response.outcomes)
+        return lifts
 
-    def best(self, rows: NDArray[np.bool_] | None = None) -> str:
-        """The candidate of highest lift on `rows`; the constant one unless the lift is clear of chance."""
-        lifts = self.lifts(rows)
-        best = max(lifts, key=lambda name: float(lifts[name].mean()))
-        if best == "constant" or "constant" not in lifts:
-            return best
-        ahead = lifts[best]
-        return best if ahead.mean() * np.sqrt(len(ahead)) > _CLEAR * ahead.std() else "constant"
+    def best(self, without: int | None = None) -> str:
+        """The candidate to take, as the questions show it, those of a fold left out.
+
+        That is the mean of all, unless others are ahead of it by more than their standard error: of several
+        that look alike the first of the day is mostly lucky. The constant one is taken where even that lift
+        is not clear of chance.
+        """
+        lifts = self.lifts(without)
+        default = self.names[-1]
+        ahead = {name: lift - lifts[default] for name, lift in lifts.items()}
+        better = [name for name in self.names if _is_clear(ahead[name], _BETTER)]
+        best = max(better, key=lambda name: float(ahead[name].mean()), default=default)
+        return best if "constant" not in lifts or _is_clear(lifts[best], _CLEAR) else "constant"
 
     def held_out(self, name: str) -> Predictions:
         """Calibrated predictions of a candidate for questions it has not seen."""
-        raw = self.of(name)
-        return self._predictions(Calibration.fit(raw, self.truth).apply(raw))
+        return self._predictions(self.calibration(name).apply(self.of(name)))
+
+    def calibration(self, name: str) -> Calibration:
+        """What the held-out predictions of a candidate say about trusting it."""
+        return self._response(name, None)[1]
 
     def nested(self) -> Predictions:
         """Predictions in which also learner and calibration were chosen without the question's fold."""
         predicted = np.empty_like(self.truth)
         for number in np.unique(self.fold):
             held = self.fold == number
-            others = ~held if not held.all() else held
-            raw = self.of(self.best(others))
-            predicted[held] = Calibration.fit(raw, self.truth, others).apply(raw[held])
+            name = self.best(int(number))
+            _, calibration = self._response(name, int(number))
+            predicted[held] = calibration.apply(self.of(name)[held])
         return self._predictions(predicted)
 
-    def _lifts(self, name: str, rows: NDArray[np.bool_] | None) -> Floats:
-        raw = self.of(name)
-        part = self.outcomes if rows is None else self.outcomes.select(rows)
-        predicted = Calibration.fit(raw, self.truth, rows).apply(raw if rows is None else raw[rows])
-        return lift_by_question(*realised(self._predictions(predicted), part, self.budget), part)
+    def _response(self, name: str, without: int | None) -> tuple[Response, Calibration]:
+        key = (name, without)
+        if key not in self._responses:
+            rows = np.ones(len(self.fold), dtype=bool) if without is None else self.fold != without
+            if not rows.any():  # one fold only: there is nothing else to go by
+                rows = ~rows
+            raw = self.of(name)
+            calibration = Calibration.fit(raw, self.truth, rows)
+            predicted = self._predictions(calibration.apply(raw[rows]))
+            self._responses[key] = (Response.of(predicted, self.outcomes.select(rows)), calibration)
+        return self._responses[key]
 
     def _predictions(self, predicted: Floats) -> Predictions:
         k = len(self.outcomes.actions)
         return Predictions(self.outcomes.actions, predicted[:, :k], predicted[:, k:], self.outcomes.cost_unit)
+
+
+def _is_clear(lifts: Floats, errors: float) -> bool:
+    """Whether the mean lies above zero by more than so many standard errors."""
+    return bool(lifts.mean() * np.sqrt(len(lifts)) > errors * lifts.std())
 
 
 def candidates_for(outcomes: Outcomes) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
+_APART = 1e-3  # at least between what is rare and what is known, also where all questions are alike
 _KEPT = 2048  # training questions kept for comparison
 _NEAR = 3  # of them a question is compared with its nearest
 _RARE = 0.001  # share of the training questions that are less familiar to the others than the starting point
 _MARGIN = 0.75  # of that familiarity: what is rarer than anything seen need not be strange yet
+_KNOWN = 0.05  # share of the training questions that are not wholly familiar to the others
 _NEW_TOPIC = 0.05  # share of the questions of a new topic that may be taken for strange
 
 
@@ -25,11 +27,15 @@ class Familiarity:
         vectors: Unit vectors of training questions, shape (kept, d).
         near: How many of them count.
         at_least: Less than this is far from everything seen in training.
+        rare: Hardly any training question is less familiar than this to the others.
+        known: Most of them are more familiar.
     """
 
     vectors: Matrix
     near: int
     at_least: float
+    rare: float
+    known: float
 
     @classmethod
     def fit(
@@ -49,19 +55,24 @@ class Familiarity:
         remembered = np.ascontiguousarray(vectors[kept])
         near = max(min(_NEAR, len(kept) - 1), 1)
         if len(kept) < 2 or not remembered.shape[1]:
-            return cls(remembered, near, -2.0)  # nothing is strange
+            return cls(remembered, near, -2.0, -3.0, -2.0)  # nothing is strange
         similar = remembered @ remembered.T
         np.fill_diagonal(similar, -np.inf)
-        at_least = _MARGIN * float(np.quantile(_nearest_mean(similar, near), _RARE))
+        rare, known = (float(level) for level in np.quantile(_nearest_mean(similar, near), [_RARE, _KNOWN]))
+        at_least = _MARGIN * rare
         if groups is not None and len(set(groups)) > 2:
             _, own = np.unique(groups[kept], return_inverse=True)
             apart = _nearest_mean(np.where(own[:, None] == own, -1.0, similar), near)
             at_least = min(at_least, float(np.quantile(apart, _NEW_TOPIC)))
-        return cls(remembered, near, at_least)
+        return cls(remembered, near, at_least, rare, max(known, rare + _APART))
 
     def scores(self, vectors: Matrix) -> Floats:
         """Familiarity of questions, shape (m,)."""
         return _nearest_mean(vectors @ self.vectors.T, self.near)
+
+    def trust(self, vectors: Matrix) -> Floats:
+        """How far a question lies among the known ones: 0 for what would be rare there, to 1, shape (m,)."""
+        return np.asarray(np.clip((self.scores(vectors) - self.rare) / (self.known - self.rare), 0.0, 1.0))
 
     def draw_into(self, graph: Graph) -> str:
         """Add the familiarity, shape (m, 1), to a graph; returns its name."""
@@ -69,6 +80,12 @@ class Familiarity:
         similar = graph.node("MatMul", query, graph.constant(self.vectors.T))
         top = graph.node("TopK", similar, graph.constant([self.near]), outputs=2)
         return graph.node("ReduceMean", top, axes=[1], keepdims=1)
+
+    def draw_trust(self, graph: Graph, familiarity: str) -> str:
+        """Add the trust, shape (m, 1), that follows from the familiarity; returns its name."""
+        scale = 1 / (self.known - self.rare)
+        share = graph.affine(familiarity, [[scale]], [-self.rare * scale])
+        return graph.node("Clip", share, graph.constant(0.0), graph.constant(1.0))
 
 
 def _nearest_mean(similar: Matrix, near: int) -> Floats:

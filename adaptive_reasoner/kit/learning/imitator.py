@@ -1,5 +1,6 @@
 """The imitator: learns from outcomes what each action would score and cost, and takes the best at a price."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -13,21 +14,23 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.features import SURFACE_FEATURES
 from adaptive_reasoner.kit.concave import best_at
-from adaptive_reasoner.kit.learning.calibration import Calibration
 from adaptive_reasoner.kit.learning.classification import Classifier
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
+    FAR,
     CrossFit,
     Predictions,
     build,
     candidates_for,
+    members_of,
     standard,
     targets_of,
 )
 from adaptive_reasoner.kit.learning.familiarity import Familiarity
 from adaptive_reasoner.kit.learning.gate import Gate, judge
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
-from adaptive_reasoner.kit.learning.response import SPREAD, fit_cost_curve, realised
+from adaptive_reasoner.kit.learning.learners import Learner
+from adaptive_reasoner.kit.learning.response import SPREAD, Response, fit_cost_curve
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.pricing import CostCurve, draw
 
@@ -149,6 +152,13 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         jitter = np.exp(SPREAD * (2 * draws - 1))[:, None]
         return best_at(predicted.accuracy, predicted.cost * jitter, price)
 
+    def around(self, budget: float | None) -> Self:
+        """The imitator that fitting for another budget would give; nothing that is known is learnt again."""
+        moved = copy.copy(self)
+        moved.cross_fit_ = replace(self.cross_fit_, budget=budget)
+        moved._settle()
+        return moved
+
     def gate(self, budget: float | None = None, *, draws: int = 2000) -> Gate:
         """Whether an imitator learnt like this one beats mixtures of fixed actions.
 
@@ -157,14 +167,21 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             draws: Bootstrap draws over the questions.
         """
         fitted = self.cross_fit_ if budget is None else replace(self.cross_fit_, budget=budget)
-        accuracy, cost = realised(fitted.nested(), fitted.outcomes, fitted.budget)
+        accuracy, cost = Response.of(fitted.nested(), fitted.outcomes).around(fitted.budget)
         return judge(accuracy, cost, fitted.outcomes, draws=draws, seed=self.seed)
 
     def graph(self) -> ModelProto:
         """What was learnt, as ONNX: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
         graph = Graph(width=self.width_)
         k = len(self.actions_)
-        standardised = self.model_.draw_into(graph)
+        familiarity = self.familiarity_.draw_into(graph)
+        members = {name: self._learnt(name).draw_into(graph) for name in members_of(self.learner_)}
+        standardised = graph.mean([members[name] for name in CANDIDATES[self.learner_]])
+        if self.learner_ != "constant":
+            far = graph.mean([members[name] for name in FAR])
+            trust = self.familiarity_.draw_trust(graph, familiarity)
+            nearer = graph.node("Mul", trust, graph.node("Sub", standardised, far))
+            standardised = graph.node("Add", far, nearer)
         mean, scale = self._standard
         calibration = self.calibration_
         weights = scale[:, None] * calibration.weights
@@ -175,7 +192,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             {
                 "accuracy": graph.columns(cut, 0, k),
                 "cost": graph.columns(cut, k, 2 * k),
-                "familiarity": self.familiarity_.draw_into(graph),
+                "familiarity": familiarity,
             }
         )
 
@@ -185,23 +202,38 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"unknown learner {self.learner!r}; known are auto, {', '.join(CANDIDATES)}")
         names = candidates_for(outcomes) if self.learner == "auto" else (self.learner,)
         self.cross_fit_ = CrossFit.run(X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed)
-        self.lifts_ = {name: float(lifts.mean()) for name, lifts in self.cross_fit_.lifts().items()}
-        self.learner_ = self.cross_fit_.best()
-        truth = targets_of(outcomes)
-        self.calibration_ = Calibration.fit(self.cross_fit_.of(self.learner_), truth)
-        self.held_out_ = self.cross_fit_.held_out(self.learner_)
-        self.curve_: CostCurve = fit_cost_curve(self.held_out_, outcomes.cost)
-        self._standard = mean, scale = standard(truth)
-        self.model_ = build(self.learner_, vector, self.seed).fit(X, (truth - mean) / scale)
         self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
-        self._opened: Any = None
+        self._standard = mean, scale = standard(targets_of(outcomes))
+        self._questions = X, (targets_of(outcomes) - mean) / scale, vector
+        self._members: dict[str, Learner] = {}
+        self._sessions: dict[str, Any] = {}
+        self._settle()
+
+    def _settle(self) -> None:
+        """Take the learner that is best around the budget of the cross-validation."""
+        fitted = self.cross_fit_
+        self.lifts_ = {name: float(lifts.mean()) for name, lifts in fitted.lifts().items()}
+        self.learner_ = fitted.best()
+        self.calibration_ = fitted.calibration(self.learner_)
+        self.held_out_ = fitted.held_out(self.learner_)
+        self.curve_: CostCurve = fit_cost_curve(self.held_out_, fitted.outcomes.cost)
+
+    def _learnt(self, name: str) -> Learner:
+        """A single learner of all questions, fitted when it is first asked for."""
+        if name not in self._members:
+            X, targets, vector = self._questions
+            with threadpool_limits(self.threads):
+                self._members[name] = build(name, vector, self.seed).fit(X, targets)
+        return self._members[name]
 
     def _session(self) -> Any:
-        if self._opened is None:
+        if self.learner_ not in self._sessions:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = self.threads
-            self._opened = onnxruntime.InferenceSession(self.graph().SerializeToString(), options)
-        return self._opened
+            self._sessions[self.learner_] = onnxruntime.InferenceSession(
+                self.graph().SerializeToString(), options
+            )
+        return self._sessions[self.learner_]
 
 
 def _matrix(X: ArrayLike) -> NDArray[np.float32]:

@@ -5,7 +5,6 @@ targets that were brought to mean 0 and deviation 1. They are scikit-learn estim
 what it has learnt into a `Graph`.
 """
 
-from collections.abc import Sequence
 from typing import Protocol, Self
 
 import numpy as np
@@ -168,28 +167,6 @@ class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _seen(self, X: Matrix) -> Matrix:
         return np.hstack([X[:, : self.vector] @ self.axes_, X[:, self.vector :]])
-
-
-class Mean(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """The mean of several learners, which makes fewer large errors than any of them."""
-
-    def __init__(self, members: Sequence[Learner]) -> None:
-        self.members = members
-
-    def fit(self, X: Matrix, Y: Floats) -> Self:
-        """Fit every member."""
-        for member in self.members:
-            member.fit(X, Y)
-        return self
-
-    def predict(self, X: Matrix) -> Floats:
-        """Mean of the members' predictions."""
-        predicted: Floats = np.mean([member.predict(X) for member in self.members], axis=0)
-        return predicted
-
-    def draw_into(self, graph: Graph) -> str:
-        """See `Learner.draw_into`."""
-        return graph.mean([member.draw_into(graph) for member in self.members])
 
 
 def nearest(queries: Matrix, vectors: Matrix, count: int, *, skip_self: bool = False) -> NDArray[np.intp]:

@@ -96,9 +96,12 @@ def fit_cost_curve(predictions: Priced, cost: Floats) -> CostCurve:
     Returns:
         The curve, with a 95% interval of the mean at each point.
     """
+    return _curve(Moves.of(predictions), cost)
+
+
+def _curve(moves: Moves, cost: Floats) -> CostCurve:
     from sklearn.isotonic import IsotonicRegression
 
-    moves = Moves.of(predictions)
     prices = moves.prices()
     spent = moves.along(cost, prices)
     spread = 1.96 * spent.std(axis=0) / np.sqrt(len(spent))
@@ -110,26 +113,42 @@ def fit_cost_curve(predictions: Priced, cost: Floats) -> CostCurve:
     return CostCurve.of(prices, curve, np.maximum(low, 0.0), high)
 
 
-def band_prices(predictions: Priced, cost: Floats, budget: float | None) -> Floats:
-    """Prices at which choosing by `predictions` costs around `budget`; over the whole curve when None.
+@dataclass(frozen=True, eq=False)
+class Response:
+    """What choosing by predictions for unseen questions comes to, at any price.
 
-    Every predictor gets its own prices: at one price for all, one that buys nothing where another just breaks
-    even would look as good, though at the same budget it is far behind.
+    Attributes:
+        moves: What falling prices change.
+        curve: Realised mean cost against the price.
+        outcomes: The truth.
     """
-    curve = fit_cost_curve(predictions, cost)
-    low, high = curve.cheapest, float(curve.cost[0])
-    if budget is None:
-        budgets = np.linspace(low, high, _BAND_PRICES + 2)[1:-1]
-    else:
-        budgets = np.clip(np.geomspace(budget / BAND, budget * BAND, _BAND_PRICES), low, None)
-    return np.array([curve.price_at(float(each)) for each in budgets])
 
+    moves: Moves
+    curve: CostCurve
+    outcomes: Outcomes
 
-def realised(predictions: Priced, outcomes: Outcomes, budget: float | None) -> tuple[Floats, Floats]:
-    """Accuracy and cost of choosing by `predictions` around a budget, each of shape (n, prices)."""
-    moves = Moves.of(predictions)
-    prices = band_prices(predictions, outcomes.cost, budget)
-    return moves.along(outcomes.accuracy, prices), moves.along(outcomes.cost, prices)
+    @classmethod
+    def of(cls, predictions: Priced, outcomes: Outcomes) -> "Response":
+        """Play the predictions on the questions they are for."""
+        moves = Moves.of(predictions)
+        return cls(moves, _curve(moves, outcomes.cost), outcomes)
+
+    def around(self, budget: float | None) -> tuple[Floats, Floats]:
+        """Realised accuracy and cost over a band of prices around a budget, each of shape (n, prices).
+
+        Every predictor gets its own prices: at one price for all, one that buys nothing where another just
+        breaks even would look as good, though at the same budget it is far behind.
+
+        Args:
+            budget: Mean cost at the middle of the band; over the whole curve when None.
+        """
+        low, high = self.curve.cheapest, float(self.curve.cost[0])
+        if budget is None:
+            budgets = np.linspace(low, high, _BAND_PRICES + 2)[1:-1]
+        else:
+            budgets = np.clip(np.geomspace(budget / BAND, budget * BAND, _BAND_PRICES), low, None)
+        prices = np.array([self.curve.price_at(float(each)) for each in budgets])
+        return self.moves.along(self.outcomes.accuracy, prices), self.moves.along(self.outcomes.cost, prices)
 
 
 def lift_by_question(accuracy: Floats, cost: Floats, outcomes: Outcomes) -> Floats:

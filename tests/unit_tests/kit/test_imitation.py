@@ -9,7 +9,7 @@ from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
 from adaptive_reasoner.kit.imitation import Imitator, train
-from adaptive_reasoner.kit.learning.crossfit import CANDIDATES
+from adaptive_reasoner.kit.learning.crossfit import CANDIDATES, FAR, build, standard, targets_of
 from adaptive_reasoner.kit.learning.policy_card import worst_costs
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -79,6 +79,36 @@ def test_a_named_learner_is_taken_as_it_is():
     table = toy_outcomes(100)
     for learner in CANDIDATES:
         assert Imitator(learner=learner, vector=DIMENSION).fit(features_of(table), table).learner_ == learner
+
+
+def test_moving_to_another_budget_is_fitting_for_it():
+    table, fresh = toy_outcomes(150), features_of(toy_outcomes(50, seed=1))
+    X = features_of(table)
+    moved = Imitator(vector=DIMENSION).fit(X, table, 5.0).around(25.0)
+    fitted = Imitator(vector=DIMENSION).fit(X, table, 25.0)
+    assert (moved.learner_, moved.lifts_) == (fitted.learner_, fitted.lifts_)
+    assert (moved.predict(fresh).accuracy == fitted.predict(fresh).accuracy).all()
+    assert moved.gate(draws=50) == fitted.gate(draws=50)
+
+
+@pytest.mark.parametrize("learner", [name for name in CANDIDATES if name != "constant"])
+def test_near_the_training_questions_the_candidate_speaks_and_far_from_them_the_smooth_learners(learner):
+    table, fresh = toy_outcomes(150), features_of(toy_outcomes(40, seed=1))
+    fresh[::2, :DIMENSION] = np.roll(fresh[::2, :DIMENSION], 1, axis=1)  # into another direction
+    X, truth = features_of(table), targets_of(table)
+    imitator = Imitator(learner=learner, vector=DIMENSION).fit(X, table)
+    mean, scale = standard(truth)
+
+    def said(members):
+        fitted = [build(name, DIMENSION, 0).fit(X, (truth - mean) / scale) for name in members]
+        return np.mean([each.predict(fresh) for each in fitted], axis=0) * scale + mean
+
+    trust = imitator.familiarity_.trust(fresh[:, :DIMENSION])[:, None]
+    assert (trust == 1).any()
+    assert (trust == 0).any()
+    expected = imitator.calibration_.apply(trust * said(CANDIDATES[learner]) + (1 - trust) * said(FAR))
+    predicted = imitator.predict(fresh)
+    assert np.allclose(np.hstack([predicted.accuracy, predicted.cost]), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_is_a_scikit_learn_estimator():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,9 +31,29 @@ def test_every_question_is_predicted_without_having_been_seen(fitted):
     assert contrast[story].mean() > contrast[~story].mean() + 0.5
 
 
+def test_what_is_unlike_the_other_folds_is_left_to_the_smooth_learners(fitted):
+    strange = replace(fitted, trust=np.zeros(len(fitted.fold)))
+    smooth = (fitted.raw["ridge"] + fitted.raw["neighbours"]) / 2
+    assert np.allclose(strange.of("trees"), smooth)
+    assert np.allclose(replace(fitted, trust=np.ones(len(fitted.fold))).of("trees"), fitted.raw["trees"])
+    assert fitted.trust.mean() > 0.9
+
+
+def test_a_candidate_replaces_the_mean_of_all_only_where_it_is_clearly_ahead(fitted):
+    lifts, default = fitted.lifts(), tuple(CANDIDATES)[-1]
+    ahead = lifts[fitted.best()] - lifts[default]
+    assert fitted.best() == default or ahead.mean() > ahead.std() / np.sqrt(len(ahead))
+    truth = np.hstack([fitted.outcomes.accuracy, fitted.outcomes.cost])
+    knowing = replace(fitted, raw={**fitted.raw, "trees": truth}, trust=np.ones(400), _responses={})
+    assert knowing.best() == "trees"
+    alike = replace(fitted, raw=dict.fromkeys(fitted.raw, fitted.raw["trees"]), _responses={})
+    assert alike.best() == default
+
+
 def test_what_can_be_learnt_beats_the_constant(fitted):
     lifts = {name: lift.mean() for name, lift in fitted.lifts().items()}
-    assert lifts[fitted.best()] == max(lifts.values()) > 0.05
+    assert lifts[fitted.best()] > max(lifts.values()) - 0.02
+    assert lifts[fitted.best()] > 0.05
     assert lifts["constant"] == pytest.approx(0.0, abs=1e-9)
 
 

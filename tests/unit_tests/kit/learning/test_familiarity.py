@@ -33,15 +33,25 @@ def test_new_topics_of_the_same_kind_are_not_strange():
     assert (apart.scores(new) < apart.at_least).mean() < 0.2
 
 
+def test_trust_is_whole_among_known_questions_and_gone_beyond_the_rarest():
+    known = Familiarity.fit(around(0, 300, seed=0))
+    assert known.trust(around(0, 300, seed=1)).mean() > 0.9
+    assert (known.trust(around(5, 300, seed=2)) == 0).all()
+    alone = Familiarity.fit(around(0, 1, seed=0))
+    assert (alone.trust(-around(0, 5, seed=1)) == 1).all()
+
+
 @pytest.mark.parametrize("questions", [1, 2, 3, 5000])
 def test_the_graph_scores_as_the_kit_does(questions):
     known = Familiarity.fit(around(0, questions, seed=0))
     graph = Graph(width=DIMENSION)
-    model = graph.model({"familiarity": known.draw_into(graph)})
-    new = around(0, 20, seed=1)
-    (scores,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {INPUT: new})
+    familiarity = known.draw_into(graph)
+    model = graph.model({"familiarity": familiarity, "trust": known.draw_trust(graph, familiarity)})
+    new = np.vstack([around(0, 10, seed=1), around(3, 10, seed=2)])
+    scores, trust = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {INPUT: new})
     assert scores.shape == (20, 1)
     assert np.allclose(scores[:, 0], known.scores(new), atol=1e-6)
+    assert np.allclose(trust[:, 0], known.trust(new), atol=1e-3)
 
 
 def test_one_question_makes_nothing_strange():

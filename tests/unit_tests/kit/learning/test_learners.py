@@ -3,7 +3,7 @@ import onnxruntime
 import pytest
 
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
-from adaptive_reasoner.kit.learning.learners import Constant, Mean, Neighbours, Ridge, Trees, nearest
+from adaptive_reasoner.kit.learning.learners import Constant, Neighbours, Ridge, Trees, nearest
 
 VECTOR, SURFACE, TARGETS = 12, 5, 4
 
@@ -23,7 +23,6 @@ def learners():
         "ridge": Ridge(VECTOR),
         "neighbours": Neighbours(VECTOR),
         "trees": Trees(VECTOR, trees=10),
-        "mean": Mean([Ridge(VECTOR), Neighbours(VECTOR), Trees(VECTOR, trees=10)]),
     }
 
 
@@ -41,7 +40,7 @@ def test_the_graph_predicts_what_the_learner_predicts(name, n):
     assert np.allclose(predicted, learner.predict(new), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ridge", "neighbours", "trees", "mean"])
+@pytest.mark.parametrize("name", ["ridge", "neighbours", "trees"])
 def test_learns_more_than_the_mean(name):
     (X, Y), (new, truth) = questions(500), questions(500, seed=1)
     learner = learners()[name].fit(X, Y)

@@ -11,9 +11,9 @@ from adaptive_reasoner.kit.learning.response import (
     BAND,
     SPREAD,
     Moves,
+    Response,
     fit_cost_curve,
     lift_by_question,
-    realised,
 )
 from tests.unit_tests.toys import toy_outcomes
 
@@ -68,7 +68,7 @@ def test_a_budget_is_met_where_all_questions_are_predicted_alike():
 def test_a_band_of_prices_spends_around_its_budget(budget):
     predicted = predictions(2000, 3, 0)
     table = SimpleNamespace(accuracy=predicted.accuracy, cost=predicted.cost)
-    _, cost = realised(predicted, table, budget)
+    _, cost = Response.of(predicted, table).around(budget)
     curve = fit_cost_curve(predicted, predicted.cost)
     ends = (curve.cost[0], curve.cheapest) if budget is None else (budget * BAND, budget / BAND)
     assert cost.mean(axis=0).max() <= min(ends[0], curve.cost[0]) * 1.01
