@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.estimation import estimate
     from adaptive_reasoner.kit.evaluation import Backtest, backtest
     from adaptive_reasoner.kit.imitation import Imitator, train
+    from adaptive_reasoner.kit.looking import FirstLook, look_first
     from adaptive_reasoner.kit.menu import Menu
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.questions import Question, read_questions
@@ -29,6 +30,7 @@ _HOME = {
     "Allocation": "allocation",
     "Backtest": "evaluation",
     "Collected": "collection",
+    "FirstLook": "looking",
     "Forecast": "collecting.forecast",
     "Frontier": "allocation",
     "Hull": "allocation",
@@ -47,6 +49,7 @@ _HOME = {
     "estimate": "estimation",
     "forecast": "collecting.forecast",
     "frontier": "allocation",
+    "look_first": "looking",
     "outcomes_report": "report",
     "read_questions": "questions",
     "recorded_sources": "replay",
@@ -59,6 +62,7 @@ __all__ = [
     "Allocation",
     "Backtest",
     "Collected",
+    "FirstLook",
     "Forecast",
     "Frontier",
     "Hull",
@@ -77,6 +81,7 @@ __all__ = [
     "estimate",
     "forecast",
     "frontier",
+    "look_first",
     "outcomes_report",
     "read_questions",
     "recorded_sources",

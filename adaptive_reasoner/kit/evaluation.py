@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.backtesting.contenders import Mistakes
@@ -16,10 +17,13 @@ from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
 from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.learning.gate import WORTHWHILE
+from adaptive_reasoner.kit.learning.imitator import Observed
+from adaptive_reasoner.kit.looking import look_first
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables import read_rows
 
+Floats = NDArray[np.float64]
 Path = str | PathLike[str]
 Verdict = Literal["ship", "do not ship", "not enough questions"]
 
@@ -32,7 +36,8 @@ class BacktestRow:
 
     Attributes:
         policy: An action, a baseline, an oracle, a stop rule, or an imitator; `imitator` is what would be
-            shipped, `imitator_ungated` the same where the gate would have shipped a mixture instead.
+            shipped, `imitator_ungated` the same where the gate would have shipped a mixture instead, and
+            `imitator_first_sample`, where samples allow it, decides after one cheap answer that it pays for.
         budget: The mean cost it was asked to keep.
         realised_cost: The mean cost it came to.
         accuracy: Its mean accuracy.
@@ -85,6 +90,8 @@ class Backtest:
         verdict: On `imitator_ungated`, over all budgets: its lift is above zero, is too small to be worth
             it, or cannot be told.
         lift: That lift, mean over the budgets, with its interval.
+        observe: What is worth deciding by: the question alone, unless looking at a first answer is better.
+        look: How much better, mean lift over the budgets with its interval; None without samples to look at.
         mistakes: By imitator and budget, its choices against the oracle's.
         source: What the stop rules were replayed on.
         splits, test_size, seed: As asked for.
@@ -96,6 +103,8 @@ class Backtest:
     rows: tuple[BacktestRow, ...]
     verdict: Verdict
     lift: Interval
+    observe: Observed
+    look: Interval | None
     mistakes: Mapping[Key, Mistakes]
     source: str | None
     splits: int
@@ -111,6 +120,8 @@ class Backtest:
             "rows": [asdict(row) for row in self.rows],
             "verdict": self.verdict,
             "lift": asdict(self.lift),
+            "observe": self.observe,
+            "look": None if self.look is None else asdict(self.look),
             "mistakes": [
                 {"policy": policy, "budget": budget, **asdict(mistakes)}
                 for (policy, budget), mistakes in self.mistakes.items()
@@ -163,25 +174,37 @@ def backtest(
     if replies is not None and source is not None:
         rules |= replay_rules(replies, source, outcomes, seed=seed)
         rules |= escalation_rules(replies, outcomes, features, seed=seed)
-    field = Field(outcomes, features, tuple(dict.fromkeys(budgets)), rules)
+    look = None if replies is None else look_first(replies, outcomes, features, encoder)
+    field = Field(outcomes, features, tuple(dict.fromkeys(budgets)), rules, look)
     played = [field.play(seed + number, test_size=test_size) for number in range(splits)]
     unseen = field.play_unseen_groups(max(2, splits), seed)
     trials = [one.trial for one in played] + ([] if unseen is None else [unseen])
     gains = measure(outcomes, trials, draws=draws, seed=seed)
-    lift = Interval.of(np.mean([gains["imitator_ungated", budget].lifts for budget in field.budgets], axis=0))
+    lifts = _mean_lifts(gains, "imitator_ungated", field.budgets)
+    better = None
+    if look is not None:
+        better = Interval.of(_mean_lifts(gains, "imitator_first_sample_ungated", field.budgets) - lifts)
     return Backtest(
         file=name,
         n_questions=len(outcomes),
         cost_unit=outcomes.cost_unit,
         rows=tuple(_rows(gains)),
-        verdict=_verdict(lift),
-        lift=lift,
+        verdict=_verdict(Interval.of(lifts)),
+        lift=Interval.of(lifts),
+        observe="first_sample" if better is not None and better.low > 0 else "question",
+        look=better,
         mistakes={key: Mistakes.mean([one.mistakes[key] for one in played]) for key in played[0].mistakes},
         source=source if rules else None,
         splits=splits,
         test_size=test_size,
         seed=seed,
     )
+
+
+def _mean_lifts(gains: Mapping[Key, Gain], policy: str, budgets: Sequence[float]) -> Floats:
+    """Mean over the budgets of a policy's lift, then of its bootstrap draws, which all policies share."""
+    lifts: Floats = np.mean([gains[policy, budget].lifts for budget in budgets], axis=0)
+    return lifts
 
 
 def _load(

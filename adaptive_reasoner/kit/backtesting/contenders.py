@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.backtesting.baselines import affordable
+from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.looking import FirstLook
 from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 
@@ -53,6 +55,29 @@ def value_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[t
     """
     imitator = Imitator(seed=seed).fit(split.fit_features, split.fit, budget=budgets[0])
     return [_shipped_and_ungated(imitator.around(budget), split, budget) for budget in budgets]
+
+
+def look_plays(
+    look: FirstLook, split: Split, fit: Ints, held_out: Ints, budgets: Sequence[float], *, seed: int
+) -> list[tuple[Play, Play]]:
+    """The same of an imitator that looks first, at what it costs with the look.
+
+    Where the gate does not ship it, nobody looks: the mixture of fixed actions is played without.
+    """
+    after = Split.of(look.outcomes, look.features, fit, held_out)
+    imitator = Imitator(observe="first_sample", seed=seed)
+    imitator.fit(after.fit_features, after.fit, budget=budgets[0], fixed=split.fit)
+    played = []
+    for budget in budgets:
+        moved = imitator.around(budget)
+        mixture = Play.of(split.held_out, shares_at(steady_hull(split.fit), budget, split.fit.actions))
+        try:
+            choice = moved.choose(after.held_out_features, budget=budget)
+            ungated = Play.of(after.held_out, _pure(choice, len(split.fit.actions)))
+            played.append((ungated if moved.gate().answer == "ship" else mixture, ungated))
+        except InfeasibleBudgetError:  # the looks alone cost more
+            played.append((mixture, mixture))
+    return played
 
 
 def label_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[Floats]:

@@ -7,9 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.backtesting import baselines
-from adaptive_reasoner.kit.backtesting.contenders import Mistakes, Split, label_shares, value_shares
+from adaptive_reasoner.kit.backtesting.contenders import (
+    Mistakes,
+    Split,
+    label_shares,
+    look_plays,
+    value_shares,
+)
 from adaptive_reasoner.kit.backtesting.lift import Key, Play, Trial
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule
+from adaptive_reasoner.kit.looking import FirstLook
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.splits import split_by_text
 
@@ -35,12 +42,14 @@ class Field:
         features: What an imitator sees of them, shape (n, width).
         budgets: Mean costs allowed.
         rules: Stop rules on the same questions, by name.
+        look: The same questions with the first answer of the cheapest action, where samples have it.
     """
 
     table: Outcomes
     features: Matrix
     budgets: tuple[float, ...]
     rules: Mapping[str, StopRule]
+    look: FirstLook | None = None
 
     def play(self, seed: int, *, test_size: float) -> Played:
         """Hold out questions at random, train on the rest and play."""
@@ -49,6 +58,11 @@ class Field:
         chosen = dict(self._imitators(split, seed))
         plays = {key: Play.of(split.held_out, shares) for key, shares in chosen.items()}
         plays |= dict(self._baselines(split)) | dict(self._stop_rules(fit, held_out))
+        if self.look is not None:
+            looked = look_plays(self.look, split, fit, held_out, self.budgets, seed=seed)
+            for budget, (shipped, ungated) in zip(self.budgets, looked, strict=True):
+                plays["imitator_first_sample", budget] = shipped
+                plays["imitator_first_sample_ungated", budget] = ungated
         mistakes = {key: Mistakes.of(split.held_out, shares, key[1]) for key, shares in chosen.items()}
         return Played(Trial(held_out, plays), mistakes)
 

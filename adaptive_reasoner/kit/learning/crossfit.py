@@ -103,6 +103,8 @@ class CrossFit:
         raw: For each single learner its predictions, in true units, shape (n, 2k).
         trust: How familiar each question is to the other folds, in [0, 1], shape (n,).
         budget: The mean cost around which learners are compared; None compares them everywhere.
+        fixed: The actions whose mixtures are to be beaten; another table than `outcomes` where deciding
+            costs something, which fixed actions need not pay.
     """
 
     outcomes: Outcomes
@@ -111,6 +113,7 @@ class CrossFit:
     raw: Mapping[str, Floats]
     trust: Floats
     budget: float | None
+    fixed: Outcomes
     # Kept when only the budget is replaced: what each candidate comes to, with or without a fold.
     _responses: dict[tuple[str, int | None], tuple[Response, Calibration]] = field(default_factory=dict)
 
@@ -124,6 +127,7 @@ class CrossFit:
         budget: float | None,
         vector: int,
         seed: int,
+        fixed: Outcomes | None = None,
     ) -> "CrossFit":
         """Fit every single learner that the candidates in `names` are made of, once a fold."""
         fold, truth = folds_of(outcomes.questions, seed), targets_of(outcomes)
@@ -139,7 +143,7 @@ class CrossFit:
                 learner = build(name, vector, seed).fit(X[fit], (truth[fit] - mean) / scale)
                 raw[name][held] = learner.predict(X[held]) * scale + centre
             trust[held] = Familiarity.fit(X[fit, :vector], seed=seed).trust(X[held, :vector])
-        return cls(outcomes, fold, names, raw, trust, budget)
+        return cls(outcomes, fold, names, raw, trust, budget, outcomes if fixed is None else fixed)
 
     def of(self, name: str) -> Floats:
         """Held-out raw predictions of a candidate, shape (n, 2k)."""
@@ -156,11 +160,11 @@ class CrossFit:
 
     def lifts(self, without: int | None = None) -> dict[str, Floats]:
         """What each question, those of a fold left out, adds to the lift around the budget, by candidate."""
-        lifts = {}
-        for name in self.names:
-            response, _ = self._response(name, without)
-            lifts[name] = lift_by_question(*response.around(self.budget), response.outcomes)
-        return lifts
+        fixed = self.fixed.select(self._rows(without))
+        return {
+            name: lift_by_question(*self._response(name, without)[0].around(self.budget), fixed)
+            for name in self.names
+        }
 
     def best(self, without: int | None = None) -> str:
         """The candidate to take, as the questions show it, those of a fold left out.
@@ -197,14 +201,15 @@ class CrossFit:
     def _response(self, name: str, without: int | None) -> tuple[Response, Calibration]:
         key = (name, without)
         if key not in self._responses:
-            rows = np.ones(len(self.fold), dtype=bool) if without is None else self.fold != without
-            if not rows.any():  # one fold only: there is nothing else to go by
-                rows = ~rows
-            raw = self.of(name)
+            rows, raw = self._rows(without), self.of(name)
             calibration = Calibration.fit(raw, self.truth, rows)
             predicted = self._predictions(calibration.apply(raw[rows]))
             self._responses[key] = (Response.of(predicted, self.outcomes.select(rows)), calibration)
         return self._responses[key]
+
+    def _rows(self, without: int | None) -> NDArray[np.bool_]:
+        rows = np.ones(len(self.fold), dtype=bool) if without is None else self.fold != without
+        return rows if rows.any() else ~rows  # of one fold only there is nothing else to go by
 
     def _predictions(self, predicted: Floats) -> Predictions:
         k = len(self.outcomes.actions)

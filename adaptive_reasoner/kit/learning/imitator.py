@@ -31,10 +31,12 @@ from adaptive_reasoner.kit.learning.gate import Gate, judge
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.learning.learners import Learner
 from adaptive_reasoner.kit.learning.response import SPREAD, Response, fit_cost_curve
+from adaptive_reasoner.kit.looking import SEEN
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.pricing import CostCurve, draw
 
 Objective = Literal["value", "regret", "labels"]
+Observed = Literal["question", "first_sample"]
 
 _BLOCK = 1024  # questions predicted at a time
 _EVENLY = (5**0.5 - 1) / 2  # multiples of the golden ratio, less the whole part, fill [0, 1) evenly
@@ -48,9 +50,11 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             one fit serves every budget. `"regret"` classifies by the best action, each question weighted by
             what a wrong choice costs it. `"labels"` imitates the oracle's choice for the budget
             (arXiv:2604.14853, section 4).
+        observe: `"question"` decides by the question alone. `"first_sample"` has the cheapest action's first
+            answer before it, and pays for it with every question: fit it on what `look_first` returns.
         learner: One of `CANDIDATES`, or `"auto"` for the one of highest cross-validated lift.
         vector: How many leading features are the unit vector of the encoder; by default all but as many as
-            there are surface features.
+            there are features of other kinds.
         seed: Of folds and learners.
         threads: Threads that learning may use.
 
@@ -68,21 +72,30 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self,
         objective: Objective = "value",
         *,
+        observe: Observed = "question",
         learner: str = "auto",
         vector: int | None = None,
         seed: int = 0,
         threads: int = 1,
     ) -> None:
-        self.objective, self.learner, self.vector = objective, learner, vector
+        self.objective, self.observe, self.learner, self.vector = objective, observe, learner, vector
         self.seed, self.threads = seed, threads
 
-    def fit(self, X: ArrayLike, outcomes: Outcomes, budget: float | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        outcomes: Outcomes,
+        budget: float | None = None,
+        *,
+        fixed: Outcomes | None = None,
+    ) -> Self:
         """Learn from the outcomes of the questions that X describes.
 
         Args:
             X: Features, shape (n, width), as `feature_matrix` makes them.
             outcomes: What happened on the same questions, in the same order.
             budget: Mean cost per question around which the learner is chosen; classification needs it.
+            fixed: The actions to compare with, where they do not pay for what is observed; else `outcomes`.
 
         Raises:
             ValueError: Shapes disagree, or an option is unknown.
@@ -94,7 +107,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self.actions_, self.cost_unit_, self.width_ = outcomes.actions, outcomes.cost_unit, features.shape[1]
         with threadpool_limits(self.threads):
             if self.objective == "value":
-                self._fit_value(features, outcomes, budget)
+                self._fit_value(features, outcomes, budget, outcomes if fixed is None else fixed)
             elif self.objective in ("regret", "labels"):
                 if budget is None:
                     raise ValueError(f"objective {self.objective!r} imitates choices at a budget: give one")
@@ -168,7 +181,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         """
         fitted = self.cross_fit_ if budget is None else replace(self.cross_fit_, budget=budget)
         accuracy, cost = Response.of(fitted.nested(), fitted.outcomes).around(fitted.budget)
-        return judge(accuracy, cost, fitted.outcomes, draws=draws, seed=self.seed)
+        return judge(accuracy, cost, fitted.fixed, draws=draws, seed=self.seed)
 
     def graph(self) -> ModelProto:
         """What was learnt, as ONNX: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
@@ -196,18 +209,30 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             }
         )
 
-    def _fit_value(self, X: NDArray[np.float32], outcomes: Outcomes, budget: float | None) -> None:
-        vector = max(X.shape[1] - len(SURFACE_FEATURES), 0) if self.vector is None else self.vector
+    def _fit_value(
+        self, X: NDArray[np.float32], outcomes: Outcomes, budget: float | None, fixed: Outcomes
+    ) -> None:
+        vector = self._vector(X.shape[1])
         if self.learner not in ("auto", *CANDIDATES):
             raise ValueError(f"unknown learner {self.learner!r}; known are auto, {', '.join(CANDIDATES)}")
         names = candidates_for(outcomes) if self.learner == "auto" else (self.learner,)
-        self.cross_fit_ = CrossFit.run(X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed)
+        self.cross_fit_ = CrossFit.run(
+            X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed, fixed=fixed
+        )
         self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
         self._standard = mean, scale = standard(targets_of(outcomes))
         self._questions = X, (targets_of(outcomes) - mean) / scale, vector
         self._members: dict[str, Learner] = {}
         self._sessions: dict[str, Any] = {}
         self._settle()
+
+    def _vector(self, width: int) -> int:
+        if self.observe not in ("question", "first_sample"):
+            raise ValueError(f"unknown observe {self.observe!r}; known are question, first_sample")
+        if self.vector is not None:
+            return self.vector
+        others = len(SURFACE_FEATURES)
+        return max(width - (others if self.observe == "question" else 2 * others + len(SEEN)), 0)
 
     def _settle(self) -> None:
         """Take the learner that is best around the budget of the cross-validation."""

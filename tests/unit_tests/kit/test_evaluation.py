@@ -139,6 +139,11 @@ def test_every_policy_has_a_row_a_budget_with_every_field(told):
         }
 
 
+def test_without_samples_there_is_nothing_to_look_at(told):
+    assert "imitator_first_sample" not in rows_of(told, 25)
+    assert told.as_dict()["look"] is None
+
+
 def test_what_the_text_tells_is_found_and_shipped(told):
     rows = rows_of(told, 25)
     assert told.verdict == "ship"
@@ -203,6 +208,34 @@ def test_outcomes_with_samples_beside_them_replay_the_rules(tmp_path):
     assert {"esc", "direct", "cot"} <= set(rows_of(tested, 25))
     with pytest.raises(OutcomesError, match="no source 'thinking'; there are direct, cot"):
         run(tmp_path / "outcomes.parquet", source="thinking", **options)
+
+
+def test_a_first_answer_that_tells_is_worth_the_look_and_one_that_does_not_is_not():
+    """Every question reads alike: only the cheap answer, at a fifth of the price, can say which need more."""
+    told, silent = (run(hesitant(120, telling=telling), budgets=[6]) for telling in (True, False))
+    rows = rows_of(told, 6)
+    assert (told.observe, silent.observe) == ("first_sample", "question")
+    assert rows["imitator_first_sample"]["lift"] > 0.1 > rows["imitator"]["lift"]
+    assert rows["imitator_first_sample"]["realised_cost"] == pytest.approx(6, rel=0.2)  # with the look
+    assert told.look.low > 0.05 > silent.look.low
+
+
+def hesitant(n, *, telling):
+    """A cheap source that says when it is unsure, or not; a dear one that is nearly always right."""
+    rng = np.random.default_rng(3)
+    right = rng.random(n) < 0.6
+    said = np.where(right if telling else rng.random(n) < 0.6, "seven it is", "perhaps eight")
+    row = {"cost_unit": "tokens", "sample": 0}
+    return Samples.from_rows(
+        row
+        | {"question_id": f"q{i}", "question": f"how many {i}", "source": source, "answer": answer}
+        | {"correct": float(correct), "cost": cost}
+        for i in range(n)
+        for source, answer, correct, cost in (
+            ("direct", str(said[i]), right[i], 2.0),
+            ("cot", "seven", rng.random() < 0.95, 10.0),
+        )
+    )
 
 
 def test_bad_input_is_refused_before_anything_is_trained(tmp_path):
