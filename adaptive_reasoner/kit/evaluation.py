@@ -12,6 +12,7 @@ from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.backtesting.contenders import Mistakes
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.field import Field
+from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_curve
 from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Key, measure
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
 from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
@@ -92,6 +93,8 @@ class Backtest:
         lift: That lift, mean over the budgets, with its interval.
         observe: What is worth deciding by: the question alone, unless looking at a first answer is better.
         look: How much better, mean lift over the budgets with its interval; None without samples to look at.
+        learning_curve: What the imitator comes to when trained on fewer samples a question, where there are
+            several: how many calls are worth buying.
         mistakes: By imitator and budget, its choices against the oracle's.
         source: What the stop rules were replayed on.
         splits, test_size, seed: As asked for.
@@ -105,6 +108,7 @@ class Backtest:
     lift: Interval
     observe: Observed
     look: Interval | None
+    learning_curve: tuple[Point, ...]
     mistakes: Mapping[Key, Mistakes]
     source: str | None
     splits: int
@@ -122,6 +126,7 @@ class Backtest:
             "lift": asdict(self.lift),
             "observe": self.observe,
             "look": None if self.look is None else asdict(self.look),
+            "learning_curve": [asdict(point) for point in self.learning_curve],
             "mistakes": [
                 {"policy": policy, "budget": budget, **asdict(mistakes)}
                 for (policy, budget), mistakes in self.mistakes.items()
@@ -180,6 +185,20 @@ def backtest(
     unseen = field.play_unseen_groups(max(2, splits), seed)
     trials = [one.trial for one in played] + ([] if unseen is None else [unseen])
     gains = measure(outcomes, trials, draws=draws, seed=seed)
+    curve: tuple[Point, ...] = ()
+    if replies is not None:
+        votes = {name: _sizes(replies, name) for name in replies.sources}
+        curve = learning_curve(
+            replies,
+            outcomes,
+            features,
+            field.budgets,
+            votes=votes,
+            splits=splits,
+            test_size=test_size,
+            seed=seed,
+            draws=draws,
+        )
     lifts = _mean_lifts(gains, "imitator_ungated", field.budgets)
     better = None
     if look is not None:
@@ -193,6 +212,7 @@ def backtest(
         lift=Interval.of(lifts),
         observe="first_sample" if better is not None and better.low > 0 else "question",
         look=better,
+        learning_curve=curve,
         mistakes={key: Mistakes.mean([one.mistakes[key] for one in played]) for key in played[0].mistakes},
         source=source if rules else None,
         splits=splits,

@@ -1,7 +1,7 @@
 """What each action would score and cost on each question: the table everything offline is made from."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -148,6 +148,19 @@ class Outcomes:
             groups=None if self.groups is None else self.groups[index],
             halves=None if self.halves is None else self.halves.select(index),
             accuracy_unit=self.accuracy_unit,
+        )
+
+    def only(self, columns: ArrayLike) -> Self:
+        """The table of the actions at `columns` (positions, or a mask)."""
+        kept = np.arange(len(self.actions))[np.asarray(columns)]
+        halves = [] if self.halves is None else [getattr(self.halves, name)[:, kept] for name in HALVES]
+        return replace(
+            self,
+            actions=tuple(self.actions[column] for column in kept),
+            accuracy=self.accuracy[:, kept],
+            cost=self.cost[:, kept],
+            samples=self.samples[:, kept],
+            halves=Halves(*halves) if halves else None,
         )
 
     def split(self, test_size: float = 0.5, seed: int = 0) -> tuple[Self, Self]:

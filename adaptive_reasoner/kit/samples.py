@@ -147,6 +147,11 @@ class Samples:
             groups=None if self.groups is None else tuple(self.groups[at] for at in self._positions(index)),
         )
 
+    def first(self, count: int) -> Self:
+        """The table of the first `count` replies of each question and source."""
+        replies = {pair: several[:count] for pair, several in self.replies.items()}
+        return replace(self, replies=replies)
+
     def of_source(self, source: str) -> Self:
         """The table of one source alone.
 

@@ -90,14 +90,7 @@ def oracle_crossfit(test: Outcomes, budget: float) -> Play | None:
     if not whole.any():
         return None
     a, b = (
-        replace(
-            test,
-            actions=tuple(np.array(test.actions, dtype=object)[whole]),
-            accuracy=accuracy[:, whole],
-            cost=cost[:, whole],
-            samples=test.samples[:, whole],
-            halves=None,
-        )
+        replace(test.only(whole), accuracy=accuracy[:, whole], cost=cost[:, whole], halves=None)
         for accuracy, cost in ((halves.accuracy_a, halves.cost_a), (halves.accuracy_b, halves.cost_b))
     )
     plays = [

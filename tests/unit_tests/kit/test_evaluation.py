@@ -191,6 +191,16 @@ def test_samples_give_votes_stop_rules_and_the_cross_fitted_oracle(voted):
     assert voted.source == "cot"
 
 
+def test_the_curve_of_labelling_goes_from_two_samples_to_all(voted, told):
+    curve = voted.as_dict()["learning_curve"]
+    assert [point["samples"] for point in curve] == [2, 4, 8, 12]
+    assert [point["calls"] for point in curve] == [60, 120, 240, 360]
+    ungated = rows_of(voted, 25)["imitator_ungated"]
+    assert curve[-1]["lift"] == pytest.approx(ungated["lift"])  # all samples are what the backtest trains on
+    assert all(point["lift_low"] <= point["lift"] <= point["lift_high"] for point in curve)
+    assert told.learning_curve == ()
+
+
 def test_a_file_is_read_as_what_it_holds(tmp_path, voted):
     samples().write(tmp_path / "samples.jsonl")
     again = run(tmp_path / "samples.jsonl", budgets=[25])

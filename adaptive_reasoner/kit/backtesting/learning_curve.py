@@ -1,0 +1,128 @@
+"""What more samples a question buy: the imitator trained on the first few of each, played as ever."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.backtesting.contenders import Split, value_shares
+from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.splits import split_by_text
+
+Matrix = NDArray[np.float32]
+
+_AMOUNTS = (2, 4, 8, 16)
+
+
+@dataclass(frozen=True)
+class Point:
+    """What an imitator came to that was trained on so many samples of each question and source.
+
+    Attributes:
+        samples: How many; votes of more cannot be estimated from them, and are not played.
+        calls: What they come to for the questions trained on.
+        budget: The mean cost it was asked to keep.
+        realised_cost: The mean cost it came to.
+        accuracy: Its mean accuracy.
+        lift: Over the best mixture of all fixed actions at that cost, ungated.
+        lift_low, lift_high: Its 95% interval.
+    """
+
+    samples: int
+    calls: int
+    budget: float
+    realised_cost: float
+    accuracy: float
+    lift: float
+    lift_low: float
+    lift_high: float
+
+
+def learning_curve(
+    samples: Samples,
+    table: Outcomes,
+    features: Matrix,
+    budgets: Sequence[float],
+    *,
+    votes: Mapping[str, Sequence[int]],
+    splits: int,
+    test_size: float,
+    seed: int = 0,
+    draws: int = 2000,
+) -> tuple[Point, ...]:
+    """Train on 2, 4, 8, 16 and all samples a question; play and score on what all samples say.
+
+    Args:
+        samples: The replies behind `table`.
+        table: The questions, with actions named as `estimate` names them.
+        features: Of the questions, shape (n, width).
+        budgets: Mean costs allowed.
+        votes: Sizes of the votes of each source that all samples can tell.
+        splits: As for the backtest, as are the next three.
+        test_size: Share of the questions held out.
+        seed: Of splits and learners.
+        draws: Of the bootstrap.
+
+    Returns:
+        One point an amount and budget, in this order; none where there is but one sample a question.
+    """
+    trained = dict(_trained_on(samples, table, votes))
+    parts = [
+        split_by_text(table.questions, test_size=test_size, seed=seed + number) for number in range(splits)
+    ]
+    trials = []
+    for number, (fit, held_out) in enumerate(parts):
+        plays = {}
+        for amount, seen in trained.items():
+            split = replace(Split.of(table, features, fit, held_out), fit=seen.select(fit))
+            columns = [table.actions.index(action) for action in seen.actions]
+            played = value_shares(split, budgets, seed=seed + number)
+            for budget, (_, ungated) in zip(budgets, played, strict=True):
+                shares = np.zeros(split.held_out.accuracy.shape)
+                shares[:, columns] = ungated
+                plays[str(amount), budget] = Play.of(split.held_out, shares)
+        trials.append(Trial(held_out, plays))
+    if not trained:
+        return ()
+    asked = float(np.mean([len(fit) for fit, _ in parts]))
+    gains = measure(table, trials, draws=draws, seed=seed)
+    return tuple(
+        Point(
+            samples=amount,
+            calls=round(asked * amount * len(samples.sources)),
+            budget=budget,
+            realised_cost=gain.realised_cost,
+            accuracy=gain.accuracy,
+            lift=gain.lift.mean,
+            lift_low=gain.lift.low,
+            lift_high=gain.lift.high,
+        )
+        for amount in trained
+        for budget in budgets
+        for gain in [gains[str(amount), budget]]
+    )
+
+
+def _trained_on(
+    samples: Samples, table: Outcomes, votes: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[int, Outcomes]]:
+    """For each amount the table as so many samples show it, in the order of `table`."""
+    most = min(
+        len(samples.votes(question_id, source))
+        for question_id in table.question_ids
+        for source in samples.sources
+    )
+    for amount in (*(amount for amount in _AMOUNTS if amount < most), most):
+        if amount < 2:
+            return
+        sizes = {source: [size for size in known if size <= amount] for source, known in votes.items()}
+        seen = estimate(samples.first(amount), votes=sizes)
+        place = {question_id: at for at, question_id in enumerate(seen.question_ids)}
+        both = [at for at, action in enumerate(seen.actions) if action in table.actions]
+        if both and place.keys() >= set(table.question_ids):
+            rows = np.array([place[question_id] for question_id in table.question_ids])
+            yield amount, seen.select(rows).only(both)
