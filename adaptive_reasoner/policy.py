@@ -280,7 +280,7 @@ class LearnedPolicy:
         if reason == "policy":
             action = _best(accuracy, cost, price * exp(self._spread * (2 * at - 1)))
         else:
-            action = self.mixture.choose(price, at)
+            action = self.mixture.choose_for(self.curve.cost_at(price), at)  # as dear as the policy's choices
         if self._worst[action] > max_cost:
             action, reason = self._best_within(accuracy, cost, price, max_cost), "budget"
         return self._decision(action, accuracy, cost, price, reason)

@@ -153,8 +153,11 @@ class Mixture:
 
     def choose(self, price: float, at: float) -> int:
         """The action at `price` for a question whose draw is `at`, in [0, 1)."""
-        knots = -np.log(self.curve.price[::-1])
-        position = float(np.interp(-_log(price), knots, np.arange(len(knots))))
+        return self.choose_for(self.curve.cost_at(price), at)
+
+    def choose_for(self, budget: float, at: float) -> int:
+        """The action of the mixture that costs `budget` on average, or as little as can be, for a draw."""
+        position = float(np.interp(budget, self.cost[self.vertices], np.arange(len(self.vertices))))
         vertex = int(position)
         return int(self.vertices[vertex + (at < position - vertex)])
 

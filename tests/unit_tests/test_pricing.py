@@ -58,6 +58,16 @@ def test_an_action_that_may_not_be_mixed_is_never_drawn():
     assert mixture.accuracy_at(10.5) == pytest.approx(0.5)
 
 
+def test_a_mixture_is_found_by_its_cost_as_by_its_price():
+    draws = (np.arange(1000) + 0.5) / 1000
+    for budget in (0.5, 1.0, 2.5, 11.0, 25.0):
+        spent = np.mean([LADDER.cost[LADDER.choose_for(budget, at)] for at in draws])
+        assert spent == pytest.approx(np.clip(budget, 1.0, 20.0), abs=0.02)
+    assert [LADDER.choose_for(11.0, at) for at in draws] == [
+        LADDER.choose(LADDER.curve.price_at(11.0), at) for at in draws
+    ]
+
+
 def test_a_rising_price_only_ever_makes_a_question_cheaper():
     prices = np.geomspace(1e-4, 10, 200)
     for at in (0.0, 0.3, 0.99):

@@ -100,6 +100,11 @@ class Gain:
     realised_tokens: float | None
     lifts: Floats
 
+    @property
+    def within_groups(self) -> float | None:
+        """The lift within groups without its interval."""
+        return None if self.lift_within_groups is None else self.lift_within_groups.mean
+
 
 def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed: int = 0) -> dict[Key, Gain]:
     """Compare every play with the mixtures of fixed actions on the same held-out questions.

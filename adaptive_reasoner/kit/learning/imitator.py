@@ -32,6 +32,7 @@ from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.learning.learners import Learner
 from adaptive_reasoner.kit.learning.response import SPREAD, Response, fit_cost_curve
 from adaptive_reasoner.kit.looking import SEEN
+from adaptive_reasoner.kit.mixing import steady_mixture
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.pricing import CostCurve, draw
 
@@ -65,6 +66,8 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         held_out_: Predictions for the training questions by learners that had not seen them.
         calibration_: What was learnt from those about how far to trust a prediction.
         curve_: Mean cost against price, fitted on those against realised cost.
+        familiarity_: What is like the training questions.
+        mixture_: Mixtures of fixed actions, for questions that are not.
         cross_fit_: All of the cross-validation.
     """
 
@@ -121,13 +124,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> Predictions:
         """Expected accuracy and cost of every action, by the very graph that a policy folder gets."""
-        features = _matrix(X)
-        session = self._session()
-        parts = [
-            session.run(["accuracy", "cost"], {INPUT: features[first : first + _BLOCK]})
-            for first in range(0, len(features), _BLOCK)
-        ]
-        accuracy, cost = (np.concatenate([part[i] for part in parts]).astype(np.float64) for i in (0, 1))
+        accuracy, cost, _ = self._run(_matrix(X))
         return Predictions(self.actions_, accuracy, cost, self.cost_unit_)
 
     def choose(
@@ -139,6 +136,8 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         keys: Sequence[str] | None = None,
     ) -> NDArray[np.intp]:
         """The position of the action to take for each question, shape (m,).
+
+        A question unlike all training questions gets the mixture of fixed actions that costs as much.
 
         Args:
             X: Features, shape (m, width).
@@ -156,14 +155,14 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             raise ValueError("give either a price or a budget")
         if price is None:
             price = self.curve_.price_at(float(budget or 0), unit=self.cost_unit_)
-        predicted = self.predict(X)
-        draws = (
-            _EVENLY * np.arange(len(predicted.cost)) % 1
-            if keys is None
-            else np.array([draw(key) for key in keys])
-        )
+        accuracy, cost, familiarity = self._run(_matrix(X))
+        draws = _EVENLY * np.arange(len(cost)) % 1 if keys is None else np.array([draw(key) for key in keys])
         jitter = np.exp(SPREAD * (2 * draws - 1))[:, None]
-        return best_at(predicted.accuracy, predicted.cost * jitter, price)
+        chosen = best_at(accuracy, cost * jitter, price)
+        expected = self.curve_.cost_at(price)
+        for row in np.flatnonzero(familiarity < self.familiarity_.at_least):
+            chosen[row] = self.mixture_.choose_for(expected, float(draws[row]))
+        return chosen
 
     def around(self, budget: float | None) -> Self:
         """The imitator that fitting for another budget would give; nothing that is known is learnt again."""
@@ -220,6 +219,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed, fixed=fixed
         )
         self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
+        self.mixture_ = steady_mixture(outcomes)
         self._standard = mean, scale = standard(targets_of(outcomes))
         self._questions = X, (targets_of(outcomes) - mean) / scale, vector
         self._members: dict[str, Learner] = {}
@@ -250,6 +250,18 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             with threadpool_limits(self.threads):
                 self._members[name] = build(name, vector, self.seed).fit(X, targets)
         return self._members[name]
+
+    def _run(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+        """Accuracy (m, k), cost (m, k) and familiarity (m,)."""
+        session = self._session()
+        parts = [
+            session.run(["accuracy", "cost", "familiarity"], {INPUT: X[first : first + _BLOCK]})
+            for first in range(0, len(X), _BLOCK)
+        ]
+        accuracy, cost, familiarity = (
+            np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True)
+        )
+        return accuracy, cost, familiarity[:, 0]
 
     def _session(self) -> Any:
         if self.learner_ not in self._sessions:

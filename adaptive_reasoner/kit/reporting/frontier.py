@@ -183,7 +183,7 @@ def _gains(gains: Mapping[float, Gain]) -> list[dict[str, object]]:
             "lift": gain.lift.mean,
             "low": gain.lift.low,
             "high": gain.lift.high,
-            "within_groups": gain.lift_within_groups,
+            "within_groups": gain.within_groups,
         }
         for budget, gain in sorted(gains.items())
     ]

@@ -95,7 +95,7 @@ def from_gain(gain: Gain, source: str) -> Standing:
         accuracy=gain.accuracy,
         uniform=gain.uniform_at_cost,
         lift=gain.lift,
-        within_groups=gain.lift_within_groups,
+        within_groups=gain.within_groups,
         source=source,
     )
 

@@ -81,6 +81,15 @@ def test_a_named_learner_is_taken_as_it_is():
         assert Imitator(learner=learner, vector=DIMENSION).fit(features_of(table), table).learner_ == learner
 
 
+def test_what_is_unlike_everything_costs_as_much_as_the_rest_in_a_mixture(fitted):
+    strange = features_of(toy_outcomes(2000, seed=1))
+    away = -strange[:, :DIMENSION].mean(axis=0)
+    strange[:, :DIMENSION] = away / np.linalg.norm(away)
+    for budget in (8.0, 15.0):
+        _, cost = earned(toy_outcomes(2000, seed=1), fitted.choose(strange, budget=budget))
+        assert cost == pytest.approx(budget, rel=0.1)
+
+
 def test_moving_to_another_budget_is_fitting_for_it():
     table, fresh = toy_outcomes(150), features_of(toy_outcomes(50, seed=1))
     X = features_of(table)
