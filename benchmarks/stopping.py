@@ -1,28 +1,37 @@
 """When to stop a vote: the priced stop against Beta, ESC and lossless votes, on samples it has not seen.
 
-    python benchmarks/stopping.py FOLDER [--splits 10] [--draws 1000] [--seed 0] [--out FILE]
+    python benchmarks/stopping.py FOLDER [--splits 4] [--draws 500] [--seed 0] [--out FILE]
 
 FOLDER holds samples files of other models, which are not part of the project. Beside them stand tables that
 are generated here: easy and hard questions, whose wrong answers are many. Half the questions are held out.
 The rules to beat are taken together, as the best time-shared mixture of all their parameters, and in
 hindsight: on the held-out questions themselves. The priced stop is fitted on the other half. Intervals are
 bootstrapped over questions, the mixture found again in every draw.
+
+Further: what waiting costs in rounds; the game of 24, where a checker ends the search and one price says
+which source to try next and when to give up; a ladder of thinking, and what a first cheap sample buys there.
 """
 
 import argparse
 import json
+import math
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from adaptive_reasoner.kit import Samples
+from adaptive_reasoner.kit import Samples, estimate, solve
+from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
+from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.stop_rules import beta_stops, windows_agree
 from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.stop_fitting import fit_stop, replayed
 from adaptive_reasoner.pricing import hull
+from adaptive_reasoner.prospects import plan
 
 ROOT = Path(__file__).resolve().parents[1]
 AT = np.arange(2.0, 12.01, 0.5)
@@ -33,6 +42,9 @@ GENERATED = {  # right answers' Beta, number of wrong ones, how even they are
     "generated_hard": ((0.8, 1.6), (5, 60), (0.1, 0.3, 1.0)),
     "generated_hardest": ((0.5, 2.5), (10, 100), (0.05, 0.2, 0.5)),
 }
+
+
+FURTHER = ("letters_gpt35", "game24_gpt4", "gpqa_thinking_opus45")
 
 
 def generated(kind, rng, questions, samples):
@@ -119,6 +131,163 @@ def compared(name, samples, source, *, splits, draws, seed):
     }
 
 
+def waited(samples, *, seed, cost=0.002):
+    """Rounds of the priced stop as waiting gets dearer, on the half of the questions it was not fitted on."""
+    packs = packs_of(samples, samples.sources[0], samples.question_ids)
+    deals = Deals.of(packs, draws_allowed(packs), seed=seed)
+    fit, held_out = split_by_text(samples.questions, seed=seed)
+    known, deals = fit_stop(deals.select(fit)).prospects, deals.select(held_out)
+    column = np.arange(len(deals.question))
+    for round_cost in (None, 0.0, 0.002, 0.005, 0.02, 0.1):
+        wave = plan(known, cost, round_cost=round_cost or 0.0).wave
+        if round_cost is None:  # one by one
+            wave = np.minimum(wave, 1)
+        drawn, rounds = np.zeros((2, len(column)), dtype=int)
+        while (more := wave[drawn, deals.top[drawn, column], deals.second[drawn, column]]).any():
+            drawn, rounds = drawn + more, rounds + (more > 0)
+        yield {
+            "sample_is_worth": cost,
+            "round_is_worth": "one by one" if round_cost is None else round_cost,
+            "accuracy": round(float(deals.right[drawn, column].mean()), 4),
+            "samples": round(float(drawn.mean()), 2),
+            "rounds": round(float(rounds.mean()), 2),
+            "rounds_p95": int(np.quantile(rounds, 0.95)),
+        }
+
+
+class Searches:
+    """Questions that a checker decides: chances that the first so many samples of each source all fail."""
+
+    def __init__(self, packs):
+        self.sources = list(packs)
+        self.cost = np.stack([pack.cost.mean(axis=1) for pack in packs.values()])
+        self.limit = draws_allowed(list(packs.values()))
+        self.failed = np.stack([self._all_fail(pack) for pack in packs.values()])
+
+    def _all_fail(self, pack):
+        n, wins = pack.correct.shape[1], np.rint(pack.correct.sum(axis=1)).astype(int)
+        ways = [[math.comb(n - win, m) / math.comb(n, m) for m in range(self.limit + 1)] for win in wins]
+        return np.array(ways)
+
+    def path(self, rows, price):
+        """What to try next after failures everywhere, while it is worth the price, as learned from `rows`."""
+        cost = self.cost[:, rows].mean(axis=1)
+        still = self.failed[0][rows].T @ self.failed[1][rows]  # by failures of the first and of the second
+        worth = np.zeros((self.limit + 1, self.limit + 1))
+        best = np.full(worth.shape, -1)
+        for first in range(self.limit, -1, -1):
+            for second in range(self.limit, -1, -1):
+                for source, (a, b) in enumerate(((first + 1, second), (first, second + 1))):
+                    if max(a, b) > self.limit or still[first, second] <= 0:
+                        continue
+                    lost = still[a, b] / still[first, second]
+                    value = 1 - lost - price * cost[source] + lost * worth[a, b]
+                    if value > worth[first, second]:
+                        worth[first, second], best[first, second] = value, source
+        at, steps = [0, 0], []
+        while best[tuple(at)] >= 0:
+            steps.append(int(best[tuple(at)]))
+            at[steps[-1]] += 1
+        return steps
+
+    def follow(self, rows, steps):
+        """Mean success and cost of a path on `rows`."""
+        at, cost = [0, 0], 0.0
+
+        def failed():
+            return self.failed[0][rows, at[0]] * self.failed[1][rows, at[1]]
+
+        for source in steps:
+            cost = cost + failed() * self.cost[source][rows]
+            at[source] += 1
+        return float(1 - failed().mean()), float(np.mean(cost))
+
+
+def checked(samples, *, splits, seed, budgets=(2, 5, 10, 20, 40)):
+    """The game of 24: best-of-k at once, one after another until the checker accepts, and at one price."""
+    whole = [name for name in samples.question_ids if all(samples.votes(name, s) for s in samples.sources)]
+    kept = samples.select([samples.question_ids.index(name) for name in whole])
+    packs = {source: _one(packs_of(kept, source, kept.question_ids)) for source in kept.sources}
+    search, found = Searches(packs), {}
+    prices = np.geomspace(1e-4, 0.3, 40)
+    for split in range(splits):
+        fit, held_out = split_by_text(kept.questions, seed=seed + split)
+        at_once, serial = [], []
+        for source in (0, 1):
+            for tries in range(1, search.limit + 1):
+                success, cost = search.follow(held_out, [source] * tries)
+                serial.append((success, cost))
+                at_once.append((success, tries * float(search.cost[source][held_out].mean())))
+        priced = [search.follow(held_out, search.path(fit, price)) for price in prices]
+        curves = {
+            "best of k at once": at_once,
+            "one after another": serial,
+            "one price": [(0.0, 0.0), *priced],
+        }
+        for name, points in curves.items():
+            accuracy, cost = np.array([(0.0, 0.0), *points]).T
+            order = np.argsort(cost)
+            values = (
+                np.interp(budgets, cost[order], np.maximum.accumulate(accuracy[order]))
+                if name == "one price"
+                else best_mixture(accuracy, cost, budgets)
+            )
+            found.setdefault(name, []).append(values)
+    return {
+        "table": "game24_gpt4",
+        "questions": len(whole),
+        "cost_unit": kept.cost_unit,
+        "accuracy": {
+            name: {
+                f"{b:g}": round(float(v), 4) for b, v in zip(budgets, np.mean(values, axis=0), strict=True)
+            }
+            for name, values in found.items()
+        },
+    }
+
+
+def _one(packs):
+    (pack,) = packs
+    order = np.argsort(pack.rows)
+    return replace(pack, correct=pack.correct[order], cost=pack.cost[order])
+
+
+def ladder(samples, *, splits, seed, budgets=(1000, 1500, 2200, 3000, 4500)):
+    """The frontier, the oracle chosen and scored on different samples, and decisions after cheap samples."""
+    for name, votes in (("single calls", (1,)), ("with votes of 3", (1, 3))):
+        table = estimate(samples, votes=votes, seed=seed)
+        for budget in budgets:
+            crossfit = oracle_crossfit(table, budget)
+            yield {
+                "actions": name,
+                "budget": budget,
+                "uniform": round(uniform_hull(table).accuracy_at(budget), 4),
+                "oracle_crossfit": round(float(crossfit.accuracy.mean()), 4),
+                "oracle_crossfit_cost": round(float(crossfit.cost.mean()), 1),
+                "oracle_in_sample": round(solve(table, budget).accuracy, 4),
+            }
+    table = estimate(samples, votes=(1, 3), seed=seed)
+    rules = escalation_rules(samples, table, np.zeros((len(table), 1), np.float32), seed=seed)
+    for name in ("one_price", "cascade_threshold"):
+        for budget in budgets:
+            played = []
+            for split in range(splits):
+                fit, held_out = split_by_text(table.questions, seed=seed + split)
+                play, mixed = rules[name].play(fit, held_out, budget), uniform_hull(table.select(held_out))
+                cost = float(play.cost.mean())
+                played.append((cost, play.accuracy.mean(), mixed.accuracy_at(max(cost, mixed.costs[0]))))
+            cost, accuracy, uniform = np.mean(played, axis=0)
+            spread = np.std([a - u for _, a, u in played])
+            yield {
+                "after cheap samples": name,
+                "budget": budget,
+                "cost": round(float(cost), 1),
+                "accuracy": round(float(accuracy), 4),
+                "uniform_at_cost": round(float(uniform), 4),
+                "lift_sd_over_splits": round(float(spread), 4),
+            }
+
+
 def tables(folder, seed):
     for name in ("letters_gpt35", "addsub_codex002"):
         samples = Samples.read(folder / f"{name}.samples.parquet")
@@ -132,8 +301,8 @@ def tables(folder, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--splits", type=int, default=10)
-    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--splits", type=int, default=4)
+    parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "stopping.json")
     arguments = parser.parse_args()
@@ -148,6 +317,11 @@ def main():
             for name, samples, source in tables(arguments.folder, arguments.seed)
         ],
     }
+    read = {name: Samples.read(arguments.folder / f"{name}.samples.parquet") for name in FURTHER}
+    seeded = {"seed": arguments.seed}
+    results["waiting"] = list(waited(read["letters_gpt35"], **seeded))
+    results["checker"] = checked(read["game24_gpt4"], splits=arguments.splits, **seeded)
+    results["ladder"] = list(ladder(read["gpqa_thinking_opus45"], splits=arguments.splits, **seeded))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 

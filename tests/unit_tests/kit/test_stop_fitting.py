@@ -2,9 +2,14 @@ import math
 
 import numpy as np
 import pytest
+from langchain_core.messages import HumanMessage
 
+from adaptive_reasoner.caller import Caller
+from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
+from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.stop_fitting import (
     COSTS,
     StateCounts,
@@ -16,6 +21,8 @@ from adaptive_reasoner.kit.stop_fitting import (
 )
 from adaptive_reasoner.prospects import beta_prospects
 from adaptive_reasoner.stop_model import STOP_MODEL, read_prospects
+from adaptive_reasoner.stopping import Priced
+from adaptive_reasoner.strategies import Task, adaptive_consistency, run
 
 
 def samples_of(ballots, *, source="cot"):
@@ -134,3 +141,34 @@ def test_what_is_shipped_is_what_was_learned(hard, tmp_path):
 
 def test_sources_with_single_samples_have_no_votes_to_stop():
     assert fit_stops(samples_of([["right"], ["wrong"]])) == {}
+
+
+def test_a_vote_online_ends_where_the_replay_says_it_does(hard):
+    fitted = fit_stop(dealt(hard))
+    accuracy, _, _, draws = (
+        table.mean() for table in replayed(dealt(hard), fitted.prospects, costs=[0.01])[..., 0]
+    )
+    (source,) = recorded_sources(hard, seed=5).values()
+    flow, found = adaptive_consistency(16, Priced()), []
+    for question in hard.questions * 2:
+        caller = Caller(source, TokenMeter())
+        task = Task([HumanMessage(question)], price=0.01 / 2.0, prospects=fitted.prospects)
+        answer = run(flow, task, caller)
+        found.append((answer.value == "right", len(caller.bill)))
+    right, drawn = np.mean(found, axis=0)
+    assert drawn == pytest.approx(draws, rel=0.08)
+    assert right == pytest.approx(accuracy, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["letters_gpt35", "addsub_codex002"])
+def test_on_real_samples_it_is_no_worse_than_the_posterior_it_contains(name, shared_data):
+    samples = Samples.read(shared_data / f"{name}.samples.parquet")
+    deals = dealt(samples, samples.sources[0])
+    gains = []
+    for split in range(4):
+        fit, held_out = split_by_text(samples.questions, seed=split)
+        fitted, fresh = fit_stop(deals.select(fit)), deals.select(held_out)
+        learned, plain = (replayed(fresh, known) for known in (fitted.prospects, beta_prospects(fresh.limit)))
+        gains.append([at_equal_draws(learned, n) - at_equal_draws(plain, n) for n in range(2, 13)])
+    assert np.mean(gains, axis=0).min() > -0.003
