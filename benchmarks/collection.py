@@ -5,7 +5,8 @@
 A stub in a process of its own answers every call after 200 ms. The bare client is `openai.AsyncOpenAI` as it
 comes, under `asyncio.gather` with a semaphore; collection does its whole work: prompts, the notes of calls
 under way, retries at hand, grading, rows, the cap. Both have 64 calls in flight, and take turns in one run.
-Memory is that of the process (RSS) while a collection of many rows runs against a stub that answers at once.
+Memory is that of the process (RSS) while it collects many rows under a cap from a model that answers at once,
+within the process.
 """
 
 import argparse
@@ -22,10 +23,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import openai
+from langchain_core.language_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.calls import Source
+from adaptive_reasoner.costs import SampleMeter, TokenMeter
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -76,9 +79,9 @@ async def bare(base_url, calls):
         await asyncio.gather(*(call(number) for number in range(calls)))
 
 
-def collected(base_url, calls, folder, on_progress=None):
-    model = ChatOpenAI(base_url=base_url, api_key="none", model="stub")
-    menu = Menu({"ask": Source(model, max_tokens=8)}, samples=SAMPLES, grader=numeric)
+def collected(model, calls, folder, *, meter=None, on_progress=None):
+    sources = {"ask": Source(model, max_tokens=8)}
+    menu = Menu(sources, samples=SAMPLES, grader=numeric, meters=meter or TokenMeter())
     questions = [Question(f"q{n}", text_of(n), str(n + 1)) for n in range(calls // SAMPLES)]
     out = Path(folder) / "samples.jsonl"
     done = collect(questions, menu, out, concurrency=IN_FLIGHT, max_cost=1e9, on_progress=on_progress)
@@ -99,7 +102,8 @@ def throughput(calls, pairs):
         for pair in range(pairs):
             plain = timed(lambda: asyncio.run(bare(stub.base_url, calls)))
             folder = Path(scratch) / str(pair)
-            ours = timed(lambda folder=folder: collected(stub.base_url, calls, folder))
+            model = ChatOpenAI(base_url=stub.base_url, api_key="none", model="stub")
+            ours = timed(lambda model=model, folder=folder: collected(model, calls, folder))
             rows.append(
                 {
                     "bare_calls_per_second": round(calls / plain[0], 1),
@@ -134,8 +138,9 @@ def memory(rows):
             seen[now.there] = round(megabytes(), 1)
             print(now.there, seen[now.there], flush=True)
 
-    with Stub(0.0) as stub, tempfile.TemporaryDirectory() as scratch:
-        collected(stub.base_url, rows, scratch, on_progress=watch)
+    model = FakeListChatModel(responses=["Answer: 7", "Answer: 8"])
+    with tempfile.TemporaryDirectory() as scratch:
+        collected(model, rows, scratch, meter=SampleMeter(), on_progress=watch)
     tenth = rows // 10
     return {
         "rows": rows,

@@ -67,6 +67,13 @@ def collect(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
     ] = False,
+    adaptive: Annotated[
+        float | None,
+        typer.Option(help="Stop sampling a question once its label is settled, with this confidence."),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="With --adaptive: the budget whose labels are settled.")
+    ] = None,
     batch: Annotated[
         bool, typer.Option("--batch", help="OpenAI's Batch API: half the price, within a day.")
     ] = False,
@@ -76,9 +83,11 @@ def collect(
     as_json: AsJson = False,
 ) -> None:
     """Sample a model on questions with known answers; safe to kill and start again."""
-    from adaptive_reasoner.kit import Menu, forecast, read_questions
+    from adaptive_reasoner.kit import Adaptive, Menu, forecast, read_questions
     from adaptive_reasoner.kit import collect as collect_samples
 
+    if (adaptive is None) != (budget is None):
+        raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")
     asked = read_questions(questions)
     menu = Menu.load(config)
     if dry_run:
@@ -98,6 +107,7 @@ def collect(
             max_cost=max_cost,
             concurrency=concurrency,
             retry_failed=retry_failed,
+            adaptive=None if adaptive is None or budget is None else Adaptive(budget, adaptive),
             batch=batch,
             on_progress=lambda now: show(now.there, total=now.wanted, note=now.note),
         )

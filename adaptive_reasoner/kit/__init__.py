@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.forecast import Forecast, forecast
     from adaptive_reasoner.kit.collecting.referee import Referee
     from adaptive_reasoner.kit.collecting.retries import Retries
+    from adaptive_reasoner.kit.collecting.settling import Adaptive
     from adaptive_reasoner.kit.collection import Collected, Progress, collect
     from adaptive_reasoner.kit.estimation import estimate
     from adaptive_reasoner.kit.evaluation import Backtest, backtest
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.samples import Samples
 
 _HOME = {
+    "Adaptive": "collecting.settling",
     "Allocation": "allocation",
     "Backtest": "evaluation",
     "Collected": "collection",
@@ -59,6 +61,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Adaptive",
     "Allocation",
     "Backtest",
     "Collected",

@@ -18,6 +18,7 @@ from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, ver
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
+from adaptive_reasoner.kit.collecting.settling import Adaptive, Settling
 from adaptive_reasoner.kit.collecting.stock import Before, Stock, Stretch
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -36,6 +37,7 @@ class Collected:
         there: How many of them the file holds.
         new: How many of those this run drew.
         failed: How many ended in an error, in this run or before.
+        saved: Calls that were not made because the label of their question was settled.
         retried: Calls beyond the first that the samples of this run took.
         cost: Of all samples in the file, and of the calls whose replies were lost.
         lost: The part of `cost` for calls that were cancelled or killed under way, at their worst case.
@@ -49,6 +51,7 @@ class Collected:
     there: int
     new: int
     failed: int
+    saved: int
     retried: int
     cost: float
     lost: float
@@ -98,6 +101,7 @@ def collect(
     max_cost: float | None = None,
     concurrency: int = 8,
     retry_failed: bool = False,
+    adaptive: Adaptive | None = None,
     batch: bool = False,
     poll_seconds: float = 30.0,
     on_progress: Callable[[Progress], None] | None = None,
@@ -119,6 +123,8 @@ def collect(
         concurrency: The most calls in flight.
         retry_failed: Draw samples again that failed for good; the new row takes the place of the old one,
             and holds the cost of both.
+        adaptive: Stop sampling a question when its label is settled; the summary says how many calls that
+            saved.
         batch: Ask OpenAI's Batch API: half the price, within a day. A batch under way is noted in
             `<out>.batch`, and taken up where an earlier run left it.
         poll_seconds: How often to ask whether a batch has ended.
@@ -144,14 +150,17 @@ def collect(
     begin = time.perf_counter()
     if concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+    if adaptive is not None and batch:
+        raise ValueError("a batch is drawn whole: adaptive collection needs calls one after another")
     stock = Stock(questions, menu, retry_failed=retry_failed)
     connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:
-        stock.take(file)
+        settling = None if adaptive is None else Settling(adaptive, menu, questions)
+        stock.take(file, see=None if settling is None else settling.see)
         caps = [cap for cap in (max_cost, menu.max_cost) if cap is not None]
         cap = Cap(min(caps, default=None), menu.cost_unit)
         cap.charge(stock.cost + file.lost)
-        collection = _Collection(menu, stock, file, cap, connections, on_progress)
+        collection = _Collection(menu, stock, file, cap, connections, settling, on_progress)
         if batch:
             in_background(collection.run_batches({q.question_id: q for q in questions}, poll_seconds))
         else:
@@ -169,19 +178,20 @@ class _Collection:
         file: SampleFile,
         cap: Cap,
         connections: Connections,
+        settling: Settling | None,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._menu, self._stock, self._file, self._cap = menu, stock, file, cap
-        self._connections, self._on_progress = connections, on_progress
+        self._connections, self._settling, self._on_progress = connections, settling, on_progress
         self._tally, self._cost = stock.tally, stock.cost
-        self._new = self._retried = 0
+        self._new = self._retried = self._saved = 0
         self._todo: deque[Stretch] = deque()
         self._grading = Grading(menu)
         self._synced = time.monotonic()
 
     async def run(self, concurrency: int) -> None:
         """Draw what is missing."""
-        self._todo.extend(self._stock.plan(concurrency))
+        todo = self._stock.plan(concurrency)
         self._progress()
         contact = Contact()
         rate = RateLimit(self._menu.requests_per_minute, self._menu.tokens_per_minute)
@@ -198,9 +208,23 @@ class _Collection:
             )
             for name, source in self._connections.sources.items()
         }
+        async with self._connections:
+            if self._settling is None:
+                await self._draw(todo, concurrency)
+                return
+            first, later = self._settling.rounds(todo)
+            await self._draw(first, concurrency)
+            if self._todo or not later:
+                self._todo.extend(later)
+                return
+            self._settling.learn()
+            await self._draw(later, concurrency)
+
+    async def _draw(self, todo: Sequence[Stretch], concurrency: int) -> None:
+        self._todo.extend(todo)
         try:
-            async with self._connections, asyncio.TaskGroup() as workers:
-                for _ in range(min(concurrency, len(self._todo))):
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(concurrency, len(todo))):
                     workers.create_task(self._work())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the others were cancelled for it
@@ -230,6 +254,7 @@ class _Collection:
             there=self._tally.there,
             new=self._new,
             failed=self._tally.failed,
+            saved=self._saved,
             retried=self._retried,
             cost=self._cost + self._file.lost,
             lost=self._file.lost,
@@ -242,6 +267,9 @@ class _Collection:
         """Draw stretch after stretch; a worker that the cap refuses leaves the rest to those in flight."""
         while self._todo:
             stretch = self._todo.popleft()
+            if self._is_settled(stretch):
+                self._saved += len(stretch.samples)
+                continue
             messages = [HumanMessage(stretch.question.question)]
             sha = self._menu.prompt_sha(stretch.source, stretch.question.question)
             for at, sample in enumerate(stretch.samples):
@@ -259,11 +287,17 @@ class _Collection:
                 self._retried += drawn.attempts - 1
                 await self._sync()
 
+    def _is_settled(self, stretch: Stretch) -> bool:
+        settling = self._settling
+        return settling is not None and settling.learnt and settling.settled(stretch.question.question_id)
+
     def _add(self, key: SampleKey, row: Row, before: Before) -> None:
         self._file.add(key, row, supersedes=before.standing is not None)
         paid = row["cost"] + row.get("grading_cost", 0.0)
         self._tally.add(key.source, paid, failed="error" in row)
         self._new += 1
+        if self._settling is not None:
+            self._settling.see(row)
         self._cost += paid - (before.standing or 0.0)
         self._progress()
         if self._cap.breach is not None:

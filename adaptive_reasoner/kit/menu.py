@@ -111,7 +111,7 @@ class Menu:
     def actions(self) -> dict[str, Flow]:
         """The flow behind each action, directed to its source."""
         flows = {}
-        for name, recipe in self._recipes.items():
+        for name, recipe in self.all_recipes.items():
             try:
                 flow = recipe.flow(self.key, self.sources)
                 flows[name] = on(self.sources[recipe.source], flow)
@@ -171,7 +171,7 @@ class Menu:
             "cost_unit": self.cost_unit,
             "meters": {name: repr(self.meter_of(name)) for name in self.sources},
             "samples": {name: self.samples_of(name) for name in self.sources},
-            "actions": {name: self._spec(recipe) for name, recipe in self._recipes.items()},
+            "actions": {name: self._spec(recipe) for name, recipe in self.all_recipes.items()},
         }
 
     def _spec(self, recipe: Recipe) -> dict[str, Any]:
@@ -200,7 +200,8 @@ class Menu:
         )
 
     @property
-    def _recipes(self) -> Mapping[str, Recipe]:
+    def all_recipes(self) -> Mapping[str, Recipe]:
+        """The actions, those that stand where none was given included."""
         if self.recipes is not None:
             return self.recipes
         recipes = {}

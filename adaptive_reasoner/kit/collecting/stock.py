@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -123,8 +123,8 @@ class Stock:
         self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
         self.cost = 0.0
 
-    def take(self, file: Rows) -> None:
-        """Read the rows of a file.
+    def take(self, file: Rows, see: Callable[[Row], None] | None = None) -> None:
+        """Read the rows of a file, and show those that were wanted.
 
         Raises:
             OutcomesError: A row cannot be read, or is of another prompt, other settings, another question or
@@ -135,6 +135,8 @@ class Stock:
             try:
                 self._object(key, row, shas)
                 self._count(key, row)
+                if see is not None and self._wants(key):
+                    see(row)
             except ValueError as error:
                 raise OutcomesError(str(error), file=file.path, row=number) from error
         self._settle_failures()
