@@ -256,6 +256,7 @@ def open_ledger(
     reservation_ttl: float | None = None,
     credit: float | None = None,
     window: Window | None = None,
+    keep: float | None = None,
     name: str = "default",
     journal: str | os.PathLike[str] | None = None,
     clock: Callable[[], float] = time.time,
@@ -272,6 +273,8 @@ def open_ledger(
         credit: Most that saved spending may add later, in questions' worth of the target. Default: 300.
         window: `"day"` or `"month"`: target and cap hold for each by itself, in UTC; a charge counts where it
             was reserved, and the price carries over. Default: all time.
+        keep: Seconds after which a database may forget a charge that is no longer open; its cost stays in
+            the sums, but its key could be charged anew. Default: 30 days. In memory: the latest 100,000.
         name: Several ledgers can live in one database.
         journal: File of this process alone: while the database is away, go on at the last price and write
             down here what is to be charged later. Default: refuse, with UnreachableLedgerError.
@@ -294,6 +297,7 @@ def open_ledger(
         reservation_ttl=reservation_ttl,
         credit=credit,
         window=window,
+        keep=keep,
     )
     scheme = url.partition("://")[0].partition("+")[0]
     if scheme == "memory" and journal is not None:

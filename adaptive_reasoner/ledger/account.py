@@ -11,6 +11,7 @@ from adaptive_reasoner.ledger.controller import CREDIT, PriceLaw, Totals
 
 LARGEST = 2**62  # half of what a database's 64-bit integer holds
 TTL = 3600.0
+KEEP = 30 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Account:
         window: Whether target and cap hold for each day or month, in UTC, or for all time.
         price: Offline price, per cost unit.
         slope: Fall of the mean cost as the log of the price rises by one, in cost units.
+        keep: Seconds after which a database may forget a charge that is no longer open.
     """
 
     cost_unit: str
@@ -36,6 +38,7 @@ class Account:
     window: Window | None = None
     price: float | None = None
     slope: float | None = None
+    keep: float = KEEP
 
     @cached_property
     def scale(self) -> int:
@@ -98,6 +101,7 @@ class Terms:
     reservation_ttl: float | None = None
     credit: float | None = None
     window: Window | None = None
+    keep: float | None = None
 
     def account(self, stored: Account | None = None) -> Account:
         """The account these terms make, or the stored one where they agree with it.
@@ -111,12 +115,14 @@ class Terms:
             self._amount("hard_cap", self.hard_cap, unit),
         )
         ttl, credit = positive("reservation_ttl", self.reservation_ttl), positive("credit", self.credit)
+        kept = positive("keep", self.keep)
         price, slope = self._start()
         if stored is not None:
             keep("target", stored.target, target, scale_of(unit))
             keep("hard_cap", stored.hard_cap, hard_cap, scale_of(unit))
             keep("reservation_ttl", stored.ttl, ttl)
             keep("credit", stored.credit, credit)
+            keep("keep", stored.keep, kept)
             if self.window not in (None, stored.window):
                 raise LedgerError(f"this ledger was made with window {stored.window}, not {self.window}")
             return stored if self.policy is None else replace(stored, price=price, slope=slope)
@@ -124,7 +130,9 @@ class Terms:
             target = self._amount("the policy's budget", self.policy.budget, unit)
         if self.window not in (None, "day", "month"):
             raise LedgerError(f"window must be 'day' or 'month', got {self.window!r}")
-        return Account(unit, target, hard_cap, ttl or TTL, credit or CREDIT, self.window, price, slope)
+        return Account(
+            unit, target, hard_cap, ttl or TTL, credit or CREDIT, self.window, price, slope, kept or KEEP
+        )
 
     def _unit(self, stored: Account | None) -> str:
         units = [stored and stored.cost_unit, self.cost_unit, self.policy and self.policy.cost_unit]

@@ -73,6 +73,9 @@ class LedgerReader:
     def _account(self, connection: sa.Connection) -> Account:
         if schema.accounts.name not in sa.inspect(connection).get_table_names():
             raise LedgerError(f"there is no ledger in {_shown(self.url)}")
+        version = schema.version_of(connection)
+        if version != schema.VERSION:
+            raise schema.wrong_version(version)
         accounts = schema.accounts.c
         found = connection.execute(sa.select(*schema.ACCOUNT).where(accounts.ledger == self.name)).first()
         if found is None:

@@ -8,11 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.account import Account
+from adaptive_reasoner.ledger.account import KEEP, Account
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
 
-VERSION = 1
+VERSION = 2
 CREATION_LOCK = (
     0x6C65646765720001  # PostgreSQL: processes that open a new database at once make it one by one
 )
@@ -33,6 +33,7 @@ accounts = sa.Table(
     sa.Column("window", sa.Text),
     sa.Column("price", sa.Double),
     sa.Column("slope", sa.Double),
+    sa.Column("keep", sa.Double, nullable=False),
 )
 
 # A period's sums are spread over several rows, so that writers need not wait for each other.
@@ -70,6 +71,11 @@ sa.Index(
     postgresql_where=entries.c.status == "open",
 )
 
+# What each older version lacks, to become the next.
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (f"alter table ledger_accounts add column keep double precision not null default {KEEP}",),
+}
+
 ACCOUNT = [accounts.c[field.name] for field in fields(Account)]
 ENTRY = [entries.c[field.name] for field in fields(Entry)]
 SUMS = [totals.c[field.name] for field in fields(Totals)]
@@ -96,6 +102,14 @@ _sums = (
     )
     .where(_its_sums)
     .subquery()
+)
+# Of all ledgers in the database, the oldest first: whichever process comes by.
+_oldest = sa.select(entries.c.number).order_by(entries.c.number).limit(sa.bindparam("most")).subquery()
+_forgotten = (
+    sa.select(entries.c.number)
+    .join(_oldest, _oldest.c.number == entries.c.number)
+    .join(accounts, accounts.c.ledger == entries.c.ledger)
+    .where(entries.c.status != "open", entries.c.expires_at + accounts.c.keep <= sa.bindparam("now"))
 )
 _more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
 
@@ -128,6 +142,7 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     .where(_its_entries)
     .order_by(entries.c.number.desc())
     .limit(sa.bindparam("most")),
+    "forget": sa.delete(entries).where(entries.c.number.in_(_forgotten)),
     "clear_entries": sa.delete(entries).where(_its_entries),
     "clear_sums": sa.delete(totals).where(totals.c.ledger == _of),
 }
@@ -211,24 +226,41 @@ def _open_sqlite(address: sa.URL) -> sa.Engine:
 
 
 def make_tables(connection: sa.Connection) -> None:
-    """Make the tables where there are none, and refuse those of another version.
+    """Make the tables where there are none, migrate those of an older version, refuse those of another.
 
     Raises:
         LedgerError: The database was written by a newer library, or its tables are of no known version.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATION_LOCK)))
-    present = set(sa.inspect(connection).get_table_names()) & set(metadata.tables)
-    if not present:
+    if not set(sa.inspect(connection).get_table_names()) & set(metadata.tables):
         metadata.create_all(connection)
         connection.execute(sa.insert(versions), {"version": VERSION})
         return
-    found = (
-        connection.execute(sa.select(versions.c.version)).scalars().all() if versions.name in present else []
+    found = version_of(connection)
+    while found in MIGRATIONS:
+        for statement in MIGRATIONS[found]:
+            connection.exec_driver_sql(statement)
+        found += 1
+        connection.execute(sa.update(versions).values(version=found))
+    if found != VERSION:
+        raise wrong_version(found)
+
+
+def version_of(connection: sa.Connection) -> int | None:
+    """The version of a database's ledger tables, None where they do not say."""
+    if versions.name not in sa.inspect(connection).get_table_names():
+        return None
+    found = connection.execute(sa.select(versions.c.version)).scalars().all()
+    return found[0] if len(found) == 1 else None
+
+
+def wrong_version(found: int | None) -> LedgerError:
+    """What to say of tables that this library does not read."""
+    newer, older = found is not None and found > VERSION, found in MIGRATIONS
+    way_out = "upgrade it" if newer else "open it for writing once" if older else "open a new database"
+    shown = "unknown" if found is None else found
+    return LedgerError(
+        f"the database holds ledger tables of version {shown}, "
+        f"this library reads version {VERSION}; {way_out}"
     )
-    if list(found) != [VERSION]:
-        newer = bool(found) and max(found) > VERSION
-        raise LedgerError(
-            f"the database holds ledger tables of version {found[0] if found else 'unknown'}, this library "
-            f"reads version {VERSION}; {'upgrade it' if newer else 'open a new database'}"
-        )

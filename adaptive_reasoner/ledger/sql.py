@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 TOGETHER = 64  # verbs in one transaction at most
+TIDYING = 1_000  # changes of a process after which it forgets old charges
 RACES = ("40001", "40P01")  # what PostgreSQL calls a transaction that lost to another
 
 
@@ -45,6 +46,7 @@ class SqlLedger(BookLedger):
         self._statements = schema.compiled(self._engine.dialect)
         self._pid = os.getpid()
         self._line: Any = None  # the driver's connection
+        self._changes = 0
         self._leading = threading.Lock()
         self._waiting: deque[_Ticket[Any]] = deque()
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
@@ -100,10 +102,7 @@ class SqlLedger(BookLedger):
         """Run what waits in one transaction; what fails by the ledger's rules fails alone."""
 
         def work(driver: Any) -> None:
-            capped = self._account.hard_cap is not None
-            transaction = SqlTransaction(
-                driver, self._statements, self._name, shared=self._shared, capped=capped
-            )
+            transaction = self._transaction(driver)
             transaction.look_up(ticket.wanted for ticket in tickets if ticket.wanted is not None)
             for ticket in tickets:
                 ticket.run(transaction)
@@ -117,6 +116,20 @@ class SqlLedger(BookLedger):
         finally:
             for ticket in tickets:
                 ticket.done = True
+        with suppress(UnreachableLedgerError):  # these changes are made; the next one will say it
+            self._forget_now_and_then(len(tickets))
+
+    def _forget_now_and_then(self, changes: int) -> None:
+        """Keep the table from growing for ever: after so many changes, up to twice as many rows may go."""
+        self._changes += changes
+        if self._changes >= TIDYING:
+            self._changes = 0
+            now = self._clock()
+            self._within(lambda driver: self._transaction(driver).forget(now, 2 * TIDYING))
+
+    def _transaction(self, driver: Any) -> SqlTransaction:
+        capped = self._account.hard_cap is not None
+        return SqlTransaction(driver, self._statements, self._name, shared=self._shared, capped=capped)
 
     def _within(self, work: Callable[[Any], None]) -> None:
         """Run in one transaction, again where another got in between or the connection was lost."""

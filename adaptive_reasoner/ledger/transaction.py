@@ -123,6 +123,10 @@ class SqlTransaction:
         """The latest charges, oldest first."""
         return [Entry(*row) for row in reversed(self._do("read_latest", most=limit).fetchall())]
 
+    def forget(self, now: float, most: int) -> None:
+        """Let go of charges that were kept long enough, of the oldest so many."""
+        self._do("forget", now=now, most=most)
+
     def clear(self) -> None:
         """Forget every charge and every sum."""
         self._do("clear_entries")

