@@ -13,11 +13,12 @@ CREDIT = 300.0  # questions' worth of saved spending that may be spent later
 REACH = math.log(
     100.0
 )  # the price stays within this factor of the offline price: never 0, which is absorbing
-PROMISE, TOLERANCE = 500, 0.02  # from this many questions on, the average is to be this close to the target
-WIDEST = 16.0  # questions' worth an overspend may reach before 2,000 questions: half a percent of those
+PROMISE = 500  # from this many questions on, the average is to be within 2% of the target
+NARROWEST = 6.0  # questions' worth an overspend may reach there; 2% of them are 10
+WIDEST = 18.0  # and from about 1,000 on: any 2,000 in a row are to be within half a percent, in the mean
 FUNNEL = 0.08  # questions' worth by which a question earlier leaves more room, before the promise begins
 VARIANCE = 1.75  # of a question's cost, in squared targets: some cost next to nothing, some twice or thrice
-LATE = 0.35  # horizon for one question in flight: only the error of its reservation is late
+LATE = 0.5  # horizon for one question in flight: only the error of its reservation is late
 EDGE = 0.93  # share of the room from which the pull rises no faster
 NANO = 1_000_000_000
 
@@ -77,10 +78,9 @@ class PriceLaw:
 
     Near the target that works off an overspend over h = 4 a^2 / (pi^2 v) questions, and with the drift the
     loop is critically damped there: a wrong offline price or a new mix of questions ends up in the drift, not
-    in a standing error. At the 500th question the room is half of what 2% allow, as what is not known yet of
-    the questions in flight takes the other half. Before, it narrows to that: steering early costs accuracy
-    and is not promised. After, it opens, to half a percent at 2,000 questions, and then as slowly as the
-    fourth root of n, so that also the latest 2,000 stay near the target.
+    in a standing error. At the 500th question the room is somewhat less than 2% allow, as what is not known
+    yet of the questions in flight takes the rest. Before, it narrows to that: steering early costs accuracy
+    and is not promised. After, it opens, but only so far that any 2,000 in a row stay near the target.
 
     Attributes:
         target: Allowed mean cost a question, in the ledger's small unit.
@@ -152,11 +152,11 @@ class PriceLaw:
 
     def _room(self, totals: Totals) -> float:
         """Questions' worth of overspend or saving that the law keeps within."""
-        asked, narrowest = totals.admitted, PROMISE * TOLERANCE / 2.0
+        asked = totals.admitted
         if asked < PROMISE:
-            room = min(narrowest + (PROMISE - asked) * FUNNEL, WIDEST)
+            room = min(NARROWEST + (PROMISE - asked) * FUNNEL, WIDEST)
         else:
-            room = min(narrowest * (asked / PROMISE) ** 1.5, WIDEST * max(1.0, asked / 2_000) ** 0.25)
+            room = min(NARROWEST * (asked / PROMISE) ** 1.5, WIDEST)
         return max(room, math.pi / 2.0 * math.sqrt(VARIANCE * LATE * totals.in_flight))
 
     @staticmethod
