@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import Snapshot, UnreachableLedgerError, schema
+from adaptive_reasoner.ledger import Reservation, Snapshot, UnreachableLedgerError, schema
 from adaptive_reasoner.ledger.account import Account
 from adaptive_reasoner.ledger.book import BookLedger, Transaction, Wanted
 from adaptive_reasoner.ledger.controller import Totals
@@ -52,13 +52,16 @@ class LedgerReader:
             LedgerError: The ledger is gone.
             UnreachableLedgerError: The database does not answer.
         """
-        try:
-            with self._engine.connect() as connection, connection.begin():
-                view = _View(connection, self.name)
-                return _Book(view, self._account(connection), clock=self._clock).snapshot()
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            raise UnreachableLedgerError(f"the ledger's database failed: {cause}") from error
+        return self._look(lambda book: book.snapshot())
+
+    def history(self, limit: int = 100) -> list[Reservation]:
+        """The latest charges, oldest first.
+
+        Raises:
+            LedgerError: The ledger is gone.
+            UnreachableLedgerError: The database does not answer.
+        """
+        return self._look(lambda book: book.history(limit))
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -69,6 +72,16 @@ class LedgerReader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _look(self, ask: Callable[["_Book"], T]) -> T:
+        """Ask the rules of the ledger about the database as it is at this moment."""
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                view = _View(connection, self.name)
+                return ask(_Book(view, self._account(connection), clock=self._clock))
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            raise UnreachableLedgerError(f"the ledger's database failed: {cause}") from error
 
     def _account(self, connection: sa.Connection) -> Account:
         if schema.accounts.name not in sa.inspect(connection).get_table_names():

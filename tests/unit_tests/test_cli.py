@@ -155,3 +155,17 @@ def test_shows_a_ledger_and_resets_it(command, tmp_path):
     assert command("ledger", "reset", url, "--yes")[0] == 0
     shown = json.loads(command("ledger", "show", url, "--json")[1])
     assert (shown["spent"], shown["target"]) == (0.0, 10.0)
+
+
+def test_commands_on_a_ledger_take_its_name_and_make_none(command, tmp_path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with open_ledger(url, name="acme", target=10.0) as ledger:
+        ledger.charge(12.0, "q")
+    for asked in ("show", "history", "reset"):
+        code, _, said = command("ledger", asked, url, "--json")
+        assert code == 2
+        assert "no ledger 'default'" in said
+        assert "only acme" in said
+    printed = command("ledger", "reset", url, "--name", "acme", "--yes", "--json")[1]
+    assert json.loads(printed)["forgotten"]["spent"] == 12.0
+    assert json.loads(command("ledger", "history", url, "--name", "acme", "--json")[1]) == {"charges": []}
