@@ -98,9 +98,16 @@ class Source:
 
     @property
     def most_tokens(self) -> int:
-        """The most tokens that a reply can have, as far as anybody declared it."""
+        """The most tokens that a reply can have, as far as anybody declared it: here, or on the model."""
         profile = getattr(self.model, "profile", None) or {}
-        return self.max_tokens or profile.get("max_output_tokens") or UNDECLARED_MAX_TOKENS
+        bound = getattr(self.model, "kwargs", None) or {}
+        said = (
+            self.max_tokens,
+            bound.get("max_tokens"),
+            getattr(self.model, "max_tokens", None),
+            profile.get("max_output_tokens"),
+        )
+        return next((int(most) for most in said if most), UNDECLARED_MAX_TOKENS)
 
 
 Reach = Callable[[Source, bool], ChatModel]

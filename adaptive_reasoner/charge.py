@@ -174,13 +174,24 @@ class Charge:
 
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
-        _under_way.pop((id(self.ledger), self._key), None)
+        if _under_way.get((id(self.ledger), self._key)) is self:
+            del _under_way[id(self.ledger), self._key]
         if self._reservation is None:
             return
         if not self.answered and not self.caller.cost:
             self.ledger.release(self._reservation)
         else:
             self.ledger.settle(self._reservation, self.caller.cost)
+
+    @property
+    def opens_at_once(self) -> bool:
+        """Whether decision and reservation neither compute nor wait, and so need no thread of their own."""
+        return getattr(self.policy, "immediate", False) and self.closes_at_once
+
+    @property
+    def closes_at_once(self) -> bool:
+        """Whether the ledger answers without waiting for a disk or a network."""
+        return getattr(self.ledger, "immediate", False)
 
     @property
     def answered(self) -> bool:

@@ -127,6 +127,8 @@ class FixedPolicy:
         'vote_5'
     """
 
+    immediate = True  # decides without computing anything, so in no thread of its own
+
     def __init__(
         self,
         action: str,

@@ -226,15 +226,15 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     async def aanswer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
     ) -> Result:
-        """`answer`, without blocking the loop: embedding and ledger run in a thread."""
+        """`answer`, without blocking the loop: an embedding and a ledger that waits run in a thread."""
         charge = self._charge(question, config, terms)
         try:
-            await _to_its_end(charge.open)
+            await _to_its_end(charge.open, at_once=charge.opens_at_once)
             await _atell(charge, charge.decided())
             while not charge.answered:
                 charge.running.send(await charge.caller.awave(charge.running.requests))
         finally:
-            await _to_its_end(charge.close)
+            await _to_its_end(charge.close, at_once=charge.closes_at_once)
             await _atell(charge, charge.closed())
         return charge.result()
 
@@ -265,7 +265,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """`stream_answer`, without blocking the loop."""
         charge, streamed = self._charge(question, config, terms), list[Reply]()
         try:
-            await _to_its_end(charge.open)
+            await _to_its_end(charge.open, at_once=charge.opens_at_once)
             await _atell(charge, charge.decided())
             while not charge.answered:
                 if charge.running.visible:
@@ -277,7 +277,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                     charge.running.send(await charge.caller.awave(charge.running.requests))
             yield charge.last_chunk(streamed)
         finally:
-            await _to_its_end(charge.close)
+            await _to_its_end(charge.close, at_once=charge.closes_at_once)
             await _atell(charge, charge.closed())
 
     def _charge(self, question: Any, config: RunnableConfig | None, terms: Terms) -> Charge:
@@ -313,8 +313,11 @@ def _heard(config: RunnableConfig) -> bool:
     return isinstance(callbacks, BaseCallbackManager) and bool(callbacks.parent_run_id and callbacks.handlers)
 
 
-async def _to_its_end(function: Callable[[], None]) -> None:
+async def _to_its_end(function: Callable[[], None], *, at_once: bool) -> None:
     """Run in a thread, and to its end also when cancelled: a reservation must not be left half-made."""
+    if at_once:
+        function()
+        return
     work = asyncio.ensure_future(asyncio.to_thread(function))
     try:
         await asyncio.shield(work)

@@ -6,9 +6,10 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.runnables import ConfigurableField
+from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import SampleMeter
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, SampleMeter
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError, UnpricedUsageError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.policy import FixedPolicy
@@ -353,3 +354,12 @@ async def test_a_deadline_is_kept_and_the_answer_is_of_what_arrived():
     with pytest.raises(TimeoutError):
         await made.aanswer("5 + 9?", deadline=0.001)
     assert made.ledger.snapshot().in_flight == 0
+
+
+def test_the_most_tokens_of_a_reply_are_those_that_somebody_declared():
+    model = ChatOpenAI(model="stub", api_key="none", max_tokens=300)
+    assert Source(model).most_tokens == 300
+    assert Source(model.bind(max_tokens=200)).most_tokens == 200
+    assert Source(model, max_tokens=100).most_tokens == 100
+    assert Source(ScriptedModel(profile={"max_output_tokens": 900})).most_tokens == 900
+    assert Source(ScriptedModel()).most_tokens == UNDECLARED_MAX_TOKENS
