@@ -1,6 +1,5 @@
 """One question on its way from the decision to the settled bill."""
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -8,24 +7,20 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, TypedDict
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
-from langchain_core.messages.ai import UsageMetadata, add_usage
-from langchain_core.messages.tool import ToolCallChunk
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from numpy.typing import ArrayLike
 
 from adaptive_reasoner.answers import final_answer
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Messages, Reach, Reply, Source, directly, question_of
-from adaptive_reasoner.costs import Meter, Usage
+from adaptive_reasoner.calls import Reach, Reply, Source, directly
+from adaptive_reasoner.conversations import chunk_of, in_context, messages_of, tokens_of, usage_of
+from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.ledger import Ledger, Reservation
 from adaptive_reasoner.policy import Decision, KnowsVotes, Policy
-
-CONTEXT = 200
-"""Characters of the conversation before the last human turn that are decided on with it."""
 
 _ROUNDING = 1e-6  # an amount comes back from a ledger rounded to its small unit
 
@@ -260,7 +255,7 @@ class Charge:
             return AIMessageChunk(
                 content="",
                 id=winner.id,
-                usage_metadata=_usage(hidden),
+                usage_metadata=usage_of(hidden),
                 response_metadata={"adaptive_reasoner": self.record()},
                 chunk_position="last",
             )
@@ -319,7 +314,7 @@ class Charge:
                     "cost": float(reply.cost),
                     "seconds": reply.seconds,
                     "answer": reply.message and final_answer(reply.message),
-                    "tokens": _tokens(reply.message),
+                    "tokens": tokens_of(reply.message),
                     "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
                 }
             )
@@ -328,7 +323,7 @@ class Charge:
     def _signed(message: AIMessage, record: Mapping[str, Any], replies: Sequence[Reply]) -> AIMessage:
         return message.model_copy(
             update={
-                "usage_metadata": _usage(replies),
+                "usage_metadata": usage_of(replies),
                 "response_metadata": {**message.response_metadata, "adaptive_reasoner": dict(record)},
             }
         )
@@ -343,69 +338,3 @@ def check_units(**parts: Any) -> None:
     units = {name: part.cost_unit for name, part in parts.items()}
     if len(set(units.values())) > 1:
         raise LedgerError(f"costs must be in one unit, but there are {units}")
-
-
-def messages_of(question: Any) -> Messages:
-    """A conversation, whatever it was given as."""
-    if isinstance(question, str):
-        return [HumanMessage(question)]
-    if isinstance(question, BaseMessage):
-        return [question]
-    return convert_to_messages(question)
-
-
-def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
-    r"""What a conversation asks: its last human turn, after the end of what was said before it.
-
-    A question that stands alone is decided on as it is, so as the offline kit saw it.
-
-    Example:
-        >>> in_context([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")], context=5)
-        '?\nNo.\nAnd 97?'
-    """
-    question = question_of(messages)
-    last = max(at for at, message in enumerate(messages) if isinstance(message, HumanMessage))
-    spoken = [
-        message.text
-        for message in messages[:last]
-        if isinstance(message, HumanMessage | AIMessage) and message.text
-    ]
-    before = "\n".join(spoken)[-context:]
-    return f"{before}\n{question}" if before else question
-
-
-def _tokens(message: AIMessage | None) -> dict[str, int]:
-    if message is None or not message.usage_metadata:
-        return {}
-    usage = Usage.of(message)
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "cached_tokens": usage.cached_tokens,
-    }
-
-
-def _usage(replies: Sequence[Reply]) -> UsageMetadata | None:
-    usage: UsageMetadata | None = None
-    for reply in replies:
-        if reply.message is not None:
-            usage = add_usage(usage, reply.message.usage_metadata)
-    return usage
-
-
-def chunk_of(message: AIMessage) -> AIMessageChunk:
-    """A whole message as the one chunk of a stream."""
-    return AIMessageChunk(
-        content=message.content,
-        additional_kwargs=message.additional_kwargs,
-        response_metadata=message.response_metadata,
-        usage_metadata=message.usage_metadata,
-        id=message.id,
-        name=message.name,
-        tool_call_chunks=[
-            ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=at)
-            for at, call in enumerate(message.tool_calls)
-        ],
-        chunk_position="last",
-    )

@@ -27,7 +27,8 @@ from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
 from adaptive_reasoner.calls import ChatModel, Reach, Source
-from adaptive_reasoner.charge import Terms, chunk_of
+from adaptive_reasoner.charge import Terms
+from adaptive_reasoner.conversations import chunk_of
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import run_of
@@ -74,7 +75,8 @@ class AdaptiveChatModel(BaseChatModel):
         '7'
     """
 
-    model: SkipValidation[BaseChatModel]
+    inner: SkipValidation[BaseChatModel]
+    model_name: str = ""  # by which LangChain tells what a model can do, where it has no profile
     policy: SkipValidation[Policy | None] = None
     actions: SkipValidation[Mapping[str, Flow] | None] = None
     budget: float | None = None
@@ -82,22 +84,23 @@ class AdaptiveChatModel(BaseChatModel):
     meter: SkipValidation[Meter | None] = None
     _reasoner: AdaptiveReasoner = PrivateAttr()
 
-    def __init__(self, model: BaseChatModel, **fields: Any) -> None:
-        super().__init__(**{"model": model, **fields})
+    def __init__(self, model: BaseChatModel | None = None, **fields: Any) -> None:
+        super().__init__(**fields if model is None else {"inner": model, **fields})
 
     @override
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
         self._reasoner = AdaptiveReasoner(
-            self.model,
+            self.inner,
             policy=self.policy,
             actions=self.actions,
             budget=self.budget,
             ledger=self.ledger,
             meter=self.meter,
         )
+        self.model_name = self.model_name or self.inner._get_ls_params().get("ls_model_name") or ""
         if self.output_version is None:
-            self.output_version = self.model.output_version
+            self.output_version = self.inner.output_version
 
     @property
     def reasoner(self) -> AdaptiveReasoner:
@@ -114,22 +117,22 @@ class AdaptiveChatModel(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         # Part of the key under which LangChain caches replies.
         return {
-            **self.model._identifying_params,
-            "adaptive_model": self.model._llm_type,
+            **self.inner._identifying_params,
+            "adaptive_model": self.inner._llm_type,
             "adaptive_policy": self._reasoner.policy.policy_id,
         }
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return self.model.profile  # by which create_agent chooses how to ask for structured output
+        return self.inner.profile  # by which create_agent chooses how to ask for structured output
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
-        return self.model._get_ls_params(stop=stop, **kwargs)
+        return self.inner._get_ls_params(stop=stop, **kwargs)
 
     @override
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None) -> int:
-        return self.model.get_num_tokens_from_messages(messages, tools)
+        return self.inner.get_num_tokens_from_messages(messages, tools)
 
     @override
     def bind_tools(
@@ -142,14 +145,14 @@ class AdaptiveChatModel(BaseChatModel):
         if tool_choice is not None:
             kwargs["tool_choice"] = tool_choice
         bound: Runnable[LanguageModelInput, AIMessage] = _repointed(
-            self.model.bind_tools(tools, **kwargs), self.model, self
+            self.inner.bind_tools(tools, **kwargs), self.inner, self
         )
         return bound
 
     @override
     def with_structured_output(self, schema: Any, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:
         structured: Runnable[LanguageModelInput, Any] = _repointed(
-            self.model.with_structured_output(schema, **kwargs), self.model, self
+            self.inner.with_structured_output(schema, **kwargs), self.inner, self
         )
         return structured
 
@@ -222,9 +225,9 @@ class AdaptiveChatModel(BaseChatModel):
             if not isinstance(model, BaseChatModel):
                 return source.sampler if competes else source.runnable
             tied = [name for name in _OF_ONE_PROVIDER if settings.get(name)]
-            if tied and not isinstance(model, type(self.model)):
+            if tied and not isinstance(model, type(self.inner)):
                 raise TypeError(
-                    f"{', '.join(tied)} were bound for {type(self.model).__name__} and cannot go to "
+                    f"{', '.join(tied)} were bound for {type(self.inner).__name__} and cannot go to "
                     f"{type(model).__name__}: use models of one package, or AdaptiveComputeMiddleware"
                 )
             return Untraced(model, kwargs)

@@ -16,8 +16,9 @@ from langgraph.types import Command
 from typing_extensions import override
 
 from adaptive_reasoner.calls import ChatModel, Messages, Source
-from adaptive_reasoner.charge import Result, Terms, in_context
+from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
+from adaptive_reasoner.conversations import in_context
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.flows import Flow
@@ -205,7 +206,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     def _terms(self, calls: "_Calls") -> Terms:
         account, task = calls.account, execution()
         left = self._left(account)
-        question = in_context(calls.request.messages)
+        question = self._question(calls.request.messages)
         step = AgentStep(account["steps"], question, calls.request.messages, account["run"], left)
         policy = self._policy_of(step) if self._policy_of else self.reasoner.policy
         terms: Terms = {
@@ -227,6 +228,16 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             price = terms.get("price", (terms.get("ledger") or self.ledger).price) or 0.0
             terms["price"] = price * max(1.0, self.run_budget / left)
         return terms
+
+    def _question(self, messages: Messages) -> str:
+        try:
+            return in_context(messages)
+        except ValueError as error:
+            if self.about is None:
+                raise ValueError(
+                    f"state key 'messages': {error}; `about` can say what to decide on"
+                ) from error
+            return ""
 
     def _left(self, account: Account) -> float:
         """What the run may still cost."""

@@ -13,8 +13,9 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.charge import Result, Terms, in_context, messages_of
+from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
+from adaptive_reasoner.conversations import in_context, messages_of
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.flows import Flow

@@ -14,6 +14,7 @@ from langchain_core.callbacks import (
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableBinding, RunnableConfig, RunnableSerializable
+from langchain_core.runnables.config import merge_configs
 from pydantic import ConfigDict, SkipValidation
 from typing_extensions import Unpack, override
 
@@ -295,7 +296,7 @@ def _tell(charge: Charge, event: dict[str, Any] | None) -> None:
     if charge.on_event is not None:
         charge.on_event(event)
     if _heard(charge.config):
-        dispatch_custom_event(EVENT, event, config=charge.config)
+        dispatch_custom_event(EVENT, event, config=_marked(charge, event))
 
 
 async def _atell(charge: Charge, event: dict[str, Any] | None) -> None:
@@ -304,7 +305,14 @@ async def _atell(charge: Charge, event: dict[str, Any] | None) -> None:
     if charge.on_event is not None:
         charge.on_event(event)
     if _heard(charge.config):
-        await adispatch_custom_event(EVENT, event, config=charge.config)
+        await adispatch_custom_event(EVENT, event, config=_marked(charge, event))
+
+
+def _marked(charge: Charge, event: dict[str, Any]) -> RunnableConfig:
+    """The run's config, marked with the decision as its calls are and, once it is known, with the cost."""
+    if "cost" not in event:
+        return charge.caller.config
+    return merge_configs(charge.caller.config, {"metadata": {"adaptive_cost": event["cost"]}})
 
 
 def _heard(config: RunnableConfig) -> bool:

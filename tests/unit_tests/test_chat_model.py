@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
 from langchain_core.globals import set_llm_cache
@@ -9,6 +10,7 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
+from pydantic import BaseModel
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.chat_model import AdaptiveChatModel
@@ -125,7 +127,7 @@ def test_tools_of_one_provider_do_not_go_to_another():
 def test_what_is_bound_and_stop_reach_every_sample():
     model = adaptive()
     model.bind(temperature=0.5).invoke("5 + 9?", stop=["\n"])
-    for request in model.model.requests:
+    for request in model.inner.requests:
         assert request["temperature"] == 0.5
 
 
@@ -143,7 +145,7 @@ def test_a_cache_keeps_whole_answers_and_never_the_samples_of_a_vote():
     finally:
         set_llm_cache(None)
     assert (first.text, second.text) == ("Answer: 14", "Answer: 14")
-    assert len(model.model.requests) == 3
+    assert len(model.inner.requests) == 3
     assert model.reasoner.ledger.snapshot().spent == 6.0
 
 
@@ -161,7 +163,7 @@ async def test_a_rate_limiter_of_the_inner_model_is_asked_for_every_sample(is_as
 
     model = adaptive(rate_limiter=Counting())
     await model.ainvoke("5 + 9?") if is_async else model.invoke("5 + 9?")
-    assert Counting.asked == len(model.model.requests) == 2
+    assert Counting.asked == len(model.inner.requests) == 2
     Counting.asked = 0
 
 
@@ -198,3 +200,30 @@ def test_an_action_that_nobody_supplied_is_refused_at_once():
 def test_no_question_is_a_clear_error(messages):
     with pytest.raises(ValueError, match="no question"):
         adaptive().invoke(messages)
+
+
+class Sum(BaseModel):
+    total: int
+
+
+@pytest.mark.parametrize("profile", [None, {"structured_output": True, "tool_calling": True}])
+async def test_an_agent_runs_on_it_with_tools_and_structured_output(profile):
+    runs = []
+
+    @tool
+    def add(a: int, b: int) -> int:
+        """Add."""
+        runs.append((a, b))
+        return a + b
+
+    with StubServer() as server:
+        inner = ChatOpenAI(model="stub", base_url=server.base_url, api_key="none", profile=profile)
+        model = AdaptiveChatModel(inner, policy=FixedPolicy("vote_3", expected_cost=9), actions=ACTIONS)
+        agent = create_agent(model, [add], response_format=Sum)
+        state = await agent.ainvoke({"messages": [HumanMessage("5 + 9?")]})
+    assert runs == [(5, 9)]
+    formats = {body.get("response_format", {}).get("type") for body in server.bodies}
+    assert formats == ({"json_schema"} if profile else {None})
+    if profile:
+        assert isinstance(state["structured_response"], Sum)
+    assert model.reasoner.ledger.snapshot().questions == 1

@@ -16,7 +16,7 @@ FLOORS = [
     {"costs", "pages", "answers", "dialects", "features", "pricing", "policy_folder", "prospects"},
     {"calls", "listed_prices", "mathematics", "stopping", "stop_model"},
     {"policy", "ledger"},
-    {"caller"},
+    {"caller", "conversations"},
     {"flows"},
     {"strategies", "selection"},
     {"charge", "day_one", "sample_log"},

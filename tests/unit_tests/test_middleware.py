@@ -344,3 +344,13 @@ async def test_without_a_policy_a_vote_needs_no_labels(ask, model, adder):
     record = state["messages"][-1].response_metadata["adaptive_reasoner"]
     assert (record["action"], record["policy_id"]) == ("adaptive_vote", "label_free")
     assert adder.metadata["runs"] == [(5, 9)]
+
+
+PICTURE = {"messages": [HumanMessage([{"type": "text", "text": ""}])]}
+
+
+async def test_a_message_without_text_names_the_key_and_can_be_told_about(ask, model):
+    with pytest.raises(ValueError, match="state key 'messages': there is no question"):
+        await ask(create_agent(model, middleware=[budgeted()]), PICTURE)
+    agent = create_agent(model, middleware=[budgeted(about=lambda step: "a picture")])
+    assert (await ask(agent, PICTURE))["messages"][-1].text == "The answer is 14"

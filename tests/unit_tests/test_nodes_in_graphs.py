@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
+from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.errors import NodeTimeoutError
@@ -25,6 +26,7 @@ from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
+from tests.stub_server import StubServer
 
 ACTIONS = {"single_pass": single_pass(), "vote_3": self_consistency(3), "vote_5": self_consistency(5)}
 KEYS = {"input_key": "question", "output_key": "reply", "answer_key": "answer", "decision_key": "decision"}
@@ -403,3 +405,23 @@ def test_a_policy_and_its_actions_belong_together():
         AdaptiveComputeNode(ScriptedModel(), actions={"single_pass": single_pass()})
     with pytest.raises(UnknownActionError, match="'vote_3'; known are none"):
         AdaptiveComputeNode(ScriptedModel(), policy=FixedPolicy("vote_3"))
+
+
+@pytest.mark.parametrize("mode", ["messages", "values"])
+async def test_a_single_pass_is_priced_also_where_somebody_listens_to_its_tokens(mode):
+    """An endpoint that reports no usage in streams unless asked."""
+    with StubServer(answer=lambda prompt, number: "so it is 14") as server:
+        model = ChatOpenAI(model="stub", base_url=server.base_url, api_key="none")
+        made = node(
+            model=model,
+            action="single_pass",
+            input_key="messages",
+            output_key="messages",
+            answer_key=None,
+            decision_key=None,
+        )
+        asked = {"messages": [HumanMessage("5 + 9?")]}
+        chunks = [chunk async for chunk in graph_of(made, MessagesState).astream(asked, stream_mode=mode)]
+        chunks += list(graph_of(made, MessagesState).stream(asked, stream_mode=mode))
+    assert made.reasoner.ledger.spent == server.billed
+    assert (len(chunks) > 6) == (mode == "messages")

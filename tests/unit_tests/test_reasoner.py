@@ -180,10 +180,11 @@ class Heard(BaseCallbackHandler):
     """What a callback handler gets to see."""
 
     def __init__(self):
-        self.events, self.model_runs, self.chains = [], [], []
+        self.events, self.event_marks, self.model_runs, self.chains = [], [], [], []
 
-    def on_custom_event(self, name, data, **kwargs):
+    def on_custom_event(self, name, data, *, tags=None, metadata=None, **kwargs):
         self.events.append((name, data))
+        self.event_marks.append((tags, metadata))
 
     def on_chat_model_start(self, serialized, messages, *, tags=None, metadata=None, **kwargs):
         self.model_runs.append((tags, metadata))
@@ -257,7 +258,8 @@ async def test_callback_handlers_see_decision_price_and_cost(is_async):
     decided, settled = (data for _, data in heard.events)
     assert (decided["action"], decided["expected_cost"], decided["price"]) == ("vote_3", 6.0, 0.01)
     assert (settled["cost"], settled["average"], settled["target"]) == (4.0, 4.0, 10.0)
-    for tags, metadata in heard.model_runs:
+    assert heard.event_marks[1][1]["adaptive_cost"] == 4.0
+    for tags, metadata in [*heard.model_runs, *heard.event_marks]:
         assert "action:vote_3" in tags
         assert (metadata["adaptive_action"], metadata["adaptive_price"]) == ("vote_3", 0.01)
         assert metadata["adaptive_expected_cost"] == 6.0

@@ -1,0 +1,83 @@
+"""Conversations and replies in the forms that are asked for: what to decide on, what it used, one chunk."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.messages.tool import ToolCallChunk
+
+from adaptive_reasoner.calls import Messages, Reply, question_of
+from adaptive_reasoner.costs import Usage
+
+CONTEXT = 200
+"""Characters of the conversation before the last human turn that are decided on with it."""
+
+
+def messages_of(question: Any) -> Messages:
+    """A conversation, whatever it was given as."""
+    if isinstance(question, str):
+        return [HumanMessage(question)]
+    if isinstance(question, BaseMessage):
+        return [question]
+    return convert_to_messages(question)
+
+
+def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
+    r"""What a conversation asks: its last human turn, after the end of what was said before it.
+
+    A question that stands alone is decided on as it is, so as the offline kit saw it.
+
+    Example:
+        >>> in_context([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")], context=5)
+        '?\nNo.\nAnd 97?'
+    """
+    question = question_of(messages)
+    last = max(at for at, message in enumerate(messages) if isinstance(message, HumanMessage))
+    spoken = [
+        message.text
+        for message in messages[:last]
+        if isinstance(message, HumanMessage | AIMessage) and message.text
+    ]
+    before = "\n".join(spoken)[-context:]
+    return f"{before}\n{question}" if before else question
+
+
+def tokens_of(message: AIMessage | None) -> dict[str, int]:
+    """The usage of a reply, by the names of the samples format; empty where it has none."""
+    if message is None or not message.usage_metadata:
+        return {}
+    usage = Usage.of(message)
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cached_tokens": usage.cached_tokens,
+    }
+
+
+def usage_of(replies: Sequence[Reply]) -> UsageMetadata | None:
+    """The usage of several replies together."""
+    usage: UsageMetadata | None = None
+    for reply in replies:
+        if reply.message is not None:
+            usage = add_usage(usage, reply.message.usage_metadata)
+    return usage
+
+
+def chunk_of(message: AIMessage) -> AIMessageChunk:
+    """A whole message as the one chunk of a stream."""
+    return AIMessageChunk(
+        content=message.content,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata=message.response_metadata,
+        usage_metadata=message.usage_metadata,
+        id=message.id,
+        name=message.name,
+        tool_call_chunks=[
+            ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=at)
+            for at, call in enumerate(message.tool_calls)
+        ],
+        chunk_position="last",
+    )
