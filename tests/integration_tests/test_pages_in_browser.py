@@ -1,0 +1,214 @@
+"""The report and the live page as people see them, in a real browser."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from adaptive_reasoner.features import EncoderSession
+from adaptive_reasoner.kit.encoding import VectorCache
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.report import outcomes_report
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.watch.server import WatchServer
+from tests.browser import SMALL, window
+from tests.unit_tests.toys import write_toy_encoder
+
+pytestmark = pytest.mark.slow
+
+RECORDED = Path(__file__).parents[2] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
+DRAWN = "document.documentElement.dataset.ready === 'yes'"
+LIVE = "document.querySelectorAll('#charts svg .line').length === 3"
+LIGHT_PAPER, DARK_PAPER = "rgb(255, 255, 255)", "rgb(17, 20, 24)"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with window(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The report on a recorded run of the demo, with every section, and where it is."""
+    folder = tmp_path_factory.mktemp("report")
+    encoder = EncoderSession(write_toy_encoder(folder / "encoder"))
+    samples = Samples.read(RECORDED)
+    fit, held_out = estimate(samples, votes=(1, 3)).split(0.5)
+    cache = VectorCache(encoder, folder)
+    train(fit, budget=9.0, encoder=encoder, cache=cache).save(folder / "policy")
+    curve = [
+        {"samples": n, "budget": 9.0, "lift": 0.01 * n, "lift_low": 0.0, "lift_high": 0.02 * n}
+        for n in (2, 4, 8)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADAPTIVE_REASONER_CACHE", str(folder))
+        page = outcomes_report(
+            held_out,
+            samples=samples,
+            policy=LearnedPolicy.load(folder / "policy"),
+            backtest={"rows": [], "learning_curve": curve},
+        )
+    page.write(folder / "report.html")
+    return page, (folder / "report.html").as_uri()
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}", target=10.0, cost_unit="tokens") as opened:
+        for number in range(50):
+            opened.charge(8.0 + number % 5, f"q{number}", action="cot" if number % 2 else "direct")
+        yield opened
+
+
+@pytest.fixture
+def watched(ledger, tmp_path):
+    with (
+        LedgerReader(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as reader,
+        WatchServer(reader, every=0.1) as server,
+    ):
+        running = threading.Thread(target=server.run)
+        running.start()
+        yield server
+        server.stop()
+        running.join()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_report_opens_without_a_complaint_in_both_themes(browser, report, dark):
+    page, url = report
+    browser.look(url, dark=dark, ready=DRAWN)
+    assert browser.complaints() == []
+    figures = sum(len(section.figures) for section in page.sections)
+    assert len(browser.find(".live svg")) == figures
+    assert browser.ask("getComputedStyle(document.body).backgroundColor") == (
+        DARK_PAPER if dark else LIGHT_PAPER
+    )
+    ink = browser.ask("getComputedStyle(document.querySelector('.live svg .role-legend-label text')).fill")
+    assert ink == ("rgb(232, 236, 241)" if dark else "rgb(27, 31, 36)")
+
+
+def test_verdict_and_frontier_are_on_the_first_screen(browser, report):
+    page, url = report
+    browser.look(url, ready=DRAWN)
+    assert browser.ask("document.getElementById('verdict').innerText").startswith(page.verdict.word)
+    for selector in ("#verdict", "#frontier .live svg", ".dial", ".facts"):
+        assert browser.on_first_screen(selector), selector
+    names = browser.ask(
+        "[...document.querySelectorAll('#frontier .live svg text')].map(text => text.textContent)"
+    )
+    assert {"direct", "policy", "random mixture of them", "hindsight, cross-fitted"} <= set(names)
+
+
+def test_the_tables_say_it_all_without_a_script(browser, report):
+    page, url = report
+    browser.look(url, script=False)
+    assert browser.complaints() == []
+    shown = browser.ask("document.body.innerText")
+    for section in page.sections:
+        assert section.title in shown
+        for table in section.tables:
+            assert table.caption in shown
+    assert len(browser.find(".drawn svg")) == sum(len(section.figures) for section in page.sections)
+    assert browser.on_first_screen("#frontier .drawn svg")
+    assert not browser.find(".dial:not([hidden]), button:not([hidden])")
+
+
+def test_the_report_is_used_by_keyboard(browser, report):
+    from selenium.webdriver.common.keys import Keys
+
+    _, url = report
+    browser.look(url, ready=DRAWN)
+    assert browser.press(Keys.TAB).text == "Skip to the verdict"
+    assert browser.press(Keys.TAB).get_attribute("id") == "theme"
+    outline = browser.ask("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    browser.press(Keys.ENTER)
+    browser.wait(f"getComputedStyle(document.body).backgroundColor === '{DARK_PAPER}'")
+    slider = browser.press(Keys.TAB)
+    assert slider.get_attribute("id") == "dial"
+    said = browser.ask("document.getElementById('dial-says').innerText")
+    assert "the policy" in said
+    browser.press(Keys.HOME)
+    assert browser.ask("document.getElementById('dial-says').innerText") != said
+    assert slider.get_attribute("aria-valuetext").endswith("tokens")
+    assert browser.press(Keys.TAB).tag_name == "summary"
+    assert not browser.ask("document.querySelector('#frontier details').open")
+    browser.press(Keys.ENTER)
+    assert browser.ask("document.querySelector('#frontier details').open")
+    assert browser.complaints() == []
+
+
+def test_a_screen_reader_finds_names_for_everything(browser, report):
+    _, url = report
+    browser.look(url, ready=DRAWN)
+    tree = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    named = {}
+    for node in tree:
+        if not node["ignored"]:
+            named.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+    assert all(named["image"])
+    assert all(named["table"])
+    assert named["slider"][0].startswith("At a budget of")
+    assert any(name.startswith("Change to") for name in named["button"])
+    assert named["heading"][0].startswith("What a budget buys")
+
+
+def test_the_report_fits_a_phone(browser, report):
+    _, url = report
+    browser.look(url, size=SMALL, ready=DRAWN)
+    assert browser.ask("document.documentElement.scrollWidth") <= SMALL[0]
+    assert browser.on_first_screen("#verdict")
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_live_page_moves_with_the_ledger(browser, watched, ledger, dark):
+    browser.look(watched.url, dark=dark, ready=LIVE)
+    assert "50 questions" in browser.ask("document.getElementById('sentence').innerText")
+    ledger.reserve(9.0, "open", action="vote_5")
+    ledger.charge(40.0, "dear", action="cot")
+    browser.wait("document.getElementById('sentence').innerText.includes('51 questions')")
+    cards = browser.ask("document.getElementById('cards').innerText")
+    assert "In flight\n1" in cards
+    names = browser.ask("[...document.querySelectorAll('#shares .name')].map(name => name.textContent)")
+    assert names == ["cot", "direct"]
+    assert browser.find("#chart-average .target")
+    assert browser.complaints() == []
+    assert browser.ask("getComputedStyle(document.body).backgroundColor") == (
+        DARK_PAPER if dark else LIGHT_PAPER
+    )
+
+
+def test_the_live_page_fits_one_screen_and_a_phone(browser, watched):
+    browser.look(watched.url, ready=LIVE)
+    for selector in ("#sentence", "#cards", "#charts"):
+        assert browser.on_first_screen(selector), selector
+    browser.look(watched.url, size=SMALL, ready=LIVE)
+    assert browser.ask("document.documentElement.scrollWidth") <= SMALL[0]
+
+
+def test_the_live_page_is_readable_without_a_script(browser, watched):
+    browser.look(watched.url, script=False)
+    rows = dict(row.text.split(" ", 1) for row in browser.find("#rows tr") if row.text.startswith("target"))
+    assert rows == {"target": "10"}
+
+
+def test_the_live_page_is_paused_by_keyboard_and_says_when_the_watcher_ends(browser, watched, ledger):
+    from selenium.webdriver.common.keys import Keys
+
+    browser.look(watched.url, ready=LIVE)
+    browser.press(Keys.TAB)
+    assert browser.press(Keys.TAB).text == "Pause"
+    browser.press(Keys.ENTER)
+    ledger.charge(40.0, "dear")
+    threading.Event().wait(0.5)
+    assert "50 questions" in browser.ask("document.getElementById('sentence').innerText")
+    browser.press(Keys.ENTER)
+    browser.wait("document.getElementById('sentence').innerText.includes('51 questions')")
+    assert browser.ask("document.getElementById('state').innerText") == "live"
+    assert browser.complaints() == []
