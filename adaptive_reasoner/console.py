@@ -15,13 +15,12 @@ out = Console()
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """A progress bar on stderr while a step runs; one plain line where stderr is no terminal.
+    """A progress bar on stderr while a step runs; nothing where stderr is no terminal.
 
     Yields:
         Sets how much is done and, where they are given, of how much (`total`) and a `note` beside the bar.
     """
     if not err.is_terminal:
-        err.print(f"{what} ...", highlight=False)
         yield lambda done, total=None, note="": None  # noqa: ARG005
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
 from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, open_session
+from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy_folder import PathLike, read_policy_folder
 from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
 from adaptive_reasoner.prospects import Prospects
@@ -49,6 +50,9 @@ class Decision:
     def as_state(self) -> dict[str, str | float]:
         """The decision as a plain dict of strings and floats, fit for graph state."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        return field_table(self.as_state(), "Decision")
 
 
 @runtime_checkable

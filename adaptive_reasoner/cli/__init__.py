@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from adaptive_reasoner.cli.ledger import ledger_app
-from adaptive_reasoner.cli.shown import AsJson, print_result, read_result
+from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, print_result, read_result
 from adaptive_reasoner.console import err, out, print_json, print_table, progress
 from adaptive_reasoner.errors import AdaptiveReasonerError
 
 app = typer.Typer(
     name="adaptive-reasoner",
     help="Put a budget on an agent: decide, question by question, how much thinking to pay for.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -27,7 +28,7 @@ def main() -> None:
     """Run a command; what the user can mend is one line on stderr and exit code 2."""
     warnings.showwarning = _show_warning
     try:
-        app()
+        app(prog_name="adaptive-reasoner")
     except (AdaptiveReasonerError, OSError, ImportError) as error:
         err.print(f"adaptive-reasoner: {_one_line(error)}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
@@ -125,8 +126,9 @@ def estimate(
     from adaptive_reasoner.kit import Samples
     from adaptive_reasoner.kit import estimate as estimate_outcomes
 
-    outcomes = estimate_outcomes(Samples.read(samples), votes=_sizes(votes))
-    outcomes.write(out_file)
+    with progress("estimating"):
+        outcomes = estimate_outcomes(Samples.read(samples), votes=_sizes(votes))
+        outcomes.write(out_file)
     summary = [
         {"action": action, "accuracy": float(accuracy), "cost": float(cost)}
         for action, accuracy, cost in zip(
@@ -147,8 +149,9 @@ def solve(
     from adaptive_reasoner.kit import Outcomes
     from adaptive_reasoner.kit import solve as solve_outcomes
 
-    table = Outcomes.read(outcomes)
-    best = solve_outcomes(table, budget)
+    with progress("solving"):
+        table = Outcomes.read(outcomes)
+        best = solve_outcomes(table, budget)
     solved = {
         "budget": best.budget,
         "price": best.price,

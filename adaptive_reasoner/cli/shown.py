@@ -10,6 +10,11 @@ import typer
 from adaptive_reasoner.console import out, print_json
 from adaptive_reasoner.errors import OutcomesError
 
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 asked and answered no; 2 bad input, or something that is not there, in one line "
+    "on stderr; 130 Ctrl-C. Results go to stdout, progress (on a terminal) and warnings to stderr."
+)
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 

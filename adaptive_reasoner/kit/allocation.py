@@ -9,13 +9,17 @@ edge is split, by a coin, so the budget is met exactly and the value is that of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
-from adaptive_reasoner.kit.concave import Edges, best_at, edges_between, mean_best_value
+from adaptive_reasoner.kit.concave import Edges, best_at, chosen_from, climb, edges_between, mean_best_value
+from adaptive_reasoner.pages.tables import html_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -111,6 +115,17 @@ class Allocation:
         """Expected share of the questions an action."""
         return {action: count / len(self.choice) for action, count in self.counts().items()}
 
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the share of each action, by matplotlib; on new axes where none are given."""
+        from adaptive_reasoner.kit.plotting import plot_allocation
+
+        return plot_allocation(self, ax)
+
+    def _repr_html_(self) -> str:
+        rows = [{"action": name, "share": f"{share:.1%}"} for name, share in self.shares().items()]
+        said = f"accuracy {self.accuracy:.4g} at a mean cost of {self.cost:.4g} of {self.budget:.4g}"
+        return html_table(rows, f"{said}, price {self.price:.3g}")
+
 
 def solve(outcomes: Priced, budget: float) -> Allocation:
     """Spend `budget` where it buys most: the exact optimum, in expectation over at most one coin.
@@ -192,10 +207,21 @@ class Frontier:
             table=table,
             start=start,
             edges=edges,
-            costs=_climb(_chosen(cost, start), edges.cost),
-            accuracies=_climb(_chosen(accuracy, start), edges.gain),
+            costs=climb(chosen_from(cost, start), edges.cost),
+            accuracies=climb(chosen_from(accuracy, start), edges.gain),
             prices=np.append(edges.slope, flat),
         )
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw it over fixed actions and their mixture, by matplotlib; on new axes where none are given."""
+        from adaptive_reasoner.kit.plotting import plot_frontier
+
+        return plot_frontier(self, ax)
+
+    def _repr_html_(self) -> str:
+        budgets = np.linspace(self.costs[0], self.costs[-1], 9).tolist()
+        rows = [{"budget": b, "accuracy": self.at(b).accuracy, "price": self.price_at(b)} for b in budgets]
+        return html_table(rows, f"frontier of {len(self.start):,} questions, cost in {self.table.cost_unit}")
 
     def _reaches(self, budget: float) -> bool:
         return bool(self.costs[0] <= budget and (self.prices[-1] == 0 or budget < self.costs[-1]))
@@ -318,7 +344,7 @@ def _bracket(accuracy: Floats, cost: Floats, budget: float) -> tuple[float, floa
     rows = np.random.default_rng(0).integers(len(accuracy), size=_SAMPLE)
     sample = _Table(("",) * cost.shape[1], accuracy[rows], cost[rows])
     curve = frontier(sample)
-    spread = _chosen(sample.cost, best_at(sample.accuracy, sample.cost, curve.price_at(budget))).std()
+    spread = chosen_from(sample.cost, best_at(sample.accuracy, sample.cost, curve.price_at(budget))).std()
     margin = _MARGIN * float(spread) / np.sqrt(_SAMPLE)
     steep = curve.price_at(budget - margin) * (1 + _ROUNDING)
     flat = curve.price_at(budget + margin) * (1 - _ROUNDING)  # past all rows that are tied at this price
@@ -348,20 +374,8 @@ def _check_budget(budget: float) -> float:
     return float(budget)
 
 
-def _chosen(table: Floats, choice: Ints) -> Floats:
-    chosen: Floats = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
-    return chosen
-
-
 def _mean_of(table: Floats, choice: Ints) -> float:
-    return float(_chosen(np.asarray(table, dtype=np.float64), choice).mean())
-
-
-def _climb(first: Floats, steps: Floats) -> Floats:
-    """Mean of `first`, and what it grows to as one row after another takes its step."""
-    climbed = np.append(0.0, np.cumsum(steps)) / len(first)
-    climbed += first.mean()
-    return climbed
+    return float(chosen_from(np.asarray(table, dtype=np.float64), choice).mean())
 
 
 def _scalar(values: NDArray[np.float64]) -> Any:

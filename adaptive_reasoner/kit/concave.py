@@ -145,3 +145,16 @@ def _blocks(accuracy: Floats, cost: Floats) -> Iterator[tuple[slice, Floats, Flo
 
 def _columns(table: Floats) -> Floats:
     return np.array(table.T, order="C")
+
+
+def chosen_from(table: Floats, choice: Ints) -> Floats:
+    """The entry of each row at its chosen column, shape (n,)."""
+    chosen: Floats = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
+    return chosen
+
+
+def climb(first: Floats, steps: Floats) -> Floats:
+    """Mean of `first`, and what it grows to as one row after another takes its step."""
+    climbed = np.append(0.0, np.cumsum(steps)) / len(first)
+    climbed += first.mean()
+    return climbed

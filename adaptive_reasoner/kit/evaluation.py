@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from adaptive_reasoner.kit.looking import look_first
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables import read_rows
+from adaptive_reasoner.pages.tables import html_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 Path = str | PathLike[str]
@@ -114,6 +118,18 @@ class Backtest:
     splits: int
     test_size: float
     seed: int
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw lift against realised cost, by matplotlib; on new axes where none are given."""
+        from adaptive_reasoner.kit.plotting import plot_backtest
+
+        return plot_backtest(self, ax)
+
+    def _repr_html_(self) -> str:
+        columns = ("policy", "budget", "realised_cost", "accuracy", "lift", "lift_low", "lift_high")
+        rows = [{column: getattr(row, column) for column in columns} for row in self.rows]
+        said = f"{self.verdict}: lift {self.lift.mean:+.3f} ({self.lift.low:+.3f} to {self.lift.high:+.3f})"
+        return html_table(rows, f"{said}, {self.n_questions:,} questions", most=100)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""

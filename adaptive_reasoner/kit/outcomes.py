@@ -12,6 +12,7 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.rows import Asked, number_field, text_field
 from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
+from adaptive_reasoner.pages.tables import html_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -133,6 +134,11 @@ class Outcomes:
     def write(self, path: PathLike) -> None:
         """Write Parquet, JSONL or CSV, by the ending of `path`, whole or not at all."""
         write_rows(path, self._columns())
+
+    def _repr_html_(self) -> str:
+        means = zip(self.actions, self.accuracy.mean(axis=0), self.cost.mean(axis=0), strict=True)
+        rows = [{"action": name, "accuracy": float(a), "mean_cost": float(c)} for name, a, c in means]
+        return html_table(rows, f"{len(self):,} questions, cost in {self.cost_unit}")
 
     def select(self, index: ArrayLike) -> Self:
         """The table of the questions at `index` (positions, or a mask)."""

@@ -1,4 +1,7 @@
+import io
 import json
+import os
+import signal
 import sys
 
 import pytest
@@ -169,3 +172,63 @@ def test_commands_on_a_ledger_take_its_name_and_make_none(command, tmp_path):
     printed = command("ledger", "reset", url, "--name", "acme", "--yes", "--json")[1]
     assert json.loads(printed)["forgotten"]["spent"] == 12.0
     assert json.loads(command("ledger", "history", url, "--name", "acme", "--json")[1]) == {"charges": []}
+
+
+def test_a_ledger_is_reset_only_when_the_answer_is_yes(command, tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with open_ledger(url, target=10.0) as ledger:
+        ledger.charge(12.0, "q")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    assert command("ledger", "reset", url)[0] == 1
+    code, printed, _ = command("ledger", "reset", url, "--yes", "--json")
+    assert (code, json.loads(printed)["forgotten"]["spent"]) == (0, 12.0)
+
+
+def test_the_help_says_what_the_exit_codes_mean(command):
+    said = " ".join(command("--help")[1].split())
+    for meaning in ("0 done", "1 asked and answered no", "2 bad input", "130 Ctrl-C"):
+        assert meaning in said
+
+
+def test_ctrl_c_ends_with_130(command, outcomes, monkeypatch):
+    monkeypatch.setattr(
+        "adaptive_reasoner.kit.allocation.solve", lambda *_: os.kill(os.getpid(), signal.SIGINT)
+    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert command("solve", outcomes, "--budget", 11)[0] == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_progress_is_silent_where_there_is_no_terminal(command, samples, tmp_path):
+    code, _, said = command("estimate", samples, "--out", tmp_path / "o.jsonl", "--json")
+    assert (code, said) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("adaptive-reasoner ba", "backtest"), ("adaptive-reasoner ledger w", "watch")],
+)
+def test_the_shell_completes_commands(command, monkeypatch, typed, offered):
+    monkeypatch.setenv("_ADAPTIVE_REASONER_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    assert command()[1].split() == [offered]
+
+
+def test_every_command_can_speak_json(command):
+    from typer.main import get_command
+
+    def leaves(group, name=""):
+        for part, each in group.commands.items():
+            yield from (
+                leaves(each, f"{name} {part}") if hasattr(each, "commands") else [(f"{name} {part}", each)]
+            )
+
+    silent = [
+        name
+        for name, each in leaves(get_command(cli.app))
+        if not any("--json" in p.opts for p in each.params)
+    ]
+    assert silent == []

@@ -286,3 +286,19 @@ def test_regret_is_the_error_rate_times_the_regret_when_wrong():
         assert mistakes.regret == pytest.approx(error * mistakes.regret_when_wrong)
         assert mistakes.regret <= mistakes.regret_bound + 1e-12
         assert 0.5 <= mistakes.majority_rate <= 1
+
+
+def test_a_backtest_draws_its_lifts_and_shows_its_rows(told):
+    from matplotlib import pyplot as plt
+
+    plt.switch_backend("agg")
+    ax = told.plot()
+    drawn = {name: container for container, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+    assert {"imitator", "group_lookup", "length_rule"} <= set(drawn)
+    rows = sorted((row for row in told.rows if row.policy == "imitator"), key=lambda row: row.realised_cost)
+    data = drawn["imitator"].lines[0].get_xydata()
+    assert data == pytest.approx(np.array([[row.realised_cost, 100 * row.lift] for row in rows]))
+    assert ax.get_title(loc="left").startswith(told.verdict)
+    plt.close("all")
+    assert told.verdict in told._repr_html_()
+    assert told._repr_html_().count("<tr>") == len(told.rows) + 1

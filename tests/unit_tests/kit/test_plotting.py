@@ -1,0 +1,80 @@
+"""What values show of themselves in a notebook: pictures by matplotlib, and tables."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
+from adaptive_reasoner.pages.tables import html_table
+from adaptive_reasoner.policy import FixedPolicy
+from tests.unit_tests.toys import toy_outcomes
+
+
+@pytest.fixture(autouse=True)
+def _no_window():
+    from matplotlib import pyplot as plt
+
+    before = mpl.get_backend()
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+    plt.switch_backend(before)
+
+
+@pytest.fixture
+def table():
+    return toy_outcomes(60)
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_an_allocation_is_drawn_as_the_share_of_each_action(table):
+    best = solve(table, 20.0)
+    ax = best.plot()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["cot", "direct"]
+    drawn = [bar.get_width() for bar in ax.patches]
+    assert drawn == pytest.approx([100 * best.shares()[name] for name in ("cot", "direct")])
+    assert f"accuracy {best.accuracy:.3f}" in ax.get_title(loc="left")
+
+
+def test_a_frontier_is_drawn_above_fixed_actions_and_their_mixture(table):
+    ax = frontier(table).plot()
+    lines = {line.get_label(): line.get_xydata() for line in ax.lines}
+    assert set(lines) == {"hindsight", "random mixture of fixed actions", "fixed actions"}
+    hindsight, mixture = lines["hindsight"], lines["random mixture of fixed actions"]
+    assert mixture[:, 1] == pytest.approx(uniform_hull(table).accuracy_at(mixture[:, 0]))
+    assert np.all(np.interp(mixture[:, 0], *hindsight.T) >= mixture[:, 1] - 1e-9)
+    assert texts(ax) == ["direct", "cot"]
+    assert ax.get_xlabel() == "mean cost a question (tokens)"
+
+
+def test_a_picture_goes_where_it_is_told(table):
+    from matplotlib import pyplot as plt
+
+    _, (left, right) = plt.subplots(1, 2)
+    assert solve(table, 20.0).plot(left) is left
+    assert frontier(table).plot(right) is right
+    assert len(plt.get_fignums()) == 1
+
+
+def test_tables_say_what_their_values_hold(table):
+    best = solve(table, 20.0)
+    assert f"price {best.price:.3g}" in best._repr_html_()
+    assert f"<td>{best.shares()['cot']:.1%}</td>" in best._repr_html_()
+    assert "60 questions, cost in tokens" in table._repr_html_()
+    assert "<th>budget</th><th>accuracy</th><th>price</th>" in frontier(table)._repr_html_()
+    decision = FixedPolicy("vote_5", expected_cost=40.0).decide("Why?")
+    assert "<tr><th>action</th><td>vote_5</td></tr>" in decision._repr_html_()
+
+
+def test_a_long_table_says_how_long_it_is():
+    shown = html_table([{"at": number} for number in range(50)], "Numbers", most=10)
+    assert "Numbers (the first 10 of 50 rows)" in shown
+    assert shown.count("<tr>") == 11
+
+
+def test_what_a_table_holds_cannot_run():
+    nasty = "<script>alert(1)</script>"
+    assert "<script>" not in html_table([{nasty: nasty}], nasty)
