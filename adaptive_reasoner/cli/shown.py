@@ -45,4 +45,6 @@ def read_result(file: Path, wanted: str) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return f"{len(value)} rows, with --json"
     return f"{value:g}" if isinstance(value, float) else str(value)

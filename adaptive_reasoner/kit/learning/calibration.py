@@ -1,14 +1,18 @@
 """How far predictions can be trusted: shrunk towards the mean as held-out questions say they should be."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.outcomes import Outcomes
 
 Floats = NDArray[np.float64]
 
 _MOST = 1.5  # times a prediction may be stretched, should it prove too timid
 _BINS = 10
+_FEWEST = 10  # questions in a class of predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,36 @@ def calibration_error(predicted: Floats, observed: Floats) -> float:
     bins = np.array_split(order, min(_BINS, len(order)))
     gaps = [abs(predicted.ravel()[rows].mean() - observed.ravel()[rows].mean()) * len(rows) for rows in bins]
     return float(sum(gaps) / len(order))
+
+
+def reliability(predicted: Floats, table: Outcomes) -> list[dict[str, Any]]:
+    """Predicted against observed accuracy in classes of about equally many questions, for each action.
+
+    Args:
+        predicted: Shape (n, k).
+        table: What was observed.
+
+    Returns:
+        Rows of `action` (cheapest first), `predicted`, `observed`, the 95% interval `low` and `high` of the
+        observed mean, and `questions`.
+    """
+    rows = []
+    for action in np.argsort(table.cost.mean(axis=0), kind="stable"):
+        order = np.argsort(predicted[:, action], kind="stable")
+        for at in np.array_split(order, max(1, min(_BINS, len(table) // _FEWEST))):
+            observed = table.accuracy[at, action]
+            mean, spread = float(observed.mean()), 1.96 * float(observed.std()) / np.sqrt(len(at))
+            rows.append(
+                {
+                    "action": table.actions[action],
+                    "predicted": float(predicted[at, action].mean()),
+                    "observed": mean,
+                    "low": max(0.0, mean - spread),
+                    "high": min(1.0, mean + spread),
+                    "questions": len(at),
+                }
+            )
+    return rows
 
 
 def _slope(x: Floats, y: Floats) -> float:

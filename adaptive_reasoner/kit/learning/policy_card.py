@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.features import SURFACE_FEATURES
 from adaptive_reasoner.kit.encoding import Encoder
-from adaptive_reasoner.kit.learning.calibration import calibration_error
+from adaptive_reasoner.kit.learning.calibration import calibration_error, reliability
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.response import SPREAD, Moves
@@ -136,6 +136,7 @@ def _calibration(imitator: Imitator, outcomes: Outcomes) -> dict[str, Any]:
     return {
         "slopes": dict(zip(names, imitator.calibration_.slopes.tolist(), strict=True)),
         "error": calibration_error(imitator.held_out_.accuracy, outcomes.accuracy),
+        "classes": reliability(imitator.held_out_.accuracy, outcomes),
     }
 
 

@@ -72,13 +72,14 @@ class Playing:
             ],
             axis=1,
         )
-        return np.where(self.familiar[:, None], played, mixture_shares(self.policy.mixture, price))
+        as_dear = mixture_shares(self.policy.mixture, self.policy.curve.cost_at(price))
+        return np.where(self.familiar[:, None], played, as_dear)
 
     def shipped(self) -> Floats:
         """Probability of each action at the policy's own price, as the policy really decides."""
         if self.ships:
             return self.shares(self.policy.price)
-        mixed = mixture_shares(self.policy.mixture, self.policy.price)
+        mixed = mixture_shares(self.policy.mixture, self.policy.curve.cost_at(self.policy.price))
         return np.tile(mixed, (len(self.table), 1))
 
 
@@ -100,20 +101,17 @@ def with_actions(outcomes: Outcomes, actions: tuple[str, ...]) -> Outcomes:
     )
 
 
-def mixture_shares(mixture: Mixture, price: float) -> Floats:
-    """Probability with which a mixture draws each action at a price, shape (k,).
+def mixture_shares(mixture: Mixture, budget: float) -> Floats:
+    """Probability with which the mixture that costs `budget` on average draws each action, shape (k,).
 
     Example:
         >>> fixed = Mixture(np.array([0.5, 0.8]), np.array([10.0, 90.0]))
-        >>> mixture_shares(fixed, fixed.curve.price_at(30.0)).round(6).tolist()
+        >>> mixture_shares(fixed, 30.0).tolist()
         [0.75, 0.25]
     """
-    costs, shares = mixture.cost[mixture.vertices], np.zeros(len(mixture.cost))
-    spent = mixture.curve.cost_at(price)
-    right = int(np.clip(np.searchsorted(costs, spent), 1, max(len(costs) - 1, 1)))
-    if len(costs) == 1:
-        shares[mixture.vertices[0]] = 1.0
-        return shares
-    dear = float(np.clip((spent - costs[right - 1]) / (costs[right] - costs[right - 1]), 0.0, 1.0))
-    shares[mixture.vertices[[right - 1, right]]] = 1 - dear, dear
+    at = float(np.interp(budget, mixture.cost[mixture.vertices], np.arange(len(mixture.vertices))))
+    shares = np.zeros(len(mixture.cost))
+    shares[mixture.vertices[int(at)]] = 1 - at % 1
+    if at % 1:
+        shares[mixture.vertices[int(at) + 1]] = at % 1
     return shares

@@ -14,10 +14,12 @@
   const views = new Map();
   async function draw(figure) {
     const box = figure.querySelector(".figure");
-    const spec = JSON.parse(painted(figure.querySelector(".spec").textContent));
+    const narrow = box.clientWidth < 480;
+    const written = painted(figure.querySelector(".spec").textContent);
+    const spec = JSON.parse(narrow ? written.replaceAll('"columns":4', '"columns":2') : written);
     spec.width = "container";
     spec.autosize = { type: "fit-x", contains: "padding" };
-    if (box.clientWidth < 480) spec.config.legend.columns = 1;
+    if (narrow) spec.config.legend.columns = 1;
     box.classList.add("on");
     const { view } = await vegaEmbed(box.querySelector(".live"), spec, { actions: false, renderer: "svg" });
     box.querySelector(".live svg")?.setAttribute("aria-hidden", "true");

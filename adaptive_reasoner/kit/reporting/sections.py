@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import Frontier
 from adaptive_reasoner.kit.backtesting.lift import Gain
+from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import figures
 from adaptive_reasoner.kit.reporting.page import Section, Table
@@ -17,7 +18,7 @@ from adaptive_reasoner.kit.splits import text_index
 Floats = NDArray[np.float64]
 
 _DRAWN_GROUPS = 30  # groups a figure has room for; the table holds all
-_CLASSES = 10  # of predicted difficulty, and of calibration
+_CLASSES = 10  # of predicted difficulty
 _FAR = 60.0  # times the price in force, either way: beyond that a curve is noise
 _FEWEST = 5  # questions in a class
 _LISTED = 15  # questions of largest regret
@@ -124,7 +125,7 @@ def price_section(
 def calibration_section(playing: Playing) -> Section | None:
     """Whether what the policy expects comes true."""
     report = playing.policy.card["report"]["calibration"]
-    rows = report.get("bins") if playing.trained_on else None
+    rows = report.get("classes") if playing.trained_on else None
     held_out = rows is not None
     rows = rows or reliability(playing.predictions.accuracy, playing.table)
     if not rows or playing.table.accuracy_unit is not None:
@@ -148,38 +149,6 @@ def calibration_section(playing: Playing) -> Section | None:
         [(words, figures.calibration_figure(rows))],
         [Table("Predicted and observed accuracy", rows, formats)],
     )
-
-
-def reliability(predicted: Floats, table: Outcomes) -> list[dict[str, Any]]:
-    """Predicted against observed accuracy in classes of equally many questions, for each action.
-
-    Args:
-        predicted: Shape (n, k).
-        table: What was observed.
-
-    Returns:
-        Rows of `action` (cheapest first), `predicted`, `observed`, `low`, `high` and `questions`.
-    """
-    rows = []
-    classes = max(1, min(_CLASSES, len(table) // (2 * _FEWEST)))
-    for action in np.argsort(table.cost.mean(axis=0), kind="stable"):
-        name = table.actions[action]
-        order = np.argsort(predicted[:, action], kind="stable")
-        for at in np.array_split(order, classes):
-            observed = table.accuracy[at, action]
-            spread = 1.96 * float(observed.std()) / np.sqrt(len(at))
-            mean = float(observed.mean())
-            rows.append(
-                {
-                    "action": name,
-                    "predicted": float(predicted[at, action].mean()),
-                    "observed": mean,
-                    "low": max(0.0, mean - spread),
-                    "high": min(1.0, mean + spread),
-                    "questions": len(at),
-                }
-            )
-    return rows
 
 
 def calibration_error_of(rows: Sequence[Mapping[str, Any]]) -> float:

@@ -71,6 +71,7 @@ def dressed(figure: Any, *, height: int) -> Any:
             labelFontSize=12.5,
             labelLimit=260,
             symbolSize=110,
+            symbolOpacity=1,
             padding=2,
             offset=6,
         )

@@ -15,10 +15,10 @@ from adaptive_reasoner.kit.backtesting.lift import Interval
 from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.reporting.page import Report, Section, Table, Verdict
 from adaptive_reasoner.kit.reporting.play import Playing, mixture_shares, with_actions
-from adaptive_reasoner.kit.reporting.sections import reliability
 from adaptive_reasoner.kit.reporting.standing import Saving, Standing
 from adaptive_reasoner.kit.reporting.words import judged
 from adaptive_reasoner.kit.samples import Samples
@@ -110,7 +110,7 @@ def test_a_mixture_is_drawn_with_the_probabilities_it_says(policy):
     price = policy.mixture.curve.price_at(15.0)
     drawn = [policy.mixture.choose(price, at) for at in (np.arange(4000) + 0.5) / 4000]
     assert np.bincount(drawn, minlength=2) / 4000 == pytest.approx(
-        mixture_shares(policy.mixture, price), abs=1e-3
+        mixture_shares(policy.mixture, 15.0), abs=1e-3
     )
 
 
@@ -121,6 +121,7 @@ def test_on_the_questions_it_was_trained_on_the_held_out_figures_are_shown(polic
     assert f"at {held_out['cost']:.3g} tokens" in report.verdict.sentence
     assert any("trained on" in note for note in report.notes)
     assert "the policy" not in report.dial.curves
+    assert section(report, "calibration").tables[0].rows == policy.card["report"]["calibration"]["classes"]
 
 
 def test_a_policy_that_gains_nothing_is_not_to_be_shipped(policy_for):
