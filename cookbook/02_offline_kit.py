@@ -45,6 +45,8 @@ def math_questions(each):
 if MODEL:
     from langchain.chat_models import init_chat_model
 
+    from adaptive_reasoner.mathematics import math, math_answer
+
     model = init_chat_model(MODEL)
     menu = Menu(
         {
@@ -60,10 +62,11 @@ if MODEL:
             ),
         },
         samples=8,
+        grader=math,  # compares fractions, roots and sets as mathematics
+        key=math_answer,
     )
-    collect(
-        math_questions(100), menu, "math.samples.jsonl", max_cost=2_000_000
-    )  # generated tokens, at most
+    most = 2_000_000  # generated tokens
+    collect(math_questions(100), menu, "math.samples.jsonl", max_cost=most)
     samples = Samples.read("math.samples.jsonl")
 else:
     samples = Samples.read("data/smollm2_arithmetic.samples.parquet")

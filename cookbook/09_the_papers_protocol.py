@@ -10,6 +10,34 @@
 SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or what `collect` wrote for you
 
 # %% [markdown]
+# ## What would it cost?
+#
+# 400 questions, 48 samples of each, priced before anything is called. The questions here
+# only stand in for GSM8K and MATH, to have prompts of some length; notebook 02 loads the
+# real ones. The prices are examples: put in your own.
+
+# %%
+from langchain_openai import ChatOpenAI
+
+from adaptive_reasoner import PriceMeter, Source
+from adaptive_reasoner.kit import Menu, Question, forecast
+
+text = "A train leaves at nine and runs at 60 miles an hour. How far is it by noon? " * 3
+questions = [Question(f"q{n}", f"{n}. {text}", "180") for n in range(400)]
+menu = Menu(
+    {"cot": Source(ChatOpenAI(model="gpt-5-mini", api_key="none"), max_tokens=1024)},
+    samples=48,
+    meters=PriceMeter(prompt=0.25, completion=2.0),
+)
+job = forecast(questions, menu, "not_there.samples.jsonl")
+print(f"{job.calls} calls, about {job.expected:.0f} dollars, {job.bound:.0f} at most")
+
+# %% [markdown]
+# In a shell that is `adaptive-reasoner collect QUESTIONS --config menu.toml --out
+# samples.jsonl --dry-run`, and without `--dry-run` it is done. It can be stopped at any
+# moment and goes on where it stopped.
+
+# %% [markdown]
 # ## The protocol
 #
 # The recorded run has 240 questions and eight samples of each source, so k goes to 8 here.
