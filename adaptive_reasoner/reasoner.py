@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -213,40 +214,26 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             UnpricedUsageError: A reply arrived whose cost cannot be known.
             Exception: Where no call gave a usable reply, the first error, as the model raised it.
         """
-        charge = self._charge(question, config, terms)
-        try:
-            charge.open()
-            _tell(charge, charge.decided())
+        with self._charged(question, config, terms) as charge:
             while not charge.answered:
                 charge.running.send(charge.caller.wave(charge.running.requests))
-        finally:
-            charge.close()
-            _tell(charge, charge.closed())
         return charge.result()
 
     async def aanswer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
     ) -> Result:
         """`answer`, without blocking the loop: an embedding and a ledger that waits run in a thread."""
-        charge = self._charge(question, config, terms)
-        try:
-            await _to_its_end(charge.open, at_once=charge.opens_at_once)
-            await _atell(charge, charge.decided())
+        async with self._acharged(question, config, terms) as charge:
             while not charge.answered:
                 charge.running.send(await charge.caller.awave(charge.running.requests))
-        finally:
-            await _to_its_end(charge.close, at_once=charge.closes_at_once)
-            await _atell(charge, charge.closed())
         return charge.result()
 
     def stream_answer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
     ) -> Iterator[AIMessageChunk]:
         """`answer` as chunks; the last one carries the record, and the winner of a vote."""
-        charge, streamed = self._charge(question, config, terms), list[Reply]()
-        try:
-            charge.open()
-            _tell(charge, charge.decided())
+        streamed: list[Reply] = []
+        with self._charged(question, config, terms) as charge:
             while not charge.answered:
                 if charge.running.visible:
                     for chunk in charge.caller.stream(charge.running.requests[0]):
@@ -256,18 +243,13 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                 else:
                     charge.running.send(charge.caller.wave(charge.running.requests))
             yield charge.last_chunk(streamed)
-        finally:
-            charge.close()
-            _tell(charge, charge.closed())
 
     async def astream_answer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
     ) -> AsyncIterator[AIMessageChunk]:
         """`stream_answer`, without blocking the loop."""
-        charge, streamed = self._charge(question, config, terms), list[Reply]()
-        try:
-            await _to_its_end(charge.open, at_once=charge.opens_at_once)
-            await _atell(charge, charge.decided())
+        streamed: list[Reply] = []
+        async with self._acharged(question, config, terms) as charge:
             while not charge.answered:
                 if charge.running.visible:
                     async for chunk in charge.caller.astream(charge.running.requests[0]):
@@ -277,6 +259,28 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                 else:
                     charge.running.send(await charge.caller.awave(charge.running.requests))
             yield charge.last_chunk(streamed)
+
+    @contextmanager
+    def _charged(self, question: Any, config: RunnableConfig | None, terms: Terms) -> Iterator[Charge]:
+        """A question under way: decided and reserved at the beginning, settled and told of at the end."""
+        charge = self._charge(question, config, terms)
+        try:
+            charge.open()
+            _tell(charge, charge.decided())
+            yield charge
+        finally:
+            charge.close()
+            _tell(charge, charge.closed())
+
+    @asynccontextmanager
+    async def _acharged(
+        self, question: Any, config: RunnableConfig | None, terms: Terms
+    ) -> AsyncIterator[Charge]:
+        charge = self._charge(question, config, terms)
+        try:
+            await _to_its_end(charge.open, at_once=charge.opens_at_once)
+            await _atell(charge, charge.decided())
+            yield charge
         finally:
             await _to_its_end(charge.close, at_once=charge.closes_at_once)
             await _atell(charge, charge.closed())
