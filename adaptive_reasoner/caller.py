@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import isfinite
@@ -96,7 +96,7 @@ class Caller:
             replies = self._book(calls, results)
         return replies
 
-    def stream(self, request: Request) -> Iterator[AIMessageChunk]:
+    def stream(self, request: Request) -> Generator[AIMessageChunk, None, None]:
         """Make one call and pass on its chunks as they come; what they add up to is booked after the last.
 
         A stream that nobody reads to its end is a call whose reply is lost.
@@ -110,7 +110,7 @@ class Caller:
                 chunks.append(chunk)
                 yield chunk
 
-    async def astream(self, request: Request) -> AsyncIterator[AIMessageChunk]:
+    async def astream(self, request: Request) -> AsyncGenerator[AIMessageChunk, None]:
         """Like `stream`, without blocking the loop."""
         with self._streamed(request) as (call, chunks):
             async for chunk in call.astream():

@@ -17,6 +17,7 @@ from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Reach, Reply, Source, directly
 from adaptive_reasoner.conversations import chunk_of, in_context, messages_of, tokens_of, usage_of
 from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.day_one import LabelFreePolicy
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.ledger import Ledger, Reservation
@@ -120,7 +121,9 @@ class Charge:
         check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
         self.config = config or RunnableConfig()
         self.on_event = terms.get("on_event")
-        self._messages = messages_of(question)
+        self._messages, source = messages_of(question), terms.get("source") or source
+        if isinstance(self.policy, LabelFreePolicy):
+            self.policy = self.policy.bounded_by(source, self._messages)
         self._key = terms.get("key") or uuid.uuid4().hex
         self._run_id = terms.get("run_id") or self._key
         self._terms = terms
@@ -128,7 +131,7 @@ class Charge:
         self._reservation: Reservation | None = None
         self._opened = time.monotonic()
         self.caller = Caller(
-            terms.get("source") or source,
+            source,
             self.meter,
             self.config,
             settings=terms.get("settings"),

@@ -1,6 +1,7 @@
 """A chat model that thinks as hard as each call is worth, wherever a chat model is expected."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -199,8 +200,9 @@ class AdaptiveChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         config, terms = self._around(run_manager, stop, kwargs)
-        async for chunk in self._reasoner.astream_answer(messages, config, **terms):
-            yield ChatGenerationChunk(message=chunk)
+        async with aclosing(self._reasoner.astream_answer(messages, config, **terms)) as chunks:
+            async for chunk in chunks:
+                yield ChatGenerationChunk(message=chunk)
 
     def _around(
         self,

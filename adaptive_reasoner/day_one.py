@@ -7,7 +7,7 @@ from typing import Self
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.calls import Source
+from adaptive_reasoner.calls import Messages, Source
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.flows import Flow
@@ -50,6 +50,7 @@ class LabelFreePolicy:
         self, source: Source, meter: Meter, *, budget: float | None = None, samples: int = SAMPLES
     ) -> None:
         self.source, self.meter, self.budget, self.samples = source, meter, budget, samples
+        self._prompt: Messages = ()
         self.cost_unit = meter.cost_unit
         self.price = _WORTH / budget if budget else 0.0
 
@@ -59,12 +60,19 @@ class LabelFreePolicy:
         moved.budget, moved.price = budget, _WORTH / budget
         return moved
 
+    def bounded_by(self, source: Source, messages: Messages) -> Self:
+        """The same policy, whose worst case is that of calls of `source` on this very conversation."""
+        bounded = copy.copy(self)
+        bounded.source, bounded._prompt = source, source.messages(messages)
+        return bounded
+
     def decide(
         self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
     ) -> Decision:
         """A vote, or one pass where a vote could cost more than `max_cost`; see `Policy.decide`."""
         del key
-        call = self.meter.worst_cost([HumanMessage(question)], self.source.most_tokens)
+        prompt = self._prompt or [HumanMessage(question)]
+        call = self.meter.worst_cost(prompt, self.source.most_tokens)
         if call > max_cost:
             raise BudgetExceededError(call, max_cost, self.cost_unit)
         votes = self.samples * call <= max_cost

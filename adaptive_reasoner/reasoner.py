@@ -1,8 +1,8 @@
 """Answer a question with as much compute as it is worth: decide, reserve, run, settle."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -195,8 +195,9 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             config: RunnableConfig,
         ) -> AsyncIterator[AIMessage]:
             async for question in inputs:
-                async for chunk in self.astream_answer(question, config, **kwargs):
-                    yield chunk
+                async with aclosing(self.astream_answer(question, config, **kwargs)) as answered:
+                    async for chunk in answered:
+                        yield chunk
 
         async for chunk in self._atransform_stream_with_config(inputs(), chunks, config):
             yield chunk
@@ -230,14 +231,18 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     def stream_answer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
-    ) -> Iterator[AIMessageChunk]:
-        """`answer` as chunks; the last one carries the record, and the winner of a vote."""
+    ) -> Generator[AIMessageChunk, None, None]:
+        """`answer` as chunks; the last one carries the record, and the winner of a vote.
+
+        A stream that is closed before its end is settled then, its reply as a lost one.
+        """
         streamed: list[Reply] = []
         with self._charged(question, config, terms) as charge:
             while not charge.answered:
                 if charge.running.visible:
-                    for chunk in charge.caller.stream(charge.running.requests[0]):
-                        yield chunk.model_copy(update={"chunk_position": None})
+                    with closing(charge.caller.stream(charge.running.requests[0])) as chunks:
+                        for chunk in chunks:
+                            yield chunk.model_copy(update={"chunk_position": None})
                     streamed.append(charge.caller.bill[-1])
                     charge.running.send(streamed[-1:])
                 else:
@@ -246,14 +251,15 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     async def astream_answer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
-    ) -> AsyncIterator[AIMessageChunk]:
+    ) -> AsyncGenerator[AIMessageChunk, None]:
         """`stream_answer`, without blocking the loop."""
         streamed: list[Reply] = []
         async with self._acharged(question, config, terms) as charge:
             while not charge.answered:
                 if charge.running.visible:
-                    async for chunk in charge.caller.astream(charge.running.requests[0]):
-                        yield chunk.model_copy(update={"chunk_position": None})
+                    async with aclosing(charge.caller.astream(charge.running.requests[0])) as chunks:
+                        async for chunk in chunks:
+                            yield chunk.model_copy(update={"chunk_position": None})
                     streamed.append(charge.caller.bill[-1])
                     charge.running.send(streamed[-1:])
                 else:

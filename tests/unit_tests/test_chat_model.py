@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.chat_model import AdaptiveChatModel
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
@@ -227,3 +228,17 @@ async def test_an_agent_runs_on_it_with_tools_and_structured_output(profile):
     if profile:
         assert isinstance(state["structured_response"], Sum)
     assert model.reasoner.ledger.snapshot().questions == 1
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_stream_that_is_left_is_settled_as_lost(is_async):
+    inner = ScriptedModel(answers=("so the Answer: 14",))
+    policy = FixedPolicy("single_pass", expected_cost=6)
+    model = AdaptiveChatModel(inner, policy=policy, actions=ACTIONS, budget=10.0)
+    chunks = model.astream("5 + 9?") if is_async else model.stream("5 + 9?")
+    assert (await anext(chunks) if is_async else next(chunks)).text == "so "
+    await chunks.aclose() if is_async else chunks.close()
+    del chunks
+    while model.reasoner.ledger.snapshot().in_flight:
+        await asyncio.sleep(0.001)
+    assert model.reasoner.ledger.spent == UNDECLARED_MAX_TOKENS

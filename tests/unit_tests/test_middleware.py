@@ -354,3 +354,9 @@ async def test_a_message_without_text_names_the_key_and_can_be_told_about(ask, m
         await ask(create_agent(model, middleware=[budgeted()]), PICTURE)
     agent = create_agent(model, middleware=[budgeted(about=lambda step: "a picture")])
     assert (await ask(agent, PICTURE))["messages"][-1].text == "The answer is 14"
+
+
+async def test_without_a_policy_the_worst_case_is_that_of_the_agents_own_model(ask, model):
+    bounded = model.model_copy(update={"max_tokens": 100})
+    state = await ask(create_agent(bounded, middleware=[AdaptiveComputeMiddleware(budget=20.0)]), ASKED)
+    assert state["messages"][-1].response_metadata["adaptive_reasoner"]["worst_cost"] == 9 * 100

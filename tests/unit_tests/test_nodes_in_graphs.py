@@ -18,6 +18,7 @@ from langgraph.types import Command, RetryPolicy, Send, interrupt
 
 from adaptive_reasoner.calls import Request, Source
 from adaptive_reasoner.context import AdaptiveContext
+from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer
 from adaptive_reasoner.kit.samples import Samples
@@ -131,6 +132,17 @@ async def test_failed_replies_are_logged_with_their_cost(run, tmp_path):
     samples = Samples.read(tmp_path / "samples.jsonl")
     (reply, *_) = samples.of(samples.question_ids[0], "vote_3")
     assert (reply.error, reply.cost) == ("TimeoutError: late", 50.0)
+
+
+async def test_on_day_one_a_long_conversation_is_part_of_the_worst_case(run):
+    meter = TokenMeter(counts="total")
+    ledger = open_ledger("memory://", target=50.0, cost_unit="tokens", hard_cap=1_000.0)
+    source = Source(ScriptedModel(), max_tokens=10)
+    made = AdaptiveComputeNode(source, ledger=ledger, meter=meter)
+    asked = {"messages": [HumanMessage("x" * 500), AIMessage("y" * 400), HumanMessage("5 + 9?")]}
+    state = await run(graph_of_messages(made), asked)
+    record = state["messages"][-1].response_metadata["adaptive_reasoner"]
+    assert (record["action"], record["worst_cost"]) == ("single_pass", 500 + 400 + 6 + 3 * 16 + 10)
 
 
 @dataclasses.dataclass

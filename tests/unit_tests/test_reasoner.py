@@ -237,6 +237,14 @@ def test_a_stream_that_is_left_is_a_lost_reply():
     assert (made.ledger.snapshot().spent, made.ledger.snapshot().in_flight) == (50.0, 0)
 
 
+async def test_an_asynchronous_stream_that_is_left_is_a_lost_reply_too():
+    made = reasoner("so the Answer: 14", policy=FixedPolicy("single_pass", expected_cost=2), budget=10.0)
+    chunks = made.astream_answer("5 + 9?")
+    assert (await anext(chunks)).text == "so "
+    await chunks.aclose()
+    assert (made.ledger.snapshot().spent, made.ledger.snapshot().in_flight) == (50.0, 0)
+
+
 def test_a_stream_refused_at_its_start_is_no_question(stream):
     made = reasoner(
         failures={0: StatusError(429)}, policy=FixedPolicy("single_pass", expected_cost=2), budget=10.0
