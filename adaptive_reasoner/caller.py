@@ -24,6 +24,7 @@ from adaptive_reasoner.calls import (
     Request,
     Source,
     directly,
+    from_cache,
     refused,
 )
 from adaptive_reasoner.costs import Meter
@@ -232,7 +233,7 @@ class _Call:
         if all(defects) and not result[0].usage_metadata:
             return self._shared(messages, defects, self._worst_cost, estimated=True)
         try:
-            cost = self._meter.cost(result[0], self._seconds)
+            cost = 0.0 if from_cache(result[0]) else self._meter.cost(result[0], self._seconds)
         except UnpricedUsageError as error:
             return self._shared([None], [error], self._worst_cost, estimated=True)
         return self._shared(messages, defects, cost, estimated=False)

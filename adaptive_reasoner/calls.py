@@ -161,6 +161,12 @@ class Reply:
     estimated: bool = False
 
 
+def from_cache(message: AIMessage) -> bool:
+    """Whether a reply came out of LangChain's cache, which puts its cost at 0: no call was made for it."""
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    return usage.get("total_cost") == 0
+
+
 def question_of(messages: Messages) -> str:
     """The text that a conversation asks: its last human turn.
 

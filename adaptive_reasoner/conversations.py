@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.messages.tool import ToolCallChunk
 
-from adaptive_reasoner.calls import Messages, Reply, question_of
+from adaptive_reasoner.calls import Messages, Reply, from_cache, question_of
 from adaptive_reasoner.costs import Usage
 
 CONTEXT = 200
@@ -46,7 +46,7 @@ def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
 
 def tokens_of(message: AIMessage | None) -> dict[str, int]:
     """The usage of a reply, by the names of the samples format; empty where it has none."""
-    if message is None or not message.usage_metadata:
+    if message is None or not message.usage_metadata or from_cache(message):
         return {}
     usage = Usage.of(message)
     return {
@@ -61,7 +61,7 @@ def usage_of(replies: Sequence[Reply]) -> UsageMetadata | None:
     """The usage of several replies together."""
     usage: UsageMetadata | None = None
     for reply in replies:
-        if reply.message is not None:
+        if reply.message is not None and not from_cache(reply.message):
             usage = add_usage(usage, reply.message.usage_metadata)
     return usage
 

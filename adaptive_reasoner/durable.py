@@ -1,7 +1,6 @@
 """Samples that survive a crash: each is a task of the graph, whose result the checkpoint keeps."""
 
 import threading
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -63,7 +62,7 @@ class DurableSamples:
 
     def given(self, message: AIMessage) -> dict[str, Any]:
         """A task's result. Its message lies deep enough not to be streamed as if the node had said it."""
-        return {"sample": {"message": message, "key": self.key, "at": time.time()}}
+        return {"sample": {"message": message, "key": self.key}}
 
 
 class _TaskCall(Runnable[Any, AIMessage]):

@@ -3,13 +3,15 @@ import json
 from math import inf
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.runnables import ConfigurableField
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, SampleMeter
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError, UnpricedUsageError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.policy import FixedPolicy
@@ -373,3 +375,25 @@ def test_the_most_tokens_of_a_reply_are_those_that_somebody_declared():
     assert Source(model, max_tokens=100).most_tokens == 100
     assert Source(ScriptedModel(profile={"max_output_tokens": 900})).most_tokens == 900
     assert Source(ScriptedModel()).most_tokens == UNDECLARED_MAX_TOKENS
+
+
+@pytest.fixture
+def cache():
+    set_llm_cache(InMemoryCache())
+    yield
+    set_llm_cache(None)
+
+
+@pytest.mark.parametrize("usage", [True, False])
+def test_a_reply_out_of_the_cache_costs_nothing_and_a_vote_never_uses_it(cache, usage, ask):
+    meter = TokenMeter() if usage else SampleMeter()
+    policy = FixedPolicy("single_pass", expected_cost=2, cost_unit=meter.cost_unit)
+    model = ScriptedModel(answers=("Answer: 14",), usage=usage)
+    made = AdaptiveReasoner(model, policy=policy, actions=ACTIONS, meter=meter, budget=9.0)
+    costs = [ask(made, "5 + 9?").record["cost"] for _ in range(3)]
+    assert costs == [2.0 if usage else 1.0, 0.0, 0.0]
+    assert len(model.requests) == 1
+    voting = reasoner()
+    for _ in range(2):
+        ask(voting, "5 + 9?")
+    assert len(voting.source.runnable.requests) == 4
