@@ -60,9 +60,16 @@ def demo(
 
 @app.command()
 def collect(
-    questions: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet with question and gold.")],
-    config: Annotated[Path, typer.Option(help="The menu of sources, TOML.")],
+    questions: Annotated[
+        str, typer.Argument(help="JSONL, CSV or Parquet with question and gold; or gsm8k, math, math500.")
+    ],
     out_file: Annotated[Path, typer.Option("--out", help="Samples file, JSONL; continued where it stands.")],
+    config: Annotated[Path | None, typer.Option(help="The menu of sources, TOML.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A menu by name, instead: paper. Needs --model.")] = None,
+    model: Annotated[str | None, typer.Option(help="With --preset: such as openai:gpt-5-mini.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="With --preset: an OpenAI-compatible endpoint.")
+    ] = None,
     max_cost: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight.")] = 8,
     retry_failed: Annotated[
@@ -84,13 +91,18 @@ def collect(
     as_json: AsJson = False,
 ) -> None:
     """Sample a model on questions with known answers; safe to kill and start again."""
-    from adaptive_reasoner.kit import Adaptive, Menu, forecast, read_questions
+    from adaptive_reasoner.kit import Adaptive, Menu, forecast, open_questions, preset_menu
     from adaptive_reasoner.kit import collect as collect_samples
 
     if (adaptive is None) != (budget is None):
         raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")
-    asked = read_questions(questions)
-    menu = Menu.load(config)
+    asked = open_questions(questions)
+    if config is not None and preset is None:
+        menu = Menu.load(config)
+    elif config is None and preset is not None and model is not None:
+        menu = preset_menu(preset, model, base_url=base_url, mathematical=questions.startswith("math"))
+    else:
+        raise typer.BadParameter("give --config, or --preset with --model", param_hint="--config")
     if dry_run:
         job = forecast(asked, menu, out_file).as_dict()
         sources = job.pop("sources")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.looking import FirstLook, look_first
     from adaptive_reasoner.kit.menu import Menu
     from adaptive_reasoner.kit.outcomes import Outcomes
+    from adaptive_reasoner.kit.presets import preset_menu
+    from adaptive_reasoner.kit.public_questions import open_questions
     from adaptive_reasoner.kit.questions import Question, read_questions
     from adaptive_reasoner.kit.replay import RecordedModel, recorded_sources
     from adaptive_reasoner.kit.report import Report, outcomes_report
@@ -52,7 +54,9 @@ _HOME = {
     "forecast": "collecting.forecast",
     "frontier": "allocation",
     "look_first": "looking",
+    "open_questions": "public_questions",
     "outcomes_report": "report",
+    "preset_menu": "presets",
     "read_questions": "questions",
     "recorded_sources": "replay",
     "solve": "allocation",
@@ -85,7 +89,9 @@ __all__ = [
     "forecast",
     "frontier",
     "look_first",
+    "open_questions",
     "outcomes_report",
+    "preset_menu",
     "read_questions",
     "recorded_sources",
     "solve",

@@ -46,9 +46,14 @@ def read_questions(path: PathLike) -> tuple[Question, ...]:
         OutcomesError: A row lacks a field, asks nothing or repeats an id, some rows have a group and some
             have none, or there are no rows at all. It names file, row and reason.
     """
-    questions = tuple(_checked(read_rows(path), path))
+    return checked_questions(read_rows(path), file=path)
+
+
+def checked_questions(rows: Iterable[Mapping[str, Any]], *, file: PathLike) -> tuple[Question, ...]:
+    """The questions in rows, as for `read_questions`; `file` names them in errors."""
+    questions = tuple(_checked(rows, file))
     if not questions:
-        raise OutcomesError("there are no questions", file=path)
+        raise OutcomesError("there are no questions", file=file)
     return questions
 
 

@@ -232,3 +232,44 @@ def test_every_command_can_speak_json(command):
         if not any("--json" in p.opts for p in each.params)
     ]
     assert silent == []
+
+
+@pytest.fixture
+def asked(tmp_path):
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(json.dumps({"question": f"{n} + 1?", "gold": n + 1}) + "\n" for n in range(3)))
+    return path
+
+
+def test_a_job_is_priced_before_it_starts_and_nothing_is_made(command, asked, tmp_path):
+    out = tmp_path / "samples.jsonl"
+    given = ("collect", asked, "--out", out, "--preset", "paper", "--model", "m", "--dry-run")
+    code, printed, _ = command(*given, "--json")
+    job = json.loads(printed)
+    assert (code, job["calls"], job["bound"]) == (0, 3 * 4 + 3 * 16, 3 * 4 * 64 + 3 * 16 * 1024)
+    assert [source["source"] for source in job["sources"]] == ["direct", "cot"]
+    assert command(*given)[0] == 0
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ((), "--config"),
+        (("--preset", "paper"), "--model"),
+        (("--preset", "thesis", "--model", "m"), "there is no preset 'thesis'; known are paper"),
+        (("--preset", "paper", "--model", "m", "--adaptive", "0.9"), "--budget"),
+    ],
+)
+def test_what_a_collection_lacks_is_named(command, asked, tmp_path, options, reason):
+    code, _, said = command("collect", asked, "--out", tmp_path / "s.jsonl", *options)
+    assert code == 2
+    assert reason in " ".join(said.split())
+
+
+def test_a_data_set_that_is_not_known_is_one_line(command, tmp_path):
+    code, _, said = command(
+        "collect", "gsm9k", "--out", tmp_path / "s.jsonl", "--preset", "paper", "--model", "m"
+    )
+    assert code == 2
+    assert "known are gsm8k, math, math500" in " ".join(said.split())

@@ -1,0 +1,102 @@
+"""Questions by the name of a public data set: the right columns, and the answer out of the solution.
+
+Needs `pip install 'adaptive-reasoner[datasets]'` and a model hub that can be reached, or its cache.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from adaptive_reasoner.answers import stated_answer
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.questions import Question, checked_questions, read_questions
+
+_FILES = frozenset({".jsonl", ".csv", ".parquet"})
+
+
+def _after_marks(row: Mapping[str, Any]) -> str:
+    return str(row["answer"]).rpartition("####")[2].strip().replace(",", "")
+
+
+def _boxed(row: Mapping[str, Any]) -> str:
+    return stated_answer(AIMessage(str(row["solution"]))) or ""
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """Where the questions of a public data set are, and how they are read.
+
+    Attributes:
+        path: Its name on the hub.
+        question: The column of the question.
+        gold: Finds the right answer in a row.
+        group: The column of the group, where there is one.
+        config: Its configuration, where it has several.
+        split: Which part is asked.
+    """
+
+    path: str
+    question: str = "question"
+    gold: Callable[[Mapping[str, Any]], str] = _after_marks
+    group: str | None = None
+    config: str | None = None
+    split: str = "test"
+
+    def questions(self, rows: Iterable[Mapping[str, Any]]) -> tuple[Question, ...]:
+        """The questions in its rows.
+
+        Raises:
+            OutcomesError: A row has no question or no answer.
+        """
+        read = (
+            {
+                "question": row.get(self.question),
+                "gold": self.gold(row),
+                **({} if self.group is None else {"group": row.get(self.group)}),
+            }
+            for row in rows
+        )
+        return checked_questions(read, file=self.path)
+
+
+PUBLIC_SETS = {
+    "gsm8k": PublicSet("openai/gsm8k", config="main"),
+    "math": PublicSet("DigitalLearningGmbH/MATH-lighteval", "problem", _boxed, group="type"),
+    "math500": PublicSet("HuggingFaceH4/MATH-500", "problem", _boxed, group="subject"),
+}
+
+
+def open_questions(name: str) -> tuple[Question, ...]:
+    """Questions from a file, or of a public data set by its short name.
+
+    Args:
+        name: A path that ends in `.jsonl`, `.csv` or `.parquet`, or a key of `PUBLIC_SETS`.
+
+    Raises:
+        OutcomesError: There is no such file or data set, or it cannot be had or read.
+        ImportError: A data set is named, and `datasets` is not installed.
+    """
+    if Path(name).suffix.lower() in _FILES or Path(name).exists():
+        return read_questions(name)
+    if name not in PUBLIC_SETS:
+        known = ", ".join(PUBLIC_SETS)
+        raise OutcomesError(f"there is no such file, and no data set; known are {known}", file=name)
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise ImportError(
+            f"the data set {name!r} needs: pip install 'adaptive-reasoner[datasets]'"
+        ) from error
+    public = PUBLIC_SETS[name]
+    try:
+        rows = load_dataset(public.path, public.config, split=public.split)
+    except (OSError, ValueError, RuntimeError) as error:  # what `datasets` raises without a hub
+        raise OutcomesError(
+            f"{public.path} cannot be had from a hub here ({' '.join(str(error).split())[:200]}); "
+            "fetch it where there is one, and give a file of questions",
+            file=name,
+        ) from error
+    return public.questions(rows)
