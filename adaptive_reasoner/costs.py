@@ -207,9 +207,8 @@ class PriceTable:
             raise UnpricedUsageError(
                 "a reply does not name its model, so its price is unknown; meter it alone"
             )
-        name = model.partition(":")[2] or model if model not in self.prices else model
-        undated = _DATE.sub("", name)
-        for known in (model, name, undated):
+        undated = _DATE.sub("", model)
+        for known in (model, undated):
             if known in self.prices:
                 return self.prices[known]
         raise UnpricedUsageError(

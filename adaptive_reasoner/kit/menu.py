@@ -12,11 +12,11 @@ from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.answers import AnswerKey, Grader, exact, final_answer
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import Meter, TokenMeter
+from adaptive_reasoner.costs import Meter, PriceTable, TokenMeter
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
-from adaptive_reasoner.kit.menu_file import read_menu
+from adaptive_reasoner.kit.menu_file import HostedModel, read_menu
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
 from adaptive_reasoner.strategies import Flow, on
@@ -121,15 +121,32 @@ class Menu:
 
     @property
     def meter(self) -> Meter:
-        """What a call costs, where all sources have one price.
+        """What a call costs, whichever source makes it: by the model that answers, where prices differ.
 
         Raises:
-            MenuError: They have several; `meter_of` tells them apart.
+            MenuError: Two sources have different prices and the same model, or one that has no name.
         """
-        meters = [self.meter_of(name) for name in self.sources]
-        if any(meter != meters[0] for meter in meters):
-            raise MenuError("the sources have different prices; ask for the meter of one source")
-        return meters[0]
+        meters = {name: self.meter_of(name) for name in self.sources}
+        first, *others = meters.values()
+        if all(meter == first for meter in others):
+            return first
+        by_model: dict[str, Meter] = {}
+        for name, meter in meters.items():
+            if by_model.setdefault(self._model_name(name), meter) != meter:
+                raise MenuError(
+                    f"source {name!r} has another price than an earlier one of its model; "
+                    "ask for the meter of one source"
+                )
+        return PriceTable(by_model)
+
+    def _model_name(self, source: str) -> str:
+        """What the replies of a source call their model."""
+        model = self.sources[source].model
+        name = getattr(model, "model_name", None) or getattr(model, "model", None)
+        if not isinstance(name, str) or not name:
+            raise MenuError(f"the prices differ and source {source!r} names no model to tell them apart by")
+        with_provider = isinstance(model, HostedModel) and model.base_url is None
+        return (name.partition(":")[2] or name) if with_provider else name
 
     @property
     def cost_unit(self) -> str:

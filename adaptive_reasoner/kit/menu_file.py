@@ -46,7 +46,7 @@ unit = "usd"                                # or tokens (counts = "completion" o
 prompt = 0.25                               # or seconds; dollars per million tokens
 completion = 2.0
 cached = 0.025                              # read from the provider's cache; `written` to it
-listed = true                               # what is not priced here, by genai-prices
+# listed = true                             # in place of all three: the prices that genai-prices lists
 
 [prices.sources.cot]                        # where a source has its own
 prompt = 0.1

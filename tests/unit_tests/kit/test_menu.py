@@ -5,11 +5,14 @@ import pytest
 
 from adaptive_reasoner.answers import exact, numeric
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import PriceMeter, SampleMeter, TokenMeter
+from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit import menu_file
+from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.recipes import Recipe
+from adaptive_reasoner.listed_prices import ListedPrice
+from adaptive_reasoner.mathematics import math, math_answer
 from adaptive_reasoner.reasoner import vote_actions
 from tests.fakes import ScriptedModel
 
@@ -201,9 +204,46 @@ def test_costs_are_counted_as_the_prices_say(load, prices, meter):
     assert load(f"{ASK}[prices]\n{prices}").meter == meter
 
 
-def test_one_meter_for_sources_of_several_prices_is_refused(load):
-    with pytest.raises(MenuError, match="different prices"):
-        load(FULL).meter  # noqa: B018
+def test_one_meter_for_sources_of_several_prices_goes_by_the_model_that_answers(load):
+    menu = load(FULL)
+    assert menu.meter == PriceTable({"gpt-5-mini": menu.meter_of("direct"), "qwen3-8b": menu.meter_of("cot")})
+
+
+def test_two_prices_of_one_model_cannot_be_told_apart(load):
+    menu = load(FULL.replace("openai:gpt-5-mini", "openai:qwen3-8b"))
+    with pytest.raises(MenuError, match="source 'cot' has another price than an earlier one of its model"):
+        menu.meter  # noqa: B018
+    several = Menu({"a": source(), "b": source()}, meters={"a": PriceMeter(1, 2), "b": PriceMeter(1, 3)})
+    with pytest.raises(MenuError, match="source 'a' names no model to tell them apart by"):
+        several.meter  # noqa: B018
+
+
+def test_prices_come_by_source_then_by_model_then_from_the_list(load):
+    pytest.importorskip("genai_prices")
+    sources = "".join(f'[sources.{name}]\nmodel = "openai:gpt-4o-mini"\n' for name in ("a", "b"))
+    sources += '[sources.c]\nmodel = "openai:gpt-4o"\n'
+    prices = "[prices]\nunit = 'usd'\nlisted = true\n[prices.sources.a]\nprompt = 1\ncompletion = 2\n"
+    prices += "[prices.models.'gpt-4o']\nprompt = 3\ncompletion = 4\n"
+    menu = load(sources + prices)
+    assert menu.meter_of("a") == PriceMeter(1, 2)
+    assert menu.meter_of("b") == ListedPrice("openai:gpt-4o-mini")
+    assert menu.meter_of("c") == PriceMeter(3, 4)
+
+
+@pytest.mark.parametrize("unit", ["calls", "seconds"])
+def test_calls_and_seconds_are_units_too(load, unit):
+    menu = load(f'{ASK}timeout = 9\n[prices]\nunit = "{unit}"')
+    assert (menu.cost_unit, menu.meter.worst_cost([], 100)) == (unit, {"calls": 1.0, "seconds": 9.0}[unit])
+
+
+def test_answers_are_compared_as_mathematics_or_by_a_model(load):
+    mathematical = load(f"{ASK}[grader]\nkind = 'math'")
+    assert (mathematical.grader, mathematical.key) == (math, math_answer)
+    judged = load(
+        f"{ASK}[sources.judge]\nmodel = 'm'\nsamples = 0\n[grader]\nkind = 'judge'\nsource = 'judge'"
+    )
+    assert (judged.grader, judged.sampled) == (Referee("judge"), ["ask"])
+    assert list(judged.actions) == ["ask", "ask_vote_3", "ask_vote_5"]
 
 
 def test_costs_in_two_units_are_refused():
