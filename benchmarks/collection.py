@@ -23,12 +23,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import openai
-from langchain_core.language_models import FakeListChatModel
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import SampleMeter, TokenMeter
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -63,6 +64,21 @@ class Stub:
         self._process.communicate()
 
 
+class AtOnce(BaseChatModel):
+    """Answers at once."""
+
+    @property
+    def _llm_type(self):
+        return "at once"
+
+    def _generate(self, *_args, **_kwargs):
+        usage = {"input_tokens": 10, "output_tokens": 3, "total_tokens": 13}
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("Answer: 7", usage_metadata=usage))])
+
+    async def _agenerate(self, *_args, **_kwargs):
+        return self._generate()
+
+
 def text_of(number):
     return f"What is {number} + 1?"
 
@@ -79,9 +95,9 @@ async def bare(base_url, calls):
         await asyncio.gather(*(call(number) for number in range(calls)))
 
 
-def collected(model, calls, folder, *, meter=None, on_progress=None):
+def collected(model, calls, folder, *, on_progress=None):
     sources = {"ask": Source(model, max_tokens=8)}
-    menu = Menu(sources, samples=SAMPLES, grader=numeric, meters=meter or TokenMeter())
+    menu = Menu(sources, samples=SAMPLES, grader=numeric)
     questions = [Question(f"q{n}", text_of(n), str(n + 1)) for n in range(calls // SAMPLES)]
     out = Path(folder) / "samples.jsonl"
     done = collect(questions, menu, out, concurrency=IN_FLIGHT, max_cost=1e9, on_progress=on_progress)
@@ -138,9 +154,8 @@ def memory(rows):
             seen[now.there] = round(megabytes(), 1)
             print(now.there, seen[now.there], flush=True)
 
-    model = FakeListChatModel(responses=["Answer: 7", "Answer: 8"])
     with tempfile.TemporaryDirectory() as scratch:
-        collected(model, rows, scratch, meter=SampleMeter(), on_progress=watch)
+        collected(AtOnce(), rows, scratch, on_progress=watch)
     tenth = rows // 10
     return {
         "rows": rows,

@@ -1,7 +1,7 @@
 """From a reply to the row of a sample: its answer, and how right that is."""
 
 import asyncio
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage
 
@@ -121,5 +121,5 @@ def _tokens(message: AIMessage) -> dict[str, int]:
     usage = message.usage_metadata
     if not usage or not usage["total_tokens"]:
         return {}
-    counted = asdict(Usage.of(message))
+    counted = vars(Usage.of(message))
     return {name: tokens for name, tokens in counted.items() if tokens or not name.startswith("written")}
