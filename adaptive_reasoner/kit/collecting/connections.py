@@ -20,9 +20,9 @@ class Connections:
 
     A client that retries by itself hides calls which were billed, and one that was used elsewhere holds
     connections of another event loop, on which a call can hang. Models behind `langchain_openai` get a
-    client without either fault, over aiohttp where it is installed: with 64 connections it takes a third
-    less time a call. A model of another make is asked for no retries where the menu makes it, and is used
-    as it is where it was given.
+    client without either fault, over aiohttp where it is installed, which takes less time a call; one with
+    an HTTP client or proxy of the user's keeps it. A model of another make is asked for no retries where
+    the menu makes it, and is used as it is where it was given.
 
     Args:
         sources: The ways to call a model, by name.
@@ -37,7 +37,7 @@ class Connections:
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._clients: list[Any] = []
-        self._owned: dict[int, BaseChatModel] = {}
+        self._owned: list[tuple[object, BaseChatModel]] = []  # what was given, and what stands for it
         self.sources = {name: self._connected(source) for name, source in sources.items()}
 
     async def __aenter__(self) -> Self:
@@ -52,24 +52,30 @@ class Connections:
         source = replace(source, timeout=min(source.timeout, LONGEST_CALL))
         if isinstance(source.model, HostedModel):
             source = replace(source, model=replace(source.model, max_retries=0))
-        model = source.runnable
+        given, model = source.model, source.runnable
         if isinstance(model, BaseChatModel):
-            return replace(source, model=self._own(model))
+            return replace(source, model=self._own(given, model))
         if isinstance(model, RunnableBinding) and isinstance(model.bound, BaseChatModel):
-            bound: ChatModel = model.model_copy(update={"bound": self._own(model.bound)})
+            bound: ChatModel = model.model_copy(update={"bound": self._own(model.bound, model.bound)})
             return replace(source, model=bound)
         return replace(source, model=model)
 
-    def _own(self, model: BaseChatModel) -> BaseChatModel:
+    def _own(self, given: object, model: BaseChatModel) -> BaseChatModel:
+        """The model with a client of its own, one for all sources to which the same model was given."""
         client: Any = getattr(model, "root_async_client", None)
         if client is None or not hasattr(client, "with_options"):
             return model
-        if id(model) not in self._owned:  # sources of one model share its connections
+        for known, owned in self._owned:
+            if known is given or (isinstance(given, HostedModel) and known == given):
+                return owned
+        if getattr(model, "http_async_client", None) or getattr(model, "openai_proxy", None):
+            own = client.with_options(max_retries=0)  # the way to the endpoint is the user's
+        else:
             own = client.with_options(max_retries=0, http_client=_http_client())
             self._clients.append(own)
-            clients = {"root_async_client": own, "async_client": own.chat.completions}
-            self._owned[id(model)] = model.model_copy(update=clients)
-        return self._owned[id(model)]
+        owned = model.model_copy(update={"root_async_client": own, "async_client": own.chat.completions})
+        self._owned.append((given, owned))
+        return owned
 
 
 def _http_client() -> Any:
