@@ -20,8 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
-from adaptive_reasoner.errors import AdaptiveReasonerError, LedgerError
-from adaptive_reasoner.ledger import UnreachableLedgerError, schema
+from adaptive_reasoner.errors import AdaptiveReasonerError, BudgetExceededError, LedgerError
+from adaptive_reasoner.ledger import Ledger, UnreachableLedgerError, schema
 from adaptive_reasoner.ledger.account import Account, Terms
 from adaptive_reasoner.ledger.book import BookLedger, Transaction, Wanted
 from adaptive_reasoner.ledger.transaction import SqlTransaction
@@ -46,6 +46,9 @@ class SqlLedger(BookLedger):
         self._statements = schema.compiled(self._engine.dialect)
         self._pid = os.getpid()
         self._line: Any = None  # the driver's connection
+        self._joint: tuple[int, Any] | None = (
+            None  # the thread and the line of a transaction with another ledger
+        )
         self._changes = 0
         self._leading = threading.Lock()
         self._waiting: deque[_Ticket[Any]] = deque()
@@ -73,12 +76,47 @@ class SqlLedger(BookLedger):
         return await loop.run_in_executor(self._threads, partial(verb, *args, **kwargs))
 
     @override
+    def jointly(self, other: Ledger, verbs: Callable[[], T]) -> T:
+        """Run verbs of this ledger and another, in one transaction where both are in one database.
+
+        Either all of it happens or nothing; only what a hard cap refuses or books in full is kept as it
+        stands. The verbs may run again, and belong to this thread.
+        """
+        if not isinstance(other, SqlLedger) or other._engine.url != self._engine.url:
+            return verbs()
+        results: list[T] = []
+        refused: list[BudgetExceededError] = []
+
+        def work(line: Any) -> None:
+            results.clear()
+            refused.clear()
+            self._joint = other._joint = threading.get_ident(), line
+            try:
+                results.append(verbs())
+            except BudgetExceededError as error:
+                refused.append(error)
+            finally:
+                self._joint = other._joint = None
+
+        with self._leading, other._leading:
+            self._within(work)
+        if refused:
+            raise refused[0]
+        return results[0]
+
+    @override
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         if self._pid != os.getpid():  # after a fork, connections and waiting threads are the parent's
             self._engine.dispose(close=False)
             self._line, self._leading, self._waiting = None, threading.Lock(), deque()
             self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
             self._pid = os.getpid()
+        thread, line = self._joint or (None, None)
+        if thread == threading.get_ident():
+            transaction = self._transaction(line)
+            done = change(transaction)
+            transaction.flush()
+            return done
         ticket = _Ticket(change, wanted)
         self._waiting.append(ticket)
         with self._leading:

@@ -1,5 +1,6 @@
 """One tenant's part of a common ledger: both are charged, each holds its own budget."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -18,8 +19,8 @@ class TenantLedger(Twinned):
     is counted, capped where it has a cap, and steered by the common price alone.
 
     Each charge is made in both ledgers, in the common one under the tenant's name, so that keys of different
-    tenants never meet. Should the process die between the two, the common reservation expires and counts as
-    spent; repeating the verb completes it.
+    tenants never meet: in one transaction where both are in one database. Where they are not, and the process
+    dies between the two, the common reservation expires and counts as spent; repeating the verb completes it.
 
     Args:
         common: What all tenants share.
@@ -87,53 +88,68 @@ class TenantLedger(Twinned):
         question: str | None = None,
         action: str | None = None,
     ) -> Reservation:
-        held = self.own.reserve(expected, key, worst=worst, question=question, action=action)
-        try:
-            self.common.reserve(
-                expected,
-                self._shared(key),
-                worst=worst,
-                question=self._shared(question or key),
-                action=action,
-            )
-        except BudgetExceededError:
-            if held.status == "open":
-                self.own.release(held)
-            raise
-        return held
+        def both() -> Reservation:
+            held = self.own.reserve(expected, key, worst=worst, question=question, action=action)
+            try:
+                self.common.reserve(
+                    expected,
+                    self._shared(key),
+                    worst=worst,
+                    question=self._shared(question or key),
+                    action=action,
+                )
+            except BudgetExceededError:
+                if held.status == "open":
+                    self.own.release(held)
+                raise
+            return held
+
+        return self._jointly(both)
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
         key = reservation if isinstance(reservation, str) else reservation.key
-        try:
-            settled = self.own.settle(reservation, cost)
-        except BudgetExceededError:  # booked in full: what was spent was spent in common too
-            with suppress(BudgetExceededError):
-                self.common.settle(self._shared(key), cost)
-            raise
-        self.common.settle(self._shared(key), cost if settled.cost is None else settled.cost)
-        return settled
+
+        def both() -> Reservation:
+            try:
+                settled = self.own.settle(reservation, cost)
+            except BudgetExceededError:  # booked in full: what was spent was spent in common too
+                with suppress(BudgetExceededError):
+                    self.common.settle(self._shared(key), cost)
+                raise
+            self.common.settle(self._shared(key), cost if settled.cost is None else settled.cost)
+            return settled
+
+        return self._jointly(both)
 
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
         key = reservation if isinstance(reservation, str) else reservation.key
-        released = self.own.release(reservation)
-        self.common.release(self._shared(key))
-        return released
+
+        def both() -> Reservation:
+            released = self.own.release(reservation)
+            self.common.release(self._shared(key))
+            return released
+
+        return self._jointly(both)
 
     @override
     def charge(
         self, cost: float, key: str, *, question: str | None = None, action: str | None = None
     ) -> Reservation:
         shared = {"question": self._shared(question or key), "action": action}
-        try:
-            booked = self.own.charge(cost, key, question=question, action=action)
-        except BudgetExceededError:
-            with suppress(BudgetExceededError):
-                self.common.charge(cost, self._shared(key), **shared)
-            raise
-        self.common.charge(cost if booked.cost is None else booked.cost, self._shared(key), **shared)
-        return booked
+
+        def both() -> Reservation:
+            try:
+                booked = self.own.charge(cost, key, question=question, action=action)
+            except BudgetExceededError:
+                with suppress(BudgetExceededError):
+                    self.common.charge(cost, self._shared(key), **shared)
+                raise
+            self.common.charge(cost if booked.cost is None else booked.cost, self._shared(key), **shared)
+            return booked
+
+        return self._jointly(both)
 
     @override
     def snapshot(self) -> Snapshot:
@@ -153,6 +169,9 @@ class TenantLedger(Twinned):
     def close(self) -> None:
         """Close the tenant's own ledger; the common one serves the others."""
         self.own.close()
+
+    def _jointly(self, verbs: Callable[[], Reservation]) -> Reservation:
+        return self.own.jointly(self.common, verbs) if isinstance(self.own, Twinned) else verbs()
 
     def _shared(self, name: str) -> str:
         return f"{self.tenant}/{name}"

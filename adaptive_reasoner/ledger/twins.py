@@ -22,6 +22,10 @@ class Twinned(Ledger, ABC):
     async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(verb, *args, **kwargs)
 
+    def jointly(self, other: Ledger, verbs: Callable[[], T]) -> T:  # noqa: ARG002 - for those that share a database
+        """Run verbs of this ledger and another: in one transaction where both are in one database."""
+        return verbs()
+
     @override
     async def areserve(
         self,

@@ -15,6 +15,7 @@ import pytest
 
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.tenants import TenantLedger
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["adaptive_reasoner.ledger.sql", "psycopg"])
@@ -141,6 +142,33 @@ def test_processes_that_open_a_new_ledger_at_once_share_it(url):
         process.close()
     with open_ledger(url, name=name) as ledger:
         assert ledger.snapshot().spent == 6.0
+
+
+@pytest.mark.parametrize("verb", ["reserve", "settle", "charge"])
+def test_tenant_and_common_ledger_of_one_database_are_both_charged_or_none(url, verb, monkeypatch):
+    common, own = (open_ledger(url, name=f"{verb} {name}", target=50.0) for name in ("common", "acme"))
+    acme = TenantLedger(common, own, tenant="acme")
+    held = acme.reserve(40.0, "held")
+
+    def died(*_, **__):
+        raise KeyboardInterrupt
+
+    calls = {
+        "reserve": lambda: acme.reserve(40.0, "q"),
+        "settle": lambda: acme.settle(held, 45.0),
+        "charge": lambda: acme.charge(45.0, "q"),
+    }
+    before = own.snapshot(), common.snapshot()
+    with monkeypatch.context() as patched:
+        patched.setattr(common, verb, died)
+        with pytest.raises(KeyboardInterrupt):
+            calls[verb]()
+    assert (own.snapshot(), common.snapshot()) == before
+    calls[verb]()
+    assert own.snapshot().spent == common.snapshot().spent
+    assert own.snapshot().reserved == common.snapshot().reserved
+    common.close()
+    own.close()
 
 
 def charge_once(url, name, worker):

@@ -20,6 +20,23 @@ class TestTenantLedger(LedgerContract):
         return opening
 
 
+class TestTenantLedgerInOneDatabase(LedgerContract):
+    @pytest.fixture
+    def make(self, tmp_path):
+        opened = []
+
+        def opening(**arguments):
+            url = f"sqlite:///{tmp_path / f'{len(opened)}.db'}?synchronous=normal"
+            unit = arguments["policy"].cost_unit if "policy" in arguments else None
+            common = open_ledger(url, name="common", cost_unit=arguments.get("cost_unit") or unit)
+            opened.extend([common, open_ledger(url, **{"name": "acme", **arguments})])
+            return TenantLedger(common, opened[-1], tenant="acme")
+
+        yield opening
+        for ledger in opened:
+            ledger.close()
+
+
 @pytest.fixture
 def common():
     return open_ledger("memory://", policy=Priced(price=0.002, budget=50.0), hard_cap=1_000.0)
