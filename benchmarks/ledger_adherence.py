@@ -21,6 +21,8 @@ import numpy as np
 from ledger_traffic import LAWS, Ledger, bbh, gpqa, replay, stream_of
 
 ROOT = Path(__file__).resolve().parents[1]
+EVERY = 1, 32, 128, "bursts"
+TRAFFIC = {"stationary": EVERY, "shifted": EVERY, "shifted_back": (32,)}  # kind: in flight
 FIRST, TOLERANCE = 500, 0.02  # every prefix from here on is to be this close to the target
 
 
@@ -118,8 +120,8 @@ def main():
     rows, credit_rows = [], []
     tables = [bbh(arguments.data), gpqa(arguments.data)]
     for table in tables:
-        for kind in ("stationary", "shifted", "shifted_back"):
-            for flight in (1, 32, 128, "bursts"):
+        for kind, flights in TRAFFIC.items():
+            for flight in flights:
                 for row in rows_of(table, kind, 2_000, flight, arguments.seeds):
                     rows.append(row)
                     print(json.dumps(row), file=sys.stderr)
