@@ -174,7 +174,7 @@ def compiled(dialect: sa.Dialect) -> Mapping[str, Statement]:
 def open_engine(url: str) -> sa.Engine:
     """An engine for a ledger's URL.
 
-    On SQLite, one connection a process, and each transaction alone from its start. `?synchronous=normal` in
+    On SQLite, each transaction is alone from its start. `?synchronous=normal` in
     the URL gives up the wait for the disk at each commit: nothing is lost when a process is killed, the
     latest charges may be when the machine loses power.
 
@@ -206,9 +206,6 @@ def _open_sqlite(address: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         address.difference_update_query(["synchronous"]),
         paramstyle="named",
-        pool_size=1,  # threads queue for it in order, where SQLite's own lock would have them poll
-        max_overflow=0,
-        pool_timeout=60.0,
         connect_args={"timeout": 30.0, "check_same_thread": False},
     )
 

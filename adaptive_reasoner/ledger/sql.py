@@ -46,9 +46,7 @@ class SqlLedger(BookLedger):
         self._statements = schema.compiled(self._engine.dialect)
         self._pid = os.getpid()
         self._line: Any = None  # the driver's connection
-        self._joint: tuple[int, Any] | None = (
-            None  # the thread and the line of a transaction with another ledger
-        )
+        self._joint: tuple[int, Any] | None = None  # thread and line of a common transaction
         self._changes = 0
         self._leading = threading.Lock()
         self._waiting: deque[_Ticket[Any]] = deque()
@@ -82,8 +80,10 @@ class SqlLedger(BookLedger):
         Either all of it happens or nothing; only what a hard cap refuses or books in full is kept as it
         stands. The verbs may run again, and belong to this thread.
         """
-        if not isinstance(other, SqlLedger) or other._engine.url != self._engine.url:
+        if not isinstance(other, SqlLedger) or other is self or other._engine.url != self._engine.url:
             return verbs()
+        self._mind_forks()
+        other._mind_forks()
         results: list[T] = []
         refused: list[BudgetExceededError] = []
 
@@ -106,11 +106,7 @@ class SqlLedger(BookLedger):
 
     @override
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
-        if self._pid != os.getpid():  # after a fork, connections and waiting threads are the parent's
-            self._engine.dispose(close=False)
-            self._line, self._leading, self._waiting = None, threading.Lock(), deque()
-            self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
-            self._pid = os.getpid()
+        self._mind_forks()
         thread, line = self._joint or (None, None)
         if thread == threading.get_ident():
             transaction = self._transaction(line)
@@ -123,6 +119,14 @@ class SqlLedger(BookLedger):
             while not ticket.done:  # whoever led before may have run it along
                 self._run(self._next())
         return ticket.outcome()
+
+    def _mind_forks(self) -> None:
+        """After a fork, connections and waiting threads are the parent's."""
+        if self._pid != os.getpid():
+            self._engine.dispose(close=False)
+            self._line, self._leading, self._waiting = None, threading.Lock(), deque()
+            self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
+            self._pid = os.getpid()
 
     def _next(self) -> list["_Ticket[Any]"]:
         """What runs together: changes of one charge each, of different questions, in the order they came."""
