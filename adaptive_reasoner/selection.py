@@ -5,12 +5,10 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.runnables import RunnableBinding
 
 from adaptive_reasoner.answers import AnswerKey, final_answer
-from adaptive_reasoner.calls import Reply, Request, Source, question_of, refused
+from adaptive_reasoner.calls import ChatModel, Reply, Request, Source, question_of, refused
 from adaptive_reasoner.flows import (
     Answer,
     Flow,
@@ -53,7 +51,7 @@ class Judge:
         read: Finds the score in what the judge says; by default its last number. None for no score.
     """
 
-    model: Source | BaseChatModel | RunnableBinding[AIMessage, AIMessage]
+    model: Source | ChatModel
     prompt: Callable[[str, str], str] = _judge_prompt
     read: Callable[[AIMessage], float | None] = _last_number
 
