@@ -102,6 +102,22 @@ class Deals:
         tables = {name: getattr(self, name)[..., kept] for name in _TABLES}
         return type(self)(number[self.question[kept]], **tables)
 
+    def rounds(self, wave: Ints) -> Floats:
+        """Mean waves of each question until the vote is over, shape (n,).
+
+        Args:
+            wave: Samples to start next by samples drawn and votes of the first two, 0 to stop.
+        """
+        column, drawn = np.arange(len(self.question)), np.zeros(len(self.question), dtype=np.intp)
+        rounds = np.zeros(len(column))
+        while (more := wave[drawn, self.top[drawn, column], self.second[drawn, column]]).any():
+            drawn, rounds = drawn + more, rounds + (more > 0)
+        return self.mean(rounds)
+
+    def mean(self, values: Floats) -> Floats:
+        """Mean of each question over its orders, shape (n,)."""
+        return np.bincount(self.question, weights=values) / np.bincount(self.question)
+
     def ended(self, over: NDArray[np.bool_]) -> Floats:
         """Mean accuracy, cost, tokens and draws of each question, when an order ends where it is first over.
 
@@ -114,8 +130,7 @@ class Deals:
         first = 1 + np.where(over[1:].any(axis=0), over[1:].argmax(axis=0), self.limit - 1)
         column = np.arange(len(first))
         ends = [table[first, column] for table in (self.right, self.cost, self.tokens)]
-        count = np.bincount(self.question)
-        return np.stack([np.bincount(self.question, weights=values) / count for values in (*ends, first)])
+        return np.stack([self.mean(values) for values in (*ends, first)])
 
     @classmethod
     def _joined(cls, parts: "Sequence[Deals]") -> Self:

@@ -59,6 +59,7 @@ class BacktestRow:
             sample a cell only); None where that lift cannot be told from zero.
         gap_closed_in_sample: Share of the in-sample oracle's lift: the true share lies between the two.
         realised_tokens: Mean tokens generated, of stop rules, where known.
+        realised_rounds: Mean waves of calls that have to be waited for, of stop rules.
     """
 
     policy: str
@@ -81,6 +82,7 @@ class BacktestRow:
     gap_closed: float | None
     gap_closed_in_sample: float | None
     realised_tokens: float | None
+    realised_rounds: float | None
 
 
 @dataclass(frozen=True)
@@ -322,6 +324,7 @@ def _rows(gains: Mapping[Key, Gain]) -> Iterator[BacktestRow]:
             gap_closed=_share_closed(gain, oracle),
             gap_closed_in_sample=_share_closed(gain, in_sample),
             realised_tokens=gain.realised_tokens,
+            realised_rounds=gain.realised_rounds,
         )
 
 

@@ -31,11 +31,13 @@ class Play:
         accuracy: Shape (m,).
         cost: Shape (m,).
         tokens: Tokens generated, shape (m,), where known.
+        rounds: Waves of calls that were waited for, shape (m,), where known.
     """
 
     accuracy: Floats
     cost: Floats
     tokens: Floats | None = None
+    rounds: Floats | None = None
 
     @classmethod
     def of(cls, table: Outcomes, shares: Floats) -> Self:
@@ -87,6 +89,7 @@ class Gain:
             over questions: what is not merely knowing the group. Its interval draws questions group by group.
             None where there are no groups of a size to tell.
         realised_tokens: Mean tokens generated, where known.
+        realised_rounds: Mean waves of calls, where known.
         lifts: The lift, then its bootstrap draws.
     """
 
@@ -98,6 +101,7 @@ class Gain:
     compute_saved: Interval
     lift_within_groups: Interval | None
     realised_tokens: float | None
+    realised_rounds: float | None
     lifts: Floats
 
     @property
@@ -126,6 +130,7 @@ def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed
         )
         inside = [lifts[key] for trial, lifts in zip(trials, within, strict=True) if key in trial.plays]
         tokens = [trial.plays[key].tokens for trial, _ in mine]
+        rounds = [trial.plays[key].rounds for trial, _ in mine]
         gains[key] = Gain(
             accuracy=float(accuracy[0]),
             realised_cost=float(cost[0]),
@@ -135,6 +140,7 @@ def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed
             compute_saved=Interval.of(_ratio(equal, cost)),
             lift_within_groups=_mean_interval(inside),
             realised_tokens=_mean_of_known([None if t is None else float(t.mean()) for t in tokens]),
+            realised_rounds=_mean_of_known([None if r is None else float(r.mean()) for r in rounds]),
             lifts=accuracy - uniform,
         )
     return gains

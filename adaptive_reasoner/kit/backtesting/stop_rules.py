@@ -1,6 +1,6 @@
 """Stopping rules of a vote, replayed on collected samples: what each would score and pay on average."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol, Self
@@ -15,9 +15,11 @@ from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.stop_fitting import FittedStop, fit_stop, replayed
+from adaptive_reasoner.kit.stop_fitting import COSTS, FittedStop, fit_stop, replayed
 from adaptive_reasoner.kit.voting import vote_accuracy, vote_cost
-from adaptive_reasoner.prospects import beta_confidence
+from adaptive_reasoner.prospects import beta_confidence, plan
+from adaptive_reasoner.stopping import Beta, Lossless, Terms, VoteState
+from adaptive_reasoner.stopping import StopRule as OnlineRule
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -41,22 +43,27 @@ class GivenRule:
     Attributes:
         table: Accuracy and cost by question and parameter.
         tokens: Tokens generated, shape (n, parameters), where known.
+        rounds: Waves of calls, shape (n, parameters), where known.
     """
 
     table: Outcomes
-    tokens: Floats | None
+    tokens: Floats | None = None
+    rounds: Floats | None = None
 
     @classmethod
     def of(cls, name: str, table: Outcomes, values: Floats) -> Self:
-        """From accuracy, cost and tokens, shape (3, n, parameters)."""
-        accuracy, cost, tokens = values
-        return cls(as_table(name, table, accuracy, cost), None if np.isnan(tokens).any() else tokens)
+        """From accuracy, cost, tokens and perhaps rounds (NaN: unknown), shape (4 or 3, n, parameters)."""
+        accuracy, cost, *more = values
+        known = [None if np.isnan(column).any() else column for column in more]
+        return cls(as_table(name, table, accuracy, cost), *known)
 
     def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
         """The mixture of parameters that is best at `budget` on the questions `fit`, on those held out."""
         shares = shares_at(uniform_hull(self.table.select(fit)), budget, self.table.actions)
-        played = Play.of(self.table.select(held_out), shares)
-        return played if self.tokens is None else replace(played, tokens=self.tokens[held_out] @ shares)
+        tokens, rounds = (
+            None if column is None else column[held_out] @ shares for column in (self.tokens, self.rounds)
+        )
+        return replace(Play.of(self.table.select(held_out), shares), tokens=tokens, rounds=rounds)
 
 
 class PricedRule:
@@ -73,14 +80,18 @@ class PricedRule:
 
     def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
         """The mixture of prices that is best at `budget` out of fold on `fit`, on the questions held out."""
-        fitted, (accuracy, cost, tokens, _) = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
+        fitted, (accuracy, cost, tokens, _), rounds = self._played(
+            tuple(fit.tolist()), tuple(held_out.tolist())
+        )
         offered = as_table("priced_stop", self._table.select(fit), fitted.accuracy, fitted.cost)
         shares = shares_at(uniform_hull(offered), budget, offered.actions)
-        return Play(accuracy @ shares, cost @ shares, None if np.isnan(tokens).any() else tokens @ shares)
+        known_tokens = None if np.isnan(tokens).any() else tokens @ shares
+        return Play(accuracy @ shares, cost @ shares, known_tokens, rounds @ shares)
 
-    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[FittedStop, Floats]:
-        fitted = fit_stop(self._deals.select(np.array(fit)))
-        return fitted, replayed(self._deals.select(np.array(held_out)), fitted.prospects)
+    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[FittedStop, Floats, Floats]:
+        fitted, deals = fit_stop(self._deals.select(np.array(fit))), self._deals.select(np.array(held_out))
+        rounds = [deals.rounds(plan(fitted.prospects, cost).wave) for cost in COSTS]
+        return fitted, replayed(deals, fitted.prospects), np.stack(rounds, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +171,23 @@ def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 
     if limit < 2:
         return {}
     deals = Deals.of(packs, limit, seed=seed)
-    measured: Mapping[str, Floats] = {
+    sizes = range(1, limit + 1)
+    accuracy_cost_tokens = {
         "vote_k": _by_pack(packs, len(table), limit, _whole_votes),
         "lossless": _by_pack(packs, len(table), limit, lambda pack, most: _lossless_votes(pack, most, seed)),
-        "beta_stop": np.stack([deals.ended(over) for over in beta_stops(deals)], axis=2)[:3],
-        "esc": np.stack([deals.ended(over) for over in windows_agree(deals)], axis=2)[:3],
+        "beta_stop": np.stack([deals.ended(over)[:3] for over in beta_stops(deals)], axis=2),
+        "esc": np.stack([deals.ended(over)[:3] for over in windows_agree(deals)], axis=2),
     }
+    rounds = {
+        "vote_k": np.ones((len(table), limit)),
+        "lossless": np.stack([deals.rounds(_waves(Lossless(), limit, size)) for size in sizes], axis=1),
+        "beta_stop": np.stack([deals.rounds(_waves(Beta(tau), limit)) for tau in _THRESHOLDS], axis=1),
+        "esc": np.stack(
+            [deals.ended(over)[3] / size for size, over in zip(sizes, windows_agree(deals), strict=True)],
+            axis=1,
+        ),
+    }
+    measured = {name: np.stack([*values, rounds[name]]) for name, values in accuracy_cost_tokens.items()}
     rules: dict[str, StopRule] = {
         name: GivenRule.of(name, table, values) for name, values in measured.items()
     }
@@ -186,6 +208,16 @@ def windows_agree(deals: Deals) -> Iterator[NDArray[np.bool_]]:
     for size in range(1, deals.limit + 1):
         ends = np.arange(deals.limit + 1) % size == 0
         yield (deals.run >= size) & ends[:, None]
+
+
+def _waves(rule: OnlineRule, limit: int, most: int | None = None) -> Ints:
+    """What an online rule starts next in every state of a vote of at most `most` samples."""
+    wave = np.zeros((limit + 1,) * 3, dtype=np.intp)
+    for drawn in range(limit):
+        for top in range(drawn + 1):
+            for second in range(min(top, drawn - top) + 1):
+                wave[drawn, top, second] = rule.wave(VoteState(top, second, drawn, most or limit), Terms())
+    return wave
 
 
 def _by_pack(packs: Sequence[Pack], questions: int, limit: int, votes: "_Votes") -> Floats:
