@@ -9,7 +9,7 @@ every price.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,7 @@ class Prospects:
         return Prospects(self.right[cut], self.top[cut], self.second[cut], accepted, self.cost, self.seconds)
 
 
+@cache
 def beta_confidence(top: int, second: int) -> float:
     """Probability that the leader of two answers is the likelier one, after `top` and `second` votes.
 
