@@ -39,7 +39,9 @@ def test_a_notebook_is_its_script_without_outputs(script):
 def test_every_notebook_has_a_script_and_is_named_in_the_index():
     assert {path.stem for path in COOKBOOK.glob("*.ipynb")} == {path.stem for path in SCRIPTS}
     index = (COOKBOOK / "README.md").read_text()
+    page = (COOKBOOK.parent / "docs" / "cookbook.md").read_text()
     assert [script.stem for script in SCRIPTS if f"({script.stem}.ipynb)" not in index] == []
+    assert [script.stem for script in SCRIPTS if f"`{script.stem}`" not in page] == []
 
 
 @pytest.mark.parametrize(
