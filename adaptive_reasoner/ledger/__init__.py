@@ -275,6 +275,7 @@ def open_ledger(
             was reserved, and the price carries over. Default: all time.
         keep: Seconds after which a database may forget a charge that is no longer open; its cost stays in
             the sums, but its key could be charged anew. Default: 30 days. In memory: the latest 100,000.
+            A database forgets from its oldest charge on, so that its ledgers had best agree on this.
         name: Several ledgers can live in one database.
         journal: File of this process alone: while the database is away, go on at the last price and write
             down here what is to be charged later. Default: refuse, with UnreachableLedgerError.

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger, sql
 from adaptive_reasoner.ledger.reading import LedgerReader
-from adaptive_reasoner.ledger.schema import open_engine
+from adaptive_reasoner.ledger.schema import entries, open_engine
 from tests.unit_tests.ledger.contract import Clock, LedgerContract
 
 names = count()
@@ -114,7 +114,11 @@ def test_goes_on_with_a_journal_while_the_server_is_killed(tmp_path, postgres):
     shutil.rmtree(data)
 
 
-def test_forgets_old_charges_but_not_their_sums(opened, monkeypatch):
+def test_forgets_old_charges_but_not_their_sums(opened, postgres, monkeypatch):
+    others = open_engine(postgres)
+    with others.begin() as connection:  # a database forgets from its oldest charge on
+        connection.execute(sa.delete(entries))
+    others.dispose()
     monkeypatch.setattr(sql, "TIDYING", 10)
     clock = Clock()
     ledger = opened(target=50.0, keep=60.0, clock=clock)
