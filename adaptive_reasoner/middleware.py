@@ -222,7 +222,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         runtime: Runtime[Any] | None = calls.request.runtime
         terms |= terms_of(runtime and runtime.context, policy=policy, tenants=self.tenants)
         if left < inf:
-            terms["max_cost"] = min(left, terms.get("max_cost") or inf)
+            most = terms.get("max_cost")
+            terms["max_cost"] = left if most is None else min(left, most)
         if self.run_budget is not None and left > 0:
             # Of a budget that is half gone a unit is worth twice as much.
             price = terms.get("price", (terms.get("ledger") or self.ledger).price) or 0.0
