@@ -107,10 +107,12 @@ class Samples:
                 reply = _sample(row)
             except ValueError as error:
                 raise OutcomesError(str(error), file=file, row=number) from error
-            _, first = replies.setdefault(pair, {}).setdefault(reply.sample, (reply, number))
-            if first != number:
+            known = replies.setdefault(pair, {})
+            if reply.sample in known and known[reply.sample][0].error is None:
                 name = f"sample {reply.sample} of question {pair[0]!r}, source {pair[1]!r}"
+                first = known[reply.sample][1]
                 raise OutcomesError(f"{name} is already in row {first}", file=file, row=number)
+            known[reply.sample] = reply, number  # one that failed for good gives way to a later one
         if not replies:
             raise OutcomesError("the table is empty", file=file)
         groups = asked.groups(file=file)

@@ -142,3 +142,11 @@ def test_a_missing_grade_beside_a_known_answer_is_an_error():
         Samples.from_rows([row(correct=None)])
     with pytest.raises(OutcomesError, match="correct is NaN"):
         Samples.from_rows([row(correct=float("nan"))])
+
+
+def test_a_sample_that_failed_gives_way_to_a_later_row_of_it():
+    failed = REPLIES[0] | {"error": "TimeoutError: late", "answer": None, "correct": 0.0}
+    samples = Samples.from_rows([failed, *REPLIES])
+    assert samples.replies == Samples.from_rows(REPLIES).replies
+    with pytest.raises(OutcomesError, match="is already in row 1"):
+        Samples.from_rows([REPLIES[0], failed])
