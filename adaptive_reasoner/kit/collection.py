@@ -270,22 +270,30 @@ class _Collection:
             if self._is_settled(stretch):
                 self._saved += len(stretch.samples)
                 continue
-            messages = [HumanMessage(stretch.question.question)]
-            sha = self._menu.prompt_sha(stretch.source, stretch.question.question)
             for at, sample in enumerate(stretch.samples):
                 key = SampleKey(stretch.question.question_id, stretch.source, sample)
                 before = stretch.before.get(sample, Before())
-                drawn = await self._drawers[stretch.source].draw(key, messages, before)
-                grade = await self._grade(key, stretch.question, drawn) if isinstance(drawn, Drawn) else drawn
-                if isinstance(drawn, Before) or isinstance(grade, Before):
-                    assert isinstance(grade, Before)
-                    so_far = {**stretch.before, sample: replace(grade, standing=before.standing)}
-                    rest = stretch.samples[at:]
-                    self._todo.appendleft(replace(stretch, samples=rest, before=so_far))
+                row = await self._sample(key, stretch.question, before)
+                if isinstance(row, Before):
+                    so_far = {**stretch.before, sample: replace(row, standing=before.standing)}
+                    rest = replace(stretch, samples=stretch.samples[at:], before=so_far)
+                    self._todo.appendleft(rest)
                     return
-                self._add(key, row_of(key, stretch.question, drawn, grade, self._menu.cost_unit, sha), before)
-                self._retried += drawn.attempts - 1
+                self._add(key, row, before)
                 await self._sync()
+
+    async def _sample(self, key: SampleKey, question: Question, before: Before) -> Row | Before:
+        """Draw and grade a sample; where the cap has no room for a further call, what was spent so far."""
+        messages = [HumanMessage(question.question)]
+        drawn = await self._drawers[key.source].draw(key, messages, before)
+        if isinstance(drawn, Before):
+            return drawn
+        grade = await self._grade(key, question, drawn)
+        if isinstance(grade, Before):
+            return grade
+        self._retried += drawn.attempts - 1
+        sha = self._menu.prompt_sha(key.source, question.question)
+        return row_of(key, question, drawn, grade, self._menu.cost_unit, sha)
 
     def _is_settled(self, stretch: Stretch) -> bool:
         settling = self._settling

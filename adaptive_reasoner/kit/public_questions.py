@@ -25,6 +25,10 @@ def _boxed(row: Mapping[str, Any]) -> str:
     return stated_answer(AIMessage(str(row["solution"]))) or ""
 
 
+def _as_it_stands(row: Mapping[str, Any]) -> str:
+    return str(row.get("gold") or row.get("answer") or "")
+
+
 @dataclass(frozen=True)
 class PublicSet:
     """Where the questions of a public data set are, and how they are read.
@@ -70,10 +74,11 @@ PUBLIC_SETS = {
 
 
 def open_questions(name: str) -> tuple[Question, ...]:
-    """Questions from a file, or of a public data set by its short name.
+    """Questions from a file, or of a public data set by its name.
 
     Args:
-        name: A path that ends in `.jsonl`, `.csv` or `.parquet`, or a key of `PUBLIC_SETS`.
+        name: A path that ends in `.jsonl`, `.csv` or `.parquet`; a key of `PUBLIC_SETS`; or `owner/name` of a
+            data set whose test part has `question` and `gold` or `answer`.
 
     Raises:
         OutcomesError: There is no such file or data set, or it cannot be had or read.
@@ -81,16 +86,17 @@ def open_questions(name: str) -> tuple[Question, ...]:
     """
     if Path(name).suffix.lower() in _FILES or Path(name).exists():
         return read_questions(name)
-    if name not in PUBLIC_SETS:
+    public = PUBLIC_SETS.get(name) or (PublicSet(name, gold=_as_it_stands) if name.count("/") == 1 else None)
+    if public is None:
         known = ", ".join(PUBLIC_SETS)
-        raise OutcomesError(f"there is no such file, and no data set; known are {known}", file=name)
+        reason = f"there is no such file, and no data set; known are {known}, or owner/name"
+        raise OutcomesError(reason, file=name)
     try:
         from datasets import load_dataset
     except ImportError as error:
         raise ImportError(
             f"the data set {name!r} needs: pip install 'adaptive-reasoner[datasets]'"
         ) from error
-    public = PUBLIC_SETS[name]
     try:
         rows = load_dataset(public.path, public.config, split=public.split)
     except (OSError, ValueError, RuntimeError) as error:  # what `datasets` raises without a hub

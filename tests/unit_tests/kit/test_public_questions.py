@@ -1,7 +1,7 @@
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.public_questions import PUBLIC_SETS, open_questions
+from adaptive_reasoner.kit.public_questions import PUBLIC_SETS, PublicSet, _as_it_stands, open_questions
 
 
 def test_reads_gsm8k_with_the_answer_out_of_the_solution():
@@ -43,3 +43,10 @@ def test_without_a_hub_it_says_so_and_what_to_do(monkeypatch, tmp_path):
         OutcomesError, match=r"gsm8k: openai/gsm8k cannot be had from a hub here .* give a file"
     ):
         open_questions("gsm8k")
+    with pytest.raises(OutcomesError, match=r"nobody/nothing cannot be had .* give a file"):
+        open_questions("nobody/nothing")
+
+
+def test_a_set_that_is_not_known_has_the_columns_of_a_file():
+    (question,) = PublicSet("me/mine", gold=_as_it_stands).questions([{"question": "6 * 7?", "answer": 42}])
+    assert (question.question, question.gold) == ("6 * 7?", "42")
