@@ -77,7 +77,9 @@ def collect(
     ] = False,
     adaptive: Annotated[
         float | None,
-        typer.Option(help="Stop sampling a question once its label is settled, with this confidence."),
+        typer.Option(
+            min=0.01, max=0.9999, help="Stop sampling a question once its label is that surely settled."
+        ),
     ] = None,
     budget: Annotated[
         float | None, typer.Option(help="With --adaptive: the budget whose labels are settled.")
@@ -96,6 +98,8 @@ def collect(
 
     if (adaptive is None) != (budget is None):
         raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")
+    if adaptive is not None and batch:
+        raise typer.BadParameter("a batch is drawn whole; leave out one of the two", param_hint="--adaptive")
     asked = open_questions(questions)
     if config is not None and preset is None:
         menu = Menu.load(config)
