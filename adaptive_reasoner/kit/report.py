@@ -7,7 +7,7 @@ from adaptive_reasoner.kit.allocation import frontier, uniform_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import standing, words
 from adaptive_reasoner.kit.reporting.frontier import dial_of, frontier_section
-from adaptive_reasoner.kit.reporting.labels import labels_section, learning_section
+from adaptive_reasoner.kit.reporting.labels import labels_section, learning_points, learning_section
 from adaptive_reasoner.kit.reporting.page import Dial, Fact, Report, Section, Table, Verdict
 from adaptive_reasoner.kit.reporting.play import Playing
 from adaptive_reasoner.kit.reporting.sections import (
@@ -36,7 +36,8 @@ def outcomes_report(
     Args:
         outcomes: The table, best one that the policy was not trained on. Where it was, the policy is shown
             as its training measured it on held-out folds.
-        samples: What the outcomes were estimated from, to show what the labels cost.
+        samples: What the outcomes were estimated from, to show what the labels cost and, where there is a
+            policy, what fewer of them would have been worth.
         policy: Decides every question of the table at its own price.
         backtest: What `Backtest.as_dict` says of the same table: where there is no policy to show, and for
             the learning curve.
@@ -71,12 +72,15 @@ def outcomes_report(
 
     shares = at_budget.probabilities() if playing is None else playing.shipped()
     table = outcomes if playing is None else playing.table
+    learnt = (backtest or {}).get("learning_curve")
+    if learnt is None and samples is not None and policy is not None:
+        learnt = learning_points(policy, samples, budget)
     sections: list[Section | None] = [
         frontier_section(outcomes, hull, best, hindsight, gains, playing, stands, rows, budget),
         compute_section(table, shares, playing),
         price_section(best, playing, gains, budget, outcomes.cost_unit),
         None if playing is None else calibration_section(playing),
-        learning_section((backtest or {}).get("learning_curve") or [], outcomes.accuracy_unit),
+        learning_section(learnt or [], outcomes.accuracy_unit),
     ]
     facts = _facts(outcomes, stands, saving, hindsight, at_budget.accuracy, budget)
     if bill is not None:

@@ -1,13 +1,46 @@
 """What labels cost: how many samples a question to buy, and when they have paid for themselves."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from adaptive_reasoner.kit.backtesting.learning_curve import learning_curve
+from adaptive_reasoner.kit.encoding import feature_matrix
+from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.reporting import figures
 from adaptive_reasoner.kit.reporting.page import Fact, Section, Table
 from adaptive_reasoner.kit.reporting.standing import Saving
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.policy import LearnedPolicy
+
+_LEARNT_FROM = 1_000  # questions a learning curve is made of
+
+
+def learning_points(policy: LearnedPolicy, samples: Samples, budget: float) -> list[dict[str, Any]]:
+    """Train again on fewer samples a question, and score on what all of them say: `learning_section`'s rows.
+
+    Quick, for a page: two splits, of so many questions at most that a reader does not wait long. A backtest
+    takes more of both. Empty where the samples are not those the policy's actions are made of.
+    """
+    votes = {source: _sizes(samples, source, policy.actions) for source in samples.sources}
+    if sum(map(len, votes.values())) < 2 or not set(votes) & set(policy.actions):
+        return []
+    table = estimate(samples, votes=votes)
+    table = table.select(np.random.default_rng(0).permutation(len(table))[:_LEARNT_FROM])
+    features = feature_matrix(table.questions.tolist(), policy.encoder)
+    points = learning_curve(
+        samples, table, features, [budget], votes=votes, splits=2, test_size=0.5, draws=500
+    )
+    return [asdict(point) for point in points]
+
+
+def _sizes(samples: Samples, source: str, actions: Sequence[str]) -> list[int]:
+    """Sizes of the votes of a source that the table has, a single reply among them."""
+    most = max((len(samples.votes(question_id, source)) for question_id in samples.question_ids), default=0)
+    named = {1: source} | {size: f"{source}_vote_{size}" for size in range(2, most + 1)}
+    return [size for size, action in named.items() if size == 1 or action in actions]
 
 
 def learning_section(rows: Sequence[Mapping[str, Any]], accuracy_unit: str | None = None) -> Section | None:
