@@ -129,16 +129,16 @@ def _facts(
 ) -> list[Fact]:
     unit, accuracy_unit = outcomes.cost_unit, outcomes.accuracy_unit
     if stands is None:
-        gain = hindsight.gains.get("oracle_crossfit", hindsight.gains["oracle_in_sample"])
-        return [
+        crossfit = hindsight.gains.get("oracle_crossfit")
+        facts = [
             Fact(
                 "Looked at",
-                f"{budget:.3g} {unit}",
+                f"{words.amount(budget)} {unit}",
                 "mean cost a question, where hindsight gains most unless a budget is given",
             ),
             Fact(
                 "The best random mixture",
-                words.level(gain.uniform_at_cost, accuracy_unit),
+                words.level(float(uniform_hull(outcomes).accuracy_at(budget)), accuracy_unit),
                 "of fixed actions, at that cost",
             ),
             Fact(
@@ -147,6 +147,10 @@ def _facts(
                 "knowing every outcome: no policy can do better",
             ),
         ]
+        if crossfit is not None:
+            halves = "chosen on one half of the samples, scored on the other"
+            facts.append(Fact("Cross-fitted", words.level(crossfit.accuracy, accuracy_unit), halves))
+        return facts
     lift = stands.lift
     facts = [
         Fact(
@@ -154,7 +158,11 @@ def _facts(
             words.points(lift.mean, accuracy_unit),
             f"95% interval {words.between(lift.low, lift.high, accuracy_unit)}",
         ),
-        Fact("Mean cost", f"{stands.cost:.3g} {unit}", f"of {budget:.3g} allowed a question"),
+        Fact(
+            "Mean cost",
+            f"{words.amount(stands.cost)} {unit}",
+            f"of {words.amount(budget)} allowed a question",
+        ),
     ]
     if saving is not None and saving.cost > 0:
         times = (stands.cost + saving.cost) / stands.cost
@@ -163,7 +171,7 @@ def _facts(
             Fact(
                 "Compute saved",
                 f"{more}{times:.2f} times",
-                f"a mixture as accurate costs {stands.cost + saving.cost:.3g} {unit}",
+                f"a mixture as accurate costs {words.amount(stands.cost + saving.cost)} {unit}",
             )
         )
     facts.append(

@@ -160,6 +160,15 @@ def test_the_report_fits_a_phone(browser, report):
     assert browser.complaints() == []
 
 
+def test_a_report_without_a_policy_opens_without_a_complaint(browser, tmp_path):
+    samples = Samples.read(RECORDED)
+    page = outcomes_report(estimate(samples, votes=(1, 3)), samples=samples)
+    page.write(tmp_path / "report.html")
+    browser.look((tmp_path / "report.html").as_uri(), ready=DRAWN)
+    assert browser.complaints() == []
+    assert browser.on_first_screen("#frontier .live svg")
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_live_page_moves_with_the_ledger(browser, watched, ledger, dark):
     browser.look(watched.url, dark=dark, ready=LIVE)

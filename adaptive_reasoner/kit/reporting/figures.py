@@ -13,6 +13,7 @@ from adaptive_reasoner.kit.reporting.vega import (
     cost_title,
     curve_legend,
     dressed,
+    layered,
     lines_by,
     name_tip,
     rows_of,
@@ -86,7 +87,7 @@ def frontier_figure(
             tooltip=[name_tip("name", "measured"), *tips, tip("low", form), tip("high", form)],
         ),
     ]
-    return dressed(alt.layer(*layers), height=330)
+    return dressed(layered(layers), height=330)
 
 
 def shares_figure(rows: Rows, actions: Sequence[str], *, by: str, title: str, order: Sequence[str]) -> Any:
@@ -151,7 +152,7 @@ def price_figure(lines: Rows, band: Rows, *, price: float, budget: float, unit: 
         _spot(here, x, y, tips),
         _labels(here, x, y, "label", dx=10, dy=-9),
     ]
-    return dressed(alt.layer(*layers), height=260)
+    return dressed(layered(layers), height=260)
 
 
 def calibration_figure(rows: Rows) -> Any:
@@ -173,7 +174,7 @@ def calibration_figure(rows: Rows) -> Any:
         classes.mark_rule(strokeWidth=1.5, opacity=0.5).encode(x=x, y=low, y2="high:Q", color=colour),
         classes.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=colour, tooltip=tips),
     ]
-    return dressed(alt.layer(*layers), height=300)
+    return dressed(layered(layers), height=300)
 
 
 def learning_figure(rows: Rows, *, accuracy_unit: str | None = None) -> Any:
@@ -200,7 +201,7 @@ def learning_figure(rows: Rows, *, accuracy_unit: str | None = None) -> Any:
         measured.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
         measured.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour, tooltip=tips),
     ]
-    return dressed(alt.layer(*layers), height=240)
+    return dressed(layered(layers), height=240)
 
 
 def break_even_figure(rows: Rows, *, even: float, unit: str) -> Any:
@@ -220,7 +221,7 @@ def break_even_figure(rows: Rows, *, even: float, unit: str) -> Any:
         _spot(here, x, y, tips[:2]),
         _labels(here, x, y, "label", dx=8, dy=16),
     ]
-    return dressed(alt.layer(*layers), height=240)
+    return dressed(layered(layers), height=240)
 
 
 def _spot(rows: Rows, x: Any, y: Any, tips: Sequence[Any]) -> Any:

@@ -12,6 +12,7 @@ from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.reporting import figures
 from adaptive_reasoner.kit.reporting.page import Fact, Section, Table
 from adaptive_reasoner.kit.reporting.standing import Saving
+from adaptive_reasoner.kit.reporting.words import amount
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy import LearnedPolicy
 
@@ -87,7 +88,7 @@ def labels_section(
         "When the labels have paid for themselves",
         [Table(f"What the labels cost, in {label_unit}", bill)],
     )
-    spent = f"{calls:,} calls cost {_amount(paid)} {label_unit}."
+    spent = f"{calls:,} calls cost {amount(paid)} {label_unit}."
     if saving is None or label_unit != unit or saving.cost <= 0:
         why = (
             "Without a policy nothing is saved yet."
@@ -97,7 +98,7 @@ def labels_section(
             else "The policy saves nothing against a mixture as accurate, so they do not pay for themselves."
         )
         return Section("labels", title, f"{spent} {why}", (), tables), Fact(
-            "Labels", f"{_amount(paid)} {label_unit}", why
+            "Labels", f"{amount(paid)} {label_unit}", why
         )
     even = paid / saving.cost
     more = "at least " if saving.at_least else ""
@@ -117,7 +118,7 @@ def labels_section(
         else " (never, at the lower end of the interval)"
     )
     text = (
-        f"{spent} The policy saves {more}{saving.cost:.3g} {unit} a request against the cheapest mixture "
+        f"{spent} The policy saves {more}{amount(saving.cost)} {unit} a request against the cheapest mixture "
         f"that is as accurate, so the labels are paid for after {even:,.0f} requests{late}."
     )
     words = "A rising line: what is saved less what the labels cost, against requests answered."
@@ -128,10 +129,6 @@ def labels_section(
         dict.fromkeys(("requests", "net", "low", "high"), ",.0f"),
     )
     fact = Fact(
-        "Labels paid for after", f"{even:,.0f} requests", f"{_amount(paid)} {label_unit} for {calls:,} calls"
+        "Labels paid for after", f"{even:,.0f} requests", f"{amount(paid)} {label_unit} for {calls:,} calls"
     )
     return Section("labels", title, text, [(words, figure)], [*tables, shown]), fact
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

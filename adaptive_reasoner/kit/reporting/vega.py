@@ -79,6 +79,11 @@ def dressed(figure: Any, *, height: int) -> Any:
     )
 
 
+def layered(layers: Sequence[Any]) -> Any:
+    """Layers one over the other; those without rows are left out, as Vega complains of them."""
+    return alt.layer(*(layer for layer in layers if layer.data["values"]))
+
+
 def theme(name: str) -> str:
     """The light colour of a name, which the page replaces by the one in force."""
     return colours()[name]

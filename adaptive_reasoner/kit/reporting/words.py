@@ -33,6 +33,16 @@ def between(low: float, high: float, unit: str | None = None) -> str:
     return f"{low:.3g} to {high:.3g}" if unit is not None else f"{100 * low:.1f} to {100 * high:.1f}"
 
 
+def amount(cost: float) -> str:
+    """A cost, with as many digits as one reads.
+
+    Example:
+        >>> amount(2931.4), amount(11.62), amount(0.00321)
+        ('2,931', '11.6', '0.00321')
+    """
+    return f"{cost:,.0f}" if abs(cost) >= 1000 else f"{cost:.3g}"
+
+
 def level(accuracy: float, unit: str | None = None) -> str:
     """An accuracy."""
     return f"{accuracy:.3g}" if unit is not None else f"{accuracy:.1%}"
@@ -56,7 +66,7 @@ def judged(
         accuracy_unit: Of accuracies, where they are none.
     """
     lift = standing.lift
-    gained = f"{points(lift.mean, accuracy_unit)} at {standing.cost:.3g} {unit}"
+    gained = f"{points(lift.mean, accuracy_unit)} at {amount(standing.cost)} {unit}"
     interval = f"interval {between(lift.low, lift.high, accuracy_unit)}"
     against = (
         f"It gets {level(standing.accuracy, accuracy_unit)} where the best random mixture of fixed actions "
@@ -89,7 +99,7 @@ def room(gains: Mapping[str, Gain], *, budget: float, unit: str, accuracy_unit: 
     """What there is to gain where no policy has been trained yet."""
     in_sample, crossfit = gains["oracle_in_sample"], gains.get("oracle_crossfit")
     most = points(in_sample.lift.mean, accuracy_unit)
-    there = f"At {budget:.3g} {unit} a question knowing every outcome"
+    there = f"At {amount(budget)} {unit} a question knowing every outcome"
     if crossfit is None:
         return Verdict(
             "No policy yet:",
