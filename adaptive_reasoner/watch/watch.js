@@ -42,9 +42,9 @@
       },
       { label: "Price of compute", value: small(now.price), note: `accuracy a ${now.cost_unit.replace(/s$/, "")}` },
       { label: "In flight", value: number(now.in_flight, 9), note: `${number(now.reserved)} reserved` },
-      { label: "Questions", value: number(now.questions, 9), note: `${number(now.spent, 6)} ${now.cost_unit} spent` },
+      { label: "Questions", value: number(now.questions, 9), note: `${number(now.spent)} ${now.cost_unit}` },
       {
-        label: `Latest 1,000 (${now.cost_unit})`,
+        label: "Latest 1,000",
         value: number(now.recent_average),
         note: `worst ${number(now.worst_recent_average)}`,
       },
@@ -90,6 +90,7 @@
     const shown = looks.filter((look) => look.at >= last - SPAN && value(look) !== null);
     const first = shown.length ? Math.min(shown[0].at, last - 30) : last - 30;
     const all = shown.map(value).concat(second ? shown.map(second) : [], target === null ? [] : [target]);
+    if (!all.length) all.push(0);
     let low = from0 ? 0 : Math.min(...all);
     let high = Math.max(...all);
     const room = (high - low) * 0.12 || Math.abs(high) * 0.1 || 1;
@@ -159,7 +160,7 @@
     for (const id of ["sentence", "cards", "charts"]) element(id).hidden = false;
     element("sentence").textContent = sentence(now);
     cards(now);
-    chart("chart-average", "Average cost a question", (look) => look.average, { target: now.target, second: (look) => look.recent_average });
+    chart("chart-average", "Average cost a question", (look) => (look.questions ? look.average : null), { target: now.target, second: (look) => look.recent_average });
     chart("chart-price", "Price of compute", (look) => look.price, { format: small });
     chart("chart-flight", "Open reservations", (look) => look.in_flight, { from0: true });
     shares(now);

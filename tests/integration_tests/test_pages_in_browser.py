@@ -187,6 +187,19 @@ def test_the_live_page_moves_with_the_ledger(browser, watched, ledger, dark):
     )
 
 
+def test_the_live_page_waits_for_the_first_question(browser, tmp_path):
+    url = f"sqlite:///{tmp_path / 'new.sqlite'}"
+    with open_ledger(url, target=10.0), LedgerReader(url) as reader, WatchServer(reader, every=0.1) as server:
+        running = threading.Thread(target=server.run)
+        running.start()
+        browser.look(server.url, ready="document.getElementById('sentence').innerText")
+        assert browser.ask("document.getElementById('sentence').innerText") == "Nothing has been spent yet."
+        assert browser.complaints() == []
+        browser.driver.get("about:blank")
+        server.stop()
+        running.join()
+
+
 def test_the_live_page_fits_one_screen_and_a_phone(browser, watched):
     browser.look(watched.url, ready=LIVE)
     for selector in ("#sentence", "#cards", "#charts"):

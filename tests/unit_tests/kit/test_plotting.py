@@ -3,7 +3,9 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.charge import Result
 from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
 from adaptive_reasoner.pages.tables import html_table
 from adaptive_reasoner.policy import FixedPolicy
@@ -67,6 +69,14 @@ def test_tables_say_what_their_values_hold(table):
     assert "<th>budget</th><th>accuracy</th><th>price</th>" in frontier(table)._repr_html_()
     decision = FixedPolicy("vote_5", expected_cost=40.0).decide("Why?")
     assert "<tr><th>action</th><td>vote_5</td></tr>" in decision._repr_html_()
+
+
+def test_a_result_shows_its_answer_and_its_bill():
+    message = AIMessage("it is 42")
+    result = Result(message=message, answer="42", record={"action": "vote_5", "cost": 40.0}, reply=message)
+    assert (
+        "<tr><th>answer</th><td>42</td></tr><tr><th>action</th><td>vote_5</td></tr>" in result._repr_html_()
+    )
 
 
 def test_a_long_table_says_how_long_it_is():
