@@ -181,7 +181,7 @@ class _Call:
         self._meter, self._samples = caller.meter, samples
         self._model = caller.reach(source, request.competes)
         self._messages = source.messages(request.messages)
-        self._timeout = min(source.timeout, request.timeout)
+        self._timeout, self._deadline = source.timeout, time.monotonic() + request.timeout
         settings = {**source.settings, **caller.settings, **request.settings}
         if source.max_tokens is not None:
             thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
@@ -195,6 +195,7 @@ class _Call:
         self._seconds = 0.0
 
     def invoke(self) -> list[AIMessage]:
+        self._seconds_allowed()
         with self._timed():
             if self._samples == 1:
                 return self._checked(self._model.invoke(self._messages, self._config, **self._settings))
@@ -203,8 +204,9 @@ class _Call:
 
     async def ainvoke(self, slots: asyncio.Semaphore) -> list[AIMessage]:
         async with slots:
+            limit = self._seconds_allowed()
             with self._timed():
-                async with asyncio.timeout(self._timeout if isfinite(self._timeout) else None):
+                async with asyncio.timeout(limit):
                     if self._samples == 1:
                         reply = await self._model.ainvoke(self._messages, self._config, **self._settings)
                         return self._checked(reply)
@@ -217,8 +219,9 @@ class _Call:
             yield from self._model.stream(self._messages, self._config, **self._settings)
 
     async def astream(self) -> AsyncIterator[AIMessageChunk]:
+        limit = self._seconds_allowed()
         with self._timed():
-            async with asyncio.timeout(self._timeout if isfinite(self._timeout) else None):
+            async with asyncio.timeout(limit):
                 async for chunk in self._model.astream(self._messages, self._config, **self._settings):
                     yield chunk
 
@@ -262,6 +265,14 @@ class _Call:
     @property
     def _worst_cost(self) -> float:
         return self._meter.worst_cost(self._messages, self._samples * self._most_tokens)
+
+    def _seconds_allowed(self) -> float | None:
+        """How long the call may take from now; one that waited for its turn too long is not started."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline passed before the call could start")
+        limit = min(self._timeout, left)
+        return limit if isfinite(limit) else None
 
     def _generator(self) -> tuple[BaseChatModel, dict[str, Any]]:
         """The chat model itself, and what its `generate` takes: only that returns several replies."""

@@ -149,7 +149,8 @@ def arrived(replies: Sequence[Reply]) -> list[AIMessage]:
     """
     messages = [reply.message for reply in replies if reply.message is not None]
     if not messages:
-        raise NothingArrivedError(next(reply.error for reply in replies if reply.error is not None))
+        late = TimeoutError("the deadline passed before a call could start")
+        raise NothingArrivedError(next((reply.error for reply in replies if reply.error is not None), late))
     return messages
 
 

@@ -63,7 +63,8 @@ class Judge:
             for message in messages
         ]
         read = [None if reply.message is None else self.read(reply.message) for reply in replies]
-        return [-inf if score is None else score for score in read]
+        unasked = [None] * (len(messages) - len(read))  # no time was left for these
+        return [-inf if score is None else score for score in [*read, *unasked]]
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,8 @@ def _first_accepted(samples: int, checker: Checker, key: AnswerKey) -> Flow:
         while wave := checker.retries.wave(len(replies), samples, terms_of(task, replies)):
             drawn = yield [Request(task.messages, competes=samples > 1)] * wave
             replies += drawn
+            if not drawn:  # no time was left to start any
+                break
             for reply in drawn:
                 if reply.message is not None and checker.accepts(question, reply.message):
                     return Answer(reply.message, vote_of(reply.message, key), score=1.0)

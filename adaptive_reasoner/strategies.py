@@ -89,6 +89,8 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: AnswerKey = final
             drawn = yield [Request(task.messages, competes=samples > 1)] * wave
             votes.add(vote_of(reply.message, key) for reply in drawn)
             replies += drawn
+            if not drawn:  # no time was left to start any
+                break
         messages = arrived(replies)
         winner = next((message for message in messages if vote_of(message, key) == votes.winner), messages[0])
         return Answer(winner, votes.winner, votes.agreement, votes.counts)

@@ -13,6 +13,7 @@ from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import LostReplyError, Source
 from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.selection import Checker, best_of_n
 from adaptive_reasoner.stopping import Beta, Lossless, Priced, Window, samples_needed
 from adaptive_reasoner.strategies import (
     Task,
@@ -212,8 +213,8 @@ def test_waiting_has_its_price_too_and_is_paid_in_rounds():
 
 
 def test_no_wave_is_started_that_cannot_be_back_by_the_deadline(drive):
-    made = caller("Answer: 1", "Answer: 2", latency=0.05)
-    deadline = time.monotonic() + 0.08
+    made = caller("Answer: 1", "Answer: 2", latency=0.6)
+    deadline = time.monotonic() + 1.1
     answer = drive(adaptive_consistency(30, Beta(0.999)), made, Task(TASK.messages, deadline=deadline))
     assert answer.value in ("1", "2")
     assert made.rounds == 1
@@ -223,7 +224,7 @@ async def test_a_deadline_ends_the_calls_and_the_vote_answers_from_what_arrived(
     model = ScriptedModel(answers=("Answer: 7",))
     slow = Source(ScriptedModel(answers=("Answer: 8",), latency=30.0), max_tokens=50)
     made = Caller(Source(model, max_tokens=50), TokenMeter())
-    task = Task(TASK.messages, deadline=time.monotonic() + 0.1)
+    task = Task(TASK.messages, deadline=time.monotonic() + 0.5)
     assert (await arun(single_pass(), task, made)).value == "7"
     with pytest.raises(TimeoutError):
         await arun(on(slow), task, made)
@@ -306,3 +307,19 @@ def test_thinking_gets_room_of_its_own_beside_the_reply():
         extended_thinking(2000, max_tokens=1000)
     with pytest.raises(ValueError, match="no effort 'huge'"):
         extended_thinking("huge")
+
+
+async def test_calls_that_wait_for_their_turn_past_the_deadline_are_neither_started_nor_billed():
+    made = caller("Answer: 7", latency=0.3, config={"max_concurrency": 1})
+    task = Task(TASK.messages, deadline=time.monotonic() + 1.0)
+    answer = await arun(self_consistency(9), task, made)
+    assert answer.value == "7"
+    assert 1 <= len(made.bill) < 5
+
+
+@pytest.mark.parametrize("flow", [single_pass(), self_consistency(3), best_of_n(3, Checker(lambda *_: True))])
+def test_a_deadline_that_has_passed_is_an_error_that_costs_nothing(drive, flow):
+    made = caller()
+    with pytest.raises(TimeoutError, match="before a call could start"):
+        drive(flow, made, Task(TASK.messages, deadline=time.monotonic() - 1.0))
+    assert made.bill == []
