@@ -158,25 +158,11 @@ print(
 )
 
 # %%
-import matplotlib.pyplot as plt
-
 from adaptive_reasoner.kit import frontier
 
-best, fixed = frontier(held_out), uniform_hull(held_out)
-plt.plot(best.costs, best.accuracies, color="tab:green", label="oracle, in hindsight")
-plt.plot(
-    fixed.costs,
-    fixed.accuracies,
-    "--",
-    color="gray",
-    marker="o",
-    label="fixed actions and their mixtures",
-)
-plt.plot([cost], [accuracy], "D", color="tab:orange", label="policy")
-plt.xlabel(f"mean cost a question ({outcomes.cost_unit})")
-plt.ylabel("accuracy")
-plt.legend()
-plt.show()
+axes = frontier(held_out).plot()
+axes.plot([cost], [accuracy], "D", color="tab:orange", label="policy")
+_ = axes.legend()
 
 # %% [markdown]
 # One split says little: the difference between two halves of the questions can be larger

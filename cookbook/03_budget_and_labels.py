@@ -16,21 +16,13 @@ best, fixed = frontier(outcomes), uniform_hull(outcomes)
 # %% [markdown]
 # ## The frontier
 #
-# Every budget at once. The green line is what perfect knowledge of each question would buy.
+# Every budget at once. The upper line is what perfect knowledge of each question would buy.
 # The dashed one is what needs no knowledge: mixtures of fixed actions. A real policy lies
 # between.
 
 # %%
-import matplotlib.pyplot as plt
+_ = best.plot()
 
-plt.plot(best.costs, best.accuracies, color="tab:green", label="oracle, in hindsight")
-plt.plot(
-    fixed.costs, fixed.accuracies, "--o", color="gray", label="mixtures of fixed actions"
-)
-plt.xlabel(f"budget: mean cost a question ({outcomes.cost_unit})")
-plt.ylabel("accuracy")
-plt.legend()
-plt.show()
 # %% [markdown]
 # ## The price: what one more unit buys
 #
@@ -62,6 +54,8 @@ print(f"spend {budget:.1f} {outcomes.cost_unit} a question")
 # that. This is what to choose a budget from.
 
 # %%
+import matplotlib.pyplot as plt
+
 from adaptive_reasoner.kit import backtest
 
 budgets = [6.0, 12.0]
@@ -123,7 +117,8 @@ plt.show()
 # ## How many replies a question?
 #
 # The same questions with fewer replies each. If the lift hardly moves, buy questions instead
-# of replies.
+# of replies. A backtest of a samples file asks the same of held-out questions
+# (`learning_curve`).
 
 # %%
 for replies in (4, 8):

@@ -48,13 +48,17 @@ for name in (
     "oracle_crossfit",
 ):
     row = rows[name]
-    within = (
-        ""
-        if row.lift_within_groups is None
-        else f"   within groups {row.lift_within_groups:+.3f}"
+    print(
+        f"{name:23} lift {row.lift:+.3f} ({row.lift_low:+.3f} to {row.lift_high:+.3f})",
+        end="",
     )
-    interval = f"({row.lift_low:+.3f} to {row.lift_high:+.3f})"
-    print(f"{name:23} lift {row.lift:+.3f} {interval}{within}")
+    if row.lift_within_groups is not None:
+        low, high = row.lift_within_low, row.lift_within_high
+        print(
+            f", within groups {row.lift_within_groups:+.3f} ({low:+.3f} to {high:+.3f})",
+            end="",
+        )
+    print()
 
 # %%
 import matplotlib.pyplot as plt
