@@ -11,36 +11,14 @@ MODEL = None  # a model to ask, such as "openai:gpt-5-mini"; None takes a record
 # ## Questions and replies
 #
 # With a model, and a network that reaches the Hugging Face hub, this asks it GSM8K and MATH
-# questions. The gold answer of GSM8K stands after `####`. Without a model it reads a
-# recorded run: 240 arithmetic questions put to SmolLM2-135M, at once (`direct`) and with its
-# steps first (`cot`), eight times each.
+# questions. Without a model it reads a recorded run: 240 arithmetic questions put to
+# SmolLM2-135M, at once (`direct`) and with its steps first (`cot`), eight times each.
 
 # %%
+from dataclasses import replace
+
 from adaptive_reasoner import Source
-from adaptive_reasoner.kit import Menu, Question, Samples, collect
-
-
-def math_questions(each):
-    from datasets import load_dataset  # pip install datasets
-
-    gsm8k = load_dataset("openai/gsm8k", "main", split=f"test[:{each}]")
-    math500 = load_dataset("HuggingFaceH4/MATH-500", split=f"test[:{each}]")
-    return [
-        *(
-            Question(
-                f"gsm8k-{n}",
-                row["question"],
-                row["answer"].split("####")[-1].strip(),
-                "GSM8K",
-            )
-            for n, row in enumerate(gsm8k)
-        ),
-        *(
-            Question(f"math-{n}", row["problem"], row["answer"], row["subject"])
-            for n, row in enumerate(math500)
-        ),
-    ]
-
+from adaptive_reasoner.kit import Menu, Samples, collect, open_questions
 
 if MODEL:
     from langchain.chat_models import init_chat_model
@@ -66,7 +44,11 @@ if MODEL:
         key=math_answer,
     )
     most = 2_000_000  # generated tokens
-    collect(math_questions(100), menu, "math.samples.jsonl", max_cost=most)
+    questions = [
+        *(replace(question, group="GSM8K") for question in open_questions("gsm8k")[:100]),
+        *open_questions("math500")[:100],
+    ]
+    collect(questions, menu, "math.samples.jsonl", max_cost=most)
     samples = Samples.read("math.samples.jsonl")
 else:
     samples = Samples.read("data/smollm2_arithmetic.samples.parquet")

@@ -34,8 +34,9 @@ print(f"{job.calls} calls, about {job.expected:.0f} dollars, {job.bound:.0f} at 
 
 # %% [markdown]
 # In a shell that is `adaptive-reasoner collect QUESTIONS --config menu.toml --out
-# samples.jsonl --dry-run`, and without `--dry-run` it is done. It can be stopped at any
-# moment and goes on where it stopped.
+# samples.jsonl --dry-run`, and without `--dry-run` it is done. A smaller run needs no menu:
+# `collect gsm8k --preset paper --model MODEL`. It can be stopped at any moment and goes on
+# where it stopped.
 
 # %% [markdown]
 # ## The protocol

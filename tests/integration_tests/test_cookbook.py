@@ -73,12 +73,14 @@ def test_the_notebooks_need_no_key():
         assert {value for name, value in settings.items() if name != "SAMPLES"} <= {"None"}
 
 
-DATASETS = """
+DATASETS = r"""
 def load_dataset(name, *_, split):
-    rows = range(20)
     if "gsm8k" in name:
-        return [{"question": f"What is {n} + {n}?", "answer": f"Twice.\\n#### {2 * n}"} for n in rows]
-    return [{"problem": f"What is {n} * {n}?", "answer": str(n * n), "subject": "Algebra"} for n in rows]
+        return [{"question": f"What is {n} + {n}?", "answer": f"Twice.\n#### {2 * n}"} for n in range(20)]
+    square = r"It is \boxed{%d}."
+    return [
+        {"problem": f"What is {n} * {n}?", "solution": square % (n * n), "subject": "Algebra"} for n in range(20)
+    ]
 """
 
 
