@@ -1,7 +1,7 @@
 """What do other routers gain on the same splits, from the same vectors, at the same cost?
 
     python benchmarks/peers --table OUTCOMES --budgets 3,5,8,12 [--table OTHER --budgets 10,25] \
-        [--splits 5] [--environments FOLDER] [--kept FOLDER] [--out FILE]
+        [--splits 5] [--slow-splits 2] [--environments FOLDER] [--kept FOLDER] [--out FILE]
 
 Half of the questions are held out, split after split. Each peer is installed by pip into an environment of
 its own, trains on a part of the other half, is tuned on the rest of it, and is scored as we are: lift over
@@ -35,6 +35,7 @@ DRIVEN = {  # driver: its environment, None for ours; and what it must find in t
     "routellm_factorisation.py": ("routellm", {"OPENAI_API_KEY": "none, but its import asks for one"}),
     "llmrouter_classifiers.py": ("llmrouter", {}),
 }
+SLOW = ("routellm_factorisation.py", "llmrouter_classifiers.py")
 NOT_RUN = {
     "RouteLLM bert, causal_llm, sw_ranking": "weights or embeddings from a model hub or a hosted service",
     "llmrouter-lib's own encoder": "a Longformer from a model hub; its classifiers are run on our vectors",
@@ -49,12 +50,18 @@ DRAWS = 2000
 
 
 def trial_of(parts, kept, pythons):
-    """Everybody's play at every budget on one split, with the variant that tuning took."""
+    """Everybody's play at every budget on one split, with the variant that tuning took.
+
+    Args:
+        parts: The split.
+        kept: Where the answers of drivers are kept.
+        pythons: The interpreter of each driver that takes part.
+    """
     held_out, validation = parts.table.select(parts.test), parts.table.select(parts.validation)
     plays, variants, seconds = dict(our_plays(parts)), {}, {}
     policies = our_choices(parts)
-    for driver, (_, shell) in DRIVEN.items():
-        chosen, seconds[driver] = choices_of(driver, pythons[driver], parts, kept, shell)
+    for driver, python in pythons.items():
+        chosen, seconds[driver] = choices_of(driver, python, parts, kept, DRIVEN[driver][1])
         policies |= chosen
     for policy, dials in policies.items():
         for budget in parts.budgets:
@@ -63,20 +70,27 @@ def trial_of(parts, kept, pythons):
 
 
 def rows_of(table, trials, variants, seed):
-    """One row a policy and budget: means over the splits, intervals over questions, and every split."""
-    gains = measure(table, trials, draws=DRAWS, seed=seed)
-    for (policy, budget), gain in sorted(gains.items(), key=lambda item: item[0][1]):
+    """One row a policy and budget: means over its splits, intervals over questions, and every split.
+
+    What ran on the first few splits is compared with us on those alone.
+    """
+    counts = {key: sum(key in trial.plays for trial in trials) for key in trials[0].plays}
+    gains = {count: measure(table, trials[:count], draws=DRAWS, seed=seed) for count in set(counts.values())}
+    for (policy, budget), count in sorted(counts.items(), key=lambda item: item[0][1]):
+        theirs = gains[count]
+        gain = theirs[policy, budget]
         yield {
             "policy": policy,
             "budget": budget,
+            "n_splits": count,
             "realised_cost": gain.realised_cost,
             "accuracy": gain.accuracy,
             **_told("lift", gain.lift),
             "lift_within_groups": gain.lift_within_groups,
-            **_told("ours_ahead", Interval.of(gains[OURS, budget].lifts - gain.lifts)),
-            **_told("ours_tuned_ahead", Interval.of(gains[OURS_TUNED, budget].lifts - gain.lifts)),
-            "splits": [_split(table, trial, (policy, budget)) for trial in trials],
-            "variants": [variant.get((policy, budget)) for variant in variants],
+            **_told("ours_ahead", Interval.of(theirs[OURS, budget].lifts - gain.lifts)),
+            **_told("ours_tuned_ahead", Interval.of(theirs[OURS_TUNED, budget].lifts - gain.lifts)),
+            "splits": [_split(table, trial, (policy, budget)) for trial in trials[:count]],
+            "variants": [variant.get((policy, budget)) for variant in variants[:count]],
         }
 
 
@@ -99,7 +113,12 @@ def contest(path, budgets, options, pythons):
     trials, variants, seconds = [], [], []
     for number in range(options.splits):
         parts = Parts.of(table, features, encoder.dimension, budgets, options.seed + number)
-        trial, variant, took = trial_of(parts, options.kept, pythons)
+        taking_part = {
+            driver: python
+            for driver, python in pythons.items()
+            if number < options.slow_splits or driver not in SLOW
+        }
+        trial, variant, took = trial_of(parts, options.kept, taking_part)
         trials.append(trial)
         variants.append(variant)
         seconds.append(took)
@@ -112,7 +131,8 @@ def contest(path, budgets, options, pythons):
         "train, validation, test": [len(parts.train), len(parts.validation), len(parts.test)],
         "rows": _rounded(list(rows_of(table, trials, variants, options.seed))),
         "driver_seconds_a_split": {
-            driver: round(float(np.mean([each[driver] for each in seconds])), 1) for driver in DRIVEN
+            driver: round(float(np.mean([each[driver] for each in seconds if driver in each])), 1)
+            for driver in DRIVEN
         },
     }
 
@@ -130,6 +150,7 @@ def main():
     parser.add_argument("--table", action="append", required=True, help="outcomes of two actions")
     parser.add_argument("--budgets", action="append", required=True, help="one list a table")
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--slow-splits", type=int, default=2, help="for peers that take minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--environments", type=Path, default=Path("peer-environments"))
     parser.add_argument("--kept", type=Path, default=Path("peer-answers"), help="to go on from")
@@ -147,7 +168,8 @@ def main():
         for path, budgets in zip(options.table, options.budgets, strict=True)
     )
     result = {
-        "command": f"python benchmarks/peers {shown} --splits {options.splits} --seed {options.seed}",
+        "command": f"python benchmarks/peers {shown} --splits {options.splits} "
+        f"--slow-splits {options.slow_splits} --seed {options.seed}",
         "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
         "versions": {name: version(name) for name in PACKAGES},
         "peer_versions": {name: versions_of(python) for name, python in homes.items()},

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from adaptive_reasoner.kit.backtesting.contenders import Split, label_shares, value_shares
 from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.imitation import Imitator
@@ -20,6 +21,7 @@ DRIVERS = Path(__file__).parent / "drivers"
 VALIDATION = 0.3  # of the questions that are not held out
 OURS = "imitator"
 OURS_TUNED = "imitator, tuned as the peers"
+LABELS = "oracle labels, 0/1"
 _PRICES = 256
 _OFFLINE = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
 
@@ -122,13 +124,12 @@ def _drive(driver, python, job, answer, environment):
 
 def our_plays(parts):
     """The imitator as `backtest` plays it ungated: fitted on all that is not held out, its price too."""
-    table, features = parts.table, parts.features
-    known, held_out = table.select(parts.fit), table.select(parts.test)
-    imitator = Imitator(seed=parts.seed).fit(features[parts.fit], known)
-    for budget in parts.budgets:
-        yield (OURS, budget), _pure(held_out, imitator.choose(features[parts.test], budget=budget))
-        labels = Imitator("labels", seed=parts.seed).fit(features[parts.fit], known, budget=budget)
-        yield ("oracle labels, 0/1", budget), _pure(held_out, labels.choose(features[parts.test]))
+    split = Split.of(parts.table, parts.features, parts.fit, parts.test)
+    values = value_shares(split, parts.budgets, seed=parts.seed)
+    labels = label_shares(split, parts.budgets, seed=parts.seed)
+    for budget, (_, ungated), labelled in zip(parts.budgets, values, labels, strict=True):
+        yield (OURS, budget), Play.of(split.held_out, ungated)
+        yield (LABELS, budget), Play.of(split.held_out, labelled)
 
 
 def our_choices(parts):
@@ -139,10 +140,6 @@ def our_choices(parts):
     prices = np.unique(np.quantile(np.maximum(slopes, 0.0), np.linspace(0, 1, _PRICES)))
     choices = [best_at(foreseen.accuracy, foreseen.cost, price) for price in prices]
     return {OURS_TUNED: {"as it is": np.array(choices, dtype=np.uint8)}}
-
-
-def _pure(table, choice):
-    return Play.of(table, np.eye(len(table.actions))[choice])
 
 
 def read_table(path):
