@@ -1,13 +1,13 @@
 """What do other routers gain on the same splits, from the same vectors, at the same cost?
 
-    python benchmarks/peers --table OUTCOMES --budgets 3,5,8,12 [--table OTHER --budgets 10,25] \
-        [--splits 5] [--slow-splits 2] [--environments FOLDER] [--kept FOLDER] [--out FILE]
+    python benchmarks/peers --table OUTCOMES --budgets 3,5,8,12 [--splits 5] [--slow-splits 2] \
+        [--environments FOLDER] [--kept FOLDER] [--out FILE]
 
 Half of the questions are held out, split after split. Each peer is installed by pip into an environment of
 its own, trains on a part of the other half, is tuned on the rest of it, and is scored as we are: lift over
 the best mixture of fixed actions at the realised cost, and the difference to ours by a bootstrap over
 questions that all share. Tables have two actions, which is what most peers take. They are of other models and
-not part of the project.
+not part of the project. The result keeps one entry a table.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from contest import OURS, OURS_TUNED, Parts, choices_of, our_choices, our_plays, read_table
+from contest import OURS, OURS_TUNED, Parts, choices_of, our_choices, read_table
 from environments import PEERS, python_of, versions_of
 from tuning import play_at
 
-from adaptive_reasoner.kit.backtesting.lift import Interval, Trial, measure, mixture_accuracy
+from adaptive_reasoner.kit.backtesting.lift import Interval, Play, Trial, measure, mixture_accuracy
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,8 +58,9 @@ def trial_of(parts, kept, pythons):
         pythons: The interpreter of each driver that takes part.
     """
     held_out, validation = parts.table.select(parts.test), parts.table.select(parts.validation)
-    plays, variants, seconds = dict(our_plays(parts)), {}, {}
-    policies = our_choices(parts)
+    played, policies = our_choices(parts, kept)
+    plays = {key: Play.of(held_out, np.eye(2)[choice]) for key, choice in played.items()}
+    variants, seconds = {}, {}
     for driver, python in pythons.items():
         chosen, seconds[driver] = choices_of(driver, python, parts, kept, DRIVEN[driver][1])
         policies |= chosen
@@ -106,9 +107,9 @@ def _split(table, trial, key):
     return {"lift": lift, "realised_cost": cost}
 
 
-def contest(path, budgets, options, pythons):
-    """One table, all splits."""
-    table, encoder = read_table(path), open_encoder()
+def contest(budgets, options, pythons):
+    """All splits of the table."""
+    table, encoder = read_table(options.table), open_encoder()
     features = feature_matrix(table.questions.tolist(), encoder)
     trials, variants, seconds = [], [], []
     for number in range(options.splits):
@@ -122,9 +123,12 @@ def contest(path, budgets, options, pythons):
         trials.append(trial)
         variants.append(variant)
         seconds.append(took)
-        print(f"{Path(path).name}: split {number + 1} of {options.splits}", file=sys.stderr, flush=True)
+        print(f"split {number + 1} of {options.splits}", file=sys.stderr, flush=True)
     return {
-        "table": Path(path).name,
+        "command": f"python benchmarks/peers --table {options.table.name} --budgets {options.budgets} "
+        f"--splits {options.splits} --slow-splits {options.slow_splits} --seed {options.seed}",
+        "seed": options.seed,
+        "splits": options.splits,
         "n_questions": len(table),
         "actions": list(table.actions),
         "cost_unit": table.cost_unit,
@@ -147,8 +151,8 @@ def _rounded(value):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--table", action="append", required=True, help="outcomes of two actions")
-    parser.add_argument("--budgets", action="append", required=True, help="one list a table")
+    parser.add_argument("--table", type=Path, required=True, help="outcomes of two actions")
+    parser.add_argument("--budgets", required=True, help="separated by commas")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--slow-splits", type=int, default=2, help="for peers that take minutes")
     parser.add_argument("--seed", type=int, default=0)
@@ -159,24 +163,14 @@ def main():
     options.kept.mkdir(parents=True, exist_ok=True)
     homes = {name: python_of(name, options.environments) for name in PEERS}
     pythons = {driver: homes[peer] if peer else sys.executable for driver, (peer, _) in DRIVEN.items()}
-    asked = [
-        (path, tuple(float(budget) for budget in budgets.split(",")))
-        for path, budgets in zip(options.table, options.budgets, strict=True)
-    ]
-    shown = " ".join(
-        f"--table {Path(path).name} --budgets {budgets}"
-        for path, budgets in zip(options.table, options.budgets, strict=True)
-    )
+    budgets = tuple(float(budget) for budget in options.budgets.split(","))
+    tables = json.loads(options.out.read_text())["tables"] if options.out.exists() else {}
     result = {
-        "command": f"python benchmarks/peers {shown} --splits {options.splits} "
-        f"--slow-splits {options.slow_splits} --seed {options.seed}",
         "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
         "versions": {name: version(name) for name in PACKAGES},
         "peer_versions": {name: versions_of(python) for name, python in homes.items()},
-        "seed": options.seed,
-        "splits": options.splits,
         "intervals": "95%, bootstrap over questions, shared by all; lifts are means over the splits",
-        "tables": [contest(path, budgets, options, pythons) for path, budgets in asked],
+        "tables": tables | {options.table.name: contest(budgets, options, pythons)},
         "not_run": NOT_RUN,
     }
     options.out.write_text(json.dumps(result, indent=1) + "\n")

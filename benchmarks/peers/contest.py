@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+import adaptive_reasoner
 from adaptive_reasoner.kit.backtesting.contenders import Split, label_shares, value_shares
-from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.imitation import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -92,21 +92,64 @@ def choices_of(driver, python, parts, kept, shell):
         The choices, and the seconds it took.
     """
     job = parts.job()
-    digest = hashlib.sha256((DRIVERS / driver).read_bytes() + (DRIVERS / "job.py").read_bytes())
-    for cells in job.values():
-        digest.update(np.ascontiguousarray(cells).tobytes())
-    answer = kept / f"{Path(driver).stem}-{digest.hexdigest()[:24]}.npz"
+    answer = kept / f"{Path(driver).stem}-{_digest([DRIVERS / driver, DRIVERS / 'job.py'], job)}.npz"
     seconds = answer.with_suffix(".seconds")
     if not seconds.exists():
         start = time.perf_counter()
         _drive(DRIVERS / driver, python, job, answer, os.environ | _OFFLINE | shell)
         seconds.write_text(f"{time.perf_counter() - start:.1f}")
-    policies = {}
-    with np.load(answer, allow_pickle=False) as stored:
-        for name in stored.files:
-            policy, variant = name.split("|", 1)
-            policies.setdefault(policy, {})[variant] = stored[name]
-    return policies, float(seconds.read_text())
+    return _read(answer), float(seconds.read_text())
+
+
+def our_choices(parts, kept):
+    """What the imitator chooses, kept likewise under a digest of parts and library.
+
+    Returns:
+        By policy and budget the choices on test questions of the imitator as `backtest` plays it ungated, and
+        of the paper's: both fitted on all that is not held out, price included. And by policy and variant the
+        dial of the imitator handicapped: fitted on the train part alone, for a price set on the validation
+        part.
+    """
+    library = sorted((Path(adaptive_reasoner.__file__).parent / "kit").rglob("*.py"))
+    job = parts.job() | {"features": parts.features, "budgets": np.array(parts.budgets)}
+    answer = kept / f"ours-{_digest([Path(__file__), *library], job)}.npz"
+    if not answer.exists():
+        chosen = dict(_fitted_on_all(parts)) | {f"{OURS_TUNED}|as it is": _fitted_on_train(parts)}
+        np.savez_compressed(answer, **chosen)
+    stored = _read(answer)
+    dial = {OURS_TUNED: stored.pop(OURS_TUNED)}
+    played = {
+        (policy, float(budget)): choice
+        for policy, by_budget in stored.items()
+        for budget, choice in by_budget.items()
+    }
+    return played, dial
+
+
+def _fitted_on_all(parts):
+    split = Split.of(parts.table, parts.features, parts.fit, parts.test)
+    values = value_shares(split, parts.budgets, seed=parts.seed)
+    labels = label_shares(split, parts.budgets, seed=parts.seed)
+    for budget, (_, ungated), labelled in zip(parts.budgets, values, labels, strict=True):
+        yield f"{OURS}|{budget}", ungated.argmax(axis=1).astype(np.uint8)
+        yield f"{LABELS}|{budget}", labelled.argmax(axis=1).astype(np.uint8)
+
+
+def _fitted_on_train(parts):
+    imitator = Imitator(seed=parts.seed).fit(parts.features[parts.train], parts.table.select(parts.train))
+    foreseen = imitator.predict(parts.features[parts.asked])
+    slopes = np.diff(foreseen.accuracy, axis=1) / np.maximum(np.diff(foreseen.cost, axis=1), 1e-9)
+    prices = np.unique(np.quantile(np.maximum(slopes, 0.0), np.linspace(0, 1, _PRICES)))
+    return np.array([best_at(foreseen.accuracy, foreseen.cost, price) for price in prices], dtype=np.uint8)
+
+
+def _digest(files, job):
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    for cells in job.values():
+        digest.update(np.ascontiguousarray(cells).tobytes())
+    return digest.hexdigest()[:24]
 
 
 def _drive(driver, python, job, answer, environment):
@@ -122,24 +165,13 @@ def _drive(driver, python, job, answer, environment):
         )
 
 
-def our_plays(parts):
-    """The imitator as `backtest` plays it ungated: fitted on all that is not held out, its price too."""
-    split = Split.of(parts.table, parts.features, parts.fit, parts.test)
-    values = value_shares(split, parts.budgets, seed=parts.seed)
-    labels = label_shares(split, parts.budgets, seed=parts.seed)
-    for budget, (_, ungated), labelled in zip(parts.budgets, values, labels, strict=True):
-        yield (OURS, budget), Play.of(split.held_out, ungated)
-        yield (LABELS, budget), Play.of(split.held_out, labelled)
-
-
-def our_choices(parts):
-    """The imitator handicapped: fitted on the train part alone, its price set on the validation part."""
-    imitator = Imitator(seed=parts.seed).fit(parts.features[parts.train], parts.table.select(parts.train))
-    foreseen = imitator.predict(parts.features[parts.asked])
-    slopes = np.diff(foreseen.accuracy, axis=1) / np.maximum(np.diff(foreseen.cost, axis=1), 1e-9)
-    prices = np.unique(np.quantile(np.maximum(slopes, 0.0), np.linspace(0, 1, _PRICES)))
-    choices = [best_at(foreseen.accuracy, foreseen.cost, price) for price in prices]
-    return {OURS_TUNED: {"as it is": np.array(choices, dtype=np.uint8)}}
+def _read(answer):
+    policies = {}
+    with np.load(answer, allow_pickle=False) as stored:
+        for name in stored.files:
+            policy, variant = name.split("|", 1)
+            policies.setdefault(policy, {})[variant] = stored[name]
+    return policies
 
 
 def read_table(path):

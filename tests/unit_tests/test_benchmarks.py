@@ -107,3 +107,9 @@ def test_a_driver_runs_on_its_own_and_sees_no_outcome_of_the_test_part(tmp_path,
     for _ in ("run", "taken from where it was kept"):
         policies, _ = contest.choices_of("driver.py", sys.executable, parts, tmp_path, {})
         assert policies["always dear"]["as it is"].shape == (1, len(parts.asked))
+
+
+def test_the_readme_of_the_benchmarks_shows_what_was_measured():
+    tables = load("tables.py")
+    readme = tables.README.read_text()
+    assert tables.filled(readme) == readme
