@@ -37,7 +37,7 @@ Trees tell known topics apart best, and know nothing beyond them; these two carr
 """
 
 _LEARNT_FROM = 8  # different questions; with fewer there is nothing to cross-validate
-_BETTER = 1.0  # standard errors by which a candidate must beat the mean of all, to be taken instead
+_BETTER = 0.5  # standard errors by which a candidate must beat the mean of all, to be taken instead
 _CLEAR = 1.5  # standard errors a lift must lie above zero; the gate asks for more
 _MANY = 100  # questions from which five folds do; fewer questions get ten
 
@@ -169,8 +169,8 @@ class CrossFit:
     def best(self, without: int | None = None) -> str:
         """The candidate to take, as the questions show it, those of a fold left out.
 
-        That is the mean of all, unless others are ahead of it by more than their standard error: of several
-        that look alike the first of the day is mostly lucky. The constant one is taken where even that lift
+        That is the mean of all, unless others are ahead of it by half a standard error: of several that look
+        alike the first of the day is mostly lucky. The constant one is taken where even that lift
         is not clear of chance.
         """
         lifts = self.lifts(without)
