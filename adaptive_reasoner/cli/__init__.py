@@ -249,6 +249,13 @@ def backtest(
         print_table(
             [{column: row[column] for column in columns} for row in result["rows"]], title=result["file"]
         )
+        if tested.learning_curve:
+            print_table(result["learning_curve"], title="trained on fewer samples a question")
+        if tested.look is not None:
+            look = f"{tested.look.mean:+.3f} ({tested.look.low:+.3f} to {tested.look.high:+.3f})"
+            out.print(
+                f"decide by: {tested.observe}; looking first changes the lift by {look}", highlight=False
+            )
         out.print(f"verdict: {result['verdict']}", highlight=False)
 
 

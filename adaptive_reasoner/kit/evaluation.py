@@ -42,7 +42,8 @@ class BacktestRow:
     Attributes:
         policy: An action, a baseline, an oracle, a stop rule, or an imitator; `imitator` is what would be
             shipped, `imitator_ungated` the same where the gate would have shipped a mixture instead, and
-            `imitator_first_sample`, where samples allow it, decides after one cheap answer that it pays for.
+            `imitator_first_sample`, where samples allow it, decides after one cheap answer that it pays for
+            (`first_sample_ungated`: gate or not).
         budget: The mean cost it was asked to keep.
         realised_cost: The mean cost it came to.
         accuracy: Its mean accuracy.
@@ -220,7 +221,7 @@ def backtest(
     lifts = _mean_lifts(gains, "imitator_ungated", field.budgets)
     better = None
     if look is not None:
-        better = Interval.of(_mean_lifts(gains, "imitator_first_sample_ungated", field.budgets) - lifts)
+        better = Interval.of(_mean_lifts(gains, "first_sample_ungated", field.budgets) - lifts)
     return Backtest(
         file=name,
         n_questions=len(outcomes),

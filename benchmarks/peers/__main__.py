@@ -87,7 +87,7 @@ def rows_of(table, trials, variants, seed):
             "realised_cost": gain.realised_cost,
             "accuracy": gain.accuracy,
             **_told("lift", gain.lift),
-            "lift_within_groups": gain.lift_within_groups,
+            "lift_within_groups": gain.within_groups,
             **_told("ours_ahead", Interval.of(theirs[OURS, budget].lifts - gain.lifts)),
             **_told("ours_tuned_ahead", Interval.of(theirs[OURS_TUNED, budget].lifts - gain.lifts)),
             "splits": [_split(table, trial, (policy, budget)) for trial in trials[:count]],

@@ -62,7 +62,7 @@ class Field:
             looked = look_plays(self.look, split, fit, held_out, self.budgets, seed=seed)
             for budget, (shipped, ungated) in zip(self.budgets, looked, strict=True):
                 plays["imitator_first_sample", budget] = shipped
-                plays["imitator_first_sample_ungated", budget] = ungated
+                plays["first_sample_ungated", budget] = ungated
         mistakes = {key: Mistakes.of(split.held_out, shares, key[1]) for key, shares in chosen.items()}
         return Played(Trial(held_out, plays), mistakes)
 
