@@ -174,15 +174,14 @@ def _facts(
                 f"a mixture as accurate costs {words.amount(stands.cost + saving.cost)} {unit}",
             )
         )
-    facts.append(
-        Fact(
-            "Of hindsight's gain",
-            words.share_closed(hindsight.closed(lift.mean)),
-            "between the in-sample oracle and the cross-fitted one"
-            if len(hindsight.gains) > 1
-            else "of the in-sample oracle's",
+    closed = hindsight.closed(lift.mean)
+    if lift.mean > 0 and closed:
+        of = (
+            "of the in-sample oracle's, and of the cross-fitted one's"
+            if len(closed) > 1
+            else "of one oracle's"
         )
-    )
+        facts.append(Fact("Of hindsight's gain", words.share_closed(closed), of))
     if stands.within_groups is not None:
         facts.append(
             Fact(
