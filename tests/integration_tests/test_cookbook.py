@@ -77,10 +77,8 @@ DATASETS = r"""
 def load_dataset(name, *_, split):
     if "gsm8k" in name:
         return [{"question": f"What is {n} + {n}?", "answer": f"Twice.\n#### {2 * n}"} for n in range(20)]
-    square = r"It is \boxed{%d}."
-    return [
-        {"problem": f"What is {n} * {n}?", "solution": square % (n * n), "subject": "Algebra"} for n in range(20)
-    ]
+    solved = [(n, r"It is \boxed{%d}." % (n * n)) for n in range(20)]
+    return [{"problem": f"What is {n} * {n}?", "solution": text, "subject": "Algebra"} for n, text in solved]
 """
 
 
