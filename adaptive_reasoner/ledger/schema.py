@@ -63,17 +63,28 @@ entries = sa.Table(
     sa.UniqueConstraint("ledger", "key"),
     sa.Index("ledger_entries_question", "ledger", "question"),
 )
+_open = entries.c.status == sa.literal_column("'open'")  # as it stands in the indexes, or they are not used
 sa.Index(
     "ledger_entries_open",
     entries.c.ledger,
     entries.c.expires_at,
-    sqlite_where=entries.c.status == "open",
-    postgresql_where=entries.c.status == "open",
+    sqlite_where=_open,
+    postgresql_where=_open,
+)
+sa.Index(
+    "ledger_entries_closed",
+    entries.c.ledger,
+    entries.c.expires_at,
+    sqlite_where=~_open,
+    postgresql_where=~_open,
 )
 
 # What each older version lacks, to become the next.
 MIGRATIONS: dict[int, tuple[str, ...]] = {
-    1: (f"alter table ledger_accounts add column keep double precision not null default {KEEP}",),
+    1: (
+        f"alter table ledger_accounts add column keep double precision not null default {KEEP}",
+        "create index ledger_entries_closed on ledger_entries (ledger, expires_at) where status != 'open'",
+    ),
 }
 
 ACCOUNT = [accounts.c[field.name] for field in fields(Account)]
@@ -103,13 +114,11 @@ _sums = (
     .where(_its_sums)
     .subquery()
 )
-# Of all ledgers in the database, the oldest first: whichever process comes by.
-_oldest = sa.select(entries.c.number).order_by(entries.c.number).limit(sa.bindparam("most")).subquery()
 _forgotten = (
     sa.select(entries.c.number)
-    .join(_oldest, _oldest.c.number == entries.c.number)
-    .join(accounts, accounts.c.ledger == entries.c.ledger)
-    .where(entries.c.status != "open", entries.c.expires_at + accounts.c.keep <= sa.bindparam("now"))
+    .where(_its_entries, ~_open, entries.c.expires_at <= sa.bindparam("before"))
+    .order_by(entries.c.expires_at)
+    .limit(sa.bindparam("most"))
 )
 _more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
 
@@ -131,12 +140,15 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     "begin_sums": sa.insert(totals).inline(),
     "add_to_first": sa.update(totals).where(_its_sums, totals.c.part == 0).values(_more),
     "add_to_free": sa.update(totals).where(_its_sums, totals.c.part == _free_part).values(_more),
-    "lock_question": sa.text("select pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))"),
+    "lock_questions": sa.text(
+        "select pg_advisory_xact_lock(hashtextextended(:of || chr(31) || asked, 0)) "
+        "from unnest(cast(:all as text[])) as asked"
+    ),
     "read_question": sa.select(entries.c.question).where(_its_entry),
     "insert_entry": sa.insert(entries).inline(),
     "update_entry": sa.update(entries).where(_its_entry),
     "read_due": sa.select(*ENTRY)
-    .where(_its_entries, entries.c.status == "open", entries.c.expires_at <= sa.bindparam("now"))
+    .where(_its_entries, _open, entries.c.expires_at <= sa.bindparam("now"))
     .order_by(entries.c.question),
     "read_latest": sa.select(*ENTRY)
     .where(_its_entries)

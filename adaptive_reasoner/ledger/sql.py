@@ -166,8 +166,8 @@ class SqlLedger(BookLedger):
         self._changes += changes
         if self._changes >= TIDYING:
             self._changes = 0
-            now = self._clock()
-            self._within(lambda driver: self._transaction(driver).forget(now, 2 * TIDYING))
+            before = self._clock() - self._account.keep
+            self._within(lambda driver: self._transaction(driver).forget(before, 2 * TIDYING))
 
     def _transaction(self, driver: Any) -> SqlTransaction:
         capped = self._account.hard_cap is not None

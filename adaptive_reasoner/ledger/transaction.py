@@ -51,9 +51,8 @@ class SqlTransaction:
 
     def look_up(self, wanted: Iterable[Wanted]) -> None:
         """Ask for charges of different questions before their turn comes."""
-        known = sorted((each for each in wanted if each.question is not None), key=lambda each: each[1] or "")
-        for each in known:  # in the order of their questions: no ring of waiters
-            self._lock(each.question)
+        known = [each for each in wanted if each.question is not None]
+        self._lock(each.question for each in known)
         for each in known:
             self._asked[each] = self._ask(each)
 
@@ -72,7 +71,7 @@ class SqlTransaction:
                 if found is None:
                     return None
                 wanted = wanted._replace(question=str(found[0]))
-            self._lock(wanted.question)
+            self._lock([wanted.question])
             asked = self._ask(wanted)
         others_open, others_spent, *row = asked.fetchone()
         if wanted.period not in self.loaded:
@@ -88,7 +87,7 @@ class SqlTransaction:
         wanted = Wanted(entry.key, entry.question, entry.period)
         known, found = self._found.pop(entry.key, (None, None))
         if found is None or known != wanted:
-            self._lock(entry.question)
+            self._lock([entry.question])
             found = Found(None, *self._ask(wanted).fetchone()[:2])
         return bool(found.others_open), bool(found.others_spent)
 
@@ -114,8 +113,7 @@ class SqlTransaction:
         """Open reservations that expired by now, their questions locked."""
         found = [Entry(*row) for row in self._do("read_due", now=now).fetchall()]
         if found and self._parted:
-            for question in sorted({entry.question for entry in found}):
-                self._lock(question)
+            self._lock(entry.question for entry in found)
             found = [Entry(*row) for row in self._do("read_due", now=now).fetchall()]
         return found
 
@@ -123,9 +121,9 @@ class SqlTransaction:
         """The latest charges, oldest first."""
         return [Entry(*row) for row in reversed(self._do("read_latest", most=limit).fetchall())]
 
-    def forget(self, now: float, most: int) -> None:
-        """Let go of charges that were kept long enough, of the oldest so many."""
-        self._do("forget", now=now, most=most)
+    def forget(self, before: float, most: int) -> None:
+        """Let go of so many charges that are closed and expired before then, the oldest first."""
+        self._do("forget", before=before, most=most)
 
     def clear(self) -> None:
         """Forget every charge and every sum."""
@@ -134,9 +132,11 @@ class SqlTransaction:
         for known in (self.loaded, self._changes, self._asked, self._found):
             known.clear()
 
-    def _lock(self, question: str | None) -> None:
-        if self._parted:
-            self._do("lock_question", asked=question)
+    def _lock(self, questions: Iterable[str | None]) -> None:
+        """Wait for whoever works on these questions, in their order: so no ring of waiters forms."""
+        ordered = sorted({question for question in questions if question is not None})
+        if self._parted and ordered:
+            self._do("lock_questions", all=ordered)
 
     def _ask(self, wanted: Wanted) -> Any:
         return self._do("read_charge", named=wanted.key, asked=wanted.question, within=wanted.period)

