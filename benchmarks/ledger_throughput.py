@@ -115,7 +115,7 @@ def rate(url, design, threads, seconds, round_):
     processes = [spawn.Process(target=charge, args=arguments) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
-    total = sum(counts.get(timeout=120) for _ in processes)
+    total = sum(counts.get(timeout=600) for _ in processes)
     for process in processes:
         process.join()
     return total / seconds
