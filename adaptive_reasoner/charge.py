@@ -21,6 +21,7 @@ from adaptive_reasoner.day_one import LabelFreePolicy
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.ledger import Ledger, Reservation
+from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy import Decision, KnowsVotes, Policy
 
 _ROUNDING = 1e-6  # an amount comes back from a ledger rounded to its small unit
@@ -44,6 +45,9 @@ class Result:
     answer: str | None
     record: dict[str, Any]
     reply: AIMessage
+
+    def _repr_html_(self) -> str:
+        return field_table({"answer": self.answer, **self.record}, "Result")
 
 
 class Terms(TypedDict, total=False):
