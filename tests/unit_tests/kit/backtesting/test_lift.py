@@ -14,22 +14,7 @@ from adaptive_reasoner.kit.backtesting.lift import (
     mixture_accuracy,
     mixture_cost,
 )
-from adaptive_reasoner.kit.outcomes import Outcomes
-
-
-def table_of(accuracy, cost, groups=None, questions=None):
-    accuracy, cost = np.asarray(accuracy, float), np.asarray(cost, float)
-    n, k = accuracy.shape
-    return Outcomes(
-        question_ids=[f"q{i}" for i in range(n)],
-        questions=questions or [f"question {i}" for i in range(n)],
-        actions=tuple("abcdef"[:k]),
-        accuracy=accuracy,
-        cost=cost,
-        cost_unit="tokens",
-        samples=np.ones((n, k), int),
-        groups=groups,
-    )
+from tests.unit_tests.kit.backtesting.test_baselines import table_of
 
 
 def two_actions(n=400, seed=0):
