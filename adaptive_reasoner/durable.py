@@ -18,7 +18,8 @@ class DurableSamples:
 
     When the node runs again after a crash or for a retry, LangGraph hands out the results that are there.
     Those that an earlier charge has paid cost nothing now; those of a charge that was left open, because its
-    process died, are paid by the charge that takes it up.
+    process died, are paid by the charge that takes it up. A reply that came in the very moment of the crash,
+    before the checkpoint had it, is asked for again.
 
     Args:
         meter: What a call costs.

@@ -12,7 +12,8 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.demo.math_qa import MathState, local_sources
+from adaptive_reasoner.demo.local_model import LocalModelServer
+from adaptive_reasoner.demo.math_qa import MathState, math_sources
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
@@ -63,7 +64,7 @@ async def test_fifty_runs_at_once_on_one_sqlite_ledger_hold_the_average(tmp_path
 
 
 KILLED = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 from adaptive_reasoner.calls import Source
@@ -79,6 +80,7 @@ folder, durable, dies_at = sys.argv[1], sys.argv[2] == "durable", int(sys.argv[3
 class Dies(ScriptedModel):
     def _generate(self, *args, **kwargs):
         if len(self.requests) == dies_at:
+            time.sleep(0.5)  # what the first wave brought is in the checkpoint
             os.kill(os.getpid(), signal.SIGKILL)
         with open(f"{folder}/calls", "a") as calls:
             calls.write("call\\n")
@@ -130,13 +132,15 @@ def test_a_node_killed_between_reserve_and_settle_and_resumed_is_billed_once(tmp
 @pytest.mark.slow
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_on_day_one_the_real_model_votes_under_a_budget_and_leaves_samples(tmp_path, is_async):
-    node = AdaptiveComputeNode(local_sources()["direct"], budget=12.0, log=tmp_path / "samples.jsonl", **KEYS)
-    graph = node.attach(StateGraph(MathState)).add_edge(START, node.name).add_edge(node.name, END).compile()
     asked = problems(6, seed=1)
-    for problem in asked:
-        state = {"question": problem.question}
-        state = await graph.ainvoke(state) if is_async else graph.invoke(state)
-        assert state["decision"]["action"] == "adaptive_vote"
+    with LocalModelServer() as server:
+        source = math_sources(server.chat_model())["direct"]
+        node = AdaptiveComputeNode(source, budget=12.0, log=tmp_path / "samples.jsonl", **KEYS)
+        graph = node.attach(StateGraph(MathState)).add_edge(START, node.name).add_edge(node.name, END).compile()
+        for problem in asked:
+            state = {"question": problem.question}
+            state = await graph.ainvoke(state) if is_async else graph.invoke(state)
+            assert state["decision"]["action"] == "adaptive_vote"
     snapshot = node.reasoner.ledger.snapshot()
     assert (snapshot.questions, snapshot.in_flight) == (6, 0)
     samples = Samples.read(tmp_path / "samples.jsonl")

