@@ -180,6 +180,7 @@ class _Call:
     def __init__(self, request: Request, source: Source, samples: int, caller: Caller) -> None:
         self._meter, self._samples = caller.meter, samples
         self._model = caller.reach(source, request.competes)
+        self._source, self._request = source, request
         self._messages = source.messages(request.messages)
         self._timeout, self._deadline = source.timeout, time.monotonic() + request.timeout
         settings = {**source.settings, **caller.settings, **request.settings}
@@ -264,7 +265,8 @@ class _Call:
 
     @property
     def _worst_cost(self) -> float:
-        return self._meter.worst_cost(self._messages, self._samples * self._most_tokens)
+        billed = self._source.billed(self._request.messages, self._settings)
+        return self._meter.worst_cost(billed, self._samples * self._most_tokens)
 
     def _seconds_allowed(self) -> float | None:
         """How long the call may take from now; one that waited for its turn too long is not started."""

@@ -1,5 +1,6 @@
 """Calls to chat models: what is asked, and what came back."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,7 +8,7 @@ from math import inf
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableBinding
 
 from adaptive_reasoner.answers import finish_reason
@@ -18,6 +19,8 @@ Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
 
 _REFUSALS = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
+
+_BILLED_SETTINGS = ("tools", "functions", "response_format")
 
 
 class LostReplyError(Exception):
@@ -42,6 +45,8 @@ class Source:
             there the model's own timeout has to do.
         samples_per_request: How many samples of a vote one request may ask for (`n`), where the provider
             then bills the prompt once.
+        preamble: What whoever makes the call sends along with every conversation: an agent's system prompt,
+            its tools as text. It is counted in the worst case, and not sent again.
 
     Raises:
         ValueError: A number makes no sense.
@@ -59,6 +64,7 @@ class Source:
     max_tokens: int | None = None
     timeout: float = inf
     samples_per_request: int = 1
+    preamble: Messages = ()
 
     def __post_init__(self) -> None:
         if not self.timeout > 0:
@@ -69,6 +75,12 @@ class Source:
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation."""
         return messages if self.prompt is None else [HumanMessage(self.prompt(question_of(messages)))]
+
+    def billed(self, messages: Messages, settings: Mapping[str, Any]) -> Messages:
+        """All that a provider bills as prompt, for a worst case: tools and formats too, as text."""
+        declared = {name: settings[name] for name in _BILLED_SETTINGS if settings.get(name)}
+        told = [SystemMessage(as_text(declared))] if declared else []
+        return [*self.preamble, *self.messages(messages), *told]
 
     @cached_property
     def runnable(self) -> ChatModel:
@@ -159,6 +171,16 @@ class Reply:
     cost: float
     seconds: float
     estimated: bool = False
+
+
+def as_text(schemas: Any) -> str:
+    """Tools or formats as JSON, about as a provider counts them.
+
+    Example:
+        >>> as_text([{"name": "add"}])
+        '[{"name": "add"}]'
+    """
+    return json.dumps(schemas, default=lambda given: getattr(given, "model_json_schema", given.__repr__)())
 
 
 def from_cache(message: AIMessage) -> bool:

@@ -123,7 +123,7 @@ class Charge:
         self.on_event = terms.get("on_event")
         self._messages, source = messages_of(question), terms.get("source") or source
         if isinstance(self.policy, LabelFreePolicy):
-            self.policy = self.policy.bounded_by(source, self._messages)
+            self.policy = self.policy.bounded_by(source, self._messages, terms.get("settings") or {})
         self._key = terms.get("key") or uuid.uuid4().hex
         self._run_id = terms.get("run_id") or self._key
         self._terms = terms

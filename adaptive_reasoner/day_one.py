@@ -1,9 +1,9 @@
 """What to do before anything was collected: a vote under the ledger's price, which needs no labels."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, nan
-from typing import Self
+from typing import Any, Self
 
 from langchain_core.messages import HumanMessage
 
@@ -60,10 +60,10 @@ class LabelFreePolicy:
         moved.budget, moved.price = budget, _WORTH / budget
         return moved
 
-    def bounded_by(self, source: Source, messages: Messages) -> Self:
+    def bounded_by(self, source: Source, messages: Messages, settings: Mapping[str, Any]) -> Self:
         """The same policy, whose worst case is that of calls of `source` on this very conversation."""
         bounded = copy.copy(self)
-        bounded.source, bounded._prompt = source, source.messages(messages)
+        bounded.source, bounded._prompt = source, source.billed(messages, settings)
         return bounded
 
     def decide(

@@ -7,15 +7,16 @@ from math import inf
 from typing import Annotated, Any, Literal, NotRequired
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
-from adaptive_reasoner.calls import ChatModel, Messages, Source
+from adaptive_reasoner.calls import ChatModel, Messages, Source, as_text
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.conversations import in_context
@@ -210,7 +211,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         step = AgentStep(account["steps"], question, calls.request.messages, account["run"], left)
         policy = self._policy_of(step) if self._policy_of else self.reasoner.policy
         terms: Terms = {
-            "source": Source(calls.request.model),
+            "source": Source(calls.request.model, preamble=_preamble(calls.request)),
             "policy": policy,
             "reach": calls.reach,
             "key": f"{task.task_id}:{task.node_attempt}" if task else None,
@@ -352,6 +353,15 @@ class _Sample(Runnable[Any, AIMessage]):
             "model_settings": {**request.model_settings, **settings},
         }
         return request.override(**overrides)
+
+
+def _preamble(request: ModelRequest[Any]) -> Messages:
+    """What an agent sends besides the conversation, as far as it is billed."""
+    system = [] if request.system_message is None else [request.system_message]
+    schemas = [tool if isinstance(tool, dict) else convert_to_openai_tool(tool) for tool in request.tools]
+    output = getattr(request.response_format, "schema", None)
+    schemas += [] if output is None else [convert_to_openai_tool(output)]
+    return [*system, SystemMessage(as_text(schemas))] if schemas else system
 
 
 def _around() -> RunnableConfig:

@@ -297,7 +297,11 @@ class LearnedPolicy:
             return []
         expected = [self._expectations(question, None) for question in questions]
         accuracy, cost = (np.stack([row[part] for row in expected]) for part in (0, 1))
-        choice, price = spend(accuracy, cost, budget, unit=self.cost_unit)
+        mixed = np.array([reason != "policy" for *_, reason in expected])
+        others = np.delete(np.arange(len(self.actions)), self.mixture.vertices)
+        offered = accuracy.copy(), cost.copy()  # where a mixture decides, its own actions only
+        offered[0][np.ix_(mixed, others)], offered[1][np.ix_(mixed, others)] = -inf, inf
+        choice, price = spend(*offered, budget, unit=self.cost_unit)
         return [
             self._decision(int(action), a, c, price, reason)
             for action, (a, c, reason) in zip(choice, expected, strict=True)

@@ -136,7 +136,9 @@ async def test_on_day_one_the_real_model_votes_under_a_budget_and_leaves_samples
     with LocalModelServer() as server:
         source = math_sources(server.chat_model())["direct"]
         node = AdaptiveComputeNode(source, budget=12.0, log=tmp_path / "samples.jsonl", **KEYS)
-        graph = node.attach(StateGraph(MathState)).add_edge(START, node.name).add_edge(node.name, END).compile()
+        graph = (
+            node.attach(StateGraph(MathState)).add_edge(START, node.name).add_edge(node.name, END).compile()
+        )
         for problem in asked:
             state = {"question": problem.question}
             state = await graph.ainvoke(state) if is_async else graph.invoke(state)

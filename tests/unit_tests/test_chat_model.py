@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.chat_model import AdaptiveChatModel
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, TokenMeter
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
@@ -242,3 +242,11 @@ async def test_a_stream_that_is_left_is_settled_as_lost(is_async):
     while model.reasoner.ledger.snapshot().in_flight:
         await asyncio.sleep(0.001)
     assert model.reasoner.ledger.spent == UNDECLARED_MAX_TOKENS
+
+
+def test_a_worst_case_in_prompt_tokens_counts_the_tools():
+    model = AdaptiveChatModel(ScriptedModel(), budget=20.0, meter=TokenMeter(counts="total"))
+    tool = {"type": "function", "function": {"name": "add", "description": "x" * 1000}}
+    plain, bound = (asked.invoke("5 + 9?") for asked in (model, model.bind(tools=[tool])))
+    worst = [reply.response_metadata["adaptive_reasoner"]["worst_cost"] for reply in (plain, bound)]
+    assert worst[1] >= worst[0] + 9 * 1000

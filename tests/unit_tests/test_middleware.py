@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.context import AdaptiveContext
+from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.middleware import AdaptiveAgentState, AdaptiveComputeMiddleware
@@ -360,3 +361,14 @@ async def test_without_a_policy_the_worst_case_is_that_of_the_agents_own_model(a
     bounded = model.model_copy(update={"max_tokens": 100})
     state = await ask(create_agent(bounded, middleware=[AdaptiveComputeMiddleware(budget=20.0)]), ASKED)
     assert state["messages"][-1].response_metadata["adaptive_reasoner"]["worst_cost"] == 9 * 100
+
+
+async def test_a_worst_case_in_prompt_tokens_counts_tools_and_system_prompt(ask, model, adder):
+    bounded, meter = model.model_copy(update={"max_tokens": 100}), TokenMeter(counts="total")
+    worst = []
+    for parts in ({}, {"system_prompt": "x" * 1000}, {"tools": [adder]}):
+        middleware = AdaptiveComputeMiddleware(budget=20.0, meter=meter)
+        state = await ask(create_agent(bounded, middleware=[middleware], **parts), ASKED)
+        worst.append(state["messages"][-1].response_metadata["adaptive_reasoner"]["worst_cost"])
+    assert worst[1] >= worst[0] + 9 * 1000
+    assert worst[2] >= worst[0] + 9 * len(adder.description)

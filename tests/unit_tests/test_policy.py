@@ -12,6 +12,7 @@ from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.policy import Decision, FixedPolicy, LearnedPolicy, Policy
 from adaptive_reasoner.policy_folder import write_policy_folder
+from adaptive_reasoner.pricing import Mixture
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
 SUM, STORY = "what is 12 + 7 ?", "tom has 3 apples and buys 4 more . how many apples has tom now ?"
@@ -165,6 +166,13 @@ class TestLearnedPolicy(PolicyContract):
     def test_a_price_that_is_none_is_refused(self, policy, price):
         with pytest.raises(ValueError, match="finite and not negative"):
             policy.decide(SUM, price=price)
+
+    def test_in_a_batch_too_a_mixture_has_its_own_actions_only(self, policy, monkeypatch):
+        means = {"accuracy": np.array([0.5, 0.6]), "cost": np.array([2.0, 30.0])}
+        monkeypatch.setattr(policy, "_learned", False)
+        monkeypatch.setattr(policy, "mixture", Mixture(**means, among=np.array([0])))
+        decisions = policy.decide_batch([SUM, STORY] * 10, budget=25.0)
+        assert {decision.action for decision in decisions} == {"direct"}
 
     def test_an_empty_batch_is_no_decisions(self, policy):
         assert policy.decide_batch([], budget=5.0) == []
