@@ -15,6 +15,7 @@ from adaptive_reasoner.kit.backtesting.field import Field
 from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_curve
 from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Key, measure
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
+from adaptive_reasoner.kit.backtesting.unseen import play_unseen_groups
 from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.learning.gate import WORTHWHILE
@@ -201,7 +202,7 @@ def backtest(
     look = None if replies is None else look_first(replies, outcomes, features, encoder)
     field = Field(outcomes, features, tuple(dict.fromkeys(budgets)), rules, look)
     played = [field.play(seed + number, test_size=test_size) for number in range(splits)]
-    unseen = field.play_unseen_groups(max(2, splits), seed)
+    unseen = play_unseen_groups(field.table, field.features, field.budgets, folds=max(2, splits), seed=seed)
     trials = [one.trial for one in played] + ([] if unseen is None else [unseen])
     gains = measure(outcomes, trials, draws=draws, seed=seed)
     curve: tuple[Point, ...] = ()

@@ -19,10 +19,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from contest import OURS, OURS_TUNED, Parts, choices_of, our_choices, read_table
+from contest import LOOKUP, OURS, OURS_TUNED, Parts, choices_of, our_choices, read_table
 from environments import PEERS, python_of, versions_of
 from tuning import play_at
 
+from adaptive_reasoner.kit.backtesting.baselines import group_lookup
 from adaptive_reasoner.kit.backtesting.lift import Interval, Play, Trial, measure, mixture_accuracy
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 
@@ -60,6 +61,8 @@ def trial_of(parts, kept, pythons):
     held_out, validation = parts.table.select(parts.test), parts.table.select(parts.validation)
     played, policies = our_choices(parts, kept)
     plays = {key: Play.of(held_out, np.eye(2)[choice]) for key, choice in played.items()}
+    for budget in parts.budgets:
+        plays[LOOKUP, budget] = group_lookup(parts.table.select(parts.fit), held_out, budget)
     variants, seconds = {}, {}
     for driver, python in pythons.items():
         chosen, seconds[driver] = choices_of(driver, python, parts, kept, DRIVEN[driver][1])

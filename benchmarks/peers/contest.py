@@ -22,6 +22,7 @@ VALIDATION = 0.3  # of the questions that are not held out
 OURS = "imitator"
 OURS_TUNED = "imitator, tuned as the peers"
 LABELS = "oracle labels, 0/1"
+LOOKUP = "lookup by group"
 _PRICES = 256
 _OFFLINE = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
 

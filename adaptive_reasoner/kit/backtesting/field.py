@@ -1,6 +1,6 @@
 """Everything that is compared, at play on one split after another."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,49 +96,3 @@ class Field:
         for name, rule in self.rules.items():
             for budget in self.budgets:
                 yield (name, budget), rule.play(fit, held_out, budget)
-
-    def play_unseen_groups(self, folds: int, seed: int) -> Trial | None:
-        """Every question played by an imitator that was trained without the question's group.
-
-        Groups are dealt into folds of about equal size, and each fold is played by an imitator of the others.
-
-        Returns:
-            One trial of all questions; None where there are no groups, or but one.
-        """
-        groups, texts = self.table.groups, self.table.questions
-        if groups is None or len(set(groups)) < 2:
-            return None
-        fold = _deal(groups.tolist(), folds, seed)
-        shares = {budget: np.empty(self.table.accuracy.shape) for budget in self.budgets}
-        for number in range(fold.max() + 1):
-            held_out = np.flatnonzero(fold == number)
-            seen = set(texts[held_out])  # a text may stand in two groups
-            fit = np.array(
-                [at for at in np.flatnonzero(fold != number) if texts[at] not in seen], dtype=np.intp
-            )
-            if not len(fit):
-                return None
-            split = Split.of(self.table, self.features, fit, held_out)
-            for budget, (shipped, _) in zip(
-                self.budgets, value_shares(split, self.budgets, seed=seed), strict=True
-            ):
-                shares[budget][held_out] = shipped
-        return Trial(
-            np.arange(len(self.table)),
-            {
-                ("imitator_unseen_groups", budget): Play.of(self.table, shares[budget])
-                for budget in self.budgets
-            },
-        )
-
-
-def _deal(groups: Sequence[str], folds: int, seed: int) -> Ints:
-    """The fold of each question: groups at random, each to the fold that is smallest so far."""
-    names, index = np.unique(np.array(groups, dtype=str), return_inverse=True)
-    sizes = np.bincount(index)
-    filled = np.zeros(min(folds, len(names)))
-    fold = np.empty(len(names), dtype=np.intp)
-    for name in np.random.default_rng(seed).permutation(len(names)):
-        fold[name] = filled.argmin()
-        filled[fold[name]] += sizes[name]
-    return fold[index]

@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.features import SURFACE_FEATURES
-from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.learning.classification import Classifier
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
@@ -27,10 +26,11 @@ from adaptive_reasoner.kit.learning.crossfit import (
     targets_of,
 )
 from adaptive_reasoner.kit.learning.familiarity import Familiarity
+from adaptive_reasoner.kit.learning.foresight import Foresight
 from adaptive_reasoner.kit.learning.gate import Gate, judge
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.learning.learners import Learner
-from adaptive_reasoner.kit.learning.response import SPREAD, Response, fit_cost_curve
+from adaptive_reasoner.kit.learning.response import Response, fit_cost_curve
 from adaptive_reasoner.kit.looking import SEEN
 from adaptive_reasoner.kit.mixing import steady_mixture
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -155,14 +155,25 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             raise ValueError("give either a price or a budget")
         if price is None:
             price = self.curve_.price_at(float(budget or 0), unit=self.cost_unit_)
+        return self.foresee(X, keys=keys).choose(price)
+
+    def foresee(self, X: ArrayLike, *, keys: Sequence[str] | None = None) -> Foresight:
+        """What is expected of the questions, to choose for them at many prices (objective `"value"`).
+
+        Args:
+            X: Features, shape (m, width).
+            keys: As for `choose`.
+        """
         accuracy, cost, familiarity = self._run(_matrix(X))
-        draws = _EVENLY * np.arange(len(cost)) % 1 if keys is None else np.array([draw(key) for key in keys])
-        jitter = np.exp(SPREAD * (2 * draws - 1))[:, None]
-        chosen = best_at(accuracy, cost * jitter, price)
-        expected = self.curve_.cost_at(price)
-        for row in np.flatnonzero(familiarity < self.familiarity_.at_least):
-            chosen[row] = self.mixture_.choose_for(expected, float(draws[row]))
-        return chosen
+        evenly = _EVENLY * np.arange(len(cost), dtype=np.float64) % 1
+        return Foresight(
+            accuracy=accuracy,
+            cost=cost,
+            unlike=familiarity < self.familiarity_.at_least,
+            draws=evenly if keys is None else np.array([draw(key) for key in keys]),
+            curve=self.curve_,
+            mixture=self.mixture_,
+        )
 
     def around(self, budget: float | None) -> Self:
         """The imitator that fitting for another budget would give; nothing that is known is learnt again."""

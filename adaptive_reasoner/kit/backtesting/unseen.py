@@ -1,0 +1,86 @@
+"""Groups that were left out of training: what is left when the imitator has never seen the topic."""
+
+from collections.abc import Sequence
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.backtesting.lift import Play, Trial
+from adaptive_reasoner.kit.learning.foresight import Foresight
+from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.mixing import shares_at, steady_hull
+from adaptive_reasoner.kit.outcomes import Outcomes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Matrix = NDArray[np.float32]
+
+_FARTHEST = 3.0  # how far a ledger may lead prices, in logarithms
+_HALVINGS = 30
+
+
+def play_unseen_groups(
+    table: Outcomes, features: Matrix, budgets: Sequence[float], *, folds: int, seed: int
+) -> Trial | None:
+    """Every question played by an imitator that was trained without the question's group.
+
+    Groups are dealt into folds of about equal size, and each fold is played by an imitator of the others. On
+    questions of a new kind a price that was fitted in training misses the budget; online a ledger sees what
+    they cost and moves it. So here: all prices are moved together until the questions cost the budget.
+
+    Returns:
+        One trial of all questions; None where there are no groups, or but one.
+    """
+    if table.groups is None or len(set(table.groups)) < 2:
+        return None
+    fold = _deal(table.groups.tolist(), folds, seed)
+    shares = {budget: np.empty(table.accuracy.shape) for budget in budgets}
+    foreseen: dict[float, list[tuple[Ints, Foresight]]] = {budget: [] for budget in budgets}
+    for number in range(fold.max() + 1):
+        held_out = np.flatnonzero(fold == number)
+        seen = set(table.questions[held_out])  # a text may stand in two groups
+        fit = np.array([at for at in np.flatnonzero(fold != number) if table.questions[at] not in seen], int)
+        if not len(fit):
+            return None
+        known = table.select(fit)
+        imitator = Imitator(seed=seed).fit(features[fit], known, budget=budgets[0])
+        for budget in budgets:
+            moved = imitator.around(budget)
+            if moved.gate().answer == "ship":
+                foreseen[budget].append((held_out, moved.foresee(features[held_out])))
+            else:
+                shares[budget][held_out] = shares_at(steady_hull(known), budget, table.actions)
+    for budget, parts in foreseen.items():
+        _steer(shares[budget], parts, table.cost, budget)
+    plays = {("imitator_unseen_groups", budget): Play.of(table, shares[budget]) for budget in budgets}
+    return Trial(np.arange(len(table)), plays)
+
+
+def _steer(shares: Floats, parts: Sequence[tuple[Ints, Foresight]], cost: Floats, budget: float) -> None:
+    """Fill in the choices of the parts, their prices moved together so that all costs `budget`."""
+    low, high = -_FARTHEST, _FARTHEST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        _choose(shares, parts, budget, exp(middle))
+        low, high = (low, middle) if (shares * cost).sum(axis=1).mean() <= budget else (middle, high)
+    _choose(shares, parts, budget, exp(high))
+
+
+def _choose(shares: Floats, parts: Sequence[tuple[Ints, Foresight]], budget: float, factor: float) -> None:
+    for rows, foresight in parts:
+        curve = foresight.curve
+        price = curve.price_at(max(budget, curve.cheapest)) or float(curve.price[0])
+        shares[rows] = np.eye(shares.shape[1])[foresight.choose(price * factor)]
+
+
+def _deal(groups: Sequence[str], folds: int, seed: int) -> Ints:
+    """The fold of each question: groups at random, each to the fold that is smallest so far."""
+    names, index = np.unique(np.array(groups, dtype=str), return_inverse=True)
+    sizes = np.bincount(index)
+    filled = np.zeros(min(folds, len(names)))
+    fold = np.empty(len(names), dtype=np.intp)
+    for name in np.random.default_rng(seed).permutation(len(names)):
+        fold[name] = filled.argmin()
+        filled[fold[name]] += sizes[name]
+    return fold[index]

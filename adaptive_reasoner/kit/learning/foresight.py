@@ -1,0 +1,43 @@
+"""What is expected of questions, ready to be chosen for at any price."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.concave import best_at
+from adaptive_reasoner.kit.learning.response import SPREAD
+from adaptive_reasoner.pricing import CostCurve, Mixture
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Foresight:
+    """What an imitator expects of m questions.
+
+    Attributes:
+        accuracy: Expected accuracy of every action, shape (m, k).
+        cost: Expected cost of every action, shape (m, k).
+        unlike: Whether a question is unlike all training questions, shape (m,).
+        draws: By which prices are jittered and mixtures drawn, in [0, 1), shape (m,).
+        curve: Mean cost against price, as fitted in training.
+        mixture: What unlike questions get, at the cost that the curve expects.
+    """
+
+    accuracy: Floats
+    cost: Floats
+    unlike: NDArray[np.bool_]
+    draws: Floats
+    curve: CostCurve
+    mixture: Mixture
+
+    def choose(self, price: float) -> Ints:
+        """The position of the action to take for each question, shape (m,)."""
+        jitter = np.exp(SPREAD * (2 * self.draws - 1))[:, None]
+        chosen = best_at(self.accuracy, self.cost * jitter, price)
+        expected = self.curve.cost_at(price)
+        for row in np.flatnonzero(self.unlike):
+            chosen[row] = self.mixture.choose_for(expected, float(self.draws[row]))
+        return chosen
