@@ -12,31 +12,39 @@ SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or what `collect` wrote f
 # %% [markdown]
 # ## What would it cost?
 #
-# 400 questions, 48 samples of each, priced before anything is called. The questions here
-# only stand in for GSM8K and MATH, to have prompts of some length; notebook 02 loads the
-# real ones. The prices are examples: put in your own.
+# The preset `paper` is this protocol: 48 chains of thought a question. 400 questions of it,
+# priced before anything is called. The questions here only stand in for GSM8K and MATH, to
+# have prompts of some length. The prices are examples: put in your own.
 
 # %%
-from langchain_openai import ChatOpenAI
+from dataclasses import replace
 
-from adaptive_reasoner import PriceMeter, Source
-from adaptive_reasoner.kit import Menu, Question, forecast
+from adaptive_reasoner import PriceMeter
+from adaptive_reasoner.kit import Question, forecast, preset_menu
 
 text = "A train leaves at nine and runs at 60 miles an hour. How far is it by noon? " * 3
 questions = [Question(f"q{n}", f"{n}. {text}", "180") for n in range(400)]
-menu = Menu(
-    {"cot": Source(ChatOpenAI(model="gpt-5-mini", api_key="none"), max_tokens=1024)},
-    samples=48,
-    meters=PriceMeter(prompt=0.25, completion=2.0),
+menu = preset_menu("paper", "openai:gpt-5-mini")
+job = forecast(
+    questions,
+    replace(menu, meters=PriceMeter(prompt=0.25, completion=2.0)),
+    "not_there.samples.jsonl",
 )
-job = forecast(questions, menu, "not_there.samples.jsonl")
 print(f"{job.calls} calls, about {job.expected:.0f} dollars, {job.bound:.0f} at most")
+print("actions:", ", ".join(menu.actions))
 
 # %% [markdown]
-# In a shell that is `adaptive-reasoner collect QUESTIONS --config menu.toml --out
-# samples.jsonl --dry-run`, and without `--dry-run` it is done. A smaller run needs no menu:
-# `collect gsm8k --preset paper --model MODEL`. It can be stopped at any moment and goes on
-# where it stopped.
+# In a shell, on any endpoint, with the real questions (200 of GSM8K and 200 of MATH, drawn
+# the same every time; they need `pip install "adaptive-reasoner[datasets,math]"`):
+#
+# ```sh
+# adaptive-reasoner collect --preset paper --model MODEL --base-url URL \
+#     --out paper.jsonl --dry-run
+# ```
+#
+# and without `--dry-run` it is done. It can be stopped at any moment and goes on where it
+# stopped. Then `estimate paper.jsonl --votes 1,2,4,8,16 --out paper.parquet` and
+# `backtest paper.parquet --samples paper.jsonl --splits 3 --test-size 0.2 --budget B`.
 
 # %% [markdown]
 # ## The protocol

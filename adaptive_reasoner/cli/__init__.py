@@ -60,10 +60,14 @@ def demo(
 
 @app.command()
 def collect(
-    questions: Annotated[
-        str, typer.Argument(help="JSONL, CSV or Parquet with question and gold; or gsm8k, math, math500.")
-    ],
     out_file: Annotated[Path, typer.Option("--out", help="Samples file, JSONL; continued where it stands.")],
+    questions: Annotated[
+        str | None,
+        typer.Argument(
+            help="JSONL, CSV or Parquet with question and gold; or gsm8k, math, math500. "
+            "With --preset paper: 200 of gsm8k and 200 of math, if left out."
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="The menu of sources, TOML.")] = None,
     preset: Annotated[str | None, typer.Option(help="A menu by name, instead: paper. Needs --model.")] = None,
     model: Annotated[str | None, typer.Option(help="With --preset: such as openai:gpt-5-mini.")] = None,
@@ -95,18 +99,21 @@ def collect(
     """Sample a model on questions with known answers; safe to kill and start again."""
     from adaptive_reasoner.kit import Adaptive, Menu, forecast, open_questions, preset_menu
     from adaptive_reasoner.kit import collect as collect_samples
+    from adaptive_reasoner.mathematics import is_number
 
     if (adaptive is None) != (budget is None):
         raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")
     if adaptive is not None and batch:
         raise typer.BadParameter("a batch is drawn whole; leave out one of the two", param_hint="--adaptive")
-    asked = open_questions(questions)
-    if config is not None and preset is None:
-        menu = Menu.load(config)
+    if config is not None and preset is None and questions is not None:
+        asked, menu = open_questions(questions), Menu.load(config)
     elif config is None and preset is not None and model is not None:
-        menu = preset_menu(preset, model, base_url=base_url, mathematical=questions.startswith("math"))
+        asked = open_questions(questions or preset)
+        mathematical = not all(is_number(question.gold) for question in asked)
+        menu = preset_menu(preset, model, base_url=base_url, mathematical=mathematical)
     else:
-        raise typer.BadParameter("give --config, or --preset with --model", param_hint="--config")
+        reason = "give questions and --config, or --preset with --model"
+        raise typer.BadParameter(reason, param_hint="--config")
     if dry_run:
         job = forecast(asked, menu, out_file).as_dict()
         sources = job.pop("sources")

@@ -11,27 +11,23 @@ from adaptive_reasoner.kit.menu_file import HostedModel, Template
 from adaptive_reasoner.kit.recipes import Recipe
 from adaptive_reasoner.mathematics import math, math_answer
 
-_DIRECT = Template("{question}\n\nGive only the final answer, on one line: Answer: ...")
 _STEPS = Template(
     "{question}\n\nThink step by step. End with the final answer on a line of its own: Answer: ..."
 )
-_PAPER_SAMPLES = 16
-_PAPER_VOTES = (3, 5, 9)
+_PAPER_SAMPLES = 48
+_PAPER_VOTES = (2, 4, 8, 16)
 
 
 def _paper(model: HostedModel, timeout: float, grader: Grader, key: AnswerKey) -> Menu:
-    """A direct answer, a chain of thought, and votes of it (Wang et al., arXiv:2203.11171)."""
-    sources = {
-        "direct": Source(model, prompt=_DIRECT, max_tokens=64, timeout=timeout),
-        "cot": Source(model, prompt=_STEPS, max_tokens=1024, settings={"temperature": 0.7}, timeout=timeout),
-    }
+    """A chain of thought and votes of it, as Zhai et al. draw them (arXiv:2604.14853)."""
+    cot = Source(model, prompt=_STEPS, max_tokens=1024, settings={"temperature": 0.7}, timeout=timeout)
     votes = {
         f"cot_vote_{size}": Recipe("cot", "self_consistency", {"samples": size}) for size in _PAPER_VOTES
     }
     return Menu(
-        sources,
-        samples={"direct": 4, "cot": _PAPER_SAMPLES},
-        recipes={"direct": Recipe("direct"), "cot": Recipe("cot"), **votes},
+        {"cot": cot},
+        samples=_PAPER_SAMPLES,
+        recipes={"cot": Recipe("cot"), **votes},
         grader=grader,
         key=key,
     )
@@ -52,19 +48,20 @@ def preset_menu(
     """A menu by name, for one model; costs are counted in generated tokens.
 
     Args:
-        name: `"paper"`: a direct answer, a chain of thought, and votes of 3, 5 and 9 of it.
+        name: `"paper"`: 48 chains of thought a question, for votes of k in 1, 2, 4, 8, 16.
         model: As for `init_chat_model` or, with a `base_url`, as the endpoint calls it.
         base_url: An OpenAI-compatible endpoint.
         api_key_env: The variable that holds the key.
         timeout: Seconds that a call may take.
-        mathematical: Compare answers as mathematics, for data sets like MATH; else as numbers.
+        mathematical: Compare answers as mathematics, which right answers other than numbers need.
 
     Raises:
         MenuError: There is no such preset.
 
     Example:
-        >>> list(preset_menu("paper", "openai:gpt-5-mini").actions)
-        ['direct', 'cot', 'cot_vote_3', 'cot_vote_5', 'cot_vote_9']
+        >>> menu = preset_menu("paper", "openai:gpt-5-mini")
+        >>> menu.samples_of("cot"), list(menu.actions)
+        (48, ['cot', 'cot_vote_2', 'cot_vote_4', 'cot_vote_8', 'cot_vote_16'])
     """
     if name not in PRESETS:
         raise MenuError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")

@@ -3,8 +3,9 @@
 Needs `pip install 'adaptive-reasoner[datasets]'` and a model hub that can be reached, or its cache.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,19 @@ PUBLIC_SETS = {
 }
 
 
+DRAWN = {"paper": {"gsm8k": 200, "math": 200}}
+"""Questions drawn from several public sets: how many of each."""
+
+_SEED = 0  # of the draw: everybody asks the same
+
+
 def open_questions(name: str) -> tuple[Question, ...]:
     """Questions from a file, or of a public data set by its name.
 
     Args:
-        name: A path that ends in `.jsonl`, `.csv` or `.parquet`; a key of `PUBLIC_SETS`; or `owner/name` of a
-            data set whose test part has `question` and `gold` or `answer`.
+        name: A path that ends in `.jsonl`, `.csv` or `.parquet`; a key of `PUBLIC_SETS`; `owner/name` of a
+            data set whose test part has `question` and `gold` or `answer`; or `paper`, 200 questions each of
+            GSM8K and MATH (arXiv:2604.14853), drawn at random, the same every time.
 
     Raises:
         OutcomesError: There is no such file or data set, or it cannot be had or read.
@@ -86,9 +94,11 @@ def open_questions(name: str) -> tuple[Question, ...]:
     """
     if Path(name).suffix.lower() in _FILES or Path(name).exists():
         return read_questions(name)
+    if name in DRAWN:
+        return drawn({part: (open_questions(part), count) for part, count in DRAWN[name].items()})
     public = PUBLIC_SETS.get(name) or (PublicSet(name, gold=_as_it_stands) if name.count("/") == 1 else None)
     if public is None:
-        known = ", ".join(PUBLIC_SETS)
+        known = ", ".join([*PUBLIC_SETS, *DRAWN])
         reason = f"there is no such file, and no data set; known are {known}, or owner/name"
         raise OutcomesError(reason, file=name)
     try:
@@ -106,3 +116,17 @@ def open_questions(name: str) -> tuple[Question, ...]:
             file=name,
         ) from error
     return public.questions(rows)
+
+
+def drawn(sets: Mapping[str, tuple[Sequence[Question], int]]) -> tuple[Question, ...]:
+    """So many questions of each set, drawn at random; those without a group have their set's name as group.
+
+    Args:
+        sets: Questions and how many to draw, by the name of the set.
+    """
+    draw = random.Random(_SEED)  # noqa: S311 - a sample, no secret
+    return tuple(
+        replace(questions[at], group=questions[at].group or name)
+        for name, (questions, count) in sets.items()
+        for at in sorted(draw.sample(range(len(questions)), min(count, len(questions))))
+    )

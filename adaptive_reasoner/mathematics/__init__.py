@@ -44,7 +44,7 @@ def math(answer: str | None, gold: str) -> float:
         return 0.0
     if "".join(answer.split()) == "".join(gold.split()):
         return 1.0
-    if _is_number(answer) and _is_number(gold):
+    if is_number(answer) and is_number(gold):
         return numeric(answer, gold)
     if max(len(answer), len(gold)) > _LONGEST:
         return 0.0
@@ -65,13 +65,25 @@ def math_answer(message: AIMessage) -> str | None:
     if message.tool_calls:
         return final_answer(message)
     answer = stated_answer(message)
-    if answer is None or _is_number(answer) or len(answer) > _LONGEST:
+    if answer is None or is_number(answer) or len(answer) > _LONGEST:
         return None if answer is None else canonical(answer)
     found = _found("canonical", answer)
     return found if isinstance(found, str) and found != _UNREADABLE else canonical(answer)
 
 
-def _is_number(text: str) -> bool:
+def check_installed() -> None:
+    """Raise ImportError where math-verify is not there: before replies are paid for that nobody can grade."""
+    if find_spec("math_verify") is None:
+        raise ImportError("mathematical answers need: pip install 'adaptive-reasoner[math]'")
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is nothing but a number, which takes no mathematics to compare.
+
+    Example:
+        >>> is_number("1,200.50"), is_number("3/4")
+        (True, False)
+    """
     form = canonical(text) or ""
     return form.removeprefix("-").replace(".", "", 1).isdigit()
 
@@ -112,8 +124,7 @@ class MathWorker:
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is None:
-            if find_spec("math_verify") is None:
-                raise ImportError("mathematical answers need: pip install 'adaptive-reasoner[math]'")
+            check_installed()
             program = [sys.executable, "-P", str(_WORKER)]
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, on a file of this package
                 program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

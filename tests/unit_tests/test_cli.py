@@ -246,8 +246,8 @@ def test_a_job_is_priced_before_it_starts_and_nothing_is_made(command, asked, tm
     given = ("collect", asked, "--out", out, "--preset", "paper", "--model", "m", "--dry-run")
     code, printed, _ = command(*given, "--json")
     job = json.loads(printed)
-    assert (code, job["calls"], job["bound"]) == (0, 3 * 4 + 3 * 16, 3 * 4 * 64 + 3 * 16 * 1024)
-    assert [source["source"] for source in job["sources"]] == ["direct", "cot"]
+    assert (code, job["calls"], job["bound"]) == (0, 3 * 48, 3 * 48 * 1024)
+    assert [source["source"] for source in job["sources"]] == ["cot"]
     assert command(*given)[0] == 0
     assert not out.exists()
 

@@ -14,6 +14,7 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import Row
+from adaptive_reasoner.mathematics import check_installed, math, math_answer
 
 _LONGEST_ERROR = 300
 _QUICK = (exact, numeric, choice)
@@ -41,9 +42,15 @@ class Grade:
 
 
 class Grading:
-    """Finds answers and scores them with a menu's own functions; slow ones do not hold up the calls."""
+    """Finds answers and scores them with a menu's own functions; slow ones do not hold up the calls.
+
+    Raises:
+        ImportError: What the functions need is not installed.
+    """
 
     def __init__(self, menu: Menu) -> None:
+        if menu.key is math_answer or menu.grader is math:
+            check_installed()
         self._key, self._grader = menu.key, menu.grader
         self._in_threads = menu.key is not final_answer or menu.grader not in _QUICK
 

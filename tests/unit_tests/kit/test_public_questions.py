@@ -1,7 +1,15 @@
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.public_questions import PUBLIC_SETS, PublicSet, _as_it_stands, open_questions
+from adaptive_reasoner.kit.public_questions import (
+    DRAWN,
+    PUBLIC_SETS,
+    PublicSet,
+    _as_it_stands,
+    drawn,
+    open_questions,
+)
+from adaptive_reasoner.kit.questions import Question
 
 
 def test_reads_gsm8k_with_the_answer_out_of_the_solution():
@@ -50,3 +58,17 @@ def test_without_a_hub_it_says_so_and_what_to_do(monkeypatch, tmp_path):
 def test_a_set_that_is_not_known_has_the_columns_of_a_file():
     (question,) = PublicSet("me/mine", gold=_as_it_stands).questions([{"question": "6 * 7?", "answer": 42}])
     assert (question.question, question.gold) == ("6 * 7?", "42")
+
+
+def test_questions_are_drawn_from_several_sets_the_same_every_time():
+    plain = [Question(f"p{at}", f"{at}?", "1") for at in range(50)]
+    grouped = [Question(f"g{at}", f"{at}!", "1", "Algebra") for at in range(3)]
+    asked = drawn({"plain": (plain, 20), "grouped": (grouped, 20)})
+    assert [question.group for question in asked] == ["plain"] * 20 + ["Algebra"] * 3
+    assert asked == drawn({"plain": (plain, 20), "grouped": (grouped, 20)})
+    assert [int(question.question_id[1:]) for question in asked[:20]] != list(range(20))
+
+
+def test_the_papers_ask_two_hundred_questions_of_each_set():
+    assert DRAWN["paper"] == {"gsm8k": 200, "math": 200}
+    assert DRAWN["paper"].keys() <= PUBLIC_SETS.keys()

@@ -1,0 +1,35 @@
+"""A small collection: sums, two sources, a scripted model."""
+
+import json
+
+from adaptive_reasoner.answers import numeric
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.kit.collecting.retries import Retries
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.questions import Question
+from tests.fakes import ScriptedModel
+
+ONCE = Retries(attempts=1)
+
+
+def questions(n):
+    return [Question(f"q{i}", f"What is {i} + 1?", str(i + 1), "sums") for i in range(n)]
+
+
+def menu(model=None, *, samples=3, sources=("direct", "cot"), **settings):
+    model = model or ScriptedModel(answers=("Answer: 1",))
+    settings = {"retries": ONCE, **settings}
+    return Menu(
+        {name: Source(model, prompt=f"{name}: {{}}".format, max_tokens=8) for name in sources},
+        samples=samples,
+        grader=numeric,
+        **settings,
+    )
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def keys_of(path):
+    return [(row["question_id"], row["source"], row["sample"]) for row in rows_of(path)]
