@@ -228,6 +228,7 @@ def backtest(
 ) -> None:
     """What a policy would have done on questions it has not seen, against every baseline."""
     from adaptive_reasoner.kit import backtest as run_backtest
+    from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
 
     with progress("backtesting"):
         tested = run_backtest(
@@ -256,6 +257,9 @@ def backtest(
         print_table(
             [{column: row[column] for column in columns} for row in result["rows"]], title=result["file"]
         )
+        stop_rules = of_stop_rules(result["rows"])
+        if stop_rules:
+            print_table(stop_rules, title=f"rounds and seconds of stop rules on {tested.source}")
         if tested.learning_curve:
             print_table(result["learning_curve"], title="trained on fewer samples a question")
         if tested.look is not None:

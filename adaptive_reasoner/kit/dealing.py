@@ -65,7 +65,7 @@ class Deals:
         right: How right the leader is.
         cost: Paid so far.
         tokens: Generated so far, NaN where unknown.
-        seconds: The mean time of a sample of the question, NaN where unknown, shape (columns,).
+        seconds: How long each draw took from request to reply, NaN where unknown, shape (draws, columns).
     """
 
     question: Ints
@@ -101,18 +101,6 @@ class Deals:
         kept = np.flatnonzero(number[self.question] >= 0)
         tables = {name: getattr(self, name)[..., kept] for name in _TABLES}
         return type(self)(number[self.question[kept]], **tables)
-
-    def rounds(self, wave: Ints) -> Floats:
-        """Mean waves of each question until the vote is over, shape (n,).
-
-        Args:
-            wave: Samples to start next by samples drawn and votes of the first two, 0 to stop.
-        """
-        column, drawn = np.arange(len(self.question)), np.zeros(len(self.question), dtype=np.intp)
-        rounds = np.zeros(len(column))
-        while (more := wave[drawn, self.top[drawn, column], self.second[drawn, column]]).any():
-            drawn, rounds = drawn + more, rounds + (more > 0)
-        return self.mean(rounds)
 
     def mean(self, values: Floats) -> Floats:
         """Mean of each question over its orders, shape (n,)."""
@@ -189,7 +177,7 @@ def _dealt(pack: Pack, limit: int, questions: int, rng: np.random.Generator) -> 
         right=pack.right()[own, tally.leader],
         cost=running_sums(pack.cost[question, orders].reshape(limit, -1)),
         tokens=running_sums(pack.tokens[question, orders].reshape(limit, -1)),
-        seconds=pack.seconds.mean(axis=1)[own],
+        seconds=pack.seconds[question, orders].reshape(limit, -1),
     )
 
 

@@ -16,6 +16,7 @@ from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_cur
 from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Key, measure
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
 from adaptive_reasoner.kit.backtesting.unseen import play_unseen_groups
+from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
 from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.learning.gate import WORTHWHILE
@@ -62,6 +63,8 @@ class BacktestRow:
         gap_closed_in_sample: Share of the in-sample oracle's lift: the true share lies between the two.
         realised_tokens: Mean tokens generated, of stop rules, where known.
         realised_rounds: Mean waves of calls that have to be waited for, of stop rules.
+        p95_seconds: Within which they answer 95% of the questions, where samples say how long they took. A
+            wave takes as long as its slowest sample.
     """
 
     policy: str
@@ -85,6 +88,7 @@ class BacktestRow:
     gap_closed_in_sample: float | None
     realised_tokens: float | None
     realised_rounds: float | None
+    p95_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,11 @@ class Backtest:
         columns = ("policy", "budget", "realised_cost", "accuracy", "lift", "lift_low", "lift_high")
         rows = [{column: getattr(row, column) for column in columns} for row in self.rows]
         said = f"{self.verdict}: lift {self.lift.mean:+.3f} ({self.lift.low:+.3f} to {self.lift.high:+.3f})"
-        return html_table(rows, f"{said}, {self.n_questions:,} questions", most=100)
+        table = html_table(rows, f"{said}, {self.n_questions:,} questions", most=100)
+        stop_rules = of_stop_rules(map(asdict, self.rows))
+        if not stop_rules:
+            return table
+        return table + html_table(stop_rules, f"How long stop rules take, on {self.source}", most=100)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
@@ -327,6 +335,7 @@ def _rows(gains: Mapping[Key, Gain]) -> Iterator[BacktestRow]:
             gap_closed_in_sample=_share_closed(gain, in_sample),
             realised_tokens=gain.realised_tokens,
             realised_rounds=gain.realised_rounds,
+            p95_seconds=gain.p95_seconds,
         )
 
 

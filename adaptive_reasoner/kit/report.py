@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adaptive_reasoner.kit.allocation import frontier, uniform_hull
+from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import standing, words
 from adaptive_reasoner.kit.reporting.frontier import dial_of, frontier_section
@@ -211,12 +212,19 @@ def _backtest_section(rows: Sequence[Mapping[str, Any]]) -> Section:
         {"accuracy": ".3f", "uniform_at_cost": ".3f", **dict.fromkeys(columns[5:], "+.3f")},
         marked=("imitator",),
     )
+    stop_rules = of_stop_rules(rows)
+    waiting = Table(
+        "What stop rules spend and how long people wait for them; a wave takes as long as its slowest sample",
+        stop_rules,
+        {"accuracy": ".3f", "realised_rounds": ".2f", "p95_seconds": ".3g"},
+        marked=("priced_stop",),
+    )
     return Section(
         "backtest",
         "Against every baseline",
         "Each at the cost it really came to, on questions held out.",
         (),
-        [table],
+        [table, waiting] if stop_rules else [table],
     )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, FittedRule
+from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule
 from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule, StopRule
 from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -106,7 +106,7 @@ class Routing:
     exits: Exits
     by_threshold: bool = False
 
-    def fit(self, rows: Ints) -> Callable[[Ints], Floats]:
+    def fit(self, rows: Ints) -> Fitted:
         """Learn qualities and costs by ridge regression."""
         after = np.hstack([self.before, self.seen])
         targets = np.column_stack([self.right, self.cost, *self.exits])
@@ -122,7 +122,7 @@ class Routing:
                 return np.stack([self._played(others, best) for best in bests], axis=2)
             return np.stack([self._routed(others, early, late, price) for price in prices], axis=2)
 
-        return play
+        return Fitted(play)
 
     def _routed(self, rows: Ints, early: Floats, late: Floats, price: float) -> Floats:
         width = self.exits.cost.shape[1]
@@ -165,7 +165,7 @@ class OnePrice:
     deals: Deals
     exits: Exits
 
-    def fit(self, rows: Ints) -> Callable[[Ints], Floats]:
+    def fit(self, rows: Ints) -> Fitted:
         """Learn of each state of the vote what stopping, going on and escalating would bring."""
         rows = np.sort(rows)
         counts, exits = StateCounts.of(self.deals.select(rows)), self.exits.at(rows)
@@ -191,7 +191,7 @@ class OnePrice:
             order = np.argsort(np.argsort(others))
             return np.stack(played, axis=2)[:, order]
 
-        return play
+        return Fitted(play)
 
 
 def _escalated(deals: Deals, exits: Exits, leave: Ints) -> Deals:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.backtesting.waiting import Waits
 from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
 
@@ -22,14 +23,23 @@ PRICES = 40
 _FOLDS = 5
 
 
+class Fitted(NamedTuple):
+    """A family fitted on some questions.
+
+    Attributes:
+        play: Plays others: accuracy, cost and tokens (NaN where unknown), shape (3, m, PRICES).
+        waits: How long others take at a mixture of the prices, shape (PRICES,), where that is known.
+    """
+
+    play: Callable[[Ints], Floats]
+    waits: Callable[[Ints, Floats], Waits] | None = None
+
+
 class Family(Protocol):
     """Policies that differ by their price."""
 
-    def fit(self, rows: Ints) -> Callable[[Ints], Floats]:
-        """Fit on some questions; what comes back plays others.
-
-        That is accuracy, cost and tokens (NaN where unknown), shape (3, m, PRICES).
-        """
+    def fit(self, rows: Ints) -> Fitted:
+        """Fit on some questions."""
 
 
 class FittedRule:
@@ -48,19 +58,22 @@ class FittedRule:
 
     def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
         """The mixture of prices that is best at `budget` out of fold on `fit`, on the questions held out."""
-        known, (accuracy, cost, tokens) = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
+        fitted, known, (accuracy, cost, tokens) = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
         offered = as_table(self._name, self._table.select(fit), *known[:2])
         shares = shares_at(uniform_hull(offered), budget, offered.actions)
-        return Play(accuracy @ shares, cost @ shares, None if np.isnan(tokens).any() else tokens @ shares)
+        waited = (None, None) if fitted.waits is None else fitted.waits(held_out, shares)
+        known_tokens = None if np.isnan(tokens).any() else tokens @ shares
+        return Play(accuracy @ shares, cost @ shares, known_tokens, *waited)
 
-    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[Floats, Floats]:
+    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[Fitted, Floats, Floats]:
         rows = np.array(fit)
         fold = np.random.default_rng(self._seed).permutation(len(rows)) % min(_FOLDS, len(rows))
         known = np.empty((3, len(rows), PRICES))
         for number in range(int(fold.max()) + 1):
             rest = rows[fold != number] if fold.max() else rows
-            known[:, fold == number] = self._family.fit(rest)(rows[fold == number])
-        return known, self._family.fit(rows)(np.array(held_out))
+            known[:, fold == number] = self._family.fit(rest).play(rows[fold == number])
+        fitted = self._family.fit(rows)
+        return fitted, known, fitted.play(np.array(held_out))
 
 
 def as_table(name: str, questions: Outcomes, accuracy: Floats, cost: Floats) -> Outcomes:

@@ -32,12 +32,14 @@ class Play:
         cost: Shape (m,).
         tokens: Tokens generated, shape (m,), where known.
         rounds: Waves of calls that were waited for, shape (m,), where known.
+        p95_seconds: Within which 95% of them are answered, where known.
     """
 
     accuracy: Floats
     cost: Floats
     tokens: Floats | None = None
     rounds: Floats | None = None
+    p95_seconds: float | None = None
 
     @classmethod
     def of(cls, table: Outcomes, shares: Floats) -> Self:
@@ -90,6 +92,7 @@ class Gain:
             None where there are no groups of a size to tell.
         realised_tokens: Mean tokens generated, where known.
         realised_rounds: Mean waves of calls, where known.
+        p95_seconds: Within which 95% of the questions are answered, mean over the trials, where known.
         lifts: The lift, then its bootstrap draws.
     """
 
@@ -102,6 +105,7 @@ class Gain:
     lift_within_groups: Interval | None
     realised_tokens: float | None
     realised_rounds: float | None
+    p95_seconds: float | None
     lifts: Floats
 
     @property
@@ -141,6 +145,7 @@ def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed
             lift_within_groups=_mean_interval(inside),
             realised_tokens=_mean_of_known([None if t is None else float(t.mean()) for t in tokens]),
             realised_rounds=_mean_of_known([None if r is None else float(r.mean()) for r in rounds]),
+            p95_seconds=_mean_of_known([trial.plays[key].p95_seconds for trial, _ in mine]),
             lifts=accuracy - uniform,
         )
     return gains

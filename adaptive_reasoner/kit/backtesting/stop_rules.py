@@ -9,8 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import uniform_hull
-from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, FittedRule, as_table
+from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule, as_table
 from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.backtesting.waiting import (
+    Course,
+    Waits,
+    after_first,
+    at_once,
+    by_state,
+    by_window,
+    waits,
+)
 from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -43,27 +52,28 @@ class GivenRule:
     Attributes:
         table: Accuracy and cost by question and parameter.
         tokens: Tokens generated, shape (n, parameters), where known.
-        rounds: Waves of calls, shape (n, parameters), where known.
+        waits: How long some questions take at a mixture of the parameters, where known.
     """
 
     table: Outcomes
     tokens: Floats | None = None
-    rounds: Floats | None = None
+    waits: Callable[[Ints, Floats], Waits] | None = None
 
     @classmethod
-    def of(cls, name: str, table: Outcomes, values: Floats) -> Self:
-        """From accuracy, cost, tokens and perhaps rounds (NaN: unknown), shape (4 or 3, n, parameters)."""
-        accuracy, cost, *more = values
-        known = [None if np.isnan(column).any() else column for column in more]
-        return cls(as_table(name, table, accuracy, cost), *known)
+    def of(
+        cls, name: str, table: Outcomes, values: Floats, waits: Callable[[Ints, Floats], Waits] | None = None
+    ) -> Self:
+        """From accuracy, cost and tokens (NaN: unknown), shape (3, n, parameters)."""
+        accuracy, cost, tokens = values
+        return cls(as_table(name, table, accuracy, cost), None if np.isnan(tokens).any() else tokens, waits)
 
     def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
         """The mixture of parameters that is best at `budget` on the questions `fit`, on those held out."""
         shares = shares_at(uniform_hull(self.table.select(fit)), budget, self.table.actions)
-        tokens, rounds = (
-            None if column is None else column[held_out] @ shares for column in (self.tokens, self.rounds)
-        )
-        return replace(Play.of(self.table.select(held_out), shares), tokens=tokens, rounds=rounds)
+        tokens = None if self.tokens is None else self.tokens[held_out] @ shares
+        rounds, seconds = (None, None) if self.waits is None else self.waits(held_out, shares)
+        played = Play.of(self.table.select(held_out), shares)
+        return replace(played, tokens=tokens, rounds=rounds, p95_seconds=seconds)
 
 
 class PricedRule:
@@ -80,18 +90,17 @@ class PricedRule:
 
     def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
         """The mixture of prices that is best at `budget` out of fold on `fit`, on the questions held out."""
-        fitted, (accuracy, cost, tokens, _), rounds = self._played(
-            tuple(fit.tolist()), tuple(held_out.tolist())
-        )
+        fitted, (accuracy, cost, tokens, _) = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
         offered = as_table("priced_stop", self._table.select(fit), fitted.accuracy, fitted.cost)
         shares = shares_at(uniform_hull(offered), budget, offered.actions)
+        courses = [by_state(plan(fitted.prospects, cost).wave) for cost in COSTS]
         known_tokens = None if np.isnan(tokens).any() else tokens @ shares
-        return Play(accuracy @ shares, cost @ shares, known_tokens, rounds @ shares)
+        waited = waits(self._deals.select(held_out), courses, shares)
+        return Play(accuracy @ shares, cost @ shares, known_tokens, *waited)
 
-    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[FittedStop, Floats, Floats]:
-        fitted, deals = fit_stop(self._deals.select(np.array(fit))), self._deals.select(np.array(held_out))
-        rounds = [deals.rounds(plan(fitted.prospects, cost).wave) for cost in COSTS]
-        return fitted, replayed(deals, fitted.prospects), np.stack(rounds, axis=1)
+    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[FittedStop, Floats]:
+        fitted = fit_stop(self._deals.select(np.array(fit)))
+        return fitted, replayed(self._deals.select(np.array(held_out)), fitted.prospects)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +113,7 @@ class AfterFirstSample:
 
     deals: Deals
 
-    def fit(self, rows: Ints) -> Callable[[Ints], Floats]:
+    def fit(self, rows: Ints) -> Fitted:
         """Learn what further samples bring after first samples of each kind."""
         deals = self.deals.select(rows)
         edges = np.quantile(_length(deals), _TERCILES)
@@ -126,7 +135,12 @@ class AfterFirstSample:
             played = np.stack([held_out.ended(drawn >= most[kinds])[:3] for most in size], axis=2)
             return played[:, np.argsort(np.argsort(others))]
 
-        return play
+        def waited(others: Ints, shares: Floats) -> Waits:
+            held_out = self.deals.select(others)
+            kinds = _kind(held_out, edges)
+            return waits(held_out, [after_first(most[kinds]) for most in size], shares)
+
+        return Fitted(play, waited)
 
 
 def _length(deals: Deals) -> Floats:
@@ -172,24 +186,21 @@ def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 
         return {}
     deals = Deals.of(packs, limit, seed=seed)
     sizes = range(1, limit + 1)
-    accuracy_cost_tokens = {
+    measured = {
         "vote_k": _by_pack(packs, len(table), limit, _whole_votes),
         "lossless": _by_pack(packs, len(table), limit, lambda pack, most: _lossless_votes(pack, most, seed)),
         "beta_stop": np.stack([deals.ended(over)[:3] for over in beta_stops(deals)], axis=2),
         "esc": np.stack([deals.ended(over)[:3] for over in windows_agree(deals)], axis=2),
     }
-    rounds = {
-        "vote_k": np.ones((len(table), limit)),
-        "lossless": np.stack([deals.rounds(_waves(Lossless(), limit, size)) for size in sizes], axis=1),
-        "beta_stop": np.stack([deals.rounds(_waves(Beta(tau), limit)) for tau in _THRESHOLDS], axis=1),
-        "esc": np.stack(
-            [deals.ended(over)[3] / size for size, over in zip(sizes, windows_agree(deals), strict=True)],
-            axis=1,
-        ),
+    courses: dict[str, list[Course]] = {
+        "vote_k": [at_once(size) for size in sizes],
+        "lossless": [by_state(_waves(Lossless(), limit, size)) for size in sizes],
+        "beta_stop": [by_state(_waves(Beta(tau), limit)) for tau in _THRESHOLDS],
+        "esc": [by_window(size) for size in sizes],
     }
-    measured = {name: np.stack([*values, rounds[name]]) for name, values in accuracy_cost_tokens.items()}
     rules: dict[str, StopRule] = {
-        name: GivenRule.of(name, table, values) for name, values in measured.items()
+        name: GivenRule.of(name, table, values, _Waiting(deals, courses[name]))
+        for name, values in measured.items()
     }
     rules["after_first_sample"] = FittedRule("after_first_sample", table, AfterFirstSample(deals), seed)
     return {**rules, "priced_stop": PricedRule(deals, table)}
@@ -208,6 +219,17 @@ def windows_agree(deals: Deals) -> Iterator[NDArray[np.bool_]]:
     for size in range(1, deals.limit + 1):
         ends = np.arange(deals.limit + 1) % size == 0
         yield (deals.run >= size) & ends[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """How long questions of the deals take at a mixture of courses."""
+
+    deals: Deals
+    courses: Sequence[Course]
+
+    def __call__(self, rows: Ints, shares: Floats) -> Waits:
+        return waits(self.deals.select(rows), self.courses, shares)
 
 
 def _waves(rule: OnlineRule, limit: int, most: int | None = None) -> Ints:

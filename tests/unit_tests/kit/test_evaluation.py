@@ -186,8 +186,11 @@ def test_samples_give_votes_stop_rules_and_the_cross_fitted_oracle(voted):
         assert rows[name]["realised_tokens"] == pytest.approx(
             rows[name]["realised_cost"]
         )  # here they are the same
+        assert rows[name]["realised_rounds"] >= 1
+        assert rows[name]["p95_seconds"] is None  # nobody has said how long the samples took
     assert rows["vote_k"]["accuracy"] < rows["lossless"]["accuracy"]
     assert rows["cot"]["realised_tokens"] is None
+    assert "How long stop rules take, on cot" in voted._repr_html_()
     assert voted.source == "cot"
 
 

@@ -225,10 +225,15 @@ def test_a_backtest_gives_verdict_and_learning_curve():
         {"samples": n, "budget": 8.0, "lift": lift, "lift_low": lift - 0.01, "lift_high": lift + 0.01}
         for n, lift in ((2, 0.01), (8, 0.04))
     ]
-    report = outcomes_report(outcomes, backtest={"rows": [row], "verdict": "ship", "learning_curve": curve})
+    priced = {**row, "policy": "priced_stop", "realised_rounds": 1.5, "p95_seconds": 2.25}
+    tested = {"rows": [row, priced], "verdict": "ship", "learning_curve": curve}
+    report = outcomes_report(outcomes, backtest=tested)
     assert report.verdict.sentence.startswith("+4.0 points at 7.9 tokens, interval 2.0 to 6.0")
     assert [row["lift"] for row in section(report, "learning").tables[0].rows] == [1.0, 4.0]
-    assert section(report, "backtest").tables[0].rows[0]["policy"] == "imitator"
+    everything, stop_rules = section(report, "backtest").tables
+    assert everything.rows[0]["policy"] == "imitator"
+    (waited,) = stop_rules.rows
+    assert (waited["policy"], waited["realised_rounds"], waited["p95_seconds"]) == ("priced_stop", 1.5, 2.25)
 
 
 def test_other_actions_than_the_policys_are_refused(policy, fresh):

@@ -149,27 +149,3 @@ def test_after_a_first_sample_without_an_answer_more_are_drawn():
     played = rule.play(mixed, np.r_[fit[10:], held_out[10:]], 20.0)
     answered, silent = played.cost[10:], played.cost[:10]
     assert answered.max() < silent.min()
-
-
-def test_waiting_is_counted_in_rounds():
-    """Three of the first three agree: a Beta stop of .9 is done after one wave, and so is a lossless vote."""
-    rules = replayed(samples_of(*[["a"] * 20 for _ in range(20)]))
-    assert (rules["vote_k"].rounds == 1).all()
-    assert (rules["beta_stop"].rounds == 1).all()
-    assert (rules["lossless"].rounds == 1).all()
-    assert (rules["esc"].rounds == 1).all()
-    fit, held_out = np.arange(0, 20, 2), np.arange(1, 20, 2)
-    assert rules["priced_stop"].play(fit, held_out, 30.0).rounds == pytest.approx(1.0)
-
-
-def test_the_rounds_of_a_lossless_vote_are_those_of_the_vote_itself():
-    ballot = ["a", "b", "c"]
-    found = replayed(samples_of(ballot))["lossless"].rounds[0]
-    waves = []
-    for order in itertools.permutations(ballot):
-        votes, rounds = Votes(limit=3), 0
-        while wave := votes.needed:
-            votes.add(order[votes.drawn : votes.drawn + wave])
-            rounds += 1
-        waves.append(rounds)
-    assert found[2] == pytest.approx(np.mean(waves))

@@ -1,0 +1,112 @@
+"""How long people wait for votes on collected samples: in waves of calls, and in seconds."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.dealing import Deals
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+Course = Callable[[Deals, Ints], Ints]
+"""How many samples to start next in each order of the deals, given how many it has; 0 to stop."""
+
+_SLOWEST = 0.95
+
+
+class Waits(NamedTuple):
+    """How long a rule takes.
+
+    Attributes:
+        rounds: Mean waves of calls of each question, shape (m,).
+        p95_seconds: Within which 95% of the questions are answered; None where samples took nobody knows how
+            long.
+    """
+
+    rounds: Floats
+    p95_seconds: float | None
+
+
+def of_stop_rules(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the rows of a backtest say of stop rules: what each spends, and how long people wait."""
+    measured = ("realised_tokens", "realised_rounds", "p95_seconds")
+    columns = ("policy", "budget", "realised_cost", "accuracy", *measured)
+    return [
+        {column: row.get(column) for column in columns}
+        for row in rows
+        if any(row.get(column) is not None for column in measured)
+    ]
+
+
+def waits(deals: Deals, courses: Sequence[Course], shares: Floats) -> Waits:
+    """What a mixture of courses makes people wait. A wave takes as long as its slowest sample.
+
+    Args:
+        deals: Votes of the questions asked.
+        courses: What may be played.
+        shares: How often each is, shape (courses,).
+    """
+    played = [(course, share) for course, share in zip(courses, shares, strict=True) if share > 0]
+    rounds = np.sum([share * deals.mean(_rounds(deals, course)) for course, share in played], axis=0)
+    if np.isnan(deals.seconds).any():
+        return Waits(rounds, None)
+    each = 1.0 / np.bincount(deals.question)[deals.question]  # the orders of a question make one question
+    seconds = np.concatenate([_seconds(deals, course) for course, _ in played])
+    weight = np.concatenate([share * each for _, share in played])
+    order = np.argsort(seconds)
+    reached = np.cumsum(weight[order])
+    return Waits(rounds, float(seconds[order][np.searchsorted(reached, _SLOWEST * reached[-1])]))
+
+
+def at_once(samples: int) -> Course:
+    """All samples in one wave."""
+    return lambda _, drawn: np.where(drawn == 0, samples, 0)
+
+
+def by_state(wave: Ints) -> Course:
+    """As a table says, by samples drawn and votes of the first two."""
+
+    def course(deals: Deals, drawn: Ints) -> Ints:
+        column = np.arange(len(drawn))
+        following: Ints = wave[drawn, deals.top[drawn, column], deals.second[drawn, column]]
+        return following
+
+    return course
+
+
+def by_window(size: int) -> Course:
+    """So many at once until all answers of one wave agree."""
+
+    def course(deals: Deals, drawn: Ints) -> Ints:
+        agree = deals.run[drawn, np.arange(len(drawn))] >= size
+        return np.where(agree, 0, np.minimum(size, deals.limit - drawn))
+
+    return course
+
+
+def after_first(most: Ints) -> Course:
+    """One sample, then all others up to `most`, which has shape (columns,)."""
+    return lambda _, drawn: np.where(drawn == 0, 1, np.where(drawn == 1, most - 1, 0))
+
+
+def _rounds(deals: Deals, course: Course) -> Floats:
+    drawn, rounds = np.zeros(len(deals.question), dtype=np.intp), np.zeros(len(deals.question))
+    while (more := course(deals, drawn)).any():
+        drawn, rounds = drawn + more, rounds + (more > 0)
+    return rounds
+
+
+def _seconds(deals: Deals, course: Course) -> Floats:
+    column, drawn = np.arange(len(deals.question)), np.zeros(len(deals.question), dtype=np.intp)
+    seconds = np.zeros(len(column))
+    while (more := course(deals, drawn)).any():
+        slowest = np.zeros(len(column))
+        for ahead in range(more.max()):
+            started = np.flatnonzero(ahead < more)
+            took = deals.seconds[drawn[started] + ahead, column[started]]
+            slowest[started] = np.maximum(slowest[started], took)
+        drawn, seconds = drawn + more, seconds + slowest
+    return seconds
