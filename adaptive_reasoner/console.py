@@ -5,12 +5,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 err = Console(stderr=True)
 out = Console()
+
+_UNBOUNDED = 10_000  # columns, to see how wide a table must be
 
 
 @contextmanager
@@ -47,13 +51,17 @@ def to_json(value: object) -> str:
 
 
 def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
-    """Rows with equal keys, as a table on stdout."""
-    table = Table(title=title, title_justify="left")
+    """Rows with equal keys, as a table on stdout. Figures and names are shown whole, however narrow it is."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
     for number, column in enumerate(rows[0]):
-        table.add_column(column.replace("_", " "), justify="right" if number else "left", no_wrap=not number)
+        text = number > 0 and any(isinstance(row[column], str) for row in rows)
+        heading = column.replace("_", "\n")  # a word a line: figures are narrower than their headings
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not text)
     for row in rows:
         table.add_row(*(_shown(value) for value in row.values()))
-    out.print(table)
+    least = Measurement.get(out, out.options.update(max_width=_UNBOUNDED), table).minimum
+    table.width = least if least > out.width else None
+    out.print(table, crop=False)
 
 
 def _finite(value: object) -> object:
