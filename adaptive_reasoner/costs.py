@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 
 from adaptive_reasoner.errors import UnpricedUsageError
 
@@ -261,6 +262,30 @@ class SampleMeter:
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:  # noqa: ARG002
         """1."""
         return 1.0
+
+
+def prompt_cost(meter: Meter, message: AIMessage, seconds: float) -> float:
+    """The part of a call's cost that its prompt made: what further samples of the same request do not pay.
+
+    Example:
+        >>> usage = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
+        >>> reply = AIMessage("7", usage_metadata=usage)
+        >>> prompt_cost(PriceMeter(prompt=0.5, completion=2.0), reply, seconds=0.1)
+        0.0005
+        >>> prompt_cost(TokenMeter(), reply, seconds=0.1), prompt_cost(SampleMeter(), reply, seconds=0.1)
+        (0.0, 0.0)
+    """
+    usage = message.usage_metadata
+    if not usage or not usage["output_tokens"]:
+        return 0.0
+    reply_alone = UsageMetadata(
+        input_tokens=0,
+        output_tokens=usage["output_tokens"],
+        total_tokens=usage["output_tokens"],
+        output_token_details=usage.get("output_token_details") or {},
+    )
+    without = message.model_copy(update={"usage_metadata": reply_alone})
+    return max(0.0, meter.cost(message, seconds) - meter.cost(without, seconds))
 
 
 def _model_of(message: AIMessage) -> str | None:

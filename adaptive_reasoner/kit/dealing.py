@@ -5,19 +5,22 @@ half of a question's samples are dealt: re-orderings of one pack are not new pac
 on them would be chosen on their luck.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.kit.estimation import Replies
+from adaptive_reasoner.kit.estimation import Replies, prompts_of
 from adaptive_reasoner.kit.samples import Sample, Samples
-from adaptive_reasoner.kit.voting import Tally, answer_codes, running_sums, sample_orders
+from adaptive_reasoner.kit.voting import Shared, Tally, answer_codes, running_sums, sample_orders
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
+
+Course = Callable[["Deals", Ints], Ints]
+"""How many samples to start next in each order of the deals, given how many it has; 0 to stop."""
 
 _COLUMNS = 300_000  # orders dealt in all, as far as each question gets its samples in every place
 
@@ -34,6 +37,7 @@ class Pack:
         cost: In the table's unit, shape (q, n).
         tokens: Tokens generated, NaN where unknown, shape (q, n).
         seconds: From request to reply, NaN where unknown, shape (q, n).
+        shared: The prompts that samples of one wave share, where they do.
     """
 
     rows: Ints
@@ -43,6 +47,7 @@ class Pack:
     cost: Floats
     tokens: Floats
     seconds: Floats
+    shared: Shared | None = None
 
     def right(self) -> Floats:
         """How right each answer is, that of no answer last, shape (q, answers + 1)."""
@@ -66,6 +71,7 @@ class Deals:
         cost: Paid so far.
         tokens: Generated so far, NaN where unknown.
         seconds: How long each draw took from request to reply, NaN where unknown, shape (draws, columns).
+        shared: The prompts that samples of one wave share, by column, where they do.
     """
 
     question: Ints
@@ -76,6 +82,7 @@ class Deals:
     cost: Floats
     tokens: Floats
     seconds: Floats
+    shared: Shared | None = None
 
     @classmethod
     def of(cls, packs: Sequence[Pack], limit: int, *, seed: int = 0) -> Self:
@@ -100,17 +107,26 @@ class Deals:
         number[np.sort(rows)] = np.arange(len(rows))
         kept = np.flatnonzero(number[self.question] >= 0)
         tables = {name: getattr(self, name)[..., kept] for name in _TABLES}
-        return type(self)(number[self.question[kept]], **tables)
+        shared = None if self.shared is None else self.shared.at(kept)
+        return type(self)(number[self.question[kept]], **tables, shared=shared)
+
+    def waves(self, course: Course) -> Iterator[tuple[Ints, Ints]]:
+        """A vote wave by wave, in all orders: how many samples each has, and how many are started."""
+        drawn = np.zeros(len(self.question), dtype=np.intp)
+        while (wave := course(self, drawn)).any():
+            yield drawn, wave
+            drawn = drawn + wave
 
     def mean(self, values: Floats) -> Floats:
         """Mean of each question over its orders, shape (n,)."""
         return np.bincount(self.question, weights=values) / np.bincount(self.question)
 
-    def ended(self, over: NDArray[np.bool_]) -> Floats:
+    def ended(self, over: NDArray[np.bool_], course: Course | None = None) -> Floats:
         """Mean accuracy, cost, tokens and draws of each question, when an order ends where it is first over.
 
         Args:
             over: Whether to stop there, shape (draws + 1, columns); the first draw is always made.
+            course: In what waves the draws are made, which share prompts where they can; one by one if None.
 
         Returns:
             Shape (4, n).
@@ -118,6 +134,8 @@ class Deals:
         first = 1 + np.where(over[1:].any(axis=0), over[1:].argmax(axis=0), self.limit - 1)
         column = np.arange(len(first))
         ends = [table[first, column] for table in (self.right, self.cost, self.tokens)]
+        if self.shared is not None and course is not None:
+            ends[1] = ends[1] - sum(self.shared.saved(wave) for _, wave in self.waves(course))
         return np.stack([self.mean(values) for values in (*ends, first)])
 
     @classmethod
@@ -128,7 +146,8 @@ class Deals:
             name: np.concatenate([getattr(part, name) for part in parts], axis=-1)[..., order]
             for name in _TABLES
         }
-        return cls(question[order], **tables)
+        shared = Shared.joined([part.shared for part in parts], [len(part.question) for part in parts])
+        return cls(question[order], **tables, shared=None if shared is None else shared.at(order))
 
 
 _TABLES = ("top", "second", "run", "right", "cost", "tokens", "seconds")
@@ -152,6 +171,7 @@ def packs_of(samples: Samples, source: str, question_ids: Sequence[str]) -> list
             cost=np.stack([replies[row].cost for row in rows]),
             tokens=np.stack([_known(used[row], "completion_tokens") for row in rows]),
             seconds=np.stack([_known(used[row], "seconds") for row in rows]),
+            shared=prompts_of([replies[row] for row in rows]),
         )
         for rows in _of_equal_size([len(several) for several in replies])
     ]
@@ -178,6 +198,7 @@ def _dealt(pack: Pack, limit: int, questions: int, rng: np.random.Generator) -> 
         cost=running_sums(pack.cost[question, orders].reshape(limit, -1)),
         tokens=running_sums(pack.tokens[question, orders].reshape(limit, -1)),
         seconds=pack.seconds[question, orders].reshape(limit, -1),
+        shared=None if pack.shared is None else pack.shared.at(own),
     )
 
 

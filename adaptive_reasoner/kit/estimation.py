@@ -3,7 +3,7 @@
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.voting import answer_codes, best_of_k, vote_accuracy, vote_cost
+from adaptive_reasoner.kit.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -23,9 +23,10 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
     """Accuracy and cost of every action that the samples can speak about.
 
     A source `cot` gives the actions `cot` (a vote of one), `cot_vote_3`, .. and `cot_best_of_3`, .. A vote
-    costs what it costs online, where it stops once it is decided; a best-of-k costs k samples. Failed calls
-    are no samples, but were paid for: their cost is spread over the question's other replies. A question that
-    has too few usable replies, because calls failed, is left out with a warning.
+    costs what it costs online, where it stops once it is decided; a best-of-k costs k samples. Where one
+    request pays its prompt for several samples (`samples_per_request`), those that start together share it.
+    Failed calls are no samples, but were paid for: their cost is spread over the question's other replies. A
+    question that has too few usable replies, because calls failed, is left out with a warning.
 
     Where there are two samples or more, each action is also estimated on two halves of them, drawn at random
     once a question and source, so that an oracle can choose on one half and be scored on the other.
@@ -157,12 +158,16 @@ class Replies:
         correct: How right each was.
         cost: What each cost, with its share of what the question's failed calls cost.
         score: What a scorer gave it; NaN where there was none.
+        prompt: The mean part of a cost that samples of one request share; 0 where they do not.
+        shared_by: How many do.
     """
 
     answers: Sequence[str | None]
     correct: Floats
     cost: Floats
     score: Floats
+    prompt: float = 0.0
+    shared_by: int = 1
 
     @classmethod
     def of(cls, samples: Samples, question_id: str, source: str) -> Self:
@@ -175,11 +180,14 @@ class Replies:
         if not usable:
             raise OutcomesError(f"question {question_id!r} has no usable sample of source {source!r}")
         failed = sum(reply.cost for reply in samples.of(question_id, source) if reply.error is not None)
+        prompts = [reply.prompt_cost for reply in usable if reply.prompt_cost is not None]
         return cls(
             answers=[reply.answer for reply in usable],
             correct=np.array([reply.correct for reply in usable]),
             cost=np.array([reply.cost for reply in usable]) + failed / len(usable),
             score=np.array([np.nan if reply.score is None else reply.score for reply in usable]),
+            prompt=sum(prompts) / len(prompts) if prompts else 0.0,
+            shared_by=max(int(reply.samples_per_request or 1) for reply in usable),
         )
 
     def __len__(self) -> int:
@@ -194,7 +202,13 @@ class Replies:
 
     def _take(self, index: Ints) -> Self:
         answers = [self.answers[at] for at in index]
-        return type(self)(answers, self.correct[index], self.cost[index], self.score[index])
+        return replace(
+            self,
+            answers=answers,
+            correct=self.correct[index],
+            cost=self.cost[index],
+            score=self.score[index],
+        )
 
 
 def _check(plans: Sequence[_Plan], replies: Sequence[Replies], question_ids: Sequence[str]) -> None:
@@ -229,9 +243,19 @@ def _measured(plans: Sequence[_Plan], replies: Sequence[Replies], seed: int) -> 
 def _votes(block: Sequence[Replies], sizes: Sequence[int], seed: int) -> tuple[Floats, Floats]:
     accuracy = np.array([vote_accuracy(several.answers, several.correct, sizes) for several in block])
     codes = np.stack([answer_codes(several.answers) for several in block])
-    return accuracy, vote_cost(codes, np.stack([several.cost for several in block]), sizes, seed=seed)
+    cost = np.stack([several.cost for several in block])
+    return accuracy, vote_cost(codes, cost, sizes, shared=prompts_of(block), seed=seed)
 
 
 def _choices(block: Sequence[Replies], sizes: Sequence[int], _: int) -> tuple[Floats, Floats]:
     accuracy = np.array([best_of_k(several.correct, several.score, sizes) for several in block])
-    return accuracy, np.stack([several.cost for several in block]).mean(axis=1, keepdims=True) * sizes
+    cost = np.stack([several.cost for several in block]).mean(axis=1, keepdims=True) * sizes
+    shared = prompts_of(block)
+    return accuracy, cost if shared is None else cost - shared.saved_at_once(sizes)
+
+
+def prompts_of(block: Sequence[Replies]) -> Shared | None:
+    """The prompts that the samples of each question share; None where none do."""
+    prompt = np.array([several.prompt for several in block])
+    by = np.array([several.shared_by for several in block])
+    return Shared(prompt, by) if ((prompt > 0) & (by > 1)).any() else None

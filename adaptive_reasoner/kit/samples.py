@@ -14,7 +14,8 @@ from adaptive_reasoner.kit.rows import Asked, number_field, optional_number, tex
 from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
-_OPTIONAL = (*_TOKENS, "seconds", "score", "error", "prompt_sha")
+_NUMBERS = (*_TOKENS, "prompt_cost", "samples_per_request", "seconds", "score")
+_OPTIONAL = (*_NUMBERS, "error", "prompt_sha")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Sample:
         score: What a scorer or reward model gave it, where there was one.
         error: Why the call failed for good, or None. A failed call has a cost, but no vote.
         prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens: As billed, where known.
+        prompt_cost: The part of `cost` that the prompt made, where one request pays it for several samples.
+        samples_per_request: For how many.
         seconds: From request to reply, where known.
         prompt_sha: Digest of the prompt, where known.
     """
@@ -45,6 +48,8 @@ class Sample:
     completion_tokens: float | None = None
     reasoning_tokens: float | None = None
     cached_tokens: float | None = None
+    prompt_cost: float | None = None
+    samples_per_request: float | None = None
     seconds: float | None = None
     prompt_sha: str | None = None
 
@@ -260,7 +265,7 @@ def _sample(row: Mapping[str, Any]) -> Sample:
         cost=cost,
         error=error,
         prompt_sha=_text(row, "prompt_sha"),
-        **{name: optional_number(row, name) for name in (*_TOKENS, "seconds", "score")},
+        **{name: optional_number(row, name) for name in _NUMBERS},
     )
 
 

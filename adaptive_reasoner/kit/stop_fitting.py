@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
+from adaptive_reasoner.kit.courses import by_state
 from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.samples import Samples
@@ -161,7 +162,9 @@ def replayed(deals: Deals, prospects: Prospects, costs: Sequence[float] | Floats
     """
     drawn = np.arange(deals.limit + 1)[:, None]
     plans = [plan(prospects, float(cost)).wave for cost in costs]
-    return np.stack([deals.ended(wave[drawn, deals.top, deals.second] == 0) for wave in plans], axis=2)
+    return np.stack(
+        [deals.ended(wave[drawn, deals.top, deals.second] == 0, by_state(wave)) for wave in plans], axis=2
+    )
 
 
 @dataclass(frozen=True, eq=False)

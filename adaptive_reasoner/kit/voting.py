@@ -103,7 +103,47 @@ def _nodes(degree: int) -> tuple[Floats, Floats]:
     return (node + 1) / 2, weight / 2
 
 
-def vote_cost(codes: Ints, cost: Floats, votes: Sequence[int], *, seed: int = 0) -> Floats:
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Prompts that are part of every sample's cost, and that one request pays once for several samples.
+
+    Attributes:
+        prompt: What one costs, shape (q,).
+        by: Samples that a request may ask for, shape (q,).
+
+    Example:
+        >>> Shared(np.array([3.0]), np.array([4])).saved(np.array([1, 4, 5, 9])).tolist()
+        [0.0, 9.0, 9.0, 18.0]
+    """
+
+    prompt: Floats
+    by: Ints
+
+    def saved(self, wave: Ints) -> Floats:
+        """What samples that are started together do not pay."""
+        saved: Floats = (wave - np.ceil(wave / self.by)) * self.prompt
+        return saved
+
+    def saved_at_once(self, sizes: Sequence[int]) -> Floats:
+        """What each question saves where so many are started in one wave, shape (q, len(sizes))."""
+        return np.stack([self.saved(np.full(len(self.by), size)) for size in sizes], axis=1)
+
+    def at(self, rows: Ints | slice) -> Self:
+        """Those of some questions."""
+        return type(self)(self.prompt[rows], self.by[rows])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Shared | None]", sizes: Sequence[int]) -> "Shared | None":
+        """Those of all questions, of which there are so many in each part."""
+        if all(part is None for part in parts):
+            return None
+        each = [part or cls(np.zeros(n), np.ones(n, np.intp)) for part, n in zip(parts, sizes, strict=True)]
+        return cls(np.concatenate([one.prompt for one in each]), np.concatenate([one.by for one in each]))
+
+
+def vote_cost(
+    codes: Ints, cost: Floats, votes: Sequence[int], *, shared: Shared | None = None, seed: int = 0
+) -> Floats:
     """Expected cost of a vote of at most k as it runs: wave by wave, each the fewest that can still decide.
 
     The rule is `stopping.samples_needed`, the one that runs online. Where a vote stops depends on the whole
@@ -118,6 +158,7 @@ def vote_cost(codes: Ints, cost: Floats, votes: Sequence[int], *, seed: int = 0)
         codes: Answers as numbers, -1 for none, shape (q, n): see `answer_codes`.
         cost: Of each sample, shape (q, n).
         votes: Sizes k of the votes.
+        shared: The part of the costs that the samples of one wave share.
         seed: Of the orders.
 
     Returns:
@@ -130,14 +171,18 @@ def vote_cost(codes: Ints, cost: Floats, votes: Sequence[int], *, seed: int = 0)
     _subsets(n, votes)
     rng = np.random.default_rng([seed, n])
     step = max(1, _ORDERS_AT_ONCE // max(_ORDERS, n))
-    parts = [
-        _mean_cost(codes[at : at + step], cost[at : at + step], votes, rng)
-        for at in range(0, questions, step)
-    ]
-    return np.concatenate(parts)
+    means = []
+    for at in range(0, questions, step):
+        part = slice(at, at + step)
+        means.append(
+            _mean_cost(codes[part], cost[part], None if shared is None else shared.at(part), votes, rng)
+        )
+    return np.concatenate(means)
 
 
-def _mean_cost(codes: Ints, cost: Floats, votes: Sequence[int], rng: np.random.Generator) -> Floats:
+def _mean_cost(
+    codes: Ints, cost: Floats, shared: Shared | None, votes: Sequence[int], rng: np.random.Generator
+) -> Floats:
     questions, n = codes.shape
     orders = sample_orders(questions, n, rng)[: max(votes)]
     question = np.arange(questions)[:, None]
@@ -145,13 +190,16 @@ def _mean_cost(codes: Ints, cost: Floats, votes: Sequence[int], rng: np.random.G
     lead = tally.top - tally.second
     spent = running_sums(cost[question, orders].reshape(len(orders), -1))
     column = np.arange(lead.shape[1])
+    each = None if shared is None else shared.at(np.repeat(np.arange(questions), len(column) // questions))
     means = []
     for limit in votes:
-        drawn = np.zeros(len(column), dtype=np.intp)
+        drawn, saved = np.zeros(len(column), dtype=np.intp), np.zeros(len(column))
         needed = _needed(limit)
         while (wave := needed[lead[drawn, column], limit - drawn]).any():
-            drawn += wave
-        means.append(spent[drawn, column].reshape(questions, -1).mean(axis=1))
+            drawn = drawn + wave
+            if each is not None:
+                saved += each.saved(wave)
+        means.append((spent[drawn, column] - saved).reshape(questions, -1).mean(axis=1))
     return np.stack(means, axis=1)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule
 from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule, StopRule
+from adaptive_reasoner.kit.courses import at_once, by_state
 from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -187,7 +188,10 @@ class OnePrice:
                     played.append(np.stack([accuracy, paid, np.full(len(others), np.nan)]))
                     continue
                 leave = np.where(net.max(axis=0) > known.right, net.argmax(axis=0), -1)
-                played.append(_escalated(deals, away, leave[state]).ended(course.wave[state] == 0)[:3])
+                ends = _escalated(deals, away, leave[state]).ended(
+                    course.wave[state] == 0, by_state(course.wave)
+                )
+                played.append(ends[:3])
             order = np.argsort(np.argsort(others))
             return np.stack(played, axis=2)[:, order]
 
@@ -214,9 +218,8 @@ def _vote_cascades(deals: Deals, exits: Exits) -> Iterator[Floats]:
         for share in _SHARES:
             for source in range(exits.cost.shape[1]):
                 leave = np.where(deals.top <= share * votes, source, -1)
-                yield _escalated(deals, exits, leave).ended(np.broadcast_to(drawn >= votes, deals.top.shape))[
-                    :3
-                ]
+                over = np.broadcast_to(drawn >= votes, deals.top.shape)
+                yield _escalated(deals, exits, leave).ended(over, at_once(votes))[:3]
 
 
 def _means(packs: Sequence[Pack], questions: int) -> Exits:

@@ -1,6 +1,6 @@
 """Stopping rules of a vote, replayed on collected samples: what each would score and pay on average."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol, Self
@@ -11,16 +11,9 @@ from numpy.typing import NDArray
 from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule, as_table
 from adaptive_reasoner.kit.backtesting.lift import Play
-from adaptive_reasoner.kit.backtesting.waiting import (
-    Course,
-    Waits,
-    after_first,
-    at_once,
-    by_state,
-    by_window,
-    waits,
-)
-from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.backtesting.waiting import Waits, waits
+from adaptive_reasoner.kit.courses import after_first, at_once, by_state, by_window
+from adaptive_reasoner.kit.dealing import Course, Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -132,7 +125,9 @@ class AfterFirstSample:
         def play(others: Ints) -> Floats:
             held_out, drawn = self.deals.select(others), np.arange(deals.limit + 1)[:, None]
             kinds = _kind(held_out, edges)
-            played = np.stack([held_out.ended(drawn >= most[kinds])[:3] for most in size], axis=2)
+            played = np.stack(
+                [held_out.ended(drawn >= most[kinds], after_first(most[kinds]))[:3] for most in size], axis=2
+            )
             return played[:, np.argsort(np.argsort(others))]
 
         def waited(others: Ints, shares: Floats) -> Waits:
@@ -186,17 +181,17 @@ def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 
         return {}
     deals = Deals.of(packs, limit, seed=seed)
     sizes = range(1, limit + 1)
-    measured = {
-        "vote_k": _by_pack(packs, len(table), limit, _whole_votes),
-        "lossless": _by_pack(packs, len(table), limit, lambda pack, most: _lossless_votes(pack, most, seed)),
-        "beta_stop": np.stack([deals.ended(over)[:3] for over in beta_stops(deals)], axis=2),
-        "esc": np.stack([deals.ended(over)[:3] for over in windows_agree(deals)], axis=2),
-    }
     courses: dict[str, list[Course]] = {
         "vote_k": [at_once(size) for size in sizes],
         "lossless": [by_state(_waves(Lossless(), limit, size)) for size in sizes],
         "beta_stop": [by_state(_waves(Beta(tau), limit)) for tau in _THRESHOLDS],
         "esc": [by_window(size) for size in sizes],
+    }
+    measured = {
+        "vote_k": _by_pack(packs, len(table), limit, _whole_votes),
+        "lossless": _by_pack(packs, len(table), limit, lambda pack, most: _lossless_votes(pack, most, seed)),
+        "beta_stop": _played(deals, beta_stops(deals), courses["beta_stop"]),
+        "esc": _played(deals, windows_agree(deals), courses["esc"]),
     }
     rules: dict[str, StopRule] = {
         name: GivenRule.of(name, table, values, _Waiting(deals, courses[name]))
@@ -232,6 +227,12 @@ class _Waiting:
         return waits(self.deals.select(rows), self.courses, shares)
 
 
+def _played(deals: Deals, over: Iterable[NDArray[np.bool_]], courses: Sequence[Course]) -> Floats:
+    """Accuracy, cost and tokens of each question, shape (3, n, courses)."""
+    ends = [deals.ended(each, course)[:3] for each, course in zip(over, courses, strict=True)]
+    return np.stack(ends, axis=2)
+
+
 def _waves(rule: OnlineRule, limit: int, most: int | None = None) -> Ints:
     """What an online rule starts next in every state of a vote of at most `most` samples."""
     wave = np.zeros((limit + 1,) * 3, dtype=np.intp)
@@ -257,13 +258,16 @@ def _whole_votes(pack: Pack, limit: int) -> Floats:
     """Accuracy, cost and tokens of votes of 1 to `limit`, shape (3, q, limit)."""
     sizes = np.arange(1, limit + 1)
     cost, tokens = (column.mean(axis=1, keepdims=True) * sizes for column in (pack.cost, pack.tokens))
+    if pack.shared is not None:
+        cost -= pack.shared.saved_at_once(sizes.tolist())
     return np.stack([_vote_accuracy(pack, limit), cost, tokens])
 
 
 def _lossless_votes(pack: Pack, limit: int, seed: int) -> Floats:
     """The same where a vote stops once it is decided."""
     sizes = range(1, limit + 1)
-    cost, tokens = (vote_cost(pack.codes, column, sizes, seed=seed) for column in (pack.cost, pack.tokens))
+    cost = vote_cost(pack.codes, pack.cost, sizes, shared=pack.shared, seed=seed)
+    tokens = vote_cost(pack.codes, pack.tokens, sizes, seed=seed)
     return np.stack([_vote_accuracy(pack, limit), cost, tokens])
 
 

@@ -1,18 +1,14 @@
 """How long people wait for votes on collected samples: in waves of calls, and in seconds."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.kit.dealing import Deals
+from adaptive_reasoner.kit.dealing import Course, Deals
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-
-Course = Callable[[Deals, Ints], Ints]
-"""How many samples to start next in each order of the deals, given how many it has; 0 to stop."""
 
 _SLOWEST = 0.95
 
@@ -61,52 +57,20 @@ def waits(deals: Deals, courses: Sequence[Course], shares: Floats) -> Waits:
     return Waits(rounds, float(seconds[order][np.searchsorted(reached, _SLOWEST * reached[-1])]))
 
 
-def at_once(samples: int) -> Course:
-    """All samples in one wave."""
-    return lambda _, drawn: np.where(drawn == 0, samples, 0)
-
-
-def by_state(wave: Ints) -> Course:
-    """As a table says, by samples drawn and votes of the first two."""
-
-    def course(deals: Deals, drawn: Ints) -> Ints:
-        column = np.arange(len(drawn))
-        following: Ints = wave[drawn, deals.top[drawn, column], deals.second[drawn, column]]
-        return following
-
-    return course
-
-
-def by_window(size: int) -> Course:
-    """So many at once until all answers of one wave agree."""
-
-    def course(deals: Deals, drawn: Ints) -> Ints:
-        agree = deals.run[drawn, np.arange(len(drawn))] >= size
-        return np.where(agree, 0, np.minimum(size, deals.limit - drawn))
-
-    return course
-
-
-def after_first(most: Ints) -> Course:
-    """One sample, then all others up to `most`, which has shape (columns,)."""
-    return lambda _, drawn: np.where(drawn == 0, 1, np.where(drawn == 1, most - 1, 0))
-
-
 def _rounds(deals: Deals, course: Course) -> Floats:
-    drawn, rounds = np.zeros(len(deals.question), dtype=np.intp), np.zeros(len(deals.question))
-    while (more := course(deals, drawn)).any():
-        drawn, rounds = drawn + more, rounds + (more > 0)
+    rounds = np.zeros(len(deals.question))
+    for _, wave in deals.waves(course):
+        rounds += wave > 0
     return rounds
 
 
 def _seconds(deals: Deals, course: Course) -> Floats:
-    column, drawn = np.arange(len(deals.question)), np.zeros(len(deals.question), dtype=np.intp)
-    seconds = np.zeros(len(column))
-    while (more := course(deals, drawn)).any():
+    column, seconds = np.arange(len(deals.question)), np.zeros(len(deals.question))
+    for drawn, wave in deals.waves(course):
         slowest = np.zeros(len(column))
-        for ahead in range(more.max()):
-            started = np.flatnonzero(ahead < more)
+        for ahead in range(wave.max()):
+            started = np.flatnonzero(ahead < wave)
             took = deals.seconds[drawn[started] + ahead, column[started]]
             slowest[started] = np.maximum(slowest[started], took)
-        drawn, seconds = drawn + more, seconds + slowest
+        seconds += slowest
     return seconds

@@ -9,7 +9,7 @@ from langchain_core.messages import BaseMessage
 
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Reply, Request, Source
-from adaptive_reasoner.costs import Meter, most_prompt_tokens
+from adaptive_reasoner.costs import Meter, most_prompt_tokens, prompt_cost
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
@@ -33,12 +33,17 @@ class Drawn:
         attempts: How many calls were made.
         cost: What all of them cost.
         estimated: Whether the reply of any was lost, so that its cost is its worst case.
+        prompt_cost: The part of the last reply's cost that its prompt made, where a vote's requests ask for
+            several samples and pay that once.
+        samples_per_request: For how many samples they do.
     """
 
     reply: Reply
     attempts: int
     cost: float
     estimated: bool
+    prompt_cost: float = 0.0
+    samples_per_request: int = 1
 
 
 @dataclass
@@ -110,7 +115,7 @@ class Drawer:
                     await self._pause(made, reply.error)
                     continue
             break
-        return Drawn(reply, attempt, cost, estimated)
+        return Drawn(reply, attempt, cost, estimated, *shared_prompt(self._source, self._meter, reply))
 
     def _again(self, error: BaseException, made: int) -> bool:
         """Whether to make another attempt; an endpoint that is not there ends it all."""
@@ -131,6 +136,13 @@ class Drawer:
         (reply,) = await Caller(self._source, self._meter).awave([Request(messages, competes=True)])
         self._contact.made |= reply.error is None
         return reply
+
+
+def shared_prompt(source: Source, meter: Meter, reply: Reply) -> tuple[float, int]:
+    """What the prompt of a reply cost, and how many samples of a vote one request pays it for."""
+    if source.samples_per_request == 1 or reply.message is None:
+        return 0.0, 1
+    return prompt_cost(meter, reply.message, reply.seconds), source.samples_per_request
 
 
 def _tokens_used(reply: Reply, most: float) -> float:

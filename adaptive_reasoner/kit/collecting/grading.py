@@ -110,6 +110,7 @@ def row_of(
         "cost": drawn.cost,
         "cost_unit": cost_unit,
         **(_tokens(reply.message) if reply.message is not None else {}),
+        **(_shared_prompt(drawn) if drawn.prompt_cost else {}),
         "seconds": round(reply.seconds, 4),
         **({} if grade.error is None else {"error": grade.error[:_LONGEST_ERROR]}),
         **({"attempts": attempts} if attempts > 1 else {}),
@@ -122,6 +123,10 @@ def row_of(
 
 def _failed(error: BaseException) -> Grade:
     return Grade(error=f"grading failed with {type(error).__name__}: {error}")
+
+
+def _shared_prompt(drawn: Drawn) -> dict[str, float]:
+    return {"prompt_cost": drawn.prompt_cost, "samples_per_request": drawn.samples_per_request}
 
 
 def _tokens(message: AIMessage) -> dict[str, int]:

@@ -1,12 +1,17 @@
 import pytest
+from langchain_core.messages import HumanMessage
 
+from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import SampleMeter, TokenMeter
+from adaptive_reasoner.costs import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, OutcomesError, UnpricedUsageError
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.strategies import Task, run, self_consistency
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions, rows_of
 
@@ -131,3 +136,30 @@ def test_the_cap_holds_with_a_referee_and_what_it_cuts_short_is_kept_on_the_bill
     whole = collect(questions(3), refereed(model), out, max_cost=100)
     assert (whole.there, whole.failed) == (6, 0)
     assert whole.cost == 3 * len(model.requests)
+
+
+@pytest.mark.parametrize(
+    ("meter", "prompt"), [(TokenMeter(counts="total"), 10), (PriceMeter(prompt=3e5, completion=1e6), 3.0)]
+)
+def test_votes_are_estimated_at_what_requests_for_several_samples_cost_online(out, meter, prompt):
+    source = Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=8, samples_per_request=4)
+    collect(questions(2), Menu({"cot": source}, samples=9, meters=meter), out)
+    assert {(row["prompt_cost"], row["samples_per_request"]) for row in rows_of(out)} == {(prompt, 4)}
+    outcomes = estimate(Samples.read(out), votes=(1, 3, 9))
+    for votes, expected in zip((1, 3, 9), outcomes.cost[0], strict=True):
+        online = Caller(source, meter)
+        run(self_consistency(votes), Task([HumanMessage("What is 0 + 1?")]), online)
+        assert expected == pytest.approx(online.cost)
+
+
+def test_a_prompt_that_costs_nothing_or_is_not_shared_is_not_noted(out):
+    shared = Source(ScriptedModel(), max_tokens=8, samples_per_request=4)
+    alone = Source(ScriptedModel(), max_tokens=8)
+    collect(questions(1), Menu({"cot": shared}, samples=2), out)
+    collect(
+        questions(1),
+        Menu({"cot": alone}, samples=2, meters=TokenMeter(counts="total")),
+        out.with_name("alone.jsonl"),
+    )
+    for file in (out, out.with_name("alone.jsonl")):
+        assert all("prompt_cost" not in row and "samples_per_request" not in row for row in rows_of(file))

@@ -138,6 +138,25 @@ def test_the_estimate_is_unbiased_over_what_was_sampled():
     assert few[1] == pytest.approx(truth, abs=0.015)
 
 
+SHARING = {"prompt_cost": 6.0, "samples_per_request": 4}
+
+
+def test_samples_that_start_together_pay_the_prompt_of_their_request_once():
+    replies = [{**row, **SHARING, "score": 0.5} for row in rows("q", "cot", ["42"] * 9)]
+    alone = estimate(Samples.from_rows(rows("q", "cot", ["42"] * 9)), votes=(1, 3, 9))
+    found = estimate(Samples.from_rows(replies), votes=(1, 3, 9), best_of=(4, 5))
+    assert alone.cost.tolist() == [[10, 20, 50]]  # two of three, and five of nine, decide
+    assert found.cost.tolist() == [[10, 20 - 6, 50 - 3 * 6, 40 - 3 * 6, 50 - 3 * 6]]
+    np.testing.assert_array_equal(found.halves.cost_a[0, :2], [10, 14])
+
+
+def test_only_the_samples_of_one_wave_share_a_prompt():
+    """Of votes of three on two answers, those that do not agree at first draw a second wave."""
+    replies = [{**row, **SHARING} for row in rows("q", "cot", ["42", "42", "7"])]
+    saved = estimate(Samples.from_rows(rows("q", "cot", ["42", "42", "7"])), votes=(3,)).cost
+    np.testing.assert_allclose(estimate(Samples.from_rows(replies), votes=(3,)).cost, saved - 6.0)
+
+
 def test_estimates_survive_a_round_trip(tmp_path):
     outcomes = estimate(Samples.from_rows(rows("q", "cot", ["42", "7", "42", "8"])), votes=(1, 2, 3))
     outcomes.write(tmp_path / "outcomes.parquet")

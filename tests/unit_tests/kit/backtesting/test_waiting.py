@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
-from adaptive_reasoner.kit.backtesting.waiting import after_first, at_once, by_state, by_window, waits
+from adaptive_reasoner.kit.backtesting.waiting import waits
+from adaptive_reasoner.kit.courses import after_first, at_once, by_state, by_window
 from adaptive_reasoner.kit.dealing import Deals, packs_of
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.stopping import Lossless, Terms, Votes, VoteState
 
 
-def samples_of(*ballots, seconds=None):
+def samples_of(*ballots, seconds=None, **fields):
     rows = [
         {
             "question_id": f"q{q}",
@@ -24,6 +25,7 @@ def samples_of(*ballots, seconds=None):
             "correct": float(answer == "a"),
             "cost": 1.0,
             "cost_unit": "samples",
+            **fields,
             **({} if seconds is None else {"seconds": seconds(q, i)}),
         }
         for q, ballot in enumerate(ballots)
@@ -45,15 +47,14 @@ def table_of(rule, limit):
     return wave
 
 
-def run(ballot, seconds, next_wave):
-    """Rounds and seconds of a vote in every order of a ballot."""
+def run(ballot, next_wave):
+    """The waves of a vote in every order of a ballot."""
     for order in itertools.permutations(range(len(ballot))):
-        votes, rounds, waited = Votes(limit=len(ballot)), 0, 0.0
+        votes, waves = Votes(limit=len(ballot)), []
         while wave := next_wave(votes, [ballot[i] for i in order[: votes.drawn]]):
-            started = order[votes.drawn : votes.drawn + wave]
-            votes.add(ballot[i] for i in started)
-            rounds, waited = rounds + 1, waited + max(seconds[i] for i in started)
-        yield rounds, waited
+            waves.append(order[votes.drawn : votes.drawn + wave])
+            votes.add(ballot[i] for i in waves[-1])
+        yield waves
 
 
 def in_windows(size):
@@ -86,9 +87,9 @@ def test_rounds_and_seconds_are_those_of_the_vote_in_every_order(course, next_wa
     rounds, every = [], []
     for number, (ballot, seconds) in enumerate(zip(BALLOTS, SECONDS, strict=True)):
         mine = next_wave or (lambda votes, _, n=number: [1, FIRST[n] - 1, 0, 0, 0][min(votes.drawn, 2)])
-        waves, waited = zip(*run(ballot, seconds, mine), strict=True)
-        rounds.append(np.mean(waves))
-        every += waited
+        played = list(run(ballot, mine))
+        rounds.append(np.mean([len(waves) for waves in played]))
+        every += [sum(max(seconds[i] for i in wave) for wave in waves) for waves in played]
     found = waits(deals, [course], np.ones(1))
     np.testing.assert_allclose(found.rounds, rounds)
     assert found.p95_seconds == np.quantile(every, 0.95, method="inverted_cdf")
@@ -120,3 +121,21 @@ def test_every_rule_says_how_long_it_takes():
         most = 2.0 if name == "after_first_sample" else 1.0
         assert 1.0 <= play.rounds.max() <= most, name
         assert play.p95_seconds == pytest.approx(20.0 * play.rounds.max()), name
+
+
+def test_every_rule_pays_the_prompt_of_a_request_once_for_the_samples_of_a_wave():
+    """A prompt makes half of a sample's cost, and requests are for two."""
+    ballots = [ballot[:3] for ballot in BALLOTS]  # of three, all are dealt
+    samples = samples_of(*ballots, prompt_cost=0.5, samples_per_request=2)
+    rules = replay_rules(samples, "cot", estimate(samples, votes=(1,)))
+    for name, parameter, next_wave in (
+        ("vote_k", 2, lambda votes, _: 0 if votes.drawn else 3),
+        ("lossless", 2, lambda votes, _: votes.needed),
+        ("esc", 1, in_windows(2)),
+    ):
+        paid = [
+            np.mean([sum(0.5 * len(w) + 0.5 * np.ceil(len(w) / 2) for w in waves) for waves in played])
+            for played in (list(run(ballot, next_wave)) for ballot in ballots)
+        ]
+        np.testing.assert_allclose(rules[name].table.cost[:, parameter], paid, err_msg=name)
+    assert rules["beta_stop"].table.cost.max() == 2.5  # three samples, the first two in one request

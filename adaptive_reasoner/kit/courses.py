@@ -1,0 +1,39 @@
+"""In what waves a vote is drawn, written so that many votes on collected samples are played at once."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.dealing import Course, Deals
+
+Ints = NDArray[np.intp]
+
+
+def at_once(samples: int) -> Course:
+    """All samples in one wave."""
+    return lambda _, drawn: np.where(drawn == 0, samples, 0)
+
+
+def by_state(wave: Ints) -> Course:
+    """As a table says, by samples drawn and votes of the first two."""
+
+    def course(deals: Deals, drawn: Ints) -> Ints:
+        column = np.arange(len(drawn))
+        following: Ints = wave[drawn, deals.top[drawn, column], deals.second[drawn, column]]
+        return following
+
+    return course
+
+
+def by_window(size: int) -> Course:
+    """So many at once until all answers of one wave agree."""
+
+    def course(deals: Deals, drawn: Ints) -> Ints:
+        agree = deals.run[drawn, np.arange(len(drawn))] >= size
+        return np.where(agree, 0, np.minimum(size, deals.limit - drawn))
+
+    return course
+
+
+def after_first(most: Ints) -> Course:
+    """One sample, then all others up to `most`, which has shape (columns,)."""
+    return lambda _, drawn: np.where(drawn == 0, 1, np.where(drawn == 1, most - 1, 0))
