@@ -26,12 +26,20 @@ HISTORY = 10_000
 class Wanted(NamedTuple):
     """What a change will ask of its transaction, so that a store can look it up along with others'.
 
-    The question is None where only the charge itself knows it.
+    Attributes:
+        key: Names the charge.
+        question: Its question as far as the caller knows; the charge itself knows for sure.
+        period: The period in which it will be written where it is new.
     """
 
     key: str
-    question: str | None
+    question: str
     period: str
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Two changes that share one of these may touch the same charge or question."""
+        return self.key, self.question
 
 
 class Transaction(Protocol):
@@ -258,8 +266,8 @@ class BookLedger(Twinned):
 
     def _wanted(self, reservation: Reservation | str) -> Wanted:
         period = self._account.period(self._clock())
-        if isinstance(reservation, str):
-            return Wanted(reservation, None, period)
+        if isinstance(reservation, str):  # most questions have one charge, of the same name
+            return Wanted(reservation, reservation, period)
         return Wanted(reservation.key, reservation.question, period)
 
     def _known(self, transaction: Transaction, wanted: Wanted) -> Entry:

@@ -1,7 +1,7 @@
 """The tables of a ledger's database, the statements on them, and how a database is opened."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -106,14 +106,7 @@ _others = sa.select(entries.c.status).where(
     entries.c.period == sa.bindparam("within"),
     entries.c.key != sa.bindparam("named"),
 )
-_sums = (
-    sa.select(
-        sa.func.count().label("parts"),
-        *(sa.cast(sa.func.sum(column), sa.BigInteger).label(column.name) for column in SUMS),
-    )
-    .where(_its_sums)
-    .subquery()
-)
+_one_row = sa.select(sa.literal_column("1").label("one")).subquery()
 _forgotten = (
     sa.select(entries.c.number)
     .where(_its_entries, ~_open, entries.c.expires_at <= sa.bindparam("before"))
@@ -123,14 +116,15 @@ _forgotten = (
 _more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
 
 STATEMENTS: dict[str, sa.sql.ClauseElement] = {
-    "read_sums": sa.select(_sums),
-    # All that a verb asks, as one row: the sums, the charge, and what other charges of its question are.
+    "read_sums": sa.select(
+        sa.func.count(), *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS)
+    ).where(_its_sums),
+    # The charge, and what other charges of its question are, as one row.
     "read_charge": sa.select(
         _others.where(entries.c.status == "open").exists(),
         _others.where((entries.c.status == "settled") | (entries.c.status == "expired")).exists(),
-        *_sums.c,
         *ENTRY,
-    ).select_from(_sums.outerjoin(entries, _its_entry)),
+    ).select_from(_one_row.outerjoin(entries, _its_entry)),
     "lock_account": sa.select(accounts.c.ledger).where(accounts.c.ledger == _of).with_for_update(),
     "last_drift": sa.select(sa.cast(sa.func.sum(totals.c.drift), sa.BigInteger))
     .where(totals.c.ledger == _of)
@@ -140,13 +134,10 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     "begin_sums": sa.insert(totals).inline(),
     "add_to_first": sa.update(totals).where(_its_sums, totals.c.part == 0).values(_more),
     "add_to_free": sa.update(totals).where(_its_sums, totals.c.part == _free_part).values(_more),
-    "lock_questions": sa.text(
-        "select pg_advisory_xact_lock(hashtextextended(:of || chr(31) || asked, 0)) "
-        "from unnest(cast(:all as text[])) as asked"
-    ),
-    "read_question": sa.select(entries.c.question).where(_its_entry),
+    "lock_question": sa.text("select pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))"),
     "insert_entry": sa.insert(entries).inline(),
-    "update_entry": sa.update(entries).where(_its_entry),
+    "renew_entry": sa.update(entries).where(_its_entry),
+    "close_entry": sa.update(entries).where(_its_entry),
     "read_due": sa.select(*ENTRY)
     .where(_its_entries, _open, entries.c.expires_at <= sa.bindparam("now"))
     .order_by(entries.c.question),
@@ -161,25 +152,40 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
 _WRITTEN = {
     "begin_sums": ["ledger", "period", "part", "drift"],
     "insert_entry": ["ledger", *(field.name for field in fields(Entry))],
-    "update_entry": [field.name for field in fields(Entry)],
+    "renew_entry": [field.name for field in fields(Entry)],
+    "close_entry": ["status", "cost"],
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement as the driver takes it, and the parameters that never change."""
+    """A statement as the driver takes it.
+
+    Attributes:
+        text: With places for parameters.
+        names: The parameter of each place.
+        constants: Those that never change.
+    """
 
     text: str
+    names: Sequence[str]
     constants: Mapping[str, Any]
+
+    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """The parameters by place."""
+        known = {**self.constants, **parameters}
+        return [known[name] for name in self.names]
 
 
 def compiled(dialect: sa.Dialect) -> Mapping[str, Statement]:
-    """Every statement by name, compiled once: a verb runs seven, and they go to the driver as they are."""
+    """Every statement by name, compiled once: a verb runs several, and they go to the driver as they are."""
+    style = "qmark" if dialect.name == "sqlite" else "numeric_dollar"
+    places: Any = type(dialect)
     found = {}
     for name, statement in STATEMENTS.items():
-        ready = statement.compile(dialect=dialect, column_keys=_WRITTEN.get(name))
+        ready: Any = statement.compile(dialect=places(paramstyle=style), column_keys=_WRITTEN.get(name))
         constants = {key: value for key, value in ready.params.items() if value is not None}
-        found[name] = Statement(str(ready), constants)
+        found[name] = Statement(str(ready), ready.positiontup, constants)
     return found
 
 

@@ -8,29 +8,29 @@ Verbs that wait at the same time in one process share a transaction, and so one 
 import asyncio
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
-from adaptive_reasoner.errors import AdaptiveReasonerError, BudgetExceededError, LedgerError
+from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import Ledger, UnreachableLedgerError, schema
 from adaptive_reasoner.ledger.account import Account, Terms
+from adaptive_reasoner.ledger.batches import Batches, Ticket
 from adaptive_reasoner.ledger.book import BookLedger, Transaction, Wanted
+from adaptive_reasoner.ledger.lines import Line, dial
 from adaptive_reasoner.ledger.transaction import SqlTransaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS = 5
-TOGETHER = 64  # verbs in one transaction at most
 TIDYING = 1_000  # changes of a process after which it forgets old charges
 RACES = ("40001", "40P01")  # what PostgreSQL calls a transaction that lost to another
 
@@ -43,13 +43,12 @@ class SqlLedger(BookLedger):
         self._engine = schema.open_engine(url)
         self._place = f"at {self._engine.url.render_as_string(hide_password=True)}"
         self._shared = self._engine.dialect.name == "postgresql"
-        self._statements = schema.compiled(self._engine.dialect)
         self._pid = os.getpid()
-        self._line: Any = None  # the driver's connection
-        self._joint: tuple[int, Any] | None = None  # thread and line of a common transaction
+        self._line: Line | None = None
+        self._alone = threading.Lock()  # on the line
+        self._joint: tuple[int, Line] | None = None  # thread and line of a common transaction
+        self._batches = Batches(self._run)
         self._changes = 0
-        self._leading = threading.Lock()
-        self._waiting: deque[_Ticket[Any]] = deque()
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
         try:
             account = self._opened(terms)
@@ -64,7 +63,7 @@ class SqlLedger(BookLedger):
     def close(self) -> None:
         super().close()
         self._threads.shutdown(wait=False)
-        with self._leading:
+        with self._alone:
             self._hang_up()
         self._engine.dispose()
 
@@ -87,7 +86,7 @@ class SqlLedger(BookLedger):
         results: list[T] = []
         refused: list[BudgetExceededError] = []
 
-        def work(line: Any) -> None:
+        def work(line: Line) -> None:
             results.clear()
             refused.clear()
             self._joint = other._joint = threading.get_ident(), line
@@ -98,7 +97,7 @@ class SqlLedger(BookLedger):
             finally:
                 self._joint = other._joint = None
 
-        with self._leading, other._leading:
+        with self._alone, other._alone:
             self._within(work)
         if refused:
             raise refused[0]
@@ -107,59 +106,41 @@ class SqlLedger(BookLedger):
     @override
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         self._mind_forks()
-        thread, line = self._joint or (None, None)
-        if thread == threading.get_ident():
-            transaction = self._transaction(line)
+        if self._joint is not None and self._joint[0] == threading.get_ident():
+            transaction = self._transaction(self._joint[1])
             done = change(transaction)
             transaction.flush()
             return done
-        ticket = _Ticket(change, wanted)
-        self._waiting.append(ticket)
-        with self._leading:
-            while not ticket.done:  # whoever led before may have run it along
-                self._run(self._next())
+        ticket = Ticket(change, wanted)
+        self._batches.pass_through(ticket)
         return ticket.outcome()
 
     def _mind_forks(self) -> None:
         """After a fork, connections and waiting threads are the parent's."""
         if self._pid != os.getpid():
             self._engine.dispose(close=False)
-            self._line, self._leading, self._waiting = None, threading.Lock(), deque()
+            self._line, self._alone, self._batches = None, threading.Lock(), Batches(self._run)
             self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
             self._pid = os.getpid()
 
-    def _next(self) -> list["_Ticket[Any]"]:
-        """What runs together: changes of one charge each, of different questions, in the order they came."""
-        tickets = [self._waiting.popleft()]
-        questions = {tickets[0].question}
-        while self._waiting and None not in questions and len(tickets) < TOGETHER:
-            question = self._waiting[0].question
-            if question is None or question in questions:
-                break
-            questions.add(question)
-            tickets.append(self._waiting.popleft())
-        return tickets
-
-    def _run(self, tickets: Sequence["_Ticket[Any]"]) -> None:
+    def _run(self, tickets: Sequence[Ticket[Any]]) -> None:
         """Run what waits in one transaction; what fails by the ledger's rules fails alone."""
 
-        def work(driver: Any) -> None:
-            transaction = self._transaction(driver)
-            transaction.look_up(ticket.wanted for ticket in tickets if ticket.wanted is not None)
+        def work(line: Line) -> None:
+            transaction = self._transaction(line)
+            transaction.look_up([ticket.wanted for ticket in tickets if ticket.wanted is not None])
             for ticket in tickets:
                 ticket.run(transaction)
             transaction.flush()
 
-        try:
-            self._within(work)
-        except LedgerError as error:
-            for ticket in tickets:
-                ticket.error = error
-        finally:
-            for ticket in tickets:
-                ticket.done = True
-        with suppress(UnreachableLedgerError):  # these changes are made; the next one will say it
-            self._forget_now_and_then(len(tickets))
+        with self._alone:
+            try:
+                self._within(work)
+            except LedgerError as error:
+                for ticket in tickets:
+                    ticket.error = error
+            with suppress(UnreachableLedgerError):  # these changes are made; the next one will say it
+                self._forget_now_and_then(len(tickets))
 
     def _forget_now_and_then(self, changes: int) -> None:
         """Keep the table from growing for ever: after so many changes, up to twice as many rows may go."""
@@ -167,13 +148,13 @@ class SqlLedger(BookLedger):
         if self._changes >= TIDYING:
             self._changes = 0
             before = self._clock() - self._account.keep
-            self._within(lambda driver: self._transaction(driver).forget(before, 2 * TIDYING))
+            self._within(lambda line: self._transaction(line).forget(before, 2 * TIDYING))
 
-    def _transaction(self, driver: Any) -> SqlTransaction:
+    def _transaction(self, line: Line) -> SqlTransaction:
         capped = self._account.hard_cap is not None
-        return SqlTransaction(driver, self._statements, self._name, shared=self._shared, capped=capped)
+        return SqlTransaction(line, self._name, shared=self._shared, capped=capped)
 
-    def _within(self, work: Callable[[Any], None]) -> None:
+    def _within(self, work: Callable[[Line], None]) -> None:
         """Run in one transaction, again where another got in between or the connection was lost."""
         driver_errors = self._engine.dialect.loaded_dbapi
         attempt = 1
@@ -193,33 +174,22 @@ class SqlLedger(BookLedger):
                 return
             attempt += 1
 
-    def _attempt(self, work: Callable[[Any], None]) -> None:
-        """Run in one transaction on this process's line to the database.
-
-        One is enough, as changes that wait share it. On PostgreSQL it stays in pipeline mode, so that the
-        commit leaves along with the last statements before it.
-        """
-        line = self._line = self._line or self._dial()
+    def _attempt(self, work: Callable[[Line], None]) -> None:
+        """Run in one transaction on this process's line: one is enough, as changes that wait share it."""
+        line = self._line = self._line or dial(self._engine)
         try:
-            if not self._shared:
-                line.execute("begin immediate")  # the write lock at once: later it could be refused
+            line.begin()
             work(line)
             line.commit()
-        except BaseException:
+        except Exception:
             try:
                 line.rollback()
             except self._engine.dialect.loaded_dbapi.Error:
                 self._hang_up()
             raise
-
-    def _dial(self) -> Any:
-        """A connection of this ledger's own."""
-        pooled = self._engine.raw_connection()
-        line: Any = pooled.driver_connection
-        pooled.detach()
-        if self._shared:
-            line.pipeline().__enter__()
-        return line
+        except BaseException:  # whatever the server is still at, nobody waits for it
+            self._hang_up()
+            raise
 
     def _hang_up(self) -> None:
         """Let go of the connection, whatever state it is in."""
@@ -256,35 +226,3 @@ class SqlLedger(BookLedger):
             sums = sa.update(schema.totals).where(schema.totals.c.ledger == self._name)
             connection.execute(sums.values(drift=0))
         return account
-
-
-class _Ticket(Generic[T]):
-    """A change that waits for a transaction, and then its outcome."""
-
-    def __init__(self, change: Callable[[Transaction], T], wanted: Wanted | None) -> None:
-        self.wanted = wanted
-        self.done = False
-        self.error: AdaptiveReasonerError | None = None
-        self._change = change
-        self._results: list[T] = []
-
-    @property
-    def question(self) -> str | None:
-        """The only question it touches, where that is known."""
-        return self.wanted.question if self.wanted else None
-
-    def run(self, transaction: Transaction) -> None:
-        """Make the change, or note why it may not be; the rules refuse before they write."""
-        self._results, self.error = [], None
-        try:
-            self._results.append(self._change(transaction))
-        except AdaptiveReasonerError as error:
-            self.error = error
-
-    def outcome(self) -> T:
-        """What the change returned or raised."""
-        if self.error is not None:
-            raise self.error
-        if not self._results:
-            raise LedgerError("the transaction was interrupted; repeat the call")
-        return self._results[0]

@@ -1,102 +1,88 @@
 """Entries and sums of one ledger inside one database transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from adaptive_reasoner.ledger import schema
 from adaptive_reasoner.ledger.book import Wanted
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.lines import Answer, Line
 
 PARTS = 16  # rows that share a period's sums on PostgreSQL, so that as many processes commit at once
-_N_SUMS = len(Totals.__slots__)
-
-
-class Found(NamedTuple):
-    """What was read for a change: the charge, and what the others of its question and period are."""
-
-    entry: Entry | None
-    others_open: bool
-    others_spent: bool
 
 
 class SqlTransaction:
-    """The store that the rules of a ledger change, on one driver's connection.
+    """The store that the rules of a ledger change, on one line to the database.
 
     SQLite lets one transaction write at a time. On PostgreSQL what can collide is locked: under a hard cap
     the whole account; without one (`parted`) each question, so that it is counted once, and any free row of
-    sums. There the connection is in pipeline mode: statements are sent without waiting for their results, and
-    a transaction waits twice, for what it reads and for its commit, however many changes it makes.
+    sums. There a statement is only sent where an answer is read, so that a transaction waits twice, for what
+    it reads and for its commit, however many changes it makes.
     """
 
-    def __init__(
-        self,
-        driver: Any,
-        statements: Mapping[str, schema.Statement],
-        name: str,
-        *,
-        shared: bool,
-        capped: bool,
-    ) -> None:
+    def __init__(self, line: Line, name: str, *, shared: bool, capped: bool) -> None:
         self.loaded: dict[str, Totals] = {}
-        self._driver = driver
-        self._statements = statements
+        self._line = line
         self._of = name
         self._parted = shared and not capped
         self._changes: dict[str, Totals] = {}
-        self._asked: dict[Wanted, Any] = {}  # sent before its turn came
-        self._found: dict[str, tuple[Wanted, Found]] = {}
+        self._summing: dict[str, Answer] = {}  # sent before they are needed: sums by period
+        self._asked: dict[str, tuple[Wanted, Answer]] = {}  # and charges by question
+        self._others: dict[Wanted, tuple[bool, bool]] = {}
         if shared and capped:
             self._do("lock_account")
 
-    def look_up(self, wanted: Iterable[Wanted]) -> None:
+    def look_up(self, wanted: Sequence[Wanted]) -> None:
         """Ask for charges of different questions before their turn comes."""
-        known = [each for each in wanted if each.question is not None]
-        self._lock(each.question for each in known)
-        for each in known:
-            self._asked[each] = self._ask(each)
+        self._lock(each.question for each in wanted)
+        for period in {each.period for each in wanted}:
+            self._summing[period] = self._do("read_sums", within=period)
+        for each in wanted:
+            self._asked[each.question] = each, self._ask(each)
 
     def totals(self, period: str) -> Totals:
         """The sums of a period, with what was added here."""
         if period not in self.loaded:
-            self._load(period, self._do("read_sums", within=period).fetchone())
+            answer = self._summing.pop(period, None) or self._do("read_sums", within=period)
+            parts, *sums = answer.fetchone()
+            self.loaded[period] = Totals(*sums) if parts else self._begin(period)
         return self.loaded[period]
 
     def entry(self, wanted: Wanted) -> Entry | None:
         """The charge of this key; its question is this transaction's alone from here on."""
-        asked = self._asked.pop(wanted, None)
-        if asked is None:
-            if wanted.question is None:
-                found = self._do("read_question", named=wanted.key).fetchone()
-                if found is None:
-                    return None
-                wanted = wanted._replace(question=str(found[0]))
+        asked, answer = self._asked.pop(wanted.question, (None, None))
+        if answer is None or asked != wanted:
             self._lock([wanted.question])
-            asked = self._ask(wanted)
-        others_open, others_spent, *row = asked.fetchone()
-        if wanted.period not in self.loaded:
-            self._load(wanted.period, row[: _N_SUMS + 1])
-        entry = None if row[_N_SUMS + 1] is None else Entry(*row[_N_SUMS + 1 :])
-        if entry is not None and entry.question != wanted.question:  # the hint was wrong: lock what is right
+            answer = self._ask(wanted)
+        others_open, others_spent, *row = answer.fetchone()
+        entry = None if row[0] is None else Entry(*row)
+        if (
+            entry is not None and entry.question != wanted.question
+        ):  # the caller could not know: lock what is right
             return self.entry(wanted._replace(question=entry.question))
-        self._found[wanted.key] = wanted, Found(entry, bool(others_open), bool(others_spent))
+        self._others[wanted] = bool(others_open), bool(others_spent)
         return entry
 
     def others(self, entry: Entry) -> tuple[bool, bool]:
         """Whether other charges of its question and period are open, and whether any are spent."""
         wanted = Wanted(entry.key, entry.question, entry.period)
-        known, found = self._found.pop(entry.key, (None, None))
-        if found is None or known != wanted:
-            self._lock([entry.question])
-            found = Found(None, *self._ask(wanted).fetchone()[:2])
-        return bool(found.others_open), bool(found.others_spent)
+        known = self._others.pop(wanted, None)
+        if known is not None:
+            return known
+        self._lock([entry.question])
+        others_open, others_spent, *_ = self._ask(wanted).fetchone()
+        return bool(others_open), bool(others_spent)
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
         """Write a charge over what it was before."""
+        for name in (entry.key, entry.question):
+            self._asked.pop(name, None)  # what was asked before this is out of date
         if before is None:
             self._do("insert_entry", ledger=self._of, **_columns(entry))
+        elif before.status == "released":
+            self._do("renew_entry", named=entry.key, **_columns(entry))
         else:
-            self._do("update_entry", named=entry.key, **_columns(entry))
+            self._do("close_entry", named=entry.key, status=entry.status, cost=entry.cost)
 
     def add(self, period: str, change: Totals) -> None:
         """Add to the sums of a period."""
@@ -129,21 +115,17 @@ class SqlTransaction:
         """Forget every charge and every sum."""
         self._do("clear_entries")
         self._do("clear_sums")
-        for known in (self.loaded, self._changes, self._asked, self._found):
+        for known in (self.loaded, self._changes, self._summing, self._asked, self._others):
             known.clear()
 
-    def _lock(self, questions: Iterable[str | None]) -> None:
+    def _lock(self, questions: Iterable[str]) -> None:
         """Wait for whoever works on these questions, in their order: so no ring of waiters forms."""
-        ordered = sorted({question for question in questions if question is not None})
-        if self._parted and ordered:
-            self._do("lock_questions", all=ordered)
+        if self._parted:
+            for question in sorted(set(questions)):
+                self._do("lock_question", asked=question)
 
-    def _ask(self, wanted: Wanted) -> Any:
+    def _ask(self, wanted: Wanted) -> Answer:
         return self._do("read_charge", named=wanted.key, asked=wanted.question, within=wanted.period)
-
-    def _load(self, period: str, row: Sequence[int]) -> None:
-        parts, *sums = row
-        self.loaded[period] = Totals(*sums) if parts else self._begin(period)
 
     def _begin(self, period: str) -> Totals:
         """Make the rows of a new period; the drift of the last one carries over."""
@@ -153,9 +135,8 @@ class SqlTransaction:
             self._do("begin_sums", ledger=self._of, period=period, part=part, drift=0 if part else drift)
         return Totals(drift=drift)
 
-    def _do(self, name: str, **parameters: Any) -> Any:
-        statement = self._statements[name]
-        return self._driver.execute(statement.text, {"of": self._of, **statement.constants, **parameters})
+    def _do(self, name: str, **parameters: Any) -> Answer:
+        return self._line.run(name, {"of": self._of, **parameters})
 
 
 def _columns(row: Entry | Totals) -> dict[str, Any]:
