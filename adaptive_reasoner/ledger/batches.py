@@ -69,18 +69,21 @@ class Batches:
 
     Args:
         run: Runs the changes of some tickets in one transaction.
+
+    Attributes:
+        waiting: Who is not running yet.
     """
 
     def __init__(self, run: Callable[[Sequence[Ticket[Any]]], None]) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._waiting: deque[Ticket[Any]] = deque()
+        self.waiting: deque[Ticket[Any]] = deque()
         self._leader: Ticket[Any] | None = None
 
     def pass_through(self, ticket: Ticket[Any]) -> None:
         """Return when the ticket's change is made, or has failed."""
         with self._lock:
-            self._waiting.append(ticket)
+            self.waiting.append(ticket)
             leads = self._leader is None
             if leads:
                 self._leader = ticket
@@ -104,25 +107,25 @@ class Batches:
     def _together(self) -> Sequence[Ticket[Any]]:
         """What runs together: changes of one charge each, none of which can touch what another does."""
         with self._lock:
-            tickets = [self._waiting.popleft()]
+            tickets = [self.waiting.popleft()]
             taken = tickets[0].wanted and set(tickets[0].wanted.names)
-            while taken and self._waiting and len(tickets) < TOGETHER:
-                wanted = self._waiting[0].wanted
+            while taken and self.waiting and len(tickets) < TOGETHER:
+                wanted = self.waiting[0].wanted
                 if wanted is None or not taken.isdisjoint(wanted.names):
                     break
                 taken.update(wanted.names)
-                tickets.append(self._waiting.popleft())
+                tickets.append(self.waiting.popleft())
             return tickets
 
     def _leave(self, ticket: Ticket[Any]) -> None:
         """Wait no longer, after an interruption."""
         with self._lock:
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
+            if ticket in self.waiting:
+                self.waiting.remove(ticket)
                 if self._leader is ticket:
                     self._call_next()
 
     def _call_next(self) -> None:
-        self._leader = self._waiting[0] if self._waiting else None
+        self._leader = self.waiting[0] if self.waiting else None
         if self._leader is not None:
             self._leader.call()

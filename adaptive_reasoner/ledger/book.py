@@ -21,6 +21,7 @@ from adaptive_reasoner.ledger.twins import Twinned
 T = TypeVar("T")
 
 HISTORY = 10_000
+AT_ONCE = 500  # expired reservations booked in one transaction: a database locks a question of each
 
 
 class Wanted(NamedTuple):
@@ -64,8 +65,8 @@ class Transaction(Protocol):
     def add(self, period: str, change: Totals) -> None:
         """Add to the sums of a period."""
 
-    def due(self, now: float) -> Sequence[Entry]:
-        """Open reservations that expired by now, in the order of their questions."""
+    def due(self, now: float, most: int) -> Sequence[Entry]:
+        """So many of the open reservations that expired by now."""
 
     def latest(self, limit: int) -> Sequence[Entry]:
         """The latest charges, oldest first."""
@@ -218,12 +219,15 @@ class BookLedger(Twinned):
 
     @override
     def snapshot(self) -> Snapshot:
-        def change(transaction: Transaction) -> Snapshot:
-            self._expire(transaction)
+        def change(transaction: Transaction) -> Snapshot | None:
+            if self._expire(transaction):
+                return None  # until nothing is left to expire
             totals = transaction.totals(self._account.period(self._clock()))
             return report(self._account, totals, transaction.latest(HISTORY))
 
-        return self._change(change)
+        while (seen := self._change(change)) is None:
+            pass
+        return seen
 
     @override
     def history(self, limit: int = 100) -> list[Reservation]:
@@ -257,12 +261,14 @@ class BookLedger(Twinned):
             self._totals = totals
         return done
 
-    def _expire(self, transaction: Transaction) -> None:
-        """Book what nobody settled in time."""
-        for known in transaction.due(self._clock()):
+    def _expire(self, transaction: Transaction) -> bool:
+        """Book some of what nobody settled in time; whether there was any."""
+        due = transaction.due(self._clock(), AT_ONCE)
+        for known in due:
             capped = self._account.hard_cap is not None
             cost = known.held if capped else known.expected  # under a cap the safe side is the dear one
             self._write(transaction, known, replace(known, status="expired", cost=cost))
+        return bool(due)
 
     def _wanted(self, reservation: Reservation | str) -> Wanted:
         period = self._account.period(self._clock())

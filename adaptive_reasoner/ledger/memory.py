@@ -81,8 +81,8 @@ class _Store:
     def add(self, period: str, change: Totals) -> None:
         self.loaded[period] = self.totals(period) + change
 
-    def due(self, now: float) -> Sequence[Entry]:
-        return [entry for entry in self._open.values() if entry.expires_at <= now]
+    def due(self, now: float, most: int) -> Sequence[Entry]:
+        return list(islice((entry for entry in self._open.values() if entry.expires_at <= now), most))
 
     def latest(self, limit: int) -> Sequence[Entry]:
         return list(islice(reversed(self._entries.values()), limit))[::-1]

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -151,12 +152,10 @@ class _View:
     def add(self, period: str, change: Totals) -> None:
         self.loaded[period] = self.totals(period) + change
 
-    def due(self, now: float) -> Sequence[Entry]:
+    def due(self, now: float, most: int) -> Sequence[Entry]:
         columns = schema.entries.c
-        return sorted(
-            self._entries((columns.status == "open") & (columns.expires_at <= now)),
-            key=lambda entry: entry.question,
-        )
+        entries = self._entries((columns.status == "open") & (columns.expires_at <= now))
+        return list(islice((entry for entry in entries if entry.status == "open"), most))
 
     def latest(self, limit: int) -> Sequence[Entry]:
         return list(self._entries(sa.true(), newest=limit))[::-1]

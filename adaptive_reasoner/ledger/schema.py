@@ -140,7 +140,8 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     "close_entry": sa.update(entries).where(_its_entry),
     "read_due": sa.select(*ENTRY)
     .where(_its_entries, _open, entries.c.expires_at <= sa.bindparam("now"))
-    .order_by(entries.c.question),
+    .order_by(entries.c.expires_at)
+    .limit(sa.bindparam("most")),
     "read_latest": sa.select(*ENTRY)
     .where(_its_entries)
     .order_by(entries.c.number.desc())

@@ -95,12 +95,13 @@ class SqlTransaction:
             more = {f"more_{name}": value for name, value in _columns(change).items()}
             self._do("add_to_free" if self._parted else "add_to_first", within=period, **more)
 
-    def due(self, now: float) -> Sequence[Entry]:
-        """Open reservations that expired by now, their questions locked."""
-        found = [Entry(*row) for row in self._do("read_due", now=now).fetchall()]
+    def due(self, now: float, most: int) -> Sequence[Entry]:
+        """So many of the open reservations that expired by now, the oldest, their questions locked."""
+        found = self._due(now, most)
         if found and self._parted:
             self._lock(entry.question for entry in found)
-            found = [Entry(*row) for row in self._do("read_due", now=now).fetchall()]
+            locked = {entry.question for entry in found}
+            found = [entry for entry in self._due(now, most) if entry.question in locked]
         return found
 
     def latest(self, limit: int) -> Sequence[Entry]:
@@ -123,6 +124,9 @@ class SqlTransaction:
         if self._parted:
             for question in sorted(set(questions)):
                 self._do("lock_question", asked=question)
+
+    def _due(self, now: float, most: int) -> Sequence[Entry]:
+        return [Entry(*row) for row in self._do("read_due", now=now, most=most).fetchall()]
 
     def _ask(self, wanted: Wanted) -> Answer:
         return self._do("read_charge", named=wanted.key, asked=wanted.question, within=wanted.period)

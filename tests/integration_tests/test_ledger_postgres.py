@@ -14,7 +14,8 @@ from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger, sql
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.ledger.schema import entries, open_engine
-from tests.unit_tests.ledger.contract import Clock, LedgerContract
+from tests.unit_tests.ledger.contract import LedgerContract
+from tests.unit_tests.ledger.stand_ins import Clock
 
 names = count()
 

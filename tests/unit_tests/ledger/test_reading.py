@@ -7,7 +7,7 @@ import pytest
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.ledger.reading import LedgerReader
-from tests.unit_tests.ledger.contract import Clock
+from tests.unit_tests.ledger.stand_ins import Clock
 
 
 @pytest.fixture

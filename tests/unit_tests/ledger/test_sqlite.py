@@ -9,7 +9,8 @@ from adaptive_reasoner.ledger import open_ledger, sql
 from adaptive_reasoner.ledger.account import KEEP
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.ledger.schema import open_engine
-from tests.unit_tests.ledger.contract import Clock, LedgerContract, Priced
+from tests.unit_tests.ledger.contract import LedgerContract
+from tests.unit_tests.ledger.stand_ins import Clock, Priced
 
 
 @pytest.fixture

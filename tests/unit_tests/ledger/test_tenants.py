@@ -6,7 +6,8 @@ import pytest
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
-from tests.unit_tests.ledger.contract import LedgerContract, Priced
+from tests.unit_tests.ledger.contract import LedgerContract
+from tests.unit_tests.ledger.stand_ins import Priced
 
 
 class TestTenantLedger(LedgerContract):

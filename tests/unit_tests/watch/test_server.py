@@ -11,7 +11,7 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.watch.looks import Looks
 from adaptive_reasoner.watch.server import WatchServer, page
-from tests.unit_tests.ledger.contract import Clock
+from tests.unit_tests.ledger.stand_ins import Clock
 
 
 @pytest.fixture

@@ -1,0 +1,173 @@
+"""What every ledger does about budgets: the hard cap, the price, windows of time, and its reports."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from adaptive_reasoner.errors import BudgetExceededError
+from tests.unit_tests.ledger.stand_ins import Priced
+
+
+class BudgetsContract:
+    # The hard cap
+
+    def test_hard_cap_holds_the_worst_case(self, make):
+        ledger = make(hard_cap=100.0)
+        ledger.reserve(10.0, "a", worst=60.0)
+        with pytest.raises(BudgetExceededError) as refused:
+            ledger.reserve(10.0, "b", worst=50.0)
+        assert (refused.value.wanted, refused.value.left) == (50.0, 40.0)
+        ledger.settle("a", 20.0)
+        assert ledger.reserve(10.0, "b", worst=80.0).status == "open"
+        assert ledger.snapshot().held == 80.0
+
+    def test_hard_cap_refuses_an_unbounded_worst_case(self, make):
+        with pytest.raises(BudgetExceededError):
+            make(hard_cap=100.0).reserve(10.0, "a", worst=math.inf)
+
+    def test_hard_cap_is_met_to_the_last_unit(self, make):
+        ledger = make(hard_cap=0.3, cost_unit="usd")
+        for key in "abc":
+            ledger.settle(ledger.reserve(0.1, key), 0.1)
+        assert ledger.snapshot().spent == 0.3
+        with pytest.raises(BudgetExceededError):
+            ledger.reserve(1e-9, "d")
+
+    def test_expired_reservation_is_booked_at_its_worst_case_under_a_cap(self, make, clock):
+        ledger = make(hard_cap=100.0, reservation_ttl=60.0, clock=clock)
+        ledger.reserve(10.0, "a", worst=60.0)
+        clock.now += 61.0
+        assert ledger.snapshot().spent == 60.0
+        with pytest.raises(BudgetExceededError):
+            ledger.reserve(10.0, "b", worst=50.0)
+        ledger.settle("a", 20.0)
+        assert ledger.reserve(10.0, "b", worst=50.0).status == "open"
+
+    def test_settlement_above_its_worst_case_is_booked_raises_and_closes_the_cap(self, make):
+        ledger = make(hard_cap=1000.0)
+        ledger.reserve(10.0, "a", worst=60.0)
+        with pytest.raises(BudgetExceededError, match="booked"):
+            ledger.settle("a", 75.0)
+        assert ledger.settle("a", 75.0).cost == 75.0
+        seen = ledger.snapshot()
+        assert (seen.spent, seen.cap_closed) == (75.0, True)
+        with pytest.raises(BudgetExceededError, match="closed"):
+            ledger.reserve(1.0, "b")
+
+    def test_charge_beyond_the_cap_is_booked_raises_and_closes_it(self, make):
+        ledger = make(hard_cap=100.0)
+        ledger.reserve(50.0, "a")
+        ledger.charge(50.0, "b")
+        with pytest.raises(BudgetExceededError, match="booked"):
+            ledger.charge(1.0, "c")
+        assert ledger.snapshot().spent == 51.0
+
+    def test_hard_cap_holds_against_threads(self, make):
+        ledger = make(hard_cap=100.0)
+
+        def spend(key):
+            try:
+                ledger.settle(ledger.reserve(1.0, str(key), worst=7.0), 3.0)
+            except BudgetExceededError:
+                return 0
+            seen = ledger.snapshot()
+            assert seen.spent + seen.held <= 100.0
+            return 1
+
+        with ThreadPoolExecutor(8) as pool:
+            served = sum(pool.map(spend, range(60)))
+        assert ledger.snapshot().spent == 3.0 * served
+
+    # The price
+
+    def test_price_starts_at_the_offline_price(self, make):
+        ledger = make(policy=Priced(price=0.002))
+        assert ledger.price == pytest.approx(0.002)
+        assert (ledger.target, ledger.cost_unit) == (50.0, "tokens")
+
+    def test_price_rises_with_overspend_already_when_reserved_and_falls_with_savings(self, make):
+        ledger = make(policy=Priced(price=0.002))
+        for i in range(20):
+            ledger.reserve(60.0, f"dear {i}")
+        dear = ledger.price
+        for i in range(20):
+            ledger.settle(f"dear {i}", 20.0)
+        assert ledger.price < 0.002 < dear
+
+    def test_without_a_target_it_only_counts(self, make):
+        ledger = make()
+        for i in range(50):
+            ledger.charge(100.0, str(i))
+        seen = ledger.snapshot()
+        assert (ledger.price, ledger.target, ledger.average, seen.slack) == (0.0, None, 100.0, True)
+
+    def test_savings_beyond_the_credit_are_written_off_and_called_slack(self, make):
+        ledger = make(target=50.0, credit=20.0)
+        for i in range(100):
+            ledger.charge(10.0, str(i))
+        seen = ledger.snapshot()
+        assert seen.slack
+        assert seen.credit == pytest.approx(20.0)
+        assert seen.average == 10.0
+        for i in range(25):
+            ledger.charge(90.0, f"hard {i}")
+        assert not ledger.snapshot().slack
+        assert ledger.snapshot().credit == pytest.approx(0.0)
+
+    def test_reports_the_worst_recent_window_beside_the_long_average(self, make):
+        ledger = make(target=50.0)
+        for i in range(30):
+            ledger.charge(10.0 if i < 20 else 70.0, str(i))
+        seen = ledger.snapshot()
+        assert seen.recent_average == seen.worst_recent_average == seen.average == 30.0
+
+    # Windows, history, reset
+
+    def test_each_day_has_its_own_cap_and_average(self, make, clock):
+        ledger = make(target=50.0, hard_cap=100.0, window="day", clock=clock)
+        clock.now = 86_400.0 * 20_000 + 86_000.0
+        ledger.settle(ledger.reserve(60.0, "evening"), 60.0)
+        late = ledger.reserve(30.0, "late")
+        with pytest.raises(BudgetExceededError):
+            ledger.reserve(20.0, "too much")
+        clock.now += 1_000.0
+        assert ledger.reserve(90.0, "morning").status == "open"
+        seen = ledger.snapshot()
+        assert (seen.spent, seen.reserved, seen.questions, seen.in_flight) == (0.0, 90.0, 0, 1)
+        ledger.settle(late, 25.0)  # counts where it was reserved
+        ledger.settle("morning", 70.0)
+        assert (ledger.average, ledger.snapshot().spent) == (70.0, 70.0)
+        clock.now -= 1_000.0
+        assert ledger.snapshot().spent == 85.0
+
+    def test_new_month_starts_without_debt_at_the_price_that_was_learned(self, make, clock):
+        clock.now = 1_000.0
+        ledger = make(policy=Priced(price=0.002), window="month", clock=clock)
+        for i in range(200):
+            ledger.charge(55.0, str(i))
+        assert ledger.snapshot().credit == pytest.approx(-20.0)
+        clock.now += 40 * 86_400.0
+        seen = ledger.snapshot()
+        assert (seen.credit, seen.questions) == (0.0, 0)
+        assert seen.price > 0.002
+
+    def test_history_tells_the_latest_charges(self, make):
+        ledger = make(target=50.0)
+        for i in range(5):
+            ledger.charge(float(i), str(i), action="cot")
+        ledger.reserve(7.0, "open", question="run")
+        assert [one.key for one in ledger.history(limit=3)] == ["3", "4", "open"]
+        assert ledger.history()[-1] == ledger.reserve(7.0, "open")
+
+    def test_reset_starts_again_on_the_same_terms(self, make):
+        ledger = make(policy=Priced(price=0.002), hard_cap=100.0)
+        ledger.reserve(50.0, "a")
+        with pytest.raises(BudgetExceededError):
+            ledger.settle("a", 101.0)
+        ledger.reset()
+        seen = ledger.snapshot()
+        assert (seen.spent, seen.questions, seen.in_flight, seen.cap_closed) == (0.0, 0, 0, False)
+        assert (seen.target, seen.hard_cap) == (50.0, 100.0)
+        assert ledger.price == pytest.approx(0.002)
+        assert ledger.reserve(50.0, "a").status == "open"
