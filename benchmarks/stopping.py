@@ -26,6 +26,7 @@ from adaptive_reasoner.kit import Samples, estimate, solve
 from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
+from adaptive_reasoner.kit.backtesting.lift import Trial, measure
 from adaptive_reasoner.kit.backtesting.stop_rules import beta_stops, windows_agree
 from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.splits import split_by_text
@@ -252,7 +253,7 @@ def _one(packs):
     return replace(pack, correct=pack.correct[order], cost=pack.cost[order])
 
 
-def ladder(samples, *, splits, seed, budgets=(1000, 1500, 2200, 3000, 4500)):
+def ladder(samples, *, splits, draws, seed, budgets=(1000, 1500, 2200, 3000, 4500)):
     """The frontier, the oracle chosen and scored on different samples, and decisions after cheap samples."""
     for name, votes in (("single calls", (1,)), ("with votes of 3", (1, 3))):
         table = estimate(samples, votes=votes, seed=seed)
@@ -268,24 +269,26 @@ def ladder(samples, *, splits, seed, budgets=(1000, 1500, 2200, 3000, 4500)):
             }
     table = estimate(samples, votes=(1, 3), seed=seed)
     rules = escalation_rules(samples, table, np.zeros((len(table), 1), np.float32), seed=seed)
-    for name in ("one_price", "cascade_threshold"):
-        for budget in budgets:
-            played = []
-            for split in range(splits):
-                fit, held_out = split_by_text(table.questions, seed=seed + split)
-                play, mixed = rules[name].play(fit, held_out, budget), uniform_hull(table.select(held_out))
-                cost = float(play.cost.mean())
-                played.append((cost, play.accuracy.mean(), mixed.accuracy_at(max(cost, mixed.costs[0]))))
-            cost, accuracy, uniform = np.mean(played, axis=0)
-            spread = np.std([a - u for _, a, u in played])
-            yield {
-                "after cheap samples": name,
-                "budget": budget,
-                "cost": round(float(cost), 1),
-                "accuracy": round(float(accuracy), 4),
-                "uniform_at_cost": round(float(uniform), 4),
-                "lift_sd_over_splits": round(float(spread), 4),
-            }
+    trials = []
+    for split in range(splits):
+        fit, held_out = split_by_text(table.questions, seed=seed + split)
+        played = {
+            (name, budget): rules[name].play(fit, held_out, budget)
+            for name in ("one_price", "cascade_threshold")
+            for budget in budgets
+        }
+        trials.append(Trial(held_out, played))
+    for (name, budget), gain in measure(table, trials, draws=draws, seed=seed).items():
+        yield {
+            "after cheap samples": name,
+            "budget": budget,
+            "cost": round(gain.realised_cost, 1),
+            "accuracy": round(gain.accuracy, 4),
+            "uniform_at_cost": round(gain.uniform_at_cost, 4),
+            "lift": round(gain.lift.mean, 4),
+            "lift_low": round(gain.lift.low, 4),
+            "lift_high": round(gain.lift.high, 4),
+        }
 
 
 def tables(folder, seed):
@@ -321,7 +324,7 @@ def main():
     seeded = {"seed": arguments.seed}
     results["waiting"] = list(waited(read["letters_gpt35"], **seeded))
     results["checker"] = checked(read["game24_gpt4"], splits=arguments.splits, **seeded)
-    results["ladder"] = list(ladder(read["gpqa_thinking_opus45"], splits=arguments.splits, **seeded))
+    results["ladder"] = list(ladder(read["gpqa_thinking_opus45"], **options))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 
