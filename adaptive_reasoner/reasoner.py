@@ -306,7 +306,9 @@ def _tell(charge: Charge, event: dict[str, Any] | None) -> None:
     if charge.on_event is not None:
         charge.on_event(event)
     if _heard(charge.config):
-        dispatch_custom_event(EVENT, event, config=_marked(charge, event))
+        config = _marked(charge, event)
+        _mark_run(config)
+        dispatch_custom_event(EVENT, event, config=config)
 
 
 async def _atell(charge: Charge, event: dict[str, Any] | None) -> None:
@@ -315,7 +317,9 @@ async def _atell(charge: Charge, event: dict[str, Any] | None) -> None:
     if charge.on_event is not None:
         charge.on_event(event)
     if _heard(charge.config):
-        await adispatch_custom_event(EVENT, event, config=_marked(charge, event))
+        config = _marked(charge, event)
+        _mark_run(config)
+        await adispatch_custom_event(EVENT, event, config=config)
 
 
 def _marked(charge: Charge, event: dict[str, Any]) -> RunnableConfig:
@@ -323,6 +327,21 @@ def _marked(charge: Charge, event: dict[str, Any]) -> RunnableConfig:
     if "cost" not in event:
         return charge.caller.config
     return merge_configs(charge.caller.config, {"metadata": {"adaptive_cost": event["cost"]}})
+
+
+def _mark_run(config: RunnableConfig) -> None:
+    """Put the marks on the run itself, which began before there was a decision, where a tracer keeps it."""
+    callbacks = config["callbacks"]
+    assert isinstance(callbacks, BaseCallbackManager)
+    marks = {
+        name: value for name, value in config.get("metadata", {}).items() if name.startswith("adaptive_")
+    }
+    actions = [tag for tag in config.get("tags", []) if tag.startswith("action:")]
+    for tracer in callbacks.handlers:
+        run = getattr(tracer, "run_map", {}).get(str(callbacks.parent_run_id))
+        if run is not None:  # its metadata may be shared with its parents: replaced, never changed
+            run.extra = {**run.extra, "metadata": {**run.extra.get("metadata", {}), **marks}}
+            run.tags = list(dict.fromkeys([*(run.tags or []), *actions]))
 
 
 def _heard(config: RunnableConfig) -> bool:

@@ -7,7 +7,8 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
-from langchain_core.runnables import ConfigurableField
+from langchain_core.runnables import ConfigurableField, RunnableLambda
+from langchain_core.tracers import BaseTracer
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.calls import Source
@@ -274,6 +275,36 @@ async def test_callback_handlers_see_decision_price_and_cost(is_async):
         assert (metadata["adaptive_action"], metadata["adaptive_price"]) == ("vote_3", 0.01)
         assert metadata["adaptive_expected_cost"] == 6.0
     assert len(heard.model_runs) == 2
+
+
+class Traced(BaseTracer):
+    """What a tracer such as LangSmith's keeps of each run."""
+
+    def __init__(self):
+        super().__init__()
+        self.runs = {}
+
+    def _persist_run(self, run):
+        self._keep(run)
+
+    def _keep(self, run):
+        self.runs[run.name] = (run.tags, run.extra.get("metadata", {}))
+        for child in run.child_runs:
+            self._keep(child)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_traced_run_itself_carries_decision_and_real_cost(is_async):
+    traced, chain = Traced(), RunnableLambda(str.strip, name="around") | reasoner(budget=10.0)
+    config = {"callbacks": [traced], "metadata": {"own": 1}}
+    await chain.ainvoke("5 + 9?", config) if is_async else chain.invoke("5 + 9?", config)
+    tags, metadata = traced.runs["adaptive_reasoner"]
+    assert "action:vote_3" in tags
+    assert (metadata["adaptive_action"], metadata["adaptive_price"]) == ("vote_3", 0.01)
+    assert (metadata["adaptive_expected_cost"], metadata["adaptive_cost"], metadata["own"]) == (6.0, 4.0, 1)
+    others = [metadata for name, (_, metadata) in traced.runs.items() if name != "adaptive_reasoner"]
+    assert len(others) == 3
+    assert not any("adaptive_cost" in metadata for metadata in others)
 
 
 def test_a_failure_is_an_event_with_its_cost():
