@@ -103,7 +103,8 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         """
         found = [key for key in (self.decision_key, self.messages_key) if key in builder.channels]
         keys = (self.budget_key, *(found or (self.decision_key, self.messages_key)))
-        return attach(self, builder, keys, node_options)
+        ways = {"destinations": (self.goto, self.exhausted)} if self.goto else {}
+        return attach(self, builder, keys, {**ways, **node_options})
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """The state update with the ledger's status.

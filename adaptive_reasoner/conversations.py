@@ -1,12 +1,13 @@
 """Conversations and replies in the forms that are asked for: what to decide on, what it used, one chunk."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.messages.tool import ToolCallChunk
+from langchain_core.prompt_values import PromptValue
 
 from adaptive_reasoner.calls import Messages, Reply, from_cache, question_of
 from adaptive_reasoner.costs import Usage
@@ -16,12 +17,21 @@ CONTEXT = 200
 
 
 def messages_of(question: Any) -> Messages:
-    """A conversation, whatever it was given as."""
+    """A conversation, whatever it was given as.
+
+    Raises:
+        ValueError: It was given as something else, such as a dict, whose keys would go for messages.
+    """
     if isinstance(question, str):
         return [HumanMessage(question)]
     if isinstance(question, BaseMessage):
         return [question]
-    return convert_to_messages(question)
+    if isinstance(question, Sequence | PromptValue):
+        return convert_to_messages(question)
+    keys = f" with the keys {list(question)}" if isinstance(question, Mapping) else ""
+    raise ValueError(
+        f"a question is a string, a message or a list of messages, not {type(question).__name__}{keys}"
+    )
 
 
 def in_context(messages: Messages, *, context: int = CONTEXT) -> str:

@@ -3,8 +3,9 @@
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_stream_writer
@@ -32,6 +33,34 @@ def attach(
     if missing:
         raise KeyError(f"{node.name}: the graph's state lacks {missing}; it has {sorted(builder.channels)}")
     return builder.add_node(str(node.name), node, **node_options)
+
+
+def says_text(builder: StateGraph[Any, Any, Any, Any], key: str) -> bool | None:
+    """Whether the state declares text under a key, or a list; None where it declares neither, or either.
+
+    Example:
+        >>> from langgraph.graph import MessagesState
+        >>> class State(MessagesState):
+        ...     reply: str | None
+        ...     anything: object
+        >>> [says_text(StateGraph(State), key) for key in ("reply", "messages", "anything")]
+        [True, False, None]
+    """
+    kinds = set(_kinds(builder.channels[key].ValueType))
+    text, listed = str in kinds, bool(kinds & {list, Sequence})
+    return None if text == listed else text
+
+
+def _kinds(declared: Any) -> Iterator[Any]:
+    """The plain types that a declared type allows."""
+    origin = get_origin(declared)
+    if origin is Annotated:
+        yield from _kinds(get_args(declared)[0])
+    elif origin in (Union, UnionType):
+        for part in get_args(declared):
+            yield from _kinds(part)
+    else:
+        yield origin or declared
 
 
 def read(state: Any, key: str) -> Any:

@@ -19,7 +19,7 @@ from adaptive_reasoner.conversations import in_context, messages_of
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.flows import Flow
-from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of
+from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
@@ -44,8 +44,9 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         ledger: Keeps the average instead, for several processes or beyond this one's life.
         meter: What a call costs; generated tokens where not given.
         input_key: State key of the question: a list of messages, or a string.
-        output_key: State key of the reply: a list with the message for messages, its text for a string.
-            `input_key` where not given.
+        output_key: State key of the reply: its text where the state has a string there, a list with the
+            message where it has messages; where that is left open, the form of the question. `input_key`
+            where not given.
         answer_key: State key for the canonical answer ("14"), where wanted.
         decision_key: State key for the decision and its bill, a plain dict, where wanted.
         budget_key: State key where a `BudgetLedgerNode` publishes the price; that node then settles.
@@ -55,7 +56,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         log: Keeps every sample for the offline kit: a file, or a `SampleLog`.
         durable: Run each sample as a task of the graph: after a crash only the missing ones are drawn. Needs
             a checkpointer.
-        goto: The node to go to next, by `Command`.
+        goto: The node to go to next, by `Command`; `attach` draws the way there, and a node that is not there
+            is refused when the graph is compiled.
         name: Name of the node and of its runs.
 
     Example:
@@ -110,6 +112,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self.vector_key, self.about = vector_key, about
         self.log = log if log is None or isinstance(log, SampleLog) else SampleLog(log)
         self.durable, self.goto = durable, goto
+        self._says_text: bool | None = None
         self.tenants = Tenants(self.reasoner.ledger, tenants)
 
     def attach(
@@ -128,7 +131,10 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             *(self.input_key, self.output_key, self.answer_key),
             *(self.decision_key, self.budget_key, self.vector_key),
         )
-        return attach(self, builder, keys, node_options)
+        ways = {"destinations": (self.goto,)} if self.goto else {}
+        attach(self, builder, keys, {**ways, **node_options})
+        self._says_text = says_text(builder, self.output_key)
+        return builder
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
@@ -182,9 +188,8 @@ class _Visit:
     def update(self, result: Result) -> Any:
         """What the state becomes."""
         node = self._node
-        update: dict[str, Any] = {
-            node.output_key: result.message.text if isinstance(self.question, str) else [result.message]
-        }
+        text = isinstance(self.question, str) if node._says_text is None else node._says_text
+        update: dict[str, Any] = {node.output_key: result.message.text if text else [result.message]}
         if node.answer_key:
             update[node.answer_key] = result.answer
         if node.decision_key:
@@ -197,12 +202,14 @@ class _Visit:
             self._node.log.write(self.terms.get("about") or "", self._decision, self._samples)
 
     def _about(self, state: Any) -> str:
-        if self._node.about is not None:
-            return self._node.about(state)
+        about = self._node.about
         try:
-            return in_context(messages_of(self.question))
+            messages = messages_of(self.question)
+            if about is None:
+                return in_context(messages)
         except ValueError as error:
             raise ValueError(f"state key {self._node.input_key!r}: {error}") from error
+        return about(state)
 
     def _under(self, budget: Mapping[str, Any] | None) -> None:
         """The price and the question that a BudgetLedgerNode has published."""

@@ -1,9 +1,10 @@
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AnyMessage, HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.graph.message import add_messages
 from langgraph.types import RetryPolicy
 from pydantic import BaseModel
 
@@ -106,10 +107,45 @@ def test_attach_refuses_a_state_without_the_keys():
         node(**{**KEYS, "answer_key": "verdict"}).attach(StateGraph(Custom))
 
 
-@pytest.mark.parametrize("state", [{}, {"question": ""}, {"question": []}])
+@pytest.mark.parametrize("state", [{}, {"question": ""}, {"question": []}, {"question": {"text": "5 + 9?"}}])
 def test_a_state_without_a_question_names_the_key(state):
     with pytest.raises(ValueError, match="'question'"):
         node(**KEYS).invoke(state)
+
+
+class Asked(MessagesState):
+    question: str
+    reply: str | None
+
+
+class Checked(BaseModel):
+    messages: Annotated[list[AnyMessage], add_messages]
+    user: str
+    reply: str = ""
+    reply_length: int = 0
+
+
+def test_the_reply_has_the_form_that_the_state_declares():
+    asked = {"messages": [HumanMessage("5 + 9?")], "question": "5 + 9?"}
+    assert graph_of(node(output_key="reply"), Asked).invoke(asked)["reply"] == "Answer: 14"
+    made = node(input_key="question", output_key="messages")
+    (reply,) = graph_of(made, Asked).invoke({"question": "5 + 9?"})["messages"]
+    assert (reply.type, reply.text) == ("ai", "Answer: 14")
+
+
+def test_a_pydantic_state_takes_the_reply_to_its_next_node():
+    builder = node(output_key="reply").attach(StateGraph(Checked))
+    builder.add_node("after", lambda state: {"reply_length": len(state.reply)})
+    graph = builder.add_edge(START, "adaptive_compute").add_edge("adaptive_compute", "after").compile()
+    assert graph.invoke({"messages": [("user", "5 + 9?")], "user": "ada"})["reply_length"] == 10
+
+
+def test_the_way_of_goto_is_drawn_and_must_lead_somewhere():
+    builder = node(**KEYS, goto="after").attach(StateGraph(Custom)).add_edge(START, "adaptive_compute")
+    with pytest.raises(ValueError, match="after"):
+        builder.compile()
+    drawn = builder.add_node("after", lambda state: state).compile().get_graph()
+    assert [edge.target for edge in drawn.edges if edge.source == "adaptive_compute"] == ["after"]
 
 
 def test_goes_to_a_node_by_command():
