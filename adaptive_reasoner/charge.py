@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import Any, TypedDict
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -16,7 +16,7 @@ from adaptive_reasoner.answers import final_answer
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Reach, Reply, Source, directly
 from adaptive_reasoner.conversations import chunk_of, in_context, messages_of, tokens_of, usage_of
-from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.costs import Meter, is_amount
 from adaptive_reasoner.day_one import LabelFreePolicy
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
@@ -37,7 +37,8 @@ class Result:
         message: The winning reply, whole, with the usage of all calls; `record` is also in its
             `response_metadata["adaptive_reasoner"]`.
         answer: The canonical answer; None where the reply has none.
-        record: The decision and the bill as a plain dict, fit for graph state.
+        record: The decision and the bill as a plain dict, fit for graph state and for JSON: an accuracy that
+            nobody knows and a worst cost without a limit are None.
         reply: The winning reply as it came.
     """
 
@@ -102,7 +103,6 @@ class Charge:
         terms: What this question has of its own.
     """
 
-    running: Running
     config: RunnableConfig
 
     def __init__(
@@ -120,6 +120,7 @@ class Charge:
         self.ledger, self.meter = terms.get("ledger") or ledger, terms.get("meter") or meter
         check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
         self.config = config or RunnableConfig()
+        _check_terms(terms)
         self.on_event = terms.get("on_event")
         self._messages, source = messages_of(question), terms.get("source") or source
         if isinstance(self.policy, LabelFreePolicy):
@@ -128,6 +129,7 @@ class Charge:
         self._run_id = terms.get("run_id") or self._key
         self._terms = terms
         self._decision: Decision | None = None
+        self._running: Running | None = None
         self._reservation: Reservation | None = None
         self._opened = time.monotonic()
         self.caller = Caller(
@@ -144,7 +146,15 @@ class Charge:
         limit = self._terms.get("max_cost")
         most = inf if limit is None else limit
         while self._reservation is None:
-            decision = self._decide(most)
+            try:
+                decision = self._decide(most)
+            except BudgetExceededError as dear:
+                if most != limit:
+                    raise
+                raise BudgetExceededError(
+                    *(dear.wanted, most, dear.unit),
+                    f"the cheapest action can cost {dear.wanted:g} {dear.unit}, and max_cost allows {most:g}",
+                ) from dear
             if decision.action not in self.actions:
                 raise UnknownActionError(decision.action, self.actions)
             try:
@@ -159,7 +169,7 @@ class Charge:
                 continue
             self._reservation = reservation
         self._decision = decision
-        self.running = Running(self.actions[decision.action], self._task(decision))
+        self._running = Running(self.actions[decision.action], self._task(decision))
         self.caller.config = merge_configs(
             self.config,
             {
@@ -196,9 +206,15 @@ class Charge:
         return getattr(self.ledger, "immediate", False)
 
     @property
+    def running(self) -> Running:
+        """The flow on its way."""
+        assert self._running is not None
+        return self._running
+
+    @property
     def answered(self) -> bool:
         """Whether the flow has come to its answer."""
-        return self._decision is not None and self.running.answer is not None
+        return self._running is not None and self._running.answer is not None
 
     @property
     def answer(self) -> Answer:
@@ -214,7 +230,7 @@ class Charge:
             "key": self._key,
             "run_id": self._run_id,
             "cost_unit": self.meter.cost_unit,
-            **self._decision.as_state(),
+            **_known(self._decision),
         }
 
     def closed(self) -> dict[str, Any] | None:
@@ -231,7 +247,7 @@ class Charge:
         assert self._decision is not None
         bill = self.caller.bill
         return {
-            **self._decision.as_state(),
+            **_known(self._decision),
             "cost": float(self.caller.cost),
             "cost_unit": self.meter.cost_unit,
             "samples": len(bill),
@@ -334,6 +350,27 @@ class Charge:
                 "response_metadata": {**message.response_metadata, "adaptive_reasoner": dict(record)},
             }
         )
+
+
+def _check_terms(terms: Terms) -> None:
+    """Refuse amounts that are none, before anything is decided or reserved.
+
+    Raises:
+        ValueError: The price or the most cost is negative, or no number.
+    """
+    given: Mapping[str, Any] = terms
+    for name in ("price", "max_cost"):
+        amount = given.get(name)
+        if amount is not None and not is_amount(amount):
+            raise ValueError(f"{name} is a number of at least 0, not {amount!r}")
+
+
+def _known(decision: Decision) -> dict[str, Any]:
+    """A decision as JSON has it, which knows neither NaN nor infinity."""
+    return {
+        name: None if isinstance(value, float) and not isfinite(value) else value
+        for name, value in decision.as_state().items()
+    }
 
 
 def check_units(**parts: Any) -> None:

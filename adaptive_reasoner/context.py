@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 from adaptive_reasoner.charge import Terms
+from adaptive_reasoner.costs import is_amount
 from adaptive_reasoner.graph import read
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
@@ -60,7 +61,7 @@ def terms_of(context: Any, *, policy: Policy, tenants: Tenants, price: float | N
         price: The price so far, where it is not the ledger's.
 
     Raises:
-        ValueError: A budget was given, and the policy does not know its price.
+        ValueError: A budget was given that is none, or of which the policy does not know the price.
     """
     terms: Terms = {}
     if context is None:
@@ -80,6 +81,8 @@ def terms_of(context: Any, *, policy: Policy, tenants: Tenants, price: float | N
 
 def _price_at(budget: float, policy: Policy, price: float) -> float:
     """The price at another budget than the ledger's, which has moved it from the policy's own."""
+    if not (is_amount(budget) and budget > 0):
+        raise ValueError(f"budget is a number above 0, not {budget!r}")
     at = getattr(policy, "at", None)
     if at is None or not policy.price:
         raise ValueError(

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, Protocol, Self
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -296,3 +297,13 @@ def _model_of(message: AIMessage) -> str | None:
 def most_prompt_tokens(messages: Sequence[BaseMessage]) -> int:
     """A bound on the tokens of a prompt that needs no tokenizer: a token is at least one byte."""
     return sum(len(message.text.encode()) + _TOKENS_PER_MESSAGE for message in messages)
+
+
+def is_amount(value: Any) -> bool:
+    """Whether something is a number of at least 0, be it numpy's.
+
+    Example:
+        >>> is_amount(0.5), is_amount("cheap"), is_amount(-1), is_amount(float("nan"))
+        (True, False, False, False)
+    """
+    return isinstance(value, Real) and float(value) >= 0

@@ -48,8 +48,14 @@ class Decision:
     policy_id: str
 
     def as_state(self) -> dict[str, str | float]:
-        """The decision as a plain dict of strings and floats, fit for graph state."""
-        return asdict(self)
+        """The decision as a plain dict of strings and floats, fit for graph state.
+
+        A policy may think in numpy; a checkpoint does not.
+        """
+        return {
+            name: str(value) if isinstance(value, str) else float(value)
+            for name, value in asdict(self).items()
+        }
 
     def _repr_html_(self) -> str:
         return field_table(self.as_state(), "Decision")

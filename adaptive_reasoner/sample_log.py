@@ -20,7 +20,7 @@ class SampleLog:
     stops early are as many as its own answers made it draw.
 
     Args:
-        path: The file; made where it is not there.
+        path: The file; made, with its folder, where it is not there.
         sources: Action -> the source its samples are of. Where not said, `cot_vote_3` samples `cot`, and the
             vote of a node without a policy samples `single_pass`.
 
@@ -69,5 +69,6 @@ class SampleLog:
             for number, sample in enumerate(samples)
         ]
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, self.path.open("a", encoding="utf-8") as file:
             file.write(lines)

@@ -127,9 +127,10 @@ async def test_samples_are_logged_for_the_kit(run, tmp_path):
 
 
 async def test_failed_replies_are_logged_with_their_cost(run, tmp_path):
-    made = node(model=ScriptedModel(failures={0: TimeoutError("late")}), log=tmp_path / "samples.jsonl")
+    log = tmp_path / "new" / "samples.jsonl"
+    made = node(model=ScriptedModel(failures={0: TimeoutError("late")}), log=log)
     await run(graph_of(made), ASKED)
-    samples = Samples.read(tmp_path / "samples.jsonl")
+    samples = Samples.read(log)
     (reply, *_) = samples.of(samples.question_ids[0], "vote_3")
     assert (reply.error, reply.cost) == ("TimeoutError: late", 50.0)
 
@@ -171,6 +172,14 @@ async def test_a_budget_of_a_run_moves_the_price(run):
     assert prices[0] / prices[1] == pytest.approx(10, rel=0.2)
     with pytest.raises(ValueError, match="has no price for a budget of 90; give a price"):
         await run(graph_of(node(), context=AdaptiveContext), ASKED, context={"budget": 90.0})
+
+
+@pytest.mark.parametrize("terms", [{"budget": 0}, {"budget": "90"}, {"price": -1.0}, {"max_cost": "9"}])
+async def test_a_context_that_is_no_amount_is_refused_by_name(run, terms):
+    made = AdaptiveComputeNode(ScriptedModel(), budget=9.0, **KEYS)
+    with pytest.raises(ValueError, match=f"{next(iter(terms))} is a number"):
+        await run(graph_of(made, context=AdaptiveContext), ASKED, context=terms)
+    assert counts(made) == (0, 0.0, 0)
 
 
 async def test_a_tenant_is_charged_beside_the_common_ledger(run):
@@ -350,7 +359,8 @@ async def test_two_visits_from_one_task_are_both_charged(run):
 
 def test_only_plain_data_enters_the_checkpoint(tmp_path):
     """numpy scalars do not serialise, dataclasses come back as something else, ledgers are no state."""
-    made = node(vector_key=None, durable=True, action="vote_5")
+    policy = FixedPolicy("vote_5", expected_cost=np.float32(5), worst_cost=np.float64(150))
+    made = node(vector_key=None, durable=True, policy=policy)
     with SqliteSaver.from_conn_string(str(tmp_path / "graph.sqlite")) as saver:
         graph = graph_of(made, compiled={"checkpointer": saver})
         graph.invoke(ASKED, {"configurable": {"thread_id": "1"}})
