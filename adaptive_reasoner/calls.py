@@ -49,6 +49,7 @@ class Source:
             its tools as text. It is counted in the worst case, and not sent again.
 
     Raises:
+        TypeError: The model is neither, but its name, for example.
         ValueError: A number makes no sense.
 
     Example:
@@ -67,6 +68,10 @@ class Source:
     preamble: Messages = ()
 
     def __post_init__(self) -> None:
+        model: Any = self.model
+        if not isinstance(model, Runnable) and not callable(model):
+            made = f"; init_chat_model({model!r}) makes one" if isinstance(model, str) else ""
+            raise TypeError(f"a model is a chat model or a function that makes it, not {model!r}{made}")
         if not self.timeout > 0:
             raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
         if self.samples_per_request < 1:

@@ -37,6 +37,9 @@ from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 
+_STANDARD = {"temperature", "max_tokens", "timeout", "stop", "max_retries", "api_key", "streaming"}
+"""What LangChain lets any chat model be made with; here it says nothing, as the inner model has its own."""
+
 _OF_ONE_PROVIDER = ("tools", "functions", "response_format")
 
 
@@ -60,6 +63,7 @@ class AdaptiveChatModel(BaseChatModel):
     Raises:
         UnknownActionError: The policy can choose an action that nobody supplied.
         LedgerError: Policy, ledger and meter do not count in the same unit.
+        TypeError: An argument is unknown, or the model is no chat model.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -86,6 +90,9 @@ class AdaptiveChatModel(BaseChatModel):
     _reasoner: AdaptiveReasoner = PrivateAttr()
 
     def __init__(self, model: BaseChatModel | None = None, **fields: Any) -> None:
+        unknown = sorted(fields.keys() - type(self).model_fields.keys() - _STANDARD)
+        if unknown:
+            raise TypeError(f"AdaptiveChatModel has no {', '.join(unknown)}: settings are the inner model's")
         super().__init__(**fields if model is None else {"inner": model, **fields})
 
     @override

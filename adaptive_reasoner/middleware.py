@@ -159,7 +159,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self.run_budget, self.thread_budget = run_budget, thread_budget
         self.on_exhausted, self.about = on_exhausted, about
         self._policy_of: Callable[[AgentStep], Policy] | None = None
-        if policy is not None and not isinstance(policy, Policy):
+        if callable(policy) and not isinstance(policy, Policy):
             self._policy_of, policy = policy, policy(AgentStep(0, "", (), 0.0, inf))
         self.reasoner = AdaptiveReasoner(
             Source(_no_model), policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter
@@ -275,9 +275,13 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
                 "no action has a known worst case, so none can be shown to fit in "
                 f"{reason.left:g} {reason.unit}: give the policy's actions a worst_cost",
             ) from reason
-        if self.on_exhausted == "raise":
-            raise reason
         unit = self.reasoner.meter.cost_unit
+        text = (
+            f"the budget is used up. This run has spent {account['run']:g} {unit}; "
+            f"the next step can cost {reason.wanted:g}, and {reason.left:g} are left."
+        )
+        if self.on_exhausted == "raise":
+            raise BudgetExceededError(reason.wanted, reason.left, reason.unit, text) from reason
         told = {
             "event": "exhausted",
             "run_id": account["run_id"],
@@ -287,11 +291,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             "cost_unit": unit,
         }
         emit(told)
-        text = (
-            f"I stop here: the budget is used up. This run has spent {account['run']:g} {unit}; "
-            f"the next step can cost {reason.wanted:g}, and {reason.left:g} are left."
-        )
-        return ModelResponse(result=[AIMessage(text, response_metadata={"adaptive_reasoner": told})])
+        said = AIMessage(f"I stop here: {text}", response_metadata={"adaptive_reasoner": told})
+        return ModelResponse(result=[said])
 
 
 class _Calls:

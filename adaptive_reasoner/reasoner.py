@@ -1,6 +1,7 @@
 """Answer a question with as much compute as it is worth: decide, reserve, run, settle."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from typing import Any
@@ -14,9 +15,9 @@ from langchain_core.callbacks import (
 )
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import RunnableBinding, RunnableConfig, RunnableSerializable
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import merge_configs
-from pydantic import ConfigDict, SkipValidation
+from pydantic import ConfigDict, Field, SkipValidation
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.calls import Reply, Source
@@ -71,6 +72,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     Raises:
         UnknownActionError: The policy can choose an action that nobody supplied.
         LedgerError: Policy, ledger and meter do not count in the same unit.
+        TypeError: Model, policy or an action is something else: a name, a path.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -94,8 +96,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     actions: SkipValidation[dict[str, Flow]]
     ledger: SkipValidation[Ledger]
     meter: SkipValidation[Meter]
-    price: float | None = None
-    max_cost: float | None = None
+    price: float | None = Field(default=None, ge=0)
+    max_cost: float | None = Field(default=None, ge=0)
 
     def __init__(
         self,
@@ -112,6 +114,14 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     ) -> None:
         if ledger is not None and budget is not None:
             raise ValueError("give a budget or a ledger, not both: a ledger has its own target")
+        if isinstance(policy, str | os.PathLike):
+            raise TypeError(f"a policy is read from its folder by LearnedPolicy.load({os.fspath(policy)!r})")
+        for action, flow in (actions or {}).items():
+            if isinstance(flow, Runnable) or not callable(flow):
+                raise TypeError(
+                    f"action {action!r} is a {type(flow).__name__}, not a strategy such as single_pass(); "
+                    "on(Source(model)) goes to another model"
+                )
         source, meter = model if isinstance(model, Source) else Source(model), meter or TokenMeter()
         if policy is None:
             if actions is not None:

@@ -144,6 +144,7 @@ def switch_model(model: ChatModel, flow: Flow | None = None) -> Flow:
 
     Calls that a flow inside has already directed to a source or model of their own stay there.
     """
+    Source(model)  # refuses what is no model, before any call
     return each_request(
         flow or single_pass(),
         lambda request: request if request.source or request.model else replace(request, model=model),

@@ -227,7 +227,7 @@ async def test_a_used_up_run_ends_with_a_clear_message(ask, server, model, adder
 
 async def test_a_used_up_run_raises_where_asked_to(ask, model, adder):
     middleware = budgeted(policy=Under(), run_budget=8.0, on_exhausted="raise")
-    with pytest.raises(BudgetExceededError, match="6 tokens wanted, 3 left"):
+    with pytest.raises(BudgetExceededError, match="spent 5 tokens; the next step can cost 6, and 3 are left"):
         await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
     assert middleware.ledger.snapshot().in_flight == 0
 
@@ -327,6 +327,11 @@ async def test_a_refused_step_leaves_nothing_in_flight(ask, server, model):
 def test_bad_arguments_are_refused_at_construction(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         budgeted(**options)
+
+
+def test_the_folder_of_a_policy_is_no_policy():
+    with pytest.raises(TypeError, match=r"LearnedPolicy\.load\('policy/'\)"):
+        budgeted(policy="policy/")
 
 
 def test_a_run_brings_its_own_terms_as_context(model, adder):

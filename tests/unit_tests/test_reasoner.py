@@ -174,6 +174,63 @@ def test_no_question_is_a_clear_error_and_no_charge(ask, question):
     assert made.ledger.snapshot().questions == 0
 
 
+@pytest.mark.parametrize("question", [{"question": "5 + 9?"}, {"role": "user", "content": "5 + 9?"}, 5, None])
+def test_a_dict_is_no_question_whose_keys_would_be_asked(ask, question):
+    made = reasoner(budget=10.0)
+    with pytest.raises(ValueError, match=rf"list of messages, not {type(question).__name__}"):
+        ask(made, question)
+    assert made.model.runnable.requests == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ({"model": "openai:gpt-5-mini"}, r"init_chat_model\('openai:gpt-5-mini'\)"),
+        ({"model": None}, "not None"),
+        ({"policy": "policy/"}, r"LearnedPolicy\.load\('policy/'\)"),
+        ({"actions": {"vote_3": ScriptedModel()}}, "action 'vote_3' is a ScriptedModel, not a strategy"),
+        ({"actions": {"vote_3": "cot"}}, "action 'vote_3' is a str, not a strategy"),
+    ],
+)
+def test_a_part_that_is_something_else_is_refused_at_construction(parts, named):
+    given = {"model": ScriptedModel(), "policy": FixedPolicy("vote_3"), "actions": ACTIONS, **parts}
+    with pytest.raises(TypeError, match=named):
+        AdaptiveReasoner(given.pop("model"), **given)
+
+
+@pytest.mark.parametrize("terms", [{"price": -0.5}, {"price": "cheap"}, {"max_cost": float("nan")}])
+def test_an_amount_that_is_none_is_refused_before_anything_is_reserved(ask, terms):
+    made = reasoner(budget=10.0)
+    with pytest.raises(ValueError, match=f"{next(iter(terms))} is a number of at least 0"):
+        ask(made, "5 + 9?", **terms)
+    assert made.ledger.snapshot().in_flight == 0
+
+
+def test_a_most_cost_that_nothing_fits_is_named(ask):
+    with pytest.raises(BudgetExceededError, match="can cost 50 tokens, and max_cost allows 9") as refused:
+        ask(reasoner(policy=CheapUnderPressure(), budget=10.0), "5 + 9?", max_cost=9.0)
+    assert (refused.value.wanted, refused.value.left) == (50, 9.0)
+
+
+def test_a_strategy_that_fails_before_its_first_call_leaves_nothing_held(ask):
+    def broken(task):
+        raise KeyError("prompt")
+        yield
+
+    made = AdaptiveReasoner(
+        ScriptedModel(), policy=FixedPolicy("broken"), actions={"broken": broken}, budget=10.0
+    )
+    with pytest.raises(KeyError, match="prompt"):
+        ask(made, "5 + 9?")
+    assert (made.ledger.snapshot().questions, made.ledger.snapshot().in_flight) == (0, 0)
+
+
+def test_the_record_is_strict_json_also_where_little_is_known():
+    record = reasoner(policy=FixedPolicy("vote_3", expected_cost=6)).answer("5 + 9?").record
+    assert (record["expected_accuracy"], record["worst_cost"]) == (None, None)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+
+
 def test_actions_of_sources_and_votes_are_named_as_estimate_names_them():
     sources = {"direct": Source(ScriptedModel()), "cot": Source(ScriptedModel())}
     assert list(vote_actions(sources, votes=(1, 3))) == ["direct", "direct_vote_3", "cot", "cot_vote_3"]
