@@ -13,6 +13,7 @@ from langgraph.graph import END, START, StateGraph
 
 from adaptive_reasoner.budget_node import BudgetLedgerNode
 from adaptive_reasoner.calls import Source
+from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from graphs.models import chat_model
@@ -71,7 +72,7 @@ def after(state: PlanState) -> str:
     return END if state.get("reply") else plan.name
 
 
-builder = StateGraph(PlanState).add_node("task", task_of)
+builder = StateGraph(PlanState, context_schema=AdaptiveContext).add_node("task", task_of)
 for node in (budget_ledger, plan, solve):
     node.attach(builder)
 builder.add_edge(START, budget_ledger.name)

@@ -9,9 +9,11 @@ from math import inf, nan
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from adaptive_reasoner.calls import Source
+from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode
@@ -76,11 +78,14 @@ def routed(
         ledger: Keeps the average over all of them.
     """
 
-    def choose(state: RoutedState) -> Command[Any]:
-        decision = policy.decide(state["question"], price=ledger.price)
+    def choose(state: RoutedState, runtime: Runtime[AdaptiveContext]) -> Command[Any]:
+        own = (runtime.context or {}).get("price")  # the subgraphs take it from the context themselves
+        decision = policy.decide(state["question"], price=ledger.price if own is None else own)
         return Command(update={"route": {**decision.as_state()}}, goto=decision.action)
 
-    builder = StateGraph(RoutedState).add_node("choose", choose, destinations=tuple(actions))
+    builder = StateGraph(RoutedState, context_schema=AdaptiveContext).add_node(
+        "choose", choose, destinations=tuple(actions)
+    )
     for action, flow in actions.items():
         compute = AdaptiveComputeNode(
             source,

@@ -115,8 +115,7 @@ async def test_a_served_graph_streams_keeps_its_thread_and_takes_context(served,
     assert text
     if name != "math_qa":
         assert "14" in text
-    if name in ("agent", "math_qa"):
-        assert min(event["price"] for event in told if event["event"] == "decision") == 0.125
+    assert min(event["price"] for event in told if event["event"] == "decision") == 0.125
     if name == "agent":
         said = [part.data[0] for part in events if part.event.startswith("messages")]
         said = [message["content"] for message in said if message["type"].lower().startswith("ai")]
@@ -155,6 +154,8 @@ def test_a_routed_question_goes_to_the_subgraph_of_its_action():
     assert (short["decision"]["action"], short["decision"]["samples"]) == ("single_pass", 1)
     assert (long["decision"]["action"], long["decision"]["samples"]) == ("vote_5", 3)
     assert (ledger.snapshot().questions, ledger.snapshot().spent) == (2, 8.0)
+    dear = graph.invoke({"question": "what is five plus nine then?"}, context={"price": 2.0})
+    assert (dear["decision"]["action"], dear["decision"]["price"]) == ("single_pass", 2.0)
 
 
 def test_two_nodes_under_one_budget_are_one_question(monkeypatch, endpoint):
