@@ -116,6 +116,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             raise ValueError("give a budget or a ledger, not both: a ledger has its own target")
         if isinstance(policy, str | os.PathLike):
             raise TypeError(f"a policy is read from its folder by LearnedPolicy.load({os.fspath(policy)!r})")
+        if isinstance(ledger, str):
+            raise TypeError(f"a ledger is opened by open_ledger({ledger!r}, target=...)")
         for action, flow in (actions or {}).items():
             if isinstance(flow, Runnable) or not callable(flow):
                 raise TypeError(

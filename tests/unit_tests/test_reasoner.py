@@ -188,6 +188,7 @@ def test_a_dict_is_no_question_whose_keys_would_be_asked(ask, question):
         ({"model": "openai:gpt-5-mini"}, r"init_chat_model\('openai:gpt-5-mini'\)"),
         ({"model": None}, "not None"),
         ({"policy": "policy/"}, r"LearnedPolicy\.load\('policy/'\)"),
+        ({"ledger": "sqlite:///ledger.sqlite"}, r"open_ledger\('sqlite:///ledger.sqlite', target=...\)"),
         ({"actions": {"vote_3": ScriptedModel()}}, "action 'vote_3' is a ScriptedModel, not a strategy"),
         ({"actions": {"vote_3": "cot"}}, "action 'vote_3' is a str, not a strategy"),
     ],
