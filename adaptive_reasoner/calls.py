@@ -20,6 +20,9 @@ ChatModel = Runnable[Any, Any]
 
 _REFUSALS = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
 
+_ROOM = ("max_tokens", "max_output_tokens", "num_predict")
+"""What the providers' chat models call the most tokens of a reply."""
+
 _BILLED_SETTINGS = ("tools", "functions", "response_format")
 
 
@@ -115,16 +118,20 @@ class Source:
 
     @property
     def most_tokens(self) -> int:
-        """The most tokens that a reply can have, as far as anybody declared it: here, or on the model."""
-        profile = getattr(self.model, "profile", None) or {}
-        bound = getattr(self.model, "kwargs", None) or {}
+        """The most tokens that a reply can have, as far as anybody declared it: here, or on the model.
+
+        A model that is yet to be made is not made for this, and has said nothing.
+        """
+        model = vars(self).get("runnable", self.model)
+        profile = getattr(model, "profile", None) or {}
+        bound = getattr(model, "kwargs", None) or {}
         said = (
             self.max_tokens,
-            bound.get("max_tokens"),
-            getattr(self.model, "max_tokens", None),
+            *(bound.get(name) for name in _ROOM),
+            *(getattr(model, name, None) for name in _ROOM),
             profile.get("max_output_tokens"),
         )
-        return next((int(most) for most in said if most), UNDECLARED_MAX_TOKENS)
+        return next((int(most) for most in said if most and most > 0), UNDECLARED_MAX_TOKENS)
 
 
 Reach = Callable[[Source, bool], ChatModel]

@@ -9,6 +9,8 @@ from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.runnables import ConfigurableField, RunnableLambda
 from langchain_core.tracers import BaseTracer
+from langchain_google_genai import ChatGoogleGenerativeAI
+from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.calls import Source
@@ -464,6 +466,17 @@ def test_the_most_tokens_of_a_reply_are_those_that_somebody_declared():
     assert Source(model, max_tokens=100).most_tokens == 100
     assert Source(ScriptedModel(profile={"max_output_tokens": 900})).most_tokens == 900
     assert Source(ScriptedModel()).most_tokens == UNDECLARED_MAX_TOKENS
+    gemini = ChatGoogleGenerativeAI(model="gemini-2.5-flash", api_key="none", max_output_tokens=500)
+    assert [Source(made).most_tokens for made in (gemini, gemini.bind(max_output_tokens=9))] == [500, 9]
+    ollama = [ChatOllama(model="stub", num_predict=room) for room in (8_000, -1)]
+    assert [Source(made).most_tokens for made in ollama] == [8_000, UNDECLARED_MAX_TOKENS]
+
+
+def test_a_model_that_is_yet_to_be_made_is_not_made_to_ask_for_the_most_tokens():
+    made = []
+    source = Source(lambda: made.append(1) or ChatOpenAI(model="stub", api_key="none", max_tokens=9_000))
+    assert (source.most_tokens, made) == (UNDECLARED_MAX_TOKENS, [])
+    assert source.runnable.max_tokens == source.most_tokens == 9_000
 
 
 @pytest.fixture
