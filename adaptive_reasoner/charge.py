@@ -170,17 +170,13 @@ class Charge:
             self._reservation = reservation
         self._decision = decision
         self._running = Running(self.actions[decision.action], self._task(decision))
+        state = decision.as_state()
+        marks = {f"adaptive_{name}": state[name] for name in ("action", "price", "expected_cost", "reason")}
         self.caller.config = merge_configs(
             self.config,
             {
                 "tags": [f"action:{decision.action}"],
-                "metadata": {
-                    "adaptive_action": decision.action,
-                    "adaptive_price": decision.price,
-                    "adaptive_expected_cost": decision.expected_cost,
-                    "adaptive_reason": decision.reason,
-                    "adaptive_question": self._run_id,
-                },
+                "metadata": {**marks, "adaptive_question": self._run_id},
             },
         )
 

@@ -286,8 +286,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             "event": "exhausted",
             "run_id": account["run_id"],
             "spent": account["run"],
-            "wanted": reason.wanted,
-            "left": reason.left,
+            "wanted": float(reason.wanted),  # a policy may think in numpy; a checkpoint does not
+            "left": float(reason.left),
             "cost_unit": unit,
         }
         emit(told)

@@ -1,5 +1,6 @@
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import ModelRetryMiddleware
@@ -223,6 +224,14 @@ async def test_a_used_up_run_ends_with_a_clear_message(ask, server, model, adder
     )
     assert last.response_metadata["adaptive_reasoner"]["event"] == "exhausted"
     assert len(server.bodies) == 1
+
+
+async def test_what_a_used_up_run_is_told_of_is_plain_data_also_of_a_policy_in_numpy(ask, model):
+    policy = FixedPolicy("vote_3", expected_cost=np.float32(5), worst_cost=np.float64(60))
+    agent = create_agent(model, middleware=[budgeted(policy=policy, run_budget=10.0)])
+    told = (await ask(agent, ASKED))["messages"][-1].response_metadata["adaptive_reasoner"]
+    assert {type(value) for value in told.values()} == {str, float}
+    assert (told["wanted"], told["left"]) == (60.0, 10.0)
 
 
 async def test_a_used_up_run_raises_where_asked_to(ask, model, adder):
