@@ -52,7 +52,7 @@ def to_json(value: object) -> str:
 
 def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
     """Rows with equal keys, as a table on stdout. Figures and names are shown whole, however narrow it is."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
     for number, column in enumerate(rows[0]):
         text = number > 0 and any(isinstance(row[column], str) for row in rows)
         heading = column.replace("_", "\n")  # a word a line: figures are narrower than their headings
@@ -61,6 +61,8 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
         table.add_row(*(_shown(value) for value in row.values()))
     least = Measurement.get(out, out.options.update(max_width=_UNBOUNDED), table).minimum
     table.width = least if least > out.width else None
+    if title is not None:
+        out.print(title, style="italic", markup=False, highlight=False, soft_wrap=True)
     out.print(table, crop=False)
 
 

@@ -64,7 +64,7 @@ def collect(
     questions: Annotated[
         str | None,
         typer.Argument(
-            help="JSONL, CSV or Parquet with question and gold; or gsm8k, math, math500. "
+            help="JSONL, CSV or Parquet with question and gold; or gsm8k, math, math500, owner/name. "
             "With --preset paper: 200 of gsm8k and 200 of math, if left out."
         ),
     ] = None,
@@ -74,8 +74,13 @@ def collect(
     base_url: Annotated[
         str | None, typer.Option(help="With --preset: an OpenAI-compatible endpoint.")
     ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="With --base-url: the variable that holds its key.")
+    ] = None,
     max_cost: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight.")] = 8,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Calls in flight; the menu's, or 8, if not given.")
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
     ] = False,
@@ -110,12 +115,14 @@ def collect(
     elif config is None and preset is not None and model is not None:
         asked = open_questions(questions or preset)
         mathematical = not all(is_number(question.gold) for question in asked)
-        menu = preset_menu(preset, model, base_url=base_url, mathematical=mathematical)
+        menu = preset_menu(
+            preset, model, base_url=base_url, api_key_env=api_key_env, mathematical=mathematical
+        )
     else:
         reason = "give questions and --config, or --preset with --model"
         raise typer.BadParameter(reason, param_hint="--config")
     if dry_run:
-        job = forecast(asked, menu, out_file).as_dict()
+        job = forecast(asked, menu, out_file, retry_failed=retry_failed, batch=batch).as_dict()
         sources = job.pop("sources")
         if as_json:
             print_json({**job, "sources": sources})

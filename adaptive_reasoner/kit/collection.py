@@ -17,7 +17,7 @@ from adaptive_reasoner.kit.collecting.connections import Connections
 from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, verdict
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.settling import Adaptive, Settling
 from adaptive_reasoner.kit.collecting.stock import Before, Stock, Stretch
 from adaptive_reasoner.kit.menu import Menu
@@ -25,6 +25,7 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import PathLike, Row
 
 _SECONDS_BETWEEN_SYNCS = 1.0
+_CONCURRENCY = 8
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def collect(
     out: PathLike,
     *,
     max_cost: float | None = None,
-    concurrency: int = 8,
+    concurrency: int | None = None,
     retry_failed: bool = False,
     adaptive: Adaptive | None = None,
     batch: bool = False,
@@ -120,13 +121,14 @@ def collect(
         out: The samples file, JSONL; continued where it stands.
         max_cost: The most that all samples in the file, and calls lost on the way, may cost. The worst
             case of a call is set aside before it is made, so the sum never exceeds it.
-        concurrency: The most calls in flight.
+        concurrency: The most calls in flight; the menu's, or 8, if not given. The smaller of both counts.
         retry_failed: Draw samples again that failed for good; the new row takes the place of the old one,
             and holds the cost of both.
         adaptive: Stop sampling a question when its label is settled; the summary says how many calls that
             saved.
-        batch: Ask OpenAI's Batch API: half the price, within a day. A batch under way is noted in
-            `<out>.batch`, and taken up where an earlier run left it.
+        batch: Ask OpenAI's Batch API: half the price, within a day. The `cost` of a row is still that of a
+            call, which is what its action will cost; its `batch_discount` was not paid. A batch under way is
+            noted in `<out>.batch`, and taken up where an earlier run left it.
         poll_seconds: How often to ask whether a batch has ended.
         on_progress: Told how far it is, after each sample.
 
@@ -148,7 +150,7 @@ def collect(
         (5, 5.0, 'samples')
     """
     begin = time.perf_counter()
-    if concurrency < 1:
+    if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     if adaptive is not None and batch:
         raise ValueError("a batch is drawn whole: adaptive collection needs calls one after another")
@@ -164,7 +166,8 @@ def collect(
         if batch:
             in_background(collection.run_batches({q.question_id: q for q in questions}, poll_seconds))
         else:
-            in_background(collection.run(min(concurrency, menu.concurrency or concurrency)))
+            most = [given for given in (concurrency, menu.concurrency) if given is not None]
+            in_background(collection.run(min(most, default=_CONCURRENCY)))
     return collection.summary(time.perf_counter() - begin)
 
 
@@ -301,7 +304,7 @@ class _Collection:
 
     def _add(self, key: SampleKey, row: Row, before: Before) -> None:
         self._file.add(key, row, supersedes=before.standing is not None)
-        paid = row["cost"] + row.get("grading_cost", 0.0)
+        paid = paid_for(row)
         self._tally.add(key.source, paid, failed="error" in row)
         self._new += 1
         if self._settling is not None:

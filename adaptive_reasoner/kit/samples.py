@@ -14,7 +14,8 @@ from adaptive_reasoner.kit.rows import Asked, number_field, optional_number, tex
 from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
-_NUMBERS = (*_TOKENS, "prompt_cost", "samples_per_request", "seconds", "score")
+_BESIDE_COST = ("grading_cost", "batch_discount")
+_NUMBERS = (*_TOKENS, *_BESIDE_COST, "prompt_cost", "samples_per_request", "seconds", "score")
 _OPTIONAL = (*_NUMBERS, "error", "prompt_sha")
 
 
@@ -31,6 +32,8 @@ class Sample:
         score: What a scorer or reward model gave it, where there was one.
         error: Why the call failed for good, or None. A failed call has a cost, but no vote.
         prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens: As billed, where known.
+        grading_cost: Paid beside `cost`, to a model that graded the reply.
+        batch_discount: The part of `cost` that was not paid, because the call was one of a batch.
         prompt_cost: The part of `cost` that the prompt made, where one request pays it for several samples.
         samples_per_request: For how many.
         seconds: From request to reply, where known.
@@ -48,10 +51,17 @@ class Sample:
     completion_tokens: float | None = None
     reasoning_tokens: float | None = None
     cached_tokens: float | None = None
+    grading_cost: float | None = None
+    batch_discount: float | None = None
     prompt_cost: float | None = None
     samples_per_request: float | None = None
     seconds: float | None = None
     prompt_sha: str | None = None
+
+    @property
+    def paid(self) -> float:
+        """What it cost to have it: `cost` is what it costs as an action."""
+        return self.cost + (self.grading_cost or 0.0) - (self.batch_discount or 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,12 +214,12 @@ class Samples:
         return replace(table, replies=replies)
 
     def bill(self) -> list[dict[str, Any]]:
-        """What the samples cost: a dict a source with `source`, `calls`, `failed` and `cost`."""
+        """What was paid for the samples: a dict a source with `source`, `calls`, `failed` and `cost`."""
         bill = []
         for source in self.sources:
             made = [reply for question_id in self.question_ids for reply in self.of(question_id, source)]
             failed = sum(reply.error is not None for reply in made)
-            cost = sum(reply.cost for reply in made)
+            cost = sum(reply.paid for reply in made)
             bill.append({"source": source, "calls": len(made), "failed": failed, "cost": cost})
         return bill
 

@@ -8,8 +8,10 @@ from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import PriceMeter
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.batches import BatchJob
+from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.samples import Samples
 from tests.batch_stub import BatchStub
 from tests.fakes import ScriptedModel
 from tests.integration_tests.test_collection_killed import keys_of, menu_at, questions, rows_of
@@ -40,15 +42,29 @@ def test_draws_the_same_rows_as_calls_do_at_half_the_price(out):
     assert (done.there, done.failed, len(stub.batches)) == (40, 0, 2)
     assert done.cost == pytest.approx(calls.cost / 2)
 
-    def contents(path, share):
-        rows = [{**row, "cost": row["cost"] * share} for row in rows_of(path)]
+    def contents(path):
+        apart = ("seconds", "batch", "batch_discount")
         return sorted(
-            json.dumps({name: value for name, value in row.items() if name not in ("seconds", "batch")})
-            for row in rows
+            json.dumps({name: value for name, value in row.items() if name not in apart})
+            for row in rows_of(path)
         )
 
-    assert contents(out, 2.0) == contents(called, 1.0)
+    assert contents(out) == contents(called)  # an action costs what a call costs, whatever the label cost
+    assert sum(row["batch_discount"] for row in rows_of(out)) == pytest.approx(done.cost)
+    assert sum(row["cost"] for row in Samples.read(out).bill()) == pytest.approx(done.cost)
     assert [path.name for path in out.parent.iterdir() if path != called] == ["samples.jsonl"]
+
+
+def test_a_job_in_batches_is_priced_at_half_whatever_the_rows_there_were_bought_at(out):
+    with BatchStub(lambda prompt, number: f"Answer: {len(prompt)}") as stub:
+        menu = priced(stub)
+        calls, batches = (forecast(questions(5), menu, out, batch=batch) for batch in (False, True))
+        assert (batches.bound, batches.expected) == (calls.bound / 2, calls.expected / 2)
+        bought = collect(questions(2), menu, out, **POLL)
+        rest = forecast(questions(5), menu, out, batch=True)
+        assert rest.spent == bought.cost
+        assert rest.expected == pytest.approx(1.5 * bought.cost)
+        assert forecast(questions(5), menu, out).expected == pytest.approx(3.0 * bought.cost)
 
 
 def test_what_is_sent_is_what_a_call_sends(out):

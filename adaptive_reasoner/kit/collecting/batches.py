@@ -15,12 +15,12 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.calls import Reply, Source
 from adaptive_reasoner.errors import MenuError, OutcomesError
-from adaptive_reasoner.kit.collecting.attempts import Drawn
+from adaptive_reasoner.kit.collecting.attempts import Drawn, shared_prompt
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.connections import Connections
 from adaptive_reasoner.kit.collecting.grading import Grading, row_of
 from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.stock import Before, Stretch
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -166,7 +166,7 @@ class Batches:
                 row = await self._row(key, result, job)
                 if row is not None and key in left:
                     before = self._before.get(key, Before())
-                    costs += row["cost"] - before.cost
+                    costs += paid_for(row) - before.cost
                     self.add(key, row, before)
                     del left[key]
         await asyncio.to_thread(self.file.sync)
@@ -214,8 +214,7 @@ class Batches:
             model = self._source(job.source).runnable
             (generation,) = model._create_chat_result(response["body"]).generations  # type: ignore[attr-defined]
             message: AIMessage = generation.message
-            cost = self.menu.meter_of(job.source).cost(message, 0.0) * self._share
-            reply = Reply(message, None, cost, 0.0)
+            reply = Reply(message, None, self.menu.meter_of(job.source).cost(message, 0.0), 0.0)
         else:
             status, reason = response.get("status_code"), result.get("error") or response.get("body")
             passing = status is None or status in _PASSING or status >= 500
@@ -227,24 +226,38 @@ class Batches:
         grade = await self._grading.answer(reply)
         if not grade.done:
             grade = await self._grading.score(grade, question.gold)
-        drawn = Drawn(reply, before.attempts + attempt, before.cost + reply.cost, before.estimated)
+        drawn = Drawn(
+            reply,
+            before.attempts + attempt,
+            before.cost + reply.cost,
+            before.estimated,
+            *shared_prompt(self._source(job.source), self.menu.meter_of(job.source), reply),
+        )
         sha = self.menu.prompt_sha(key.source, question.question)
         row = row_of(key, question, drawn, grade, self.menu.cost_unit, sha)
-        return {**{name: value for name, value in row.items() if name != "seconds"}, "batch": job.batch_id}
+        del row["seconds"]
+        discount = reply.cost * (1.0 - batch_share(self.menu.cost_unit))
+        return {**row, "batch": job.batch_id, **({"batch_discount": discount} if discount else {})}
 
     def _worst(self, key: SampleKey) -> float:
         source = self._source(key.source)
         messages = source.messages([HumanMessage(self.questions[key.question_id].question)])
         most_tokens = source.settings.get("max_tokens") or source.most_tokens
-        return self.menu.meter_of(key.source).worst_cost(messages, most_tokens) * self._share
+        worst = self.menu.meter_of(key.source).worst_cost(messages, most_tokens)
+        return worst * batch_share(self.menu.cost_unit)
 
     def _source(self, name: str) -> Source:
         return self.connections.sources[name]
 
-    @property
-    def _share(self) -> float:
-        """Dollars are halved; a token is a token."""
-        return 0.5 if self.menu.cost_unit == "usd" else 1.0
+
+def batch_share(cost_unit: str) -> float:
+    """What a batch costs of its calls: dollars are halved, a token is a token.
+
+    Example:
+        >>> batch_share("usd"), batch_share("tokens")
+        (0.5, 1.0)
+    """
+    return 0.5 if cost_unit == "usd" else 1.0
 
 
 def _reasons(batch: Any) -> str:

@@ -1,7 +1,7 @@
 """What a collection will cost, before it starts: calls, tokens, the bound and what to expect."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from adaptive_reasoner.calls import Source
+from adaptive_reasoner.kit.collecting.batches import batch_share
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, key_of
 from adaptive_reasoner.kit.collecting.stock import Stock, Tally
@@ -86,8 +87,22 @@ class Forecast:
         return {**{name: getattr(self, name) for name in sums}, **asdict(self)}
 
 
-def forecast(questions: Sequence[Question], menu: Menu, out: PathLike) -> Forecast:
+def forecast(
+    questions: Sequence[Question],
+    menu: Menu,
+    out: PathLike,
+    *,
+    retry_failed: bool = False,
+    batch: bool = False,
+) -> Forecast:
     """Price the samples that `collect` would draw; nothing is called and nothing is written.
+
+    Args:
+        questions: What to ask.
+        menu: The sources, how many samples of each, and what they cost.
+        out: The samples file; what it holds is not drawn again.
+        retry_failed: Whether samples that failed for good are drawn again.
+        batch: Whether they are asked for in batches, at half the dollars.
 
     Raises:
         OutcomesError: The file could not be continued.
@@ -99,7 +114,7 @@ def forecast(questions: Sequence[Question], menu: Menu, out: PathLike) -> Foreca
         >>> job.calls, job.bound, job.expected
         (8, 800.0, 400.0)
     """
-    stock = Stock(questions, menu)
+    stock = Stock(questions, menu, retry_failed=retry_failed)
     stock.take(_Recorded(Path(out)))
     asked = {source: list[tuple[Question, int]]() for source in menu.sampled}
     for question, source, samples in stock.left():
@@ -107,6 +122,9 @@ def forecast(questions: Sequence[Question], menu: Menu, out: PathLike) -> Foreca
     priced = [_priced(source, left, menu, stock.tally) for source, left in asked.items()]
     if isinstance(menu.grader, Referee):
         priced.append(_refereed(menu.grader, asked, menu))
+    if batch:
+        share = batch_share(menu.cost_unit)
+        priced = [replace(one, bound=one.bound * share, expected=one.expected * share) for one in priced]
     return Forecast(tuple(priced), stock.cost, menu.cost_unit, menu.max_cost, menu.retries.attempts)
 
 
@@ -127,7 +145,7 @@ def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: 
     sent = [(source.messages([HumanMessage(question.question)]), samples) for question, samples in left]
     calls, tokens, bound, expected = _of_calls(sent, name, menu)
     if tally.counts[name]:
-        expected = calls * tally.costs[name] / tally.counts[name]
+        expected = calls * (tally.costs[name] + tally.saved[name]) / tally.counts[name]
         return SourceForecast(name, calls, tokens, bound, expected, "samples")
     return SourceForecast(name, calls, tokens, bound, expected, "half of max_tokens")
 

@@ -166,6 +166,16 @@ def attempts_of(row: Mapping[str, Any]) -> int:
     return int(optional_number(row, "attempts") or 1)
 
 
+def paid_for(row: Mapping[str, Any]) -> float:
+    """What a row stands for on the bill: its cost and what grading took, less what asking in a batch saved.
+
+    Raises:
+        ValueError: A field is missing or no number.
+    """
+    graded, saved = (optional_number(row, name) or 0.0 for name in ("grading_cost", "batch_discount"))
+    return number_field(row, "cost") + graded - saved
+
+
 class _StartedCalls:
     """The calls under way, noted on disk before they are made.
 

@@ -1,7 +1,7 @@
 """What a samples file holds of what is wanted, and what is left to draw."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import Protocol
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of
+from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of, paid_for
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.rows import number_field, optional_number
+from adaptive_reasoner.kit.rows import optional_number
 from adaptive_reasoner.kit.tables import Row
 
 _BEGINNING = 200  # characters by which prompts are told to begin alike
@@ -72,7 +72,8 @@ class Tally:
         wanted: Samples asked for, by source.
         there: How many of them the file holds.
         failed: How many of those ended in an error.
-        counts, costs: Samples in the file and their cost, by source.
+        counts, costs: Samples in the file and what was paid for them, by source.
+        saved: What batches saved of it, by source.
     """
 
     wanted: dict[str, int]
@@ -80,6 +81,7 @@ class Tally:
     failed: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     costs: dict[str, float] = field(default_factory=dict)
+    saved: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def add(self, source: str, cost: float, *, failed: bool = False) -> None:
         """Count a row that was wanted."""
@@ -176,7 +178,7 @@ class Stock:
         return prompt[0].text[:_BEGINNING]
 
     def _count(self, key: SampleKey, row: Row) -> None:
-        cost = number_field(row, "cost") + (optional_number(row, "grading_cost") or 0.0)
+        cost = paid_for(row)
         if not self._wants(key):
             self.cost += cost
         elif row.get("error") is not None:
@@ -186,6 +188,7 @@ class Stock:
             self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)
             self.cost += cost
             self.tally.add(key.source, cost)
+            self.tally.saved[key.source] += optional_number(row, "batch_discount") or 0.0
 
     def _settle_failures(self) -> None:
         """Samples that failed for good are there, unless they are to be drawn again."""

@@ -123,10 +123,12 @@ class CountingModel(ScriptedModel):
             self._flying.append(self._flying[-1] - 1)
 
 
-@pytest.mark.parametrize(("limits", "peak"), [({}, 5), ({"concurrency": 2}, 2)])
-def test_never_more_calls_in_flight_than_allowed(out, limits, peak):
+@pytest.mark.parametrize(
+    ("asked", "limit", "peak"), [(5, None, 5), (5, 2, 2), (None, 12, 12), (None, None, 8)]
+)
+def test_never_more_calls_in_flight_than_allowed(out, asked, limit, peak):
     model = CountingModel(latency=0.005)
-    collect(questions(10), menu(model, **limits), out, concurrency=5)
+    collect(questions(10), menu(model, concurrency=limit), out, concurrency=asked)
     assert model.peak == peak
 
 

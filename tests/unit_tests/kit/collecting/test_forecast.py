@@ -7,10 +7,11 @@ from adaptive_reasoner.costs import PriceMeter, TokenMeter
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collecting.referee import Referee
+from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from tests.fakes import ScriptedModel
+from tests.fakes import ScriptedModel, StatusError
 
 
 def questions(n):
@@ -61,6 +62,14 @@ def test_prices_a_referee_too(out):
     job = forecast(questions(2), graded, out)
     assert [(source.source, source.calls) for source in job.sources] == [("direct", 6), ("cot", 6)]
     assert collect(questions(2), graded, out).cost <= job.bound
+
+
+def test_what_failed_for_good_is_priced_where_it_is_tried_again(out):
+    failing = ScriptedModel(failures=dict.fromkeys(range(3), StatusError(500)))
+    once = Menu({"cot": Source(failing, max_tokens=100)}, samples=4, retries=Retries(attempts=1))
+    collect(questions(2), once, out, concurrency=1)
+    assert forecast(questions(2), once, out).calls == 0
+    assert forecast(questions(2), once, out, retry_failed=True).calls == 3
 
 
 def test_refuses_a_file_that_could_not_be_continued(out):
