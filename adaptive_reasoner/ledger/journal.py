@@ -16,12 +16,12 @@ from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot, UnreachableLedgerError
 from adaptive_reasoner.ledger.account import small
 from adaptive_reasoner.ledger.entries import check_name
-from adaptive_reasoner.ledger.twins import Twinned
+from adaptive_reasoner.ledger.twins import Fronting
 
 T = TypeVar("T")
 
 
-class JournaledLedger(Twinned):
+class JournaledLedger(Fronting):
     """A ledger that keeps working when its database does not answer.
 
     What could not be charged is written to a file, and waited for until it is on the disk. The first verb
@@ -44,7 +44,7 @@ class JournaledLedger(Twinned):
             raise LedgerError(
                 "a hard cap cannot be held without its database: open the ledger without a journal"
             )
-        self._inner = inner
+        self.own = inner
         self._retry_after = retry_after
         self._lock = threading.Lock()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -56,31 +56,6 @@ class JournaledLedger(Twinned):
         self._path = Path(path)
         self._away = self._path.stat().st_size > 0
         self._next_try = 0.0
-
-    @property
-    @override
-    def cost_unit(self) -> str:
-        return self._inner.cost_unit
-
-    @property
-    @override
-    def target(self) -> float | None:
-        return self._inner.target
-
-    @property
-    @override
-    def price(self) -> float:
-        return self._inner.price
-
-    @property
-    @override
-    def average(self) -> float:
-        return self._inner.average
-
-    @property
-    @override
-    def spent(self) -> float:
-        return self._inner.spent
 
     @override
     def reserve(
@@ -103,7 +78,7 @@ class JournaledLedger(Twinned):
         )
         line = {"verb": "reserve", "expected": expected, "key": key, "question": question, "action": action}
         return self._do(
-            lambda: self._inner.reserve(expected, key, worst=worst, question=question, action=action),
+            lambda: self.own.reserve(expected, key, worst=worst, question=question, action=action),
             line,
             reservation,
         )
@@ -120,13 +95,13 @@ class JournaledLedger(Twinned):
             "action": held.action,
         }
         settled = replace(held, status="settled", cost=self._amount(cost, "cost"))
-        return self._do(lambda: self._inner.settle(reservation, cost), line, settled)
+        return self._do(lambda: self.own.settle(reservation, cost), line, settled)
 
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
         held = self._held(reservation)
         line = {"verb": "release", "key": held.key}
-        return self._do(lambda: self._inner.release(reservation), line, replace(held, status="released"))
+        return self._do(lambda: self.own.release(reservation), line, replace(held, status="released"))
 
     @override
     def charge(
@@ -135,24 +110,22 @@ class JournaledLedger(Twinned):
         held = replace(self._held(check_name(key)), question=check_name(question or key), action=action)
         line = {"verb": "charge", "cost": cost, "key": key, "question": question, "action": action}
         charged = replace(held, status="settled", cost=self._amount(cost, "cost"))
-        return self._do(
-            lambda: self._inner.charge(cost, key, question=question, action=action), line, charged
-        )
+        return self._do(lambda: self.own.charge(cost, key, question=question, action=action), line, charged)
 
     @override
     def snapshot(self) -> Snapshot:
         self._catch_up()
-        return self._inner.snapshot()
+        return self.own.snapshot()
 
     @override
     def history(self, limit: int = 100) -> list[Reservation]:
         self._catch_up()
-        return self._inner.history(limit)
+        return self.own.history(limit)
 
     @override
     def reset(self) -> None:
         self._catch_up()
-        self._inner.reset()
+        self.own.reset()
 
     @override
     def close(self) -> None:
@@ -161,7 +134,7 @@ class JournaledLedger(Twinned):
             if self._file >= 0:
                 os.close(self._file)
                 self._file = -1
-        self._inner.close()
+        self.own.close()
 
     def _do(self, verb: Callable[[], T], line: dict[str, Any], instead: T) -> T:
         """Run a verb on the database, or else write it down and answer for it."""
@@ -204,7 +177,7 @@ class JournaledLedger(Twinned):
     def _repeat(self, line: dict[str, Any]) -> None:
         verb = line.pop("verb")
         try:
-            getattr(self._inner, verb)(**line) if verb != "release" else self._inner.release(line["key"])
+            getattr(self.own, verb)(**line) if verb != "release" else self.own.release(line["key"])
         except UnreachableLedgerError:
             raise
         except LedgerError:

@@ -8,10 +8,10 @@ from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot
-from adaptive_reasoner.ledger.twins import Twinned
+from adaptive_reasoner.ledger.twins import Fronting, Twinned
 
 
-class TenantLedger(Twinned):
+class TenantLedger(Fronting):
     """Charges a tenant's own ledger and the common one, and decides at the higher of their two prices.
 
     In terms of duality, the price of a question is the common price plus what the tenant's own budget adds to
@@ -50,11 +50,6 @@ class TenantLedger(Twinned):
 
     @property
     @override
-    def cost_unit(self) -> str:
-        return self.own.cost_unit
-
-    @property
-    @override
     def target(self) -> float | None:
         return self.own.target if self.own.target is not None else self.common.target
 
@@ -67,16 +62,6 @@ class TenantLedger(Twinned):
     def surcharge(self) -> float:
         """What the tenant's own budget adds to the common price."""
         return max(0.0, self.own.price - self.common.price) if self.own.target is not None else 0.0
-
-    @property
-    @override
-    def average(self) -> float:
-        return self.own.average
-
-    @property
-    @override
-    def spent(self) -> float:
-        return self.own.spent
 
     @override
     def reserve(
@@ -108,27 +93,23 @@ class TenantLedger(Twinned):
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
-        key = reservation if isinstance(reservation, str) else reservation.key
-
         def both() -> Reservation:
             try:
                 settled = self.own.settle(reservation, cost)
             except BudgetExceededError:  # booked in full: what was spent was spent in common too
                 with suppress(BudgetExceededError):
-                    self.common.settle(self._shared(key), cost)
+                    self.common.settle(self._in_common(reservation), cost)
                 raise
-            self.common.settle(self._shared(key), cost if settled.cost is None else settled.cost)
+            self.common.settle(self._in_common(settled), cost if settled.cost is None else settled.cost)
             return settled
 
         return self._jointly(both)
 
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
-        key = reservation if isinstance(reservation, str) else reservation.key
-
         def both() -> Reservation:
             released = self.own.release(reservation)
-            self.common.release(self._shared(key))
+            self.common.release(self._in_common(released))
             return released
 
         return self._jointly(both)
@@ -172,6 +153,13 @@ class TenantLedger(Twinned):
 
     def _jointly(self, verbs: Callable[[], Reservation]) -> Reservation:
         return self.own.jointly(self.common, verbs) if isinstance(self.own, Twinned) else verbs()
+
+    def _in_common(self, reservation: Reservation | str) -> Reservation | str:
+        """What stands for a tenant's reservation in the common ledger."""
+        if isinstance(reservation, str):
+            return self._shared(reservation)
+        key, question = self._shared(reservation.key), self._shared(reservation.question)
+        return replace(reservation, key=key, question=question)
 
     def _shared(self, name: str) -> str:
         return f"{self.tenant}/{name}"

@@ -63,3 +63,38 @@ class Twinned(Ledger, ABC):
     @override
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class Fronting(Twinned):
+    """A ledger in front of another, whose state it shows as its own.
+
+    Attributes:
+        own: The ledger behind it.
+    """
+
+    own: Ledger
+
+    @property
+    @override
+    def cost_unit(self) -> str:
+        return self.own.cost_unit
+
+    @property
+    @override
+    def target(self) -> float | None:
+        return self.own.target
+
+    @property
+    @override
+    def price(self) -> float:
+        return self.own.price
+
+    @property
+    @override
+    def average(self) -> float:
+        return self.own.average
+
+    @property
+    @override
+    def spent(self) -> float:
+        return self.own.spent
