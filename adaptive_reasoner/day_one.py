@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf, nan
 from typing import Any, Self
 
@@ -63,7 +64,9 @@ class LabelFreePolicy:
     def bounded_by(self, source: Source, messages: Messages, settings: Mapping[str, Any]) -> Self:
         """The same policy, whose worst case is that of calls of `source` on this very conversation."""
         bounded = copy.copy(self)
-        bounded.source, bounded._prompt = source, source.billed(messages, settings)
+        room = settings.get("max_tokens") or source.settings.get("max_tokens")
+        bounded.source = replace(source, max_tokens=room) if room else source
+        bounded._prompt = source.billed(messages, settings)
         return bounded
 
     def decide(

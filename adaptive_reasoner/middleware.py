@@ -210,8 +210,9 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         question = self._question(calls.request.messages)
         step = AgentStep(account["steps"], question, calls.request.messages, account["run"], left)
         policy = self._policy_of(step) if self._policy_of else self.reasoner.policy
+        request = calls.request
         terms: Terms = {
-            "source": Source(calls.request.model, preamble=_preamble(calls.request)),
+            "source": Source(request.model, settings=request.model_settings, preamble=_preamble(request)),
             "policy": policy,
             "reach": calls.reach,
             "key": f"{task.task_id}:{task.node_attempt}" if task else None,

@@ -251,6 +251,13 @@ async def test_a_stream_that_is_left_is_settled_as_lost(is_async):
     assert model.reasoner.ledger.spent == UNDECLARED_MAX_TOKENS
 
 
+def test_without_a_policy_the_worst_case_heeds_the_most_tokens_of_the_call():
+    model = AdaptiveChatModel(ScriptedModel(), budget=10.0)
+    replies = [model.invoke("5 + 9?", max_tokens=50), model.bind(max_tokens=8_000).invoke("5 + 9?")]
+    worst = [reply.response_metadata["adaptive_reasoner"]["worst_cost"] for reply in replies]
+    assert worst == [9 * 50, 9 * 8_000]
+
+
 def test_a_worst_case_in_prompt_tokens_counts_the_tools():
     model = AdaptiveChatModel(ScriptedModel(), budget=20.0, meter=TokenMeter(counts="total"))
     tool = {"type": "function", "function": {"name": "add", "description": "x" * 1000}}

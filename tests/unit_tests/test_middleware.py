@@ -3,7 +3,7 @@ from typing import get_type_hints
 import numpy as np
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import ModelRetryMiddleware
+from langchain.agents.middleware import ModelRetryMiddleware, wrap_model_call
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
@@ -375,6 +375,22 @@ async def test_without_a_policy_the_worst_case_is_that_of_the_agents_own_model(a
     bounded = model.model_copy(update={"max_tokens": 100})
     state = await ask(create_agent(bounded, middleware=[AdaptiveComputeMiddleware(budget=20.0)]), ASKED)
     assert state["messages"][-1].response_metadata["adaptive_reasoner"]["worst_cost"] == 9 * 100
+
+
+async def test_without_a_policy_the_worst_case_heeds_the_settings_of_the_step(ask, server, model):
+    @wrap_model_call
+    def brief(request, handler):
+        return handler(request.override(model_settings={"max_tokens": 50}))
+
+    @wrap_model_call
+    async def later(request, handler):
+        return await handler(request.override(model_settings={"max_tokens": 50}))
+
+    first = later if ask.__name__ == "later" else brief
+    agent = create_agent(model, middleware=[first, AdaptiveComputeMiddleware(budget=30.0)])
+    state = await ask(agent, ASKED)
+    assert state["messages"][-1].response_metadata["adaptive_reasoner"]["worst_cost"] == 9 * 50
+    assert server.bodies[-1]["max_completion_tokens"] == 50
 
 
 async def test_a_worst_case_in_prompt_tokens_counts_tools_and_system_prompt(ask, model, adder):
