@@ -5,13 +5,16 @@ import time
 from collections.abc import Callable
 
 _LOOK_AGAIN = 0.05  # seconds: what is given back lets the next call go earlier
+_KEPT = 5.0  # seconds: what is given back while nobody waits is good for calls that come at once
 
 
 class RateLimit:
     """Spaces calls so that no minute holds more requests or tokens than allowed.
 
     Calls are let through at an even pace, in the order in which they ask. Their tokens are counted at most
-    first; `give_back` returns what a reply did not use.
+    first; `give_back` returns what a reply did not use. Time in which nobody asked is not made up for, but
+    tokens that come back are, up to five seconds' worth: else long `max_tokens` and short replies would leave
+    most of a limit unused.
 
     Args:
         requests: The most requests a minute; None for no limit.
@@ -39,6 +42,7 @@ class RateLimit:
         self._second_per_token = 60.0 / tokens if tokens else 0.0
         self._clock = clock
         self._next_request = self._next_tokens = self._shut_until = clock()
+        self._credit = 0.0  # seconds that `_next_tokens` lies back because tokens were returned
         self._turn = asyncio.Lock()
 
     async def wait(self, tokens: float) -> None:
@@ -54,12 +58,17 @@ class RateLimit:
         if pause > 0:
             return pause
         self._next_request = now + self._second_per_request
-        self._next_tokens = now + tokens * self._second_per_token
+        start = max(self._next_tokens, now - self._credit)
+        self._credit -= now - start
+        self._next_tokens = start + tokens * self._second_per_token
         return 0.0
 
     def give_back(self, tokens: float) -> None:
         """Return tokens that were counted and not used."""
-        self._next_tokens -= tokens * self._second_per_token
+        seconds = tokens * self._second_per_token
+        self._next_tokens -= seconds
+        back = min(seconds, max(0.0, self._clock() - self._next_tokens))
+        self._credit = min(self._credit + back, _KEPT)
 
     def shut(self, seconds: float) -> None:
         """Let nothing through for a while: the endpoint has asked for a pause."""

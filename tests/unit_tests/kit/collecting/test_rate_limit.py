@@ -87,3 +87,28 @@ def test_a_limit_is_above_zero(rate):
         RateLimit(requests=rate)
     with pytest.raises(ValueError, match="above 0"):
         RateLimit(tokens=rate)
+
+
+def played(limit, clock, *, most, used, seconds, in_flight):
+    """Tokens used each second where calls are made as soon as they may, and use less than they might."""
+    flying, spent = [], []
+    for tick in range(seconds * 50):
+        clock.now += 0.02
+        for _ in range(sum(ends <= clock.now for ends in flying)):
+            limit.give_back(most - used)
+        flying = [ends for ends in flying if ends > clock.now]
+        spent.append(0)
+        while len(flying) < in_flight and limit.take(most) == 0.0:
+            flying.append(clock.now + 1.0 + 0.5 * (tick % 3))
+            spent[-1] += used
+    return spent
+
+
+@pytest.mark.parametrize("most", [400, 2000, 4000])
+def test_long_limits_and_short_replies_leave_little_of_the_tokens_unused(most):
+    clock = Clock()
+    limit = RateLimit(tokens=60_000, clock=clock)
+    spent = played(limit, clock, most=most, used=200, seconds=180, in_flight=64)
+    minutes = [sum(spent[at : at + 3000]) for at in range(3000, 6000, 500)]
+    assert min(minutes) > 0.8 * 60_000
+    assert max(minutes) <= 60_000 * (1 + 5 / 60)
