@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from langchain_core.messages import BaseMessage
 
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Reply, Request, Source
+from adaptive_reasoner.calls import EmptyReplyError, Reply, Request, Source
 from adaptive_reasoner.costs import Meter, most_prompt_tokens, prompt_cost
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cap import Cap
@@ -22,6 +22,8 @@ from adaptive_reasoner.kit.collecting.retries import (
 )
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collecting.stock import Before
+
+_IN_VAIN = 20  # calls at fault by themselves, before the first reply of a source: it is its menu that is
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Drawer:
         self._retries, self._contact = retries, contact
         self._most_tokens = source.settings.get("max_tokens") or source.most_tokens
         self._jitter = random.Random()  # noqa: S311 - pauses, no secrets
+        self._answered, self._in_vain = False, 0
 
     async def draw(self, key: SampleKey, messages: Sequence[BaseMessage], before: Before) -> Drawn | Before:
         """A sample, drawn until it comes or its attempts are used up.
@@ -118,13 +121,19 @@ class Drawer:
         return Drawn(reply, attempt, cost, estimated, *shared_prompt(self._source, self._meter, reply))
 
     def _again(self, error: BaseException, made: int) -> bool:
-        """Whether to make another attempt; an endpoint that is not there ends it all."""
+        """Whether to make another attempt; an endpoint that is not there, or takes no call, ends it all."""
         last = made == self._retries.attempts
         unreachable = is_unreachable(error)
-        if refuses_all(error) or (unreachable and (last or not self._contact.made)):
+        again = worth_another(error)
+        self._in_vain += not again
+        if (
+            refuses_all(error)
+            or (unreachable and (last or not self._contact.made))
+            or (self._in_vain >= _IN_VAIN and not self._answered)
+        ):
             raise MenuError(f"source {self._name!r} cannot be called: {error}") from error
         self._contact.made |= not unreachable
-        return worth_another(error) and not last
+        return again and not last
 
     async def _pause(self, made: int, error: BaseException) -> None:
         asked = retry_after(error)
@@ -134,7 +143,8 @@ class Drawer:
 
     async def _call(self, messages: Sequence[BaseMessage]) -> Reply:
         (reply,) = await Caller(self._source, self._meter).awave([Request(messages, competes=True)])
-        self._contact.made |= reply.error is None
+        self._answered |= reply.error is None or isinstance(reply.error, EmptyReplyError)
+        self._contact.made |= self._answered
         return reply
 
 

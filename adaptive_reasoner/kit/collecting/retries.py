@@ -12,7 +12,8 @@ from typing import Any
 from adaptive_reasoner.calls import EmptyReplyError
 
 _PASSING = frozenset({408, 409, 425, 429})
-_NO_ADMITTANCE = frozenset({401, 403, 404})
+_NO_ADMITTANCE = frozenset({401, 402, 403, 404})
+_NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})  # OpenAI's, under status 429
 _MISTAKES = (TypeError, LookupError, AttributeError, ImportError, NotImplementedError, AssertionError)
 
 
@@ -73,8 +74,9 @@ def worth_another(error: BaseException) -> bool:
 
 
 def refuses_all(error: BaseException) -> bool:
-    """Whether every further call would fail alike: the key is refused, or there is no such model."""
-    return status_of(error) in _NO_ADMITTANCE
+    """Whether every further call would fail alike: no such model, a key that is refused, no money left."""
+    broke = any(getattr(cause, "code", None) in _NO_CREDIT for cause in _causes(error))
+    return broke or status_of(error) in _NO_ADMITTANCE
 
 
 def is_unreachable(error: BaseException) -> bool:

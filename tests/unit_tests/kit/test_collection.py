@@ -148,7 +148,16 @@ def test_a_grader_that_raises_does_not_lose_the_reply(out):
     assert rows_of(out)[0]["completion_tokens"] == 2
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_source_that_takes_no_call_ends_the_collection_before_all_rows_are_errors(out):
+    refusing = ScriptedModel(failures=dict.fromkeys(range(1000), StatusError(400)))
+    with pytest.raises(MenuError, match="source 'direct' cannot be called: status 400"):
+        collect(questions(40), menu(refusing), out)
+    assert len(refusing.requests) < 40
+    once = menu(ScriptedModel(failures=dict.fromkeys(range(1, 120), StatusError(400))), sources=("direct",))
+    assert collect(questions(40), once, out.with_name("once.jsonl"), concurrency=1).failed == 119
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
 def test_a_source_that_cannot_be_called_ends_the_collection_and_keeps_what_arrived(out, status):
     model = ScriptedModel(failures={7: StatusError(status)})
     with pytest.raises(MenuError, match=f"source 'direct' cannot be called: status {status}"):

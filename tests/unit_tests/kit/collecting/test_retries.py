@@ -51,6 +51,14 @@ def test_what_may_pass_is_tried_again_and_what_is_wrong_is_not(error, again):
     assert worth_another(error) is again
 
 
+def test_no_call_is_made_where_all_would_be_refused():
+    broke = StatusError(429)
+    broke.code = "insufficient_quota"
+    assert refuses_all(broke)
+    assert all(refuses_all(StatusError(status)) for status in (401, 402, 403, 404))
+    assert not any(refuses_all(StatusError(status)) for status in (400, 422, 429, 500))
+
+
 def test_the_pause_doubles_up_to_the_longest_and_never_falls_below_half():
     retries, jitter = Retries(attempts=9, first_pause=1.0, longest_pause=10.0), random.Random(1)
     for attempt, most in enumerate((1, 2, 4, 8, 10, 10), start=1):
