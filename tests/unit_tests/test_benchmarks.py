@@ -109,7 +109,8 @@ def test_a_driver_runs_on_its_own_and_sees_no_outcome_of_the_test_part(tmp_path,
         assert policies["always dear"]["as it is"].shape == (1, len(parts.asked))
 
 
-def test_the_readme_of_the_benchmarks_shows_what_was_measured():
+@pytest.mark.parametrize("folder", ["the project", "benchmarks"])
+def test_a_readme_shows_what_was_measured(folder):
     tables = load("tables.py")
-    readme = tables.README.read_text()
-    assert tables.filled(readme) == readme
+    page = tables.FRONT if folder == "the project" else tables.README
+    assert tables.filled(page.read_text(), tables.PAGES[page]) == page.read_text()
