@@ -102,6 +102,18 @@ def backtests():
     yield from lines_of(head, rows)
 
 
+def training_size():
+    """Lift, and lift within groups, by the number of questions trained on."""
+    for name, table in result("training_size")["tables"].items():
+        yield f"**{name}**, at {table['budget']} {table['cost_unit']}"
+        yield ""
+        cells = (
+            [f"{row['questions']:,}", interval(row, "lift"), interval(row, "within")] for row in table["rows"]
+        )
+        yield from lines_of(["questions", "lift", "within groups"], cells)
+        yield ""
+
+
 def batch_allocation():
     """The three procedures: lifts of each way to deal out a batch."""
     shown = {
@@ -207,7 +219,7 @@ def demo():
     yield from lines_of(["policy", "accuracy", "mean cost"], rows)
     yield ""
     said = (
-        f"`adaptive` is the graph on held-out questions, {replay['questions']:,} times from recorded samples:",
+        f"`adaptive`: the graph on held-out questions, {replay['questions']:,} times, on recorded samples:",
         f"it spends {replay['mean_cost']:.2f} of {run['target']:g} tokens.",
         "`uniform` is the best random mixture of fixed actions at that cost, `oracle` is hindsight.",
         f"Asked live, the {live['questions']} questions come to {live['accuracy']:.3f}",
@@ -323,6 +335,7 @@ def _speed():
 TABLES = {
     "peers": peers,
     "backtests": backtests,
+    "training_size": training_size,
     "batch_allocation": batch_allocation,
     "stopping": stopping,
 }
