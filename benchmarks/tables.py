@@ -250,11 +250,8 @@ def _routing():
     yield _against_others(BBH, 75, "BIG-Bench Hard, answer at once or think aloud, 75 tokens a question")
     yield _against_others(TWO_MODELS, 8, "MMLU and GSM8K, Mixtral-8x7B or GPT-4 at 1 : 20, 8 a question")
     rows = _rows_at("backtests", BBH, 75)
-    measured = (
-        f"a lookup by task gains {figure(rows['group_lookup']['lift'])}; "
-        f"within tasks {figure(rows['imitator']['lift_within_groups'])} are left, "
-        f"and on tasks that were not trained on {figure(rows['imitator_unseen_groups']['lift'])}"
-    )
+    within, unseen = rows["imitator"]["lift_within_groups"], rows["imitator_unseen_groups"]
+    measured = f"lift within tasks {figure(within)}, on tasks not trained on {interval(unseen, 'lift')}"
     yield _line("BIG-Bench Hard again: is it only the task?", measured, "backtests")
     rows = _rows_at("backtests", MATH, 8)
     measured = (
@@ -266,14 +263,18 @@ def _routing():
 
 def _against_others(table, budget, what):
     rows = _rows_at("peers", table, budget)
+    ours, lookup = rows.pop("imitator"), rows.pop("lookup by group")
     others = [row for policy, row in rows.items() if not policy.startswith("imitator")]
     rival = max(others, key=lambda row: row["lift"])
-    behind, least, most = (rival[name] for name in ("ours_ahead", "ours_ahead_low", "ours_ahead_high"))
     measured = (
-        f"lift {interval(rows['imitator'], 'lift')}; the best of {len(others)} others, {rival['policy']}, "
-        f"is {behind:.3f} ({least:.3f} to {most:.3f}) behind"
+        f"lift {interval(ours, 'lift')}; the best of {len(others)} others, {rival['policy']}, "
+        f"is {_behind(rival)} behind, a lookup by topic {_behind(lookup)}"
     )
     return _line(what, measured, "peers")
+
+
+def _behind(row):
+    return f"{row['ours_ahead']:.3f} ({row['ours_ahead_low']:.3f} to {row['ours_ahead_high']:.3f})"
 
 
 def _vote_figures():
