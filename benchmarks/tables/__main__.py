@@ -1,0 +1,60 @@
+"""The tables of benchmarks/README.md and the figures of README.md, from the committed results.
+
+    python benchmarks/tables [--check]
+
+Rewrites what stands between the markers of both; with `--check` only says whether they are as they should be.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from front import demo, figures
+from policies import backtests, batch_allocation, peers, training_size
+from stops import stopping
+
+BENCHMARKS = Path(__file__).resolve().parents[1]
+PAGES = {
+    BENCHMARKS / "README.md": {
+        "peers": peers,
+        "backtests": backtests,
+        "training_size": training_size,
+        "batch_allocation": batch_allocation,
+        "stopping": stopping,
+    },
+    BENCHMARKS.parent / "README.md": {"demo": demo, "figures": figures},
+}
+
+
+def filled(text, tables):
+    """A page with its tables made anew."""
+    for name, lines in tables.items():
+        body = "\n".join(lines()).strip()
+        text, count = re.subn(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+            lambda found, body=body: f"{found[1]}{body}\n{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+        if count != 1:
+            raise ValueError(f"there must be one pair of markers for {name}, not {count}")
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a page differs")
+    check = parser.parse_args().check
+    for page, tables in PAGES.items():
+        text = page.read_text()
+        made = filled(text, tables)
+        if check and made != text:
+            sys.exit(
+                f"{page.relative_to(BENCHMARKS.parent)} does not show the results: python benchmarks/tables"
+            )
+        page.write_text(made)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What policies gain: beside other routers, on real tables, by training size, over whole batches."""
+
+from cells import figure, interval, lines_of, result
+
+BESIDE = (
+    "imitator_first_sample",
+    "imitator_unseen_groups",
+    "group_lookup",
+    "imitator_labels",
+    "length_rule",
+    "oracle_crossfit",
+)
+
+
+def peers():
+    """For each table the lifts, then how far we are ahead of each."""
+    for name, table in result("peers")["tables"].items():
+        rows = {(row["policy"], row["budget"]): row for row in table["rows"]}
+        budgets = sorted({budget for _, budget in rows})
+        total = {policy: sum(rows[policy, each]["lift"] for each in budgets) for policy, _ in rows}
+        policies = sorted(total, key=lambda policy: -total[policy])
+        train, validation, test = table["train, validation, test"]
+        yield (
+            f"**{name}**: {table['n_questions']:,} questions, {train:,} to train on, "
+            f"{validation:,} to tune on, {test:,} held out; {table['splits']} splits; "
+            f"budgets in {table['cost_unit']}."
+        )
+        yield ""
+        cells = (
+            [_peer_name(rows[policy, budgets[0]], table), *_peer_cells(rows, policy, budgets)]
+            for policy in policies
+        )
+        yield from lines_of(["", *(f"{budget:g}" for budget in budgets)], cells)
+        yield ""
+
+
+def _peer_name(row, table):
+    few = row["n_splits"] < table["splits"]
+    return f"{row['policy']} ({row['n_splits']} splits)" if few else row["policy"]
+
+
+def _peer_cells(rows, policy, budgets):
+    for budget in budgets:
+        row = rows[policy, budget]
+        lift = interval(row, "lift")
+        yield lift if policy == "imitator" else f"{lift}<br>*{interval(row, 'ours_ahead')}*"
+
+
+def backtests():
+    """One line a table and budget: the imitator's lift beside what it should be judged against."""
+    head = ["table", "budget", "realised", "lift of the imitator", "within groups", *BESIDE, "verdict"]
+    rows = []
+    for name, table in result("backtests")["tables"].items():
+        found = {(row["policy"], row["budget"]): row for row in table["rows"]}
+        for budget in table["budgets"]:
+            mine = found["imitator", budget]
+            others = (found.get((policy, budget)) for policy in BESIDE)
+            rows.append(
+                [
+                    name,
+                    f"{budget:g}",
+                    f"{mine['realised_cost']:.4g}",
+                    interval(mine, "lift"),
+                    figure(mine["lift_within_groups"]),
+                    *("" if other is None else figure(other["lift"]) for other in others),
+                    table["verdict"],
+                ]
+            )
+    yield from lines_of(head, rows)
+
+
+def training_size():
+    """Lift, and lift within groups, by the number of questions trained on."""
+    for name, table in result("training_size")["tables"].items():
+        yield f"**{name}**, at {table['budget']} {table['cost_unit']}"
+        yield ""
+        cells = (
+            [f"{row['questions']:,}", interval(row, "lift"), interval(row, "within")] for row in table["rows"]
+        )
+        yield from lines_of(["questions", "lift", "within groups"], cells)
+        yield ""
+
+
+def batch_allocation():
+    """The three procedures: lifts of each way to deal out a batch."""
+    shown = {
+        "batch": "batch, exactly",
+        "price": "at the price",
+        "probe": "the paper's probe",
+        "oracle in sample": "oracle in sample",
+    }
+    rows = []
+    for run in result("batch_allocation")["runs"]:
+        found = {(row["policy"], row["budget"]): row for row in run["rows"]}
+        for budget in sorted({budget for _, budget in found}):
+            cells = (found.get((policy, budget)) for policy in shown)
+            lifts = ("" if cell is None else interval(cell, "lift") for cell in cells)
+            rows.append([run["procedure"], run["table"], f"{budget:g}", *lifts])
+    yield from lines_of(["procedure", "table", "budget", *shown.values()], rows)
