@@ -104,6 +104,7 @@ def collect(
     """Sample a model on questions with known answers; safe to kill and start again."""
     from adaptive_reasoner.kit import Adaptive, Menu, forecast, open_questions, preset_menu
     from adaptive_reasoner.kit import collect as collect_samples
+    from adaptive_reasoner.kit.public_questions import questions_to_price
     from adaptive_reasoner.mathematics import is_number
 
     if (adaptive is None) != (budget is None):
@@ -113,7 +114,7 @@ def collect(
     if config is not None and preset is None and questions is not None:
         asked, menu = open_questions(questions), Menu.load(config)
     elif config is None and preset is not None and model is not None:
-        asked = open_questions(questions or preset)
+        asked = (questions_to_price if dry_run else open_questions)(questions or preset)
         mathematical = not all(is_number(question.gold) for question in asked)
         menu = preset_menu(
             preset, model, base_url=base_url, api_key_env=api_key_env, mathematical=mathematical

@@ -47,4 +47,6 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return f"{len(value)} rows, with --json"
+    if isinstance(value, float) and 1e6 <= abs(value) < 1e15:
+        return f"{value:.0f}"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -4,6 +4,7 @@ Needs `pip install 'adaptive-reasoner[datasets]'` and a model hub that can be re
 """
 
 import random
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +42,7 @@ class PublicSet:
         group: The column of the group, where there is one.
         config: Its configuration, where it has several.
         split: Which part is asked.
+        characters: How long its questions are on average, about.
     """
 
     path: str
@@ -49,6 +51,7 @@ class PublicSet:
     group: str | None = None
     config: str | None = None
     split: str = "test"
+    characters: int = 200
 
     def questions(self, rows: Iterable[Mapping[str, Any]]) -> tuple[Question, ...]:
         """The questions in its rows.
@@ -68,7 +71,7 @@ class PublicSet:
 
 
 PUBLIC_SETS = {
-    "gsm8k": PublicSet("openai/gsm8k", config="main"),
+    "gsm8k": PublicSet("openai/gsm8k", config="main", characters=240),
     "math": PublicSet("DigitalLearningGmbH/MATH-lighteval", "problem", _boxed, group="type"),
     "math500": PublicSet("HuggingFaceH4/MATH-500", "problem", _boxed, group="subject"),
 }
@@ -116,6 +119,25 @@ def open_questions(name: str) -> tuple[Question, ...]:
             file=name,
         ) from error
     return public.questions(rows)
+
+
+def questions_to_price(name: str) -> tuple[Question, ...]:
+    """Those of `open_questions` or, where a set that is `DRAWN` cannot be had, as many that are as long.
+
+    Raises:
+        OutcomesError, ImportError: As for `open_questions`.
+    """
+    try:
+        return open_questions(name)
+    except (OutcomesError, ImportError) as error:
+        if name not in DRAWN:
+            raise
+        warnings.warn(f"priced by the mean length of questions: {error}", stacklevel=2)
+        return tuple(
+            Question(f"{part}{number}", "x" * PUBLIC_SETS[part].characters, "0", part)
+            for part, count in DRAWN[name].items()
+            for number in range(count)
+        )
 
 
 def drawn(sets: Mapping[str, tuple[Sequence[Question], int]]) -> tuple[Question, ...]:

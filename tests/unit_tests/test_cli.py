@@ -252,6 +252,17 @@ def test_a_job_is_priced_before_it_starts_and_nothing_is_made(command, asked, tm
     assert not out.exists()
 
 
+@pytest.mark.filterwarnings("default")  # what the libraries of the hub warn of is theirs
+def test_the_papers_protocol_is_priced_in_one_command_also_without_a_hub(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    given = ("collect", "--preset", "paper", "--model", "m", "--out", tmp_path / "p.jsonl", "--dry-run")
+    code, printed, said = command(*given, "--json")
+    job = json.loads(printed)
+    assert (code, job["calls"], job["bound"]) == (0, 400 * 48, 400 * 48 * 1024.0)
+    assert "priced by the mean length" in said
+    assert "bound: 19660800" in command(*given)[1]
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
