@@ -123,7 +123,10 @@ def collect(
         reason = "give questions and --config, or --preset with --model"
         raise typer.BadParameter(reason, param_hint="--config")
     if dry_run:
-        job = forecast(asked, menu, out_file, retry_failed=retry_failed, batch=batch).as_dict()
+        forecasted = forecast(
+            asked, menu, out_file, max_cost=max_cost, retry_failed=retry_failed, batch=batch
+        )
+        job = forecasted.as_dict()
         sources = job.pop("sources")
         if as_json:
             print_json({**job, "sources": sources})

@@ -51,7 +51,7 @@ class Forecast:
         sources: What is left of each source; one that only grades stands here with its own calls.
         spent: What the samples in the file cost.
         cost_unit: What a cost counts.
-        max_cost: The cap of the menu, where it has one.
+        max_cost: The cap, where there is one.
         attempts: Calls a sample may take: a lost call is paid for and made again, beyond `bound`.
     """
 
@@ -92,6 +92,7 @@ def forecast(
     menu: Menu,
     out: PathLike,
     *,
+    max_cost: float | None = None,
     retry_failed: bool = False,
     batch: bool = False,
 ) -> Forecast:
@@ -101,6 +102,7 @@ def forecast(
         questions: What to ask.
         menu: The sources, how many samples of each, and what they cost.
         out: The samples file; what it holds is not drawn again.
+        max_cost: The most that all samples in the file may cost; the menu's cap counts too.
         retry_failed: Whether samples that failed for good are drawn again.
         batch: Whether they are asked for in batches, at half the dollars.
 
@@ -125,7 +127,8 @@ def forecast(
     if batch:
         share = batch_share(menu.cost_unit)
         priced = [replace(one, bound=one.bound * share, expected=one.expected * share) for one in priced]
-    return Forecast(tuple(priced), stock.cost, menu.cost_unit, menu.max_cost, menu.retries.attempts)
+    cap = min((cap for cap in (max_cost, menu.max_cost) if cap is not None), default=None)
+    return Forecast(tuple(priced), stock.cost, menu.cost_unit, cap, menu.retries.attempts)
 
 
 @dataclass

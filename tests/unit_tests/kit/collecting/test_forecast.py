@@ -57,6 +57,16 @@ def test_the_bound_bounds_what_is_paid(out):
     assert job.prompt_tokens == 40 * 4
 
 
+def test_shows_the_cap_that_will_count(out):
+    capped = menu(max_cost=50.0)
+    assert [forecast(questions(1), capped, out, max_cost=cap).max_cost for cap in (None, 20, 90)] == [
+        50,
+        20,
+        50,
+    ]
+    assert forecast(questions(1), menu(), out).max_cost is None
+
+
 def test_prices_a_referee_too(out):
     graded = menu(samples={"direct": 3, "cot": 0}, grader=Referee("cot"), meters=TokenMeter(counts="total"))
     job = forecast(questions(2), graded, out)
