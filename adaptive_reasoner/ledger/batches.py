@@ -1,6 +1,7 @@
 """Changes that wait at the same time run together: one of those who wait runs them for all."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -11,6 +12,7 @@ from adaptive_reasoner.ledger.book import Transaction, Wanted
 T = TypeVar("T")
 
 TOGETHER = 64  # changes in one transaction at most
+PATIENCE = 0.0002  # seconds a leader waits for those who were served just now and may come again
 
 
 class Ticket(Generic[T]):
@@ -65,7 +67,8 @@ class Batches:
     """Tickets in the order they came, and who runs the first of them.
 
     Whoever comes while nobody leads, leads. A leader runs its own change with those that may share its
-    transaction, and then calls the next that waits. So a change never waits for one that came after it.
+    transaction, and then calls the next that waits. So a change never waits for one that came after it. Where
+    several ran together, a leader is patient for a moment: else every other transaction is of one change.
 
     Args:
         run: Runs the changes of some tickets in one transaction.
@@ -79,6 +82,7 @@ class Batches:
         self._lock = threading.Lock()
         self.waiting: deque[Ticket[Any]] = deque()
         self._leader: Ticket[Any] | None = None
+        self._lately = 1  # how many ran together last
 
     def pass_through(self, ticket: Ticket[Any]) -> None:
         """Return when the ticket's change is made, or has failed."""
@@ -95,7 +99,10 @@ class Batches:
             raise
 
     def _lead(self) -> None:
+        if len(self.waiting) < self._lately:
+            time.sleep(PATIENCE)
         tickets = self._together()
+        self._lately = len(tickets)
         try:
             self._run(tickets)
         finally:
