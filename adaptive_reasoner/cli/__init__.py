@@ -1,5 +1,6 @@
 """The commands: results on stdout, progress and warnings on stderr; bad input is one line and exit code 2."""
 
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -21,7 +22,23 @@ app = typer.Typer(
 )
 app.add_typer(ledger_app, name="ledger")
 
-Budget = Annotated[float, typer.Option(help="Allowed mean cost a question, in the table's unit.")]
+
+def _finite(budgets: list[float] | float | None) -> list[float] | float | None:
+    for budget in budgets if isinstance(budgets, list) else [budgets]:
+        if budget is not None and not math.isfinite(budget):
+            raise typer.BadParameter(f"{budget} is not a finite number")
+    return budgets
+
+
+def _share(value: float) -> float:
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"{value} does not lie between 0 and 1")
+    return value
+
+
+Budget = Annotated[
+    float, typer.Option(help="Allowed mean cost a question, in the table's unit.", callback=_finite)
+]
 
 
 def main() -> None:
@@ -229,11 +246,14 @@ def train(
 @app.command()
 def backtest(
     file: Annotated[Path, typer.Argument(help="Outcomes or samples file.")],
-    budget: Annotated[list[float], typer.Option(help="Allowed mean cost; may be given several times.")],
+    budget: Annotated[
+        list[float],
+        typer.Option(help="Allowed mean cost; may be given several times.", callback=_finite),
+    ],
     samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
     source: Annotated[str | None, typer.Option(help="Which source of a samples file.")] = None,
     splits: Annotated[int, typer.Option(min=1, help="Random splits to average over.")] = 5,
-    test_size: Annotated[float, typer.Option(help="Share of the questions held out.")] = 0.5,
+    test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=_share)] = 0.5,
     seed: Annotated[int, typer.Option(help="Draws the splits.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -288,7 +308,10 @@ def report(
     samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
     policy: Annotated[Path | None, typer.Option(help="A trained policy, shown on these outcomes.")] = None,
     backtest: Annotated[Path | None, typer.Option(help="What `backtest --json` printed of them.")] = None,
-    budget: Annotated[float | None, typer.Option(help="Mean cost to look at; the policy's if given.")] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Mean cost to look at; the policy's if given.", callback=_finite),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """One HTML page, readable from the disk: what a budget buys, and whether a policy is worth shipping."""

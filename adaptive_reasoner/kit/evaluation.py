@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -193,6 +194,7 @@ def backtest(
 
     Raises:
         OutcomesError: The table cannot be used as it is.
+        ValueError: A budget is not finite, or `test_size` does not lie between 0 and 1.
         InfeasibleBudgetError: Even the cheapest actions cost more than a budget.
     """
     name = str(table) if isinstance(table, str | PathLike) else ""
@@ -298,7 +300,9 @@ def _check(outcomes: Outcomes, budgets: Sequence[float], splits: int) -> None:
         raise ValueError(f"a backtest needs a budget and a split, not {len(budgets)} and {splits}")
     cheapest = float(outcomes.cost.min(axis=1).mean())
     for budget in budgets:
-        if not budget >= cheapest * (1 - 1e-12):
+        if not isfinite(budget):
+            raise ValueError(f"a backtest needs finite budgets, not {budget}")
+        if budget < cheapest * (1 - 1e-12):
             raise InfeasibleBudgetError(budget, cheapest, outcomes.cost_unit)
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,11 @@ def train(
 
     Raises:
         InfeasibleBudgetError: The cheapest choices cost more than `budget`.
+        ValueError: The budget is not a finite number.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
+    if not isfinite(budget):
+        raise ValueError(f"a policy is trained for a finite budget, not {budget}")
     if counts is None and outcomes.cost_unit == "tokens":
         counts = "completion"
     session = open_encoder(encoder) if encoder is None or isinstance(encoder, str) else encoder

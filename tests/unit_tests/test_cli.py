@@ -135,6 +135,23 @@ def test_what_is_not_there_is_one_line_and_exit_code_2(command, arguments, reaso
     assert reason in said
 
 
+@pytest.mark.parametrize("budget", ["nan", "inf"])
+@pytest.mark.parametrize(
+    "arguments", [("solve",), ("train", "--out", "p"), ("backtest",), ("report", "--out", "r.html")]
+)
+def test_a_budget_that_is_no_finite_number_is_refused(command, outcomes, arguments, budget):
+    code, printed, said = command(*arguments, outcomes, "--budget", budget)
+    assert (code, printed) == (2, "")
+    assert f"{budget} is not a finite number" in said
+
+
+@pytest.mark.parametrize("share", [0, 1, 1.5, "nan"])
+def test_a_share_to_hold_out_lies_between_0_and_1(command, outcomes, share):
+    code, printed, said = command("backtest", outcomes, "--budget", 11, "--test-size", share)
+    assert (code, printed) == (2, "")
+    assert "does not lie between 0 and 1" in said
+
+
 def test_votes_beyond_the_samples_are_refused(command, samples, tmp_path):
     code, _, said = command("estimate", samples, "--votes", "1,9", "--out", tmp_path / "o.jsonl")
     assert code == 2

@@ -254,8 +254,9 @@ def hesitant(n, *, telling):
 def test_bad_input_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens a question is below 2 tokens"):
         run(outcomes(), budgets=[25, 1])
-    with pytest.raises(InfeasibleBudgetError):
-        run(outcomes(), budgets=[float("nan")])
+    for budget in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"needs finite budgets, not {budget}"):
+            run(outcomes(), budgets=[budget])
     with pytest.raises(ValueError, match="needs a budget and a split"):
         run(outcomes(), budgets=[])
     with pytest.raises(OutcomesError, match="two questions of different text"):
