@@ -164,12 +164,12 @@ class EncoderSession:
         """Vectors of unit length, shape (len(texts), dimension)."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
-            vectors[row] = self._vector(self._tokenizer.encode(text))
+            vectors[row] = self._vector(self._tokenize(text))
         return vectors
 
     def count_tokens(self, text: str) -> int:
         """Tokens of the whole text, also of what the encoder cuts off; special tokens do not count."""
-        return _tokens(self._tokenizer.encode(text))
+        return _tokens(self._tokenize(text))
 
     def features(self, text: str, vector: ArrayLike | None = None) -> NDArray[np.float32]:
         """The vector of `text` (taken as given where it is known), then its surface features.
@@ -177,11 +177,15 @@ class EncoderSession:
         Raises:
             ValueError: `vector` is not of shape (dimension,).
         """
-        encoding = self._tokenizer.encode(text)
+        encoding = self._tokenize(text)
         known = self._vector(encoding) if vector is None else np.asarray(vector, dtype=np.float32)
         if known.shape != (self.dimension,):
             raise ValueError(f"a vector of shape ({self.dimension},) is needed, not {known.shape}")
         return np.concatenate([known, surface_features(text, _tokens(encoding))])
+
+    def _tokenize(self, text: str) -> Any:
+        """The tokens of `text`; half a character, as broken JSON or a shell may leave it, reads as `?`."""
+        return self._tokenizer.encode(text.encode(errors="replace").decode())
 
     def _vector(self, encoding: Any) -> NDArray[np.float32]:
         ids = np.array([encoding.ids], dtype=np.int64)

@@ -26,7 +26,9 @@ def draw(key: str) -> float:
         >>> draw("question 7") == draw("question 7"), 0 <= draw("question 8") < 1
         (True, True)
     """
-    digest = hashlib.blake2b(key.encode(), digest_size=8, person=b"policy-mixture").digest()
+    digest = hashlib.blake2b(
+        key.encode(errors="surrogatepass"), digest_size=8, person=b"policy-mixture"
+    ).digest()
     return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
 
 

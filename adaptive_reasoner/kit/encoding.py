@@ -205,7 +205,7 @@ class VectorCache:
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of `texts`, shape (len(texts), dimension)."""
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        keys = [hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in texts]
         known = self._read()
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:

@@ -33,7 +33,7 @@ def text_id(question: str) -> str:
         >>> text_id("6 * 7")
         '4add15946ce3'
     """
-    return hashlib.sha256(question.encode()).hexdigest()[:12]
+    return hashlib.sha256(question.encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 def read_questions(path: PathLike) -> tuple[Question, ...]:

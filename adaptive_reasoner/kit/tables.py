@@ -43,7 +43,8 @@ def write_rows(path: PathLike, table: Iterable[Mapping[str, Any]] | Mapping[str,
     The table is written beside its place and moved there, so a reader never sees half of it.
 
     Raises:
-        OutcomesError: The ending of `path` is no known format, or columns differ in length.
+        OutcomesError: The ending of `path` is no known format, columns differ in length, or a text is no
+            valid Unicode and the format cannot keep it.
     """
     path = Path(path)
     writers = {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}
@@ -58,6 +59,9 @@ def write_rows(path: PathLike, table: Iterable[Mapping[str, Any]] | Mapping[str,
     try:
         writers[path.suffix.lower()](beside, columns)
         beside.replace(path)
+    except UnicodeEncodeError as error:
+        reason = f"{error.object[:40]!r} holds half a character, which only .jsonl can keep"
+        raise OutcomesError(reason, file=path) from error
     finally:
         beside.unlink(missing_ok=True)
 

@@ -69,6 +69,13 @@ def test_vectors_have_length_one_and_do_not_depend_on_company(encoder):
     assert np.array_equal(vectors[1], encoder.encode(texts[1:])[0])
 
 
+def test_half_a_character_reads_as_a_question_mark(encoder):
+    broken, whole = "what is 1 \ud83d", "what is 1 ?"
+    assert np.array_equal(encoder.encode([broken]), encoder.encode([whole]))
+    assert encoder.count_tokens(broken) == encoder.count_tokens(whole)
+    assert np.isfinite(encoder.features(broken)).all()
+
+
 def test_counts_the_tokens_it_cuts_off(encoder):
     assert encoder.count_tokens("what is " * 50) == 100
 

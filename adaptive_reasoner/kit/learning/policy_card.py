@@ -105,7 +105,7 @@ def digest_of(outcomes: Outcomes) -> str:
     """Tells one table from another: questions, actions, accuracies and costs."""
     digest = hashlib.sha256()
     for texts in (outcomes.actions, outcomes.question_ids, outcomes.questions):
-        digest.update("\0".join(texts).encode())
+        digest.update("\0".join(texts).encode(errors="surrogatepass"))
     for table in (outcomes.accuracy, outcomes.cost):
         digest.update(np.ascontiguousarray(table, dtype="<f8").tobytes())
     return digest.hexdigest()

@@ -82,7 +82,8 @@ def judged(
             "Not yet:", f"{gained}, {interval}, but in training the gate said: {answer}.", "unsure"
         )
     if lift.high < WORTHWHILE or answer == "do not ship":
-        return Verdict("Do not ship:", f"the lift is within noise: {gained}, {interval}.", "bad")
+        found = "it loses against the best random mixture" if lift.high < 0 else "the lift is within noise"
+        return Verdict("Do not ship:", f"{found}: {gained}, {interval}.", "bad")
     more = f"; about {needed:,} would tell" if needed else ""
     return Verdict("Not enough questions:", f"{gained}, {interval}{more}.", "unsure")
 

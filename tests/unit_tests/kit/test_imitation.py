@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -208,6 +209,20 @@ def test_the_mixture_that_is_shipped_leaves_a_lucky_action_out(tmp_path):
 def test_a_budget_below_the_cheapest_is_refused():
     with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens"):
         trained(toy_outcomes(40), budget=1.0)
+
+
+@pytest.mark.parametrize("budget", [np.nan, np.inf])
+def test_a_budget_that_is_not_finite_is_refused(budget):
+    with pytest.raises(ValueError, match="a finite budget, not"):
+        trained(toy_outcomes(40), budget=budget)
+
+
+def test_questions_with_half_a_character_are_learnt_from_and_decided(tmp_path):
+    table = toy_outcomes(40)
+    broken = replace(table, questions=[f"{text} \ud83d" for text in table.questions])
+    policy = LearnedPolicy.load(trained(broken, gated=False).save(tmp_path / "policy"))
+    decided = [policy.decide(text).action for text in broken.questions]
+    assert decided == [decision.action for decision in map(policy.decide, broken.questions)]
 
 
 def test_a_budget_above_the_dearest_is_slack():

@@ -150,6 +150,18 @@ def test_the_verdict_follows_the_interval(lift, answer, word):
     assert f"interval {100 * lift[1]:.1f} to {100 * lift[2]:.1f}" in verdict.sentence
 
 
+@pytest.mark.parametrize(
+    ("lift", "said"),
+    [
+        ((-0.002, -0.008, 0.004), "the lift is within noise"),
+        ((-0.081, -0.156, -0.038), "it loses against the best random mixture"),
+    ],
+)
+def test_a_loss_is_called_a_loss(lift, said):
+    stands = Standing(75.0, 0.7, 0.605, Interval(*lift), None, "here")
+    assert judged(stands, answer=None, needed=None, unit="tokens").sentence.startswith(said)
+
+
 def test_a_reward_is_no_percentage(fresh):
     rewards = replace(fresh, accuracy=fresh.accuracy * 3 - 1, accuracy_unit="reward")
     report = outcomes_report(rewards)

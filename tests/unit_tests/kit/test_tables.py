@@ -49,6 +49,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(form, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_half_a_character_is_kept_by_jsonl_and_refused_by_the_others(tmp_path):
+    rows = [{"question": "what is 1 \ud83d"}]
+    write_rows(tmp_path / "table.jsonl", rows)
+    assert list(read_rows(tmp_path / "table.jsonl")) == rows
+    for form in ("csv", "parquet"):
+        with pytest.raises(OutcomesError, match=rf"table\.{form}: .* only \.jsonl can keep"):
+            write_rows(tmp_path / f"table.{form}", rows)
+    assert [path.name for path in tmp_path.iterdir()] == ["table.jsonl"]
+
+
 def test_a_table_in_a_new_folder_makes_the_folder(tmp_path):
     write_rows(tmp_path / "new" / "table.jsonl", [{"a": 1}])
     assert [*read_rows(tmp_path / "new" / "table.jsonl")] == [{"a": 1}]
