@@ -32,7 +32,8 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[..., None
     with Progress(*columns, notes, console=err) as bars:
         bar = bars.add_task(what, total=total, note="")
         yield lambda done, total=None, note="": bars.update(bar, completed=done, total=total, note=note)
-        bars.update(bar, total=total or 1, completed=total or 1)
+        if bars.tasks[bar].total is None:
+            bars.update(bar, total=1, completed=1)
 
 
 def print_json(value: object) -> None:

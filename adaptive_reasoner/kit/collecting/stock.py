@@ -144,11 +144,17 @@ class Stock:
         self._settle_failures()
 
     def plan(self, concurrency: int) -> list[Stretch]:
-        """What is missing, calls whose prompts begin alike beside each other."""
-        missing: list[Stretch] = []
+        """What is missing, calls whose prompts begin alike beside each other.
+
+        One question of each source goes first, so that it is soon known what the whole will cost.
+        """
+        first, missing = list[Stretch](), list[Stretch]()
         for source in self._menu.sampled:
             stretches = [self._missing(question, source) for question in self._questions.values()]
-            missing += sorted((stretch for stretch in stretches if stretch.samples), key=self._beginning)
+            ordered = sorted((stretch for stretch in stretches if stretch.samples), key=self._beginning)
+            first += ordered[:1]
+            missing += ordered[1:]
+        missing = first + missing
         self._drawn.clear()
         self._failed.clear()
         parts = math.ceil(4 * concurrency / max(1, len(missing)))  # few questions: or workers would be idle

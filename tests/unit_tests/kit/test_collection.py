@@ -101,9 +101,14 @@ def test_calls_whose_prompts_begin_alike_follow_each_other(out):
     sources = {"a": Source(model, prompt=prompt), "b": Source(model)}
     collect(questions(6), Menu(sources, samples=2), out, concurrency=1)
     sent = [request["prompt"] for request in model.requests]
-    assert [text[:3] for text in sent[:12]] == ["eve"] * 6 + ["odd"] * 6
-    assert sent[0] == sent[1] != sent[2] == sent[3]
-    assert all(text.startswith("What") for text in sent[12:])
+    assert [text[:3] for text in sent] == ["eve"] * 2 + ["Wha"] * 2 + ["eve"] * 4 + ["odd"] * 6 + ["Wha"] * 10
+    assert sent[0] == sent[1] != sent[4] == sent[5]
+
+
+def test_what_the_whole_will_cost_is_known_as_soon_as_each_source_has_answered(out):
+    shown = []
+    collect(questions(40), menu(), out, on_progress=shown.append, concurrency=1)
+    assert [now.expected_cost for now in shown[:8]] == [None] * 4 + [480.0] * 4
 
 
 class CountingModel(ScriptedModel):
