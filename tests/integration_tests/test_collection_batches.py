@@ -72,9 +72,11 @@ def test_what_is_sent_is_what_a_call_sends(out):
         collect(questions(2), menu_at(stub.base_url), out, **POLL)
         collect(questions(2), menu_at(stub.base_url), out.with_name("called.jsonl"), concurrency=1)
     batched, called = stub.bodies[:16], stub.bodies[16:]
-    assert sorted(map(str, called)) == sorted(
-        str({name: {**body, "stream": False}[name] for name in called[0]}) for body in batched
-    )
+
+    def told(bodies):
+        return sorted(json.dumps({**body, "stream": False}, sort_keys=True) for body in bodies)
+
+    assert told(batched) == told(called)
     (line, *_) = stub.files["file0"].splitlines()
     assert set(json.loads(line)) == {"custom_id", "method", "url", "body"}
 
