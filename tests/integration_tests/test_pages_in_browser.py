@@ -1,5 +1,6 @@
 """The report and the live page as people see them, in a real browser."""
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.policy import LearnedPolicy
 from adaptive_reasoner.watch.server import WatchServer
-from tests.browser import SMALL, window
+from tests.browser import SMALL, WIDE, window
 from tests.unit_tests.toys import write_toy_encoder
 
 pytestmark = pytest.mark.slow
@@ -158,6 +159,21 @@ def test_the_report_fits_a_phone(browser, report):
     assert browser.ask("document.documentElement.scrollWidth") <= SMALL[0]
     assert browser.on_first_screen("#verdict")
     assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL])
+def test_names_in_the_frontier_do_not_overlap(browser, tmp_path, size):
+    page = outcomes_report(estimate(Samples.read(RECORDED), votes=(1, 3, 5)))
+    page.write(tmp_path / "report.html")
+    browser.look((tmp_path / "report.html").as_uri(), size=size, ready=DRAWN)
+    boxes = browser.ask(
+        "[...document.querySelectorAll('#frontier .live .mark-text text')]"
+        ".filter(text => getComputedStyle(text).visibility === 'visible')"
+        ".map(text => text.getBoundingClientRect()).map(box => [box.left, box.right, box.top, box.bottom])"
+    )
+    assert boxes
+    for a, b in itertools.combinations(boxes, 2):
+        assert a[0] > b[1] or b[0] > a[1] or a[2] > b[3] or b[2] > a[3]
 
 
 def test_a_report_without_a_policy_opens_without_a_complaint(browser, tmp_path):

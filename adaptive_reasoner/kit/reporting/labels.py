@@ -101,7 +101,7 @@ def labels_section(
             "Labels", f"{amount(paid)} {label_unit}", why
         )
     even = paid / saving.cost
-    more = "at least " if saving.at_least else ""
+    more, after = ("at least ", "at most ") if saving.at_least else ("", "")
     span = np.linspace(0.0, 3 * even, 40)
     rows = [
         {
@@ -113,13 +113,15 @@ def labels_section(
         for r in span
     ]
     late = (
-        f" (after {paid / saving.low:,.0f} at the lower end of the interval)"
-        if saving.low > 0
-        else " (never, at the lower end of the interval)"
+        " (never, at the lower end of the interval)"
+        if saving.low <= 0
+        else f" (after {paid / saving.low:,.0f} at the lower end of the interval)"
+        if saving.low < saving.cost
+        else ""
     )
     text = (
         f"{spent} The policy saves {more}{amount(saving.cost)} {unit} a request against the cheapest mixture "
-        f"that is as accurate, so the labels are paid for after {even:,.0f} requests{late}."
+        f"that is as accurate, so the labels are paid for after {after}{even:,.0f} requests{late}."
     )
     words = "A rising line: what is saved less what the labels cost, against requests answered."
     figure = figures.break_even_figure(rows, even=even, unit=unit)
@@ -129,6 +131,8 @@ def labels_section(
         dict.fromkeys(("requests", "net", "low", "high"), ",.0f"),
     )
     fact = Fact(
-        "Labels paid for after", f"{even:,.0f} requests", f"{amount(paid)} {label_unit} for {calls:,} calls"
+        "Labels paid for after",
+        f"{after}{even:,.0f} requests",
+        f"{amount(paid)} {label_unit} for {calls:,} calls",
     )
     return Section("labels", title, text, [(words, figure)], [*tables, shown]), fact

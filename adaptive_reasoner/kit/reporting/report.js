@@ -11,6 +11,19 @@
       return whole.replaceAll(colour, getComputedStyle(probe).color);
     }, text);
 
+  // A name beside a mark gives way to one that stands there already; its tooltip and its table keep it.
+  function uncrowd(live) {
+    const kept = [];
+    for (const name of live.querySelectorAll(".mark-text text")) {
+      const box = name.getBoundingClientRect();
+      const free = kept.every(
+        (other) => box.left > other.right || box.right < other.left || box.top > other.bottom || box.bottom < other.top,
+      );
+      name.style.visibility = free ? "" : "hidden";
+      if (free) kept.push(box);
+    }
+  }
+
   const views = new Map();
   async function draw(figure) {
     const box = figure.querySelector(".figure");
@@ -23,6 +36,8 @@
     box.classList.add("on");
     const { view } = await vegaEmbed(box.querySelector(".live"), spec, { actions: false, renderer: "svg" });
     box.querySelector(".live svg")?.setAttribute("aria-hidden", "true");
+    uncrowd(box.querySelector(".live"));
+    view.addResizeListener(() => view.runAfter(() => uncrowd(box.querySelector(".live"))));
     views.set(figure, view);
   }
   async function drawAll() {

@@ -17,6 +17,7 @@ from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.report import outcomes_report
+from adaptive_reasoner.kit.reporting.labels import labels_section
 from adaptive_reasoner.kit.reporting.page import Report, Section, Table, Verdict
 from adaptive_reasoner.kit.reporting.play import Playing, mixture_shares, with_actions
 from adaptive_reasoner.kit.reporting.standing import Saving, Standing
@@ -218,6 +219,20 @@ def test_labels_are_paid_for_when_the_savings_reach_their_cost(policy_for):
     assert hull.accuracy_at(6.0 + saving.cost) == pytest.approx(hull.accuracy_at(6.0) + 0.003)
     assert saving.low < saving.cost < saving.high
     assert not saving.at_least
+
+
+@pytest.mark.parametrize(
+    ("saving", "says"),
+    [
+        (Saving(5.0, 5.0, 5.0, at_least=True), "are paid for after at most 20 requests."),
+        (Saving(5.0, 2.0, 5.0, at_least=True), "after at most 20 requests (after 50 at the lower end"),
+        (Saving(5.0, 2.0, 8.0, at_least=False), "after 20 requests (after 50 at the lower end"),
+        (Saving(5.0, -1.0, 8.0, at_least=False), "after 20 requests (never, at the lower end"),
+    ],
+)
+def test_a_saving_of_at_least_so_much_pays_for_labels_at_the_latest_then(saving, says):
+    told, _ = labels_section([{"calls": 10, "cost": 100.0}], "tokens", saving, "tokens")
+    assert says in told.text
 
 
 def test_a_backtest_gives_verdict_and_learning_curve():
