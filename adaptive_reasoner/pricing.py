@@ -16,6 +16,7 @@ Ints = NDArray[np.intp]
 
 _BEND = 1 + 1e-9  # a hull whose slope falls by less is straight there
 _FAR = 20.0  # in log price; hulls that bend more sharply need no wider stretch to hand over, and no overflow
+_ROUNDING = 1e-9  # relative error of a mean: a budget of just the cheapest cost is not below it
 _NEAR = 0.25  # half-width, in log price, of the difference a slope is taken over
 
 
@@ -90,9 +91,9 @@ class CostCurve:
         """The price at which the mean cost is expected to be `budget`; 0 when no more would be spent.
 
         Raises:
-            InfeasibleBudgetError: The budget is below the mean cost at the highest price.
+            InfeasibleBudgetError: The budget is below the mean cost at the highest price, or no number.
         """
-        if budget < self.cheapest:
+        if not budget >= self.cheapest * (1 - _ROUNDING):
             raise InfeasibleBudgetError(budget, self.cheapest, unit)
         if budget >= self.cost[0]:
             return 0.0
@@ -170,7 +171,7 @@ class Mixture:
             InfeasibleBudgetError: Every action costs more.
         """
         costs = self.cost[self.vertices]
-        if cost < costs[0]:
+        if not cost >= costs[0] * (1 - _ROUNDING):
             raise InfeasibleBudgetError(cost, float(costs[0]))
         return float(np.interp(cost, costs, self.accuracy[self.vertices]))
 
@@ -207,7 +208,7 @@ def spend(accuracy: Floats, cost: Floats, budget: float, *, unit: str = "") -> t
         Positions of the actions, shape (n,), and the accuracy the next unit of cost would have bought.
 
     Raises:
-        InfeasibleBudgetError: Even the cheapest actions cost more.
+        InfeasibleBudgetError: Even the cheapest actions cost more, or the budget is no number.
     """
     hulls = [hull(a, c) for a, c in zip(accuracy, cost, strict=True)]
     choice = np.array([vertices[0] for vertices in hulls], dtype=np.intp)
@@ -217,7 +218,7 @@ def spend(accuracy: Floats, cost: Floats, budget: float, *, unit: str = "") -> t
         for step, (at, to) in enumerate(pairwise(vertices))
     ]
     total, allowed = float(cost[np.arange(len(choice)), choice].sum()), budget * len(choice) * (1 + 1e-12)
-    if total > allowed:
+    if not total <= allowed:
         raise InfeasibleBudgetError(budget, total / len(choice), unit)
     for negative_slope, _, row, to in sorted(moves):
         total += cost[row, to] - cost[row, choice[row]]

@@ -83,6 +83,21 @@ def test_a_mixture_refuses_budgets_below_its_cheapest_action():
         LADDER.accuracy_at(0.5)
 
 
+def test_a_budget_of_just_the_cheapest_cost_is_met_whatever_way_its_mean_was_rounded():
+    cost = [[1.1e-5, 3e-4]] * 97
+    fixed = Mixture([0.3, 0.8], np.mean(cost, axis=0))
+    assert fixed.curve.cheapest > 1.1e-5  # by rounding
+    assert fixed.choose(fixed.curve.price_at(1.1e-5), 0.0) == 0
+    assert fixed.accuracy_at(1.1e-5) == 0.3
+
+
+def test_a_budget_that_is_no_number_is_refused():
+    with pytest.raises(InfeasibleBudgetError, match="budget of nan"):
+        LADDER.curve.price_at(np.nan)
+    with pytest.raises(InfeasibleBudgetError, match="budget of nan"):
+        spend(np.array([[0.5]]), np.array([[3.0]]), np.nan)
+
+
 def test_the_slope_is_the_derivative_of_the_curve():
     curve = CostCurve.of([0.01, 1.0], [50.0, 10.0])
     assert curve.slope_at(0.1) == pytest.approx(40 / np.log(100))

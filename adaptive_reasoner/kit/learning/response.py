@@ -24,6 +24,7 @@ BAND = 1.5
 """A policy for a budget will roam, with the price, from budget / BAND to budget * BAND."""
 
 _BAND_PRICES = 9
+_DIGITS = 6  # of log prices: closer ones are one
 _GRID = 48  # prices at which a curve is first looked at; three times as many are used
 
 
@@ -79,7 +80,12 @@ class Moves:
             return np.ones(1)
         knots = np.quantile(self.log_slope, np.linspace(0, 1, _GRID))
         around = np.concatenate([knots - SPREAD, knots, knots + SPREAD])
-        return np.asarray(np.exp(np.unique(around.round(6))))
+        around = np.unique(around.round(_DIGITS))
+        around[[0, -1]] += [
+            -(0.1**_DIGITS),
+            0.1**_DIGITS,
+        ]  # beyond all moves, whichever way they were rounded
+        return np.asarray(np.exp(around))
 
 
 def fit_cost_curve(predictions: Priced, cost: Floats) -> CostCurve:
@@ -146,7 +152,7 @@ class Response:
         if budget is None:
             budgets = np.linspace(low, high, _BAND_PRICES + 2)[1:-1]
         else:
-            budgets = np.clip(np.geomspace(budget / BAND, budget * BAND, _BAND_PRICES), low, None)
+            budgets = np.clip(budget * np.geomspace(1 / BAND, BAND, _BAND_PRICES), low, None)
         prices = np.array([self.curve.price_at(float(each)) for each in budgets])
         return self.moves.along(self.outcomes.accuracy, prices), self.moves.along(self.outcomes.cost, prices)
 

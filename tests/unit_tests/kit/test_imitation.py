@@ -225,6 +225,17 @@ def test_questions_with_half_a_character_are_learnt_from_and_decided(tmp_path):
     assert decided == [decision.action for decision in map(policy.decide, broken.questions)]
 
 
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("cheapest", [0.0, 1.1e-5])
+def test_a_budget_of_just_the_cheapest_actions_buys_those(cheapest, gated):
+    table = toy_outcomes(150)
+    cost = np.where(table.cost > table.cost.min(axis=1, keepdims=True), 3e-4, cheapest)
+    policy = trained(replace(table, cost=cost), budget=cheapest, gated=gated)
+    assert policy.imitator.curve_.cheapest == pytest.approx(cheapest, abs=1e-15)
+    chosen = policy.imitator.choose(features_of(table), budget=cheapest)
+    assert (chosen == cost.argmin(axis=1)).mean() > 0.98
+
+
 def test_a_budget_above_the_dearest_is_slack():
     assert trained(toy_outcomes(60), budget=1000.0).card["price"] == 0.0
 
