@@ -20,7 +20,7 @@ from adaptive_reasoner.kit.backtesting.unseen import play_unseen_groups
 from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
 from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
-from adaptive_reasoner.kit.learning.gate import WORTHWHILE
+from adaptive_reasoner.kit.learning.gate import ROUNDING, WORTHWHILE
 from adaptive_reasoner.kit.learning.imitator import Observed
 from adaptive_reasoner.kit.looking import look_first
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -240,7 +240,7 @@ def backtest(
         rows=tuple(_rows(gains)),
         verdict=_verdict(Interval.of(lifts)),
         lift=Interval.of(lifts),
-        observe="first_sample" if better is not None and better.low > 0 else "question",
+        observe="first_sample" if better is not None and better.low > ROUNDING else "question",
         look=better,
         learning_curve=curve,
         mistakes={key: Mistakes.mean([one.mistakes[key] for one in played]) for key in played[0].mistakes},
@@ -307,7 +307,7 @@ def _check(outcomes: Outcomes, budgets: Sequence[float], splits: int) -> None:
 
 
 def _verdict(lift: Interval) -> Verdict:
-    if lift.low > 0:
+    if lift.low > ROUNDING:
         return "ship"
     return "do not ship" if lift.high < WORTHWHILE else "not enough questions"
 
@@ -344,7 +344,7 @@ def _rows(gains: Mapping[Key, Gain]) -> Iterator[BacktestRow]:
 
 
 def _share_closed(gain: Gain, oracle: Gain) -> float | None:
-    return gain.lift.mean / oracle.lift.mean if oracle.lift.low > 0 else None
+    return gain.lift.mean / oracle.lift.mean if oracle.lift.low > ROUNDING else None
 
 
 def _known(value: float) -> float | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.learning.calibration import Calibration
 from adaptive_reasoner.kit.learning.familiarity import Familiarity
+from adaptive_reasoner.kit.learning.gate import ROUNDING
 from adaptive_reasoner.kit.learning.learners import Constant, Learner, Matrix, Neighbours, Ridge, Trees
 from adaptive_reasoner.kit.learning.response import Response, lift_by_question
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -217,8 +218,8 @@ class CrossFit:
 
 
 def _is_clear(lifts: Floats, errors: float) -> bool:
-    """Whether the mean lies above zero by more than so many standard errors."""
-    return bool(lifts.mean() * np.sqrt(len(lifts)) > errors * lifts.std())
+    """Whether the mean lies above zero by more than so many standard errors, and more than rounding."""
+    return bool(lifts.mean() > max(ROUNDING, errors * lifts.std() / np.sqrt(len(lifts))))
 
 
 def candidates_for(outcomes: Outcomes) -> tuple[str, ...]:

@@ -17,11 +17,13 @@ Answer = Literal["ship", "do not ship", "not enough questions"]
 WORTHWHILE = 0.01
 """A lift in accuracy below which a policy is not worth its upkeep."""
 
+ROUNDING = 1e-9
+"""A lift in accuracy that is but the rounding of long sums."""
+
 _BLIND = 5 * WORTHWHILE  # data that cannot show even this lift cannot say that there is none
 _TAIL = 0.025  # chance of shipping a policy that gains nothing
 _DETECTS = 1.96 + 0.84  # standard errors of a lift that is shown four times in five
 _FEWEST = 20  # different questions; fewer say nothing about how much they vary
-_ROUNDING = 1e-9
 _RARELY = 0.1  # at the ends of the hull, too, a policy would change some actions
 _BLOCK = 100  # bootstrap draws worked on at a time
 
@@ -85,7 +87,7 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
     detectable = _DETECTS * max(float(np.std(drawn)), _chance(cost.mean(0), outcomes))
     answer: Answer = "not enough questions"
     if text_index(outcomes.questions).max() + 1 >= _FEWEST:
-        if low > _ROUNDING:
+        if low > ROUNDING:
             answer = "ship"
         elif high < WORTHWHILE and detectable < _BLIND:
             answer = "do not ship"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adaptive_reasoner.kit.backtesting.lift import Gain
-from adaptive_reasoner.kit.learning.gate import WORTHWHILE
+from adaptive_reasoner.kit.learning.gate import ROUNDING, WORTHWHILE
 from adaptive_reasoner.kit.reporting.page import Verdict
 from adaptive_reasoner.kit.reporting.standing import Standing
 
@@ -73,11 +73,11 @@ def judged(
         f"gets {level(standing.uniform, accuracy_unit)} for as much"
     )
     refused = answer is not None and answer != "ship"
-    if lift.low > 0 and not refused:
+    if lift.low > ROUNDING and not refused:
         return Verdict(
             "Ship it:", f"{gained}, {interval}. {against}.{_topic(standing, accuracy_unit)}", "good"
         )
-    if lift.low > 0:
+    if lift.low > ROUNDING:
         return Verdict(
             "Not yet:", f"{gained}, {interval}, but in training the gate said: {answer}.", "unsure"
         )

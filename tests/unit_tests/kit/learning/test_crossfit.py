@@ -60,7 +60,14 @@ def test_what_can_be_learnt_beats_the_constant(fitted):
 def test_where_nothing_can_be_learnt_the_constant_is_best():
     tables = (toy_outcomes(150, seed=seed, informative=False) for seed in range(6))
     best = [crossfit(table, names=("constant", "ridge", "neighbours")).best() for table in tables]
-    assert best.count("constant") >= 4
+    assert best.count("constant") >= 5
+
+
+def test_a_lift_that_is_only_rounding_makes_no_learner_better(fitted):
+    mean = np.tile(fitted.truth.mean(axis=0), (400, 1))
+    for factor in np.geomspace(0.5, 2, 9):  # of the budget: the sums round up here and down there
+        unlearnt = replace(fitted, raw=dict.fromkeys(fitted.raw, mean), budget=15.0 * factor, _responses={})
+        assert unlearnt.best() == "constant"
 
 
 def test_tables_too_small_to_learn_from_get_the_constant_only():
