@@ -1,12 +1,12 @@
 """A line to PostgreSQL on which statements leave together, and are waited for together.
 
 psycopg's own pipeline hands each statement to the system by itself, and wakes the server for each. A verb of
-a ledger is eight statements and two waits: here, on libpq's pipeline mode, it is two messages each way.
+a ledger is seven statements and two waits: here, on libpq's pipeline mode, it is two messages each way.
 """
 
-import select
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import Any
 
 import psycopg
@@ -35,6 +35,8 @@ class PostgresLine:
         self._connection, self._libpq = connection, connection.pgconn
         self._statements = statements
         self._due: deque[PostgresAnswer] = deque()  # sent, or about to be, and not answered yet
+        self._selector = DefaultSelector()
+        self._selector.register(self._libpq.socket, EVENT_READ)
         self._libpq.nonblocking = 1
         self._libpq.enter_pipeline_mode()
         texts = _BRACKETS | {name: statement.text for name, statement in statements.items()}
@@ -76,6 +78,7 @@ class PostgresLine:
 
     def close(self) -> None:
         """Let go of the connection."""
+        self._selector.close()
         self._connection.close()
 
     def wait_for(self, answer: "PostgresAnswer") -> None:
@@ -106,8 +109,7 @@ class PostgresLine:
 
     def _take(self) -> "PostgresAnswer":
         """Receive the answer to the earliest that was sent."""
-        while self._libpq.flush():
-            self._pause(select.POLLIN | select.POLLOUT)
+        self._speak()
         answer = self._due.popleft()
         answer.result = self._receive()
         if answer.result is None:
@@ -116,17 +118,21 @@ class PostgresLine:
             self._receive()  # the end of this answer
         return answer
 
-    def _receive(self) -> pq.abc.PGresult | None:
-        while self._libpq.is_busy():
-            self._pause(select.POLLIN)
-        return self._libpq.get_result()
+    def _speak(self) -> None:
+        """Send what was said so far; while the server takes nothing more, listen."""
+        while self._libpq.flush():
+            self._selector.modify(self._libpq.socket, EVENT_READ | EVENT_WRITE)
+            ready = self._selector.select()
+            self._selector.modify(self._libpq.socket, EVENT_READ)
+            if ready[0][1] & EVENT_READ:
+                self._libpq.consume_input()
 
-    def _pause(self, events: int) -> None:
-        """Wait until the server can be heard, or spoken to; other threads go on."""
-        poll = select.poll()
-        poll.register(self._libpq.socket, events)
-        if poll.poll()[0][1] != select.POLLOUT:
+    def _receive(self) -> pq.abc.PGresult | None:
+        """The next result; other threads go on meanwhile."""
+        while self._libpq.is_busy():
+            self._selector.select()
             self._libpq.consume_input()
+        return self._libpq.get_result()
 
 
 class PostgresAnswer:

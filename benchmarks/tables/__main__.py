@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from front import demo, figures
+from ledgers import ledger_adherence, ledger_regret, ledger_throughput
 from policies import backtests, batch_allocation, peers, training_size
 from stops import stopping
 
@@ -22,6 +23,9 @@ PAGES = {
         "training_size": training_size,
         "batch_allocation": batch_allocation,
         "stopping": stopping,
+        "ledger_adherence": ledger_adherence,
+        "ledger_regret": ledger_regret,
+        "ledger_throughput": ledger_throughput,
     },
     BENCHMARKS.parent / "README.md": {"demo": demo, "figures": figures},
 }

@@ -163,3 +163,27 @@ def test_a_ledger_that_is_only_looked_at_says_the_same_and_is_not_touched(postgr
             "another" not in connection.execute(sa.text("select ledger from ledger_accounts")).scalars().all()
         )
     engine.dispose()
+
+
+def test_a_batch_larger_than_what_the_connection_takes_at_once_goes_through(opened):
+    ledger, long = opened(target=50.0), "long " * 90
+
+    def charge(number):
+        ledger.settle(ledger.reserve(40.0, f"{long}{number}", action="x" * 20_000), 45.0)
+
+    with ThreadPoolExecutor(64) as pool:
+        list(pool.map(charge, range(640)))
+    assert (ledger.snapshot().spent, ledger.snapshot().questions) == (640 * 45.0, 640)
+
+
+def test_what_the_server_refuses_is_said_and_the_next_change_goes_through(opened, postgres):
+    ledger = opened(target=50.0)
+    engine = open_engine(postgres).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("alter table ledger_entries rename column action to deed")
+        with pytest.raises(UnreachableLedgerError, match="action"):
+            ledger.charge(45.0, "q")
+        connection.exec_driver_sql("alter table ledger_entries rename column deed to action")
+    engine.dispose()
+    assert ledger.charge(45.0, "q").cost == 45.0
+    assert ledger.snapshot().spent == 45.0
