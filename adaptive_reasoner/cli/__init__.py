@@ -170,7 +170,9 @@ def collect(
 def estimate(
     samples: Annotated[Path, typer.Argument(help="Samples file, JSONL or Parquet.")],
     out_file: Annotated[Path, typer.Option("--out", help="Outcomes file: Parquet, JSONL or CSV.")],
-    votes: Annotated[str, typer.Option(help="Sizes of vote, separated by commas.")] = "1,3,5",
+    votes: Annotated[
+        str, typer.Option(help="Sizes of vote: 1,3,5; or by source: 'direct=1 cot=1,3,5'.")
+    ] = "1,3,5",
     as_json: AsJson = False,
 ) -> None:
     """From samples to outcomes: what each action would score and cost on each question."""
@@ -368,13 +370,16 @@ def ask(
         err.print(f"{record['action']}, {record['cost']:g} {record['cost_unit']}", highlight=False)
 
 
-def _sizes(votes: str) -> tuple[int, ...]:
+def _sizes(votes: str) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
+    """One list of sizes for all sources, or one for each that is named."""
     try:
-        return tuple(int(size) for size in votes.split(","))
+        if "=" in votes:
+            named = (part.rsplit("=", 1) for part in votes.split())
+            return {source: tuple(map(int, sizes.split(","))) for source, sizes in named}
+        return tuple(map(int, votes.split(",")))
     except ValueError:
-        raise typer.BadParameter(
-            f"{votes!r} is not a list of numbers such as 1,3,5", param_hint="--votes"
-        ) from None
+        reason = f"{votes!r} is not a list of numbers such as 1,3,5, nor one by source such as cot=1,3,5"
+        raise typer.BadParameter(reason, param_hint="--votes") from None
 
 
 def _one_line(error: BaseException) -> str:

@@ -39,7 +39,7 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
 
     Raises:
         OutcomesError: A size is larger than some question's number of samples (no unbiased estimate
-            exists), a score is missing, or no question has replies from all sources.
+            exists), a score is missing, a source is unknown, or no question has replies from all sources.
 
     Example:
         >>> row = dict(question_id="q", question="6 * 7", source="cot", cost=10, cost_unit="tokens")
@@ -58,6 +58,10 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
             f"{samples.ungraded} replies are not graded: nobody has said which answers are right; "
             "`samples.graded({question: right answer, ...})` keeps the questions that are known"
         )
+    for sizes in (votes, best_of):
+        unknown = set(sizes) - set(samples.sources) if isinstance(sizes, Mapping) else set()
+        if unknown:
+            raise OutcomesError(f"no source {min(unknown)!r}; there are {', '.join(samples.sources)}")
     plans = [plan for source in samples.sources for plan in _plans(source, votes, best_of)]
     if not plans:
         raise OutcomesError("no sizes: give `votes` or `best_of` at least one")

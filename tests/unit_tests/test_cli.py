@@ -158,6 +158,18 @@ def test_votes_beyond_the_samples_are_refused(command, samples, tmp_path):
     assert "9" in said
 
 
+def test_each_source_can_have_its_own_sizes_of_vote(command, samples, tmp_path):
+    path = tmp_path / "o.jsonl"
+    code, printed, _ = command("estimate", samples, "--votes", "direct=1 cot=1,5", "--out", path, "--json")
+    assert code == 0
+    actions = [action["action"] for action in json.loads(printed)["actions"]]
+    assert actions == ["direct", "cot", "cot_vote_5"]
+    code, _, said = command("estimate", samples, "--votes", "coat=1", "--out", path)
+    assert code == 2
+    assert "no source 'coat'; there are direct, cot" in said
+    assert command("estimate", samples, "--votes", "direct=1 cot", "--out", path)[0] == 2
+
+
 def test_votes_that_are_no_numbers_are_refused(command, samples, tmp_path):
     assert command("estimate", samples, "--votes", "many", "--out", tmp_path / "o.jsonl")[0] == 2
 
