@@ -134,8 +134,8 @@ def rate(url, design, threads, seconds, round_):
     return total / seconds
 
 
-def sqlite_pair(synchronous, pairs=2_000):
-    """Milliseconds of one reserve-settle pair in a file: median and 95th percentile."""
+def sqlite_pairs(synchronous, pairs=500):
+    """Milliseconds of each reserve-settle pair in a file."""
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         ledger = open_ledger(f"sqlite:///{folder}/ledger.db?synchronous={synchronous}", target=5.0)
         times = []
@@ -144,10 +144,10 @@ def sqlite_pair(synchronous, pairs=2_000):
             ledger.settle(ledger.reserve(4.0, str(i)), 3.0)
             times.append(1e3 * (time.perf_counter() - before))
         ledger.close()
-    return percentiles(times)
+    return times
 
 
-def disk_pair(pairs=500, charge=5 * 4096):
+def disk_pairs(pairs=200, charge=5 * 4096):
     """Milliseconds to keep about what a charge changes, twice, in a file that does not grow."""
     with tempfile.TemporaryFile(dir=ROOT, buffering=0) as file:
         change, room = os.urandom(charge), 200 * charge
@@ -160,7 +160,7 @@ def disk_pair(pairs=500, charge=5 * 4096):
                 os.pwrite(file.fileno(), change, (2 * pair + half) * charge % room)
                 os.fdatasync(file)
             times.append(1e3 * (time.perf_counter() - before))
-    return percentiles(times)
+    return times
 
 
 def percentiles(times):
@@ -194,11 +194,15 @@ def main():
             connection.execute(TABLES)
         runs = [(design, threads) for threads in (1, 8) for design in (*DESIGNS, "ledger_hard_cap")]
         rates, others = {run: [] for run in runs}, []
+        files = {"full": [], "normal": [], "disk": []}
         for round_ in range(arguments.rounds):
             others.append(round(psutil.cpu_percent(1.0) / 100.0, 2))
             for run in runs:
                 rates[run].append(rate(url, *run, arguments.seconds, round_))
                 print(*run, round(rates[run][-1]), "pairs/s, machine taken by others:", others[-1])
+            for synchronous in ("full", "normal"):
+                files[synchronous] += sqlite_pairs(synchronous)
+            files["disk"] += disk_pairs()
         server.cleanup()
     of = {run: statistics.median(found) for run, found in rates.items()}
     results = {
@@ -215,8 +219,8 @@ def main():
             design: {"rows": ratio(rates, design, 1), "batches": ratio(rates, design, 8)}
             for design in DESIGNS[:-1]
         },
-        "sqlite_pair": {synchronous: sqlite_pair(synchronous) for synchronous in ("full", "normal")},
-        "disk_pair": disk_pair(),
+        "sqlite_pair": {synchronous: percentiles(files[synchronous]) for synchronous in ("full", "normal")},
+        "disk_pair": percentiles(files["disk"]),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")
