@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _WIDE = 12  # a cost axis is logarithmic where the dearest is so many times the cheapest
 _FIRST = (
     "imitator",
+    "imitator_ungated",
     "imitator_unseen_groups",
     "group_lookup",
     "length_rule",
@@ -24,6 +25,7 @@ _FIRST = (
 )
 _STYLES = {  # a colour of the theme and a mark for what is drawn first
     "imitator": ("policy", "o"),
+    "imitator_ungated": ("bound", "d"),
     "imitator_unseen_groups": ("policy", "^"),
     "group_lookup": ("budget", "s"),
     "length_rule": ("mixture", "v"),
@@ -69,11 +71,10 @@ def plot_frontier(frontier: Frontier, ax: "Axes | None" = None) -> "Axes":
         label="random mixture of fixed actions",
     )
     ax.plot(cost, accuracy, "o", color=colours()["mixture"], label="fixed actions")
-    for name, x, y in zip(table.actions, cost, accuracy, strict=True):
-        if name in hull.actions:
-            ax.annotate(
-                name, (x, y), (6, -13), textcoords="offset points", color=colours()["muted"], fontsize=9
-            )
+    fixed = zip(cost, accuracy, table.actions, strict=True)
+    for at, (x, y, name) in enumerate(sorted(one for one in fixed if one[2] in hull.actions)):
+        beside = {"xytext": (6, -13)} if at % 2 == 0 else {"xytext": (-6, 5), "ha": "right"}  # in turn: free
+        ax.annotate(name, (x, y), textcoords="offset points", color=colours()["muted"], fontsize=9, **beside)
     _cost_axis(ax, [float(cost.min()), dearest], table.cost_unit)
     ax.set_ylabel("accuracy")
     ax.legend(frameon=False, fontsize=9)

@@ -72,7 +72,7 @@ def dressed(figure: Any, *, height: int) -> Any:
             labelLimit=260,
             symbolSize=110,
             symbolOpacity=1,
-            columnPadding=26,  # the fonts of a reader may be wider than those a still picture was measured with
+            columnPadding=26,  # for readers whose fonts are wider than those it is laid out with
             padding=2,
             offset=6,
         )

@@ -298,7 +298,7 @@ def test_a_backtest_draws_its_lifts_and_shows_its_rows(told):
     plt.switch_backend("agg")
     ax = told.plot()
     drawn = {name: container for container, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-    assert {"imitator", "group_lookup", "length_rule"} <= set(drawn)
+    assert {"imitator", "imitator_ungated", "group_lookup", "length_rule"} <= set(drawn)
     rows = sorted((row for row in told.rows if row.policy == "imitator"), key=lambda row: row.realised_cost)
     data = drawn["imitator"].lines[0].get_xydata()
     assert data == pytest.approx(np.array([[row.realised_cost, 100 * row.lift] for row in rows]))

@@ -1,5 +1,8 @@
 """What values show of themselves in a notebook: pictures by matplotlib, and tables."""
 
+import itertools
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -7,9 +10,13 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.charge import Result
 from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.pages.tables import html_table
 from adaptive_reasoner.policy import FixedPolicy
 from tests.unit_tests.toys import toy_outcomes
+
+RECORDED = Path(__file__).parents[3] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +95,16 @@ def test_a_long_table_says_how_long_it_is():
 def test_what_a_table_holds_cannot_run():
     nasty = "<script>alert(1)</script>"
     assert "<script>" not in html_table([{nasty: nasty}], nasty)
+
+
+def test_what_rounding_left_is_shown_as_nothing():
+    assert "<td>0</td><td>1e-07</td>" in html_table([{"at": 1, "lift": -5.6e-17, "price": 1e-7}])
+
+
+def test_names_of_fixed_actions_do_not_overlap():
+    outcomes = estimate(Samples.read(RECORDED), votes=(1, 3, 5))
+    ax = frontier(outcomes).plot()
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == 3
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
