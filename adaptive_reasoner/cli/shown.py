@@ -24,7 +24,8 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         print_json(result)
         return
     for name, value in result.items():
-        out.print(f"{name.replace('_', ' ')}: {_shown(value)}", markup=False, highlight=False)
+        line = f"{name.replace('_', ' ')}: {_shown(value)}"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def read_result(file: Path, wanted: str) -> dict[str, Any]:
@@ -47,6 +48,10 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return f"{len(value)} rows, with --json"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if value is None:
+        return "none"
     if isinstance(value, float) and 1e6 <= abs(value) < 1e15:
         return f"{value:.0f}"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from adaptive_reasoner import cli
+from adaptive_reasoner.cli.shown import print_result
 from adaptive_reasoner.ledger import open_ledger
 
 
@@ -313,3 +314,13 @@ def test_a_data_set_that_is_not_known_is_one_line(command, tmp_path):
     )
     assert code == 2
     assert "known are gsm8k, math, math500" in " ".join(said.split())
+
+
+def test_a_result_is_a_line_a_field_in_short_numbers_and_words(capsys):
+    gate = {"lift": 0.0407679123, "costs": [7.999703227242004, 17.995365216329454], "needed": None}
+    print_result({"max_cost": None, "folder": "a/long/folder" * 10, "gate": gate}, False)
+    assert capsys.readouterr().out.splitlines() == [
+        "max cost: none",
+        f"folder: {'a/long/folder' * 10}",
+        "gate: lift 0.0407679, costs [7.9997, 17.9954], needed none",
+    ]
