@@ -86,6 +86,8 @@ def best_by_highs(table, budget):
         A_eq=np.kron(np.eye(n), np.ones(k)),
         b_eq=np.ones(n),
         bounds=(0, 1),
+        # By default it takes an action that is worse by a millionth for the best.
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     assert found.status == 0
     return -found.fun
@@ -108,6 +110,12 @@ def test_no_mixture_of_whole_allocations_is_better(problem):
 @given(problems(most_questions=12, most_actions=6))
 def test_highs_finds_nothing_better(problem):
     check_against_highs(problem)
+
+
+def test_a_gain_of_a_millionth_is_taken():
+    accuracy = np.array([[0.0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0.99999]])
+    cost = np.array([[1.0, 1, 1, 1], [1, 1, 0.5, 0.125], [1, 1, 1, 101]])
+    check_against_highs((Table(accuracy, cost), 9.114583333333334))
 
 
 @pytest.mark.slow
