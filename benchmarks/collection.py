@@ -176,7 +176,7 @@ def main():
     result = {
         "command": f"python benchmarks/collection.py --calls {options.calls} --pairs {options.pairs} "
         f"--rows {options.rows}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, shared with other work",
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": {name: version(name) for name in packages},
         "seed": None,
         "throughput": throughput(options.calls, options.pairs),
