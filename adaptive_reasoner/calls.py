@@ -23,7 +23,8 @@ _REFUSALS = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTEN
 _ROOM = ("max_tokens", "max_output_tokens", "num_predict")
 """What the providers' chat models call the most tokens of a reply."""
 
-_BILLED_SETTINGS = ("tools", "functions", "response_format")
+SCHEMAS = ("tools", "functions", "response_format")
+"""Settings that carry schemas, each in the words of one provider, who bills them as prompt."""
 
 
 class LostReplyError(Exception):
@@ -86,7 +87,7 @@ class Source:
 
     def billed(self, messages: Messages, settings: Mapping[str, Any]) -> Messages:
         """All that a provider bills as prompt, for a worst case: tools and formats too, as text."""
-        declared = {name: settings[name] for name in _BILLED_SETTINGS if settings.get(name)}
+        declared = {name: settings[name] for name in SCHEMAS if settings.get(name)}
         told = [SystemMessage(as_text(declared))] if declared else []
         return [*self.preamble, *self.messages(messages), *told]
 

@@ -27,7 +27,7 @@ from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
-from adaptive_reasoner.calls import ChatModel, Reach, Source
+from adaptive_reasoner.calls import SCHEMAS, ChatModel, Reach, Source
 from adaptive_reasoner.charge import Terms
 from adaptive_reasoner.conversations import chunk_of
 from adaptive_reasoner.costs import Meter
@@ -40,7 +40,6 @@ from adaptive_reasoner.reasoner import AdaptiveReasoner
 _STANDARD = {"temperature", "max_tokens", "timeout", "stop", "max_retries", "api_key", "streaming"}
 """What LangChain lets any chat model be made with; here it says nothing, as the inner model has its own."""
 
-_OF_ONE_PROVIDER = ("tools", "functions", "response_format")
 
 
 class AdaptiveChatModel(BaseChatModel):
@@ -233,7 +232,7 @@ class AdaptiveChatModel(BaseChatModel):
             model, kwargs = unbound(source.runnable)
             if not isinstance(model, BaseChatModel):
                 return source.sampler if competes else source.runnable
-            tied = [name for name in _OF_ONE_PROVIDER if settings.get(name)]
+            tied = [name for name in SCHEMAS if settings.get(name)]
             if tied and not isinstance(model, type(self.inner)):
                 raise TypeError(
                     f"{', '.join(tied)} were bound for {type(self.inner).__name__} and cannot go to "

@@ -81,10 +81,8 @@ class Moves:
         knots = np.quantile(self.log_slope, np.linspace(0, 1, _GRID))
         around = np.concatenate([knots - SPREAD, knots, knots + SPREAD])
         around = np.unique(around.round(_DIGITS))
-        around[[0, -1]] += [
-            -(0.1**_DIGITS),
-            0.1**_DIGITS,
-        ]  # beyond all moves, whichever way they were rounded
+        edge = 0.1**_DIGITS
+        around[[0, -1]] += (-edge, edge)  # beyond all moves, whichever way they were rounded
         return np.asarray(np.exp(around))
 
 
