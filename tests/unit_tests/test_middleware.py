@@ -56,17 +56,6 @@ def adder():
     return add
 
 
-@pytest.fixture(params=["sync", "async"])
-def ask(request):
-    async def sync(agent, *args):
-        return agent.invoke(*args)
-
-    async def later(agent, *args):
-        return await agent.ainvoke(*args)
-
-    return sync if request.param == "sync" else later
-
-
 def budgeted(action="vote_3", *, expected=10.0, worst=60.0, **options):
     options.setdefault("policy", FixedPolicy(action, expected_cost=expected, worst_cost=worst))
     options.setdefault("actions", ACTIONS)

@@ -1,4 +1,4 @@
-"""What a graph does to its nodes: crashes, retries, forks, interrupts; and what a run brings along."""
+"""What a graph does to its nodes: crashes, retries, forks, interrupts."""
 
 import asyncio
 import dataclasses
@@ -13,189 +13,27 @@ from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.errors import NodeTimeoutError
-from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 
-from adaptive_reasoner.calls import Request, Source
-from adaptive_reasoner.context import AdaptiveContext
-from adaptive_reasoner.costs import TokenMeter
-from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
+from adaptive_reasoner.calls import Request
+from adaptive_reasoner.errors import LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer
-from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies import single_pass
 from tests.fakes import ScriptedModel, StatusError
 from tests.stub_server import StubServer
-
-ACTIONS = {"single_pass": single_pass(), "vote_3": self_consistency(3), "vote_5": self_consistency(5)}
-KEYS = {"input_key": "question", "output_key": "reply", "answer_key": "answer", "decision_key": "decision"}
-ASKED = {"question": "5 + 9?"}
-
-
-class State(TypedDict, total=False):
-    question: str
-    reply: str
-    answer: str
-    decision: dict
-    vector: list[float]
-
-
-def node(*answers, action="vote_3", expected=5.0, worst=150.0, model=None, **options):
-    source = Source(model or ScriptedModel(answers=answers or ("Answer: 14",)), max_tokens=50)
-    options.setdefault("policy", FixedPolicy(action, expected_cost=expected, worst_cost=worst))
-    options.setdefault("actions", ACTIONS)
-    if "ledger" not in options:
-        options.setdefault("budget", 9.0)
-    return AdaptiveComputeNode(source, **{**KEYS, **options})
-
-
-def graph_of(made, schema=State, *, context=None, compiled=None, **node_options):
-    builder = made.attach(StateGraph(schema, context_schema=context), **node_options)
-    return builder.add_edge(START, made.name).add_edge(made.name, END).compile(**(compiled or {}))
-
-
-@pytest.fixture(params=["sync", "async"])
-def run(request):
-    async def sync(graph, *args, **kwargs):
-        return graph.invoke(*args, **kwargs)
-
-    async def later(graph, *args, **kwargs):
-        return await graph.ainvoke(*args, **kwargs)
-
-    return sync if request.param == "sync" else later
-
-
-def counts(made):
-    snapshot = made.reasoner.ledger.snapshot()
-    return snapshot.questions, snapshot.spent, snapshot.in_flight
-
-
-async def test_on_day_one_a_model_and_a_budget_are_enough(run):
-    model = ScriptedModel(answers=("Answer: 14",))
-    made = AdaptiveComputeNode(model, budget=6.0)
-    graph = graph_of_messages(made)
-    for _ in range(30):
-        state = await run(graph, {"messages": [HumanMessage("5 + 9?")]})
-    assert state["messages"][-1].text == "Answer: 14"
-    assert counts(made)[0] == 30
-    assert made.reasoner.ledger.average <= 6.0
-    record = state["messages"][-1].response_metadata["adaptive_reasoner"]
-    assert (record["action"], record["policy_id"]) == ("adaptive_vote", "label_free")
-
-
-def graph_of_messages(made):
-    builder = made.attach(StateGraph(MessagesState))
-    return builder.add_edge(START, made.name).compile()
-
-
-async def test_on_day_one_disagreement_draws_more_samples(run):
-    agreeing = AdaptiveComputeNode(ScriptedModel(answers=("Answer: 1",)), budget=9.0, **KEYS)
-    split = AdaptiveComputeNode(ScriptedModel(answers=("Answer: 1", "Answer: 2")), budget=9.0, **KEYS)
-    drawn = [(await run(graph_of(made), ASKED))["decision"]["samples"] for made in (agreeing, split)]
-    assert drawn[0] < drawn[1]
-
-
-async def test_on_day_one_a_hard_cap_holds(run):
-    ledger = open_ledger("memory://", target=6.0, hard_cap=120.0)
-    made = AdaptiveComputeNode(Source(ScriptedModel(), max_tokens=10), ledger=ledger, **KEYS)
-    graph, actions = graph_of(made), []
-
-    async def exhaust():
-        while True:
-            actions.append((await run(graph, ASKED))["decision"]["action"])
-
-    with pytest.raises(BudgetExceededError):
-        await exhaust()
-    assert ledger.snapshot().spent <= 120.0
-    assert (actions[0], actions[-1]) == ("adaptive_vote", "single_pass")
-
-
-async def test_samples_are_logged_for_the_kit(run, tmp_path):
-    answers = ("Answer: 14", "Answer: 15", "Answer: 14")
-    made = node(*answers, log=tmp_path / "samples.jsonl")
-    for question in ("5 + 9?", "1 + 13?"):
-        await run(graph_of(made), {"question": question})
-    samples = Samples.read(tmp_path / "samples.jsonl")
-    assert (samples.questions, samples.sources) == (("5 + 9?", "1 + 13?"), ("vote_3",))
-    replies = samples.of(samples.question_ids[0], "vote_3")
-    assert [reply.answer for reply in replies] == ["14", "15", "14"]
-    assert [(reply.cost, reply.prompt_tokens) for reply in replies] == [(2.0, 10.0)] * 3
-    assert samples.ungraded == 6
-    assert samples.graded({"5 + 9?": "14"}).of(samples.question_ids[0], "vote_3")[1].correct == 0.0
-
-
-async def test_failed_replies_are_logged_with_their_cost(run, tmp_path):
-    log = tmp_path / "new" / "samples.jsonl"
-    made = node(model=ScriptedModel(failures={0: TimeoutError("late")}), log=log)
-    await run(graph_of(made), ASKED)
-    samples = Samples.read(log)
-    (reply, *_) = samples.of(samples.question_ids[0], "vote_3")
-    assert (reply.error, reply.cost) == ("TimeoutError: late", 50.0)
-
-
-async def test_on_day_one_a_long_conversation_is_part_of_the_worst_case(run):
-    meter = TokenMeter(counts="total")
-    ledger = open_ledger("memory://", target=50.0, cost_unit="tokens", hard_cap=1_000.0)
-    source = Source(ScriptedModel(), max_tokens=10)
-    made = AdaptiveComputeNode(source, ledger=ledger, meter=meter)
-    asked = {"messages": [HumanMessage("x" * 500), AIMessage("y" * 400), HumanMessage("5 + 9?")]}
-    state = await run(graph_of_messages(made), asked)
-    record = state["messages"][-1].response_metadata["adaptive_reasoner"]
-    assert (record["action"], record["worst_cost"]) == ("single_pass", 500 + 400 + 6 + 3 * 16 + 10)
-
-
-@dataclasses.dataclass
-class Own:
-    max_cost: float | None = None
-    price: float | None = None
-    tenant: str | None = None
-    budget: float | None = None
-
-
-@pytest.mark.parametrize("schema", [AdaptiveContext, Own])
-async def test_a_run_brings_its_own_price_and_most_cost(run, schema):
-    made = AdaptiveComputeNode(Source(ScriptedModel(), max_tokens=10), budget=9.0, **KEYS)
-    graph = graph_of(made, context=schema)
-    decision = (await run(graph, ASKED, context=schema(price=0.25, max_cost=30.0)))["decision"]
-    assert (decision["price"], decision["action"]) == (0.25, "single_pass")
-    assert (await run(graph, ASKED))["decision"]["action"] == "adaptive_vote"
-
-
-async def test_a_budget_of_a_run_moves_the_price(run):
-    made = AdaptiveComputeNode(ScriptedModel(), budget=9.0, **KEYS)
-    graph = graph_of(made, context=AdaptiveContext)
-    prices = [
-        (await run(graph, ASKED, context={"budget": budget}))["decision"]["price"] for budget in (9.0, 90.0)
-    ]
-    assert prices[0] / prices[1] == pytest.approx(10, rel=0.2)
-    with pytest.raises(ValueError, match="has no price for a budget of 90; give a price"):
-        await run(graph_of(node(), context=AdaptiveContext), ASKED, context={"budget": 90.0})
-
-
-@pytest.mark.parametrize("terms", [{"budget": 0}, {"budget": "90"}, {"price": -1.0}, {"max_cost": "9"}])
-async def test_a_context_that_is_no_amount_is_refused_by_name(run, terms):
-    made = AdaptiveComputeNode(ScriptedModel(), budget=9.0, **KEYS)
-    with pytest.raises(ValueError, match=f"{next(iter(terms))} is a number"):
-        await run(graph_of(made, context=AdaptiveContext), ASKED, context=terms)
-    assert counts(made) == (0, 0.0, 0)
-
-
-async def test_a_tenant_is_charged_beside_the_common_ledger(run):
-    own = {name: open_ledger("memory://", target=5.0) for name in ("acme", "ajax")}
-    made = node(tenants=own.__getitem__)
-    graph = graph_of(made, context=AdaptiveContext)
-    for tenant in ("acme", "acme", "ajax", None):
-        await run(graph, ASKED, context={"tenant": tenant})
-    assert [ledger.snapshot().spent for ledger in own.values()] == [8.0, 4.0]
-    assert counts(made) == (4, 16.0, 0)
-
-
-def test_a_tenant_without_a_ledger_of_its_own_is_counted():
-    made = node()
-    graph_of(made, context=AdaptiveContext).invoke(ASKED, context={"tenant": "acme"})
-    assert made.tenants.ledger_of("acme").snapshot().spent == 4.0
+from tests.unit_tests.node_graphs import (
+    ACTIONS,
+    ASKED,
+    State,
+    counts,
+    graph_of,
+    graph_of_messages,
+    node,
+)
 
 
 class ReadsVectors:
@@ -210,17 +48,17 @@ class ReadsVectors:
         raise NotImplementedError
 
 
-async def test_what_is_decided_on_is_a_function_of_the_state_and_the_vector_may_be_there(run):
+async def test_what_is_decided_on_is_a_function_of_the_state_and_the_vector_may_be_there(ask):
     policy = ReadsVectors()
     made = node(policy=policy, about=lambda state: f"sum: {state['question']}", vector_key="vector")
-    await run(graph_of(made), {**ASKED, "vector": [0.6, 0.8]})
+    await ask(graph_of(made), {**ASKED, "vector": [0.6, 0.8]})
     assert policy.seen == ("sum: 5 + 9?", [0.6, 0.8])
     with pytest.raises(ValueError, match="takes no vector"):
         node(vector_key="vector")
 
 
 @pytest.mark.parametrize("durable", [False, True])
-async def test_a_task_that_failed_and_is_retried_is_one_question_and_no_call_is_billed_twice(run, durable):
+async def test_a_task_that_failed_and_is_retried_is_one_question_and_no_call_is_billed_twice(ask, durable):
     model = ScriptedModel(failures={2: StatusError(500)})
     strict = {"strict": _all_or_nothing}
     made = node(
@@ -231,7 +69,7 @@ async def test_a_task_that_failed_and_is_retried_is_one_question_and_no_call_is_
     )
     retry = RetryPolicy(max_attempts=2, initial_interval=0.0, jitter=False, retry_on=StatusError)
     graph = graph_of(made, retry_policy=retry, compiled={"checkpointer": InMemorySaver()})
-    await run(graph, ASKED, {"configurable": {"thread_id": "1"}})
+    await ask(graph, ASKED, {"configurable": {"thread_id": "1"}})
     paid = sum(2.0 for _ in model.requests) - 2.0  # the refused call costs nothing
     assert counts(made) == (1, paid, 0)
 
@@ -247,7 +85,7 @@ def _all_or_nothing(task):
 
 
 @pytest.mark.parametrize("durable", [False, True])
-async def test_a_run_that_broke_and_is_resumed_draws_only_what_is_missing_where_it_is_durable(run, durable):
+async def test_a_run_that_broke_and_is_resumed_draws_only_what_is_missing_where_it_is_durable(ask, durable):
     model = ScriptedModel(failures={2: StatusError(500)})
     made = node(
         model=model,
@@ -258,14 +96,14 @@ async def test_a_run_that_broke_and_is_resumed_draws_only_what_is_missing_where_
     graph = graph_of(made, compiled={"checkpointer": InMemorySaver()})
     config = {"configurable": {"thread_id": "1"}}
     with pytest.raises(StatusError):
-        await run(graph, ASKED, config)
-    state = await run(graph, None, config)
+        await ask(graph, ASKED, config)
+    state = await ask(graph, None, config)
     assert state["answer"] == "14"
     assert len(model.requests) == (4 if durable else 6)
     assert counts(made) == (1, 2.0 * (len(model.requests) - 1), 0)
 
 
-async def test_durable_samples_stay_hidden_and_need_no_graph(run):
+async def test_durable_samples_stay_hidden_and_need_no_graph(ask):
     made = node(durable=True)
     graph = graph_of_messages(AdaptiveComputeNode(made.reasoner.source, **_messages(made), durable=True))
     asked = {"messages": [HumanMessage("5 + 9?")]}
@@ -288,7 +126,7 @@ async def test_a_timeout_of_the_node_bills_what_had_started():
     assert counts(made) == (1, 100.0, 0)
 
 
-async def test_an_interrupt_before_and_after_the_node_leaves_it_one_question(run):
+async def test_an_interrupt_before_and_after_the_node_leaves_it_one_question(ask):
     made = node()
     builder = made.attach(StateGraph(State)).add_edge(START, made.name)
     builder.add_node("approve", lambda state: {"reply": interrupt(state["reply"])})
@@ -296,19 +134,19 @@ async def test_an_interrupt_before_and_after_the_node_leaves_it_one_question(run
         checkpointer=InMemorySaver(), interrupt_before=[made.name]
     )
     config = {"configurable": {"thread_id": "1"}}
-    await run(graph, ASKED, config)
+    await ask(graph, ASKED, config)
     assert counts(made) == (0, 0.0, 0)
-    await run(graph, None, config)
-    state = await run(graph, Command(resume="approved"), config)
+    await ask(graph, None, config)
+    state = await ask(graph, Command(resume="approved"), config)
     assert (state["reply"], counts(made)) == ("approved", (1, 4.0, 0))
 
 
-async def test_in_a_subgraph_it_belongs_to_the_run_of_the_parent(run):
+async def test_in_a_subgraph_it_belongs_to_the_run_of_the_parent(ask):
     made = node()
     inner = graph_of(made)
     outer = StateGraph(State).add_node("inner", inner).add_node("again", inner)
     graph = outer.add_edge(START, "inner").add_edge("inner", "again").compile()
-    await run(graph, ASKED)
+    await ask(graph, ASKED)
     assert counts(made) == (1, 8.0, 0)
 
 
@@ -317,7 +155,7 @@ class Many(TypedDict, total=False):
     answers: Annotated[list[str], operator.add]
 
 
-async def test_sent_to_many_times_at_once_each_visit_is_charged(run):
+async def test_sent_to_many_times_at_once_each_visit_is_charged(ask):
     made = node()
 
     async def later(state):
@@ -330,22 +168,22 @@ async def test_sent_to_many_times_at_once_each_visit_is_charged(run):
 
     builder = StateGraph(Many).add_conditional_edges(START, send, ["compute"])
     builder.add_node("compute", compute)
-    state = await run(builder.compile(), {"questions": [f"{n} + 9?" for n in range(5)]})
+    state = await ask(builder.compile(), {"questions": [f"{n} + 9?" for n in range(5)]})
     assert state["answers"] == ["14"] * 5
     assert counts(made) == (1, 20.0, 0)
 
 
-async def test_time_travel_pays_for_what_it_runs_again(run):
+async def test_time_travel_pays_for_what_it_runs_again(ask):
     made = node()
     graph = graph_of(made, compiled={"checkpointer": InMemorySaver()})
     config = {"configurable": {"thread_id": "1"}}
-    await run(graph, ASKED, config)
+    await ask(graph, ASKED, config)
     before = next(past for past in graph.get_state_history(config) if past.next == (made.name,))
-    await run(graph, None, before.config)
+    await ask(graph, None, before.config)
     assert counts(made)[1:] == (8.0, 0)
 
 
-async def test_two_visits_from_one_task_are_both_charged(run):
+async def test_two_visits_from_one_task_are_both_charged(ask):
     made = node()
 
     async def twice(state):
@@ -396,30 +234,30 @@ def _plain(value):
         ({"messages": [HumanMessage([{"type": "image", "url": "https://example.org/a.png"}])]}, "'messages'"),
     ],
 )
-async def test_a_state_without_a_question_names_its_key(run, state, named):
+async def test_a_state_without_a_question_names_its_key(ask, state, named):
     made = node(input_key="messages", output_key="messages", answer_key=None, decision_key=None)
     with pytest.raises(ValueError, match=named):
-        await run(graph_of(made, MessagesState), state)
+        await ask(graph_of(made, MessagesState), state)
     assert counts(made) == (0, 0.0, 0)
 
 
-async def test_an_action_that_nobody_supplied_is_named(run):
+async def test_an_action_that_nobody_supplied_is_named(ask):
     class Wanders(FixedPolicy):
         def decide(self, question, **kwargs):
             return dataclasses.replace(super().decide(question, **kwargs), action="vote_9")
 
     made = node(policy=Wanders("vote_3"))
     with pytest.raises(UnknownActionError, match="'vote_9'; known are single_pass, vote_3, vote_5"):
-        await run(graph_of(made), ASKED)
+        await ask(graph_of(made), ASKED)
     assert counts(made) == (0, 0.0, 0)
 
 
-async def test_a_closed_ledger_names_its_file(run, tmp_path):
+async def test_a_closed_ledger_names_its_file(ask, tmp_path):
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite", target=9.0)
     made = node(ledger=ledger)
     ledger.close()
     with pytest.raises(LedgerError, match=r"ledger\.sqlite is closed"):
-        await run(graph_of(made), ASKED)
+        await ask(graph_of(made), ASKED)
 
 
 def test_a_policy_and_its_actions_belong_together():
