@@ -23,25 +23,12 @@ from adaptive_reasoner.prospects import beta_prospects
 from adaptive_reasoner.stop_model import STOP_MODEL, read_prospects
 from adaptive_reasoner.stopping import Priced
 from adaptive_reasoner.strategies import Task, adaptive_consistency, run
+from tests.unit_tests.kit.ballots import ballots_of
 
 
 def samples_of(ballots, *, source="cot"):
-    rows = [
-        {
-            "question_id": f"q{question}",
-            "question": f"question {question}",
-            "source": source,
-            "sample": number,
-            "answer": answer,
-            "gold": "right",
-            "correct": float(answer == "right"),
-            "cost": 2.0,
-            "cost_unit": "tokens",
-        }
-        for question, ballot in enumerate(ballots)
-        for number, answer in enumerate(ballot)
-    ]
-    return Samples.from_rows(rows)
+    cells = {"gold": "right", "cost": 2.0, "cost_unit": "tokens"}
+    return ballots_of(ballots, right="right", source=source, each=lambda question, number: cells)
 
 
 def hard_questions(count, samples, seed=0):

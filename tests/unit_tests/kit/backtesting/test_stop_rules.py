@@ -8,30 +8,19 @@ import pytest
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimation import estimate
-from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.prospects import beta_confidence
 from adaptive_reasoner.stopping import Votes
+from tests.unit_tests.kit.ballots import ballots_of
 
 THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999)
 
 
 def samples_of(*ballots, tokens=None):
-    rows = [
-        {
-            "question_id": f"q{q}",
-            "question": f"question {q}",
-            "source": "cot",
-            "sample": i,
-            "answer": answer,
-            "correct": float(answer == "a"),
-            "cost": 1.0 + i,
-            "cost_unit": "tokens",
-            **({} if tokens is None else {"completion_tokens": tokens + i}),
-        }
-        for q, ballot in enumerate(ballots)
-        for i, answer in enumerate(ballot)
-    ]
-    return Samples.from_rows(rows)
+    def each(_, i):
+        paid = {"cost": 1.0 + i, "cost_unit": "tokens"}
+        return paid if tokens is None else {**paid, "completion_tokens": tokens + i}
+
+    return ballots_of(ballots, each=each)
 
 
 def replayed(samples):

@@ -10,28 +10,15 @@ from adaptive_reasoner.kit.backtesting.waiting import waits
 from adaptive_reasoner.kit.courses import after_first, at_once, by_state, by_window
 from adaptive_reasoner.kit.dealing import Deals, packs_of
 from adaptive_reasoner.kit.estimation import estimate
-from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.stopping import Lossless, Terms, Votes, VoteState
+from tests.unit_tests.kit.ballots import ballots_of
 
 
 def samples_of(*ballots, seconds=None, **fields):
-    rows = [
-        {
-            "question_id": f"q{q}",
-            "question": f"question {q}",
-            "source": "cot",
-            "sample": i,
-            "answer": answer,
-            "correct": float(answer == "a"),
-            "cost": 1.0,
-            "cost_unit": "samples",
-            **fields,
-            **({} if seconds is None else {"seconds": seconds(q, i)}),
-        }
-        for q, ballot in enumerate(ballots)
-        for i, answer in enumerate(ballot)
-    ]
-    return Samples.from_rows(rows)
+    def each(q, i):
+        return fields if seconds is None else {**fields, "seconds": seconds(q, i)}
+
+    return ballots_of(ballots, each=each)
 
 
 def deals_of(samples):
