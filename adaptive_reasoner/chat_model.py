@@ -41,7 +41,6 @@ _STANDARD = {"temperature", "max_tokens", "timeout", "stop", "max_retries", "api
 """What LangChain lets any chat model be made with; here it says nothing, as the inner model has its own."""
 
 
-
 class AdaptiveChatModel(BaseChatModel):
     """Any chat model, with a budget: decides at every call how hard to think, and keeps the average.
 
