@@ -84,13 +84,18 @@ class StubServer:
         self._thread.join()
 
     def restart(self, pause: float = 0.1):
-        """Go away, with the calls that are under way, and come back at the same address."""
+        """Go away, with the calls that are under way, and come back at the same address.
+
+        Connections are refused meanwhile. What is sent on those from before is read, counted and lost: a call
+        that this end never saw is a loss that only the client could count.
+        """
         asyncio.run_coroutine_threadsafe(self._restart(pause), self._loop).result()
 
     async def _serve(self):
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._connections: dict[asyncio.Task, bool] = {}  # and whether a call is under way
-        self._leaving = False
+        self._life, self._gate = 0, asyncio.Event()
+        self._gate.set()
         await self._listen(0)
         self._started.set()
         await self._stopping.wait()
@@ -102,12 +107,13 @@ class StubServer:
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def _restart(self, pause):
-        self._leaving = True
+        self._gate.clear()
+        await asyncio.sleep(pause)  # who connects comes as far as the gate: nobody is half-way when it closes
         self._server.close()
+        self._life += 1
         await self._end([connection for connection, busy in self._connections.items() if busy])
-        await asyncio.sleep(pause)  # what is still sent is lost, and counted
-        await self._end(self._connections)
-        self._leaving = False
+        self._gate.set()
+        await asyncio.sleep(pause)
         await self._listen(self._port)
 
     async def _end(self, connections):
@@ -119,8 +125,10 @@ class StubServer:
     async def _connected(self, reader, writer):
         connection = asyncio.current_task()
         self._connections[connection] = False
+        life = self._life
         try:
-            while await self._exchange(reader, writer, connection):
+            await self._gate.wait()
+            while await self._exchange(reader, writer, connection, life):
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
@@ -128,7 +136,7 @@ class StubServer:
             del self._connections[connection]
             writer.close()
 
-    async def _exchange(self, reader, writer, connection) -> bool:
+    async def _exchange(self, reader, writer, connection, life) -> bool:
         """One request and its reply; False where the connection ends with it."""
         head = await reader.readuntil(b"\r\n\r\n")
         headers = dict(
@@ -150,7 +158,7 @@ class StubServer:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
-            return await self._reply(writer, body, number)
+            return await self._reply(writer, body, number, lost=life < self._life)
         finally:
             self.in_flight -= 1
             self._connections[connection] = False
@@ -159,9 +167,9 @@ class StubServer:
         """Status and content for what is no completion."""
         return 404, {"error": {"message": f"there is no {method} {path}"}}
 
-    async def _reply(self, writer, body, number) -> bool:
+    async def _reply(self, writer, body, number, *, lost) -> bool:
         worst = body.get("max_completion_tokens") or body.get("max_tokens") or UNDECLARED
-        if self._leaving:
+        if lost:
             self.priced += worst
             return False
         fault = self.faults.get(number) if isinstance(self.faults, Mapping) else self.faults(number)
