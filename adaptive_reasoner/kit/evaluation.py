@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from adaptive_reasoner.kit.backtesting.unseen import play_unseen_groups
 from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
 from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
-from adaptive_reasoner.kit.learning.gate import ROUNDING, WORTHWHILE
+from adaptive_reasoner.kit.learning.gate import ROUNDING, Answer, answer_to, detectable_lift
 from adaptive_reasoner.kit.learning.imitator import Observed
 from adaptive_reasoner.kit.looking import look_first
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Path = str | PathLike[str]
-Verdict = Literal["ship", "do not ship", "not enough questions"]
 
 _VOTES = (1, 3, 5, 9, 15, 25, 39)
 
@@ -101,8 +100,8 @@ class Backtest:
         n_questions: How many questions there were.
         cost_unit: What a cost counts.
         rows: One a policy and budget.
-        verdict: On `imitator_ungated`, over all budgets: its lift is above zero, is too small to be worth
-            it, or cannot be told.
+        verdict: On `imitator_ungated`, over all budgets, by the rules of the gate: its lift is above zero, is
+            too small to be worth it, or cannot be told.
         lift: That lift, mean over the budgets, with its interval.
         observe: What is worth deciding by: the question alone, unless looking at a first answer is better.
         look: How much better, mean lift over the budgets with its interval; None without samples to look at.
@@ -117,7 +116,7 @@ class Backtest:
     n_questions: int
     cost_unit: str
     rows: tuple[BacktestRow, ...]
-    verdict: Verdict
+    verdict: Answer
     lift: Interval
     observe: Observed
     look: Interval | None
@@ -230,6 +229,8 @@ def backtest(
             draws=draws,
         )
     lifts = _mean_lifts(gains, "imitator_ungated", field.budgets)
+    lift = Interval.of(lifts)
+    costs = np.array([gains["imitator_ungated", budget].realised_cost for budget in field.budgets])
     better = None
     if look is not None:
         better = Interval.of(_mean_lifts(gains, "first_sample_ungated", field.budgets) - lifts)
@@ -238,8 +239,8 @@ def backtest(
         n_questions=len(outcomes),
         cost_unit=outcomes.cost_unit,
         rows=tuple(_rows(gains)),
-        verdict=_verdict(Interval.of(lifts)),
-        lift=Interval.of(lifts),
+        verdict=answer_to(lift.low, lift.high, detectable_lift(lifts[1:], costs, outcomes), outcomes),
+        lift=lift,
         observe="first_sample" if better is not None and better.low > ROUNDING else "question",
         look=better,
         learning_curve=curve,
@@ -304,12 +305,6 @@ def _check(outcomes: Outcomes, budgets: Sequence[float], splits: int) -> None:
             raise ValueError(f"a backtest needs finite budgets, not {budget}")
         if budget < cheapest * (1 - 1e-12):
             raise InfeasibleBudgetError(budget, cheapest, outcomes.cost_unit)
-
-
-def _verdict(lift: Interval) -> Verdict:
-    if lift.low > ROUNDING:
-        return "ship"
-    return "do not ship" if lift.high < WORTHWHILE else "not enough questions"
 
 
 def _rows(gains: Mapping[Key, Gain]) -> Iterator[BacktestRow]:

@@ -80,17 +80,11 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
     mean = _lift(accuracy.mean(0), cost.mean(0), outcomes.accuracy.mean(0), outcomes.cost.mean(0))
     columns = np.hstack([accuracy, cost, outcomes.accuracy, outcomes.cost])
     parts = np.cumsum([accuracy.shape[1], cost.shape[1], len(outcomes.actions)])
-    drawn = [
-        _lift(*np.split(row, parts)) for row in bootstrap_means(columns, outcomes.questions, draws, seed)
-    ]
+    means = bootstrap_means(columns, outcomes.questions, draws, seed)
+    drawn = np.array([_lift(*np.split(row, parts)) for row in means])
     low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL])
-    detectable = _DETECTS * max(float(np.std(drawn)), _chance(cost.mean(0), outcomes))
-    answer: Answer = "not enough questions"
-    if text_index(outcomes.questions).max() + 1 >= _FEWEST:
-        if low > ROUNDING:
-            answer = "ship"
-        elif high < WORTHWHILE and detectable < _BLIND:
-            answer = "do not ship"
+    detectable = detectable_lift(drawn, cost.mean(0), outcomes)
+    answer = answer_to(float(low), float(high), detectable, outcomes)
     needed = int(np.ceil(questions * (detectable / max(mean, WORTHWHILE)) ** 2))
     return Gate(
         answer=answer,
@@ -102,6 +96,26 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
         needed=max(needed, questions + 1, _FEWEST) if answer == "not enough questions" else None,
         costs=(float(cost.mean(0).min()), float(cost.mean(0).max())),
     )
+
+
+def answer_to(low: float, high: float, detectable: float, outcomes: Outcomes) -> Answer:
+    """What an interval of a lift says, when these questions would show a lift of `detectable`."""
+    if text_index(outcomes.questions).max() + 1 < _FEWEST:
+        return "not enough questions"
+    if low > ROUNDING:
+        return "ship"
+    return "do not ship" if high < WORTHWHILE and detectable < _BLIND else "not enough questions"
+
+
+def detectable_lift(drawn: Floats, costs: Floats, outcomes: Outcomes) -> float:
+    """The smallest lift that these questions would show four times in five.
+
+    Args:
+        drawn: The lift in bootstrap draws.
+        costs: The mean costs at which the policy was measured.
+        outcomes: The table of the questions.
+    """
+    return _DETECTS * max(float(np.std(drawn)), _chance(costs, outcomes))
 
 
 def bootstrap_means(

@@ -174,6 +174,10 @@ def test_what_is_only_noise_is_not_shipped():
     assert abs(rows["imitator_ungated"]["lift"]) < 0.1
 
 
+def test_few_questions_are_too_few_here_as_they_are_for_the_gate():
+    assert run(outcomes(40, telling=False), budgets=[25]).verdict == "not enough questions"
+
+
 def test_samples_give_votes_stop_rules_and_the_cross_fitted_oracle(voted):
     rows = rows_of(voted, 25)
     assert {"cot", "cot_vote_3", "cot_vote_9", "oracle_crossfit"} <= set(rows)
