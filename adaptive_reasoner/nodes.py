@@ -53,7 +53,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         vector_key: State key of the question's embedding, where an earlier node has made it.
         about: What of the state is decided on; the last human turn, in its context, where not given.
         tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
-        log: Keeps every sample for the offline kit: a file, or a `SampleLog`.
+        log: Keeps every sample for the offline kit: a file, or a `SampleLog`. A node without a policy holds
+            the latest in memory where not given, in `log.rows`: a first policy is learned from them.
         durable: Run each sample as a task of the graph: after a crash only the missing ones are drawn. Needs
             a checkpointer.
         goto: The node to go to next, by `Command`; `attach` draws the way there, and a node that is not there
@@ -110,7 +111,9 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self.input_key, self.output_key = input_key, output_key or input_key
         self.answer_key, self.decision_key, self.budget_key = answer_key, decision_key, budget_key
         self.vector_key, self.about = vector_key, about
-        self.log = log if log is None or isinstance(log, SampleLog) else SampleLog(log)
+        if log is not None or policy is None:
+            log = log if isinstance(log, SampleLog) else SampleLog(log)
+        self.log = log
         self.durable, self.goto = durable, goto
         self._says_text: bool | None = None
         self.tenants = Tenants(self.reasoner.ledger, tenants)

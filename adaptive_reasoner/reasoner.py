@@ -27,6 +27,7 @@ from adaptive_reasoner.day_one import LabelFreePolicy, label_free_actions
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.ledger.account import positive
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.strategies import on, self_consistency, single_pass
 
@@ -72,7 +73,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     Raises:
         UnknownActionError: The policy can choose an action that nobody supplied.
         LedgerError: Policy, ledger and meter do not count in the same unit.
-        TypeError: Model, policy or an action is something else: a name, a path.
+        TypeError: Model, policy, ledger, meter or an action is something else: a name, a path.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -114,10 +115,13 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     ) -> None:
         if ledger is not None and budget is not None:
             raise ValueError("give a budget or a ledger, not both: a ledger has its own target")
+        positive("budget", budget)
         if isinstance(policy, str | os.PathLike):
             raise TypeError(f"a policy is read from its folder by LearnedPolicy.load({os.fspath(policy)!r})")
         if isinstance(ledger, str):
             raise TypeError(f"a ledger is opened by open_ledger({ledger!r}, target=...)")
+        if isinstance(meter, str):
+            raise TypeError(f"a meter is an object such as TokenMeter() or PriceMeter(...), not {meter!r}")
         for action, flow in (actions or {}).items():
             if isinstance(flow, Runnable) or not callable(flow):
                 raise TypeError(

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from numbers import Real
+from typing import Any
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import Priced, Window
@@ -167,11 +169,13 @@ def keep(name: str, stored: float | None, said: float | None, scale: int = 1) ->
         )
 
 
-def positive(name: str, value: float | None) -> float | None:
+def positive(name: str, value: Any) -> float | None:
     """A term that has to be above 0 where it is given."""
-    if value is not None and not (math.isfinite(value) and value > 0.0):
-        raise LedgerError(f"{name} must be finite and above 0, got {value}")
-    return value
+    if value is None:
+        return None
+    if not (isinstance(value, Real) and 0.0 < float(value) < math.inf):
+        raise LedgerError(f"{name} must be a finite number above 0, got {value!r}")
+    return float(value)
 
 
 def scale_of(cost_unit: str) -> int:

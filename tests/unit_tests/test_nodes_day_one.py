@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
+from adaptive_reasoner import sample_log
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.costs import TokenMeter
-from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode
@@ -56,6 +57,37 @@ async def test_on_day_one_a_hard_cap_holds(ask):
         await exhaust()
     assert ledger.snapshot().spent <= 120.0
     assert (actions[0], actions[-1]) == ("adaptive_vote", "single_pass")
+
+
+async def test_on_day_one_samples_are_held_for_the_kit_unasked(ask, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = AdaptiveComputeNode(ScriptedModel(answers=("Answer: 14",)), budget=9.0, **KEYS)
+    drawn = (await ask(graph_of(made), ASKED))["decision"]["samples"]
+    samples = Samples.from_rows(made.log.rows).graded({ASKED["question"]: "14"})
+    assert samples.sources == ("single_pass",)
+    assert [reply.correct for reply in samples.of(samples.question_ids[0], "single_pass")] == [1.0] * drawn
+    assert list(tmp_path.iterdir()) == []
+    assert node().log is None
+
+
+def test_a_log_in_memory_holds_the_latest(monkeypatch):
+    monkeypatch.setattr(sample_log, "KEPT", 3)
+    log = sample_log.SampleLog()
+    sample = {"answer": "7", "cost": 2.0, "seconds": 0.1, "error": None, "tokens": {}}
+    for number in range(3):
+        log.write("3 + 4?", {"key": f"q{number}", "action": "cot", "cost_unit": "tokens"}, [sample, sample])
+    assert [row["question_id"] for row in log.rows] == ["q1", "q2", "q2"]
+
+
+@pytest.mark.parametrize("budget", ["300", -1.0, 0.0, float("nan"), float("inf")])
+def test_a_budget_that_is_no_amount_is_refused_by_name(budget):
+    with pytest.raises(LedgerError, match=f"budget must be a finite number above 0, got {budget!r}"):
+        AdaptiveComputeNode(ScriptedModel(), budget=budget)
+
+
+def test_a_meter_by_name_is_refused_with_the_way_out():
+    with pytest.raises(TypeError, match=r"such as TokenMeter\(\) .* not 'tokens'"):
+        AdaptiveComputeNode(ScriptedModel(), budget=9.0, meter="tokens")
 
 
 async def test_samples_are_logged_for_the_kit(ask, tmp_path):
