@@ -223,7 +223,9 @@ def train(
     outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
     budget: Budget,
     out_folder: Annotated[Path, typer.Option("--out", help="Policy folder to write.")],
-    samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="The samples behind the outcomes: votes learn from them when to end.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="The menu, kept in the policy.")] = None,
     encoder: Annotated[
         str | None, typer.Option(help="A sentence-transformers model; MiniLM if not given.")
@@ -252,7 +254,9 @@ def backtest(
         list[float],
         typer.Option(help="Allowed mean cost; may be given several times.", callback=_finite),
     ],
-    samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="The samples behind the outcomes, to replay stop rules on.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Which source of a samples file.")] = None,
     splits: Annotated[int, typer.Option(min=1, help="Random splits to average over.")] = 5,
     test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=_share)] = 0.5,
@@ -307,7 +311,9 @@ def backtest(
 def report(
     outcomes: Annotated[Path, typer.Argument(help="Outcomes file; best one the policy was not trained on.")],
     out_file: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
-    samples: Annotated[Path | None, typer.Option(help="The samples behind the outcomes.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="The samples behind the outcomes, for what labels cost.")
+    ] = None,
     policy: Annotated[Path | None, typer.Option(help="A trained policy, shown on these outcomes.")] = None,
     backtest: Annotated[Path | None, typer.Option(help="What `backtest --json` printed of them.")] = None,
     budget: Annotated[

@@ -284,6 +284,8 @@ class _Assembly:
         return self
 
     def _add(self, row: Mapping[str, Any], number: int) -> None:
+        if "action" not in row and "sample" in row:
+            raise ValueError("this is a sample; `adaptive-reasoner estimate` makes outcomes of samples")
         question_id, action = self.asked.add(row, number), text_field(row, "action")
         samples = 1.0 if row.get("samples") is None else number_field(row, "samples")
         if not samples.is_integer():

@@ -110,6 +110,12 @@ def test_a_bad_row_is_refused_with_file_row_and_reason(change, reason, tmp_path)
     assert caught.value.row == 4
 
 
+def test_samples_are_told_from_outcomes():
+    sample = {"question_id": "q1", "question": "6 * 7?", "source": "cot", "sample": 0, "cost": 2}
+    with pytest.raises(OutcomesError, match="row 1: this is a sample; `adaptive-reasoner estimate` makes"):
+        Outcomes.from_rows([sample])
+
+
 def test_a_hole_is_refused_by_name():
     with pytest.raises(OutcomesError, match="question 'q1' has no row for action 'cot'"):
         Outcomes.from_rows([row for i, row in enumerate(rows()) if i != 3])
