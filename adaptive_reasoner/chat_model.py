@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from math import inf
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -37,8 +38,11 @@ from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 
-_STANDARD = {"temperature", "max_tokens", "timeout", "stop", "max_retries", "api_key", "streaming"}
-"""What LangChain lets any chat model be made with; here it says nothing, as the inner model has its own."""
+_SETTINGS = ("temperature", "max_tokens", "stop")
+"""What LangChain lets any chat model be made with, and any call be given."""
+
+_INNER = {"max_retries", "api_key", "streaming"}
+"""What it lets any chat model be made with and here says nothing: the client is the inner model's."""
 
 
 class AdaptiveChatModel(BaseChatModel):
@@ -51,12 +55,14 @@ class AdaptiveChatModel(BaseChatModel):
     `response_metadata["adaptive_reasoner"]`.
 
     Args:
-        model: The chat model. Settings such as the temperature are its own.
+        model: The chat model. Its settings hold where none are given here.
         policy: Chooses the action; without one, a vote that needs no labels.
         actions: The strategy behind each action the policy can name.
         budget: Allowed mean cost a question, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
         meter: What a call costs; generated tokens where not given.
+        temperature, max_tokens, stop: Sent along with every call.
+        timeout: The most seconds of a call.
 
     Raises:
         UnknownActionError: The policy can choose an action that nobody supplied.
@@ -85,10 +91,14 @@ class AdaptiveChatModel(BaseChatModel):
     budget: float | None = None
     ledger: SkipValidation[Ledger | None] = None
     meter: SkipValidation[Meter | None] = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    timeout: float | None = None
     _reasoner: AdaptiveReasoner = PrivateAttr()
 
     def __init__(self, model: BaseChatModel | None = None, **fields: Any) -> None:
-        unknown = sorted(fields.keys() - type(self).model_fields.keys() - _STANDARD)
+        unknown = sorted(fields.keys() - type(self).model_fields.keys() - _INNER)
         if unknown:
             raise TypeError(f"AdaptiveChatModel has no {', '.join(unknown)}: settings are the inner model's")
         super().__init__(**fields if model is None else {"inner": model, **fields})
@@ -97,7 +107,7 @@ class AdaptiveChatModel(BaseChatModel):
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
         self._reasoner = AdaptiveReasoner(
-            self.inner,
+            Source(self.inner, timeout=inf if self.timeout is None else self.timeout),
             policy=self.policy,
             actions=self.actions,
             budget=self.budget,
@@ -114,6 +124,12 @@ class AdaptiveChatModel(BaseChatModel):
         return self._reasoner
 
     @property
+    def _settings(self) -> dict[str, Any]:
+        """What was given here to be sent along with every call."""
+        given = ((name, getattr(self, name)) for name in _SETTINGS)
+        return {name: value for name, value in given if value is not None and value != []}
+
+    @property
     @override
     def _llm_type(self) -> str:
         return "adaptive-chat"
@@ -124,6 +140,7 @@ class AdaptiveChatModel(BaseChatModel):
         # Part of the key under which LangChain caches replies.
         return {
             **self.inner._identifying_params,
+            **self._settings,
             "adaptive_model": self.inner._llm_type,
             "adaptive_policy": self._reasoner.policy.policy_id,
         }
@@ -134,7 +151,8 @@ class AdaptiveChatModel(BaseChatModel):
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
-        return self.inner._get_ls_params(stop=stop, **kwargs)
+        settings = {**self._settings, **kwargs, **({} if stop is None else {"stop": stop})}
+        return self.inner._get_ls_params(**settings)
 
     @override
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None) -> int:
@@ -216,7 +234,7 @@ class AdaptiveChatModel(BaseChatModel):
         settings: dict[str, Any],
     ) -> tuple[RunnableConfig, Terms]:
         """Where events go, and the terms of a call: its settings are those of every sample."""
-        settings = settings if stop is None else {**settings, "stop": stop}
+        settings = {**self._settings, **settings, **({} if stop is None else {"stop": stop})}
         config = ensure_config()
         terms: Terms = {"settings": settings, "reach": self._reach(settings), "run_id": run_of(config)}
         if run is not None:

@@ -204,6 +204,26 @@ def test_a_misspelt_argument_is_refused_and_a_model_s_name_too():
         AdaptiveChatModel("openai:gpt-5-mini", budget=10.0)
 
 
+@pytest.mark.parametrize("action", ["single_pass", "vote_3"])
+def test_settings_it_was_made_with_go_with_every_call(action):
+    with StubServer() as stub:
+        inner = ChatOpenAI(model="stub", base_url=stub.base_url, api_key="none")
+        policy, settings = FixedPolicy(action, expected_cost=6), {"temperature": 0.0, "stop": ["END"]}
+        model = AdaptiveChatModel(inner, policy=policy, actions=ACTIONS, budget=10.0, **settings)
+        model.invoke("5 + 9?")
+        model.invoke("5 + 9?", stop=["###"], temperature=0.7)
+    said = [{name: body[name] for name in settings} for body in stub.bodies]
+    calls = {"single_pass": 1, "vote_3": 3}[action]
+    assert said == [settings] * calls + [{"temperature": 0.7, "stop": ["###"]}] * calls
+    assert model._get_ls_params()["ls_temperature"] == 0.0
+
+
+def test_a_call_takes_no_longer_than_the_timeout_it_was_made_with():
+    slow = AdaptiveChatModel(ScriptedModel(latency=30.0), budget=10.0, timeout=0.05)
+    with pytest.raises(TimeoutError):
+        asyncio.run(slow.ainvoke("5 + 9?"))
+
+
 @pytest.mark.parametrize("messages", [[AIMessage("hi")], [HumanMessage([{"type": "image"}])]])
 def test_no_question_is_a_clear_error(messages):
     with pytest.raises(ValueError, match="no question"):
