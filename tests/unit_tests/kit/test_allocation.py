@@ -78,11 +78,13 @@ def best_by_brute_force(table, budget):
 
 
 def best_by_highs(table, budget):
+    """The value of the linear programme, in costs beyond the cheapest: a budget of just these is enough."""
     n, k = table.accuracy.shape
+    cheapest = table.cost.min(axis=1, keepdims=True)
     found = linprog(
         -table.accuracy.ravel() / n,
-        A_ub=table.cost.reshape(1, -1) / n,
-        b_ub=[budget],
+        A_ub=(table.cost - cheapest).reshape(1, -1) / n,
+        b_ub=[max(0.0, budget - cheapest.mean())],
         A_eq=np.kron(np.eye(n), np.ones(k)),
         b_eq=np.ones(n),
         bounds=(0, 1),
@@ -110,6 +112,14 @@ def test_no_mixture_of_whole_allocations_is_better(problem):
 @given(problems(most_questions=12, most_actions=6))
 def test_highs_finds_nothing_better(problem):
     check_against_highs(problem)
+
+
+def test_a_budget_of_just_the_cheapest_is_enough():
+    cost = np.ones((6, 6))
+    cost[3], cost[4], cost[5] = [1, 1, 1, 2, 1e-3, 1e-3], [2, *[1e-3] * 5], [*[384.0] * 5, 385.0]
+    accuracy = np.zeros((6, 6))
+    accuracy[3, 4:] = accuracy[5, 5] = 1.0
+    check_against_highs((Table(accuracy, cost), 64.50033333333333))
 
 
 def test_a_gain_of_a_millionth_is_taken():
