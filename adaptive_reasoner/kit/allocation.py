@@ -117,9 +117,10 @@ class Allocation:
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the share of each action, by matplotlib; on new axes where none are given."""
-        from adaptive_reasoner.kit.plotting import plot_allocation
+        from adaptive_reasoner.kit.plotting import plot_shares
 
-        return plot_allocation(self, ax)
+        title = f"accuracy {self.accuracy:.3f} at a mean cost of {self.cost:.4g}"
+        return plot_shares(self.shares(), ax, title=title)
 
     def _repr_html_(self) -> str:
         rows = [{"action": name, "share": f"{share:.1%}"} for name, share in self.shares().items()]
@@ -216,7 +217,18 @@ class Frontier:
         """Draw it over fixed actions and their mixture, by matplotlib; on new axes where none are given."""
         from adaptive_reasoner.kit.plotting import plot_frontier
 
-        return plot_frontier(self, ax)
+        accuracy, cost = _matrices(self.table)
+        means = zip(cost.mean(axis=0).tolist(), accuracy.mean(axis=0).tolist(), strict=True)
+        hull = uniform_hull(self.table)
+        return plot_frontier(
+            self.costs,
+            self.accuracies,
+            ax,
+            fixed=dict(zip(self.table.actions, means, strict=True)),
+            hull=hull.actions,
+            mixture=hull.accuracy_at,
+            unit=self.table.cost_unit,
+        )
 
     def _repr_html_(self) -> str:
         budgets = np.linspace(self.costs[0], self.costs[-1], 9).tolist()

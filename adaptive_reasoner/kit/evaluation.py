@@ -129,9 +129,17 @@ class Backtest:
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw lift against realised cost, by matplotlib; on new axes where none are given."""
-        from adaptive_reasoner.kit.plotting import plot_backtest
+        from adaptive_reasoner.kit.plotting import plot_lifts
 
-        return plot_backtest(self, ax)
+        mean, low, high = (100 * end for end in (self.lift.mean, self.lift.low, self.lift.high))
+        title = f"{self.verdict}: {mean:+.1f} points ({low:.1f} to {high:.1f})"
+        lifts: dict[str, list[list[float]]] = {}
+        for row in self.rows:
+            lifts.setdefault(row.policy, []).append(
+                [row.realised_cost, row.lift, row.lift_low, row.lift_high]
+            )
+        by_policy = {policy: np.array(points).T for policy, points in lifts.items()}
+        return plot_lifts(by_policy, ax, title=title, unit=self.cost_unit)
 
     def _repr_html_(self) -> str:
         columns = ("policy", "budget", "realised_cost", "accuracy", "lift", "lift_low", "lift_high")

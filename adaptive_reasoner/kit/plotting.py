@@ -1,17 +1,17 @@
 """Pictures for notebooks and papers, by matplotlib; the report has the living ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from adaptive_reasoner.kit.allocation import Allocation, Frontier, uniform_hull
 from adaptive_reasoner.pages import colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from adaptive_reasoner.kit.evaluation import Backtest
+Floats = NDArray[np.float64]
 
 _WIDE = 12  # a cost axis is logarithmic where the dearest is so many times the cheapest
 _FIRST = (
@@ -35,70 +35,79 @@ _STYLES = {  # a colour of the theme and a mark for what is drawn first
 }
 
 
-def plot_allocation(allocation: Allocation, ax: "Axes | None" = None) -> "Axes":
+def plot_shares(shares: Mapping[str, float], ax: "Axes | None" = None, *, title: str) -> "Axes":
     """Share of the questions each action gets, as bars."""
-    ax = _axes(ax, height=0.7 + 0.42 * len(allocation.actions))
-    shares = allocation.shares()
+    ax = _axes(ax, height=0.7 + 0.42 * len(shares))
     names = list(shares)[::-1]
     bars = ax.barh(names, [100 * shares[name] for name in names], color=colours()["policy"], height=0.62)
     ax.bar_label(bars, fmt="%.1f%%", padding=4, color=colours()["muted"])
     ax.set_xlim(0, 112 * max(shares.values()))
     ax.set_xlabel("share of the questions (%)")
-    ax.set_title(
-        f"accuracy {allocation.accuracy:.3f} at a mean cost of {allocation.cost:.4g}", loc="left", fontsize=11
-    )
+    ax.set_title(title, loc="left", fontsize=11)
     return _plain(ax, grid="x")
 
 
-def plot_frontier(frontier: Frontier, ax: "Axes | None" = None) -> "Axes":
-    """Hindsight's accuracy against mean cost, above the fixed actions and their best random mixture."""
-    ax, table = _axes(ax), frontier.table
-    hull = uniform_hull(table)
-    accuracy, cost = np.asarray(table.accuracy).mean(axis=0), np.asarray(table.cost).mean(axis=0)
-    dearest = max(float(cost.max()), float(frontier.costs[-1]))
-    mixed = np.unique(np.append(np.geomspace(max(hull.costs[0], 1e-9), dearest, 100), hull.costs))
+def plot_frontier(
+    costs: Floats,
+    accuracies: Floats,
+    ax: "Axes | None" = None,
+    *,
+    fixed: Mapping[str, tuple[float, float]],
+    hull: Collection[str],
+    mixture: Callable[[Floats], Floats],
+    unit: str,
+) -> "Axes":
+    """Hindsight's accuracy against mean cost, above the fixed actions and their best random mixture.
+
+    Args:
+        costs: Mean costs of the frontier's vertices, rising.
+        accuracies: Mean accuracies there.
+        ax: Where to draw; a new figure where not given.
+        fixed: Mean cost and accuracy of each action.
+        hull: The actions that the best mixture is made of.
+        mixture: Its accuracy at mean costs.
+        unit: Of the costs.
+    """
+    ax = _axes(ax)
+    cost, accuracy = np.array(list(fixed.values())).T
+    dearest = max(float(cost.max()), float(costs[-1]))
+    corners = np.array([fixed[name][0] for name in hull])
+    mixed = np.unique(np.append(np.geomspace(max(corners.min(), 1e-9), dearest, 100), corners))
     ax.plot(
-        np.append(frontier.costs, dearest),
-        np.append(frontier.accuracies, frontier.accuracies[-1]),
+        np.append(costs, dearest),
+        np.append(accuracies, accuracies[-1]),
         color=colours()["bound"],
         label="hindsight",
     )
-    ax.plot(
-        mixed,
-        hull.accuracy_at(mixed),
-        "--",
-        color=colours()["mixture"],
-        label="random mixture of fixed actions",
-    )
+    ax.plot(mixed, mixture(mixed), "--", color=colours()["mixture"], label="random mixture of fixed actions")
     ax.plot(cost, accuracy, "o", color=colours()["mixture"], label="fixed actions")
-    fixed = zip(cost, accuracy, table.actions, strict=True)
-    for at, (x, y, name) in enumerate(sorted(one for one in fixed if one[2] in hull.actions)):
+    for at, name in enumerate(sorted(hull, key=fixed.__getitem__)):
         beside = {"xytext": (6, -13)} if at % 2 == 0 else {"xytext": (-6, 5), "ha": "right"}  # in turn: free
-        ax.annotate(name, (x, y), textcoords="offset points", color=colours()["muted"], fontsize=9, **beside)
-    _cost_axis(ax, [float(cost.min()), dearest], table.cost_unit)
+        ax.annotate(
+            name, fixed[name], textcoords="offset points", color=colours()["muted"], fontsize=9, **beside
+        )
+    _cost_axis(ax, [float(cost.min()), dearest], unit)
     ax.set_ylabel("accuracy")
     ax.legend(frameon=False, fontsize=9)
     return _plain(ax)
 
 
-def plot_backtest(
-    backtest: "Backtest", ax: "Axes | None" = None, *, policies: Sequence[str] = _FIRST
-) -> "Axes":
+def plot_lifts(lifts: Mapping[str, Floats], ax: "Axes | None" = None, *, title: str, unit: str) -> "Axes":
     """Lift over the best random mixture, the line at 0, against realised cost, with 95% intervals.
 
     Args:
-        backtest: What was measured.
+        lifts: Realised cost, lift and the ends of its interval by policy, shape (4, budgets); those of
+            interest here are drawn.
         ax: Where to draw; a new figure where not given.
-        policies: Which rows to draw, as far as the backtest has them.
+        title: What stands above.
+        unit: Of the costs.
     """
     ax = _axes(ax)
-    drawn = [name for name in policies if any(row.policy == name for row in backtest.rows)]
     costs: list[float] = []
-    for at, name in enumerate(drawn):
-        rows = sorted((row for row in backtest.rows if row.policy == name), key=lambda row: row.realised_cost)
-        gained, low, high = 100 * np.array([[row.lift, row.lift_low, row.lift_high] for row in rows]).T
+    for at, name in enumerate(name for name in _FIRST if name in lifts):
+        spent, gained, low, high = lifts[name][:, np.argsort(lifts[name][0])] * [[1], [100], [100], [100]]
         shade, mark = _STYLES.get(name, ("muted", "o"))
-        costs += (spent := [row.realised_cost for row in rows])
+        costs += spent.tolist()
         ax.errorbar(
             spent,
             gained,
@@ -112,11 +121,9 @@ def plot_backtest(
             zorder=10 - at,
         )
     ax.axhline(0, color=colours()["muted"], linestyle="--", linewidth=1)
-    _cost_axis(ax, costs, backtest.cost_unit)
+    _cost_axis(ax, costs, unit)
     ax.set_ylabel("lift over the random mixture (points)")
-    lift = backtest.lift
-    measured = f"{100 * lift.mean:+.1f} points ({100 * lift.low:.1f} to {100 * lift.high:.1f})"
-    ax.set_title(f"{backtest.verdict}: {measured}", loc="left", fontsize=11)
+    ax.set_title(title, loc="left", fontsize=11)
     ax.legend(frameon=False, fontsize=9)
     return _plain(ax)
 
