@@ -7,15 +7,19 @@ the message that returns a string, or None where there is no answer, can take it
 import json
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from typing import Any
 
 from langchain_core.messages import AIMessage
 
 AnswerKey = Callable[[AIMessage], str | None]
 Grader = Callable[[str | None, str], float]
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\.\d+")
-_MARKED = re.compile(r"(?:####|\bfinal answer(?: is)?|\banswer(?: is)?)\s*[:=]?\s*(\S[^\n]*)", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+\u2212]?\.\d+")
+_MARKED = re.compile(
+    r"(?:####|\banswer(?:\s+(?:to|for)\b[^\n.:=]{1,80}?(?=\s+is\b|[:=]))?(?:\s+is\b)?)\s*[:=]?\s*(\S[^\n]*)",
+    re.IGNORECASE,
+)
 _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}")
 _BEFORE, _AFTER = "$*`\"'([ \t\r\n", "$*`\"')].;, \t\r\n"
 _UNFINISHED = frozenset({"length", "max_tokens", "MAX_TOKENS"})
@@ -39,7 +43,7 @@ def final_answer(message: AIMessage) -> str | None:
         'paris'
     """
     if message.tool_calls:
-        return json.dumps([[call["name"], call["args"]] for call in message.tool_calls], sort_keys=True)
+        return _by_value([[call["name"], call["args"]] for call in message.tool_calls])
     structured = _structured(message.text.strip())
     if structured is not None:
         return structured
@@ -106,8 +110,8 @@ def numeric(answer: str | None, gold: str) -> float:
     found, wanted = (_NUMBER.findall(text or "") for text in (answer, gold))
     if not found or not wanted:
         return 0.0
-    value, target = (float(numbers[-1].replace(",", "")) for numbers in (found, wanted))
-    return float(abs(value - target) <= 1e-6 * max(1.0, abs(target)))
+    value, target = (_value(numbers[-1]) for numbers in (found, wanted))
+    return float(abs(value - target) <= max(Decimal(1), abs(target)) / 10**6)
 
 
 def choice(answer: str | None, gold: str) -> float:
@@ -120,11 +124,14 @@ def choice(answer: str | None, gold: str) -> float:
 def _number(text: str) -> str | None:
     if not _NUMBER.fullmatch(text):
         return None
-    try:
-        value = Decimal(text.replace(",", ""))
-    except InvalidOperation:
-        return None
-    return f"{value.normalize() + 0:f}"
+    whole, point, fraction = f"{_value(text):f}".partition(".")
+    written = f"{whole}{point}{fraction}".rstrip("0").rstrip(".") if point else whole
+    return "0" if written in ("-0", "") else written
+
+
+def _value(number: str) -> Decimal:
+    """What a number that was found in a text comes to, however many digits it has."""
+    return Decimal(number.replace(",", "").replace("\u2212", "-"))
 
 
 def _structured(text: str) -> str | None:
@@ -132,9 +139,22 @@ def _structured(text: str) -> str | None:
     if not text.startswith(("{", "[")):
         return None
     try:
-        return json.dumps(json.loads(text), sort_keys=True)
+        return _by_value(json.loads(text))
     except ValueError:
         return None
+
+
+def _by_value(value: Any) -> str:
+    """JSON in one form, in which 1.0 is 1."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(each) for each in value]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    return json.dumps(plain(value), sort_keys=True)
 
 
 def _first_sentence(text: str) -> str:

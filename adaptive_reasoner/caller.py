@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -25,11 +26,16 @@ from adaptive_reasoner.calls import (
     Source,
     directly,
     from_cache,
+    is_unreachable,
     refused,
+    status_of,
 )
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.dialects import spelled, thinking_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
+
+_NAME_A_REASON = frozenset({"openai", "anthropic", "google_genai", "groq", "deepseek", "xai"})
+"""Providers of which every whole reply says why it ended; OpenAI's Responses call it a status."""
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
 
@@ -41,7 +47,8 @@ class Caller:
         source: How to call where a request does not say.
         meter: What calls cost.
         config: Callbacks, tags and `max_concurrency` of the surrounding run.
-        settings: Call-time arguments of every call; a source's give way to them, a strategy's do not.
+        settings: Call-time arguments of every call but a judge's; a source's give way to them, a strategy's
+            do not.
         reach: How a source's model is reached.
         on_reply: Told of every reply as it is booked.
 
@@ -77,24 +84,23 @@ class Caller:
             UnpricedUsageError: A reply arrived whose cost cannot be known.
         """
         calls = self._calls(requests)
-        results: list[_Result] = []
+        futures: list[Future[list[AIMessage]]] = []
         try:
             with ContextThreadPoolExecutor(self._concurrency(calls)) as pool:
-                futures = [pool.submit(call.invoke) for call in calls]
-                results = [future.exception() or future.result() for future in futures]
+                futures += [pool.submit(call.invoke) for call in calls]
         finally:
-            replies = self._book(calls, results)
+            replies = self._book(calls, [_outcome(future) for future in futures])
         return replies
 
     async def awave(self, requests: Sequence[Request]) -> list[Reply]:
         """Like `wave`, as tasks; a cancellation cancels them all and bills those that had started."""
         calls = self._calls(requests)
         slots = asyncio.Semaphore(self._concurrency(calls))
-        results: list[_Result] = []
+        tasks = [asyncio.ensure_future(call.ainvoke(slots)) for call in calls]
         try:
-            results = await asyncio.gather(*(call.ainvoke(slots) for call in calls), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         finally:
-            replies = self._book(calls, results)
+            replies = self._book(calls, [_outcome(task) for task in tasks])
         return replies
 
     def stream(self, request: Request) -> Generator[AIMessageChunk, None, None]:
@@ -153,8 +159,7 @@ class Caller:
         return self.config.get("max_concurrency") or max(1, len(calls))
 
     def _book(self, calls: "Sequence[_Call]", results: "Sequence[_Result]") -> list[Reply]:
-        interrupted = LostReplyError("interrupted before the reply was there")
-        padded = [*results, *[interrupted] * (len(calls) - len(results))]
+        padded = [*results, *[_interrupted()] * (len(calls) - len(results))]
         replies = [
             reply
             for call, result in zip(calls, padded, strict=True)
@@ -179,11 +184,12 @@ class _Call:
 
     def __init__(self, request: Request, source: Source, samples: int, caller: Caller) -> None:
         self._meter, self._samples = caller.meter, samples
-        self._model = caller.reach(source, request.competes)
+        self._model = caller.reach(source, request)
         self._source, self._request = source, request
         self._messages = source.messages(request.messages)
         self._timeout, self._deadline = source.timeout, time.monotonic() + request.timeout
-        settings = {**source.settings, **caller.settings, **request.settings}
+        around = {} if request.apart else caller.settings
+        settings = {**source.settings, **around, **request.settings}
         if source.max_tokens is not None:
             thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
             settings.setdefault("max_tokens", source.max_tokens + thinking)
@@ -256,11 +262,12 @@ class _Call:
 
     def _cost_of_error(self, error: BaseException) -> tuple[float, bool]:
         """What a failed call cost, and whether that is an estimate."""
-        if _was_refused(error):
+        if status_of(error) is not None or is_unreachable(error):
             return 0.0, False
         arrived = getattr(error, "ai_message", None)  # structured output that did not parse
         if isinstance(arrived, AIMessage) and arrived.usage_metadata:
-            return self._meter.cost(arrived, self._seconds), False
+            with suppress(UnpricedUsageError):
+                return self._meter.cost(arrived, self._seconds), False
         return self._worst_cost, True
 
     @property
@@ -308,6 +315,17 @@ class _Call:
         return [result]
 
 
+def _outcome(call: "Future[list[AIMessage]] | asyncio.Future[list[AIMessage]]") -> _Result:
+    """What came of a call: one that had ended before the others were cancelled keeps its reply."""
+    if not call.done() or call.cancelled():
+        return _interrupted()
+    return call.exception() or call.result()
+
+
+def _interrupted() -> LostReplyError:
+    return LostReplyError("interrupted before the reply was there")
+
+
 def _first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
     """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
     messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
@@ -316,10 +334,12 @@ def _first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
 
 
 def _defect(message: AIMessage) -> LostReplyError | None:
-    """Why a reply cannot be used; a provider that names no reason to stop has been cut off."""
+    """Why a reply cannot be used: empty, or cut off, since its provider always names a reason to stop."""
     if not message.text.strip() and not message.tool_calls and not refused(message):
         return EmptyReplyError("the reply is empty")
-    if "finish_reason" in message.response_metadata and not finish_reason(message):
+    metadata = message.response_metadata
+    names_reason = "finish_reason" in metadata or metadata.get("model_provider") in _NAME_A_REASON
+    if names_reason and not (finish_reason(message) or metadata.get("status")):
         return LostReplyError("the reply was cut off: it has no finish reason")
     return None
 
@@ -332,12 +352,3 @@ def _joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
     message = message_chunk_to_message(whole)
     assert isinstance(message, AIMessage)
     return message
-
-
-def _was_refused(error: BaseException | None) -> bool:
-    """Whether a call failed before the model worked: an HTTP error status, or no connection at all."""
-    while error is not None:
-        if isinstance(getattr(error, "status_code", None), int) or isinstance(error, ConnectionRefusedError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

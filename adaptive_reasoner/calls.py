@@ -1,10 +1,11 @@
 """Calls to chat models: what is asked, and what came back."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
+from socket import gaierror
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -135,15 +136,6 @@ class Source:
         return next((int(most) for most in said if most and most > 0), UNDECLARED_MAX_TOKENS)
 
 
-Reach = Callable[[Source, bool], ChatModel]
-"""How a source's model is reached; told whether the reply is one of several that compete."""
-
-
-def directly(source: Source, competes: bool) -> ChatModel:
-    """Call the model itself, as a run of its own."""
-    return source.sampler if competes else source.runnable
-
-
 @dataclass(frozen=True)
 class Request:
     """A call that a strategy asks for.
@@ -156,6 +148,8 @@ class Request:
         thinking: How hard to think: an effort or a number of tokens.
         timeout: The most seconds of this call.
         competes: One of several samples, of which the user sees only the winner.
+        apart: Not an answer but a word about some, as a judge's: what the surrounding run adds to its calls,
+            settings, tools and formats, is not for it.
     """
 
     messages: Messages
@@ -165,6 +159,16 @@ class Request:
     thinking: Thinking | None = None
     timeout: float = inf
     competes: bool = False
+    apart: bool = False
+
+
+Reach = Callable[[Source, Request], ChatModel]
+"""How a source's model is reached for a request."""
+
+
+def directly(source: Source, request: Request) -> ChatModel:
+    """Call the model itself, as a run of its own."""
+    return source.sampler if request.competes else source.runnable
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,30 @@ class Reply:
     cost: float
     seconds: float
     estimated: bool = False
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it was raised for, and so on."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status of a refusal: `status_code` on most providers' errors, `code` on Google's.
+
+    What broke while a reply was under way has a status too with some, of the reply or of nothing: neither
+    is a refusal.
+    """
+    said = (getattr(cause, name, None) for cause in causes(error) for name in ("status_code", "code"))
+    return next((status for status in said if isinstance(status, int) and 400 <= status < 600), None)
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether there is no endpoint at the address, or none at the moment: nothing was sent."""
+    return any(isinstance(cause, ConnectionRefusedError | gaierror) for cause in causes(error))
 
 
 def as_text(schemas: Any) -> str:

@@ -65,7 +65,7 @@ class Terms(TypedDict, total=False):
         second_price: Accuracy that a second of waiting must be worth, for votes that draw in waves.
         about: The text that is decided on; the last human turn, in its context, where not given.
         vector: The embedding of `about`, where it is known.
-        settings: Call-time arguments of every call.
+        settings: Call-time arguments of every call but a judge's.
         source, policy, ledger, meter: Take the place of the reasoner's.
         reach: How a source's model is called.
         on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.

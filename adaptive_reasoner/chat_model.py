@@ -28,7 +28,7 @@ from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
-from adaptive_reasoner.calls import SCHEMAS, ChatModel, Reach, Source
+from adaptive_reasoner.calls import SCHEMAS, ChatModel, Reach, Request, Source, directly
 from adaptive_reasoner.charge import Terms
 from adaptive_reasoner.conversations import chunk_of
 from adaptive_reasoner.costs import Meter
@@ -245,12 +245,12 @@ class AdaptiveChatModel(BaseChatModel):
         return config, terms
 
     def _reach(self, settings: Mapping[str, Any]) -> Reach:
-        def reach(source: Source, competes: bool) -> ChatModel:
+        def reach(source: Source, request: Request) -> ChatModel:
             model, kwargs = unbound(source.runnable)
             if not isinstance(model, BaseChatModel):
-                return source.sampler if competes else source.runnable
+                return directly(source, request)
             tied = [name for name in SCHEMAS if settings.get(name)]
-            if tied and not isinstance(model, type(self.inner)):
+            if tied and not request.apart and not isinstance(model, type(self.inner)):
                 raise TypeError(
                     f"{', '.join(tied)} were bound for {type(self.inner).__name__} and cannot go to "
                     f"{type(model).__name__}: use models of one package, or AdaptiveComputeMiddleware"

@@ -9,7 +9,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.func import task
 from typing_extensions import override
 
-from adaptive_reasoner.calls import ChatModel, Source, directly
+from adaptive_reasoner.calls import ChatModel, Request, Source, directly
 from adaptive_reasoner.costs import Meter
 
 
@@ -34,9 +34,9 @@ class DurableSamples:
         self._paid: list[AIMessage] = []
         self._calling = threading.Lock()
 
-    def reach(self, source: Source, competes: bool) -> ChatModel:
+    def reach(self, source: Source, request: Request) -> ChatModel:
         """The source's model, called as a task."""
-        return _TaskCall(self, directly(source, competes))
+        return _TaskCall(self, directly(source, request))
 
     def cost(self, message: AIMessage, seconds: float) -> float:
         """What a call costs this charge."""

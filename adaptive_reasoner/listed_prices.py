@@ -45,24 +45,29 @@ class ListedPrice:
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
         """Dollars for as many prompt tokens as the prompt has bytes, at their dearest, and `max_tokens`."""
         prompt = most_prompt_tokens(messages)
-        written = Usage(prompt, max_tokens, written_tokens=prompt)
-        return max(self._dollars(usage) for usage in (Usage(prompt, max_tokens), written))
+        kept = (
+            Usage(prompt, max_tokens, written_tokens=prompt, written_hourly_tokens=hourly)
+            for hourly in (0, prompt)
+        )
+        return max(self._dollars(usage) for usage in (Usage(prompt, max_tokens), *kept))
 
     def _dollars(self, usage: Usage) -> float:
         try:
             import genai_prices
         except ImportError as error:
             raise ImportError("listed prices need: pip install 'adaptive-reasoner[prices]'") from error
-        before, _, name = self.model.rpartition(":")
+        maker, _, rest = self.model.partition(":")
+        name, provider = rest or self.model, self.provider or (maker if rest else None)
         details: dict[str, Any] = {
             "cache_read_tokens": usage.cached_tokens or None,
             "cache_write_tokens": usage.written_tokens or None,
+            "cache_write_1h_tokens": usage.written_hourly_tokens or None,
         }
         counted = genai_prices.Usage(
             input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens, **details
         )
         try:
-            price = genai_prices.calc_price(counted, name, provider_id=self.provider or before or None)
+            price = genai_prices.calc_price(counted, name, provider_id=provider)
         except LookupError as error:
             raise UnpricedUsageError(
                 f"genai-prices lists no price for model {self.model!r} ({error}); "

@@ -16,7 +16,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
-from adaptive_reasoner.calls import ChatModel, Messages, Source, as_text
+from adaptive_reasoner.calls import ChatModel, Messages, Request, Source, as_text, directly
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.conversations import in_context
@@ -312,8 +312,8 @@ class _Calls:
         state: Mapping[str, Any] = request.state
         self.account: Account = state.get("adaptive_account") or nothing
 
-    def reach(self, source: Source, competes: bool) -> ChatModel:
-        return _Sample(self, source, competes)
+    def reach(self, source: Source, request: Request) -> ChatModel:
+        return directly(source, request) if request.apart else _Sample(self, source, request.competes)
 
     def kept(self, response: ModelResponse[Any]) -> AIMessage:
         message = next(message for message in response.result if isinstance(message, AIMessage))

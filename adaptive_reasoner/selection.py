@@ -23,6 +23,7 @@ from adaptive_reasoner.flows import (
 from adaptive_reasoner.stopping import Persistent, Retries
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_SCORE = re.compile(rf"\bscore\b(?:\s+(?:of|is))?[\s:=*_]*({_NUMBER.pattern})", re.IGNORECASE)
 
 Score = Callable[[str, AIMessage], float]
 """From the question and a reply to how good it is; more is better."""
@@ -36,8 +37,9 @@ def _judge_prompt(question: str, reply: str) -> str:
     )
 
 
-def _last_number(message: AIMessage) -> float | None:
-    numbers = _NUMBER.findall(message.text)
+def _last_score(message: AIMessage) -> float | None:
+    """The last `Score: N`, also where it reads `8/10`; a judge that names none has said a number last."""
+    numbers = _SCORE.findall(message.text) or _NUMBER.findall(message.text)
     return float(numbers[-1]) if numbers else None
 
 
@@ -48,18 +50,24 @@ class Judge:
     Args:
         model: The judge, or a `Source` that says how to call it.
         prompt: Makes the judge's prompt from question and reply; by default one that asks for 0 to 10.
-        read: Finds the score in what the judge says; by default its last number. None for no score.
+        read: Finds the score in what the judge says; by default N of its last `Score: N`, or its
+            last number. None for no score.
     """
 
     model: Source | ChatModel
     prompt: Callable[[str, str], str] = _judge_prompt
-    read: Callable[[AIMessage], float | None] = _last_number
+    read: Callable[[AIMessage], float | None] = _last_score
 
     def scores(self, question: str, messages: Sequence[AIMessage]) -> "_Scores":
         """Ask for a score of each message; minus infinity where the judge gives none."""
         source = self.model if isinstance(self.model, Source) else Source(self.model)
         replies = yield [
-            Request([HumanMessage(self.prompt(question, message.text))], source=source, competes=True)
+            Request(
+                [HumanMessage(self.prompt(question, message.text or final_answer(message) or ""))],
+                source=source,
+                competes=True,
+                apart=True,
+            )
             for message in messages
         ]
         read = [None if reply.message is None else self.read(reply.message) for reply in replies]

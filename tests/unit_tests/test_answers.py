@@ -14,6 +14,7 @@ from adaptive_reasoner.answers import canonical, choice, exact, final_answer, nu
         ("Answer: 3\nNo, wait. Answer: 5", "5"),
         ("The answer is 1,200.", "1200"),
         ("The answer is (B).", "b"),
+        ("The answer to this question is 14.", "14"),
         ("#### 72", "72"),
         (r"thus $\boxed{\frac{1}{2}}$", r"\frac{1}{2}"),
         (r"\boxed{1} or rather \boxed{2}", "2"),
@@ -38,6 +39,29 @@ def test_tool_calls_are_equal_by_name_and_arguments_whatever_their_ids():
 
     assert final_answer(call("a", x=1, y=2)) == final_answer(call("b", y=2, x=1))
     assert final_answer(call("a", x=1, y=2)) != final_answer(call("a", x=1, y=3))
+
+
+def test_structured_answers_are_equal_by_value():
+    def call(**args):
+        return AIMessage("", tool_calls=[{"name": "add", "args": args, "id": "a"}])
+
+    assert final_answer(AIMessage('{"sum": 14, "of": [1.5]}')) == final_answer(
+        AIMessage('{"of": [1.5], "sum": 14.0}')
+    )
+    assert final_answer(call(x={"y": 1})) == final_answer(call(x={"y": 1.0}))
+    assert final_answer(call(x=1)) != final_answer(call(x=1.5))
+
+
+def test_numbers_of_any_length_differ_by_their_last_digit():
+    assert canonical("9" * 40) == "9" * 40
+    assert exact("1" * 40, "1" * 39 + "2") == 0.0
+    assert exact("1" * 40 + ".50", "1" * 40 + ".5") == 1.0
+    assert numeric("5", "1" * 400) == 0.0
+
+
+def test_a_typographic_minus_is_a_minus():
+    assert exact("\u22127", "-7") == 1.0
+    assert (numeric("\u22127", "-7"), numeric("\u22127", "7")) == (1.0, 0.0)
 
 
 @given(st.integers(-(10**12), 10**12))

@@ -99,9 +99,14 @@ def test_listed_prices_know_cached_and_written_tokens():
     pytest.importorskip("genai_prices")
     listed, declared = (
         ListedPrice("anthropic:claude-sonnet-4-5"),
-        PriceMeter(3.0, 15.0, cached=0.3, written=3.75),
+        PriceMeter(3.0, 15.0, cached=0.3, written=3.75, written_hourly=6.0),
     )
-    for details in ({}, {"cache_read": 60}, {"cache_creation": 50}):
+    for details in (
+        {},
+        {"cache_read": 60},
+        {"cache_creation": 50},
+        {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 30},
+    ):
         message = reply(input_token_details=details)
         assert listed.cost(message, 0.0) == pytest.approx(declared.cost(message, 0.0))
     prompt = [HumanMessage("x" * 100)]
@@ -112,3 +117,8 @@ def test_a_model_that_is_not_listed_is_named_with_the_way_out():
     pytest.importorskip("genai_prices")
     with pytest.raises(UnpricedUsageError, match=r"'my-own'.*declare it: \[prices.models.'my-own'\]"):
         ListedPrice("my-own")
+
+
+def test_the_name_of_a_listed_model_may_hold_a_colon():
+    with pytest.raises(UnpricedUsageError, match=r"\[prices\.models\.'qwen3:8b'\]"):
+        ListedPrice("ollama:qwen3:8b")

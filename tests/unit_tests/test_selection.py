@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Source
@@ -40,6 +40,31 @@ def test_the_best_by_a_function_of_question_and_reply_is_the_answer(drive):
     made = caller()
     answer = drive(best_of_n(3, near_14), made)
     assert (answer.value, answer.score, len(made.bill), made.rounds) == ("14", 0.0, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "score"),
+    [
+        ("Score: 8", 8.0),
+        ("Score: 8/10", 8.0),
+        ("**Score:** 8 (out of 10)", 8.0),
+        ("2 of 3 steps hold. Score: 6.5", 6.5),
+        ("A score of 7/10.", 7.0),
+        ("Score (0-10): 7", 7.0),
+        ("Score: 2. No, wait. Score: 9", 9.0),
+        ("4", 4.0),
+        ("cannot tell", None),
+    ],
+)
+def test_a_judges_score_is_read_as_it_was_meant(said, score):
+    assert Judge(ScriptedModel()).read(AIMessage(said)) == score
+
+
+def test_a_judge_is_shown_the_calls_of_a_reply_that_has_no_text(drive):
+    judge = ScriptedModel(answers=("Score: 5",))
+    tools = AIMessage("", tool_calls=[{"name": "add", "args": {"x": 5}, "id": "a"}])
+    drive(best_of_n(1, Judge(judge)), caller(replies={0: tools}))
+    assert '[["add", {"x": 5}]]' in judge.requests[0]["prompt"]
 
 
 def test_a_judge_scores_each_reply_and_is_billed(drive):

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from langchain_core.messages import BaseMessage
 
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import EmptyReplyError, Reply, Request, Source
+from adaptive_reasoner.calls import EmptyReplyError, Reply, Request, Source, is_unreachable
 from adaptive_reasoner.costs import Meter, most_prompt_tokens, prompt_cost
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.retries import (
     Retries,
-    is_unreachable,
     refuses_all,
     retry_after,
     worth_another,

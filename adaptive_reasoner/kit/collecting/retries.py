@@ -2,14 +2,12 @@
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from socket import gaierror
 from typing import Any
 
-from adaptive_reasoner.calls import EmptyReplyError
+from adaptive_reasoner.calls import EmptyReplyError, causes, status_of
 
 _PASSING = frozenset({408, 409, 425, 429})
 _NO_ADMITTANCE = frozenset({401, 402, 403, 404})
@@ -75,13 +73,8 @@ def worth_another(error: BaseException) -> bool:
 
 def refuses_all(error: BaseException) -> bool:
     """Whether every further call would fail alike: no such model, a key that is refused, no money left."""
-    broke = any(getattr(cause, "code", None) in _NO_CREDIT for cause in _causes(error))
+    broke = any(getattr(cause, "code", None) in _NO_CREDIT for cause in causes(error))
     return broke or status_of(error) in _NO_ADMITTANCE
-
-
-def is_unreachable(error: BaseException) -> bool:
-    """Whether there is no endpoint at the address, or none at the moment."""
-    return any(isinstance(cause, ConnectionRefusedError | gaierror) for cause in _causes(error))
 
 
 def retry_after(error: BaseException) -> float | None:
@@ -91,7 +84,7 @@ def retry_after(error: BaseException) -> float | None:
         RFC 9110, section 10.2.3: a number of seconds, or a date; `retry-after-ms` is OpenAI's own.
     """
     headers: Any = next(
-        (cause.response.headers for cause in _causes(error) if hasattr(cause, "response")), None
+        (cause.response.headers for cause in causes(error) if hasattr(cause, "response")), None
     )
     if headers is None:
         return None
@@ -105,17 +98,3 @@ def retry_after(error: BaseException) -> float | None:
     except (KeyError, TypeError, ValueError):
         return None
     return max(0.0, (then.astimezone(UTC) - datetime.now(UTC)).total_seconds())
-
-
-def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error carries."""
-    statuses = (getattr(cause, "status_code", None) for cause in _causes(error))
-    return next((status for status in statuses if isinstance(status, int)), None)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

@@ -6,10 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from adaptive_reasoner.calls import EmptyReplyError, LostReplyError
+from adaptive_reasoner.calls import EmptyReplyError, LostReplyError, is_unreachable
 from adaptive_reasoner.kit.collecting.retries import (
     Retries,
-    is_unreachable,
     refuses_all,
     retry_after,
     worth_another,

@@ -1,0 +1,140 @@
+"""Bills and faults of single calls, over real HTTP where a client has a say."""
+
+import asyncio
+import socket
+
+import httpx
+import pytest
+from google.genai.errors import ClientError
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel
+
+from adaptive_reasoner.caller import Caller
+from adaptive_reasoner.calls import LostReplyError, Request, Source, status_of
+from adaptive_reasoner.chat_model import AdaptiveChatModel
+from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, TokenMeter
+from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.selection import Judge, best_of_n
+from adaptive_reasoner.strategies import single_pass
+from tests.fakes import ScriptedModel, StatusError
+from tests.stub_server import StubServer
+
+QUESTION = [HumanMessage("What is 5 + 9?")]
+TOKENS = {"input_tokens": 10, "output_tokens": 7, "total_tokens": 17}
+
+
+class Total(BaseModel):
+    """The sum."""
+
+    value: int
+
+
+def model_at(stub, name="stub"):
+    return ChatOpenAI(model=name, base_url=stub.base_url, api_key="none", max_retries=0)
+
+
+async def test_replies_that_came_before_a_cancellation_are_billed_at_what_they_cost():
+    model = ScriptedModel(answers=("the Answer: 14",), latency=0.1)
+    made = Caller(Source(model, max_tokens=50), TokenMeter(), {"max_concurrency": 1})
+    wave = asyncio.create_task(made.awave([Request(QUESTION, competes=True)] * 4))
+    await asyncio.sleep(0.25)
+    wave.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await wave
+    assert [(reply.cost, reply.estimated) for reply in made.bill] == [(3, False), (3, False), (50, True)]
+
+
+@pytest.mark.parametrize("meter", [TokenMeter(), SampleMeter()], ids=["tokens", "samples"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_stream_that_was_cut_is_no_answer(meter, asynchronous):
+    with StubServer(faults={0: "cut"}) as stub:
+        policy = FixedPolicy("once", expected_cost=1, cost_unit=meter.cost_unit)
+        source = Source(model_at(stub), max_tokens=50)
+        made = AdaptiveReasoner(source, policy=policy, actions={"once": single_pass()}, meter=meter)
+
+        async def read():
+            return [chunk async for chunk in made.astream("What is 5 + 9?")]
+
+        with pytest.raises(LostReplyError, match="cut off"):
+            asyncio.run(read()) if asynchronous else list(made.stream("What is 5 + 9?"))
+    assert made.ledger.snapshot().spent == (1 if meter.cost_unit == "samples" else 50)
+
+
+def google_error():
+    error = RuntimeError("Error calling model")  # as langchain_google_genai wraps it
+    error.__cause__ = ClientError(429, {"error": {"status": "RESOURCE_EXHAUSTED", "message": "slow down"}})
+    return error
+
+
+def unknown_host():
+    error = httpx.ConnectError("no address")
+    error.__cause__ = socket.gaierror(-2, "Name or service not known")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "cost"),
+    [
+        (StatusError(429), 0.0),
+        (google_error(), 0.0),
+        (unknown_host(), 0.0),
+        (StatusError(200), 50.0),  # Anthropic's status of an error inside a stream: the model has worked
+        (StatusError(-1), 50.0),  # Ollama's
+        (TimeoutError(), 50.0),
+    ],
+    ids=["429", "429 of Google", "no such host", "in a stream", "without a status", "timeout"],
+)
+def test_only_what_was_refused_costs_nothing(error, cost):
+    made = Caller(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter())
+    (reply,) = made.wave([Request(QUESTION)])
+    assert (reply.cost, reply.estimated) == (cost, cost > 0)
+
+
+def test_the_status_of_a_refusal_is_found_on_any_providers_error():
+    assert (status_of(StatusError(503)), status_of(google_error()), status_of(ValueError())) == (
+        503,
+        429,
+        None,
+    )
+
+
+def test_a_reply_inside_an_error_whose_price_is_unknown_is_billed_at_the_worst_case():
+    error = ValueError("no such schema")
+    error.ai_message = AIMessage("{}", usage_metadata=TOKENS, response_metadata={"model_name": "other"})
+    source = Source(ScriptedModel(failures={0: error}), max_tokens=50)
+    table = PriceTable({"scripted": PriceMeter(prompt=0.0, completion=1e6)})
+    with pytest.raises(UnpricedUsageError):
+        table.cost(error.ai_message, 0.0)
+    (reply,) = Caller(source, table).wave([Request(QUESTION)])
+    assert (reply.cost, reply.estimated, reply.error) == (50.0, True, error)
+
+
+def through_chat_model(model, parts):
+    return AdaptiveChatModel(model, **parts).with_structured_output(Total).invoke("What is 5?").value
+
+
+def through_agent(model, parts):
+    agent = create_agent(
+        model, [Total], middleware=[AdaptiveComputeMiddleware(**parts)], system_prompt="Add."
+    )
+    (call,) = agent.invoke({"messages": QUESTION})["messages"][1].tool_calls
+    return call["args"]["value"]
+
+
+@pytest.mark.parametrize("through", [through_chat_model, through_agent])
+def test_a_judge_is_asked_without_the_tools_and_formats_of_what_it_judges(through):
+    with StubServer(lambda prompt, number: "Score: 7") as stub:
+        flow = best_of_n(2, Judge(model_at(stub, "judge")))
+        parts = {"policy": FixedPolicy("best", expected_cost=9), "actions": {"best": flow}}
+        assert through(model_at(stub), parts) == 5
+    first, judged = (
+        next(body for body in stub.bodies if body["model"] == name) for name in ("stub", "judge")
+    )
+    assert {"tools", "response_format"} & set(first)
+    assert set(judged) == {"messages", "model", "stream"}
+    assert [message["role"] for message in judged["messages"]] == ["user"]
