@@ -1,6 +1,8 @@
 """One connection to a ledger's database, and what a ledger says on it: statements by name."""
 
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -38,22 +40,63 @@ class Line(Protocol):
 
 
 class SqliteLine:
-    """A line to a file: each statement runs at once."""
+    """A line to a file: each statement runs at once.
 
-    def __init__(self, connection: Any, statements: Mapping[str, Statement]) -> None:
+    Args:
+        connection: A connection for this line alone.
+        statements: What it may be asked to run, by name.
+        path: The file. The system would go on writing to one that was removed, for nobody to read.
+    """
+
+    def __init__(self, connection: Any, statements: Mapping[str, Statement], path: str) -> None:
         self._statements = statements
         self._connection = connection
+        self._path, self._file = path, _file_at(path)
         self.commit, self.rollback, self.close = connection.commit, connection.rollback, connection.close
 
     def begin(self) -> None:
-        """Take the write lock at once: later it could be refused."""
+        """Take the write lock at once: later it could be refused.
+
+        Raises:
+            sqlite3.OperationalError: The file is locked, or no longer there.
+        """
+        if self._file != _file_at(self._path):
+            raise sqlite3.OperationalError(f"{self._path} was removed or replaced")
         self._connection.execute("begin immediate")
 
     def run(self, name: str, parameters: Mapping[str, Any]) -> Answer:
         """Run a statement."""
         statement = self._statements[name]
-        answer: Answer = self._connection.execute(statement.text, statement.values(parameters))
-        return answer
+        found = self._connection.execute(statement.text, statement.values(parameters))
+        return SqliteAnswer(found.fetchall())
+
+
+class SqliteAnswer:
+    """Rows that were read at once.
+
+    A statement that is left in the middle, by a change that is refused, would hold the connection to what the
+    file was then: once another process has written to it, the connection could never begin to write again.
+    """
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+
+    def fetchone(self) -> Any:
+        """The first row, None where there is none."""
+        return next(iter(self._rows), None)
+
+    def fetchall(self) -> list[Any]:
+        """All rows."""
+        return self._rows
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Which file has this name now, None where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def dial(engine: sa.Engine) -> Line:
@@ -63,7 +106,7 @@ def dial(engine: sa.Engine) -> Line:
     pooled.detach()
     statements = compiled(engine.dialect)
     if engine.dialect.name == "sqlite":
-        return SqliteLine(connection, statements)
+        return SqliteLine(connection, statements, engine.url.database or "")
     from adaptive_reasoner.ledger.pipeline import PostgresLine
 
     try:
