@@ -320,6 +320,15 @@ def open_ledger(
         except LedgerError:
             ledger.close()
             raise
-    raise LedgerError(
-        f"unknown ledger URL {url!r}; use memory://, sqlite:///path or postgresql://user@host/db"
-    )
+    raise unknown_url(url)
+
+
+def unknown_url(url: str) -> LedgerError:
+    """What to say of a URL under which there is no ledger; one that may hold a password is not shown.
+
+    >>> print(unknown_url("postgres://me:secret@host/db"))
+    unknown ledger URL postgres://...; use memory://, sqlite:///path or postgresql://user:password@host:port/db
+    """
+    shown = f"{url.partition('://')[0]}://..." if "@" in url else repr(url)
+    ways = "memory://, sqlite:///path or postgresql://user:password@host:port/db"
+    return LedgerError(f"unknown ledger URL {shown}; use {ways}")

@@ -14,7 +14,8 @@ from psycopg import pq
 
 from adaptive_reasoner.ledger.schema import Statement
 
-_BRACKETS = {"begin": "begin", "commit": "commit", "rollback": "rollback"}
+# Each statement sees what others have committed, whatever the server's default: locks are waited for first.
+_BRACKETS = {"begin": "begin isolation level read committed", "commit": "commit", "rollback": "rollback"}
 _READ: dict[int, Callable[[bytes], Any]] = {
     16: b"t".__eq__,
     20: int,

@@ -183,16 +183,11 @@ def _open_to_read(url: str) -> sa.Engine:
     Raises:
         LedgerError: The URL names no database, or a file that is not there.
     """
-    try:
-        address = sa.make_url(url)
-    except SQLAlchemyError:
-        raise LedgerError(
-            f"unknown ledger URL {url!r}; use sqlite:///path or postgresql://user@host/db"
-        ) from None
+    address = schema.read_url(url)
     if address.get_backend_name() == "postgresql":
         engine = schema.open_engine(url)
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    if address.drivername != "sqlite":
+    if address.get_backend_name() != "sqlite":
         raise LedgerError(
             f"only sqlite:///path and postgresql:// can be looked at from outside, not {_shown(url)}"
         )

@@ -6,8 +6,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger import unknown_url
 from adaptive_reasoner.ledger.account import KEEP, Account
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
@@ -134,9 +136,13 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     "begin_sums": sa.insert(totals).inline(),
     "add_to_first": sa.update(totals).where(_its_sums, totals.c.part == 0).values(_more),
     "add_to_free": sa.update(totals).where(_its_sums, totals.c.part == _free_part).values(_more),
-    "lock_question": sa.text("select pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))"),
+    "lock_question": sa.text(
+        "select pg_advisory_xact_lock_shared(hashtextextended(:of, 1)), "
+        "pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))"
+    ),
+    "lock_all_questions": sa.text("select pg_advisory_xact_lock(hashtextextended(:of, 1))"),
     "insert_entry": sa.insert(entries).inline(),
-    "renew_entry": sa.update(entries).where(_its_entry),
+    "drop_entry": sa.delete(entries).where(_its_entry),
     "close_entry": sa.update(entries).where(_its_entry),
     "read_due": sa.select(*ENTRY)
     .where(_its_entries, _open, entries.c.expires_at <= sa.bindparam("now"))
@@ -153,7 +159,6 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
 _WRITTEN = {
     "begin_sums": ["ledger", "period", "part", "drift"],
     "insert_entry": ["ledger", *(field.name for field in fields(Entry))],
-    "renew_entry": [field.name for field in fields(Entry)],
     "close_entry": ["status", "cost"],
 }
 
@@ -201,7 +206,7 @@ def open_engine(url: str) -> sa.Engine:
         LedgerError: The URL names no file, or an unknown setting.
         ImportError: The driver for PostgreSQL is not installed.
     """
-    address = sa.make_url(url)
+    address = read_url(url)
     if address.get_backend_name() == "sqlite":
         return _open_sqlite(address)
     if not re.fullmatch(r"postgresql(\+psycopg)?", address.drivername):
@@ -210,13 +215,33 @@ def open_engine(url: str) -> sa.Engine:
         return sa.create_engine(
             address.set(drivername="postgresql+psycopg"),
             pool_size=1,
-            connect_args={"connect_timeout": 10} if "connect_timeout" not in address.query else {},
+            connect_args={
+                "client_encoding": "utf8",
+                "connect_timeout": address.query.get("connect_timeout", 10),
+            },
+            isolation_level="READ COMMITTED",
         )
     except ModuleNotFoundError as error:
         raise ImportError('a ledger on PostgreSQL needs its driver: pip install "psycopg[binary]"') from error
 
 
+def read_url(url: str) -> sa.URL:
+    """The parts of a database's URL.
+
+    Raises:
+        LedgerError: It cannot be read.
+    """
+    try:
+        return sa.make_url(url)
+    except (SQLAlchemyError, ValueError):
+        raise unknown_url(url) from None
+
+
 def _open_sqlite(address: sa.URL) -> sa.Engine:
+    if address.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:///path")
+    if unknown := set(address.query) - {"synchronous"}:
+        raise LedgerError(f"unknown setting {min(unknown)} in {address}; there is only synchronous")
     synchronous = str(address.query.get("synchronous", "full")).lower()
     if synchronous not in ("full", "normal"):
         raise LedgerError(f"synchronous={synchronous} in {address}; use full or normal")

@@ -75,12 +75,12 @@ class SqlTransaction:
         """Write a charge over what it was before."""
         for name in (entry.key, entry.question):
             self._asked.pop(name, None)  # what was asked before this is out of date
-        if before is None:
-            self._do("insert_entry", ledger=self._of, **_columns(entry))
-        elif before.status == "released":
-            self._do("renew_entry", named=entry.key, **_columns(entry))
-        else:
+        if before is not None and before.status != "released":
             self._do("close_entry", named=entry.key, status=entry.status, cost=entry.cost)
+            return
+        if before is not None:
+            self._do("drop_entry", named=entry.key)  # it comes again, as the latest
+        self._do("insert_entry", ledger=self._of, **_columns(entry))
 
     def add(self, period: str, change: Totals) -> None:
         """Add to the sums of a period."""
@@ -112,6 +112,8 @@ class SqlTransaction:
 
     def clear(self) -> None:
         """Forget every charge and every sum."""
+        if self._parted:
+            self._do("lock_all_questions")  # a change that is half made would go on with sums that are gone
         self._do("clear_entries")
         self._do("clear_sums")
         for known in (self.loaded, self._changes, self._summing, self._asked, self._others):

@@ -2,9 +2,12 @@
 
 import shutil
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
@@ -187,3 +190,48 @@ def test_what_the_server_refuses_is_said_and_the_next_change_goes_through(opened
     engine.dispose()
     assert ledger.charge(45.0, "q").cost == 45.0
     assert ledger.snapshot().spent == 45.0
+
+
+def test_reset_while_others_charge_leaves_no_half_of_a_charge(opened):
+    ledgers, going_on = [opened(target=50.0) for _ in range(4)], Event()
+
+    def work(worker):
+        number = 0
+        while not going_on.is_set():
+            number += 1
+            with suppress(LedgerError):  # reserved before the reset
+                ledgers[worker % 4].reserve(40.0, f"{worker}:{number}")
+                ledgers[worker % 4].settle(f"{worker}:{number}", 45.0)
+
+    with ThreadPoolExecutor(8) as pool:
+        working = [pool.submit(work, worker) for worker in range(8)]
+        for _ in range(20):
+            time.sleep(0.02)
+            ledgers[0].reset()
+        going_on.set()
+        for each in working:
+            each.result()
+    seen, charges = ledgers[0].snapshot(), ledgers[0].history(100_000)
+    settled = [charge for charge in charges if charge.status == "settled"]
+    assert (seen.spent, seen.questions) == (45.0 * len(settled), len(settled))
+    assert (seen.in_flight, seen.reserved) == (len(charges) - len(settled), 40.0 * seen.in_flight)
+
+
+def test_keeps_its_books_whatever_a_database_has_as_its_defaults(postgres):
+    engine = open_engine(postgres).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "create database other encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'"
+        )
+        connection.exec_driver_sql("alter database other set default_transaction_isolation = 'serializable'")
+    engine.dispose()
+    url = sa.make_url(postgres).set(database="other").render_as_string(hide_password=False)
+    ledgers = [open_ledger(url, name="né", hard_cap=100.0) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: ledgers[i % 4].charge(1.0, f"clé {i}", question="q"), range(100)))
+    with LedgerReader(url, name="né") as reader:
+        seen = reader.snapshot()
+        assert (seen.spent, seen.questions) == (100.0, 1)
+        assert reader.history(1)[0].key.startswith("clé ")
+    for ledger in ledgers:
+        ledger.close()
