@@ -36,7 +36,8 @@ class JournaledLedger(Fronting):
         retry_after: Seconds between two attempts to reach the database.
 
     Raises:
-        LedgerError: The inner ledger has a hard cap, or another process uses the journal.
+        LedgerError: The inner ledger has a hard cap, or another process uses the journal. Every verb raises
+            it in a fork of the process that opened it: a journal of two would be emptied by one.
     """
 
     def __init__(self, inner: Ledger, path: str | os.PathLike[str], *, retry_after: float = 1.0) -> None:
@@ -47,6 +48,7 @@ class JournaledLedger(Fronting):
         self.own = inner
         self._retry_after = retry_after
         self._lock = threading.Lock()
+        self._pid = os.getpid()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,6 +140,7 @@ class JournaledLedger(Fronting):
 
     def _do(self, verb: Callable[[], T], line: dict[str, Any], instead: T) -> T:
         """Run a verb on the database, or else write it down and answer for it."""
+        self._refuse_after_a_fork()
         if not self._away:
             try:
                 return verb()
@@ -156,9 +159,17 @@ class JournaledLedger(Fronting):
         return instead
 
     def _catch_up(self) -> None:
+        self._refuse_after_a_fork()
         with self._lock:
             self._next_try = 0.0
             self._replay()
+
+    def _refuse_after_a_fork(self) -> None:
+        if self._pid != os.getpid():
+            raise LedgerError(
+                f"{self._path} is the journal of process {self._pid}; "
+                "after a fork, open the ledger with another"
+            )
 
     def _replay(self) -> None:
         """Charge what the journal holds; raises where the database is still away."""

@@ -121,3 +121,21 @@ async def test_async_twins_are_journaled_too(ledger, inner):
     await ledger.asettle(await ledger.areserve(4.0, "q"), 5.0)
     inner.away = False
     assert (await ledger.asnapshot()).spent == 5.0
+
+
+def test_child_of_the_process_that_opened_it_is_refused(tmp_path):
+    script = (
+        "import os, sys\n"
+        "from adaptive_reasoner.errors import LedgerError\n"
+        "from adaptive_reasoner.ledger import open_ledger\n"
+        "place = sys.argv[1]\n"
+        "ledger = open_ledger(f'sqlite:///{place}/l.db', target=50.0, journal=f'{place}/journal')\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    try: ledger.charge(1.0, 'q')\n"
+        "    except LedgerError as error: os._exit(0 if 'after a fork' in str(error) else 1)\n"
+        "    os._exit(2)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert ledger.charge(1.0, 'q').cost == 1.0\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60)
