@@ -1,5 +1,6 @@
 """What a graph run may say of its own: another budget or price, a tenant, a most cost."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, TypedDict
 
@@ -38,17 +39,19 @@ class Tenants:
     def __init__(self, common: Ledger, open_own: Callable[[str], Ledger] | None = None) -> None:
         self.common, self._open_own = common, open_own
         self._ledgers: dict[str, Ledger] = {}
+        self._opening = threading.Lock()
 
     def ledger_of(self, tenant: str) -> Ledger:
         """The ledger that charges a tenant, and the common one with it."""
-        if tenant not in self._ledgers:
-            own = (
-                self._open_own(tenant)
-                if self._open_own
-                else open_ledger("memory://", cost_unit=self.common.cost_unit)
-            )
-            self._ledgers[tenant] = TenantLedger(self.common, own, tenant=tenant)
-        return self._ledgers[tenant]
+        with self._opening:
+            if tenant not in self._ledgers:
+                own = (
+                    self._open_own(tenant)
+                    if self._open_own
+                    else open_ledger("memory://", cost_unit=self.common.cost_unit)
+                )
+                self._ledgers[tenant] = TenantLedger(self.common, own, tenant=tenant)
+            return self._ledgers[tenant]
 
 
 def terms_of(context: Any, *, policy: Policy, tenants: Tenants, price: float | None = None) -> Terms:

@@ -156,7 +156,10 @@ class Terms:
 
     def _amount(self, name: str, amount: float | None, unit: str) -> int | None:
         amount = positive(name, amount)
-        return None if amount is None else small(amount, unit, name)
+        counted = None if amount is None else small(amount, unit, name)
+        if counted == 0:
+            raise LedgerError(f"{name} of {amount:g} {unit} is less than the smallest amount that is counted")
+        return counted
 
 
 def keep(name: str, stored: float | None, said: float | None, scale: int = 1) -> None:
@@ -194,7 +197,6 @@ def small(amount: float, cost_unit: str, what: str) -> int:
     """
     if not math.isfinite(amount) or amount < 0.0:
         raise LedgerError(f"{what} must be a finite amount of at least 0 {cost_unit}, got {amount}")
-    counted = round(amount * scale_of(cost_unit))
-    if counted > LARGEST:
+    if amount > LARGEST / scale_of(cost_unit):
         raise LedgerError(f"{what} of {amount:g} {cost_unit} is too large to count exactly")
-    return counted
+    return round(amount * scale_of(cost_unit))

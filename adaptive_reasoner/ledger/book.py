@@ -15,7 +15,7 @@ from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import Reservation, Snapshot
 from adaptive_reasoner.ledger.account import LARGEST, Account
 from adaptive_reasoner.ledger.controller import Totals
-from adaptive_reasoner.ledger.entries import Entry, check_name, report
+from adaptive_reasoner.ledger.entries import Entry, check_action, check_name, report
 from adaptive_reasoner.ledger.twins import Twinned
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class BookLedger(Twinned):
 
     @abstractmethod
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
-        """Run `change` in one transaction: all of it happens, or nothing.
+        """Run `change` in one transaction: all of it happens, or nothing. Then `_remember` what it saw.
 
         With `wanted`, it asks for that charge and no other, and writes no other.
         """
@@ -148,7 +148,7 @@ class BookLedger(Twinned):
             worst=bound,
             status="open",
             cost=None,
-            action=action,
+            action=check_action(action),
             expires_at=now + self._account.ttl,
         )
 
@@ -203,7 +203,7 @@ class BookLedger(Twinned):
             worst=real,
             status="settled",
             cost=real,
-            action=action,
+            action=check_action(action),
             expires_at=now,
         )
 
@@ -231,6 +231,8 @@ class BookLedger(Twinned):
 
     @override
     def history(self, limit: int = 100) -> list[Reservation]:
+        if not 0 <= limit <= LARGEST:
+            raise LedgerError(f"history takes a limit of at least 0, got {limit}")
         return [self._reservation(entry) for entry in self._change(lambda store: store.latest(limit))]
 
     @override
@@ -248,18 +250,17 @@ class BookLedger(Twinned):
     # Rules
 
     def _change(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
-        """Run a change, and keep the sums it saw for the price."""
+        """Run a change."""
+        self._refuse_if_closed()
+        return self._atomically(change, wanted)
+
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise LedgerError(f"the ledger {self._place} is closed; open it again to use it")
 
-        def watched(transaction: Transaction) -> tuple[T, Totals | None]:
-            done = change(transaction)
-            return done, transaction.loaded.get(self._account.period(self._clock()))
-
-        done, totals = self._atomically(watched, wanted)
-        if totals is not None:
-            self._totals = totals
-        return done
+    def _remember(self, loaded: Mapping[str, Totals]) -> None:
+        """Keep the sums that a change saw, for the price; stores call this in the order of their changes."""
+        self._totals = loaded.get(self._account.period(self._clock()), self._totals)
 
     def _expire(self, transaction: Transaction) -> bool:
         """Book some of what nobody settled in time; whether there was any."""
@@ -273,8 +274,8 @@ class BookLedger(Twinned):
     def _wanted(self, reservation: Reservation | str) -> Wanted:
         period = self._account.period(self._clock())
         if isinstance(reservation, str):  # most questions have one charge, of the same name
-            return Wanted(reservation, reservation, period)
-        return Wanted(reservation.key, reservation.question, period)
+            return Wanted(check_name(reservation), reservation, period)
+        return Wanted(check_name(reservation.key), check_name(reservation.question), period)
 
     def _known(self, transaction: Transaction, wanted: Wanted) -> Entry:
         entry = transaction.entry(wanted)

@@ -1,5 +1,6 @@
 """One charge as a store keeps it, and what a run of charges says."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from adaptive_reasoner.ledger.account import Account
 from adaptive_reasoner.ledger.controller import Totals
 
 LONGEST = 500
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 WINDOW = 1_000
 
 
@@ -46,10 +48,25 @@ def check_name(name: str) -> str:
     """A key or question as it is, where a store can find it again.
 
     Raises:
-        LedgerError: It is empty, too long, or holds a NUL, which databases refuse.
+        LedgerError: It is empty or too long, or no database could keep it.
     """
-    if not name or len(name) > LONGEST or "\x00" in name:
-        raise LedgerError(f"a key must be 1 to {LONGEST} characters without NUL, got {name[:40]!r}")
+    if not 0 < len(name) <= LONGEST:
+        raise LedgerError(f"a key or name must be 1 to {LONGEST} characters, got {name[:40]!r}")
+    return _storable(name)
+
+
+def check_action(action: str | None) -> str | None:
+    """An action's name as it is.
+
+    Raises:
+        LedgerError: No database could keep it.
+    """
+    return None if action is None else _storable(action)
+
+
+def _storable(name: str) -> str:
+    if UNSTORABLE.search(name):
+        raise LedgerError(f"databases keep neither NUL nor lone surrogates, got {name[:40]!r}")
     return name
 
 

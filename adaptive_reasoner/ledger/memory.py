@@ -33,7 +33,10 @@ class MemoryLedger(BookLedger):
     @override
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         with self._lock:
-            return change(self._store)
+            try:
+                return change(self._store)
+            finally:
+                self._remember(self._store.loaded)
 
     @override
     async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -8,7 +8,7 @@ Verbs that wait at the same time in one process share a transaction, and so one 
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -24,6 +24,8 @@ from adaptive_reasoner.ledger import Ledger, UnreachableLedgerError, schema
 from adaptive_reasoner.ledger.account import Account, Terms
 from adaptive_reasoner.ledger.batches import Batches, Ticket
 from adaptive_reasoner.ledger.book import BookLedger, Transaction, Wanted
+from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.entries import check_name
 from adaptive_reasoner.ledger.lines import Line, dial
 from adaptive_reasoner.ledger.transaction import SqlTransaction
 
@@ -32,14 +34,14 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 TIDYING = 1_000  # changes of a process after which it forgets old charges
-RACES = ("40001", "40P01")  # what PostgreSQL calls a transaction that lost to another
+RACES = ("40001", "40P01", "23505")  # what PostgreSQL calls a transaction that lost to another
 
 
 class SqlLedger(BookLedger):
     """A ledger in a database, for any number of threads, tasks and processes."""
 
     def __init__(self, url: str, name: str, terms: Terms, *, clock: Callable[[], float]) -> None:
-        self._name = name
+        self._name = check_name(name)
         self._engine = schema.open_engine(url)
         self._place = f"at {self._engine.url.render_as_string(hide_password=True)}"
         self._shared = self._engine.dialect.name == "postgresql"
@@ -69,6 +71,8 @@ class SqlLedger(BookLedger):
 
     @override
     async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._refuse_if_closed()
+        self._mind_forks()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(verb, *args, **kwargs))
 
@@ -110,6 +114,7 @@ class SqlLedger(BookLedger):
             transaction = self._transaction(self._joint[1])
             done = change(transaction)
             transaction.flush()
+            self._remember(transaction.loaded)
             return done
         ticket = Ticket(change, wanted)
         self._batches.pass_through(ticket)
@@ -132,14 +137,17 @@ class SqlLedger(BookLedger):
             for ticket in tickets:
                 ticket.run(transaction)
             transaction.flush()
+            seen.append(transaction.loaded)
 
+        seen: list[Mapping[str, Totals]] = []
         with self._alone:
             try:
                 self._within(work)
+                self._remember(seen[-1])
             except LedgerError as error:
                 for ticket in tickets:
                     ticket.error = error
-            with suppress(UnreachableLedgerError):  # these changes are made; the next one will say it
+            with suppress(LedgerError):  # these changes are made; the next one will say it
                 self._forget_now_and_then(len(tickets))
 
     def _forget_now_and_then(self, changes: int) -> None:
@@ -161,11 +169,11 @@ class SqlLedger(BookLedger):
         while True:
             try:
                 self._attempt(work)
-            except driver_errors.IntegrityError as error:
-                self._refuse_after(attempt, error)
             except driver_errors.Error as error:
                 if getattr(error, "sqlstate", None) in RACES:
-                    self._refuse_after(attempt, error)
+                    if attempt == ATTEMPTS:
+                        reason = f"other processes came in between {ATTEMPTS} times; repeat the call"
+                        raise LedgerError(f"{reason} ({error})") from error
                 elif attempt == ATTEMPTS or self._line is not None:  # the server answered: it is no use
                     raise UnreachableLedgerError(f"the ledger's database failed: {error}") from error
             except SQLAlchemyError as error:
@@ -197,11 +205,6 @@ class SqlLedger(BookLedger):
         if line is not None:
             with suppress(self._engine.dialect.loaded_dbapi.Error):
                 line.close()
-
-    @staticmethod
-    def _refuse_after(attempt: int, error: Exception) -> None:
-        if attempt == ATTEMPTS:
-            raise LedgerError(f"other processes changed the same charge {ATTEMPTS} times") from error
 
     def _opened(self, terms: Terms) -> Account:
         """The ledger of this name as it is stored, or made now."""

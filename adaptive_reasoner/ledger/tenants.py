@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot
+from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot, UnreachableLedgerError
 from adaptive_reasoner.ledger.twins import Fronting, Twinned
 
 
@@ -83,7 +83,9 @@ class TenantLedger(Fronting):
                     question=self._shared(question or key),
                     action=action,
                 )
-            except BudgetExceededError:
+            except UnreachableLedgerError:
+                raise  # the charge may stand there: repeating the verb completes it
+            except (BudgetExceededError, LedgerError):
                 if held.status == "open":
                     self.own.release(held)
                 raise

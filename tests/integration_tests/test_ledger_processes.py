@@ -186,11 +186,13 @@ def charge_once(url, name, worker):
 def test_ledger_opened_before_a_fork_serves_parent_and_child(url):
     name = f"forked {time.time()}"
     script = (
-        "import os, sys\n"
+        "import asyncio, os, sys, time\n"
         "from adaptive_reasoner.ledger import open_ledger\n"
         "ledger = open_ledger(sys.argv[1], name=sys.argv[2], target=50.0)\n"
-        "ledger.charge(1.0, 'before')\n"
+        "asyncio.run(ledger.acharge(1.0, 'before'))\n"
+        "time.sleep(0.1)\n"  # its thread waits for more, which it does not do in the child
         "child = os.fork()\n"
+        "asyncio.run(ledger.acharge(0.0, 'after'))\n"
         "for i in range(50): ledger.charge(1.0, f'{child == 0}:{i}')\n"
         "if child == 0: os._exit(0)\n"
         "assert os.waitpid(child, 0)[1] == 0\n"

@@ -160,6 +160,13 @@ class BudgetsContract:
         assert [one.key for one in ledger.history(limit=3)] == ["3", "4", "open"]
         assert ledger.history()[-1] == ledger.reserve(7.0, "open")
 
+    def test_charge_that_is_reserved_anew_is_the_latest(self, make):
+        ledger = make(target=50.0)
+        ledger.release(ledger.reserve(40.0, "a"))
+        ledger.charge(5.0, "b")
+        ledger.reserve(40.0, "a")
+        assert [one.key for one in ledger.history()] == ["b", "a"]
+
     def test_reset_starts_again_on_the_same_terms(self, make):
         ledger = make(policy=Priced(price=0.002), hard_cap=100.0)
         ledger.reserve(50.0, "a")

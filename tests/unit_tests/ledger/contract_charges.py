@@ -156,7 +156,7 @@ class ChargesContract:
 
     # Refusals
 
-    @pytest.mark.parametrize("amount", [math.nan, math.inf, -math.inf, -1e-3, 1e30])
+    @pytest.mark.parametrize("amount", [math.nan, math.inf, -math.inf, -1e-3, 1e30, 1e305])
     def test_refuses_what_is_no_amount(self, make, amount):
         ledger = make(target=50.0)
         ledger.reserve(40.0, "q")
@@ -176,9 +176,29 @@ class ChargesContract:
         with pytest.raises(LedgerError, match="'nobody'"):
             ledger.release("nobody")
 
-    def test_refuses_an_empty_key(self, make):
-        with pytest.raises(LedgerError, match="key"):
-            make(target=50.0).reserve(1.0, "")
+    @pytest.mark.parametrize("name", ["", "x" * 501, "q\x00", "\ud800"])
+    def test_refuses_a_key_that_a_store_could_not_find_again(self, make, name):
+        ledger = make(target=50.0)
+        ledger.reserve(40.0, "q")
+        before = ledger.snapshot()
+        for verb in (
+            lambda: ledger.reserve(1.0, name),
+            lambda: ledger.reserve(1.0, "r", question=name or "\x00"),
+            lambda: ledger.reserve(1.0, "r", action=f"\x00{name}"),
+            lambda: ledger.charge(1.0, name),
+            lambda: ledger.settle(name, 1.0),
+            lambda: ledger.release(name),
+        ):
+            with pytest.raises(LedgerError):
+                verb()
+        assert ledger.snapshot() == before
+
+    def test_refuses_a_history_of_less_than_nothing(self, make):
+        ledger = make(target=50.0)
+        ledger.charge(1.0, "q")
+        assert ledger.history(limit=0) == []
+        with pytest.raises(LedgerError, match="-1"):
+            ledger.history(limit=-1)
 
     def test_refuses_a_sum_that_would_overflow(self, make):
         ledger = make(cost_unit="usd")
@@ -187,13 +207,16 @@ class ChargesContract:
             ledger.charge(4e9, "b")
         assert ledger.snapshot().spent == 4e9
 
-    def test_refuses_everything_once_closed(self, make):
+    async def test_refuses_everything_once_closed(self, make):
         ledger = make(target=50.0)
         with ledger:
             ledger.reserve(40.0, "q")
         for verb in (lambda: ledger.reserve(1.0, "r"), lambda: ledger.settle("q", 1.0), ledger.snapshot):
             with pytest.raises(LedgerError, match="closed"):
                 verb()
+        for twin in (ledger.areserve(1.0, "r"), ledger.asettle("q", 1.0), ledger.asnapshot()):
+            with pytest.raises(LedgerError, match="closed"):
+                await twin
         ledger.close()
 
     @pytest.mark.parametrize(
@@ -201,6 +224,8 @@ class ChargesContract:
         [
             {"target": 0.0},
             {"target": math.nan},
+            {"target": 1e-7},
+            {"hard_cap": 1e-10, "cost_unit": "usd"},
             {"hard_cap": -1.0},
             {"reservation_ttl": 0.0},
             {"credit": math.inf},

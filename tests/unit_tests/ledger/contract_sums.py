@@ -53,6 +53,14 @@ class SumsContract:
         assert (seen.questions, seen.in_flight, seen.reserved) == (4, 0, 0.0)
         assert seen.spent == sum(one.cost for one in ledger.history(1_000) if one.status == "settled")
 
+    def test_what_it_shows_is_of_the_last_of_many_changes(self, make):
+        ledger = make(target=50.0)
+        with ThreadPoolExecutor(8) as pool:
+            for round_ in range(40):
+                list(pool.map(lambda i: ledger.charge(1.0, f"{round_}:{i}"), range(8)))  # noqa: B023
+                assert ledger.spent == 8.0 * (round_ + 1)
+        assert ledger.price == ledger.snapshot().price
+
     def test_refused_change_leaves_those_beside_it_alone(self, make):
         ledger = make(target=50.0)
 

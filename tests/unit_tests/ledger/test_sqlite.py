@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import open_ledger, sql
+from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger, sql
 from adaptive_reasoner.ledger.account import KEEP
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.ledger.schema import open_engine
@@ -165,7 +165,11 @@ def test_journal_is_refused_with_a_hard_cap(url, tmp_path):
     [
         ("sqlite://", "names no file"),
         ("sqlite:///x.db?synchronous=off", "synchronous=off"),
+        ("sqlite:///x.db?syncronous=normal", "unknown setting syncronous"),
+        ("sqlite+aiosqlite:///x.db", "no ledger's database"),
         ("redis://h", "unknown"),
+        ("postgres://me:secret@h/db", r"unknown ledger URL postgres://\.\.\.;"),
+        ("postgresql://me:secret@h:port/db", r"unknown ledger URL postgresql://\.\.\.;"),
     ],
 )
 def test_refuses_urls_it_cannot_keep_books_under(url, wrong):
@@ -178,3 +182,37 @@ def test_refuses_a_file_that_is_no_database(tmp_path):
     path.write_text("these are notes, not a database; " * 50)
     with pytest.raises(LedgerError, match="not a database"):
         open_ledger(f"sqlite:///{path}", target=1.0)
+
+
+def test_refusal_that_is_remembered_holds_nobody_up(opened):
+    one, other = opened(target=50.0), opened()
+    with pytest.raises(LedgerError) as remembered:
+        one.settle("nobody", 1.0)
+    other.charge(1.0, "a")
+    assert one.charge(1.0, "b").status == "settled"
+    assert "nobody" in str(remembered.value)
+
+
+def test_file_that_is_removed_is_missed_and_found_again(opened, url, tmp_path):
+    strict, journaled = opened(target=50.0), opened(journal=tmp_path / "journal")
+    file, aside = tmp_path / "ledger.db", tmp_path / "aside.db"
+    file.rename(aside)
+    with pytest.raises(UnreachableLedgerError, match=r"ledger.db was removed"):
+        strict.charge(1.0, "a")
+    journaled.charge(2.0, "b")
+    assert not file.exists()
+    aside.rename(file)
+    assert journaled.snapshot().spent == 2.0
+    assert strict.charge(1.0, "a").cost == 1.0
+
+
+def test_what_the_file_refuses_is_said(opened, url):
+    ledger = opened(target=50.0)
+    with open_engine(url).begin() as connection:
+        connection.exec_driver_sql(
+            "create trigger no before insert on ledger_entries begin select raise(abort, 'not today'); end"
+        )
+        connection.engine.dispose()
+    with pytest.raises(UnreachableLedgerError, match="not today"):
+        ledger.charge(1.0, "a")
+    assert ledger.snapshot().questions == 0

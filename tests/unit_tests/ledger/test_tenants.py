@@ -86,6 +86,13 @@ def test_refusal_by_the_common_cap_leaves_no_trace_with_the_tenant(common):
     assert acme.reserve(60.0, "q").status == "open"
 
 
+def test_refusal_of_what_the_common_ledger_could_not_keep_leaves_no_trace_with_the_tenant(common):
+    acme = tenant(common)
+    with pytest.raises(LedgerError, match="500 characters"):
+        acme.reserve(60.0, "q" * 500)
+    assert acme.snapshot().in_flight == 0
+
+
 def test_settlement_above_the_worst_case_is_booked_in_both(common):
     acme = tenant(common, hard_cap=500.0)
     acme.reserve(10.0, "q", worst=20.0)
