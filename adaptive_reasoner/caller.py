@@ -28,6 +28,7 @@ from adaptive_reasoner.calls import (
     from_cache,
     is_unreachable,
     refused,
+    room_in,
     status_of,
 )
 from adaptive_reasoner.costs import Meter
@@ -193,7 +194,7 @@ class _Call:
         if source.max_tokens is not None:
             thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
             settings.setdefault("max_tokens", source.max_tokens + thinking)
-        self._most_tokens = settings.get("max_tokens") or source.most_tokens
+        self._most_tokens = room_in(settings) or source.most_tokens
         self._settings = spelled(source.runnable, settings, thinking=request.thinking, samples=samples)
         self._config = caller.config
         if request.competes:

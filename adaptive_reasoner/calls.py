@@ -21,7 +21,7 @@ ChatModel = Runnable[Any, Any]
 
 _REFUSALS = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
 
-_ROOM = ("max_tokens", "max_output_tokens", "num_predict")
+_ROOM = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 """What the providers' chat models call the most tokens of a reply."""
 
 SCHEMAS = ("tools", "functions", "response_format")
@@ -86,9 +86,15 @@ class Source:
         """What is sent for a conversation."""
         return messages if self.prompt is None else [HumanMessage(self.prompt(question_of(messages)))]
 
-    def billed(self, messages: Messages, settings: Mapping[str, Any]) -> Messages:
-        """All that a provider bills as prompt, for a worst case: tools and formats too, as text."""
-        declared = {name: settings[name] for name in SCHEMAS if settings.get(name)}
+    def billed(self, messages: Messages, settings: Mapping[str, Any] | None = None) -> Messages:
+        """All that a provider bills as prompt, for a worst case: tools and formats too, as text.
+
+        Args:
+            messages: The conversation.
+            settings: Call-time arguments on top of those of the source and of a bound model.
+        """
+        given = {**self._bound, **self.settings, **(settings or {})}
+        declared = {name: given[name] for name in SCHEMAS if given.get(name)}
         told = [SystemMessage(as_text(declared))] if declared else []
         return [*self.preamble, *self.messages(messages), *told]
 
@@ -119,21 +125,26 @@ class Source:
         return model
 
     @property
-    def most_tokens(self) -> int:
-        """The most tokens that a reply can have, as far as anybody declared it: here, or on the model.
+    def declared_tokens(self) -> int | None:
+        """The most tokens that a reply can have, if anybody declared it: here, or on the model.
 
         A model that is yet to be made is not made for this, and has said nothing.
         """
         model = vars(self).get("runnable", self.model)
         profile = getattr(model, "profile", None) or {}
-        bound = getattr(model, "kwargs", None) or {}
-        said = (
-            self.max_tokens,
-            *(bound.get(name) for name in _ROOM),
-            *(getattr(model, name, None) for name in _ROOM),
-            profile.get("max_output_tokens"),
-        )
-        return next((int(most) for most in said if most and most > 0), UNDECLARED_MAX_TOKENS)
+        on_model = {name: getattr(model, name, None) for name in _ROOM}
+        said = (room_in(self.settings), self.max_tokens, room_in(self._bound), room_in(on_model))
+        return next((most for most in said if most), None) or room_in(profile)
+
+    @property
+    def most_tokens(self) -> int:
+        """`declared_tokens`, or what a lost call is billed at where nobody declared any."""
+        return self.declared_tokens or UNDECLARED_MAX_TOKENS
+
+    @property
+    def _bound(self) -> Mapping[str, Any]:
+        """Arguments that are bound to the model."""
+        return getattr(self.model, "kwargs", None) or {}
 
 
 @dataclass(frozen=True)
@@ -188,6 +199,17 @@ class Reply:
     cost: float
     seconds: float
     estimated: bool = False
+
+
+def room_in(settings: Mapping[str, Any]) -> int | None:
+    """The most tokens of a reply that call-time arguments allow, whatever their provider calls it.
+
+    Example:
+        >>> room_in({"max_output_tokens": 64}), room_in({"temperature": 0.7})
+        (64, None)
+    """
+    said = (settings.get(name) for name in _ROOM)
+    return next((int(most) for most in said if isinstance(most, int | float) and most > 0), None)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -11,8 +11,8 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-err = Console(stderr=True)
-out = Console()
+err = Console(stderr=True, emoji=False)  # `prompts:x:` in a message is no emoji
+out = Console(emoji=False)
 
 _UNBOUNDED = 10_000  # columns, to see how wide a table must be
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.calls import Messages, Source
+from adaptive_reasoner.calls import Messages, Source, room_in
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.flows import Flow
@@ -64,8 +64,8 @@ class LabelFreePolicy:
     def bounded_by(self, source: Source, messages: Messages, settings: Mapping[str, Any]) -> Self:
         """The same policy, whose worst case is that of calls of `source` on this very conversation."""
         bounded = copy.copy(self)
-        room = settings.get("max_tokens") or source.settings.get("max_tokens")
-        bounded.source = replace(source, max_tokens=room) if room else source
+        room = room_in(settings)
+        bounded.source = replace(source, settings={**source.settings, "max_tokens": room}) if room else source
         bounded._prompt = source.billed(messages, settings)
         return bounded
 

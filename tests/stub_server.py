@@ -149,7 +149,7 @@ class StubServer:
         method, path, _ = head.decode("latin-1").split(" ", 2)
         if not path.endswith("/chat/completions"):
             status, found = self.other(method, path.removeprefix("/v1"), content)
-            _send(writer, found, status=status)
+            _send(writer, found, status=status, header=self.asks_pause)
             return True
         body = json.loads(content or b"{}")
         number = next(self._numbers)

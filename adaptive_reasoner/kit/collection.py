@@ -9,10 +9,11 @@ from typing import Any
 
 from langchain_core.messages import HumanMessage
 
+from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.attempts import Contact, Drawer, Drawn
 from adaptive_reasoner.kit.collecting.background import in_background
-from adaptive_reasoner.kit.collecting.batches import Batches
-from adaptive_reasoner.kit.collecting.cap import Cap
+from adaptive_reasoner.kit.collecting.batches import Batches, BatchJob
+from adaptive_reasoner.kit.collecting.cap import Cap, check_bounded
 from adaptive_reasoner.kit.collecting.connections import Connections
 from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, verdict
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
@@ -136,7 +137,7 @@ def collect(
         OutcomesError: The file cannot be continued: it is damaged, another process writes to it, or its
             samples are of another prompt, other settings, another question or another cost unit.
         MenuError: A source cannot be called at all: there is no such model or endpoint, or it refuses the
-            key. What arrived before is kept.
+            key. What arrived before is kept. Or there is a cap, and a source declares no `max_tokens`.
         UnpricedUsageError: A reply came without usage, so its cost is unknown.
 
     Example:
@@ -150,6 +151,8 @@ def collect(
         (5, 5.0, 'samples')
     """
     begin = time.perf_counter()
+    if max_cost is not None and not max_cost >= 0:
+        raise MenuError(f"max_cost must be at least 0, not {max_cost}")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     if adaptive is not None and batch:
@@ -157,9 +160,15 @@ def collect(
     stock = Stock(questions, menu, retry_failed=retry_failed)
     connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:
+        under_way = BatchJob.beside(file.path)
+        if under_way.exists() and not batch:
+            reason = "a batch is under way: take it up with --batch, or give it up by deleting this file"
+            raise OutcomesError(reason, file=under_way)
         settling = None if adaptive is None else Settling(adaptive, menu, questions)
         stock.take(file, see=None if settling is None else settling.see)
         caps = [cap for cap in (max_cost, menu.max_cost) if cap is not None]
+        if caps:
+            check_bounded(connections.sources, menu.meter_of)
         cap = Cap(min(caps, default=None), menu.cost_unit)
         cap.charge(stock.cost + file.lost)
         collection = _Collection(menu, stock, file, cap, connections, settling, on_progress)
@@ -168,6 +177,8 @@ def collect(
         else:
             most = [given for given in (concurrency, menu.concurrency) if given is not None]
             in_background(collection.run(min(most, default=_CONCURRENCY)))
+        if cap.breach is not None:
+            raise cap.breach
     return collection.summary(time.perf_counter() - begin)
 
 
@@ -190,13 +201,14 @@ class _Collection:
         self._new = self._retried = self._saved = 0
         self._todo: deque[Stretch] = deque()
         self._grading = Grading(menu)
+        self._contact = Contact()
+        self._error: AdaptiveReasonerError | None = None
         self._synced = time.monotonic()
 
     async def run(self, concurrency: int) -> None:
         """Draw what is missing."""
         todo = self._stock.plan(concurrency)
         self._progress()
-        contact = Contact()
         rate = RateLimit(self._menu.requests_per_minute, self._menu.tokens_per_minute)
         self._drawers = {
             name: Drawer(
@@ -207,7 +219,7 @@ class _Collection:
                 cap=self._cap,
                 rate=rate,
                 retries=self._menu.retries,
-                contact=contact,
+                contact=self._contact,
             )
             for name, source in self._connections.sources.items()
         }
@@ -231,6 +243,8 @@ class _Collection:
                     workers.create_task(self._work())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the others were cancelled for it
+        if self._error is not None:
+            raise self._error
 
     async def run_batches(self, questions: Mapping[str, Question], poll_seconds: float) -> None:
         """Draw what is missing in batches."""
@@ -267,6 +281,14 @@ class _Collection:
         )
 
     async def _work(self) -> None:
+        """Draw until nothing is left; where that cannot be, the calls in flight are paid for, and awaited."""
+        try:
+            await self._draw_stretches()
+        except AdaptiveReasonerError as error:
+            self._error, self._contact.over = self._error or error, True
+            self._todo.clear()
+
+    async def _draw_stretches(self) -> None:
         """Draw stretch after stretch; a worker that the cap refuses leaves the rest to those in flight."""
         while self._todo:
             stretch = self._todo.popleft()

@@ -142,8 +142,8 @@ class Menu:
     def _model_name(self, source: str) -> str:
         """What the replies of a source call their model."""
         model = self.sources[source].model
-        name = getattr(model, "model_name", None) or getattr(model, "model", None)
-        if not isinstance(name, str) or not name:
+        name = _name_of(model)
+        if name is None:
             raise MenuError(f"the prices differ and source {source!r} names no model to tell them apart by")
         with_provider = isinstance(model, HostedModel) and model.base_url is None
         return (name.partition(":")[2] or name) if with_provider else name
@@ -167,9 +167,10 @@ class Menu:
         return _of(self.meters, source, "price")
 
     def prompt_sha(self, source: str, question: str) -> str:
-        """A digest of what a source sends for a question: the messages, the settings, `max_tokens`."""
+        """A digest of what a source sends for a question: model, messages, settings, `max_tokens`."""
         way = self.sources[source]
         sent = {
+            "model": _name_of(way.model),
             "messages": [
                 [message.type, message.content] for message in way.messages([HumanMessage(question)])
             ],
@@ -228,6 +229,13 @@ class Menu:
                 if votes <= self.samples_of(name):
                     recipes[f"{name}_vote_{votes}"] = Recipe(name, "self_consistency", {"samples": votes})
         return recipes
+
+
+def _name_of(model: object) -> str | None:
+    """What a model is called, where it says so."""
+    model = getattr(model, "bound", model)
+    name = getattr(model, "model_name", None) or getattr(model, "model", None)
+    return name if isinstance(name, str) and name else None
 
 
 def _plain(value: object) -> object:

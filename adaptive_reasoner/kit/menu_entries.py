@@ -40,7 +40,7 @@ def function_at(address: str | None, where: str, folder: Path) -> Callable[..., 
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise MenuError(f"[{where}] {address}: {error}") from error
     function: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(function):

@@ -72,6 +72,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from adaptive_reasoner.answers import Grader, choice, exact, numeric
 from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.errors import MenuError
@@ -112,7 +114,7 @@ class HostedModel:
 
         Raises:
             ImportError: The package that calls it is not installed.
-            MenuError: The variable that should hold its key is not set.
+            MenuError: The variable that should hold its key is not set, or there is no such provider.
         """
         given = {"timeout": self.timeout, "max_retries": self.max_retries}
         arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -129,15 +131,25 @@ class HostedModel:
                 raise ImportError(
                     "an OpenAI-compatible endpoint needs: pip install 'adaptive-reasoner[openai]'"
                 ) from error
-            return ChatOpenAI(model=self.model, base_url=self.base_url, **{"api_key": "none", **arguments})
+            at = {"base_url": self.base_url, "api_key": "none"}
+            return self._made(lambda: ChatOpenAI(model=self.model, **{**at, **arguments}))
         try:
             from langchain.chat_models import init_chat_model
         except ImportError as error:
             raise ImportError(
                 f"model {self.model!r} without base_url needs: pip install 'adaptive-reasoner[agents]'"
             ) from error
-        model: ChatModel = init_chat_model(self.model, **arguments)
-        return model
+        return self._made(lambda: init_chat_model(self.model, **arguments))
+
+    def _made(self, make: Callable[[], ChatModel]) -> ChatModel:
+        try:
+            return make()
+        except ImportError:
+            raise
+        except Exception as error:
+            told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            reason = told.strip().partition("\n")[0]
+            raise MenuError(f"model {self.model!r} cannot be called: {reason}") from error
 
 
 def read_menu(path: PathLike) -> dict[str, Any]:
@@ -219,7 +231,7 @@ def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
         **{name: given[name] for name in ("model", "base_url", "api_key_env", "timeout") if name in given}
     )
     timeout, at_once = given.get("timeout", inf), given.get("samples_per_request", 1)
-    if timeout <= 0 or at_once < 1:
+    if not timeout > 0 or at_once < 1:
         raise MenuError(f"[{where}] timeout must be above 0 and samples_per_request at least 1")
     source = Source(
         model,

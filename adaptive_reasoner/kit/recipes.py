@@ -91,6 +91,13 @@ class Recipe:
         for name in self.calls:
             if name not in sources:
                 raise MenuError(f"there is no source {name!r}; known are {', '.join(sources)}")
+        missing = [
+            name
+            for name, given in takes.items()
+            if given.default is given.empty and name not in (*self.parameters, *_SUPPLIED)
+        ]
+        if missing:
+            raise MenuError(f"strategy {self.strategy!r} is missing {' and '.join(map(repr, missing))}")
         supplied = {"key": key, "sources": sources}
         try:
             return make(**self.parameters, **{name: supplied[name] for name in _SUPPLIED if name in takes})

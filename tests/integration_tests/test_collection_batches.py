@@ -1,12 +1,13 @@
 """Collection through the Batch API, over real HTTP."""
 
 import json
+from dataclasses import dataclass, replace
 
 import pytest
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import PriceMeter
-from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.batches import BatchJob
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collection import collect
@@ -109,6 +110,66 @@ def test_a_batch_under_way_is_taken_up_after_a_kill_and_paid_for_once(out, known
     assert len(set(keys_of(out))) == 24
     assert sum(row["batch"] == "batch0" for row in rows_of(out)) == 4
     assert not under_way.exists()
+
+
+@dataclass
+class Unsteady(BatchStub):
+    """Answers with status 500 when asked how a batch is, so many times, but for the first two times."""
+
+    down: int = 0
+    asked: int = 0
+
+    def other(self, method, path, content):
+        self.asked += "/batches/" in path
+        if "/batches/" in path and self.asked > 2 and self.down:
+            self.down -= 1
+            return 500, {"error": {"message": "told to"}}
+        return super().other(method, path, content)
+
+
+def left_under_way(out, stub, menu):
+    """A collection in batches that ends while its first batch is under way."""
+    with pytest.raises(MenuError, match="taken up by the next run"):
+        collect(questions(2), menu, out, **POLL)
+    assert out.with_name("samples.jsonl.batch").exists()
+    stub.down, stub.polls, stub._left["batch0"] = 0, 0, 0
+
+
+def test_a_batch_outlives_a_bad_moment_of_the_endpoint(out):
+    with Unsteady(polls=5, down=2) as stub:
+        done = collect(questions(2), menu_at(stub.base_url), out, **POLL)
+    assert (done.there, stub.down, len(stub.batches)) == (16, 0, 2)
+
+
+@pytest.mark.parametrize("change", ["no batch", "prompt", "samples", "question"])
+def test_a_batch_under_way_is_neither_bought_twice_nor_taken_for_another(out, monkeypatch, change):
+    monkeypatch.setattr("adaptive_reasoner.kit.collecting.batches._PATIENCE", 0)
+    with Unsteady(polls=10**9, down=10**9) as stub:
+        menu = menu_at(stub.base_url)
+        left_under_way(out, stub, menu)
+        other, asked, how = menu, questions(2), dict(POLL)
+        if change == "no batch":
+            how = {}
+        elif change == "prompt":
+            sources = {name: replace(way, prompt="now: {}".format) for name, way in menu.sources.items()}
+            other = replace(menu, sources=sources)
+        elif change == "samples":
+            other = menu_at(stub.base_url, samples=3)
+        else:
+            asked = questions(3)[1:]
+        with pytest.raises(OutcomesError, match=r"samples\.jsonl\.batch: .*by deleting this file"):
+            collect(asked, other, out, **how)
+        assert keys_of(out) == []
+        done = collect(questions(2), menu, out, **POLL)
+    assert (done.there, done.cost, len(stub.batches)) == (16, stub.billed, 2)
+
+
+def test_a_batch_that_cost_more_than_its_worst_case_ends_in_an_error(out):
+    with BatchStub() as stub:
+        stub._message = lambda body, prompt, number: ({"role": "assistant", "content": "Answer: 1"}, 90)
+        with pytest.raises(BudgetExceededError, match="where the hard cap held"):
+            collect(questions(1), menu_at(stub.base_url), out, max_cost=1000, **POLL)
+    assert len(keys_of(out)) == 4
 
 
 def test_the_cap_holds_and_the_rest_is_drawn_with_more(out):

@@ -1,6 +1,6 @@
 import pytest
 
-from adaptive_reasoner.console import print_table
+from adaptive_reasoner.console import err, out, print_table
 
 FIGURES = {"policy": "imitator_unseen_groups", "realised_cost": 12345.678, "lift_low": -0.13, "share": None}
 
@@ -20,3 +20,9 @@ def test_long_texts_give_way_to_figures(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert printed.count("because") == 20
     assert max(map(len, printed.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("console", [out, err])
+def test_colons_around_a_word_are_no_emoji(capsys, console):
+    console.print("my_prompts:x: no such module", markup=False)
+    assert "my_prompts:x:" in "".join(capsys.readouterr())

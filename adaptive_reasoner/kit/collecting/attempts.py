@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from langchain_core.messages import BaseMessage
 
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import EmptyReplyError, Reply, Request, Source, is_unreachable
+from adaptive_reasoner.calls import EmptyReplyError, Reply, Request, Source, causes, is_unreachable
 from adaptive_reasoner.costs import Meter, most_prompt_tokens, prompt_cost
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cap import Cap
@@ -49,9 +49,15 @@ class Drawn:
 
 @dataclass
 class Contact:
-    """Whether any call of a collection has reached an endpoint: then one that is gone may come back."""
+    """What the calls of a collection know of each other.
+
+    Attributes:
+        made: Whether any has reached an endpoint: then one that is gone may come back.
+        over: Whether one has ended it all, so that no further call is made.
+    """
 
     made: bool = False
+    over: bool = False
 
 
 class Drawer:
@@ -83,7 +89,7 @@ class Drawer:
         self._name, self._source, self._meter = name, source, meter
         self._file, self._cap, self._rate = file, cap, rate
         self._retries, self._contact = retries, contact
-        self._most_tokens = source.settings.get("max_tokens") or source.most_tokens
+        self._most_tokens = source.most_tokens
         self._jitter = random.Random()  # noqa: S311 - pauses, no secrets
         self._answered, self._in_vain = False, 0
 
@@ -97,14 +103,14 @@ class Drawer:
             MenuError: The source cannot be called at all.
             UnpricedUsageError: A reply came whose cost cannot be known.
         """
-        sent = self._source.messages(messages)
+        sent = self._source.billed(messages)
         worst = self._meter.worst_cost(sent, self._most_tokens)
         most_tokens = most_prompt_tokens(sent) + self._most_tokens
         cost, estimated = before.cost, before.estimated
         for made in range(1, self._retries.attempts + 1):
             attempt = before.attempts + made
             await self._rate.wait(most_tokens)
-            if not self._cap.reserve(worst):
+            if self._contact.over or not self._cap.reserve(worst):
                 return replace(before, attempts=attempt - 1, cost=cost, estimated=estimated)
             self._file.start(key, attempt, worst)
             reply = await self._call(messages)
@@ -130,7 +136,8 @@ class Drawer:
             or (unreachable and (last or not self._contact.made))
             or (self._in_vain >= _IN_VAIN and not self._answered)
         ):
-            raise MenuError(f"source {self._name!r} cannot be called: {error}") from error
+            self._contact.over = True
+            raise MenuError(f"source {self._name!r} cannot be called: {_reason(error)}") from error
         self._contact.made |= not unreachable
         return again and not last
 
@@ -152,6 +159,13 @@ def shared_prompt(source: Source, meter: Meter, reply: Reply) -> tuple[float, in
     if source.samples_per_request == 1 or reply.message is None:
         return 0.0, 1
     return prompt_cost(meter, reply.message, reply.seconds), source.samples_per_request
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong; clients call an address where nobody listens a timeout."""
+    if not is_unreachable(error):
+        return str(error)
+    return f"nobody answers at its address ({list(causes(error))[-1]})"
 
 
 def _tokens_used(reply: Reply, most: float) -> float:

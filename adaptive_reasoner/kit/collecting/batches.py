@@ -4,6 +4,7 @@ Source: https://platform.openai.com/docs/guides/batch
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ MOST_REQUESTS = 50_000
 _ENDPOINT = "/v1/chat/completions"
 _MARK = "adaptive_reasoner"
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_PATIENCE = 8  # failures in a row of asking how a batch is, each after a longer pause
 _PASSING = frozenset({408, 409, 429})
 
 
@@ -45,6 +47,7 @@ class BatchJob:
         keys: The samples that are drawn, in the order of their requests.
         worst: What they cost at most.
         batch_id: What OpenAI calls it; None while that is not known.
+        asked: Digest of what is asked, so that a menu which asks otherwise does not take it up.
     """
 
     mark: str
@@ -52,6 +55,12 @@ class BatchJob:
     keys: list[SampleKey]
     worst: float
     batch_id: str | None = None
+    asked: str | None = None
+
+    @staticmethod
+    def beside(samples: Path) -> Path:
+        """Where the job of a samples file stands."""
+        return samples.with_name(f"{samples.name}.batch")
 
     @classmethod
     def read(cls, path: Path) -> "BatchJob | None":
@@ -109,11 +118,27 @@ class Batches:
             model = self.connections.sources[name].runnable
             if not hasattr(model, "root_async_client") or not hasattr(model, "_get_request_payload"):
                 raise MenuError(f"source {name!r} cannot be asked in batches: that takes an OpenAI model")
-        self._path = self.file.path.with_name(f"{self.file.path.name}.batch")
+        self._path = BatchJob.beside(self.file.path)
         self._grading = Grading(self.menu)
 
     async def run(self, todo: Sequence[Stretch]) -> bool:
-        """Draw all that is to do; False where the cap had no room for the rest."""
+        """Draw all that is to do; False where the cap had no room for the rest.
+
+        Raises:
+            MenuError: The Batch API cannot be asked, or does not accept a batch.
+            OutcomesError: A batch under way asks for something else than is asked for now.
+            BudgetExceededError: A batch cost more than its worst case.
+        """
+        from openai import OpenAIError
+
+        try:
+            return await self._run(todo)
+        except OpenAIError as error:
+            raise MenuError(
+                f"the Batch API cannot be asked: {error}; a batch under way is taken up by the next run"
+            ) from error
+
+    async def _run(self, todo: Sequence[Stretch]) -> bool:
         missing: dict[str, list[SampleKey]] = {name: [] for name in self.menu.sampled}
         for stretch in todo:
             for sample in stretch.samples:
@@ -123,8 +148,7 @@ class Batches:
                     self._before[key] = stretch.before[sample]
         job = BatchJob.read(self._path)
         if job is not None:
-            if job.source not in missing:
-                raise OutcomesError(f"it asks source {job.source!r}, not in this menu", file=self._path)
+            self._check_asked(job, missing)
             self.cap.hold(job.worst)
             missing[job.source] = await self._finish(job, missing[job.source])
         for name in missing:
@@ -136,6 +160,27 @@ class Batches:
                 missing[name] = await self._finish(job, missing[name])
         return True
 
+    def _check_asked(self, job: BatchJob, missing: Mapping[str, Sequence[SampleKey]]) -> None:
+        """Refuse a batch whose replies would be paid for and not be what is asked for now."""
+        wanted = set(missing.get(job.source, ()))
+        for key, row in self.file.rows():
+            if row.get("batch") is not None and row["batch"] == job.batch_id:
+                wanted.add(key)
+        known = all(key.question_id in self.questions for key in job.keys)
+        same = known and job.asked in (None, self._asked(job.source, job.keys))
+        if not same or not wanted.issuperset(job.keys):
+            raise OutcomesError(
+                f"its batch asks source {job.source!r} for other samples, or in another way; collect as it "
+                "was started (questions, menu, --retry-failed), or give the batch up by deleting this file",
+                file=self._path,
+            )
+
+    def _asked(self, source: str, keys: Sequence[SampleKey]) -> str:
+        digest = hashlib.sha256()
+        for key in keys:
+            digest.update(self.menu.prompt_sha(source, self.questions[key.question_id].question).encode())
+        return digest.hexdigest()[:16]
+
     def _job(self, name: str, keys: Sequence[SampleKey]) -> BatchJob | None:
         """As many requests as the cap and OpenAI allow; None where that is none."""
         worst, taken = 0.0, list[SampleKey]()
@@ -145,12 +190,13 @@ class Batches:
                 break
             worst += cost
             taken.append(key)
-        return BatchJob(uuid4().hex, name, taken, worst) if taken else None
+        return BatchJob(uuid4().hex, name, taken, worst, asked=self._asked(name, taken)) if taken else None
 
     async def _finish(self, job: BatchJob, wanted: Sequence[SampleKey]) -> list[SampleKey]:
         """Wait for a batch and add its rows; those of `wanted` that are still to be drawn."""
         client = self._source(job.source).runnable.root_async_client  # type: ignore[attr-defined]
         batch = await self._started(job, client)
+        client = client.with_options(max_retries=_PATIENCE)
         while batch.status not in _ENDED:
             await asyncio.sleep(self.poll_seconds)
             batch = await client.batches.retrieve(job.batch_id)
@@ -172,6 +218,8 @@ class Batches:
         await asyncio.to_thread(self.file.sync)
         self.cap.settle(job.worst, costs)
         self._path.unlink()
+        if self.cap.breach is not None:
+            raise self.cap.breach
         return list(left)
 
     async def _started(self, job: BatchJob, client: Any) -> Any:
@@ -241,9 +289,9 @@ class Batches:
 
     def _worst(self, key: SampleKey) -> float:
         source = self._source(key.source)
-        messages = source.messages([HumanMessage(self.questions[key.question_id].question)])
-        most_tokens = source.settings.get("max_tokens") or source.most_tokens
-        worst = self.menu.meter_of(key.source).worst_cost(messages, most_tokens)
+        question = HumanMessage(self.questions[key.question_id].question)
+        messages = source.billed([question])
+        worst = self.menu.meter_of(key.source).worst_cost(messages, source.most_tokens)
         return worst * batch_share(self.menu.cost_unit)
 
     def _source(self, name: str) -> Source:

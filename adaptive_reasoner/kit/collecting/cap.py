@@ -1,8 +1,11 @@
 """The most that a collection may cost: a call's worst case is set aside before it is made."""
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.errors import BudgetExceededError, MenuError
 
 
 class Cap:
@@ -62,6 +65,22 @@ class Cap:
                 self._unit,
                 f"a call cost {cost:g} {self._unit} where the hard cap held {worst:g}, "
                 "so the cap cannot be promised; declare a larger max_tokens",
+            )
+
+
+def check_bounded(sources: Mapping[str, Source], meter_of: Callable[[str], Meter]) -> None:
+    """Refuse a cap that could not be kept, before anything is paid for.
+
+    Raises:
+        MenuError: Nobody has declared how long a reply of a source can be, and that is what it costs.
+    """
+    for name, source in sources.items():
+        meter = meter_of(name)
+        by_length = meter.worst_cost([], 2) > meter.worst_cost([], 1)
+        if by_length and source.declared_tokens is None:
+            raise MenuError(
+                f"source {name!r} declares no max_tokens, so a reply could cost anything and no max_cost "
+                "can be promised; declare it"
             )
 
 

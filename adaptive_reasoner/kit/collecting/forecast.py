@@ -145,7 +145,7 @@ class _Recorded:
 
 def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: Tally) -> SourceForecast:
     source = menu.sources[name]
-    sent = [(source.messages([HumanMessage(question.question)]), samples) for question, samples in left]
+    sent = [(source.billed([HumanMessage(question.question)]), samples) for question, samples in left]
     calls, tokens, bound, expected = _of_calls(sent, name, menu)
     if tally.counts[name]:
         expected = calls * (tally.costs[name] + tally.saved[name]) / tally.counts[name]
@@ -162,7 +162,7 @@ def _refereed(
         reply = "x" * (menu.sources[name].most_tokens * _BYTES_PER_TOKEN)
         for question, samples in left:
             request = referee.prompt(question.question, question.gold, reply)
-            sent.append((judge.messages([HumanMessage(request)]), samples))
+            sent.append((judge.billed([HumanMessage(request)]), samples))
     return SourceForecast(referee.source, *_of_calls(sent, referee.source, menu), "half of max_tokens")
 
 
@@ -171,7 +171,7 @@ def _of_calls(
 ) -> tuple[int, int, float, float]:
     """Calls, prompt tokens, bound and expectation."""
     source, meter = menu.sources[name], menu.meter_of(name)
-    most = source.settings.get("max_tokens") or source.most_tokens
+    most = source.most_tokens
     count = _counter(_model_name(source))
     calls = tokens = 0
     bound = expected = 0.0

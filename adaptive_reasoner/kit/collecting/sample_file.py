@@ -131,7 +131,8 @@ class SampleFile:
         kept = set(last.values())
         beside = self.path.with_name(f"{self.path.name}.part")
         with self.path.open("rb") as rows, beside.open("wb") as file:
-            file.writelines(line for at, line in enumerate(rows) if at in kept)
+            written = (line for line in rows if line.strip())  # as rows are counted
+            file.writelines(line for at, line in enumerate(written) if at in kept)
             os.fsync(file.fileno())
         beside.replace(self.path)
 

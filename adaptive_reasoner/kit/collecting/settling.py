@@ -11,11 +11,12 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import comb
+from math import comb, inf
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.collecting.stock import Stretch
 from adaptive_reasoner.kit.menu import Menu
@@ -48,6 +49,8 @@ class Adaptive:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 < self.budget < inf:
+            raise InfeasibleBudgetError(self.budget, 0.0)
         if not 0 < self.confidence < 1:
             raise ValueError(f"a confidence lies between 0 and 1, not at {self.confidence}")
         if not self.tolerance >= 0:
@@ -129,9 +132,15 @@ class Settling:
 
         Raises:
             InfeasibleBudgetError: The cheapest action costs more than the budget.
+            OutcomesError: Every question to learn from failed with one source or other.
         """
         rng = np.random.default_rng(self._adaptive.seed)
         pilot = [self._seen[name] for name in sorted(self._pilot) if self._complete(name)]
+        if not pilot:
+            raise OutcomesError(
+                f"none of the {len(self._pilot)} questions to learn from was answered by every source; "
+                "collect without --adaptive, or see their errors"
+            )
         self._particles = {
             source: np.concatenate(
                 [rng.dirichlet(seen[source].counts + _PRIOR, size=_DRAWS) for seen in pilot]

@@ -231,6 +231,6 @@ class Stock:
             shas[pair] = self._menu.prompt_sha(key.source, question.question)
         if row.get("prompt_sha") not in (None, shas[pair]):
             raise ValueError(
-                f"source {key.source!r} had another prompt or other settings; "
+                f"source {key.source!r} was another model, or had another prompt or other settings; "
                 "collect into another file, or give the source another name"
             )

@@ -164,6 +164,11 @@ ASK = '[sources.ask]\nmodel = "m"\n'
             ASK + "[actions.a]\nsource = 'ask'\nstrategy = 'self_consistency'\nsamples = 0",
             "at least 1 sample",
         ),
+        (
+            ASK + "[actions.a]\nsource = 'ask'\nstrategy = 'cascade'",
+            "'cascade' is missing 'strong' and 'accept'",
+        ),
+        (ASK + "timeout = nan", "timeout must be above 0"),
         (ASK + "[grader]\nkind = 'fuzzy'", "no kind 'fuzzy'; known are exact, numeric, choice"),
         (ASK + "[prices]\nunit = 'eur'", "no unit 'eur'; known are usd, tokens, samples"),
         (ASK + "[prices]\nprompt = 1.0", "names no unit"),
@@ -298,3 +303,9 @@ def test_specs_are_plain_json_with_the_worst_cost_of_an_action():
 def test_where_prompts_are_billed_the_worst_cost_depends_on_the_question():
     menu = Menu({"a": source(max_tokens=8)}, meters=TokenMeter(counts="total"))
     assert menu.specs()["actions"]["a"]["worst_cost"] is None
+
+
+def test_a_function_in_a_file_that_is_no_python_is_named(load, tmp_path):
+    tmp_path.joinpath("broken_prompts.py").write_text("def cot(:\n")
+    with pytest.raises(MenuError, match=r"broken_prompts:cot: invalid syntax .*line 1"):
+        load(ASK + "prompt = { function = 'broken_prompts:cot' }")
