@@ -225,10 +225,14 @@ def status_of(error: BaseException) -> int | None:
     """The HTTP status of a refusal: `status_code` on most providers' errors, `code` on Google's.
 
     What broke while a reply was under way has a status too with some, of the reply or of nothing: neither
-    is a refusal.
+    is a refusal. Nor is the `code` of what an HTTP client could not read.
     """
-    said = (getattr(cause, name, None) for cause in causes(error) for name in ("status_code", "code"))
+    said = (getattr(cause, "code" if _is_googles(cause) else "status_code", None) for cause in causes(error))
     return next((status for status in said if isinstance(status, int) and 400 <= status < 600), None)
+
+
+def _is_googles(error: BaseException) -> bool:
+    return any(base.__module__.startswith("google.") for base in type(error).__mro__)
 
 
 def is_unreachable(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ import socket
 
 import httpx
 import pytest
+from aiohttp.http_exceptions import ContentLengthError
 from google.genai.errors import ClientError
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
@@ -77,6 +78,12 @@ def unknown_host():
     return error
 
 
+def unreadable_reply():
+    error = RuntimeError("Connection error.")
+    error.__cause__ = ContentLengthError("not enough data")  # its `code` is 400
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "cost"),
     [
@@ -85,9 +92,10 @@ def unknown_host():
         (unknown_host(), 0.0),
         (StatusError(200), 50.0),  # Anthropic's status of an error inside a stream: the model has worked
         (StatusError(-1), 50.0),  # Ollama's
+        (unreadable_reply(), 50.0),
         (TimeoutError(), 50.0),
     ],
-    ids=["429", "429 of Google", "no such host", "in a stream", "without a status", "timeout"],
+    ids=["429", "429 of Google", "no such host", "in a stream", "without a status", "unreadable", "timeout"],
 )
 def test_only_what_was_refused_costs_nothing(error, cost):
     made = Caller(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter())
