@@ -35,7 +35,7 @@ from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.dialects import spelled, thinking_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
 
-_NAME_A_REASON = frozenset({"openai", "anthropic", "google_genai", "groq", "deepseek", "xai"})
+_NAME_A_REASON = frozenset({"openai", "google_genai", "groq", "deepseek", "xai"})
 """Providers of which every whole reply says why it ended; OpenAI's Responses call it a status."""
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
@@ -339,10 +339,17 @@ def _defect(message: AIMessage) -> LostReplyError | None:
     if not message.text.strip() and not message.tool_calls and not refused(message):
         return EmptyReplyError("the reply is empty")
     metadata = message.response_metadata
-    names_reason = "finish_reason" in metadata or metadata.get("model_provider") in _NAME_A_REASON
-    if names_reason and not (finish_reason(message) or metadata.get("status")):
+    if _names_reason(message) and not (finish_reason(message) or metadata.get("status")):
         return LostReplyError("the reply was cut off: it has no finish reason")
     return None
+
+
+def _names_reason(message: AIMessage) -> bool:
+    """Whether a whole reply of this make says why it ended."""
+    provider = message.response_metadata.get("model_provider")
+    if provider == "anthropic":  # in a stream it comes with the usage, which may be switched off
+        return bool(message.usage_metadata)
+    return "finish_reason" in message.response_metadata or provider in _NAME_A_REASON
 
 
 def _joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:

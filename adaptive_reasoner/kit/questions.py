@@ -94,7 +94,7 @@ def _question(row: Mapping[str, Any]) -> Question:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:
-    """A field as text, numbers as they are written; None where it is missing or blank.
+    """A field as text, numbers as they are written; None where it is missing, blank or NaN.
 
     Raises:
         ValueError: It holds something else, such as a list.
@@ -102,4 +102,6 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
     value = row.get(name)
     if value is not None and not isinstance(value, str | int | float):
         raise ValueError(f"{name} is {value!r}; text or a number is needed")
-    return None if value is None or not str(value).strip() else str(value).strip()
+    if value is None or value != value or not str(value).strip():
+        return None
+    return str(value).strip()

@@ -146,3 +146,30 @@ def test_a_judge_is_asked_without_the_tools_and_formats_of_what_it_judges(throug
     assert {"tools", "response_format"} & set(first)
     assert set(judged) == {"messages", "model", "stream"}
     assert [message["role"] for message in judged["messages"]] == ["user"]
+
+
+USED = {"usage_metadata": TOKENS}
+
+
+@pytest.mark.parametrize(
+    ("made", "whole"),
+    [
+        ({"response_metadata": {"model_provider": "openai", "finish_reason": "stop"}, **USED}, True),
+        ({"response_metadata": {"model_provider": "openai", "status": "completed"}, **USED}, True),
+        ({"response_metadata": {"model_provider": "anthropic", "stop_reason": "end_turn"}, **USED}, True),
+        ({"response_metadata": {"model_provider": "anthropic"}}, True),  # stream_usage=False
+        ({"response_metadata": {"model_provider": "ollama"}, **USED}, True),
+        ({"response_metadata": {}, **USED}, True),
+        ({"response_metadata": {"model_provider": "openai"}}, False),
+        ({"response_metadata": {"model_provider": "anthropic"}, **USED}, False),
+        ({"response_metadata": {"model_provider": "google_genai"}, **USED}, False),
+        ({"response_metadata": {"finish_reason": None}, **USED}, False),
+    ],
+)
+def test_a_reply_is_whole_where_it_says_why_it_ended_or_its_provider_never_does(made, whole):
+    class Given(ScriptedModel):
+        def _reply(self, messages, kwargs):
+            return AIMessage("14", **made)
+
+    (reply,) = Caller(Source(Given()), SampleMeter()).wave([Request(QUESTION)])
+    assert (reply.message is not None) == whole

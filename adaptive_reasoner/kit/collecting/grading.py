@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers import choice, exact, final_answer, numeric
 from adaptive_reasoner.calls import EmptyReplyError, Reply
 from adaptive_reasoner.costs import Usage
+from adaptive_reasoner.flows import vote_of
 from adaptive_reasoner.kit.collecting.attempts import Drawn
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
@@ -72,7 +73,7 @@ class Grading:
 
     def _answer(self, message: AIMessage) -> Grade:
         try:
-            return Grade(self._key(message), done=False)
+            return Grade(vote_of(message, self._key), done=False)
         except Exception as error:  # noqa: BLE001 - a user's function; the reply is paid for and its row stands
             return _failed(error)
 

@@ -4,6 +4,7 @@ import socket
 
 import httpx
 import pytest
+from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import SampleMeter, TokenMeter
@@ -14,7 +15,7 @@ from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.menu_file import HostedModel
 from tests.fakes import ScriptedModel, StatusError
-from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions
+from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions, rows_of
 
 
 @pytest.fixture
@@ -135,3 +136,11 @@ def test_a_model_that_cannot_be_made_is_named(out, monkeypatch, model, variable,
         collect(questions(1), Menu({"cot": Source(HostedModel(model))}), out)
     assert "\n" not in str(refusal.value)
     assert not out.exists()
+
+
+def test_what_a_provider_filtered_is_no_answer_as_in_a_vote(out):
+    filtered = AIMessage("The Answer: 1", response_metadata={"finish_reason": "content_filter"})
+    collect(questions(1), menu(ScriptedModel(replies={0: filtered}), sources=("cot",)), out, concurrency=1)
+    first, *_ = rows_of(out)
+    assert (first["answer"], first["correct"], first["cost"]) == (None, 0.0, 2.0)
+    assert "error" not in first

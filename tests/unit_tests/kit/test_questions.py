@@ -81,3 +81,9 @@ def test_reads_the_real_question_files(shared_data):
     for name in ("gsm8k_test", "math500"):
         asked = read_questions(shared_data / f"{name}.questions.jsonl")
         assert len({question.question_id for question in asked}) == len(asked) > 400
+
+
+def test_a_number_that_is_none_is_no_answer(tmp_path):
+    path = written(tmp_path, {"question": "6 * 7", "gold": float("nan")})
+    with pytest.raises(OutcomesError, match="row 1: the gold answer is empty"):
+        read_questions(path)
