@@ -23,6 +23,7 @@ from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.ledger import Ledger, Reservation
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy import Decision, KnowsVotes, Policy
+from adaptive_reasoner.prospects import Prospects
 
 _ROUNDING = 1e-6  # an amount comes back from a ledger rounded to its small unit
 
@@ -287,8 +288,13 @@ class Charge:
             price=decision.price,
             second_price=self._terms.get("second_price") or 0.0,
             deadline=inf if seconds is None else self._opened + seconds,
-            prospects=self.policy.prospects(decision.action) if isinstance(self.policy, KnowsVotes) else None,
+            prospects=self._prospects(decision),
         )
+
+    def _prospects(self, decision: Decision) -> Prospects | None:
+        if not isinstance(self.policy, KnowsVotes):
+            return None
+        return self.policy.prospects(decision.action, decision.expected_accuracy)
 
     def _decide(self, most: float) -> Decision:
         price, vector = self._terms.get("price"), self._terms.get("vector")

@@ -118,8 +118,13 @@ class Policy(Protocol):
 class KnowsVotes(Protocol):
     """A policy that also knows when votes are best ended."""
 
-    def prospects(self, action: str) -> Prospects | None:
-        """What is known of votes of `action`; None where nothing is."""
+    def prospects(self, action: str, expected_accuracy: float) -> Prospects | None:
+        """What is known of votes of `action`; None where nothing is.
+
+        Args:
+            action: The action, by name.
+            expected_accuracy: Of the action on the question, as decided.
+        """
 
 
 class FixedPolicy:
@@ -318,10 +323,20 @@ class LearnedPolicy:
         accuracy, cost, familiarity = self._imitator.run(None, {"features": features})
         return accuracy.astype(float), np.maximum(cost, 0.0).astype(float), familiarity[:, 0].astype(float)
 
-    def prospects(self, action: str) -> Prospects | None:
-        """What collected samples say of votes of `action`; None where the policy was trained without them."""
+    def prospects(self, action: str, expected_accuracy: float | None = None) -> Prospects | None:
+        """What collected samples say of votes of `action`; None where the policy was trained without them.
+
+        Args:
+            action: The action, by name.
+            expected_accuracy: Of the action on the question, as decided; the mean question's where not given.
+        """
         source = source_of(action, self.card.get("menu", {}), self._votes)
-        return None if source is None else self._votes[source]
+        if source is None:
+            return None
+        mean = float(self.mixture.accuracy[self.actions.index(action)]) if action in self.actions else None
+        if expected_accuracy is None or mean is None:
+            return self._votes[source]
+        return self._votes[source].of_question(expected_accuracy - mean)
 
     @cached_property
     def _votes(self) -> dict[str, Prospects]:

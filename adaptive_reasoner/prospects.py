@@ -8,7 +8,7 @@ every price.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
+_ACCURACY_STEP = 0.05  # what is expected of a question is rounded to this, for plans to be used again
 _STEPS = 50  # prices are rounded to 1/50 of a factor e, for plans to be used again
 
 
@@ -35,6 +36,8 @@ class Prospects:
             were not, shape (limit,).
         cost: Mean cost of a sample, where known.
         seconds: Mean seconds a sample takes, where known.
+        tilt: By how much the log-odds of `right`, `top` and `second` rise with the accuracy that is expected
+            of a question beyond the mean; None where the question has nothing to add to its votes.
     """
 
     right: Floats
@@ -43,6 +46,7 @@ class Prospects:
     accepted: Floats | None = None
     cost: float | None = None
     seconds: float | None = None
+    tilt: tuple[float, float, float] | None = None
 
     @property
     def limit(self) -> int:
@@ -65,7 +69,27 @@ class Prospects:
     def _within(self, limit: int) -> "Prospects":
         cut = (slice(limit + 1),) * 3
         accepted = None if self.accepted is None else self.accepted[:limit]
-        return Prospects(self.right[cut], self.top[cut], self.second[cut], accepted, self.cost, self.seconds)
+        return replace(
+            self, right=self.right[cut], top=self.top[cut], second=self.second[cut], accepted=accepted
+        )
+
+    def of_question(self, beyond: float) -> "Prospects":
+        """The same for one question.
+
+        Args:
+            beyond: Accuracy that is expected of it, less that of the mean question.
+        """
+        steps = round(beyond / _ACCURACY_STEP) if self.tilt else 0
+        return self._of_question(steps) if steps else self
+
+    @lru_cache(maxsize=64)  # noqa: B019 - as above
+    def _of_question(self, steps: int) -> "Prospects":
+        right, top, second = (
+            _shifted(table, slope * steps * _ACCURACY_STEP)
+            for table, slope in zip((self.right, self.top, self.second), self.tilt or (), strict=True)
+        )
+        whole = np.maximum(1.0, top + second)
+        return replace(self, right=right, top=top / whole, second=second / whole, tilt=None)
 
 
 @cache
@@ -207,6 +231,12 @@ class _Step:
         for chance, reached in ((self._lifts, values[self._lifted]), (self._stays, values)):
             least = np.where(chance > 0, np.minimum(least, reached), least)
         return least
+
+
+def _shifted(chances: Floats, by: float) -> Floats:
+    """Probabilities whose log-odds are so much higher; 0 and 1 stay."""
+    odds: Floats = chances * math.exp(by)
+    return odds / (1.0 - chances + odds)
 
 
 def _rounded(cost: float) -> float:

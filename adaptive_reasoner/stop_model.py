@@ -18,7 +18,7 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
 
     Args:
         folder: Of the policy.
-        sources: What its card says of each: `limit`, `cost`, `seconds` and `accepted`.
+        sources: What its card says of each: `limit`, `cost`, `seconds`, `accepted` and `tilt`.
 
     Raises:
         PolicyFormatError: The model does not say what it should.
@@ -33,7 +33,7 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
         if chances.shape != (len(states), 3) or not ((chances >= 0) & (chances <= 1)).all():
             raise PolicyFormatError(f"{folder / STOP_MODEL}: its chances are no probabilities; train again")
         right, top, second = chances.T.reshape(3, size, size, size).astype(np.float64)
-        accepted = said.get("accepted")
+        accepted, tilt = said.get("accepted"), said.get("tilt")
         found[source] = Prospects(
             right,
             top,
@@ -41,6 +41,7 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
             accepted=None if accepted is None else np.array(accepted, dtype=np.float64),
             cost=said.get("cost"),
             seconds=said.get("seconds"),
+            tilt=None if tilt is None else (float(tilt[0]), float(tilt[1]), float(tilt[2])),
         )
     return found
 

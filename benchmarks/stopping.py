@@ -1,12 +1,15 @@
 """When to stop a vote: the priced stop against Beta, ESC and lossless votes, on samples it has not seen.
 
-    python benchmarks/stopping.py FOLDER [--splits 4] [--draws 500] [--seed 0] [--out FILE]
+    python benchmarks/stopping.py FOLDER [--splits 4] [--draws 500] [--seed 0] [--only PART] [--out FILE]
 
 FOLDER holds samples files of other models, which are not part of the project. Beside them stand tables that
 are generated here: easy and hard questions, whose wrong answers are many. Half the questions are held out.
 The rules to beat are taken together, as the best time-shared mixture of all their parameters, and in
 hindsight: on the held-out questions themselves. The priced stop is fitted on the other half. Intervals are
 bootstrapped over questions, the mixture found again in every draw.
+
+The priced stop that also knows what an imitator expects of the question is compared with the one that does
+not, out of fold: on five folds of the questions, several times over.
 
 Further: what waiting costs in rounds; the game of 24, where a checker ends the search and one price says
 which source to try next and when to give up; a ladder of thinking, and what a first cheap sample buys there.
@@ -27,10 +30,11 @@ from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.lift import Trial, measure
-from adaptive_reasoner.kit.backtesting.stop_rules import beta_stops, windows_agree
+from adaptive_reasoner.kit.backtesting.stop_rules import beta_stops, expected_by_imitators, windows_agree
 from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
+from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.splits import split_by_text
-from adaptive_reasoner.kit.stop_fitting import fit_stop, replayed
+from adaptive_reasoner.kit.stop_fitting import COSTS, fit_stop, replayed
 from adaptive_reasoner.pricing import hull
 from adaptive_reasoner.prospects import plan
 
@@ -129,6 +133,52 @@ def compared(name, samples, source, *, splits, draws, seed):
         "by_mean_samples": {
             f"{n:g}": round(float(gain), 4) for n, gain in zip(at, difference[0], strict=True)
         },
+    }
+
+
+def told(name, samples, source, encoder, *, splits, draws, seed):
+    """What it is worth to know the question, at equal mean draws, out of fold."""
+    packs = packs_of(samples, source, samples.question_ids)
+    deals = Deals.of(packs, draws_allowed(packs), seed=seed)
+    sizes = [size for size in (1, 3, 5, 9, 15) if size <= 2 * deals.limit]
+    table = estimate(samples, votes=sizes, seed=seed)
+    features = feature_matrix(list(samples.questions), encoder)
+    at, repeats, opened = np.linspace(1.5, 0.7 * deals.limit, 20), [], 0
+    for split in range(splits):
+        expected = expected_by_imitators(table, features, source, samples.sources, seed=seed + split)
+        fold = np.random.default_rng(seed + split).permutation(len(samples)) % 5
+        both = np.empty((2, 2, len(samples), len(COSTS)))
+        for number in range(5):
+            fit, held_out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+            seen, unseen = expected(fit, held_out)
+            for knows, part in enumerate(both):
+                fitted = fit_stop(deals.select(fit), beyond=seen if knows else None)
+                opened += fitted.prospects.tilt is not None
+                played = replayed(deals.select(held_out), fitted.prospects, beyond=unseen)
+                part[:, held_out] = played[[0, 3]]
+        repeats.append(both)
+    rng, difference = np.random.default_rng(seed), np.empty((draws + 1, len(at)))
+    for draw in range(draws + 1):
+        weight = np.bincount(rng.integers(0, len(samples), len(samples)), minlength=len(samples))
+        share = weight / len(samples) if draw else np.full(len(samples), 1 / len(samples))
+        curves = [
+            [along_prices(*np.tensordot(share, part, ([0], [1])), at) for part in both] for both in repeats
+        ]
+        difference[draw] = np.mean([knows - blind for blind, knows in curves], axis=0)
+    means = difference.mean(axis=1)
+    low, high = np.quantile(means[1:], [0.025, 0.975])
+    return {
+        "table": name,
+        "source": source,
+        "questions": len(samples),
+        "samples": 2 * deals.limit,
+        "fits": 5 * splits,
+        "fits_that_use_it": opened,
+        "mean_difference": round(float(means[0]), 4),
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
+        "worst": round(float(difference[0].min()), 4),
+        "best": round(float(difference[0].max()), 4),
     }
 
 
@@ -307,24 +357,41 @@ def main():
     parser.add_argument("--splits", type=int, default=4)
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", help="measure this part, and leave the others in the file as they are")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "stopping.json")
     arguments = parser.parse_args()
     options = {name: getattr(arguments, name) for name in ("splits", "draws", "seed")}
+    encoder, read = open_encoder(), {}
+    for name in FURTHER:
+        read[name] = Samples.read(arguments.folder / f"{name}.samples.parquet")
+    arithmetic = Samples.read(ROOT / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet")
+    rng = np.random.default_rng(arguments.seed)
+    asked = [
+        ("smollm2_arithmetic", arithmetic, "cot"),
+        ("smollm2_arithmetic", arithmetic, "direct"),
+        ("letters_gpt35", read["letters_gpt35"], "cot"),
+        ("addsub_codex002", Samples.read(arguments.folder / "addsub_codex002.samples.parquet"), "cot"),
+        ("generated_hard", generated("generated_hard", rng, 300, 40), "generated_hard"),
+    ]
+    parts = {
+        "votes": lambda: [
+            compared(name, samples, source, **options)
+            for name, samples, source in tables(arguments.folder, arguments.seed)
+        ],
+        "questions": lambda: [told(*one, encoder, **options) for one in asked],
+        "waiting": lambda: list(waited(read["letters_gpt35"], seed=arguments.seed)),
+        "checker": lambda: checked(read["game24_gpt4"], splits=arguments.splits, seed=arguments.seed),
+        "ladder": lambda: list(ladder(read["gpqa_thinking_opus45"], **options)),
+    }
     results = {
         "command": "python benchmarks/stopping.py FOLDER "
         + " ".join(f"--{name} {value}" for name, value in options.items()),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
-        "votes": [
-            compared(name, samples, source, **options)
-            for name, samples, source in tables(arguments.folder, arguments.seed)
-        ],
     }
-    read = {name: Samples.read(arguments.folder / f"{name}.samples.parquet") for name in FURTHER}
-    seeded = {"seed": arguments.seed}
-    results["waiting"] = list(waited(read["letters_gpt35"], **seeded))
-    results["checker"] = checked(read["game24_gpt4"], splits=arguments.splits, **seeded)
-    results["ladder"] = list(ladder(read["gpqa_thinking_opus45"], **options))
+    known = json.loads(arguments.out.read_text()) if arguments.only else {}
+    for name, measure_it in parts.items():
+        results[name] = measure_it() if arguments.only in (None, name) else known[name]
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -13,12 +13,18 @@ def at_once(samples: int) -> Course:
     return lambda _, drawn: np.where(drawn == 0, samples, 0)
 
 
-def by_state(wave: Ints) -> Course:
-    """As a table says, by samples drawn and votes of the first two."""
+def by_state(wave: Ints, kind: Ints | None = None) -> Course:
+    """As a table says, by samples drawn and votes of the first two.
+
+    Args:
+        wave: One table or, first by kind of question, several.
+        kind: Of each question, shape (n,), where there are several.
+    """
 
     def course(deals: Deals, drawn: Ints) -> Ints:
         column = np.arange(len(drawn))
-        following: Ints = wave[drawn, deals.top[drawn, column], deals.second[drawn, column]]
+        state = drawn, deals.top[drawn, column], deals.second[drawn, column]
+        following: Ints = wave[state] if kind is None else wave[kind[deals.question], *state]
         return following
 
     return course

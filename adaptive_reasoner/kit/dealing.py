@@ -132,11 +132,26 @@ class Deals:
             Shape (4, n).
         """
         first = 1 + np.where(over[1:].any(axis=0), over[1:].argmax(axis=0), self.limit - 1)
-        column = np.arange(len(first))
-        ends = [table[first, column] for table in (self.right, self.cost, self.tokens)]
+        saved = np.zeros(len(first))
         if self.shared is not None and course is not None:
-            ends[1] = ends[1] - sum(self.shared.saved(wave) for _, wave in self.waves(course))
-        return np.stack([self.mean(values) for values in (*ends, first)])
+            for _, wave in self.waves(course):
+                saved += self.shared.saved(wave)
+        return self._at(first, saved)
+
+    def played(self, course: Course) -> Floats:
+        """Mean accuracy, cost, tokens and draws of each question on a course, shape (4, n)."""
+        drawn, saved = np.zeros(len(self.question), dtype=np.intp), np.zeros(len(self.question))
+        for before, wave in self.waves(course):
+            drawn = before + wave
+            if self.shared is not None:
+                saved += self.shared.saved(wave)
+        return self._at(drawn, saved)
+
+    def _at(self, drawn: Ints, saved: Floats) -> Floats:
+        column = np.arange(len(drawn))
+        right, cost, tokens = (table[drawn, column] for table in (self.right, self.cost, self.tokens))
+        ends = right, cost - saved, tokens, drawn.astype(np.float64)
+        return np.stack([self.mean(values) for values in ends])
 
     @classmethod
     def _joined(cls, parts: "Sequence[Deals]") -> Self:

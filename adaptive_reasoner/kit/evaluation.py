@@ -214,7 +214,7 @@ def backtest(
         source = _best_sampled(replies)
     rules: dict[str, StopRule] = {}
     if replies is not None and source is not None:
-        rules |= replay_rules(replies, source, outcomes, seed=seed)
+        rules |= replay_rules(replies, source, outcomes, features, seed=seed)
         rules |= escalation_rules(replies, outcomes, features, seed=seed)
     look = None if replies is None else look_first(replies, outcomes, features, encoder)
     field = Field(outcomes, features, tuple(dict.fromkeys(budgets)), rules, look)

@@ -9,6 +9,7 @@ from typing import Any
 
 from adaptive_reasoner.features import ENCODER_FILES
 from adaptive_reasoner.kit.encoding import Encoder, VectorCache, feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.foresight import beyond_mean
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_card import Counts, describe
@@ -103,6 +104,7 @@ def train(
     X = feature_matrix(list(outcomes.questions), session, cache=cache)
     imitator = Imitator(vector=session.dimension, seed=seed).fit(X, outcomes, budget)
     gate = imitator.gate()
+    ships = gate.answer == "ship" or not gated
     card = describe(
         imitator,
         outcomes,
@@ -111,11 +113,17 @@ def train(
         menu=menu or {},
         counts=counts,
         gate=gate,
-        ships=gate.answer == "ship" or not gated,
+        ships=ships,
     )
     stops: dict[str, FittedStop] = {}
     if samples is not None:
-        stops = fit_stops(samples, seed=seed)
+        beyond = {}
+        for source in samples.sources if ships else ():
+            expected = beyond_mean(
+                imitator.held_out_, imitator.mixture_, source=source, sources=samples.sources, menu=menu or {}
+            )
+            beyond[source] = dict(zip(outcomes.question_ids.tolist(), expected.tolist(), strict=True))
+        stops = fit_stops(samples, beyond=beyond, seed=seed)
         card["stopping"] = {source: stop.as_card() for source, stop in stops.items()}
         card["report"]["labelling"] = {"cost_unit": samples.cost_unit, "sources": samples.bill()}
     return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card, stops=stops)

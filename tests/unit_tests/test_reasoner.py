@@ -1,6 +1,6 @@
 import asyncio
 import json
-from math import inf
+from math import inf, isnan
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -269,8 +269,9 @@ def test_is_decided_on_in_its_context():
 @pytest.mark.parametrize(("known", "samples"), [(None, 2), ("all leaders are right", 1)])
 def test_the_policy_says_when_a_priced_vote_is_over(ask, known, samples):
     class Knows(FixedPolicy):
-        def prospects(self, action):
+        def prospects(self, action, expected_accuracy):
             assert action == "vote"
+            assert isnan(expected_accuracy)  # this policy expects none
             prior = beta_prospects(9)
             return known and Prospects(prior.right > 0, prior.top, prior.second, cost=2.0)
 

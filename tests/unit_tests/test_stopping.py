@@ -1,8 +1,10 @@
+from dataclasses import replace
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 from scipy.stats import beta
 
 from adaptive_reasoner.prospects import beta_confidence, beta_prospects, plan, retries_worth
@@ -95,6 +97,20 @@ def test_the_plan_is_the_best_of_all_courses(cost, round_cost):
     exact = [brute_force(prospects, cost * scale, round_cost * scale) for scale in (0.98, 1.02)]
     # Prices are rounded by up to a hundredth, and the value falls with the price.
     assert exact[1] <= plan(prospects, cost, round_cost=round_cost).worth[0, 0, 0] <= exact[0]
+
+
+def test_what_is_expected_of_a_question_shifts_the_log_odds_of_every_state():
+    blind = beta_prospects(3)
+    assert blind.of_question(0.3) is blind
+    told = replace(blind, tilt=(2.0, 1.0, -1.0))
+    assert told.of_question(0.02) is told
+    harder = told.of_question(-0.3)
+    assert logit(harder.right[2, 2, 0]) == pytest.approx(logit(blind.right[2, 2, 0]) - 0.6)
+    assert logit(harder.top[2, 2, 0]) < logit(blind.top[2, 2, 0])
+    assert (harder.right[:, 0, 0] == 0).all()
+    assert (harder.top + harder.second <= 1 + 1e-12).all()
+    assert told.of_question(-0.29) is harder  # near enough for one plan
+    assert harder.within(2).right[2, 2, 0] == harder.right[2, 2, 0]
 
 
 @given(st.integers(0, 30), st.integers(0, 30))

@@ -19,7 +19,7 @@ from adaptive_reasoner.kit.courses import at_once, by_state
 from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.stop_fitting import StateCounts
+from adaptive_reasoner.kit.state_counts import StateCounts
 from adaptive_reasoner.prospects import plan
 
 Floats = NDArray[np.float64]

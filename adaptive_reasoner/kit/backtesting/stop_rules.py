@@ -14,17 +14,20 @@ from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.backtesting.waiting import Waits, waits
 from adaptive_reasoner.kit.courses import after_first, at_once, by_state, by_window
 from adaptive_reasoner.kit.dealing import Course, Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.learning.foresight import beyond_mean
+from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.stop_fitting import COSTS, FittedStop, fit_stop, replayed
+from adaptive_reasoner.kit.stop_fitting import FittedStop, courses, fit_stop
 from adaptive_reasoner.kit.voting import vote_accuracy, vote_cost
-from adaptive_reasoner.prospects import beta_confidence, plan
+from adaptive_reasoner.prospects import beta_confidence
 from adaptive_reasoner.stopping import Beta, Lossless, Terms, VoteState
 from adaptive_reasoner.stopping import StopRule as OnlineRule
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
+Matrix = NDArray[np.float32]
 
 _TERCILES = (1 / 3, 2 / 3)
 _KINDS = 2 * (len(_TERCILES) + 1)  # of first samples: answered or not, by length
@@ -75,25 +78,50 @@ class PricedRule:
     Args:
         deals: Votes of all questions.
         table: The questions.
+        expected: What is expected of questions beyond the mean accuracy by an imitator of `fit`, for those
+            out of fold and for those held out; None where nothing is.
     """
 
-    def __init__(self, deals: Deals, table: Outcomes) -> None:
-        self._deals, self._table = deals, table
+    def __init__(self, deals: Deals, table: Outcomes, expected: "Expected | None" = None) -> None:
+        self._deals, self._table, self._expected = deals, table, expected
         self._played = cache(self._on)
 
     def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
         """The mixture of prices that is best at `budget` out of fold on `fit`, on the questions held out."""
-        fitted, (accuracy, cost, tokens, _) = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
+        fitted, plans, played = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
+        accuracy, cost, tokens, _ = played
         offered = as_table("priced_stop", self._table.select(fit), fitted.accuracy, fitted.cost)
         shares = shares_at(uniform_hull(offered), budget, offered.actions)
-        courses = [by_state(plan(fitted.prospects, cost).wave) for cost in COSTS]
         known_tokens = None if np.isnan(tokens).any() else tokens @ shares
-        waited = waits(self._deals.select(held_out), courses, shares)
+        waited = waits(self._deals.select(held_out), plans, shares)
         return Play(accuracy @ shares, cost @ shares, known_tokens, *waited)
 
-    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[FittedStop, Floats]:
-        fitted = fit_stop(self._deals.select(np.array(fit)))
-        return fitted, replayed(self._deals.select(np.array(held_out)), fitted.prospects)
+    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[FittedStop, list[Course], Floats]:
+        rows, others = np.array(fit), np.array(held_out)
+        seen, unseen = (None, None) if self._expected is None else self._expected(rows, others)
+        fitted, deals = fit_stop(self._deals.select(rows), beyond=seen), self._deals.select(others)
+        plans = courses(fitted.prospects, beyond=unseen)
+        return fitted, plans, np.stack([deals.played(course) for course in plans], axis=2)
+
+
+Expected = Callable[[Ints, Ints], tuple[Floats, Floats]]
+
+
+def expected_by_imitators(
+    table: Outcomes, features: Matrix, source: str, sources: Sequence[str], *, seed: int
+) -> Expected:
+    """What imitators expect of questions: of those they are fitted on out of fold, of others as online."""
+
+    def expected(fit: Ints, held_out: Ints) -> tuple[Floats, Floats]:
+        imitator = Imitator(seed=seed).fit(features[fit], table.select(fit))
+        foresight = imitator.predict(features[held_out])
+        seen, unseen = (
+            beyond_mean(each, imitator.mixture_, source=source, sources=sources, menu={})
+            for each in (imitator.held_out_, foresight)
+        )
+        return seen, np.where(imitator.foresee(features[held_out]).unlike, 0.0, unseen)
+
+    return expected
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +178,9 @@ def _kind(deals: Deals, edges: Floats) -> Ints:
     return kind
 
 
-def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 0) -> dict[str, StopRule]:
+def replay_rules(
+    samples: Samples, source: str, table: Outcomes, features: Matrix | None = None, *, seed: int = 0
+) -> dict[str, StopRule]:
     """Stop rules on the samples of one source.
 
     * `vote_k` draws k samples whatever they say.
@@ -161,13 +191,14 @@ def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 
     * `after_first_sample` chooses how many to draw once it has seen the first: whether it answers, and how
       long it is. (A choice from the question alone is what the imitator makes among votes.)
     * `priced_stop` stops when no further sample is worth its price, as learned from the questions it is
-      fitted on (`kit.stop_fitting`).
+      fitted on (`kit.stop_fitting`); with `features`, also as an imitator of these expects of the question.
 
     Args:
         samples: Single replies.
         source: Which source to replay.
         table: The questions, in the order wanted.
-        seed: Of the orders.
+        features: What an imitator sees of them, shape (n, width).
+        seed: Of the orders, and of the imitator.
 
     Returns:
         The rules by name; none where a question has one sample only, which leaves nothing to stop.
@@ -181,7 +212,7 @@ def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 
         return {}
     deals = Deals.of(packs, limit, seed=seed)
     sizes = range(1, limit + 1)
-    courses: dict[str, list[Course]] = {
+    given: dict[str, list[Course]] = {
         "vote_k": [at_once(size) for size in sizes],
         "lossless": [by_state(_waves(Lossless(), limit, size)) for size in sizes],
         "beta_stop": [by_state(_waves(Beta(tau), limit)) for tau in _THRESHOLDS],
@@ -190,15 +221,20 @@ def replay_rules(samples: Samples, source: str, table: Outcomes, *, seed: int = 
     measured = {
         "vote_k": _by_pack(packs, len(table), limit, _whole_votes),
         "lossless": _by_pack(packs, len(table), limit, lambda pack, most: _lossless_votes(pack, most, seed)),
-        "beta_stop": _played(deals, beta_stops(deals), courses["beta_stop"]),
-        "esc": _played(deals, windows_agree(deals), courses["esc"]),
+        "beta_stop": _played(deals, beta_stops(deals), given["beta_stop"]),
+        "esc": _played(deals, windows_agree(deals), given["esc"]),
     }
     rules: dict[str, StopRule] = {
-        name: GivenRule.of(name, table, values, _Waiting(deals, courses[name]))
+        name: GivenRule.of(name, table, values, _Waiting(deals, given[name]))
         for name, values in measured.items()
     }
     rules["after_first_sample"] = FittedRule("after_first_sample", table, AfterFirstSample(deals), seed)
-    return {**rules, "priced_stop": PricedRule(deals, table)}
+    expected = (
+        None
+        if features is None
+        else expected_by_imitators(table, features, source, samples.sources, seed=seed)
+    )
+    return {**rules, "priced_stop": PricedRule(deals, table, expected)}
 
 
 def beta_stops(deals: Deals, thresholds: Sequence[float] = _THRESHOLDS) -> Iterator[NDArray[np.bool_]]:

@@ -1,13 +1,17 @@
 """What is expected of questions, ready to be chosen for at any price."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.concave import best_at
+from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.response import SPREAD
 from adaptive_reasoner.pricing import CostCurve, Mixture
+from adaptive_reasoner.stop_model import source_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -41,3 +45,31 @@ class Foresight:
         for row in np.flatnonzero(self.unlike):
             chosen[row] = self.mixture.choose_for(expected, float(self.draws[row]))
         return chosen
+
+
+def beyond_mean(
+    expected: Predictions,
+    mean: Mixture,
+    *,
+    source: str,
+    sources: Sequence[str],
+    menu: Mapping[str, Any],
+) -> Floats:
+    """Accuracy that is expected of each question beyond the mean one's, where `source` is sampled.
+
+    Args:
+        expected: Of m questions.
+        mean: Of all questions.
+        source: Whose actions count; all alike.
+        sources: All there are.
+        menu: What is known of each action, where the names do not say what they sample.
+
+    Returns:
+        Shape (m,); 0 where no action samples the source.
+    """
+    named = dict.fromkeys(sources)
+    own = [source_of(action, menu, named) == source for action in expected.actions]
+    if not any(own):
+        return np.zeros(len(expected.accuracy))
+    beyond: Floats = (expected.accuracy - mean.accuracy)[:, own].mean(axis=1)
+    return beyond

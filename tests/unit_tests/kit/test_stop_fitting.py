@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.splits import split_by_text
+from adaptive_reasoner.kit.state_counts import StateCounts
 from adaptive_reasoner.kit.stop_fitting import (
     COSTS,
-    StateCounts,
     chances_of_success,
     fit_stop,
     fit_stops,
@@ -82,6 +83,43 @@ def test_where_votes_always_agree_there_is_nothing_to_learn():
     assert fitted.accuracy.shape == (12, len(COSTS))
 
 
+def questions_that_tell(count, samples, seed=0):
+    """Half of the questions are hopeless; what is expected of each says, not always rightly, which."""
+    rng = np.random.default_rng(seed)
+    hopeless = rng.random(count) < 0.5
+    ballots = [
+        [
+            "right" if rng.random() < (0.03 if lost else 0.45) else f"wrong {rng.integers(12)}"
+            for _ in range(samples)
+        ]
+        for lost in hopeless
+    ]
+    misread = rng.random(count) < 0.15
+    return dealt(samples_of(ballots)), np.where(hopeless ^ misread, -0.2, 0.2)
+
+
+def test_what_is_expected_of_a_question_helps_on_questions_it_has_not_seen():
+    deals, beyond = questions_that_tell(200, 12)
+    blind, told = fit_stop(deals), fit_stop(deals, beyond=beyond)
+    assert blind.prospects.tilt is None
+    assert told.prospects.tilt is not None
+    assert told.prospects.tilt[0] > 0
+    fresh, others = questions_that_tell(400, 12, seed=1)
+    without, knowing = replayed(fresh, blind.prospects), replayed(fresh, told.prospects, beyond=others)
+    gains = [at_equal_draws(knowing, n) - at_equal_draws(without, n) for n in (2, 3, 4)]
+    assert np.mean(gains) > 0.01
+    assert told.question_gain == pytest.approx(np.mean(gains), abs=0.03)
+
+
+def test_what_is_expected_for_no_reason_is_not_listened_to():
+    deals, beyond = questions_that_tell(200, 12)
+    kept = [
+        fit_stop(deals, beyond=np.random.default_rng(seed).permutation(beyond)).prospects.tilt
+        for seed in range(3)
+    ]
+    assert kept.count(None) >= 2
+
+
 def test_shares_of_states_are_those_of_all_orders():
     counts = StateCounts.of(dealt(samples_of([["right", "right", "wrong"]])))
     table = {int(state): row for row, state in enumerate(counts.state)}
@@ -114,6 +152,7 @@ def test_chances_of_success_are_counted_exactly():
 def test_what_is_shipped_is_what_was_learned(hard, tmp_path):
     rows = [*hard.rows(), *samples_of(hard_questions(20, 6, seed=3), source="direct").rows()]
     stops = fit_stops(Samples.from_rows(rows))
+    stops["cot"] = replace(stops["cot"], prospects=replace(stops["cot"].prospects, tilt=(2.0, 1.0, -0.5)))
     (tmp_path / STOP_MODEL).write_bytes(stopping_graph(stops).SerializeToString())
     read = read_prospects(tmp_path, {source: stop.as_card() for source, stop in stops.items()})
     assert list(read) == ["cot", "direct"]
@@ -124,6 +163,7 @@ def test_what_is_shipped_is_what_was_learned(hard, tmp_path):
                 getattr(read[source], name), getattr(stop.prospects, name), atol=1e-6, err_msg=name
             )
         assert read[source].cost == 2.0
+        assert read[source].tilt == stop.prospects.tilt
 
 
 def test_sources_with_single_samples_have_no_votes_to_stop():

@@ -1,0 +1,183 @@
+"""How votes come through their states: what is learned of each, from many questions and many orders.
+
+Many states are seen by few questions. There the estimate leans on a logistic model of all states (whose
+first feature is the Beta posterior's own confidence), as if that were `_PRIOR` questions of evidence; the
+number of questions, not of orders, is the evidence on the other side.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_reasoner.kit.dealing import Deals
+from adaptive_reasoner.prospects import Prospects, beta_prospects
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+_PRIOR = 10.0  # questions that the model of all states counts for
+_NEWTON = 12  # steps; a dozen is plenty for one weight
+
+
+@dataclass(frozen=True, eq=False)
+class StateCounts:
+    """How often the orders of each question come through each state, and what happens there.
+
+    One row a question and state; `weight` is the share of the question's orders.
+
+    Attributes:
+        limit: The most draws.
+        question, state, weight: Shape (rows,); a state is its index in the flattened table.
+        right, top, second: Share of the orders whose leader is right, or whose next sample joins the leader
+            or lifts the runner-up, shape (rows,).
+    """
+
+    limit: int
+    question: Ints
+    state: Ints
+    weight: Floats
+    right: Floats
+    top: Floats
+    second: Floats
+
+    @classmethod
+    def of(cls, deals: Deals) -> Self:
+        """Count."""
+        size = deals.limit + 1
+        orders = np.bincount(deals.question)
+        state = (np.arange(size)[:, None] * size + deals.top) * size + deals.second
+        key = (deals.question * size**3 + state).ravel()
+        joins, lifts = np.zeros((2, *deals.top.shape))
+        joins[:-1] = np.diff(deals.top, axis=0) > 0
+        lifts[:-1] = (np.diff(deals.second, axis=0) > 0) & (joins[:-1] == 0)
+        seen, row = np.unique(key, return_inverse=True)
+        question = seen // size**3
+        columns = (np.ones(len(key)), deals.right.ravel(), joins.ravel(), lifts.ravel())
+        weight, right, top, second = (
+            np.bincount(row, weights=values) / orders[question] for values in columns
+        )
+        return cls(deals.limit, question, seen % size**3, weight, right, top, second)
+
+    def select(self, questions: Ints) -> Self:
+        """Those of some questions."""
+        kept = np.isin(self.question, questions)
+        names = ("question", "state", "weight", "right", "top", "second")
+        return type(self)(self.limit, **{name: getattr(self, name)[kept] for name in names})
+
+    def prospects(self) -> Prospects:
+        """What these questions say of every state."""
+        drawn, top, _ = np.indices((self.limit + 1,) * 3)
+        going_on = drawn < self.limit
+        right, joins, lifts = (
+            self._share_of(column, where)
+            for column, where in ((self.right, True), (self.top, going_on), (self.second, going_on))
+        )
+        right[top == 0] = 0.0
+        joins[0, 0, 0] = self._summed(self.top)[0, 0, 0] / self._summed(self.weight)[0, 0, 0]
+        lifts[0, 0, 0] = 0.0
+        whole = np.maximum(1.0, joins + lifts)
+        return Prospects(right, joins / whole, lifts / whole)
+
+    def tilted(self, prospects: Prospects, beyond: Floats) -> Prospects:
+        """The same chances, shifted by what is expected of each question.
+
+        Args:
+            prospects: What is known of every state without that.
+            beyond: By question, as these counts number them, shape (n,).
+        """
+        more, going_on = beyond[self.question], self.state < self.limit * (self.limit + 1) ** 2
+        tables = (prospects.right, self.right, True), (prospects.top, self.top, going_on)
+        right, top, second = (
+            self._slope(known.ravel()[self.state], happened, more, self.weight * counted)
+            for known, happened, counted in (*tables, (prospects.second, self.second, going_on))
+        )
+        return replace(prospects, tilt=(right, top, second))
+
+    def _slope(self, known: Floats, happened: Floats, more: Floats, weight: Floats) -> float:
+        """By how much log-odds rise with `more`: a logistic regression with an offset, by Newton's steps.
+
+        Each question counts once, however many states it comes through; and the penalty is that of a slope
+        of 1 where `more` has a deviation of 1.
+        """
+        odds = known / np.maximum(1.0 - known, 1e-300)
+        slope, penalty = 0.0, self.limit * float(more.var())
+        for _ in range(_NEWTON):
+            shifted = odds * np.exp(slope * more)
+            chance = shifted / (1.0 + shifted)
+            steepness = float((weight * chance * (1.0 - chance) * more**2).sum()) + penalty
+            if steepness <= 0:
+                return 0.0
+            slope += (
+                float(((happened - weight * chance)[weight > 0] * more[weight > 0]).sum()) - penalty * slope
+            ) / steepness
+        return slope
+
+    def expected(self, of_question: Floats) -> Floats:
+        """What is to be expected in every state of something in [0, 1] that each question has, shape (n,)."""
+        table = self._share_of(self.weight * of_question[self.question], np.True_)
+        table[0, 0, 0] = of_question.mean()
+        return table
+
+    def _share_of(self, happened: Floats, where: NDArray[np.bool_] | np.bool_ | bool) -> Floats:
+        """How often something happens in each state: as counted, leaning on the model of all states."""
+        size = self.limit + 1
+        drawn, top, second = np.indices((size,) * 3)
+        can_be = (second <= top) & (top + second <= drawn) & (drawn > 0)
+        weight, squared = self._summed(self.weight)[can_be], self._summed(self.weight**2)[can_be]
+        evidence = np.where(squared > 0, weight**2 / np.maximum(squared, 1e-12), 0.0)
+        counted = np.where(np.broadcast_to(where, can_be.shape)[can_be], weight, 0.0)
+        times = self._summed(happened)[can_be]
+        share = times / np.maximum(counted, 1e-12)
+        modelled = _logistic(_features(drawn[can_be], top[can_be], second[can_be]), times, counted)
+        table = np.zeros(can_be.shape)
+        table[can_be] = np.where(
+            counted > 0, (evidence * share + _PRIOR * modelled) / (evidence + _PRIOR), modelled
+        )
+        return table
+
+    def _summed(self, values: Floats) -> Floats:
+        size = self.limit + 1
+        summed = np.bincount(self.state, weights=values, minlength=size**3)
+        return summed.astype(np.float64).reshape((size,) * 3)
+
+
+def _features(drawn: Ints, top: Ints, second: Ints) -> Floats:
+    """What the model of all states sees of one, shape (states, 11), centred and scaled."""
+    right = beta_prospects(int(drawn.max())).right
+    confidence = np.clip(right[drawn, top, second], 0.5, 1 - 1e-12)
+    log_odds, others = np.log(confidence / (1 - confidence)), drawn - top - second
+    columns = np.stack(
+        [
+            log_odds,
+            log_odds / drawn,
+            np.log(drawn),
+            1 / drawn,
+            top / drawn,
+            second / drawn,
+            others / drawn,
+            np.sqrt(top),
+            np.sqrt(second),
+            np.sqrt(others),
+            top == 0,
+        ],
+        axis=1,
+    )
+    spread = columns.std(axis=0)
+    scaled: Floats = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return scaled
+
+
+def _logistic(features: Floats, happened: Floats, counted: Floats) -> Floats:
+    """Probabilities by a ridge-penalised logistic regression on shares."""
+    from sklearn.linear_model import LogisticRegression
+
+    seen = counted > 0
+    yes, no = happened[seen], np.maximum(counted[seen] - happened[seen], 0.0)
+    if min(yes.sum(), no.sum()) <= 0:
+        return np.full(len(features), float(yes.sum() > 0))
+    rows, labels = np.tile(features[seen], (2, 1)), np.repeat([1, 0], seen.sum())
+    model = LogisticRegression(C=1.0, max_iter=1000).fit(rows, labels, np.concatenate([yes, no]))
+    chances: Floats = model.predict_proba(features)[:, 1]
+    return chances
