@@ -31,7 +31,7 @@ from adaptive_reasoner.calls import (
     room_in,
     status_of,
 )
-from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.costs import Meter, prompt_cost
 from adaptive_reasoner.dialects import spelled, thinking_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
 
@@ -147,7 +147,7 @@ class Caller:
             source = self._source(wanted[0])
             at_once = source.samples_per_request if wanted[0].competes and self.reach is directly else 1
             calls += [
-                _Call(wanted[0], source, min(at_once, len(wanted) - first), self)
+                _Call(wanted[0], source, min(at_once, len(wanted) - first), at_once, self)
                 for first in range(0, len(wanted), at_once)
             ]
         return calls
@@ -183,8 +183,8 @@ _Result = list[AIMessage] | BaseException
 class _Call:
     """One call under way, for one sample or for several."""
 
-    def __init__(self, request: Request, source: Source, samples: int, caller: Caller) -> None:
-        self._meter, self._samples = caller.meter, samples
+    def __init__(self, request: Request, source: Source, samples: int, at_once: int, caller: Caller) -> None:
+        self._meter, self._samples, self._at_once = caller.meter, samples, at_once
         self._model = caller.reach(source, request)
         self._source, self._request = source, request
         self._messages = source.messages(request.messages)
@@ -247,7 +247,9 @@ class _Call:
             cost = 0.0 if from_cache(result[0]) else self._meter.cost(result[0], self._seconds)
         except UnpricedUsageError as error:
             return self._shared([None], [error], self._worst_cost, estimated=True)
-        return self._shared(messages, defects, cost, estimated=False)
+        shares = cost and self._at_once > 1
+        prompt = prompt_cost(self._meter, result[0], self._seconds) if shares else 0.0
+        return self._shared(messages, defects, cost, estimated=False, prompt=prompt)
 
     def _shared(
         self,
@@ -255,9 +257,11 @@ class _Call:
         errors: Sequence[BaseException | None],
         cost: float,
         estimated: bool,
+        prompt: float = 0.0,
     ) -> list[Reply]:
+        brought = len(messages)
         return [
-            Reply(message, error, cost / len(messages), self._seconds, estimated)
+            Reply(message, error, cost / brought, self._seconds, estimated, brought, self._at_once, prompt)
             for message, error in zip(messages, errors, strict=True)
         ]
 

@@ -192,6 +192,9 @@ class Reply:
         cost: In the meter's unit. A refused call (429, 5xx) costs nothing.
         seconds: From start to end.
         estimated: The reply was lost after the call started, so the cost is its worst case.
+        samples: How many replies the call brought, among which its cost is divided.
+        samples_per_request: How many such a call may bring.
+        prompt_cost: What the call's prompt cost, where it may bring several.
     """
 
     message: AIMessage | None
@@ -199,6 +202,9 @@ class Reply:
     cost: float
     seconds: float
     estimated: bool = False
+    samples: int = 1
+    samples_per_request: int = 1
+    prompt_cost: float = 0.0
 
 
 def room_in(settings: Mapping[str, Any]) -> int | None:

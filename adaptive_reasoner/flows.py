@@ -161,9 +161,13 @@ def vote_of(message: AIMessage | None, key: AnswerKey) -> str | None:
 
 def terms_of(task: Task, replies: Sequence[Reply]) -> Terms:
     """What a further sample costs, as far as can be known from the replies so far."""
+    own = [reply.cost - reply.prompt_cost / reply.samples for reply in replies]
+    prompts = [reply.prompt_cost for reply in replies if reply.prompt_cost]
     return Terms(
         price=task.price,
-        cost=sum(reply.cost for reply in replies) / len(replies) if replies else None,
+        cost=sum(own) / len(own) if own else None,
+        prompt_cost=sum(prompts) / len(prompts) if prompts else 0.0,
+        samples_per_request=max((reply.samples_per_request for reply in replies), default=1),
         second_price=task.second_price,
         seconds=max((reply.seconds for reply in replies if reply.message is not None), default=0.0),
         seconds_left=task.seconds_left,

@@ -36,6 +36,8 @@ class Prospects:
             were not, shape (limit,).
         cost: Mean cost of a sample, where known.
         seconds: Mean seconds a sample takes, where known.
+        prompt_cost: The part of `cost` that the prompt makes, where one request pays it for several samples.
+        samples_per_request: For how many.
         tilt: By how much the log-odds of `right`, `top` and `second` rise with the accuracy that is expected
             of a question beyond the mean; None where the question has nothing to add to its votes.
     """
@@ -46,6 +48,8 @@ class Prospects:
     accepted: Floats | None = None
     cost: float | None = None
     seconds: float | None = None
+    prompt_cost: float = 0.0
+    samples_per_request: int = 1
     tilt: tuple[float, float, float] | None = None
 
     @property
@@ -137,17 +141,28 @@ class Plan:
     worth: Floats
 
 
-def plan(prospects: Prospects, cost: float, *, round_cost: float = 0.0, last: bool = False) -> Plan:
+def plan(
+    prospects: Prospects,
+    cost: float,
+    *,
+    round_cost: float = 0.0,
+    request_cost: float = 0.0,
+    samples_per_request: int = 1,
+    last: bool = False,
+) -> Plan:
     """End every vote where accuracy less cost is expected to be highest, by backward induction.
 
-    Maximises E[right - cost * samples - round_cost * rounds]. Where rounds are free, samples are best drawn
-    one by one; as many are started at once as must be drawn before any state to stop in can be reached,
+    Maximises E[right - cost * samples - request_cost * requests - round_cost * rounds], where a round of m
+    samples makes ceil(m / samples_per_request) requests. Where rounds and requests are free, samples are best
+    drawn one by one; as many are started at once as must be drawn before any state to stop in can be reached,
     which changes nothing but the waiting.
 
     Args:
         prospects: What is known of the vote.
         cost: Accuracy that a sample must be worth.
         round_cost: Accuracy that a round of waiting must be worth.
+        request_cost: Accuracy that a request must be worth, beside the samples it brings: its prompt.
+        samples_per_request: The most samples that one request brings.
         last: Only one more round can be waited for.
 
     Example:
@@ -155,9 +170,15 @@ def plan(prospects: Prospects, cost: float, *, round_cost: float = 0.0, last: bo
         >>> int(course.wave[0, 0, 0]), int(course.wave[2, 2, 0]), int(course.wave[3, 3, 0])
         (3, 1, 0)
     """
-    if cost < 0 or round_cost < 0:
-        raise ValueError(f"a sample costs {cost} and a round {round_cost}; both are at least 0")
-    return _planned(prospects, _rounded(cost), _rounded(round_cost), last)
+    if min(cost, round_cost, request_cost) < 0 or samples_per_request < 1:
+        raise ValueError(
+            f"a sample costs {cost}, a round {round_cost} and a request {request_cost}, for "
+            f"{samples_per_request} samples; costs are at least 0, and samples at least 1"
+        )
+    if samples_per_request == 1:
+        cost, request_cost = cost + request_cost, 0.0
+    together = samples_per_request if request_cost else 1
+    return _planned(prospects, _rounded(cost), _rounded(round_cost), _rounded(request_cost), together, last)
 
 
 def retries_worth(accepted: Sequence[float] | Floats, cost: float) -> Floats:
@@ -179,10 +200,13 @@ def retries_worth(accepted: Sequence[float] | Floats, cost: float) -> Floats:
 
 
 @lru_cache(maxsize=128)
-def _planned(prospects: Prospects, cost: float, round_cost: float, last: bool) -> Plan:
+def _planned(
+    prospects: Prospects, cost: float, round_cost: float, request_cost: float, together: int, last: bool
+) -> Plan:
     limit, right, decided = prospects.limit, prospects.right, prospects.decided
     wave = np.zeros(right.shape, dtype=np.intp)
     worth = right.copy()
+    in_waves = bool(last or round_cost or request_cost)
     # ahead[w]: what w further samples are expected to lead to, at the level above.
     ahead = right[limit][None]
     fewest = np.zeros(right[limit].shape, dtype=np.intp)
@@ -190,15 +214,16 @@ def _planned(prospects: Prospects, cost: float, round_cost: float, last: bool) -
         step = _Step(prospects, drawn)
         ahead = np.concatenate([right[drawn][None], step.mean(ahead)])
         sizes = np.arange(1, len(ahead))
-        if not (last or round_cost):
+        if not in_waves:
             ahead, sizes = ahead[:2], sizes[:1]
-        net = ahead[1:] - cost * sizes[:, None, None] - round_cost
+        paid = cost * sizes + request_cost * np.ceil(sizes / together) + round_cost
+        net = ahead[1:] - paid[:, None, None]
         best = net.argmax(axis=0)
         gain = np.take_along_axis(net, best[None], axis=0)[0]
         go = (gain > right[drawn]) & ~decided[drawn]
         go[0, 0] |= drawn == 0  # every question gets a sample
         fewest = np.where(go, 1 + step.least(fewest), 0)
-        wave[drawn] = np.where(go, sizes[best] if last or round_cost else fewest, 0)
+        wave[drawn] = np.where(go, sizes[best] if in_waves else fewest, 0)
         worth[drawn] = np.where(go, gain, right[drawn])
         if not last:
             ahead[0] = worth[drawn]

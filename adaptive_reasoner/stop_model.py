@@ -18,7 +18,8 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
 
     Args:
         folder: Of the policy.
-        sources: What its card says of each: `limit`, `cost`, `seconds`, `accepted` and `tilt`.
+        sources: What its card says of each: `limit`, `cost`, `seconds`, `accepted`, `prompt_cost`,
+            `samples_per_request` and `tilt`.
 
     Raises:
         PolicyFormatError: The model does not say what it should.
@@ -41,6 +42,8 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
             accepted=None if accepted is None else np.array(accepted, dtype=np.float64),
             cost=said.get("cost"),
             seconds=said.get("seconds"),
+            prompt_cost=said.get("prompt_cost", 0.0),
+            samples_per_request=said.get("samples_per_request", 1),
             tilt=None if tilt is None else (float(tilt[0]), float(tilt[1]), float(tilt[2])),
         )
     return found

@@ -43,7 +43,9 @@ class Terms:
 
     Attributes:
         price: Accuracy that a unit of cost must be worth.
-        cost: Of a sample, by those drawn so far; None before the first.
+        cost: Of a sample, by those drawn so far, without what they share; None before the first.
+        prompt_cost: Of a further request, where it brings several samples: what these share.
+        samples_per_request: How many it may bring.
         second_price: Accuracy that a second of waiting must be worth.
         seconds: That a round takes, by those waited for so far.
         seconds_left: Until the answer must be there.
@@ -52,6 +54,8 @@ class Terms:
 
     price: float = 0.0
     cost: float | None = None
+    prompt_cost: float = 0.0
+    samples_per_request: int = 1
     second_price: float = 0.0
     seconds: float = 0.0
     seconds_left: float = inf
@@ -160,7 +164,10 @@ class Priced:
         known = terms.prospects or beta_prospects(state.limit)
         if state.drawn >= min(known.limit, state.limit):
             return 0
-        cost = terms.cost if terms.cost is not None else known.cost
+        paid = terms.cost, terms.prompt_cost, terms.samples_per_request
+        if terms.cost is None and known.cost is not None:
+            paid = known.cost - known.prompt_cost, known.prompt_cost, known.samples_per_request
+        cost, prompt_cost, together = paid
         if cost is None and terms.price:
             return 1  # to learn what one costs
         seconds = terms.seconds or known.seconds or 0.0
@@ -168,6 +175,8 @@ class Priced:
             known.within(state.limit),
             terms.price * (cost or 0.0),
             round_cost=terms.second_price * seconds,
+            request_cost=terms.price * prompt_cost,
+            samples_per_request=together,
             last=0 < terms.seconds_left < 2 * seconds,
         )
         return int(best.wave[state.drawn, state.top, state.second])
@@ -208,7 +217,7 @@ class PricedRetries:
         assert accepted is not None
         if not rejected or not Persistent().wave(rejected, min(limit, len(accepted)), terms):
             return int(not rejected)
-        cost = terms.price * (terms.cost or 0.0) + terms.second_price * terms.seconds
+        cost = terms.price * ((terms.cost or 0.0) + terms.prompt_cost) + terms.second_price * terms.seconds
         return int(retries_worth(accepted[:limit], cost)[rejected] > 0)
 
 

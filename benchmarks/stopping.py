@@ -11,6 +11,9 @@ bootstrapped over questions, the mixture found again in every draw.
 The priced stop that also knows what an imitator expects of the question is compared with the one that does
 not, out of fold: on five folds of the questions, several times over.
 
+Where a request pays its prompt once for several samples, the plan that knows it is compared with the one that
+does not, at equal cost; as the tables know of no prompts, these are declared to be a share of what is paid.
+
 Further: what waiting costs in rounds; the game of 24, where a checker ends the search and one price says
 which source to try next and when to give up; a ladder of thinking, and what a first cheap sample buys there.
 """
@@ -179,6 +182,40 @@ def told(name, samples, source, encoder, *, splits, draws, seed):
         "high": round(float(high), 4),
         "worst": round(float(difference[0].min()), 4),
         "best": round(float(difference[0].max()), 4),
+    }
+
+
+def shared_prompts(name, samples, source, share, *, splits, draws, seed):
+    """What it is worth to know that a request pays its prompt once for four samples, at equal cost."""
+    cost = np.mean([reply.cost for several in samples.replies.values() for reply in several])
+    paid = {"cost": cost, "prompt_cost": share * cost, "samples_per_request": 4}
+    samples = Samples.from_rows({**row, **paid} for row in samples.rows())
+    packs = packs_of(samples, source, samples.question_ids)
+    deals = Deals.of(packs, draws_allowed(packs), seed=seed)
+    at, tests = np.linspace(1.2, 8.0, 18) * cost, []
+    for split in range(splits):
+        fit, held_out = split_by_text(samples.questions, seed=seed + split)
+        known, others = fit_stop(deals.select(fit)).prospects, deals.select(held_out)
+        plans = known, replace(known, prompt_cost=0.0)
+        tests.append((held_out, [replayed(others, each)[:2] for each in plans]))
+    rng, gains = np.random.default_rng(seed), np.empty(draws + 1)
+    for draw in range(draws + 1):
+        weight = np.bincount(rng.integers(0, len(samples), len(samples)), minlength=len(samples))
+        weight = weight if draw else np.ones(len(samples))
+        each = []
+        for held_out, played in tests:
+            part = weight[held_out] / weight[held_out].sum()
+            knows, blind = (along_prices(*np.tensordot(part, values, ([0], [1])), at) for values in played)
+            each.append(float((knows - blind).mean()))
+        gains[draw] = np.mean(each)
+    low, high = np.quantile(gains[1:], [0.025, 0.975])
+    return {
+        "table": name,
+        "prompt_share": share,
+        "samples_per_request": 4,
+        "gain": round(float(gains[0]), 4),
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
     }
 
 
@@ -379,6 +416,9 @@ def main():
             for name, samples, source in tables(arguments.folder, arguments.seed)
         ],
         "questions": lambda: [told(*one, encoder, **options) for one in asked],
+        "prompts": lambda: [
+            shared_prompts(*one, share, **options) for one in asked[2:] for share in (0.2, 0.5, 0.8)
+        ],
         "waiting": lambda: list(waited(read["letters_gpt35"], seed=arguments.seed)),
         "checker": lambda: checked(read["game24_gpt4"], splits=arguments.splits, seed=arguments.seed),
         "ladder": lambda: list(ladder(read["gpqa_thinking_opus45"], **options)),

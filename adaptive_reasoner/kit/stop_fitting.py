@@ -66,6 +66,8 @@ class FittedStop:
             "limit": known.limit,
             "cost": known.cost,
             "seconds": known.seconds,
+            "prompt_cost": known.prompt_cost,
+            "samples_per_request": known.samples_per_request,
             "accepted": None if known.accepted is None else known.accepted.tolist(),
             "learned": self.learned,
             "gain": self.gain,
@@ -146,7 +148,8 @@ def fit_stop(deals: Deals, *, beyond: Floats | None = None, folds: int = _FOLDS,
         folds: Of the cross-validation; questions are dealt into them.
         seed: Of the folds.
     """
-    counts, prior = StateCounts.of(deals), beta_prospects(deals.limit)
+    paid, counts = _paid(deals), StateCounts.of(deals)
+    prior = replace(beta_prospects(deals.limit), **paid)
     fold = np.random.default_rng(seed).permutation(deals.questions) % min(folds, deals.questions)
     held_out = [np.flatnonzero(fold == number) for number in range(int(fold.max()) + 1)]
     others = [
@@ -160,9 +163,9 @@ def fit_stop(deals: Deals, *, beyond: Floats | None = None, folds: int = _FOLDS,
             played[:, rows] = replayed(deals.select(rows), each, beyond=own)
         return played
 
-    known = [part.prospects() for part in others]
+    known = [replace(part.prospects(), **paid) for part in others]
     learned, plain = out_of_fold(known), out_of_fold([prior] * len(others))
-    gain, shared = _gain(learned, plain, deals.limit), counts.prospects()
+    gain, shared = _gain(learned, plain, deals.limit), replace(counts.prospects(), **paid)
     best, prospects = (learned, shared) if gain >= 0 else (plain, prior)
     question_gain = 0.0
     if beyond is not None and beyond.any():
@@ -172,9 +175,6 @@ def fit_stop(deals: Deals, *, beyond: Floats | None = None, folds: int = _FOLDS,
         if question_gain > _gain_error(told, best, deals.limit, seed):
             best, prospects = told, counts.tilted(shared, beyond)
     accuracy, cost, _, draws = best
-    mean_cost = float(deals.cost[-1].mean() / deals.limit)
-    seconds = float(deals.seconds.mean())
-    prospects = replace(prospects, cost=mean_cost, seconds=None if np.isnan(seconds) else seconds)
     return FittedStop(prospects, gain >= 0, gain, accuracy, cost, draws, question_gain)
 
 
@@ -198,11 +198,29 @@ def courses(
 ) -> list[Course]:
     """The best plan at each cost of a sample, for questions of which more or less is expected."""
     if beyond is None:
-        return [by_state(plan(prospects, float(cost)).wave) for cost in costs]
+        return [by_state(_waves(prospects, float(cost))) for cost in costs]
     each = [prospects.of_question(float(more)) for more in beyond]
     kinds = list(dict.fromkeys(each))
     kind = np.array([kinds.index(known) for known in each])
-    return [by_state(np.stack([plan(k, float(cost)).wave for k in kinds]), kind) for cost in costs]
+    return [by_state(np.stack([_waves(k, float(cost)) for k in kinds]), kind) for cost in costs]
+
+
+def _waves(known: Prospects, cost: float) -> Ints:
+    """The best plan where a sample that is asked for alone must be worth `cost`."""
+    shared = cost * known.prompt_cost / known.cost if known.cost else 0.0
+    together = known.samples_per_request
+    return plan(known, cost - shared, request_cost=shared, samples_per_request=together).wave
+
+
+def _paid(deals: Deals) -> dict[str, Any]:
+    """What samples cost and how long they take, on average."""
+    seconds, shared = float(deals.seconds.mean()), deals.shared
+    return {
+        "cost": float(deals.cost[-1].mean() / deals.limit),
+        "seconds": None if np.isnan(seconds) else seconds,
+        "prompt_cost": 0.0 if shared is None else float(shared.prompt.mean()),
+        "samples_per_request": 1 if shared is None else int(shared.by.max()),
+    }
 
 
 def _gain(learned: Floats, plain: Floats, limit: int) -> float:

@@ -70,15 +70,15 @@ def test_the_last_round_before_the_deadline_is_used_well():
     assert last > relaxed
 
 
-def brute_force(prospects, cost, round_cost, drawn=0, top=0, second=0):
+def brute_force(prospects, cost, round_cost=0.0, request_cost=0.0, together=1, *, at=(0, 0, 0)):
     """The value of the best course, by trying all waves."""
-    limit, stop = prospects.limit, prospects.right[drawn, top, second]
+    (drawn, top, second), limit, stop = at, prospects.limit, prospects.right[at]
     if drawn == limit or top > second + limit - drawn:
         return stop
 
     def after(more, at, t, s):
         if not more:
-            return brute_force(prospects, cost, round_cost, at, t, s)
+            return brute_force(prospects, cost, round_cost, request_cost, together, at=(at, t, s))
         joins, lifts = prospects.top[at, t, s], prospects.second[at, t, s]
         lifted = (t + 1, t) if s == t else (t, s + 1)
         return (
@@ -87,7 +87,8 @@ def brute_force(prospects, cost, round_cost, drawn=0, top=0, second=0):
             + ((1 - joins - lifts) * after(more - 1, at + 1, t, s) if 1 - joins - lifts > 1e-12 else 0)
         )
 
-    values = [after(w, drawn, top, second) - cost * w - round_cost for w in range(1, limit - drawn + 1)]
+    paid = [cost * w + request_cost * -(-w // together) + round_cost for w in range(1, limit - drawn + 1)]
+    values = [after(w, drawn, top, second) - each for w, each in enumerate(paid, start=1)]
     return max(values) if drawn == 0 else max(stop, *values)
 
 
@@ -111,6 +112,39 @@ def test_what_is_expected_of_a_question_shifts_the_log_odds_of_every_state():
     assert (harder.top + harder.second <= 1 + 1e-12).all()
     assert told.of_question(-0.29) is harder  # near enough for one plan
     assert harder.within(2).right[2, 2, 0] == harder.right[2, 2, 0]
+
+
+@pytest.mark.parametrize("cost", [0.002, 0.02])
+@pytest.mark.parametrize(("request_cost", "together"), list(product((0.004, 0.05), (2, 3, 9))))
+def test_the_plan_is_the_best_of_all_courses_where_requests_share_a_prompt(cost, request_cost, together):
+    prospects = beta_prospects(5)
+    paid = ((cost * scale, 0.0, request_cost * scale, together) for scale in (0.98, 1.02))
+    dear, cheap = (brute_force(prospects, *each) for each in paid)
+    course = plan(prospects, cost, request_cost=request_cost, samples_per_request=together)
+    assert cheap <= course.worth[0, 0, 0] <= dear
+
+
+def test_a_prompt_that_nobody_shares_is_a_part_of_the_sample():
+    prospects = beta_prospects(6)
+    alone = plan(prospects, 0.01, request_cost=0.02)
+    assert (alone.wave == plan(prospects, 0.03).wave).all()
+
+
+def test_dear_prompts_fill_the_requests():
+    state = VoteState(0, 0, 0, 8)
+    waves = [
+        Priced().wave(state, Terms(price=1.0, cost=0.01, prompt_cost=prompt, samples_per_request=4))
+        for prompt in (0.0, 0.02, 0.1)
+    ]
+    assert waves == sorted(waves)
+    assert waves[0] < waves[1] == 4
+
+
+def test_what_collected_samples_paid_for_prompts_plans_the_first_wave():
+    known = replace(beta_prospects(8), cost=0.021, prompt_cost=0.02, samples_per_request=4)
+    same = Terms(price=1.0, cost=0.001, prompt_cost=0.02, samples_per_request=4)
+    state = VoteState(0, 0, 0, 8)
+    assert Priced().wave(state, Terms(price=1.0, prospects=known)) == Priced().wave(state, same)
 
 
 @given(st.integers(0, 30), st.integers(0, 30))

@@ -13,6 +13,7 @@ from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import LostReplyError, Source
 from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.flows import terms_of
 from adaptive_reasoner.selection import Checker, best_of_n
 from adaptive_reasoner.stopping import Beta, Lossless, Priced, Window, samples_needed
 from adaptive_reasoner.strategies import (
@@ -277,6 +278,18 @@ def test_one_request_draws_several_samples_and_its_usage_counts_once(drive):
     assert [request.get("n", 1) for request in requests] == [4, 1]  # five are needed at first
     assert answer.votes == {"1": 5}
     assert made.cost == (10 + 4 * 2) + (10 + 2)  # the prompt of four is paid once
+
+
+def test_what_a_further_request_pays_is_read_from_those_that_were_made(drive):
+    source = Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50, samples_per_request=4)
+    made = Caller(source, TokenMeter(counts="total"))
+    drive(self_consistency(9), made)
+    terms = terms_of(TASK, made.bill)
+    assert (terms.cost, terms.prompt_cost, terms.samples_per_request) == (2.0, 10.0, 4)
+    alone = Caller(Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50), TokenMeter(counts="total"))
+    drive(self_consistency(9), alone)
+    terms = terms_of(TASK, alone.bill)
+    assert (terms.cost, terms.prompt_cost, terms.samples_per_request) == (12.0, 0.0, 1)
 
 
 def test_a_lost_request_for_several_samples_costs_the_worst_case_of_all():

@@ -15,6 +15,7 @@ from adaptive_reasoner.kit.state_counts import StateCounts
 from adaptive_reasoner.kit.stop_fitting import (
     COSTS,
     chances_of_success,
+    courses,
     fit_stop,
     fit_stops,
     replayed,
@@ -22,7 +23,7 @@ from adaptive_reasoner.kit.stop_fitting import (
 )
 from adaptive_reasoner.prospects import beta_prospects
 from adaptive_reasoner.stop_model import STOP_MODEL, read_prospects
-from adaptive_reasoner.stopping import Priced
+from adaptive_reasoner.stopping import Priced, Terms, VoteState
 from adaptive_reasoner.strategies import Task, adaptive_consistency, run
 from tests.unit_tests.kit.ballots import ballots_of
 
@@ -185,6 +186,23 @@ def test_a_vote_online_ends_where_the_replay_says_it_does(hard):
     right, drawn = np.mean(found, axis=0)
     assert drawn == pytest.approx(draws, rel=0.08)
     assert right == pytest.approx(accuracy, abs=0.05)
+
+
+def test_where_requests_share_a_prompt_replay_and_vote_plan_alike(hard):
+    rows = [{**row, "prompt_cost": 1.6, "samples_per_request": 4} for row in hard.rows()]
+    deals = dealt(Samples.from_rows(rows))
+    known = fit_stop(deals).prospects
+    assert (known.cost, known.prompt_cost, known.samples_per_request) == (2.0, pytest.approx(1.6), 4)
+    (course,) = courses(known, [0.02])
+    waves = [wave.max() for _, wave in deals.waves(course)]
+    start = VoteState(0, 0, 0, known.limit)
+    assert waves[0] == Priced().wave(start, Terms(price=0.01, prospects=known))
+    blind = replace(known, prompt_cost=0.0)
+    worth, less = (
+        (accuracy - 0.01 * cost).mean()
+        for accuracy, cost, _, _ in (replayed(deals, each, [0.02])[..., 0] for each in (known, blind))
+    )
+    assert worth > less + 0.003
 
 
 @pytest.mark.slow
