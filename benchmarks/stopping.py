@@ -52,6 +52,7 @@ GENERATED = {  # right answers' Beta, number of wrong ones, how even they are
 }
 
 
+PARTS = ("votes", "questions", "prompts", "waiting", "checker", "ladder")
 FURTHER = ("letters_gpt35", "game24_gpt4", "gpqa_thinking_opus45")
 
 
@@ -394,7 +395,9 @@ def main():
     parser.add_argument("--splits", type=int, default=4)
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="measure this part, and leave the others in the file as they are")
+    parser.add_argument(
+        "--only", choices=PARTS, help="measure this part, and leave the others in the file as they are"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "stopping.json")
     arguments = parser.parse_args()
     options = {name: getattr(arguments, name) for name in ("splits", "draws", "seed")}
@@ -423,15 +426,21 @@ def main():
         "checker": lambda: checked(read["game24_gpt4"], splits=arguments.splits, seed=arguments.seed),
         "ladder": lambda: list(ladder(read["gpqa_thinking_opus45"], **options)),
     }
-    results = {
+    said = {
         "command": "python benchmarks/stopping.py FOLDER "
         + " ".join(f"--{name} {value}" for name, value in options.items()),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
     }
-    known = json.loads(arguments.out.read_text()) if arguments.only else {}
-    for name, measure_it in parts.items():
-        results[name] = measure_it() if arguments.only in (None, name) else known[name]
+    if arguments.only:
+        results = json.loads(arguments.out.read_text())
+        results.setdefault("measured_alone", {})[arguments.only] = {
+            **said,
+            "command": f"{said['command']} --only {arguments.only}",
+        }
+        results[arguments.only] = parts[arguments.only]()
+    else:
+        results = {**said, **{name: measure_it() for name, measure_it in parts.items()}}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 
