@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -214,7 +214,7 @@ class _Call:
         async with slots:
             limit = self._seconds_allowed()
             with self._timed():
-                async with asyncio.timeout(limit):
+                async with _within(limit):
                     if self._samples == 1:
                         reply = await self._model.ainvoke(self._messages, self._config, **self._settings)
                         return self._checked(reply)
@@ -229,7 +229,7 @@ class _Call:
     async def astream(self) -> AsyncIterator[AIMessageChunk]:
         limit = self._seconds_allowed()
         with self._timed():
-            async with asyncio.timeout(limit):
+            async with _within(limit):
                 async for chunk in self._model.astream(self._messages, self._config, **self._settings):
                     yield chunk
 
@@ -318,6 +318,18 @@ class _Call:
                 f"a source calls a chat model, which returns an AIMessage, not {type(result).__name__}"
             )
         return [result]
+
+
+@asynccontextmanager
+async def _within(seconds: float | None) -> AsyncIterator[None]:
+    """Give up after so many seconds, and say so: asyncio's own error says nothing."""
+    try:
+        async with asyncio.timeout(seconds) as clock:
+            yield
+    except TimeoutError as error:
+        if not clock.expired():
+            raise
+        raise TimeoutError(f"there was no reply within {seconds:.3g} seconds") from error
 
 
 def _outcome(call: "Future[list[AIMessage]] | asyncio.Future[list[AIMessage]]") -> _Result:

@@ -296,7 +296,7 @@ def _model_of(message: AIMessage) -> str | None:
 
 def most_prompt_tokens(messages: Sequence[BaseMessage]) -> int:
     """A bound on the tokens of a prompt that needs no tokenizer: a token is at least one byte."""
-    return sum(len(message.text.encode()) + _TOKENS_PER_MESSAGE for message in messages)
+    return sum(len(message.text.encode(errors="surrogatepass")) + _TOKENS_PER_MESSAGE for message in messages)
 
 
 def is_amount(value: Any) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, isnan
 
 from langchain_core.messages import AIMessage, HumanMessage
 
@@ -181,7 +181,8 @@ def _first_accepted(samples: int, checker: Checker, key: AnswerKey) -> Flow:
 def _scored(scorer: Scorer, question: str, messages: Sequence[AIMessage]) -> _Scores:
     if isinstance(scorer, Judge):
         return (yield from scorer.scores(question, messages))
-    return [float(scorer(question, message)) for message in messages]
+    scores = [float(scorer(question, message)) for message in messages]
+    return [-inf if isnan(score) else score for score in scores]
 
 
 def _accepted(answer: Answer, accept: float | Callable[[Answer], bool], *, scored: bool) -> bool:

@@ -173,3 +173,10 @@ def test_a_reply_is_whole_where_it_says_why_it_ended_or_its_provider_never_does(
 
     (reply,) = Caller(Source(Given()), SampleMeter()).wave([Request(QUESTION)])
     assert (reply.message is not None) == whole
+
+
+async def test_a_call_that_was_given_up_says_after_how_long():
+    made = Caller(Source(ScriptedModel(latency=5.0), max_tokens=50, timeout=0.05), TokenMeter())
+    (reply,) = await made.awave([Request(QUESTION)])
+    assert isinstance(reply.error, TimeoutError)
+    assert str(reply.error) == "there was no reply within 0.05 seconds"

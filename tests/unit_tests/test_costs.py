@@ -122,3 +122,8 @@ def test_a_model_that_is_not_listed_is_named_with_the_way_out():
 def test_the_name_of_a_listed_model_may_hold_a_colon():
     with pytest.raises(UnpricedUsageError, match=r"\[prices\.models\.'qwen3:8b'\]"):
         ListedPrice("ollama:qwen3:8b")
+
+
+def test_half_a_character_has_a_worst_case_too():
+    whole, half = ([HumanMessage(text)] for text in ("x" * 4, "x\ud800"))
+    assert TokenMeter("total").worst_cost(half, 8) == TokenMeter("total").worst_cost(whole, 8)

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -139,3 +140,10 @@ def test_what_makes_no_sense_is_refused_at_once():
         best_of_n(0, near_14)
     with pytest.raises(ValueError, match="not at 7"):
         cascade(single_pass(), single_pass(), accept=7)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_score_that_is_no_number_is_never_the_best(drive, first):
+    scores = itertools.cycle([float("nan") if at == first else float(at) for at in range(3)])
+    answer = drive(best_of_n(3, lambda question, message: next(scores)), caller("Answer: 1"))
+    assert answer.score == (1.0 if first == 2 else 2.0)

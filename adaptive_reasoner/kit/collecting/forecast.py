@@ -201,5 +201,5 @@ def _counter(model: str) -> Callable[[str], int]:
 
         encoding = tiktoken.encoding_for_model(model.rpartition(":")[2])
     except (ImportError, KeyError, OSError):  # not installed, an unknown model, or its table is not at hand
-        return lambda text: -(-len(text.encode()) // _BYTES_PER_TOKEN)
+        return lambda text: -(-len(text.encode(errors="surrogatepass")) // _BYTES_PER_TOKEN)
     return lambda text: len(encoding.encode(text, disallowed_special=()))

@@ -86,3 +86,8 @@ def test_refuses_a_file_that_could_not_be_continued(out):
     collect(questions(2), menu(), out)
     with pytest.raises(OutcomesError, match="another text or gold answer"):
         forecast([Question("q0", "What else?", "1")], menu(), out)
+
+
+def test_half_a_character_can_be_priced(out):
+    job = forecast([Question("q", "\ud800 + 1?", "1")], menu(meters=TokenMeter("total")), out)
+    assert job.bound > 4 * (8 + 100)
