@@ -191,10 +191,11 @@ class _Call:
         self._timeout, self._deadline = source.timeout, time.monotonic() + request.timeout
         around = {} if request.apart else caller.settings
         settings = {**source.settings, **around, **request.settings}
+        thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
         if source.max_tokens is not None:
-            thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
             settings.setdefault("max_tokens", source.max_tokens + thinking)
-        self._most_tokens = room_in(settings) or source.most_tokens
+        declared = room_in(settings) or source.declared_tokens
+        self._most_tokens = declared or source.most_tokens + thinking
         self._settings = spelled(source.runnable, settings, thinking=request.thinking, samples=samples)
         self._config = caller.config
         if request.competes:

@@ -124,10 +124,11 @@ def _anthropic(model: _Model, thinking: Thinking, settings: _Settings) -> _Setti
     if "xhigh" in levels:
         return {"reasoning_effort": _effort(model, thinking)}
     budget = max(thinking_tokens(thinking), _SMALLEST_CLAUDE_BUDGET)
-    if settings.get("max_tokens", budget + 1) <= budget:
+    most = settings.get("max_tokens") or getattr(model, "max_tokens", None)
+    if most is not None and most <= budget:
         raise ValueError(
             f"a thinking budget of {budget} tokens leaves no room for a reply of {type(model).__name__} "
-            f"in max_tokens={settings['max_tokens']}; allow more than {budget}"
+            f"in max_tokens={most}; allow more than {budget}"
         )
     words: _Settings = {"thinking": {"type": "enabled", "budget_tokens": budget}}
     return {**words, "reasoning_effort": thinking} if thinking in levels else words

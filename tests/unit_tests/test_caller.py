@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import LostReplyError, Request, Source, status_of
 from adaptive_reasoner.chat_model import AdaptiveChatModel
-from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, TokenMeter
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, PriceMeter, PriceTable, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.policy import FixedPolicy
@@ -180,3 +180,10 @@ async def test_a_call_that_was_given_up_says_after_how_long():
     (reply,) = await made.awave([Request(QUESTION)])
     assert isinstance(reply.error, TimeoutError)
     assert str(reply.error) == "there was no reply within 0.05 seconds"
+
+
+@pytest.mark.parametrize(("declared", "worst"), [(None, UNDECLARED_MAX_TOKENS + 24_576), (100, 100 + 24_576)])
+def test_a_lost_call_that_was_to_think_is_billed_with_its_thoughts(declared, worst):
+    made = Caller(Source(ScriptedModel(failures={0: TimeoutError()}), max_tokens=declared), TokenMeter())
+    (reply,) = made.wave([Request(QUESTION, thinking="high")])
+    assert reply.cost == worst

@@ -160,3 +160,11 @@ def test_a_budget_that_leaves_no_room_for_the_reply_is_refused():
 def test_a_binding_speaks_the_dialect_of_the_model_in_it():
     bound = RunnableBinding(bound=ollama("qwen3"), kwargs={})
     assert spelled(bound, {}, thinking="low") == {"reasoning": True}
+
+
+def test_a_budget_beyond_the_models_own_limit_is_refused_before_the_call():
+    anthropic = pytest.importorskip("langchain_anthropic")
+    model = anthropic.ChatAnthropic(model="claude-haiku-4-5", api_key="none", max_tokens=2000)
+    with pytest.raises(ValueError, match=r"leaves no room .* in max_tokens=2000"):
+        spelled(model, {}, thinking="high")
+    assert spelled(model, {"max_tokens": 30_000}, thinking="high")["max_tokens"] == 30_000
