@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 err = Console(stderr=True, emoji=False)  # `prompts:x:` in a message is no emoji
 out = Console(emoji=False)
@@ -59,7 +60,7 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
         heading = column.replace("_", "\n")  # a word a line: figures are narrower than their headings
         table.add_column(heading, justify="right" if number else "left", no_wrap=not text)
     for row in rows:
-        table.add_row(*(_shown(value) for value in row.values()))
+        table.add_row(*(Text(_shown(value)) for value in row.values()))  # as it is: [b] is no markup here
     least = Measurement.get(out, out.options.update(max_width=_UNBOUNDED), table).minimum
     table.width = least if least > out.width else None
     if title is not None:
@@ -78,4 +79,6 @@ def _finite(value: object) -> object:
 def _shown(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if value == 0.0 or abs(value) >= 0.001 else f"{value:.3g}"  # a call costs so little

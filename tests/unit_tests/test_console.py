@@ -26,3 +26,9 @@ def test_long_texts_give_way_to_figures(capsys, monkeypatch):
 def test_colons_around_a_word_are_no_emoji(capsys, console):
     console.print("my_prompts:x: no such module", markup=False)
     assert "my_prompts:x:" in "".join(capsys.readouterr())
+
+
+def test_names_and_small_figures_are_shown_as_they_are(capsys):
+    print_table([{"key": "run[/b]", "action": "cot[3]", "cost": 0.000123456, "free": 0.0}])
+    printed = capsys.readouterr().out
+    assert all(shown in printed for shown in ("run[/b]", "cot[3]", "0.000123", "0.000\n"))
