@@ -48,7 +48,7 @@ class SqliteLine:
         path: The file. The system would go on writing to one that was removed, for nobody to read.
     """
 
-    def __init__(self, connection: Any, statements: Mapping[str, Statement], path: str) -> None:
+    def __init__(self, connection: Any, statements: Mapping[str, Statement], path: Path) -> None:
         self._statements = statements
         self._connection = connection
         self._path, self._file = path, _file_at(path)
@@ -90,10 +90,10 @@ class SqliteAnswer:
         return self._rows
 
 
-def _file_at(path: str) -> tuple[int, int] | None:
+def _file_at(path: Path) -> tuple[int, int] | None:
     """Which file has this name now, None where there is none."""
     try:
-        found = Path(path).stat()
+        found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -106,7 +106,7 @@ def dial(engine: sa.Engine) -> Line:
     pooled.detach()
     statements = compiled(engine.dialect)
     if engine.dialect.name == "sqlite":
-        return SqliteLine(connection, statements, engine.url.database or "")
+        return SqliteLine(connection, statements, Path(engine.url.database or ""))
     from adaptive_reasoner.ledger.pipeline import PostgresLine
 
     try:
