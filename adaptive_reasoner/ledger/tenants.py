@@ -136,8 +136,10 @@ class TenantLedger(Fronting):
 
     @override
     def snapshot(self) -> Snapshot:
-        self.common.snapshot()
-        return replace(self.own.snapshot(), target=self.target, price=self.price)
+        shared, mine = self.common.snapshot(), self.own.snapshot()
+        if self.own.target is None:  # the common budget is the one that binds
+            mine = replace(mine, credit=shared.credit, slack=shared.slack)
+        return replace(mine, target=self.target, price=self.price)
 
     @override
     def history(self, limit: int = 100) -> list[Reservation]:

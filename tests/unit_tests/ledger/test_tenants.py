@@ -71,6 +71,8 @@ def test_tenant_without_a_target_follows_the_common_price(common):
     acme = tenant(common, hard_cap=100.0)
     acme.reserve(60.0, "q")
     assert (acme.price, acme.target, acme.surcharge) == (common.price, 50.0, 0.0)
+    assert not acme.snapshot().slack
+    assert acme.snapshot().credit == common.snapshot().credit
     with pytest.raises(BudgetExceededError):
         acme.reserve(60.0, "r")
     assert common.snapshot().in_flight == 1
