@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import threading
 import time
@@ -15,7 +16,7 @@ from typing_extensions import override
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot, UnreachableLedgerError
 from adaptive_reasoner.ledger.account import small
-from adaptive_reasoner.ledger.entries import check_name
+from adaptive_reasoner.ledger.entries import check_action, check_name
 from adaptive_reasoner.ledger.twins import Fronting
 
 T = TypeVar("T")
@@ -56,7 +57,9 @@ class JournaledLedger(Fronting):
             os.close(self._file)
             raise LedgerError(f"{path} is the journal of another process; give each its own") from error
         self._path = Path(path)
-        self._away = self._path.stat().st_size > 0
+        whole = self._path.read_bytes().rfind(b"\n") + 1
+        os.ftruncate(self._file, whole)  # a cut last line is of a verb that never returned
+        self._away = whole > 0
         self._next_try = 0.0
 
     @override
@@ -70,15 +73,17 @@ class JournaledLedger(Fronting):
         action: str | None = None,
     ) -> Reservation:
         planned = self._amount(expected, "expected")
+        if worst is not None:
+            planned = min(planned, worst if worst == math.inf else self._amount(worst, "worst"))
         reservation = Reservation(
             key=check_name(key),
             question=check_name(question or key),
             expected=planned,
             worst=planned if worst is None else worst,
             status="open",
-            action=action,
+            action=check_action(action),
         )
-        line = {"verb": "reserve", "expected": expected, "key": key, "question": question, "action": action}
+        line = {"verb": "reserve", "expected": planned, "key": key, "question": question, "action": action}
         return self._do(
             lambda: self.own.reserve(expected, key, worst=worst, question=question, action=action),
             line,
@@ -87,16 +92,16 @@ class JournaledLedger(Fronting):
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
-        held = self._held(reservation)
+        held, real = self._held(reservation), self._amount(cost, "cost")
         # In the journal as a charge: it settles what is reserved, and books also where that never arrived.
         line = {
             "verb": "charge",
-            "cost": cost,
+            "cost": real,
             "key": held.key,
             "question": held.question,
             "action": held.action,
         }
-        settled = replace(held, status="settled", cost=self._amount(cost, "cost"))
+        settled = replace(held, status="settled", cost=real)
         return self._do(lambda: self.own.settle(reservation, cost), line, settled)
 
     @override
@@ -109,9 +114,11 @@ class JournaledLedger(Fronting):
     def charge(
         self, cost: float, key: str, *, question: str | None = None, action: str | None = None
     ) -> Reservation:
-        held = replace(self._held(check_name(key)), question=check_name(question or key), action=action)
-        line = {"verb": "charge", "cost": cost, "key": key, "question": question, "action": action}
-        charged = replace(held, status="settled", cost=self._amount(cost, "cost"))
+        real, question = self._amount(cost, "cost"), check_name(question or key)
+        line = {"verb": "charge", "cost": real, "key": key, "question": question, "action": action}
+        charged = replace(
+            self._held(key), question=question, action=check_action(action), status="settled", cost=real
+        )
         return self._do(lambda: self.own.charge(cost, key, question=question, action=action), line, charged)
 
     @override
@@ -153,10 +160,22 @@ class JournaledLedger(Fronting):
                 self._replay()
                 return verb()
             except UnreachableLedgerError:
-                os.write(self._file, (json.dumps(line) + "\n").encode())
-                os.fsync(self._file)
+                self._note(line)
                 self._away = True
         return instead
+
+    def _note(self, line: dict[str, Any]) -> None:
+        """Write a line down, all of it or nothing."""
+        text, size = (json.dumps(line) + "\n").encode(), os.fstat(self._file).st_size
+        try:
+            while text:
+                text = text[os.write(self._file, text) :]
+            os.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, size)
+            raise UnreachableLedgerError(
+                f"the ledger's database is away, and its journal took no more: {error}"
+            ) from error
 
     def _catch_up(self) -> None:
         self._refuse_after_a_fork()
@@ -178,9 +197,8 @@ class JournaledLedger(Fronting):
         if time.monotonic() < self._next_try:
             raise UnreachableLedgerError("the ledger's database was away a moment ago")
         self._next_try = time.monotonic() + self._retry_after
-        for line in self._path.read_bytes().splitlines(keepends=True):
-            if line.endswith(b"\n"):  # a cut last line is of a verb that never returned
-                self._repeat(json.loads(line))
+        for line in self._path.read_bytes().splitlines():
+            self._repeat(json.loads(line))
         os.ftruncate(self._file, 0)
         os.fsync(self._file)
         self._away = False
@@ -198,9 +216,9 @@ class JournaledLedger(Fronting):
     def _held(self, reservation: Reservation | str) -> Reservation:
         if isinstance(reservation, Reservation):
             return reservation
-        return Reservation(reservation, reservation, 0.0, 0.0, "open")
+        return Reservation(check_name(reservation), reservation, 0.0, 0.0, "open")
 
     def _amount(self, amount: float, what: str) -> float:
         """The amount as it is, after the refusals of a ledger that could be asked."""
         small(amount, self.cost_unit, what)
-        return amount
+        return float(amount)

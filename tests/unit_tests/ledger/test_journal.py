@@ -1,9 +1,11 @@
 """A ledger whose database comes and goes."""
 
 import math
+import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
@@ -83,6 +85,46 @@ def test_next_process_charges_what_the_last_one_left(inner, tmp_path):
     with JournaledLedger(again, tmp_path / "journal") as second:
         assert second.snapshot().spent == 15.0
     assert (tmp_path / "journal").stat().st_size == 0
+
+
+def test_journal_that_was_cut_goes_on_while_the_database_is_still_away(inner, tmp_path):
+    line = '{"verb": "charge", "cost": 4, "key": "p"}\n'
+    (tmp_path / "journal").write_text(line + line[:30])  # killed while it wrote
+    with JournaledLedger(inner, tmp_path / "journal") as ledger:
+        inner.away = True
+        ledger.charge(7.0, "q")
+        inner.away = False
+        assert ledger.snapshot().spent == 11.0
+
+
+def test_line_that_a_full_disk_cuts_is_refused_and_leaves_no_trace(ledger, inner, tmp_path):
+    inner.away = True
+    ledger.charge(7.0, "q")
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "journal").stat().st_size + 10, most[1]))
+    try:
+        with pytest.raises(UnreachableLedgerError, match="took no more"):
+            ledger.charge(8.0, "r")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    ledger.charge(9.0, "s")
+    inner.away = False
+    assert ledger.snapshot().spent == 16.0
+
+
+def test_refuses_keys_that_could_never_be_charged_also_while_the_database_is_away(ledger, inner):
+    inner.away = True
+    for refused in (
+        lambda: ledger.settle("q\x00", 1.0),
+        lambda: ledger.release(""),
+        lambda: ledger.charge(1.0, "q", action="\ud800"),
+    ):
+        with pytest.raises(LedgerError):
+            refused()
+    ledger.charge(np.float32(2.0), "q")
+    assert ledger.reserve(9.0, "r", worst=3.0).expected == 3.0
+    inner.away = False
+    assert (ledger.snapshot().spent, ledger.snapshot().reserved) == (2.0, 3.0)
 
 
 def test_refuses_what_is_no_amount_also_while_the_database_is_away(ledger, inner):
