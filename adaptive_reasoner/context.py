@@ -1,5 +1,6 @@
 """What a graph run may say of its own: another budget or price, a tenant, a most cost."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any, TypedDict
@@ -43,15 +44,22 @@ class Tenants:
 
     def ledger_of(self, tenant: str) -> Ledger:
         """The ledger that charges a tenant, and the common one with it."""
-        with self._opening:
-            if tenant not in self._ledgers:
-                own = (
-                    self._open_own(tenant)
-                    if self._open_own
-                    else open_ledger("memory://", cost_unit=self.common.cost_unit)
-                )
-                self._ledgers[tenant] = TenantLedger(self.common, own, tenant=tenant)
-            return self._ledgers[tenant]
+        if tenant not in self._ledgers:
+            with self._opening:
+                if tenant not in self._ledgers:
+                    self._ledgers[tenant] = TenantLedger(self.common, self._own(tenant), tenant=tenant)
+        return self._ledgers[tenant]
+
+    async def aready(self, context: Any) -> None:
+        """Open the ledger of the tenant that a run's context names, without blocking the loop."""
+        tenant = read(context, "tenant")
+        if tenant and tenant not in self._ledgers:
+            await asyncio.to_thread(self.ledger_of, tenant)
+
+    def _own(self, tenant: str) -> Ledger:
+        if self._open_own is None:
+            return open_ledger("memory://", cost_unit=self.common.cost_unit)
+        return self._open_own(tenant)
 
 
 def terms_of(context: Any, *, policy: Policy, tenants: Tenants, price: float | None = None) -> Terms:

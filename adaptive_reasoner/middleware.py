@@ -198,6 +198,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     ) -> ExtendedModelResponse[Any] | ModelResponse[Any]:
         """Like `wrap_model_call`, without blocking the loop."""
         calls = _Calls(request, ahandler=handler)
+        await self.tenants.aready(request.runtime and request.runtime.context)
         try:
             result = await self.reasoner.aanswer(request.messages, _around(), **self._terms(calls))
         except BudgetExceededError as exhausted:

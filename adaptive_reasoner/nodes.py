@@ -150,6 +150,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
+        await self.tenants.aready(context())
         visit = _Visit(self, input, ensure_config(config), kwargs)
         try:
             result = await self.reasoner.aanswer(visit.question, visit.config, **visit.terms)

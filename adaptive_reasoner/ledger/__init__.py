@@ -66,9 +66,9 @@ class Snapshot:
         in_flight: Open reservations.
         credit: What may still be spent above target, in questions' worth of it: negative is debt.
         slack: The budget does not bind: the credit is full, even the dearest choices spend less.
-        recent_average: Mean cost of the latest 1,000 questions.
-        worst_recent_average: Highest mean cost of any 1,000 consecutive among the latest 10,000 questions.
-        actions: Share of each action among the charges of the latest 10,000 questions.
+        recent_average: Mean cost of the latest 1,000 questions, of fewer where the latest 10,000 charges are.
+        worst_recent_average: Highest mean cost of any 1,000 consecutive questions of those charges.
+        actions: Share of each action among them.
         hard_cap: The amount never to be exceeded, None without one.
         cap_closed: A settlement went above its worst case: nothing more is admitted under the cap.
     """

@@ -116,12 +116,11 @@ class PriceLaw:
     def forgiveness(self, totals: Totals, change: Totals) -> int:
         """Saved spending to write off after a change, because it exceeds the credit; in small units.
 
-        Saved is what was spent less: what is only planned may still be released, and would leave a debt. A
-        change answers for its own savings only: of two processes that do not see each other's latest
+        A change answers for its own savings only: of two processes that do not see each other's latest
         charges, none writes off what the other does.
         """
-        beyond = (totals.questions - self.credit) * self.target - totals.spent - totals.forgiven
-        saved = change.questions * self.target - change.spent
+        beyond = (-self.credit - self.overspend(totals)) * self.target
+        saved = change.admitted * self.target - change.spent - change.reserved
         return max(0, round(min(beyond, saved)))
 
     def step(self, totals: Totals) -> int:

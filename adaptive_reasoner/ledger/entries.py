@@ -89,7 +89,7 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry]) -> Snapsho
         held=totals.held / scale,
         questions=totals.questions,
         in_flight=totals.in_flight,
-        credit=min(account.credit, 0.0 - law.overspend(totals)) if law else float("inf"),
+        credit=0.0 - law.overspend(totals) if law else float("inf"),
         slack=law.slack(totals) if law else True,
         recent_average=account.mean(sum(recent), len(recent)),
         worst_recent_average=worst_mean(costs.values(), WINDOW) / scale,

@@ -1,6 +1,9 @@
 """Nodes without labels, what they log, and what a run brings along."""
 
+import asyncio
 import dataclasses
+import threading
+import time
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -174,3 +177,19 @@ def test_a_tenant_without_a_ledger_of_its_own_is_counted():
     made = node()
     graph_of(made, context=AdaptiveContext).invoke(ASKED, context={"tenant": "acme"})
     assert made.tenants.ledger_of("acme").snapshot().spent == 4.0
+
+
+async def test_the_ledger_of_a_tenant_is_opened_once_and_off_the_loop():
+    opened = []
+
+    def opening(tenant):
+        opened.append((tenant, threading.current_thread()))
+        time.sleep(0.05)  # as a database that is slow to answer
+        return open_ledger("memory://", target=5.0)
+
+    made = node(tenants=opening)
+    graph = graph_of(made, context=AdaptiveContext)
+    await asyncio.gather(*(graph.ainvoke(ASKED, context={"tenant": "acme"}) for _ in range(8)))
+    ((tenant, thread),) = opened
+    assert (tenant, thread is threading.current_thread()) == ("acme", False)
+    assert made.tenants.ledger_of("acme").snapshot().spent == counts(made)[1] == 32.0

@@ -115,19 +115,6 @@ class BudgetsContract:
         assert not ledger.snapshot().slack
         assert ledger.snapshot().credit == pytest.approx(0.0)
 
-    def test_released_plans_leave_a_full_credit_full(self, make):
-        ledger = make(target=50.0, credit=20.0)
-        for i in range(50):
-            ledger.charge(10.0, str(i))
-        before = ledger.snapshot()
-        for i in range(100):
-            ledger.reserve(10.0, f"in flight {i}")
-        assert ledger.snapshot().credit == pytest.approx(20.0)
-        for i in range(100):
-            ledger.release(f"in flight {i}")
-        after = ledger.snapshot()
-        assert (after.credit, after.price) == (pytest.approx(before.credit), pytest.approx(before.price))
-
     def test_reports_the_worst_recent_window_beside_the_long_average(self, make):
         ledger = make(target=50.0)
         for i in range(30):
