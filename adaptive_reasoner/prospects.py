@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _ACCURACY_STEP = 0.05  # what is expected of a question is rounded to this, for plans to be used again
+_SURE = 50.0  # log-odds beyond which nothing is more certain
 _STEPS = 50  # prices are rounded to 1/50 of a factor e, for plans to be used again
 
 
@@ -260,7 +261,7 @@ class _Step:
 
 def _shifted(chances: Floats, by: float) -> Floats:
     """Probabilities whose log-odds are so much higher; 0 and 1 stay."""
-    odds: Floats = chances * math.exp(by)
+    odds: Floats = chances * math.exp(min(max(by, -_SURE), _SURE))
     return odds / (1.0 - chances + odds)
 
 

@@ -166,7 +166,7 @@ class Priced:
             return 0
         paid = terms.cost, terms.prompt_cost, terms.samples_per_request
         if terms.cost is None and known.cost is not None:
-            paid = known.cost - known.prompt_cost, known.prompt_cost, known.samples_per_request
+            paid = max(0.0, known.cost - known.prompt_cost), known.prompt_cost, known.samples_per_request
         cost, prompt_cost, together = paid
         if cost is None and terms.price:
             return 1  # to learn what one costs

@@ -88,10 +88,14 @@ class StateCounts:
             beyond: By question, as these counts number them, shape (n,).
         """
         more, going_on = beyond[self.question], self.state < self.limit * (self.limit + 1) ** 2
-        tables = (prospects.right, self.right, True), (prospects.top, self.top, going_on)
+        tables = (
+            (prospects.right, self.right, True),
+            (prospects.top, self.top, going_on),
+            (prospects.second, self.second, going_on),
+        )
         right, top, second = (
             self._slope(known.ravel()[self.state], happened, more, self.weight * counted)
-            for known, happened, counted in (*tables, (prospects.second, self.second, going_on))
+            for known, happened, counted in tables
         )
         return replace(prospects, tilt=(right, top, second))
 
@@ -109,9 +113,8 @@ class StateCounts:
             steepness = float((weight * chance * (1.0 - chance) * more**2).sum()) + penalty
             if steepness <= 0:
                 return 0.0
-            slope += (
-                float(((happened - weight * chance)[weight > 0] * more[weight > 0]).sum()) - penalty * slope
-            ) / steepness
+            surplus = np.where(weight > 0, happened - weight * chance, 0.0)
+            slope += (float((surplus * more).sum()) - penalty * slope) / steepness
         return slope
 
     def expected(self, of_question: Floats) -> Floats:

@@ -6,8 +6,8 @@ finds by backward induction when a vote is best ended, at any price; so nothing 
 
 What was learned has to prove itself: by cross-validation over questions it is compared with the Beta
 posterior at equal mean samples, which stands in where the samples taught nothing. So has what is expected of
-a question before its votes, on top, which adds to them as a prior does; by a standard error, as it is worth
-little where votes are many.
+a question before its votes: it shifts the log-odds of what was learned of all states, as a prior shifts a
+posterior, and is kept where that gains more than a standard error over the better of both.
 """
 
 import math
@@ -45,7 +45,7 @@ class FittedStop:
         prospects: What is known of each state.
         learned: Whether the samples taught more than the Beta posterior knows.
         gain: Accuracy gained over the Beta posterior at equal mean samples, cross-validated.
-        question_gain: What knowing the question would add to the better of both, likewise.
+        question_gain: What knowing the question adds to the better of both, or would add, likewise.
         accuracy: Out of fold, by question and cost of a sample (`COSTS`), shape (n, costs).
         cost: Likewise.
         draws: Likewise.
@@ -175,7 +175,8 @@ def fit_stop(deals: Deals, *, beyond: Floats | None = None, folds: int = _FOLDS,
         if question_gain > _gain_error(told, best, deals.limit, seed):
             best, prospects = told, counts.tilted(shared, beyond)
     accuracy, cost, _, draws = best
-    return FittedStop(prospects, gain >= 0, gain, accuracy, cost, draws, question_gain)
+    learned_from = gain >= 0 or prospects.tilt is not None
+    return FittedStop(prospects, learned_from, gain, accuracy, cost, draws, question_gain)
 
 
 def replayed(
@@ -207,7 +208,7 @@ def courses(
 
 def _waves(known: Prospects, cost: float) -> Ints:
     """The best plan where a sample that is asked for alone must be worth `cost`."""
-    shared = cost * known.prompt_cost / known.cost if known.cost else 0.0
+    shared = cost * min(1.0, known.prompt_cost / known.cost) if known.cost else 0.0
     together = known.samples_per_request
     return plan(known, cost - shared, request_cost=shared, samples_per_request=together).wave
 
