@@ -53,6 +53,7 @@ GENERATED = {  # right answers' Beta, number of wrong ones, how even they are
 
 
 PARTS = ("votes", "questions", "prompts", "waiting", "checker", "ladder")
+SMALL, SMALL_SPLITS = 250, 5  # a table of fewer questions is dealt into folds this often
 FURTHER = ("letters_gpt35", "game24_gpt4", "gpqa_thinking_opus45")
 
 
@@ -142,6 +143,7 @@ def compared(name, samples, source, *, splits, draws, seed):
 
 def told(name, samples, source, encoder, *, splits, draws, seed):
     """What it is worth to know the question, at equal mean draws, out of fold."""
+    splits = max(splits, SMALL_SPLITS) if len(samples) < SMALL else splits
     packs = packs_of(samples, source, samples.question_ids)
     deals = Deals.of(packs, draws_allowed(packs), seed=seed)
     sizes = [size for size in (1, 3, 5, 9, 15) if size <= 2 * deals.limit]
