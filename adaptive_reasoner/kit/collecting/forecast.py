@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.kit.collecting.batches import batch_share
 from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.collecting.sample_file import SampleKey, key_of
+from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, attempts_of, key_of
 from adaptive_reasoner.kit.collecting.stock import Stock, Tally
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -49,7 +49,7 @@ class Forecast:
 
     Attributes:
         sources: What is left of each source; one that only grades stands here with its own calls.
-        spent: What the samples in the file cost.
+        spent: What the samples in the file cost, and the calls whose replies were lost on the way.
         cost_unit: What a cost counts.
         max_cost: The cap, where there is one.
         attempts: Calls a sample may take: a lost call is paid for and made again, beyond `bound`.
@@ -117,7 +117,8 @@ def forecast(
         (8, 800.0, 400.0)
     """
     stock = Stock(questions, menu, retry_failed=retry_failed)
-    stock.take(_Recorded(Path(out)))
+    recorded = _Recorded(Path(out), StartedCalls(Path(out), menu.cost_unit))
+    stock.take(recorded)
     asked = {source: list[tuple[Question, int]]() for source in menu.sampled}
     for question, source, samples in stock.left():
         asked[source].append((question, samples))
@@ -128,7 +129,9 @@ def forecast(
         share = batch_share(menu.cost_unit)
         priced = [replace(one, bound=one.bound * share, expected=one.expected * share) for one in priced]
     cap = min((cap for cap in (max_cost, menu.max_cost) if cap is not None), default=None)
-    return Forecast(tuple(priced), stock.cost, menu.cost_unit, cap, menu.retries.attempts)
+    return Forecast(
+        tuple(priced), stock.cost + recorded.calls.lost, menu.cost_unit, cap, menu.retries.attempts
+    )
 
 
 @dataclass
@@ -136,11 +139,14 @@ class _Recorded:
     """The rows of a samples file that is only looked at."""
 
     path: Path
+    calls: StartedCalls
 
     def rows(self) -> Iterator[tuple[SampleKey, Row]]:
         if self.path.exists():
             for row in read_rows(self.path, drop_cut_line=True):
-                yield key_of(row), row
+                key = key_of(row)
+                self.calls.finish(key, attempts_of(row))
+                yield key, row
 
 
 def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: Tally) -> SourceForecast:

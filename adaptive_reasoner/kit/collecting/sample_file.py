@@ -51,7 +51,7 @@ class SampleFile:
             self._end_with_a_row()
             self._size = os.fstat(self._file.fileno()).st_size
             self._superseded = False
-            self._calls = _StartedCalls(self.path.with_name(f"{self.path.name}.started"), cost_unit)
+            self._calls = StartedCalls(self.path, cost_unit)
         except BaseException:
             self._file.close()
             raise
@@ -177,14 +177,15 @@ def paid_for(row: Mapping[str, Any]) -> float:
     return number_field(row, "cost") + graded - saved
 
 
-class _StartedCalls:
-    """The calls under way, noted on disk before they are made.
+class StartedCalls:
+    """The calls under way, noted on disk before they are made, in `<samples>.started`.
 
     The first line holds what runs before this one lost. Each further line is a call: its sample, the number
     of the attempt and what it costs, first at most and then, if another attempt has to follow, really.
     """
 
-    def __init__(self, path: Path, cost_unit: str) -> None:
+    def __init__(self, samples: Path, cost_unit: str) -> None:
+        path = samples.with_name(f"{samples.name}.started")
         self._path, self._unit = path, cost_unit
         self._file: BinaryIO | None = None
         self._lost, self._open = 0.0, dict[SampleKey, dict[int, float]]()
@@ -207,6 +208,7 @@ class _StartedCalls:
         return self._lost + sum(cost for attempts in self._open.values() for cost in attempts.values())
 
     def note(self, key: SampleKey, attempt: int, cost: float) -> None:
+        """A call is about to be made at this cost, or has come to it."""
         if self._file is None:
             self._forget_names()
             self._file = self._path.open("ab", buffering=0)
@@ -220,6 +222,7 @@ class _StartedCalls:
             self._open[key] = later
 
     def close(self) -> None:
+        """Keep the sum of what was lost."""
         if self._file is not None:
             self._file.close()
         self._forget_names()

@@ -8,6 +8,7 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -91,3 +92,10 @@ def test_refuses_a_file_that_could_not_be_continued(out):
 def test_half_a_character_can_be_priced(out):
     job = forecast([Question("q", "\ud800 + 1?", "1")], menu(meters=TokenMeter("total")), out)
     assert job.bound > 4 * (8 + 100)
+
+
+def test_calls_that_were_lost_count_as_spent(out):
+    collect(questions(1), menu(), out)
+    with SampleFile(out, "tokens") as file:
+        file.start(SampleKey("q1", "cot", 0), 1, 100.0)
+    assert forecast(questions(1), menu(), out).spent == collect(questions(1), menu(), out).cost == 116.0
