@@ -20,6 +20,7 @@ _MARKED = re.compile(
     r"(?:####|\banswer(?:\s+(?:to|for)\b[^\n.:=]{1,80}?(?=\s+is\b|[:=]))?(?:\s+is\b)?)\s*[:=]?\s*(\S[^\n]*)",
     re.IGNORECASE,
 )
+_OPTION = re.compile(r"\W*(?:(?:option|choice)\W+)?([A-Za-z])(?![A-Za-z])", re.IGNORECASE)
 _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}")
 _BEFORE, _AFTER = "$*`\"'([ \t\r\n", "$*`\"')].;, \t\r\n"
 _UNFINISHED = frozenset({"length", "max_tokens", "MAX_TOKENS"})
@@ -115,10 +116,30 @@ def numeric(answer: str | None, gold: str) -> float:
 
 
 def choice(answer: str | None, gold: str) -> float:
-    """1.0 where both name the same option letter: "(B)", "b." and "B) Paris" are one."""
-    letters = [re.match(r"\W*([A-Za-z])(?![A-Za-z])", text or "") for text in (answer, gold)]
-    found, wanted = ((letter.group(1).casefold() if letter else None) for letter in letters)
+    """1.0 where both name the same option letter: "(B)", "b.", "option B" and "B) Paris" are one."""
+    found, wanted = (_option(text or "") for text in (answer, gold))
     return float(found is not None and found == wanted)
+
+
+def choice_answer(message: AIMessage) -> str | None:
+    """The option letter that a message answers with: the key of votes on multiple choice.
+
+    What names no option, or goes on in words ("I guess ..."), is counted as `final_answer` has it.
+
+    Example:
+        >>> choice_answer(AIMessage("Answer: (B) Paris")), choice_answer(AIMessage("Answer: option b."))
+        ('b', 'b')
+    """
+    stated = None if message.tool_calls else stated_answer(message)
+    letter = _OPTION.match(stated or "")
+    if letter is None or re.match(r"\s+\w", letter.string[letter.end() :]):
+        return final_answer(message)
+    return letter.group(1).casefold()
+
+
+def _option(text: str) -> str | None:
+    letter = _OPTION.match(text)
+    return letter.group(1).casefold() if letter else None
 
 
 def _number(text: str) -> str | None:

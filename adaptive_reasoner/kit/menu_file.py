@@ -74,7 +74,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from adaptive_reasoner.answers import Grader, choice, exact, numeric
+from adaptive_reasoner.answers import AnswerKey, Grader, choice, choice_answer, exact, numeric
 from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.referee import Referee
@@ -86,6 +86,7 @@ from adaptive_reasoner.kit.tables import PathLike
 from adaptive_reasoner.mathematics import math, math_answer
 
 _GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice, "math": math}
+_KEYS: dict[str, AnswerKey] = {"choice": choice_answer, "math": math_answer}
 
 
 @dataclass(frozen=True)
@@ -292,4 +293,4 @@ def _grading(entries: Entries, folder: Path) -> dict[str, Any]:
     if kind not in _GRADERS:
         known = ", ".join([*_GRADERS, "judge"])
         raise MenuError(f"[grader] there is no kind {kind!r}; known are {known}, or a function")
-    return {"grader": _GRADERS[kind], **({"key": math_answer} if kind == "math" else {})}
+    return {"grader": _GRADERS[kind], **({"key": _KEYS[kind]} if kind in _KEYS else {})}

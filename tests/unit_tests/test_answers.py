@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers import canonical, choice, exact, final_answer, numeric
+from adaptive_reasoner.answers import canonical, choice, choice_answer, exact, final_answer, numeric
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,21 @@ def test_graders_score_what_they_name():
     assert numeric("x = 7", "7.0") == 1.0
     assert choice("(b) because", "B") == 1.0
     assert choice("because", "B") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Answer: (B)", "b"),
+        ("The answer is B) Paris.", "b"),
+        (r"so \boxed{B}", "b"),
+        ("Answer: **Option B**, since Lyon is smaller.", "b"),
+        ("Answer: Paris", "paris"),
+        ("I guess Paris", "i guess paris"),
+        ("", None),
+    ],
+)
+def test_votes_on_multiple_choice_go_by_the_letter(text, key):
+    assert choice_answer(AIMessage(text)) == key
+    if key == "b":
+        assert choice(final_answer(AIMessage(text)), "(B)") == choice(key, "B) Paris") == 1.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers import choice, exact, final_answer, numeric
+from adaptive_reasoner.answers import choice, choice_answer, exact, final_answer, numeric
 from adaptive_reasoner.calls import EmptyReplyError, Reply
 from adaptive_reasoner.costs import Usage
 from adaptive_reasoner.flows import vote_of
@@ -53,7 +53,7 @@ class Grading:
         if menu.key is math_answer or menu.grader is math:
             check_installed()
         self._key, self._grader = menu.key, menu.grader
-        self._in_threads = menu.key is not final_answer or menu.grader not in _QUICK
+        self._in_threads = menu.key not in (final_answer, choice_answer) or menu.grader not in _QUICK
 
     async def answer(self, reply: Reply) -> Grade:
         """The answer in a reply, still to be scored, or why there is none."""

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from adaptive_reasoner.answers import exact, numeric
+from adaptive_reasoner.answers import choice_answer, exact, numeric
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import MenuError
@@ -309,3 +309,7 @@ def test_a_function_in_a_file_that_is_no_python_is_named(load, tmp_path):
     tmp_path.joinpath("broken_prompts.py").write_text("def cot(:\n")
     with pytest.raises(MenuError, match=r"broken_prompts:cot: invalid syntax .*line 1"):
         load(ASK + "prompt = { function = 'broken_prompts:cot' }")
+
+
+def test_answers_to_multiple_choice_are_counted_by_their_letter(load):
+    assert load(ASK + "[grader]\nkind = 'choice'").key is choice_answer
