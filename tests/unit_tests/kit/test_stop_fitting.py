@@ -167,6 +167,17 @@ def test_what_is_shipped_is_what_was_learned(hard, tmp_path):
         assert read[source].tilt == stop.prospects.tilt
 
 
+def test_a_folder_that_says_nothing_of_questions_and_requests_is_read_as_before(hard, tmp_path):
+    stops = fit_stops(hard)
+    (tmp_path / STOP_MODEL).write_bytes(stopping_graph(stops).SerializeToString())
+    card = stops["cot"].as_card()
+    for later in ("tilt", "question_gain", "prompt_cost", "samples_per_request"):
+        del card[later]
+    known = read_prospects(tmp_path, {"cot": card})["cot"]
+    assert (known.tilt, known.prompt_cost, known.samples_per_request) == (None, 0.0, 1)
+    assert known.of_question(0.5) is known
+
+
 def test_sources_with_single_samples_have_no_votes_to_stop():
     assert fit_stops(samples_of([["right"], ["wrong"]])) == {}
 

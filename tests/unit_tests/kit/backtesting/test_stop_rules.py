@@ -138,3 +138,21 @@ def test_after_a_first_sample_without_an_answer_more_are_drawn():
     played = rule.play(mixed, np.r_[fit[10:], held_out[10:]], 20.0)
     answered, silent = played.cost[10:], played.cost[:10]
     assert answered.max() < silent.min()
+
+
+def test_the_priced_stop_goes_by_what_the_questions_tell():
+    rng, hopeless = np.random.default_rng(0), np.arange(240) % 2 == 0
+    right = rng.random((240, 12)) < np.where(hopeless, 0.03, 0.45)[:, None]
+    samples = samples_of(*(["a" if each else f"wrong {rng.integers(12)}" for each in row] for row in right))
+    features = np.column_stack([hopeless, rng.normal(size=240)]).astype(np.float32)
+    table = estimate(samples, votes=(1, 3))
+    fit, held_out = np.arange(160), np.arange(160, 240)
+    single = table.cost[:, 0].mean()
+
+    def accuracy(**options):
+        rule = replay_rules(samples, "cot", table, **options)["priced_stop"]
+        played = [rule.play(fit, held_out, single * times) for times in np.linspace(1.1, 4.0, 8)]
+        costs, scores = zip(*((play.cost.mean(), play.accuracy.mean()) for play in played), strict=True)
+        return np.interp(single * np.array([1.5, 2.0, 2.5, 3.0]), costs, scores).mean()
+
+    assert accuracy(features=features) > accuracy() + 0.01
