@@ -114,6 +114,8 @@ class AdaptiveChatModel(BaseChatModel):
             ledger=self.ledger,
             meter=self.meter,
         )
+        # What is made anew from these fields, as `configurable_fields` does at every call, counts on there.
+        self.ledger, self.budget = self._reasoner.ledger, None
         self.model_name = self.model_name or self.inner._get_ls_params().get("ls_model_name") or ""
         if self.output_version is None:
             self.output_version = self.inner.output_version

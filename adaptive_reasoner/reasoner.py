@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from contextvars import copy_context
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -371,9 +372,13 @@ async def _to_its_end(function: Callable[[], None], *, at_once: bool) -> None:
     if at_once:
         function()
         return
-    work = asyncio.ensure_future(asyncio.to_thread(function))
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await work
-        raise
+    work = asyncio.get_running_loop().run_in_executor(None, copy_context().run, function)
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():  # it may be cancelled again and again, as a scope of anyio does it
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError as again:
+            cancelled = again
+    work.result()
+    if cancelled is not None:
+        raise cancelled

@@ -7,6 +7,7 @@ from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_cal
 from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
@@ -130,6 +131,15 @@ def test_what_is_bound_and_stop_reach_every_sample():
     model.bind(temperature=0.5).invoke("5 + 9?", stop=["\n"])
     for request in model.inner.requests:
         assert request["temperature"] == 0.5
+
+
+def test_what_is_configured_for_a_call_is_counted_by_the_same_ledger():
+    model = adaptive()
+    configurable = model.configurable_fields(temperature=ConfigurableField("temperature"))
+    for temperature in (0.2, 0.9):
+        configurable.invoke("5 + 9?", {"configurable": {"temperature": temperature}})
+    assert {request["temperature"] for request in model.inner.requests} == {0.2, 0.9}
+    assert model.reasoner.ledger.snapshot().questions == 2
 
 
 def test_the_profile_is_the_inner_models():

@@ -111,6 +111,21 @@ async def test_cancellation_settles_what_had_started():
     assert (snapshot.spent, snapshot.in_flight) == (100, 0)
 
 
+async def test_nothing_stays_held_where_a_cancellation_is_repeated_until_it_is_heeded(tmp_path):
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db", target=10.0)
+    made = reasoner(latency=60.0, ledger=ledger)
+    tasks = [asyncio.create_task(made.aanswer("5 + 9?")) for _ in range(20)]
+    while len(made.source.runnable.requests) < 2:
+        await asyncio.sleep(0.001)
+    while not all(task.done() for task in tasks):  # as the cancel scopes of anyio do it, under web servers
+        for task in tasks:
+            task.cancel()
+        await asyncio.sleep(0)
+    snapshot = ledger.snapshot()
+    assert (snapshot.in_flight, snapshot.reserved) == (0, 0)
+    assert snapshot.spent >= 100
+
+
 def test_is_a_runnable_in_a_chain():
     made = reasoner(policy=FixedPolicy("single_pass", expected_cost=2))
     chain = (lambda text: [HumanMessage(text)]) | made | (lambda message: message.text)
