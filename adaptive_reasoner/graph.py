@@ -5,7 +5,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_stream_writer
@@ -29,9 +29,11 @@ def attach(
     Raises:
         KeyError: The graph's state lacks one of the keys, whose value LangGraph would drop without a word.
     """
-    missing = sorted({key for key in keys if key and key not in builder.channels})
+    own = node_options.get("input_schema")  # keys that only this node is sent, as by `Send`
+    known = {*builder.channels, *(get_type_hints(own) if own else ())}
+    missing = sorted({key for key in keys if key} - known)
     if missing:
-        raise KeyError(f"{node.name}: the graph's state lacks {missing}; it has {sorted(builder.channels)}")
+        raise KeyError(f"{node.name}: the graph's state lacks {missing}; it has {sorted(known)}")
     return builder.add_node(str(node.name), node, **node_options)
 
 

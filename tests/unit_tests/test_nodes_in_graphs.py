@@ -173,6 +173,27 @@ async def test_sent_to_many_times_at_once_each_visit_is_charged(ask):
     assert counts(made) == (1, 20.0, 0)
 
 
+class Sent(TypedDict):
+    question: str
+
+
+class Gathered(MessagesState):
+    questions: list[str]
+
+
+async def test_what_only_the_node_is_sent_may_be_declared_for_it_alone(ask):
+    made = node(input_key="question", output_key="messages", answer_key=None, decision_key=None)
+
+    def send(state):
+        return [Send(made.name, {"question": question}) for question in state["questions"]]
+
+    builder = made.attach(StateGraph(Gathered), input_schema=Sent)
+    builder.add_conditional_edges(START, send, [made.name])
+    state = await ask(builder.compile(), {"questions": [f"{n} + 9?" for n in range(5)]})
+    assert [message.text for message in state["messages"]] == ["Answer: 14"] * 5
+    assert counts(made) == (1, 20.0, 0)
+
+
 async def test_time_travel_pays_for_what_it_runs_again(ask):
     made = node()
     graph = graph_of(made, compiled={"checkpointer": InMemorySaver()})
