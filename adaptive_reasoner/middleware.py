@@ -96,6 +96,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     A vote counts tool calls by name and arguments, before any tool runs: each tool runs once. Structured
     output, of either strategy, comes whole from the winner. All model calls of a run are one question to the
     ledger. Put retries inside: `middleware=[AdaptiveComputeMiddleware(...), ModelRetryMiddleware()]`.
+    A middleware that answers with a `Command` belongs outside: inside, each sample would bring one.
 
     Args:
         policy: Chooses the action; or a function of the `AgentStep` that returns the policy of that step.
@@ -181,7 +182,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     @override
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
-    ) -> ExtendedModelResponse[Any] | ModelResponse[Any]:
+    ) -> ExtendedModelResponse[Any]:
         """Decide, call as often as the action asks for, and answer with the winner."""
         calls = _Calls(request, handler=handler)
         try:
@@ -195,7 +196,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self,
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
-    ) -> ExtendedModelResponse[Any] | ModelResponse[Any]:
+    ) -> ExtendedModelResponse[Any]:
         """Like `wrap_model_call`, without blocking the loop."""
         calls = _Calls(request, ahandler=handler)
         await self.tenants.aready(request.runtime and request.runtime.context)
@@ -262,7 +263,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             command=Command(update={"adaptive_account": change}),
         )
 
-    def _exhausted(self, calls: "_Calls", reason: BudgetExceededError) -> ModelResponse[Any]:
+    def _exhausted(self, calls: "_Calls", reason: BudgetExceededError) -> ExtendedModelResponse[Any]:
         """The end of a run that nothing is left for.
 
         Raises:
@@ -294,7 +295,11 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         }
         emit(told)
         said = AIMessage(f"I stop here: {text}", response_metadata={"adaptive_reasoner": told})
-        return ModelResponse(result=[said])
+        return ExtendedModelResponse(
+            model_response=ModelResponse(result=[said]),
+            # An agent that has no tools but its structured output would ask on until there is one.
+            command=Command(update={"jump_to": "end"}),
+        )
 
 
 class _Calls:

@@ -223,6 +223,13 @@ async def test_what_a_used_up_run_is_told_of_is_plain_data_also_of_a_policy_in_n
     assert (told["wanted"], told["left"]) == (60.0, 10.0)
 
 
+async def test_a_used_up_run_ends_also_where_structured_output_is_still_owed(ask, model):
+    agent = create_agent(model, middleware=[budgeted(run_budget=5.0)], response_format=ToolStrategy(Sum))
+    state = await ask(agent, ASKED)
+    assert state["messages"][-1].text.startswith("I stop here: the budget is used up.")
+    assert state.get("structured_response") is None
+
+
 async def test_a_used_up_run_raises_where_asked_to(ask, model, adder):
     middleware = budgeted(policy=Under(), run_budget=8.0, on_exhausted="raise")
     with pytest.raises(BudgetExceededError, match="spent 5 tokens; the next step can cost 6, and 3 are left"):
