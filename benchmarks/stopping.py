@@ -20,25 +20,20 @@ which source to try next and when to give up; a ladder of thinking, and what a f
 
 import argparse
 import json
-import math
 import platform
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from stopping_searches import best_mixture, checked, ladder
 
-from adaptive_reasoner.kit import Samples, estimate, solve
-from adaptive_reasoner.kit.allocation import uniform_hull
-from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
-from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
-from adaptive_reasoner.kit.backtesting.lift import Trial, measure
+from adaptive_reasoner.kit import Samples, estimate
 from adaptive_reasoner.kit.backtesting.stop_rules import beta_stops, expected_by_imitators, windows_agree
 from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.stop_fitting import COSTS, fit_stop, replayed
-from adaptive_reasoner.pricing import hull
 from adaptive_reasoner.prospects import plan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,11 +85,6 @@ def to_beat(deals):
     ]
     rules = [*beta_stops(deals, THRESHOLDS), *windows_agree(deals), *lossless]
     return np.stack([deals.ended(over)[[0, 3]] for over in rules], axis=2)
-
-
-def best_mixture(accuracy, draws, at):
-    vertices = hull(accuracy, draws)
-    return np.interp(at, draws[vertices], accuracy[vertices])
 
 
 def along_prices(accuracy, draws, at):
@@ -243,141 +233,6 @@ def waited(samples, *, seed, cost=0.002):
             "samples": round(float(drawn.mean()), 2),
             "rounds": round(float(rounds.mean()), 2),
             "rounds_p95": int(np.quantile(rounds, 0.95)),
-        }
-
-
-class Searches:
-    """Questions that a checker decides: chances that the first so many samples of each source all fail."""
-
-    def __init__(self, packs):
-        self.sources = list(packs)
-        self.cost = np.stack([pack.cost.mean(axis=1) for pack in packs.values()])
-        self.limit = draws_allowed(list(packs.values()))
-        self.failed = np.stack([self._all_fail(pack) for pack in packs.values()])
-
-    def _all_fail(self, pack):
-        n, wins = pack.correct.shape[1], np.rint(pack.correct.sum(axis=1)).astype(int)
-        ways = [[math.comb(n - win, m) / math.comb(n, m) for m in range(self.limit + 1)] for win in wins]
-        return np.array(ways)
-
-    def path(self, rows, price):
-        """What to try next after failures everywhere, while it is worth the price, as learned from `rows`."""
-        cost = self.cost[:, rows].mean(axis=1)
-        still = self.failed[0][rows].T @ self.failed[1][rows]  # by failures of the first and of the second
-        worth = np.zeros((self.limit + 1, self.limit + 1))
-        best = np.full(worth.shape, -1)
-        for first in range(self.limit, -1, -1):
-            for second in range(self.limit, -1, -1):
-                for source, (a, b) in enumerate(((first + 1, second), (first, second + 1))):
-                    if max(a, b) > self.limit or still[first, second] <= 0:
-                        continue
-                    lost = still[a, b] / still[first, second]
-                    value = 1 - lost - price * cost[source] + lost * worth[a, b]
-                    if value > worth[first, second]:
-                        worth[first, second], best[first, second] = value, source
-        at, steps = [0, 0], []
-        while best[tuple(at)] >= 0:
-            steps.append(int(best[tuple(at)]))
-            at[steps[-1]] += 1
-        return steps
-
-    def follow(self, rows, steps):
-        """Mean success and cost of a path on `rows`."""
-        at, cost = [0, 0], 0.0
-
-        def failed():
-            return self.failed[0][rows, at[0]] * self.failed[1][rows, at[1]]
-
-        for source in steps:
-            cost = cost + failed() * self.cost[source][rows]
-            at[source] += 1
-        return float(1 - failed().mean()), float(np.mean(cost))
-
-
-def checked(samples, *, splits, seed, budgets=(2, 5, 10, 20, 40)):
-    """The game of 24: best-of-k at once, one after another until the checker accepts, and at one price."""
-    whole = [name for name in samples.question_ids if all(samples.votes(name, s) for s in samples.sources)]
-    kept = samples.select([samples.question_ids.index(name) for name in whole])
-    packs = {source: _one(packs_of(kept, source, kept.question_ids)) for source in kept.sources}
-    search, found = Searches(packs), {}
-    prices = np.geomspace(1e-4, 0.3, 40)
-    for split in range(splits):
-        fit, held_out = split_by_text(kept.questions, seed=seed + split)
-        at_once, serial = [], []
-        for source in (0, 1):
-            for tries in range(1, search.limit + 1):
-                success, cost = search.follow(held_out, [source] * tries)
-                serial.append((success, cost))
-                at_once.append((success, tries * float(search.cost[source][held_out].mean())))
-        priced = [search.follow(held_out, search.path(fit, price)) for price in prices]
-        curves = {
-            "best of k at once": at_once,
-            "one after another": serial,
-            "one price": [(0.0, 0.0), *priced],
-        }
-        for name, points in curves.items():
-            accuracy, cost = np.array([(0.0, 0.0), *points]).T
-            order = np.argsort(cost)
-            values = (
-                np.interp(budgets, cost[order], np.maximum.accumulate(accuracy[order]))
-                if name == "one price"
-                else best_mixture(accuracy, cost, budgets)
-            )
-            found.setdefault(name, []).append(values)
-    return {
-        "table": "game24_gpt4",
-        "questions": len(whole),
-        "cost_unit": kept.cost_unit,
-        "accuracy": {
-            name: {
-                f"{b:g}": round(float(v), 4) for b, v in zip(budgets, np.mean(values, axis=0), strict=True)
-            }
-            for name, values in found.items()
-        },
-    }
-
-
-def _one(packs):
-    (pack,) = packs
-    order = np.argsort(pack.rows)
-    return replace(pack, correct=pack.correct[order], cost=pack.cost[order])
-
-
-def ladder(samples, *, splits, draws, seed, budgets=(1000, 1500, 2200, 3000, 4500)):
-    """The frontier, the oracle chosen and scored on different samples, and decisions after cheap samples."""
-    for name, votes in (("single calls", (1,)), ("with votes of 3", (1, 3))):
-        table = estimate(samples, votes=votes, seed=seed)
-        for budget in budgets:
-            crossfit = oracle_crossfit(table, budget)
-            yield {
-                "actions": name,
-                "budget": budget,
-                "uniform": round(uniform_hull(table).accuracy_at(budget), 4),
-                "oracle_crossfit": round(float(crossfit.accuracy.mean()), 4),
-                "oracle_crossfit_cost": round(float(crossfit.cost.mean()), 1),
-                "oracle_in_sample": round(solve(table, budget).accuracy, 4),
-            }
-    table = estimate(samples, votes=(1, 3), seed=seed)
-    rules = escalation_rules(samples, table, np.zeros((len(table), 1), np.float32), seed=seed)
-    trials = []
-    for split in range(splits):
-        fit, held_out = split_by_text(table.questions, seed=seed + split)
-        played = {
-            (name, budget): rules[name].play(fit, held_out, budget)
-            for name in ("one_price", "cascade_threshold")
-            for budget in budgets
-        }
-        trials.append(Trial(held_out, played))
-    for (name, budget), gain in measure(table, trials, draws=draws, seed=seed).items():
-        yield {
-            "after cheap samples": name,
-            "budget": budget,
-            "cost": round(gain.realised_cost, 1),
-            "accuracy": round(gain.accuracy, 4),
-            "uniform_at_cost": round(gain.uniform_at_cost, 4),
-            "lift": round(gain.lift.mean, 4),
-            "lift_low": round(gain.lift.low, 4),
-            "lift_high": round(gain.lift.high, 4),
         }
 
 
