@@ -131,6 +131,10 @@ class AdaptiveChatModel(BaseChatModel):
         given = ((name, getattr(self, name)) for name in _SETTINGS)
         return {name: value for name, value in given if value is not None and value != []}
 
+    def _settings_of(self, stop: list[str] | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What one call is sent: its own settings over those given here."""
+        return {**self._settings, **settings, **({} if stop is None else {"stop": stop})}
+
     @property
     @override
     def _llm_type(self) -> str:
@@ -153,8 +157,7 @@ class AdaptiveChatModel(BaseChatModel):
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
-        settings = {**self._settings, **kwargs, **({} if stop is None else {"stop": stop})}
-        return self.inner._get_ls_params(**settings)
+        return self.inner._get_ls_params(**self._settings_of(stop, kwargs))
 
     @override
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None) -> int:
@@ -236,7 +239,7 @@ class AdaptiveChatModel(BaseChatModel):
         settings: dict[str, Any],
     ) -> tuple[RunnableConfig, Terms]:
         """Where events go, and the terms of a call: its settings are those of every sample."""
-        settings = {**self._settings, **settings, **({} if stop is None else {"stop": stop})}
+        settings = self._settings_of(stop, settings)
         config = ensure_config()
         terms: Terms = {"settings": settings, "reach": self._reach(settings), "run_id": run_of(config)}
         if run is not None:

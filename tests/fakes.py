@@ -126,3 +126,11 @@ def _chunks(reply: AIMessage) -> Iterator[ChatGenerationChunk]:
                 chunk_position="last" if last else None,
             )
         )
+
+
+def joined(chunks):
+    """What the chunks of a streamed message add up to."""
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    return whole

@@ -29,3 +29,8 @@ def lines_of(head, rows):
 def fine(value):
     """A gain with its sign, to four decimals."""
     return "" if value is None else f"{value:+.4f}"
+
+
+def fine_interval(row, name):
+    """A gain with its only interval, to four decimals."""
+    return f"{fine(row[name])} ({fine(row['low'])} to {fine(row['high'])})"

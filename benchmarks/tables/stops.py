@@ -1,6 +1,6 @@
 """When to stop a vote, a search, or a ladder of thinking."""
 
-from cells import fine, interval, lines_of, result
+from cells import fine, fine_interval, interval, lines_of, result
 
 
 def stopping():
@@ -34,8 +34,7 @@ def _votes(votes):
         [
             table["table"],
             *(str(table[name]) for name in ("questions", "samples", "single", "learned")),
-            f"{fine(table['mean_difference'])} ({fine(table['low'])} to {fine(table['high'])})",
-            *(fine(table[name]) for name in ("worst", "best")),
+            *_difference(table),
         ]
         for table in votes
     )
@@ -61,8 +60,7 @@ def _questions(tables):
             table["table"],
             *(str(table[name]) for name in ("source", "questions", "samples")),
             f"{table['fits_that_use_it']} of {table['fits']}",
-            f"{fine(table['mean_difference'])} ({fine(table['low'])} to {fine(table['high'])})",
-            *(fine(table[name]) for name in ("worst", "best")),
+            *_difference(table),
         ]
         for table in tables
     )
@@ -80,13 +78,14 @@ def _prompts(rows):
     found = {(row["table"], row["prompt_share"]): row for row in rows}
     yield from lines_of(
         ["", *(f"{share:.0%}" for share in shares)],
-        ([name, *(_gain(found[name, share]) for share in shares)] for name in names),
+        ([name, *(fine_interval(found[name, share], "gain") for share in shares)] for name in names),
     )
     yield ""
 
 
-def _gain(row):
-    return f"{fine(row['gain'])} ({fine(row['low'])} to {fine(row['high'])})"
+def _difference(table):
+    """Cells of a mean difference with its interval, and its extremes."""
+    return fine_interval(table, "mean_difference"), fine(table["worst"]), fine(table["best"])
 
 
 def _ladder(ladder):

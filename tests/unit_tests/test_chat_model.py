@@ -19,7 +19,7 @@ from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, TokenMeter
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
-from tests.fakes import ScriptedModel
+from tests.fakes import ScriptedModel, joined
 from tests.stub_server import StubServer
 
 ACTIONS = {
@@ -53,20 +53,13 @@ def reply(request):
     async def later(model, *args):
         if request.param == "ainvoke":
             return await model.ainvoke(*args)
-        return _joined([chunk async for chunk in model.astream(*args)])
+        return joined([chunk async for chunk in model.astream(*args)])
 
     if request.param == "invoke":
         return lambda model, *args: model.invoke(*args)
     if request.param == "stream":
-        return lambda model, *args: _joined(list(model.stream(*args)))
+        return lambda model, *args: joined(list(model.stream(*args)))
     return lambda model, *args: asyncio.run(later(model, *args))
-
-
-def _joined(chunks):
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole += chunk
-    return whole
 
 
 @pytest.mark.parametrize(("action", "tokens"), [("single_pass", 2), ("vote_3", 4)])

@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers import BaseTracer
 
 from adaptive_reasoner.policy import FixedPolicy
-from tests.fakes import StatusError
+from tests.fakes import StatusError, joined
 from tests.unit_tests.reasoners import reasoner
 
 
@@ -38,13 +38,6 @@ def stream(request):
     if request.param == "sync":
         return lambda made, *args: list(made.stream(*args))
     return lambda made, *args: asyncio.run(chunks(made, *args))
-
-
-def joined(chunks):
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole += chunk
-    return whole
 
 
 def test_a_single_pass_streams_its_tokens_and_is_billed_once(stream):
