@@ -38,6 +38,7 @@ class Reservation:
         cost: What is booked as spent, once something is.
         action: The action it pays for, where named.
         expires_at: When it turns into spend if nobody settles it, in seconds of the ledger's clock.
+        repeated: The key stood before this call of `reserve`: another attempt made the charge.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Reservation:
     cost: float | None = None
     action: str | None = None
     expires_at: float = float("inf")
+    repeated: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,10 @@ class Ledger(Protocol):
         """Allowed mean cost a question; None where the ledger only counts."""
 
     @property
+    def hard_cap(self) -> float | None:
+        """The amount never to be exceeded; None without one."""
+
+    @property
     def price(self) -> float:
         """The price of compute to decide the next question at, as of the last operation: it never waits."""
 
@@ -158,7 +164,7 @@ class Ledger(Protocol):
         Args:
             expected: Planned cost, in cost units.
             key: Names the charge. A repeated key returns the reservation that stands, whatever its
-                status, and charges nothing.
+                status, marked `repeated`, and charges nothing.
             worst: Most it can cost; a hard cap holds this. Default: `expected`.
             question: The question it counts for. Default: `key`.
             action: The action it pays for, counted in the snapshot.
@@ -181,6 +187,32 @@ class Ledger(Protocol):
                 booked in full, and the cap admits nothing more.
             LedgerError: The key is unknown or was released, or the cost is negative, not finite or too
                 large. The ledger is unchanged.
+        """
+
+    def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        """Hold more for a charge, before a call that could cost more than is held. Never holds less.
+
+        Args:
+            reservation: The reservation or its key. Of an expired one, what is booked rises as well.
+            worst: The most that the charge can cost in all, what is held already included.
+
+        Raises:
+            BudgetExceededError: The hard cap has no room for it.
+            LedgerError: The key is unknown, settled or released, or the amount is negative or too large.
+        """
+
+    def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        """Book an open reservation at its worst case now, because the process that made it may have died.
+
+        If that process lives, its settlement replaces the worst case. A settled or released charge stays.
+
+        Args:
+            reservation: The reservation or its key.
+            saved: What is known not to have been spent of the worst case; it is not booked. Repeated, the
+                least amount counts that was ever booked. Without a bound the plan is booked.
+
+        Raises:
+            LedgerError: The key is unknown, or the amount is negative or too large.
         """
 
     def release(self, reservation: Reservation | str) -> Reservation:
@@ -228,6 +260,12 @@ class Ledger(Protocol):
     async def asettle(self, reservation: Reservation | str, cost: float) -> Reservation:
         """`settle`, without blocking the loop."""
 
+    async def aextend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        """`extend`, without blocking the loop."""
+
+    async def aexpire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        """`expire`, without blocking the loop."""
+
     async def arelease(self, reservation: Reservation | str) -> Reservation:
         """`release`, without blocking the loop."""
 
@@ -269,7 +307,8 @@ def open_ledger(
         cost_unit: Unit of every amount. Default: the policy's, or `"tokens"`.
         policy: Gives the starting price, and how fast cost answers to it.
         hard_cap: Total amount that is never exceeded, whatever crashes, repeats or races.
-        reservation_ttl: Seconds until an unsettled reservation counts as spent. Default: an hour.
+        reservation_ttl: Seconds until an unsettled reservation counts as spent, at its worst case. Default:
+            an hour.
         credit: Most that saved spending may add later, in questions' worth of the target. Default: 300.
         window: `"day"` or `"month"`: target and cap hold for each by itself, in UTC; a charge counts where it
             was reserved, and the price carries over. Default: all time.

@@ -5,9 +5,9 @@ changes is a difference of totals, so a store may keep the sums in one place or 
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TypeVar
 
 from typing_extensions import override
 
@@ -15,64 +15,14 @@ from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import Reservation, Snapshot
 from adaptive_reasoner.ledger.account import LARGEST, Account
 from adaptive_reasoner.ledger.controller import Totals
-from adaptive_reasoner.ledger.entries import Entry, check_action, check_name, report
+from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
+from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.twins import Twinned
 
 T = TypeVar("T")
 
 HISTORY = 10_000
 AT_ONCE = 500  # expired reservations booked in one transaction: a database locks a question of each
-
-
-class Wanted(NamedTuple):
-    """What a change will ask of its transaction, so that a store can look it up along with others'.
-
-    Attributes:
-        key: Names the charge.
-        question: Its question as far as the caller knows; the charge itself knows for sure.
-        period: The period in which it will be written where it is new.
-    """
-
-    key: str
-    question: str
-    period: str
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Two changes that share one of these may touch the same charge or question."""
-        return self.key, self.question
-
-
-class Transaction(Protocol):
-    """One atomic change of a store."""
-
-    @property
-    def loaded(self) -> Mapping[str, Totals]:
-        """The sums read so far, by period, with what was added."""
-
-    def totals(self, period: str) -> Totals:
-        """The sums of a period, with what was added here; a new period starts at the last one's drift."""
-
-    def entry(self, wanted: Wanted) -> Entry | None:
-        """The charge of this key; its question is this transaction's alone from here on."""
-
-    def others(self, entry: Entry) -> tuple[bool, bool]:
-        """Whether other charges of the entry's question and period are open, and whether any are spent."""
-
-    def put(self, entry: Entry, *, before: Entry | None) -> None:
-        """Write a charge over what it was before."""
-
-    def add(self, period: str, change: Totals) -> None:
-        """Add to the sums of a period."""
-
-    def due(self, now: float, most: int) -> Sequence[Entry]:
-        """So many of the open reservations that expired by now."""
-
-    def latest(self, limit: int) -> Sequence[Entry]:
-        """The latest charges, oldest first."""
-
-    def clear(self) -> None:
-        """Forget every charge and every sum."""
 
 
 class BookLedger(Twinned):
@@ -122,6 +72,11 @@ class BookLedger(Twinned):
     def spent(self) -> float:
         return self._totals.spent / self._account.scale
 
+    @property
+    @override
+    def hard_cap(self) -> float | None:
+        return self._account.outside(self._account.hard_cap)
+
     # Verbs
 
     @override
@@ -152,14 +107,55 @@ class BookLedger(Twinned):
             expires_at=now + self._account.ttl,
         )
 
-        wanted = Wanted(key, entry.question, entry.period)
+        wanted, tried = Wanted(key, entry.question, entry.period), []
 
-        def change(transaction: Transaction) -> Entry:
+        def change(transaction: Transaction) -> tuple[Entry, bool]:
             known = transaction.entry(wanted)
             if known is not None and known.status != "released":
-                return known
+                return known, known not in tried  # it may be this very change, whose outcome got lost
             self._admit(transaction, entry)
             self._write(transaction, known, entry)
+            tried.append(entry)
+            return entry, False
+
+        stands, repeated = self._change(change, wanted)
+        return replace(self._reservation(stands), repeated=repeated)
+
+    @override
+    def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        bound, wanted = self._account.bound(worst), self._wanted(reservation)
+
+        def change(transaction: Transaction) -> Entry:
+            known = self._known(transaction, wanted)
+            if known.status in ("settled", "released"):
+                raise LedgerError(
+                    f"{known.key!r} is {known.status} and cannot be extended; reserve under another key"
+                )
+            if known.worst is None or (bound is not None and bound <= known.worst):
+                return known
+            more = None if bound is None else bound - known.worst
+            self._refuse_beyond_cap(transaction, known.period, bound, more)
+            cost = known.cost if known.cost is None else known.cost + (more or 0)
+            entry = replace(known, worst=bound, cost=cost)
+            self._write(transaction, known, entry)
+            return entry
+
+        return self._reservation(self._change(change, wanted))
+
+    @override
+    def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        unspent, wanted = self._account.inside(saved, "saved"), self._wanted(reservation)
+
+        def change(transaction: Transaction) -> Entry:
+            known = self._known(transaction, wanted)
+            if known.status in ("settled", "released"):
+                return known
+            most = known.held if known.worst is None else max(0, known.held - unspent)
+            entry = replace(
+                known, status="expired", cost=most if known.cost is None else min(known.cost, most)
+            )
+            if entry != known:
+                self._write(transaction, known, entry)
             return entry
 
         return self._reservation(self._change(change, wanted))
@@ -265,10 +261,8 @@ class BookLedger(Twinned):
     def _expire(self, transaction: Transaction) -> bool:
         """Book some of what nobody settled in time; whether there was any."""
         due = transaction.due(self._clock(), AT_ONCE)
-        for known in due:
-            capped = self._account.hard_cap is not None
-            cost = known.held if capped else known.expected  # under a cap the safe side is the dear one
-            self._write(transaction, known, replace(known, status="expired", cost=cost))
+        for known in due:  # whoever reserved it may have spent all of it
+            self._write(transaction, known, replace(known, status="expired", cost=known.held))
         return bool(due)
 
     def _wanted(self, reservation: Reservation | str) -> Wanted:
@@ -294,17 +288,23 @@ class BookLedger(Twinned):
 
     def _admit(self, transaction: Transaction, entry: Entry) -> None:
         """Refuse what the hard cap has no room for."""
-        room = self._room(transaction, entry.period)
+        self._refuse_beyond_cap(transaction, entry.period, entry.worst, entry.worst)
+
+    def _refuse_beyond_cap(
+        self, transaction: Transaction, period: str, worst: int | None, more: int | None
+    ) -> None:
+        """Refuse a worst case where the hard cap has no room for what it adds to what is held."""
+        room = self._room(transaction, period)
         if room is None:
             return
-        closed = transaction.totals(entry.period).breaches > 0
-        if closed or entry.worst is None or entry.worst > room:
-            raise BudgetExceededError(
-                float("inf") if entry.worst is None else entry.worst / self._account.scale,
-                room / self._account.scale,
-                self.cost_unit,
-                "the hard cap is closed: a settlement went above its worst case" if closed else "",
-            )
+        closed = transaction.totals(period).breaches > 0
+        if closed or worst is None or more is None or more > room:
+            wanted = float("inf") if worst is None else worst / self._account.scale
+            left = (room + (worst or 0) - (more or 0)) / self._account.scale
+            reason = beyond_cap(wanted, left, self.hard_cap or 0.0, self.cost_unit)
+            if closed:
+                reason = "the hard cap is closed: a settlement went above its worst case"
+            raise BudgetExceededError(wanted, left, self.cost_unit, reason)
 
     def _book(
         self, transaction: Transaction, before: Entry | None, after: Entry, bound: int | None

@@ -70,6 +70,23 @@ def _storable(name: str) -> str:
     return name
 
 
+def beyond_cap(wanted: float, left: float, cap: float, unit: str) -> str:
+    """What to say of a worst case that a hard cap has no room for, and the ways out.
+
+    >>> print(beyond_cap(30.0, 10.0, 100.0, "tokens"))
+    30 tokens wanted, 10 left under the hard cap of 100; declare a smaller max_tokens, or raise the cap to 120
+    """
+    if wanted == float("inf"):
+        return (
+            f"inf {unit} wanted, {left:g} left under the hard cap of {cap:g}: the worst case has no bound; "
+            "declare max_tokens on the Source or the model, or a worst_cost of the action"
+        )
+    return (
+        f"{wanted:g} {unit} wanted, {left:g} left under the hard cap of {cap:g}; "
+        f"declare a smaller max_tokens, or raise the cap to {cap + wanted - left:g}"
+    )
+
+
 def report(account: Account, totals: Totals, latest: Sequence[Entry]) -> Snapshot:
     """The snapshot of an account, with what its latest charges say."""
     law, scale = account.law, account.scale

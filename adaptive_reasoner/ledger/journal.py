@@ -84,6 +84,7 @@ class JournaledLedger(Fronting):
             action=check_action(action),
         )
         line = {"verb": "reserve", "expected": planned, "key": key, "question": question, "action": action}
+        line["worst"] = reservation.worst
         return self._do(
             lambda: self.own.reserve(expected, key, worst=worst, question=question, action=action),
             line,
@@ -103,6 +104,20 @@ class JournaledLedger(Fronting):
         }
         settled = replace(held, status="settled", cost=real)
         return self._do(lambda: self.own.settle(reservation, cost), line, settled)
+
+    @override
+    def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        held, bound = self._held(reservation), worst if worst == math.inf else self._amount(worst, "worst")
+        line = {"verb": "extend", "reservation": held.key, "worst": bound}
+        extended = replace(held, worst=max(held.worst, bound))
+        return self._do(lambda: self.own.extend(reservation, worst), line, extended)
+
+    @override
+    def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        held, unspent = self._held(reservation), self._amount(saved, "saved")
+        line = {"verb": "expire", "reservation": held.key, "saved": unspent}
+        expired = replace(held, status="expired", cost=max(0.0, held.worst - unspent))
+        return self._do(lambda: self.own.expire(reservation, saved=saved), line, expired)
 
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
@@ -210,7 +225,7 @@ class JournaledLedger(Fronting):
         except UnreachableLedgerError:
             raise
         except LedgerError:
-            if verb != "release":  # releasing what never arrived leaves nothing to release
+            if verb not in ("release", "extend", "expire"):  # of what never arrived, or is settled by now
                 raise
 
     def _held(self, reservation: Reservation | str) -> Reservation:

@@ -14,9 +14,10 @@ from typing_extensions import override
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import Reservation, Snapshot, UnreachableLedgerError, schema
 from adaptive_reasoner.ledger.account import Account
-from adaptive_reasoner.ledger.book import BookLedger, Transaction, Wanted
+from adaptive_reasoner.ledger.book import BookLedger
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 T = TypeVar("T")
 

@@ -143,7 +143,7 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     "lock_all_questions": sa.text("select pg_advisory_xact_lock(hashtextextended(:of, 1))"),
     "insert_entry": sa.insert(entries).inline(),
     "drop_entry": sa.delete(entries).where(_its_entry),
-    "close_entry": sa.update(entries).where(_its_entry),
+    "change_entry": sa.update(entries).where(_its_entry),
     "read_due": sa.select(*ENTRY)
     .where(_its_entries, _open, entries.c.expires_at <= sa.bindparam("now"))
     .order_by(entries.c.expires_at)
@@ -159,7 +159,7 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
 _WRITTEN = {
     "begin_sums": ["ledger", "period", "part", "drift"],
     "insert_entry": ["ledger", *(field.name for field in fields(Entry))],
-    "close_entry": ["status", "cost"],
+    "change_entry": ["status", "cost", "worst"],
 }
 
 

@@ -23,10 +23,11 @@ from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import Ledger, UnreachableLedgerError, schema
 from adaptive_reasoner.ledger.account import Account, Terms
 from adaptive_reasoner.ledger.batches import Batches, Ticket
-from adaptive_reasoner.ledger.book import BookLedger, Transaction, Wanted
+from adaptive_reasoner.ledger.book import BookLedger
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import check_name
 from adaptive_reasoner.ledger.lines import Line, dial
+from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.transaction import SqlTransaction
 
 P = ParamSpec("P")

@@ -55,6 +55,11 @@ class TenantLedger(Fronting):
 
     @property
     @override
+    def hard_cap(self) -> float | None:
+        return self.own.hard_cap if self.own.hard_cap is not None else self.common.hard_cap
+
+    @property
+    @override
     def price(self) -> float:
         return self.common.price + self.surcharge
 
@@ -104,6 +109,24 @@ class TenantLedger(Fronting):
                 raise
             self.common.settle(self._in_common(settled), cost if settled.cost is None else settled.cost)
             return settled
+
+        return self._jointly(both)
+
+    @override
+    def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        def both() -> Reservation:
+            extended = self.own.extend(reservation, worst)
+            self.common.extend(self._in_common(extended), worst)
+            return extended
+
+        return self._jointly(both)
+
+    @override
+    def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        def both() -> Reservation:
+            expired = self.own.expire(reservation, saved=saved)
+            self.common.expire(self._in_common(expired), saved=saved)
+            return expired
 
         return self._jointly(both)
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from adaptive_reasoner.ledger.book import Wanted
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.lines import Answer, Line
+from adaptive_reasoner.ledger.store import Wanted
 
 PARTS = 16  # rows that share a period's sums on PostgreSQL, so that as many processes commit at once
 
@@ -76,7 +76,8 @@ class SqlTransaction:
         for name in (entry.key, entry.question):
             self._asked.pop(name, None)  # what was asked before this is out of date
         if before is not None and before.status != "released":
-            self._do("close_entry", named=entry.key, status=entry.status, cost=entry.cost)
+            changed = {"status": entry.status, "cost": entry.cost, "worst": entry.worst}
+            self._do("change_entry", named=entry.key, **changed)
             return
         if before is not None:
             self._do("drop_entry", named=entry.key)  # it comes again, as the latest

@@ -43,6 +43,14 @@ class Twinned(Ledger, ABC):
         return await self._awaited(self.settle, reservation, cost)
 
     @override
+    async def aextend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        return await self._awaited(self.extend, reservation, worst)
+
+    @override
+    async def aexpire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        return await self._awaited(self.expire, reservation, saved=saved)
+
+    @override
     async def arelease(self, reservation: Reservation | str) -> Reservation:
         return await self._awaited(self.release, reservation)
 
@@ -83,6 +91,11 @@ class Fronting(Twinned):
     @override
     def target(self) -> float | None:
         return self.own.target
+
+    @property
+    @override
+    def hard_cap(self) -> float | None:
+        return self.own.hard_cap
 
     @property
     @override

@@ -115,7 +115,7 @@ class ChargesContract:
         assert ledger.snapshot().in_flight == 1
         clock.now += 1.0
         seen = ledger.snapshot()
-        assert (seen.spent, seen.reserved, seen.in_flight, seen.average) == (40.0, 0.0, 0, 40.0)
+        assert (seen.spent, seen.reserved, seen.in_flight, seen.average) == (100.0, 0.0, 0, 100.0)
         assert ledger.reserve(40.0, "slow").status == "expired"
         assert ledger.settle("slow", 55.0).cost == 55.0
         assert ledger.snapshot().spent == 55.0

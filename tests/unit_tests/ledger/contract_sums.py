@@ -97,7 +97,12 @@ class SumsContract:
     @given(
         verbs=st.lists(
             st.tuples(
-                st.sampled_from(["reserve", "settle", "release", "charge", "wait", "snapshot"]),
+                st.sampled_from(
+                    [
+                        *("reserve", "settle", "release", "charge"),
+                        *("extend", "expire", "wait", "snapshot"),
+                    ]
+                ),
                 st.integers(0, 5),
                 st.integers(0, 200),
             ),
@@ -124,6 +129,10 @@ class SumsContract:
                     books[key] = ledger.settle(key, amount)
                 elif verb == "release":
                     books[key] = ledger.release(key)
+                elif verb == "extend":
+                    books[key] = ledger.extend(key, amount)
+                elif verb == "expire":
+                    books[key] = ledger.expire(key, saved=amount / 4)
                 elif verb == "charge":
                     books[key] = ledger.charge(amount, key, question=question)
                 elif verb == "wait":

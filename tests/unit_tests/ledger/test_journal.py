@@ -64,6 +64,19 @@ def test_charges_the_journal_in_order_when_the_database_is_back(ledger, inner):
     assert seen.actions == {"cot": 0.5, "vote": 0.5}
 
 
+def test_what_is_extended_and_expired_while_the_database_is_away_is_booked_when_it_is_back(ledger, inner):
+    before = ledger.reserve(10.0, "before", worst=60.0)
+    inner.away = True
+    assert ledger.extend(before, 90.0).worst == 90.0
+    during = ledger.extend(ledger.reserve(10.0, "during", worst=20.0), 40.0)
+    assert ledger.expire(during, saved=5.0).cost == 35.0
+    settled = ledger.settle(ledger.reserve(10.0, "settled", worst=20.0), 15.0)
+    ledger.expire(settled)
+    inner.away = False
+    seen = ledger.snapshot()
+    assert (seen.spent, seen.held, seen.in_flight) == (35.0 + 15.0, 90.0, 1)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_counts_once_what_arrived_without_an_answer(ledger, inner, times):
     inner.silent = True

@@ -1,0 +1,58 @@
+"""What the rules of a ledger ask of the store that keeps its entries and sums."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.entries import Entry
+
+
+class Wanted(NamedTuple):
+    """What a change will ask of its transaction, so that a store can look it up along with others'.
+
+    Attributes:
+        key: Names the charge.
+        question: Its question as far as the caller knows; the charge itself knows for sure.
+        period: The period in which it will be written where it is new.
+    """
+
+    key: str
+    question: str
+    period: str
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Two changes that share one of these may touch the same charge or question."""
+        return self.key, self.question
+
+
+class Transaction(Protocol):
+    """One atomic change of a store."""
+
+    @property
+    def loaded(self) -> Mapping[str, Totals]:
+        """The sums read so far, by period, with what was added."""
+
+    def totals(self, period: str) -> Totals:
+        """The sums of a period, with what was added here; a new period starts at the last one's drift."""
+
+    def entry(self, wanted: Wanted) -> Entry | None:
+        """The charge of this key; its question is this transaction's alone from here on."""
+
+    def others(self, entry: Entry) -> tuple[bool, bool]:
+        """Whether other charges of the entry's question and period are open, and whether any are spent."""
+
+    def put(self, entry: Entry, *, before: Entry | None) -> None:
+        """Write a charge over what it was before."""
+
+    def add(self, period: str, change: Totals) -> None:
+        """Add to the sums of a period."""
+
+    def due(self, now: float, most: int) -> Sequence[Entry]:
+        """So many of the open reservations that expired by now."""
+
+    def latest(self, limit: int) -> Sequence[Entry]:
+        """The latest charges, oldest first."""
+
+    def clear(self) -> None:
+        """Forget every charge and every sum."""
