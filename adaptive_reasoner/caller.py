@@ -5,14 +5,13 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
-from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, merge_configs
 
@@ -25,13 +24,16 @@ from adaptive_reasoner.calls import (
     Request,
     Source,
     directly,
+    first_counts,
     from_cache,
     is_unreachable,
+    joined,
     refused,
     room_in,
     status_of,
+    within,
 )
-from adaptive_reasoner.costs import Meter, prompt_cost
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter, prompt_cost
 from adaptive_reasoner.dialects import spelled, thinking_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
 
@@ -39,6 +41,13 @@ _NAME_A_REASON = frozenset({"openai", "google_genai", "groq", "deepseek", "xai"}
 """Providers of which every whole reply says why it ended; OpenAI's Responses call it a status."""
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
+
+
+class Bound(NamedTuple):
+    """The most that a wave of calls can cost; an estimate where nobody `declared` the length of a reply."""
+
+    cost: float
+    declared: bool
 
 
 class Caller:
@@ -77,6 +86,22 @@ class Caller:
     def cost(self) -> float:
         """Everything that was started, also what failed or was cancelled."""
         return sum(reply.cost for reply in self.bill)
+
+    def bound(self, requests: Sequence[Request]) -> Bound:
+        """The most that the calls of a wave can cost, known before they are made."""
+        bounds: dict[tuple[int, int], tuple[float, bool]] = {}
+        total, declared = 0.0, True
+        for request, source, samples, at_once in self._planned(requests):
+            alike = id(request), samples
+            if alike not in bounds:
+                call = _Call(request, source, samples, at_once, self)
+                bounds[alike] = call.worst_cost, call.declared
+            total, declared = total + bounds[alike][0], declared and bounds[alike][1]
+        return Bound(total, declared)
+
+    def refuse(self, requests: Sequence[Request], error: Exception) -> list[Reply]:
+        """Book calls that are not made, as the ledger does not hold what they could cost."""
+        return self._booked([Reply(None, error, 0.0, 0.0)] * len(requests))
 
     def wave(self, requests: Sequence[Request]) -> list[Reply]:
         """Make the calls side by side, in threads; what fails comes back as a reply with its error.
@@ -131,7 +156,7 @@ class Caller:
         result: _Result = LostReplyError("the stream was left before its end")
         try:
             yield call, chunks
-            result = [_joined(chunks)]
+            result = [joined(chunks)]
         except BaseException as error:
             result = error
             raise
@@ -140,17 +165,16 @@ class Caller:
 
     def _calls(self, requests: Sequence[Request]) -> "list[_Call]":
         """The calls that make a wave; requests that are one object share calls where the source allows."""
-        self.rounds += 1
-        calls = []
+        return [_Call(*planned, self) for planned in self._planned(requests)]
+
+    def _planned(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Source, int, int]]:
+        """Request, source, samples and most samples of each call."""
         for _, same in itertools.groupby(requests, key=id):
             wanted = list(same)
             source = self._source(wanted[0])
             at_once = source.samples_per_request if wanted[0].competes and self.reach is directly else 1
-            calls += [
-                _Call(wanted[0], source, min(at_once, len(wanted) - first), at_once, self)
-                for first in range(0, len(wanted), at_once)
-            ]
-        return calls
+            for first in range(0, len(wanted), at_once):
+                yield wanted[0], source, min(at_once, len(wanted) - first), at_once
 
     def _source(self, request: Request) -> Source:
         source = request.source or self.source
@@ -167,6 +191,10 @@ class Caller:
             if call.started
             for reply in call.replies(result)
         ]
+        self.rounds += 1
+        return self._booked(replies)
+
+    def _booked(self, replies: list[Reply]) -> list[Reply]:
         self.bill += replies
         for reply in replies:
             if self.on_reply is not None:
@@ -185,7 +213,6 @@ class _Call:
 
     def __init__(self, request: Request, source: Source, samples: int, at_once: int, caller: Caller) -> None:
         self._meter, self._samples, self._at_once = caller.meter, samples, at_once
-        self._model = caller.reach(source, request)
         self._source, self._request = source, request
         self._messages = source.messages(request.messages)
         self._timeout, self._deadline = source.timeout, time.monotonic() + request.timeout
@@ -194,12 +221,14 @@ class _Call:
         thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
         if source.max_tokens is not None:
             settings.setdefault("max_tokens", source.max_tokens + thinking)
-        declared = room_in(settings) or source.declared_tokens
-        self._most_tokens = declared or source.most_tokens + thinking
+        self._declared_tokens = room_in(settings) or source.declared_tokens
+        self._most_tokens = self._declared_tokens or source.most_tokens + thinking
         self._settings = spelled(source.runnable, settings, thinking=request.thinking, samples=samples)
         self._config = caller.config
         if request.competes:
             self._config = merge_configs(caller.config, {"tags": [_HIDDEN_FROM_STREAMS]})
+        at_most = request if caller.reach is directly else replace(request, worst=self.worst_cost)
+        self._model = caller.reach(source, at_most)
         self.started = False
         self._seconds = 0.0
 
@@ -209,19 +238,19 @@ class _Call:
             if self._samples == 1:
                 return self._checked(self._model.invoke(self._messages, self._config, **self._settings))
             model, settings = self._generator()
-            return _first_counts(model.generate([list(self._messages)], **settings).generations[0])
+            return first_counts(model.generate([list(self._messages)], **settings).generations[0])
 
     async def ainvoke(self, slots: asyncio.Semaphore) -> list[AIMessage]:
         async with slots:
             limit = self._seconds_allowed()
             with self._timed():
-                async with _within(limit):
+                async with within(limit):
                     if self._samples == 1:
                         reply = await self._model.ainvoke(self._messages, self._config, **self._settings)
                         return self._checked(reply)
                     model, settings = self._generator()
                     result = await model.agenerate([list(self._messages)], **settings)
-                    return _first_counts(result.generations[0])
+                    return first_counts(result.generations[0])
 
     def stream(self) -> Iterator[AIMessageChunk]:
         with self._timed():
@@ -230,7 +259,7 @@ class _Call:
     async def astream(self) -> AsyncIterator[AIMessageChunk]:
         limit = self._seconds_allowed()
         with self._timed():
-            async with _within(limit):
+            async with within(limit):
                 async for chunk in self._model.astream(self._messages, self._config, **self._settings):
                     yield chunk
 
@@ -243,11 +272,11 @@ class _Call:
         defects = [_defect(message) for message in result]
         messages = [None if defect else message for message, defect in zip(result, defects, strict=True)]
         if all(defects) and not result[0].usage_metadata:
-            return self._shared(messages, defects, self._worst_cost, estimated=True)
+            return self._shared(messages, defects, self.worst_cost, estimated=True)
         try:
             cost = 0.0 if from_cache(result[0]) else self._meter.cost(result[0], self._seconds)
         except UnpricedUsageError as error:
-            return self._shared([None], [error], self._worst_cost, estimated=True)
+            return self._shared([None], [error], self.worst_cost, estimated=True)
         shares = cost and self._at_once > 1
         prompt = prompt_cost(self._meter, result[0], self._seconds) if shares else 0.0
         return self._shared(messages, defects, cost, estimated=False, prompt=prompt)
@@ -274,12 +303,21 @@ class _Call:
         if isinstance(arrived, AIMessage) and arrived.usage_metadata:
             with suppress(UnpricedUsageError):
                 return self._meter.cost(arrived, self._seconds), False
-        return self._worst_cost, True
+        return self.worst_cost, True
 
     @property
-    def _worst_cost(self) -> float:
+    def worst_cost(self) -> float:
+        """The most that the call can cost."""
         billed = self._source.billed(self._request.messages, self._settings)
         return self._meter.worst_cost(billed, self._samples * self._most_tokens)
+
+    @property
+    def declared(self) -> bool:
+        """Whether the most tokens of a reply are declared, or the meter does not count them."""
+        if self._declared_tokens is not None:
+            return True
+        shorter, longer = (self._meter.worst_cost([], tokens) for tokens in (1, UNDECLARED_MAX_TOKENS))
+        return shorter == longer
 
     def _seconds_allowed(self) -> float | None:
         """How long the call may take from now; one that waited for its turn too long is not started."""
@@ -321,18 +359,6 @@ class _Call:
         return [result]
 
 
-@asynccontextmanager
-async def _within(seconds: float | None) -> AsyncIterator[None]:
-    """Give up after so many seconds, and say so: asyncio's own error says nothing."""
-    try:
-        async with asyncio.timeout(seconds) as clock:
-            yield
-    except TimeoutError as error:
-        if not clock.expired():
-            raise
-        raise TimeoutError(f"there was no reply within {seconds:.3g} seconds") from error
-
-
 def _outcome(call: "Future[list[AIMessage]] | asyncio.Future[list[AIMessage]]") -> _Result:
     """What came of a call: one that had ended before the others were cancelled keeps its reply."""
     if not call.done() or call.cancelled():
@@ -342,13 +368,6 @@ def _outcome(call: "Future[list[AIMessage]] | asyncio.Future[list[AIMessage]]") 
 
 def _interrupted() -> LostReplyError:
     return LostReplyError("interrupted before the reply was there")
-
-
-def _first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
-    """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
-    messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
-    first, *others = [message for message in messages if isinstance(message, AIMessage)]
-    return [first, *(message.model_copy(update={"usage_metadata": None}) for message in others)]
 
 
 def _defect(message: AIMessage) -> LostReplyError | None:
@@ -367,13 +386,3 @@ def _names_reason(message: AIMessage) -> bool:
     if provider == "anthropic":  # in a stream it comes with the usage, which may be switched off
         return bool(message.usage_metadata)
     return "finish_reason" in message.response_metadata or provider in _NAME_A_REASON
-
-
-def _joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
-    """The message that chunks add up to."""
-    if not chunks:
-        raise LostReplyError("the stream ended before it began")
-    whole = chunks[0] if len(chunks) == 1 else chunks[0] + list(chunks[1:])
-    message = message_chunk_to_message(whole)
-    assert isinstance(message, AIMessage)
-    return message

@@ -15,19 +15,16 @@ from numpy.typing import ArrayLike
 from adaptive_reasoner.answers import final_answer
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Reach, Reply, Source, directly
-from adaptive_reasoner.conversations import chunk_of, in_context, messages_of, tokens_of, usage_of
+from adaptive_reasoner.choice import Choice
+from adaptive_reasoner.conversations import chunk_of, messages_of, tokens_of, usage_of
 from adaptive_reasoner.costs import Meter, is_amount
-from adaptive_reasoner.day_one import LabelFreePolicy
-from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError
+from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
-from adaptive_reasoner.ledger import Ledger, Reservation
+from adaptive_reasoner.hold import Hold
+from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.pages.tables import field_table
-from adaptive_reasoner.policy import Decision, KnowsVotes, Policy
-from adaptive_reasoner.prospects import Prospects
-
-_ROUNDING = 1e-6  # an amount comes back from a ledger rounded to its small unit
-
-_under_way: dict[tuple[int, str], "Charge"] = {}  # by ledger and key, in this process
+from adaptive_reasoner.policy import Decision, Policy
+from adaptive_reasoner.prospects import KnowsVotes, Prospects
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,10 @@ class Terms(TypedDict, total=False):
     Attributes:
         key: Names this charge in the ledger, which bills a key once; a new one where not given.
         run_id: The question in the ledger's sense, where several charges belong to one; else `key`.
-        resumes: The key names a task that may run again. A charge that was left open, by a process that
-            died, is taken up; one that is settled, or under way, is followed by another of the same question.
+        resumes: The key names a task that may run again: every attempt has a charge of its own, of the same
+            question. One that a dead attempt left open expires at its worst case; see `hold`.
+        saved: By the key of a dead attempt, what is known not to have been spent of its worst case. It is
+            read at the end, when the calls have told.
         price: Takes the place of the ledger's price.
         max_cost: Only actions that cost at most this, at worst, may be chosen.
         deadline: Seconds that the answer may take.
@@ -75,6 +74,7 @@ class Terms(TypedDict, total=False):
     key: str | None
     run_id: str | None
     resumes: bool
+    saved: Mapping[str, float]
     price: float | None
     max_cost: float | None
     deadline: float | None
@@ -124,14 +124,13 @@ class Charge:
         _check_terms(terms)
         self.on_event = terms.get("on_event")
         self._messages, source = messages_of(question), terms.get("source") or source
-        if isinstance(self.policy, LabelFreePolicy):
-            self.policy = self.policy.bounded_by(source, self._messages, terms.get("settings") or {})
-        self._key = terms.get("key") or uuid.uuid4().hex
-        self._run_id = terms.get("run_id") or self._key
+        key = terms.get("key") or uuid.uuid4().hex
+        resumes = terms.get("resumes") or False
+        self._hold = Hold(self.ledger, key, terms.get("run_id") or key, resumes=resumes)
         self._terms = terms
         self._decision: Decision | None = None
         self._running: Running | None = None
-        self._reservation: Reservation | None = None
+        self._held = False  # what the next calls can cost
         self._opened = time.monotonic()
         self.caller = Caller(
             source,
@@ -141,56 +140,68 @@ class Charge:
             reach=terms.get("reach") or directly,
             on_reply=self._replied,
         )
+        self._choice = Choice(
+            *(self.policy, self.actions, self.caller, self.ledger, self._messages),
+            about=terms.get("about"),
+            price=terms.get("price"),
+            vector=terms.get("vector"),
+        )
 
     def open(self) -> None:
         """Choose an action that the ledger admits; under a hard cap, the best that still fits."""
-        limit = self._terms.get("max_cost")
+        limit, full = self._terms.get("max_cost"), None
         most = inf if limit is None else limit
-        while self._reservation is None:
+        while self._hold.reservation is None:
+            decision = self._choice.decide(most, full, key=self._hold.question)
+            running = Running(self.actions[decision.action], self._task(decision))
             try:
-                decision = self._decide(most)
-            except BudgetExceededError as dear:
-                if most != limit:
+                bound = self._choice.bound(running.requests)
+                declared = decision.worst_cost if decision.worst_cost < inf else decision.expected_cost
+                self._hold.reserve(decision.expected_cost, max(bound, declared), decision.action)
+            except BudgetExceededError as error:
+                if decision.worst_cost <= error.left or error.wanted == inf:
                     raise
-                raise BudgetExceededError(
-                    *(dear.wanted, most, dear.unit),
-                    f"the cheapest action can cost {dear.wanted:g} {dear.unit}, and max_cost allows {most:g}",
-                ) from dear
-            if decision.action not in self.actions:
-                raise UnknownActionError(decision.action, self.actions)
-            try:
-                reservation = self._reserve(decision)
-            except BudgetExceededError as full:
-                if decision.worst_cost <= full.left:
-                    raise
-                most = full.left
-                continue
-            if self._terms.get("resumes") and reservation.worst < decision.worst_cost - _ROUNDING:
-                most = reservation.worst  # taken up again: what was held then is what may be spent now
-                continue
-            self._reservation = reservation
-        self._decision = decision
-        self._running = Running(self.actions[decision.action], self._task(decision))
+                most, full = error.left, error
+        self._decision, self._running, self._held = decision, running, True
         state = decision.as_state()
         marks = {f"adaptive_{name}": state[name] for name in ("action", "price", "expected_cost", "reason")}
         self.caller.config = merge_configs(
             self.config,
             {
                 "tags": [f"action:{decision.action}"],
-                "metadata": {**marks, "adaptive_question": self._run_id},
+                "metadata": {**marks, "adaptive_question": self._hold.question},
             },
         )
 
+    @property
+    def short(self) -> bool:
+        """Whether the next calls could cost more than is held for them."""
+        if self.answered:
+            return False
+        if not self._held:
+            bound = self.caller.bound(self.running.requests)
+            self._held = self._choice.admits(bound) and self._hold.covers(self.caller.cost + bound.cost)
+        return not self._held
+
+    def cover(self) -> None:
+        """Hold what the next calls can cost; where the hard cap has no room, they are refused, not sent."""
+        requests = self.running.requests
+        try:
+            self._hold.extend(self.caller.cost + self._choice.bound(requests))
+        except BudgetExceededError as full:
+            self.send(self.caller.refuse(requests, full))
+        else:
+            self._held = True
+
+    def send(self, replies: Sequence[Reply]) -> None:
+        """Give the flow its replies; what it wants next is not held yet."""
+        self._held = False
+        self.running.send(replies)
+
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
-        if _under_way.get((id(self.ledger), self._key)) is self:
-            del _under_way[id(self.ledger), self._key]
-        if self._reservation is None:
-            return
-        if not self.answered and not self.caller.cost:
-            self.ledger.release(self._reservation)
-        else:
-            self.ledger.settle(self._reservation, self.caller.cost)
+        billed = self.answered or self.caller.cost
+        self._hold.close(self.caller.cost if billed else None, self._terms.get("saved") or {})
 
     @property
     def opens_at_once(self) -> bool:
@@ -224,15 +235,15 @@ class Charge:
         assert self._decision is not None
         return {
             "event": "decision",
-            "key": self._key,
-            "run_id": self._run_id,
+            "key": self._hold.key,
+            "run_id": self._hold.question,
             "cost_unit": self.meter.cost_unit,
             **_known(self._decision),
         }
 
     def closed(self) -> dict[str, Any] | None:
         """The event of the settlement, or of the failure; None where nothing was ever reserved."""
-        if self._reservation is None:
+        if self._hold.reservation is None:
             return None
         ledger = {"average": self.ledger.average, "target": self.ledger.target}
         if self.answered:
@@ -254,8 +265,8 @@ class Charge:
             "votes": dict(self.answer.votes),
             "rounds": self.caller.rounds,
             "answer": self.answer.value,
-            "key": self._key,
-            "run_id": self._run_id,
+            "key": self._hold.key,
+            "run_id": self._hold.question,
         }
 
     def result(self) -> Result:
@@ -296,44 +307,13 @@ class Charge:
             return None
         return self.policy.prospects(decision.action, decision.expected_accuracy)
 
-    def _decide(self, most: float) -> Decision:
-        price, vector = self._terms.get("price"), self._terms.get("vector")
-        known = {} if vector is None else {"vector": vector}
-        return self.policy.decide(
-            self._terms.get("about") or in_context(self._messages),
-            price=self.ledger.price if price is None else price,
-            max_cost=most,
-            key=self._run_id,
-            **known,
-        )
-
-    def _reserve(self, decision: Decision) -> Reservation:
-        while True:
-            reservation = self.ledger.reserve(
-                decision.expected_cost,
-                self._key,
-                worst=decision.worst_cost,
-                question=self._run_id,
-                action=decision.action,
-            )
-            if not self._terms.get("resumes"):
-                return reservation
-            mine = _under_way.setdefault((id(self.ledger), self._key), self) is self
-            if mine and reservation.status != "settled":
-                return reservation
-            if mine:
-                del _under_way[id(self.ledger), self._key]
-            if self._terms.get("run_id"):
-                self._run_id = reservation.question  # of a task it is known already which question it is
-            self._key = f"{self._key}:{uuid.uuid4().hex[:8]}"
-
     def _replied(self, reply: Reply) -> None:
         if self.on_event is not None:
             self.on_event(
                 {
                     "event": "sample",
-                    "key": self._key,
-                    "run_id": self._run_id,
+                    "key": self._hold.key,
+                    "run_id": self._hold.question,
                     "action": self._decision and self._decision.action,
                     "sample": len(self.caller.bill) - 1,
                     "cost": float(reply.cost),

@@ -1,20 +1,20 @@
 """What to do before anything was collected: a vote under the ledger's price, which needs no labels."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from math import inf, nan
-from typing import Any, Self
+from typing import Self
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.calls import Messages, Source, room_in
+from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.policy import Decision, Reason
 from adaptive_reasoner.stopping import Priced
 from adaptive_reasoner.strategies import adaptive_consistency, single_pass
+from adaptive_reasoner.worst_cases import CallBound
 
 SAMPLES = 9
 """The most samples of a vote."""
@@ -51,7 +51,7 @@ class LabelFreePolicy:
         self, source: Source, meter: Meter, *, budget: float | None = None, samples: int = SAMPLES
     ) -> None:
         self.source, self.meter, self.budget, self.samples = source, meter, budget, samples
-        self._prompt: Messages = ()
+        self._call: CallBound | None = None
         self.cost_unit = meter.cost_unit
         self.price = _WORTH / budget if budget else 0.0
 
@@ -61,12 +61,10 @@ class LabelFreePolicy:
         moved.budget, moved.price = budget, _WORTH / budget
         return moved
 
-    def bounded_by(self, source: Source, messages: Messages, settings: Mapping[str, Any]) -> Self:
-        """The same policy, whose worst case is that of calls of `source` on this very conversation."""
+    def with_worst_case_of(self, call: CallBound) -> Self:
+        """The same policy, whose worst case is that of calls on one very conversation."""
         bounded = copy.copy(self)
-        room = room_in(settings)
-        bounded.source = replace(source, settings={**source.settings, "max_tokens": room}) if room else source
-        bounded._prompt = source.billed(messages, settings)
+        bounded._call = call
         return bounded
 
     def decide(
@@ -74,8 +72,10 @@ class LabelFreePolicy:
     ) -> Decision:
         """A vote, or one pass where a vote could cost more than `max_cost`; see `Policy.decide`."""
         del key
-        prompt = self._prompt or [HumanMessage(question)]
-        call = self.meter.worst_cost(prompt, self.source.most_tokens)
+        if self._call is None:
+            call = self.meter.worst_cost([HumanMessage(question)], self.source.most_tokens)
+        else:
+            call = self._call("single_pass")
         if call > max_cost:
             raise BudgetExceededError(call, max_cost, self.cost_unit)
         votes = self.samples * call <= max_cost

@@ -78,7 +78,6 @@ class Running:
     """A flow on its way: the calls it waits for, or its answer.
 
     Attributes:
-        requests: What to call next, in time for the task's deadline.
         answer: What the flow returned; None while it is on its way.
 
     Raises:
@@ -87,14 +86,19 @@ class Running:
 
     def __init__(self, flow: Flow, task: Task) -> None:
         self._steps, self._task = flow(task), task
-        self.requests: Sequence[Request] = ()
+        self._wanted: Sequence[Request] = ()
         self.answer: Answer | None = None
         self._advance(lambda: next(self._steps))
 
     @property
+    def requests(self) -> Sequence[Request]:
+        """What to call next, in time for the task's deadline."""
+        return _in_time(self._wanted, self._task)
+
+    @property
     def visible(self) -> bool:
         """Whether the next reply is for the user to see, and so may be streamed."""
-        return len(self.requests) == 1 and not self.requests[0].competes
+        return len(self._wanted) == 1 and not self._wanted[0].competes
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies."""
@@ -102,9 +106,9 @@ class Running:
 
     def _advance(self, step: Callable[[], Sequence[Request]]) -> None:
         try:
-            self.requests = _in_time(step(), self._task)
+            self._wanted = step()
         except StopIteration as end:
-            self.requests, self.answer = (), end.value
+            self._wanted, self.answer = (), end.value
         except NothingArrivedError as nothing:
             raise nothing.error from None
 

@@ -217,7 +217,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             "source": Source(request.model, settings=request.model_settings, preamble=_preamble(request)),
             "policy": policy,
             "reach": calls.reach,
-            "key": f"{task.task_id}:{task.node_attempt}" if task else None,
+            "key": f"{task.task_id}:1" if task else None,
             "run_id": account["run_id"],
             "resumes": True,
             "about": self.about(step) if self.about else question,
@@ -225,6 +225,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         }
         runtime: Runtime[Any] | None = calls.request.runtime
         terms |= terms_of(runtime and runtime.context, policy=policy, tenants=self.tenants)
+        calls.ledger = terms.get("ledger")
         if left < inf:
             most = terms.get("max_cost")
             terms["max_cost"] = left if most is None else min(left, most)
@@ -271,18 +272,18 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         """
         account = calls.account
         if reason.wanted == inf:
-            raise BudgetExceededError(
-                inf,
-                reason.left,
-                reason.unit,
-                "no action has a known worst case, so none can be shown to fit in "
-                f"{reason.left:g} {reason.unit}: give the policy's actions a worst_cost",
-            ) from reason
+            raise reason
         unit = self.reasoner.meter.cost_unit
         text = (
             f"the budget is used up. This run has spent {account['run']:g} {unit}; "
             f"the next step can cost {reason.wanted:g}, and {reason.left:g} are left."
         )
+        whole = {"run_budget": self.run_budget, "thread_budget": self.thread_budget}
+        whole["hard cap"] = (calls.ledger or self.ledger).hard_cap
+        never = [name for name, most in whole.items() if most is not None and most < reason.wanted]
+        if never or self.on_exhausted == "raise":
+            raised = f"raise the {' and the '.join(never)} to " if never else "allow "
+            text += f" Declare a smaller max_tokens on the model, or {raised}{reason.wanted:g} at least."
         if self.on_exhausted == "raise":
             raise BudgetExceededError(reason.wanted, reason.left, reason.unit, text) from reason
         told = {
@@ -313,6 +314,7 @@ class _Calls:
         ahandler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]] | None = None,
     ) -> None:
         self.request, self.handler, self.ahandler = request, handler, ahandler
+        self.ledger: Ledger | None = None  # the tenant's, where there is one
         self.responses: dict[int, ModelResponse[Any]] = {}
         nothing: Account = {"run_id": uuid.uuid4().hex, "run": 0.0, "thread": 0.0, "steps": 0}
         state: Mapping[str, Any] = request.state

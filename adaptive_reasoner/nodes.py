@@ -174,8 +174,8 @@ class _Visit:
         self.terms: Terms = {"about": self._about(state), "on_event": self._heard}
         task = execution()
         if task is not None:
-            # The task id outlives a crash and a resume, so the charge is found again; a retry is a new one.
-            self.terms["key"] = f"{task.task_id}:{task.node_attempt}"
+            # The task id outlives a crash and a resume, so the charge of an attempt that died is found.
+            self.terms["key"] = f"{task.task_id}:1"
             self.terms["run_id"] = run_of(config)
             self.terms["resumes"] = True
         if node.budget_key:
@@ -187,6 +187,7 @@ class _Visit:
         if node.durable and task is not None:
             self._durable = DurableSamples(node.reasoner.meter)
             self.terms["reach"], self.terms["meter"] = self._durable.reach, self._durable
+            self.terms["saved"] = self._durable.saved
         self.terms |= given
 
     def update(self, result: Result) -> Any:

@@ -18,6 +18,7 @@ from adaptive_reasoner.policy_folder import PathLike, read_policy_folder
 from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
 from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.stop_model import read_prospects, source_of
+from adaptive_reasoner.worst_cases import CallBound, WorstCases
 
 _Floats = NDArray[np.float64]
 Reason = Literal["policy", "mixture", "budget", "fallback"]
@@ -112,19 +113,6 @@ class Policy(Protocol):
             InfeasibleBudgetError: The cheapest actions cost more than `budget`.
         """
         ...
-
-
-@runtime_checkable
-class KnowsVotes(Protocol):
-    """A policy that also knows when votes are best ended."""
-
-    def prospects(self, action: str, expected_accuracy: float) -> Prospects | None:
-        """What is known of votes of `action`; None where nothing is.
-
-        Args:
-            action: The action, by name.
-            expected_accuracy: Of the action on the question, as decided.
-        """
 
 
 class FixedPolicy:
@@ -240,7 +228,7 @@ class LearnedPolicy:
         self._learned = card["ships"] == "imitator"
         self._spread = float(card["spread"])
         self._familiar = float(card["familiarity"]["at_least"])
-        self._worst = np.array([inf if worst is None else worst for worst in card["worst_cost"]])
+        self._worst = WorstCases(self.actions, card["worst_cost"], card.get("menu") or {})
         self._bounded = card["accuracy_unit"] is None
         self.budget: float | None = card["budget"]
         self.price: float = card["price"]
@@ -268,6 +256,20 @@ class LearnedPolicy:
         moved.price = (
             self.curve.price_at(budget, unit=self.cost_unit) if budget is not None else _checked(price)
         )
+        return moved
+
+    def with_worst_case_of(self, call: CallBound) -> Self:
+        """The same policy for one question, of whose prompt the worst costs depend.
+
+        Args:
+            call: The most that one call of an action, by name, can cost on this question.
+        """
+        if not self._worst.depend_on_question:
+            return self
+        if self._learned:  # opened once, here, not again by every copy
+            _ = self._imitator, self.encoder
+        moved = copy.copy(self)
+        moved._worst = self._worst.on_question(call)
         return moved
 
     def decide(
@@ -361,9 +363,10 @@ class LearnedPolicy:
         return accuracy[0], cost[0], "policy"
 
     def _best_within(self, accuracy: _Floats, cost: _Floats, price: float, max_cost: float) -> int:
-        fits = np.flatnonzero(self._worst <= max_cost)
+        worst = self._worst.all()
+        fits = np.flatnonzero(worst <= max_cost)
         if not len(fits):
-            raise BudgetExceededError(float(self._worst.min()), max_cost, self.cost_unit)
+            raise BudgetExceededError(float(worst.min()), max_cost, self.cost_unit)
         return int(fits[_best(accuracy[fits], cost[fits], price)])
 
     def _decision(
@@ -373,7 +376,7 @@ class LearnedPolicy:
         return Decision(
             action=self.actions[action],
             expected_cost=float(cost[action]),
-            worst_cost=float(self._worst[action]),
+            worst_cost=self._worst[action],
             expected_accuracy=min(max(expected, 0.0), 1.0) if self._bounded else expected,
             price=price,
             reason=reason,

@@ -233,8 +233,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             Exception: Where no call gave a usable reply, the first error, as the model raised it.
         """
         with self._charged(question, config, terms) as charge:
-            while not charge.answered:
-                charge.running.send(charge.caller.wave(charge.running.requests))
+            while _held(charge):
+                charge.send(charge.caller.wave(charge.running.requests))
         return charge.result()
 
     async def aanswer(
@@ -242,8 +242,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     ) -> Result:
         """`answer`, without blocking the loop: an embedding and a ledger that waits run in a thread."""
         async with self._acharged(question, config, terms) as charge:
-            while not charge.answered:
-                charge.running.send(await charge.caller.awave(charge.running.requests))
+            while await _aheld(charge):
+                charge.send(await charge.caller.awave(charge.running.requests))
         return charge.result()
 
     def stream_answer(
@@ -255,15 +255,15 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """
         streamed: list[Reply] = []
         with self._charged(question, config, terms) as charge:
-            while not charge.answered:
+            while _held(charge):
                 if charge.running.visible:
                     with closing(charge.caller.stream(charge.running.requests[0])) as chunks:
                         for chunk in chunks:
                             yield chunk.model_copy(update={"chunk_position": None})
                     streamed.append(charge.caller.bill[-1])
-                    charge.running.send(streamed[-1:])
+                    charge.send(streamed[-1:])
                 else:
-                    charge.running.send(charge.caller.wave(charge.running.requests))
+                    charge.send(charge.caller.wave(charge.running.requests))
             yield charge.last_chunk(streamed)
 
     async def astream_answer(
@@ -272,15 +272,15 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """`stream_answer`, without blocking the loop."""
         streamed: list[Reply] = []
         async with self._acharged(question, config, terms) as charge:
-            while not charge.answered:
+            while await _aheld(charge):
                 if charge.running.visible:
                     async with aclosing(charge.caller.astream(charge.running.requests[0])) as chunks:
                         async for chunk in chunks:
                             yield chunk.model_copy(update={"chunk_position": None})
                     streamed.append(charge.caller.bill[-1])
-                    charge.running.send(streamed[-1:])
+                    charge.send(streamed[-1:])
                 else:
-                    charge.running.send(await charge.caller.awave(charge.running.requests))
+                    charge.send(await charge.caller.awave(charge.running.requests))
             yield charge.last_chunk(streamed)
 
     @contextmanager
@@ -314,6 +314,19 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         return Charge(
             self.source, self.policy, self.actions, self.ledger, self.meter, question, config, given
         )
+
+
+def _held(charge: Charge) -> bool:
+    """See to it that the next calls are held; whether there are any."""
+    while charge.short:
+        charge.cover()
+    return not charge.answered
+
+
+async def _aheld(charge: Charge) -> bool:
+    while charge.short:
+        await _to_its_end(charge.cover, at_once=charge.closes_at_once)
+    return not charge.answered
 
 
 def _tell(charge: Charge, event: dict[str, Any] | None) -> None:

@@ -239,9 +239,29 @@ async def test_a_used_up_run_raises_where_asked_to(ask, model, adder):
 
 async def test_a_hard_cap_of_the_ledger_ends_a_run_too(ask, model, adder):
     ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=8.0)
+    model = model.model_copy(update={"max_tokens": 6})
     agent = create_agent(model, [adder], middleware=[budgeted(policy=Under(), ledger=ledger)])
     assert "the budget is used up" in (await ask(agent, ASKED))["messages"][-1].text
     assert ledger.snapshot().spent <= 8.0
+
+
+@pytest.mark.parametrize(("budget", "named"), [("run_budget", 100.0), ("thread_budget", 100.0)])
+async def test_a_budget_that_no_step_can_fit_in_names_the_ways_out(ask, model, budget, named):
+    model = model.model_copy(update={"max_tokens": 128_000})
+    agent = create_agent(model, middleware=[AdaptiveComputeMiddleware(**{budget: named})])
+    text = (await ask(agent, ASKED))["messages"][-1].text
+    assert "has spent 0 tokens; the next step can cost 128000, and 100 are left. " in text
+    assert text.endswith(
+        f"Declare a smaller max_tokens on the model, or raise the {budget} to 128000 at least."
+    )
+
+
+async def test_under_a_hard_cap_a_model_without_max_tokens_is_refused_before_it_is_asked(ask, server, model):
+    ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=10_000.0)
+    agent = create_agent(model, middleware=[budgeted(ledger=ledger)])
+    with pytest.raises(BudgetExceededError, match="declare max_tokens"):
+        await ask(agent, ASKED)
+    assert (server.bodies, ledger.snapshot().in_flight) == ([], 0)
 
 
 def test_a_budget_without_worst_cases_says_what_is_missing(model):

@@ -1,0 +1,130 @@
+"""Which action a question gets, among those whose worst case fits; and what to say where none does."""
+
+from collections.abc import Mapping, Sequence
+from math import inf
+
+from numpy.typing import ArrayLike
+
+from adaptive_reasoner.caller import Bound, Caller
+from adaptive_reasoner.calls import Messages, Request
+from adaptive_reasoner.conversations import in_context
+from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
+from adaptive_reasoner.flows import Flow, Running, Task
+from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger.entries import beyond_cap
+from adaptive_reasoner.policy import Decision, Policy
+from adaptive_reasoner.worst_cases import BoundedByQuestion
+
+_ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
+
+
+class Choice:
+    """Chooses the action of one question.
+
+    Args:
+        policy: Chooses.
+        actions: The strategy behind each action.
+        caller: Bounds the calls of the actions.
+        ledger: Has the price and, perhaps, a hard cap.
+        messages: The conversation.
+        about: The text that is decided on; the last human turn, in its context, where not given.
+        price: Takes the place of the ledger's price.
+        vector: The embedding of `about`, where it is known.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        actions: Mapping[str, Flow],
+        caller: Caller,
+        ledger: Ledger,
+        messages: Messages,
+        *,
+        about: str | None = None,
+        price: float | None = None,
+        vector: ArrayLike | None = None,
+    ) -> None:
+        self._policy, self._actions, self._caller, self._ledger = policy, actions, caller, ledger
+        self._messages, self._about, self._set_price = messages, about, price
+        self._known = {} if vector is None else {"vector": vector}
+
+    def decide(self, most: float, full: BudgetExceededError | None, *, key: str) -> Decision:
+        """What the policy chooses.
+
+        Args:
+            most: What the action may cost at worst.
+            full: How the hard cap has refused a dearer action, where it has.
+            key: The identity of the question, for draws.
+
+        Raises:
+            BudgetExceededError: No action fits, or the policy does not keep to `most`.
+            UnknownActionError: The action is one that nobody supplied.
+        """
+        policy = self._policy
+        if isinstance(policy, BoundedByQuestion):
+            policy = policy.with_worst_case_of(self.most_of_call)
+        about = self._about or in_context(self._messages)
+        try:
+            decision = policy.decide(about, price=self._price, max_cost=most, key=key, **self._known)
+        except BudgetExceededError as dear:
+            raise self._refusal(dear, most, full) from dear
+        if decision.action not in self._actions:
+            raise UnknownActionError(decision.action, self._actions)
+        if decision.worst_cost > most * (1.0 + _ROUNDING):
+            wanted, unit = decision.worst_cost, policy.cost_unit
+            raise BudgetExceededError(
+                *(wanted, most, unit),
+                f"policy {policy.policy_id!r} chose {decision.action!r}, which can cost {wanted:g} {unit}, "
+                f"where max_cost is {most:g}: its decide has to keep to max_cost",
+            )
+        return decision
+
+    def admits(self, bound: Bound) -> bool:
+        """Whether calls may be made at all: under a hard cap, the length of a reply has to be declared."""
+        return bound.declared or self._ledger.hard_cap is None
+
+    def bound(self, requests: Sequence[Request]) -> float:
+        """The most that calls can cost.
+
+        Raises:
+            BudgetExceededError: There is a hard cap, and nobody declared how long a reply can be.
+        """
+        bound = self._caller.bound(requests)
+        if not self.admits(bound):
+            left = max(0.0, (self._ledger.hard_cap or 0.0) - self._ledger.spent)
+            raise BudgetExceededError(
+                *(inf, left, self._ledger.cost_unit),
+                "a reply can be of any length, so its cost cannot be held under the hard cap: "
+                "declare max_tokens, as Source(model, max_tokens=...) or on the model",
+            )
+        return bound.cost
+
+    def most_of_call(self, action: str) -> float:
+        """The most that one call of an action can cost on this conversation; infinite where nobody knows."""
+        if action not in self._actions:
+            raise UnknownActionError(action, self._actions)
+        requests = Running(self._actions[action], Task(self._messages, price=self._price)).requests
+        different = {id(request): request for request in requests}.values()
+        bounds = [self._caller.bound([request]) for request in different]
+        return max((bound.cost if self.admits(bound) else inf for bound in bounds), default=0.0)
+
+    @property
+    def _price(self) -> float:
+        return self._ledger.price if self._set_price is None else self._set_price
+
+    def _refusal(
+        self, dear: BudgetExceededError, most: float, full: BudgetExceededError | None
+    ) -> BudgetExceededError:
+        """What to say where no action fits, and the ways out."""
+        if full is not None and dear.wanted == inf:
+            return full
+        if full is not None:
+            cap = self._ledger.hard_cap or 0.0
+            reason = beyond_cap(dear.wanted, most, cap, dear.unit)
+        else:
+            way_out = f"declare a smaller max_tokens, or raise max_cost to {dear.wanted:g}"
+            if dear.wanted == inf:
+                way_out = "declare max_tokens, or give the policy's actions a worst_cost"
+            can_cost = f"the cheapest action can cost {dear.wanted:g} {dear.unit}"
+            reason = f"{can_cost}, and max_cost allows {most:g}; {way_out}"
+        return BudgetExceededError(dear.wanted, most, dear.unit, reason)
