@@ -15,6 +15,7 @@ from langchain_core.runnables import Runnable, RunnableBinding
 from adaptive_reasoner.answers import finish_reason
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.dialects import Thinking
+from adaptive_reasoner.errors import AdaptiveReasonerError
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
@@ -28,7 +29,7 @@ SCHEMAS = ("tools", "functions", "response_format")
 """Settings that carry schemas, each in the words of one provider, who bills them as prompt."""
 
 
-class LostReplyError(Exception):
+class LostReplyError(AdaptiveReasonerError):
     """A call ended without a usable reply."""
 
 

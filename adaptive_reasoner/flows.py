@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers import AnswerKey
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Messages, Reply, Request, refused
+from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.stopping import Terms
 
@@ -66,7 +67,7 @@ Steps = Generator[Sequence[Request], Sequence[Reply], Answer]
 Flow = Callable[[Task], Steps]
 
 
-class NothingArrivedError(Exception):
+class NothingArrivedError(AdaptiveReasonerError):
     """No call gave a usable reply; `run` and `arun` raise the first error as the model raised it."""
 
     def __init__(self, error: BaseException) -> None:
