@@ -12,12 +12,13 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
-from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import RunnableBinding, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, merge_configs
 
 from adaptive_reasoner.answers import finish_reason
+from adaptive_reasoner.at_once import AllAtOnce
 from adaptive_reasoner.calls import (
+    ChatModel,
     EmptyReplyError,
     LostReplyError,
     Reach,
@@ -34,6 +35,7 @@ from adaptive_reasoner.calls import (
 from adaptive_reasoner.costs import Meter, prompt_cost
 from adaptive_reasoner.dialects import spelled, thinking_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.wrapped import main_model, mapped
 
 _NAME_A_REASON = frozenset({"openai", "google_genai", "groq", "deepseek", "xai"})
 """Providers of which every whole reply says why it ended; OpenAI's Responses call it a status."""
@@ -206,22 +208,15 @@ class _Call:
     def invoke(self) -> list[AIMessage]:
         self._seconds_allowed()
         with self._timed():
-            if self._samples == 1:
-                return self._checked(self._model.invoke(self._messages, self._config, **self._settings))
-            model, settings = self._generator()
-            return _first_counts(model.generate([list(self._messages)], **settings).generations[0])
+            return self._checked(self._sampling().invoke(self._messages, self._config, **self._settings))
 
     async def ainvoke(self, slots: asyncio.Semaphore) -> list[AIMessage]:
         async with slots:
             limit = self._seconds_allowed()
             with self._timed():
                 async with _within(limit):
-                    if self._samples == 1:
-                        reply = await self._model.ainvoke(self._messages, self._config, **self._settings)
-                        return self._checked(reply)
-                    model, settings = self._generator()
-                    result = await model.agenerate([list(self._messages)], **settings)
-                    return _first_counts(result.generations[0])
+                    model = self._sampling()
+                    return self._checked(await model.ainvoke(self._messages, self._config, **self._settings))
 
     def stream(self) -> Iterator[AIMessageChunk]:
         with self._timed():
@@ -289,20 +284,13 @@ class _Call:
         limit = min(self._timeout, left)
         return limit if isfinite(limit) else None
 
-    def _generator(self) -> tuple[BaseChatModel, dict[str, Any]]:
-        """The chat model itself, and what its `generate` takes: only that returns several replies."""
-        model, settings = self._model, dict(self._settings)
-        while isinstance(model, RunnableBinding):
-            settings = {**model.kwargs, **settings}
-            model = model.bound
-        if not isinstance(model, BaseChatModel):
-            raise TypeError(f"{type(model).__name__} is no chat model; leave samples_per_request at 1")
-        return model, {
-            **settings,
-            "callbacks": self._config.get("callbacks"),
-            "tags": self._config.get("tags"),
-            "metadata": self._config.get("metadata"),
-        }
+    def _sampling(self) -> ChatModel:
+        """The model, for as many samples as this call is to bring."""
+        if self._samples == 1:
+            return self._model
+        if not isinstance(main_model(self._model), BaseChatModel):
+            raise TypeError(f"{type(self._model).__name__} is no chat model; leave samples_per_request at 1")
+        return mapped(self._model, AllAtOnce)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -313,12 +301,14 @@ class _Call:
             self._seconds = time.perf_counter() - begin
 
     @staticmethod
-    def _checked(result: object) -> list[AIMessage]:
-        if not isinstance(result, AIMessage):
-            raise TypeError(
-                f"a source calls a chat model, which returns an AIMessage, not {type(result).__name__}"
-            )
-        return [result]
+    def _checked(result: Any) -> list[AIMessage]:
+        messages: list[AIMessage] = result if isinstance(result, list) else [result]
+        for message in messages:
+            if not isinstance(message, AIMessage):
+                raise TypeError(
+                    f"a source calls a chat model, which returns an AIMessage, not {type(message).__name__}"
+                )
+        return messages
 
 
 @asynccontextmanager
@@ -342,13 +332,6 @@ def _outcome(call: "Future[list[AIMessage]] | asyncio.Future[list[AIMessage]]") 
 
 def _interrupted() -> LostReplyError:
     return LostReplyError("interrupted before the reply was there")
-
-
-def _first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
-    """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
-    messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
-    first, *others = [message for message in messages if isinstance(message, AIMessage)]
-    return [first, *(message.model_copy(update={"usage_metadata": None}) for message in others)]
 
 
 def _defect(message: AIMessage) -> LostReplyError | None:

@@ -10,12 +10,13 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.answers import finish_reason
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.dialects import Thinking
 from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.wrapped import mapped, models_in
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
@@ -42,8 +43,9 @@ class Source:
     r"""One way to call a model: which model, what is put around the question, with which settings.
 
     Args:
-        model: A chat model (or a binding of one), or a function without arguments that makes it
-            at the first call, so that building a graph needs no key and loads no weights.
+        model: A chat model, in whatever wrappers (`bind`, `with_retry`, `with_fallbacks`, ...), or a function
+            without arguments that makes it at the first call, so that building a graph needs no key and loads
+            no weights.
         prompt: Makes the prompt from the text of the question; without it the messages go as they are.
         settings: Call-time arguments of the model: `temperature`, `stop`, `reasoning_effort`, ...
         max_tokens: The most tokens of a reply; what a lost call is billed at.
@@ -106,10 +108,7 @@ class Source:
         Where it would leave open whether a streamed reply reports its usage, it is asked to: LangGraph
         streams a call as soon as somebody listens to messages, and an unpriced reply is an error.
         """
-        model = self.model if isinstance(self.model, Runnable) else self.model()
-        if isinstance(model, BaseChatModel) and getattr(model, "stream_usage", True) is None:
-            return model.model_copy(update={"stream_usage": True})
-        return model
+        return mapped(self.model if isinstance(self.model, Runnable) else self.model(), _reporting_usage)
 
     @cached_property
     def sampler(self) -> ChatModel:
@@ -118,24 +117,20 @@ class Source:
         Streaming loses the usage on many endpoints, and a cache would make all samples the same.
         """
         independent = {"disable_streaming": True, "cache": False}
-        model = self.runnable
-        if isinstance(model, BaseChatModel):
-            return model.model_copy(update=independent)
-        if isinstance(model, RunnableBinding) and isinstance(model.bound, BaseChatModel):
-            return model.model_copy(update={"bound": model.bound.model_copy(update=independent)})
-        return model
+        return mapped(self.runnable, lambda model: model.model_copy(update=independent))
 
     @property
     def declared_tokens(self) -> int | None:
         """The most tokens that a reply can have, if anybody declared it: here, or on the model.
 
-        A model that is yet to be made is not made for this, and has said nothing.
+        A model that is yet to be made is not made for this, and has said nothing. Of a model and its
+        fallbacks it is the most that any of them declares; None where one declares nothing.
         """
-        model = vars(self).get("runnable", self.model)
-        profile = getattr(model, "profile", None) or {}
-        on_model = {name: getattr(model, name, None) for name in _ROOM}
-        said = (room_in(self.settings), self.max_tokens, room_in(self._bound), room_in(on_model))
-        return next((most for most in said if most), None) or room_in(profile)
+        here = room_in(self.settings) or self.max_tokens
+        if here:
+            return here
+        most = [room_in(bound) or _room_on(model) for model, bound in models_in(self._made)]
+        return max((each for each in most if each), default=None) if all(most) else None
 
     @property
     def most_tokens(self) -> int:
@@ -143,9 +138,14 @@ class Source:
         return self.declared_tokens or UNDECLARED_MAX_TOKENS
 
     @property
+    def _made(self) -> Any:
+        """The model, where it is made already; else the function that makes it."""
+        return vars(self).get("runnable", self.model)
+
+    @property
     def _bound(self) -> Mapping[str, Any]:
         """Arguments that are bound to the model."""
-        return getattr(self.model, "kwargs", None) or {}
+        return next((bound for _, bound in models_in(self._made)), None) or {}
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,20 @@ def room_in(settings: Mapping[str, Any]) -> int | None:
     """
     said = (settings.get(name) for name in _ROOM)
     return next((int(most) for most in said if isinstance(most, int | float) and most > 0), None)
+
+
+def _room_on(model: BaseChatModel) -> int | None:
+    """The most tokens of a reply that a model itself declares, or its profile."""
+    return room_in({name: getattr(model, name, None) for name in _ROOM}) or room_in(
+        getattr(model, "profile", None) or {}
+    )
+
+
+def _reporting_usage(model: BaseChatModel) -> BaseChatModel:
+    """The model, asked to report usage in streams where it leaves that open."""
+    if getattr(model, "stream_usage", True) is None:
+        return model.model_copy(update={"stream_usage": True})
+    return model
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -27,6 +27,7 @@ from adaptive_reasoner.graph import emit, execution, run_of
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.wrapped import mapped
 
 try:
     from langchain.agents.middleware.internal_call_transformer import (
@@ -348,15 +349,17 @@ class _Sample(Runnable[Any, AIMessage]):
     ) -> ModelRequest[Any]:
         request, config = self._calls.request, config or RunnableConfig()
         model = self._source.sampler if self._competes else self._source.runnable
-        if isinstance(model, BaseChatModel):
+
+        def marked(model: BaseChatModel) -> BaseChatModel:
             # The handler takes no config: what a run of the model should carry is put on the model.
             tags = [*(model.tags or []), *[tag for tag in config.get("tags") or [] if tag != TAG_NOSTREAM]]
             metadata = {**(model.metadata or {}), **(config.get("metadata") or {})}
             if self._competes:
                 tags, metadata = [*tags, TAG_NOSTREAM], {**metadata, **internal_call_metadata()}
-            model = model.model_copy(update={"tags": tags, "metadata": metadata})
+            return model.model_copy(update={"tags": tags, "metadata": metadata})
+
         overrides: dict[str, Any] = {
-            "model": model,
+            "model": mapped(model, marked),
             "messages": list(messages),
             "model_settings": {**request.model_settings, **settings},
         }

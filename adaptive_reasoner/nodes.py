@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
-from adaptive_reasoner.calls import Source
+from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.conversations import in_context, messages_of
@@ -78,7 +77,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
 
     def __init__(
         self,
-        model: Source | BaseChatModel | RunnableBinding[Any, Any],
+        model: Source | ChatModel,
         *,
         policy: Policy | None = None,
         actions: Mapping[str, Flow] | None = None,

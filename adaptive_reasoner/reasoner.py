@@ -14,14 +14,13 @@ from langchain_core.callbacks import (
     adispatch_custom_event,
     dispatch_custom_event,
 )
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, RunnableSerializable
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import merge_configs
 from pydantic import ConfigDict, Field, SkipValidation
 from typing_extensions import Unpack, override
 
-from adaptive_reasoner.calls import Reply, Source
+from adaptive_reasoner.calls import ChatModel, Reply, Source
 from adaptive_reasoner.charge import Charge, Result, Terms, check_units
 from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.day_one import LabelFreePolicy, label_free_actions
@@ -103,7 +102,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     def __init__(
         self,
-        model: Source | BaseChatModel | RunnableBinding[Any, Any],
+        model: Source | ChatModel,
         *,
         policy: Policy | None = None,
         actions: Mapping[str, Flow] | None = None,

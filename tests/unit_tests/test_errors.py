@@ -45,7 +45,7 @@ def seen(error):
     return type(error), str(error), error.args, {name: repr(value) for name, value in vars(error).items()}
 
 
-@pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])  # noqa: S301
+@pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_error_survives_pickling_and_copying_with_its_attributes(kind, again):
     error = SPECIAL[kind] if kind in SPECIAL else kind("it failed")
