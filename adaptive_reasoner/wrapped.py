@@ -17,6 +17,7 @@ from langchain_core.runnables import (
     RunnableConfig,
     RunnableParallel,
     RunnableSequence,
+    RunnableSerializable,
     RunnableWithFallbacks,
 )
 from langchain_core.runnables.base import RunnableBindingBase
@@ -73,9 +74,38 @@ def mapped(model: Runnable[Any, Any], change: Change) -> Runnable[Any, Any]:
         return RunnableParallel(named)
     if isinstance(model, Configured):
         return Configured(model.model, lambda chosen: mapped(model.change(chosen), change))
-    if isinstance(model, DynamicRunnable) or _is_configurable(model):
+    if isinstance(model, DynamicRunnable):
+        default = mapped(model.default, change)
+        if not isinstance(default, RunnableSerializable):  # as it has to be, to be configured
+            return Configured(model, change)
+        return model.model_copy(update={"default": default, **_alternatives(model, change)})
+    if _is_configurable(model):
         return Configured(model, change)
     return model
+
+
+def _alternatives(model: DynamicRunnable[Any, Any], change: Change) -> dict[str, Any]:
+    """The changed alternatives of a model that has some; those that are made late are changed then."""
+    if not isinstance(model, RunnableConfigurableAlternatives):
+        return {}
+
+    def changed(each: Any) -> Any:
+        return mapped(each, change) if isinstance(each, Runnable) else _made_late(each, change)
+
+    return {"alternatives": {name: changed(each) for name, each in model.alternatives.items()}}
+
+
+def _made_late(make: Callable[[], Runnable[Any, Any]], change: Change) -> Callable[[], Runnable[Any, Any]]:
+    last: list[Runnable[Any, Any]] = []
+
+    def made() -> Runnable[Any, Any]:
+        with _changing:
+            new = make()
+            if not last or last[0] is not new:  # one that is made once is changed once
+                last[:] = new, mapped(new, change)
+            return last[1]
+
+    return made
 
 
 def models_in(
@@ -199,10 +229,10 @@ class Configured(Runnable[Any, Any]):
         return Configured(self.model, lambda chosen: compose(self.change(chosen)))
 
     def __getattr__(self, name: str) -> Any:
-        # As of its wrappers, what is asked of a model beside calling it, is asked of the default one.
+        # What is asked of a model, beside calling it, is asked of the default one.
         if name.startswith("__") or name in ("model", "change", "inside", "_kept"):
             raise AttributeError(name)
-        return getattr(main_model(self), name)
+        return getattr(self.chosen()[0], name)
 
 
 def _is_configurable(model: Any) -> bool:

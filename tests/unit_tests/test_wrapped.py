@@ -8,6 +8,7 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import ConfigurableField, RunnableLambda
 from langchain_core.runnables.base import RunnableBindingBase
+from langchain_core.runnables.configurable import DynamicRunnable
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner import (
@@ -69,6 +70,7 @@ def inside(model, config=None):
     while isinstance(model, RunnableBindingBase):
         model = model.bound
     chosen = model.chosen(config)[0] if isinstance(model, Configured) else model
+    chosen = chosen.prepare(config)[0] if isinstance(chosen, DynamicRunnable) else chosen
     return [each for each, _ in models_in(chosen)]
 
 
@@ -106,6 +108,15 @@ def test_a_request_for_several_samples_is_made_again_by_with_retry():
     made = voting(Source(model.with_retry(wait_exponential_jitter=False), samples_per_request=3))
     assert made.answer("q?").record["votes"] == {"42": 2}
     assert len(model.requests) == 2
+
+
+def test_usage_is_asked_for_of_a_model_whose_fields_a_run_configures():
+    model = open_ai().configurable_fields(temperature=ConfigurableField("warmth"))
+    config = {"configurable": {"warmth": 0.5}}
+    (streamed,) = inside(Source(model).runnable, config)
+    (sampled,) = inside(Source(model).sampler, config)
+    assert (streamed.temperature, streamed.stream_usage, streamed.cache) == (0.5, True, None)
+    assert (sampled.temperature, sampled.disable_streaming, sampled.cache) == (0.5, True, False)
 
 
 @pytest.mark.parametrize("key", ["default", "other", "late"])
