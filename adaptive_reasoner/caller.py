@@ -21,6 +21,7 @@ from adaptive_reasoner.calls import (
     ChatModel,
     EmptyReplyError,
     LostReplyError,
+    MalformedToolCallError,
     Reach,
     Reply,
     Request,
@@ -236,16 +237,14 @@ class _Call:
                 [None] * self._samples, [result] * self._samples, *self._cost_of_error(result)
             )
         defects = [_defect(message) for message in result]
-        messages = [None if defect else message for message, defect in zip(result, defects, strict=True)]
-        if all(defects) and not result[0].usage_metadata:
-            return self._shared(messages, defects, self._worst_cost, estimated=True)
         try:
             cost = 0.0 if from_cache(result[0]) else self._meter.cost(result[0], self._seconds)
         except UnpricedUsageError as error:
-            return self._shared([None], [error], self._worst_cost, estimated=True)
+            lost = defects if all(defects) else [error]
+            return self._shared([None] * len(lost), lost, self._worst_cost, estimated=True)
         shares = cost and self._at_once > 1
         prompt = prompt_cost(self._meter, result[0], self._seconds) if shares else 0.0
-        return self._shared(messages, defects, cost, estimated=False, prompt=prompt)
+        return self._shared(result, defects, cost, estimated=False, prompt=prompt)
 
     def _shared(
         self,
@@ -256,9 +255,11 @@ class _Call:
         prompt: float = 0.0,
     ) -> list[Reply]:
         brought = len(messages)
+        alike = cost / brought, self._seconds, estimated, brought, self._at_once, prompt
         return [
-            Reply(message, error, cost / brought, self._seconds, estimated, brought, self._at_once, prompt)
+            Reply(message, None, *alike) if error is None else Reply(None, error, *alike, faulty=faulty)
             for message, error in zip(messages, errors, strict=True)
+            for faulty in [message if not self._request.apart and _whole(message) else None]
         ]
 
     def _cost_of_error(self, error: BaseException) -> tuple[float, bool]:
@@ -335,13 +336,28 @@ def _interrupted() -> LostReplyError:
 
 
 def _defect(message: AIMessage) -> LostReplyError | None:
-    """Why a reply cannot be used: empty, or cut off, since its provider always names a reason to stop."""
-    if not message.text.strip() and not message.tool_calls and not refused(message):
+    """Why a reply cannot be used: empty, cut off, or with a tool call that cannot be read."""
+    called = message.tool_calls or message.invalid_tool_calls
+    if not message.text.strip() and not called and not refused(message):
         return EmptyReplyError("the reply is empty")
-    metadata = message.response_metadata
-    if _names_reason(message) and not (finish_reason(message) or metadata.get("status")):
+    if _cut_off(message):
         return LostReplyError("the reply was cut off: it has no finish reason")
+    if message.invalid_tool_calls:
+        call = message.invalid_tool_calls[0]
+        why = call.get("error") or f"its arguments are {call.get('args')!r:.80}"
+        return MalformedToolCallError(f"the call of tool {call.get('name')!r} cannot be read: {why}")
     return None
+
+
+def _cut_off(message: AIMessage) -> bool:
+    """Whether a reply broke off: its provider always names a reason to stop, and it has none."""
+    named = finish_reason(message) or message.response_metadata.get("status")
+    return _names_reason(message) and not named
+
+
+def _whole(message: AIMessage | None) -> bool:
+    """Whether a reply came to its end, and so is what the bare model answers."""
+    return message is not None and not _cut_off(message)
 
 
 def _names_reason(message: AIMessage) -> bool:

@@ -38,6 +38,10 @@ class EmptyReplyError(LostReplyError):
     """A reply came, at a known cost, and says nothing."""
 
 
+class MalformedToolCallError(LostReplyError):
+    """A reply came, at a known cost, with a tool call that cannot be read."""
+
+
 @dataclass(frozen=True)
 class Source:
     r"""One way to call a model: which model, what is put around the question, with which settings.
@@ -188,7 +192,7 @@ class Reply:
     """What came back from a call, and what it cost.
 
     Attributes:
-        message: The reply; None where there is none.
+        message: The reply; None where there is none that can be used.
         error: Why there is no usable reply; None where there is one.
         cost: In the meter's unit. A refused call (429, 5xx) costs nothing.
         seconds: From start to end.
@@ -196,6 +200,8 @@ class Reply:
         samples: How many replies the call brought, among which its cost is divided.
         samples_per_request: How many such a call may bring.
         prompt_cost: What the call's prompt cost, where it may bring several.
+        faulty: A reply that came whole and cannot be used: empty, or with a tool call that cannot be read. It
+            votes for nothing, and is the answer only where nothing better came, as it is of the bare model.
     """
 
     message: AIMessage | None
@@ -206,6 +212,12 @@ class Reply:
     samples: int = 1
     samples_per_request: int = 1
     prompt_cost: float = 0.0
+    faulty: AIMessage | None = None
+
+    @property
+    def received(self) -> AIMessage | None:
+        """What came back, of use or not."""
+        return self.faulty if self.message is None else self.message
 
 
 def room_in(settings: Mapping[str, Any]) -> int | None:

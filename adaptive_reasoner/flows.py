@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers import AnswerKey
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Messages, Reply, Request, refused
+from adaptive_reasoner.calls import EmptyReplyError, Messages, Reply, Request, refused
 from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.stopping import Terms
@@ -68,7 +68,7 @@ Flow = Callable[[Task], Steps]
 
 
 class NothingArrivedError(AdaptiveReasonerError):
-    """No call gave a usable reply; `run` and `arun` raise the first error as the model raised it."""
+    """No call gave a usable reply; see `Running` for what comes of it."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -80,16 +80,18 @@ class Running:
 
     Attributes:
         requests: What to call next, in time for the task's deadline.
-        answer: What the flow returned; None while it is on its way.
+        answer: What the flow returned; None while it is on its way. Where no call gave a usable reply but one
+            came, as an empty one, it is that reply, as the bare model gives it: an answer without a value.
 
     Raises:
-        Exception: Where no call gave a usable reply, the first error, as the model raised it.
+        Exception: Where no call gave a reply, the first error, as the model raised it.
     """
 
     def __init__(self, flow: Flow, task: Task) -> None:
         self._steps, self._task = flow(task), task
         self.requests: Sequence[Request] = ()
         self.answer: Answer | None = None
+        self._faulty: list[Reply] = []
         self._advance(lambda: next(self._steps))
 
     @property
@@ -99,6 +101,7 @@ class Running:
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies."""
+        self._faulty += [reply for reply in replies if reply.faulty is not None]
         self._advance(lambda: self._steps.send(replies))
 
     def _advance(self, step: Callable[[], Sequence[Request]]) -> None:
@@ -107,7 +110,11 @@ class Running:
         except StopIteration as end:
             self.requests, self.answer = (), end.value
         except NothingArrivedError as nothing:
-            raise nothing.error from None
+            # An empty reply gives way to any that says something.
+            best = min(self._faulty, key=lambda reply: isinstance(reply.error, EmptyReplyError), default=None)
+            if best is None or best.faulty is None:
+                raise nothing.error from None
+            self.requests, self.answer = (), Answer(best.faulty, None, agreement=0.0)
 
 
 def run(flow: Flow, task: Task, caller: Caller) -> Answer:
