@@ -5,13 +5,13 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, merge_configs
 
@@ -29,13 +29,16 @@ from adaptive_reasoner.calls import (
     directly,
     from_cache,
     is_unreachable,
+    joined,
     refused,
     room_in,
     status_of,
+    within,
 )
 from adaptive_reasoner.costs import Meter, prompt_cost
 from adaptive_reasoner.dialects import spelled, thinking_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.observed import ModelCall, ModelCalls
 from adaptive_reasoner.wrapped import main_model, mapped
 
 _NAME_A_REASON = frozenset({"openai", "google_genai", "groq", "deepseek", "xai"})
@@ -134,7 +137,7 @@ class Caller:
         result: _Result = LostReplyError("the stream was left before its end")
         try:
             yield call, chunks
-            result = [_joined(chunks)]
+            result = [joined(chunks)]
         except BaseException as error:
             result = error
             raise
@@ -164,14 +167,11 @@ class Caller:
 
     def _book(self, calls: "Sequence[_Call]", results: "Sequence[_Result]") -> list[Reply]:
         padded = [*results, *[_interrupted()] * (len(calls) - len(results))]
-        replies = [
-            reply
-            for call, result in zip(calls, padded, strict=True)
-            if call.started
-            for reply in call.replies(result)
-        ]
-        self.bill += replies
-        for reply in replies:
+        started = [(call, result) for call, result in zip(calls, padded, strict=True) if call.started]
+        replies = [reply for call, result in started for reply in call.replies(result)]
+        unused = [reply for call, _ in started for reply in call.unused()]
+        self.bill += [*unused, *replies]
+        for reply in [*unused, *replies]:
             if self.on_reply is not None:
                 self.on_reply(reply)
         for reply in replies:
@@ -205,46 +205,68 @@ class _Call:
             self._config = merge_configs(caller.config, {"tags": [_HIDDEN_FROM_STREAMS]})
         self.started = False
         self._seconds = 0.0
+        self._observed = ModelCalls()
+        self._counted: ModelCall | None = None
 
     def invoke(self) -> list[AIMessage]:
         self._seconds_allowed()
-        with self._timed():
+        with self._timed(), self._observed.observing():
             return self._checked(self._sampling().invoke(self._messages, self._config, **self._settings))
 
     async def ainvoke(self, slots: asyncio.Semaphore) -> list[AIMessage]:
         async with slots:
             limit = self._seconds_allowed()
-            with self._timed():
-                async with _within(limit):
+            with self._timed(), self._observed.observing():
+                async with within(limit):
                     model = self._sampling()
                     return self._checked(await model.ainvoke(self._messages, self._config, **self._settings))
 
     def stream(self) -> Iterator[AIMessageChunk]:
         with self._timed():
-            yield from self._model.stream(self._messages, self._config, **self._settings)
+            yield from self._model.stream(self._messages, self._observed_config(), **self._settings)
 
     async def astream(self) -> AsyncIterator[AIMessageChunk]:
         limit = self._seconds_allowed()
         with self._timed():
-            async with _within(limit):
-                async for chunk in self._model.astream(self._messages, self._config, **self._settings):
+            async with within(limit):
+                config = self._observed_config()
+                async for chunk in self._model.astream(self._messages, config, **self._settings):
                     yield chunk
+
+    def _observed_config(self) -> RunnableConfig:
+        return merge_configs(self._config, {"callbacks": [self._observed]})
 
     def replies(self, result: _Result) -> list[Reply]:
         """Priced: what was used, nothing if refused, the worst case if lost; samples of one call share it."""
+        self._counted = last = next(reversed(self._observed.made), None)
         if isinstance(result, BaseException):
-            return self._shared(
-                [None] * self._samples, [result] * self._samples, *self._cost_of_error(result)
-            )
-        defects = [_defect(message) for message in result]
+            failed = [result] * self._samples
+            return self._shared([None] * self._samples, failed, *self._cost_of(last, result))
+        brought = self._observed.bringing(result[0])
+        if last is not None and brought is None:  # what stands around the model has answered in its place
+            error = last.error or _interrupted()
+            return self._shared(result, [error] * len(result), *self._cost_of(last, error))
+        defects, billed, seconds = [_defect(message) for message in result], result[0], self._seconds
+        if brought is not None and brought.message is not None:  # whose usage a middleware may have taken off
+            self._counted, billed, seconds = brought, brought.message, brought.seconds
         try:
-            cost = 0.0 if from_cache(result[0]) else self._meter.cost(result[0], self._seconds)
+            cost = 0.0 if from_cache(billed) else self._meter.cost(billed, seconds)
         except UnpricedUsageError as error:
             lost = defects if all(defects) else [error]
             return self._shared([None] * len(lost), lost, self._worst_cost, estimated=True)
         shares = cost and self._at_once > 1
-        prompt = prompt_cost(self._meter, result[0], self._seconds) if shares else 0.0
+        prompt = prompt_cost(self._meter, billed, seconds) if shares else 0.0
         return self._shared(result, defects, cost, estimated=False, prompt=prompt)
+
+    def unused(self) -> list[Reply]:
+        """What else was called for it, priced as well: attempts before a retry or a fallback."""
+        further = [call for call in self._observed.made if call is not self._counted]
+        return [
+            Reply(call.message, error, cost, call.seconds, estimated)
+            for call in further
+            for error in [call.error or (None if call.message else _interrupted())]
+            for cost, estimated in [self._cost_of(call, error)]
+        ]
 
     def _shared(
         self,
@@ -262,9 +284,16 @@ class _Call:
             for faulty in [message if not self._request.apart and _whole(message) else None]
         ]
 
-    def _cost_of_error(self, error: BaseException) -> tuple[float, bool]:
-        """What a failed call cost, and whether that is an estimate."""
-        if status_of(error) is not None or is_unreachable(error):
+    def _cost_of(self, call: ModelCall | None, error: BaseException | None) -> tuple[float, bool]:
+        """What a call cost that failed, or whose reply was not used, and whether that is an estimate."""
+        if call is not None and call.message is not None:
+            with suppress(UnpricedUsageError):
+                return 0.0 if from_cache(call.message) else self._meter.cost(
+                    call.message, call.seconds
+                ), False
+            return self._worst_cost, True
+        error = error if call is None or call.error is None else call.error
+        if error is not None and (status_of(error) is not None or is_unreachable(error)):
             return 0.0, False
         arrived = getattr(error, "ai_message", None)  # structured output that did not parse
         if isinstance(arrived, AIMessage) and arrived.usage_metadata:
@@ -312,18 +341,6 @@ class _Call:
         return messages
 
 
-@asynccontextmanager
-async def _within(seconds: float | None) -> AsyncIterator[None]:
-    """Give up after so many seconds, and say so: asyncio's own error says nothing."""
-    try:
-        async with asyncio.timeout(seconds) as clock:
-            yield
-    except TimeoutError as error:
-        if not clock.expired():
-            raise
-        raise TimeoutError(f"there was no reply within {seconds:.3g} seconds") from error
-
-
 def _outcome(call: "Future[list[AIMessage]] | asyncio.Future[list[AIMessage]]") -> _Result:
     """What came of a call: one that had ended before the others were cancelled keeps its reply."""
     if not call.done() or call.cancelled():
@@ -366,13 +383,3 @@ def _names_reason(message: AIMessage) -> bool:
     if provider == "anthropic":  # in a stream it comes with the usage, which may be switched off
         return bool(message.usage_metadata)
     return "finish_reason" in message.response_metadata or provider in _NAME_A_REASON
-
-
-def _joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
-    """The message that chunks add up to."""
-    if not chunks:
-        raise LostReplyError("the stream ended before it began")
-    whole = chunks[0] if len(chunks) == 1 else chunks[0] + list(chunks[1:])
-    message = message_chunk_to_message(whole)
-    assert isinstance(message, AIMessage)
-    return message

@@ -1,7 +1,9 @@
 """Calls to chat models: what is asked, and what came back."""
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -9,7 +11,15 @@ from socket import gaierror
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    message_chunk_to_message,
+)
+from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.answers import finish_reason
@@ -200,8 +210,9 @@ class Reply:
         samples: How many replies the call brought, among which its cost is divided.
         samples_per_request: How many such a call may bring.
         prompt_cost: What the call's prompt cost, where it may bring several.
-        faulty: A reply that came whole and cannot be used: empty, or with a tool call that cannot be read. It
-            votes for nothing, and is the answer only where nothing better came, as it is of the bare model.
+        faulty: A reply that came whole and cannot be used: empty, with a tool call that cannot be read, or
+            written by a middleware in place of one that failed. It votes for nothing, and is the answer only
+            where nothing better came, as it is of the bare model.
     """
 
     message: AIMessage | None
@@ -313,3 +324,32 @@ def refused(message: AIMessage) -> bool:
         isinstance(block, dict) and block.get("type") == "refusal" for block in message.content
     )
     return bool(declined) or finish_reason(message) in _REFUSALS
+
+
+@asynccontextmanager
+async def within(seconds: float | None) -> AsyncIterator[None]:
+    """Give up after so many seconds, and say so: asyncio's own error says nothing."""
+    try:
+        async with asyncio.timeout(seconds) as clock:
+            yield
+    except TimeoutError as error:
+        if not clock.expired():
+            raise
+        raise TimeoutError(f"there was no reply within {seconds:.3g} seconds") from error
+
+
+def first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
+    """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
+    messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
+    first, *others = [message for message in messages if isinstance(message, AIMessage)]
+    return [first, *(message.model_copy(update={"usage_metadata": None}) for message in others)]
+
+
+def joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
+    """The message that chunks add up to."""
+    if not chunks:
+        raise LostReplyError("the stream ended before it began")
+    whole = chunks[0] if len(chunks) == 1 else chunks[0] + list(chunks[1:])
+    message = message_chunk_to_message(whole)
+    assert isinstance(message, AIMessage)
+    return message

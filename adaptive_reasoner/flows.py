@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers import AnswerKey
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import EmptyReplyError, Messages, Reply, Request, refused
+from adaptive_reasoner.calls import EmptyReplyError, MalformedToolCallError, Messages, Reply, Request, refused
 from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.stopping import Terms
@@ -110,11 +110,16 @@ class Running:
         except StopIteration as end:
             self.requests, self.answer = (), end.value
         except NothingArrivedError as nothing:
-            # An empty reply gives way to any that says something.
-            best = min(self._faulty, key=lambda reply: isinstance(reply.error, EmptyReplyError), default=None)
+            best = min(self._faulty, key=_last_resort, default=None)
             if best is None or best.faulty is None:
                 raise nothing.error from None
             self.requests, self.answer = (), Answer(best.faulty, None, agreement=0.0)
+
+
+def _last_resort(reply: Reply) -> int:
+    """The order of what is no answer: a tool call, then silence, then what the model has not written."""
+    kinds = (MalformedToolCallError, EmptyReplyError)
+    return next((at for at, kind in enumerate(kinds) if isinstance(reply.error, kind)), len(kinds))
 
 
 def run(flow: Flow, task: Task, caller: Caller) -> Answer:

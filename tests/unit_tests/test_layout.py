@@ -12,17 +12,17 @@ import adaptive_reasoner
 ROOT = Path(adaptive_reasoner.__file__).parent
 PROJECT = ROOT.parent
 FLOORS = [
-    {"at_once", "errors", "wrapped"},
+    {"errors", "observed", "wrapped"},
     {"costs", "pages", "answers", "dialects", "features", "pricing", "policy_folder", "prospects"},
     {"calls", "listed_prices", "mathematics", "stopping", "stop_model"},
-    {"policy", "ledger"},
+    {"at_once", "policy", "ledger"},
     {"caller", "conversations"},
     {"flows"},
     {"strategies", "selection"},
     {"day_one", "sample_log"},
     {"charge"},
     {"reasoner", "graph"},
-    {"durable", "context", "telemetry"},
+    {"agent_calls", "durable", "context", "telemetry"},
     {"nodes", "budget_node", "chat_model", "middleware"},
     {"console"},
     {"watch"},
