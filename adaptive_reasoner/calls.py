@@ -101,7 +101,7 @@ class Source:
 
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation."""
-        return messages if self.prompt is None else [HumanMessage(self.prompt(question_of(messages)))]
+        return messages if self.prompt is None else [HumanMessage(self.prompt(_text_of_question(messages)))]
 
     def billed(self, messages: Messages, settings: Mapping[str, Any] | None = None) -> Messages:
         """All that a provider bills as prompt, for a worst case: tools and formats too, as text.
@@ -301,16 +301,48 @@ def from_cache(message: AIMessage) -> bool:
 
 
 def question_of(messages: Messages) -> str:
-    """The text that a conversation asks: its last human turn.
+    """What a conversation asks, as text: its last human turn.
+
+    A turn without text is described by the kinds of what it holds; without any turn of a human, what the
+    system message says is what is asked.
+
+    Raises:
+        ValueError: There is nothing of all that.
 
     Example:
         >>> question_of([HumanMessage("Hello"), AIMessage("Hi."), HumanMessage("What is 5 + 9?")])
         'What is 5 + 9?'
+        >>> question_of([HumanMessage([{"type": "image", "url": "https://example.org/cat.png"}])])
+        '[image]'
+    """
+    turns = [message for message in messages if isinstance(message, HumanMessage)]
+    system = [message.text for message in messages if isinstance(message, SystemMessage)]
+    asked = turns[-1].text or _kinds_of(turns[-1]) if turns else ""
+    question = next((text for text in (asked, *reversed(system)) if text.strip()), None)
+    if question is None:
+        raise ValueError("there is no question: the last human message is missing or empty")
+    return question
+
+
+def _text_of_question(messages: Messages) -> str:
+    """The text of the last human turn, for a prompt that is made of it and holds nothing else.
+
+    Raises:
+        ValueError: The turn has none.
     """
     turns = [message.text for message in messages if isinstance(message, HumanMessage)]
     if not turns or not turns[-1].strip():
-        raise ValueError("there is no question: the last human message is missing or has no text")
+        raise ValueError(
+            "there is no question for the source's prompt: the last human message is missing or has no text"
+        )
     return turns[-1]
+
+
+def _kinds_of(message: BaseMessage) -> str:
+    """The kinds of what a message without text holds; empty where it holds nothing."""
+    blocks = [block for block in message.content if isinstance(block, dict)]
+    kinds = [str(block.get("type")) for block in blocks if block.get("type") != "text"]
+    return f"[{', '.join(kinds)}]" if kinds else ""
 
 
 def refused(message: AIMessage) -> bool:

@@ -37,14 +37,15 @@ def messages_of(question: Any) -> Messages:
 def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
     r"""What a conversation asks: its last human turn, after the end of what was said before it.
 
-    A question that stands alone is decided on as it is, so as the offline kit saw it.
+    A question that stands alone is decided on as it is, so as the offline kit saw it. See `question_of` for a
+    turn without text.
 
     Example:
         >>> in_context([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")], context=5)
         '?\nNo.\nAnd 97?'
     """
     question = question_of(messages)
-    last = max(at for at, message in enumerate(messages) if isinstance(message, HumanMessage))
+    last = max((at for at, message in enumerate(messages) if isinstance(message, HumanMessage)), default=0)
     spoken = [
         message.text
         for message in messages[:last]

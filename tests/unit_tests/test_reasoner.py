@@ -153,7 +153,7 @@ def test_units_must_agree():
         )
 
 
-@pytest.mark.parametrize("question", ["", "  ", [], [AIMessage("hi")], [HumanMessage([{"type": "image"}])]])
+@pytest.mark.parametrize("question", ["", "  ", [], [AIMessage("hi")], [HumanMessage([])]])
 def test_no_question_is_a_clear_error_and_no_charge(ask, question):
     made = reasoner(budget=10.0)
     with pytest.raises(ValueError, match="no question"):
