@@ -2,9 +2,12 @@
 
 import asyncio
 import inspect
+import logging
 import os
+import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
@@ -23,6 +26,8 @@ from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.sample_log import SampleLog
+
+_logger = logging.getLogger(__name__)
 
 
 class AdaptiveComputeNode(Runnable[Any, Any]):
@@ -52,8 +57,10 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         vector_key: State key of the question's embedding, where an earlier node has made it.
         about: What of the state is decided on; the last human turn, in its context, where not given.
         tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
-        log: Keeps every sample for the offline kit: a file, or a `SampleLog`. A node without a policy holds
-            the latest in memory where not given, in `log.rows`: a first policy is learned from them.
+        log: Keeps every sample for the offline kit: a file, or a `SampleLog`, which can redact what it keeps.
+            A node without a policy holds the latest in memory where not given, in `log.rows`: a first policy
+            is learned from them. False keeps nothing. A log that fails is a warning and the event
+            `log_failed`; the answer stands.
         durable: Run each sample as a task of the graph: after a crash only the missing ones are drawn. Needs
             a checkpointer.
         goto: The node to go to next, by `Command`; `attach` draws the way there, and a node that is not there
@@ -92,7 +99,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         vector_key: str | None = None,
         about: Callable[[Any], str] | None = None,
         tenants: Callable[[str], Ledger] | None = None,
-        log: str | os.PathLike[str] | SampleLog | None = None,
+        log: str | os.PathLike[str] | SampleLog | Literal[False] | None = None,
         durable: bool = False,
         goto: str | None = None,
         name: str = "adaptive_compute",
@@ -110,9 +117,10 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self.input_key, self.output_key = input_key, output_key or input_key
         self.answer_key, self.decision_key, self.budget_key = answer_key, decision_key, budget_key
         self.vector_key, self.about = vector_key, about
-        if log is not None or policy is None:
+        if log is not False and (log is not None or policy is None):
             log = log if isinstance(log, SampleLog) else SampleLog(log)
-        self.log = log
+        self.log = log or None
+        self.log_failed = False
         self.durable, self.goto = durable, goto
         self._says_text: bool | None = None
         self.tenants = Tenants(self.reasoner.ledger, tenants)
@@ -201,8 +209,22 @@ class _Visit:
 
     def keep(self) -> None:
         """Write the samples down, also of a question that came to nothing."""
-        if self._node.log is not None and self._samples:
+        if self._node.log is None or not self._samples:
+            return
+        try:
             self._node.log.write(self.terms.get("about") or "", self._decision, self._samples)
+        except Exception as error:  # noqa: BLE001 - a disk, or a user's `redact`; the answer is paid for and stands
+            self._log_failed(error)
+
+    def _log_failed(self, error: Exception) -> None:
+        node, why = self._node, f"{type(error).__name__}: {error}"
+        told = f"{node.name}: {len(self._samples)} samples were not logged: {why}"
+        _logger.warning(told)
+        emit({"node": node.name, "event": "log_failed", "samples": len(self._samples), "error": why})
+        if not node.log_failed:
+            node.log_failed = True
+            with suppress(UserWarning):  # where warnings are made errors, the answer stands all the same
+                warnings.warn(told, stacklevel=2)
 
     def _about(self, state: Any) -> str:
         about = self._node.about
