@@ -14,6 +14,7 @@ from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
+from adaptive_reasoner.bills import Bill, owe
 from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
@@ -21,7 +22,7 @@ from adaptive_reasoner.conversations import in_context, messages_of
 from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.flows import Flow
-from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text
+from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text, takes_list
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
@@ -52,7 +53,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             message where it has messages; where that is left open, the form of the question. `input_key`
             where not given.
         answer_key: State key for the canonical answer ("14"), where wanted.
-        decision_key: State key for the decision and its bill, a plain dict, where wanted.
+        decision_key: State key for the decision and its bill, a plain dict, where wanted; a list with it
+            where the state declares a list, or joins lists.
         budget_key: State key where a `BudgetLedgerNode` publishes the price; that node then settles.
         vector_key: State key of the question's embedding, where an earlier node has made it.
         about: What of the state is decided on; the last human turn, in its context, where not given.
@@ -123,6 +125,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self.log_failed = False
         self.durable, self.goto = durable, goto
         self._says_text: bool | None = None
+        self._lists_decisions = False
         self.tenants = Tenants(self.reasoner.ledger, tenants)
 
     def attach(
@@ -144,6 +147,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         ways = {"destinations": (self.goto,)} if self.goto else {}
         attach(self, builder, keys, {**ways, **node_options})
         self._says_text = says_text(builder, self.output_key)
+        self._lists_decisions = self.decision_key is not None and takes_list(builder, self.decision_key)
         return builder
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
@@ -178,6 +182,7 @@ class _Visit:
         self._samples: list[dict[str, Any]] = []
         self._decision: dict[str, Any] = {}
         self._durable: DurableSamples | None = None
+        self._question: str | None = None  # that a BudgetLedgerNode settles
         self.terms: Terms = {"about": self._about(state), "on_event": self._heard}
         task = execution()
         if task is not None:
@@ -204,7 +209,7 @@ class _Visit:
         if node.answer_key:
             update[node.answer_key] = result.answer
         if node.decision_key:
-            update[node.decision_key] = result.record
+            update[node.decision_key] = [result.record] if node._lists_decisions else result.record
         return Command(update=update, goto=node.goto) if node.goto else update
 
     def keep(self) -> None:
@@ -243,6 +248,7 @@ class _Visit:
                 f"the state has no price under {self._node.budget_key!r}: put a BudgetLedgerNode before this"
             )
         self.terms["price"], self.terms["run_id"] = budget["price"], budget["run_id"]
+        self._question = budget["run_id"]
 
     def _heard(self, event: dict[str, Any]) -> None:
         if event["event"] == "decision":
@@ -251,4 +257,6 @@ class _Visit:
                 self._durable.key = event["key"]
         elif event["event"] == "sample":
             self._samples.append(event)
+        elif self._question is not None and (event["event"] == "settled" or event.get("cost")):
+            owe(self._question, Bill(event["key"], event["cost"], event["action"]))
         emit({"node": self._node.name, **event})

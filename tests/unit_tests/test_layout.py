@@ -12,7 +12,7 @@ import adaptive_reasoner
 ROOT = Path(adaptive_reasoner.__file__).parent
 PROJECT = ROOT.parent
 FLOORS = [
-    {"errors", "observed", "wrapped"},
+    {"bills", "errors", "observed", "wrapped"},
     {"costs", "pages", "answers", "dialects", "features", "pricing", "policy_folder", "prospects"},
     {"calls", "listed_prices", "mathematics", "stopping", "stop_model"},
     {"at_once", "policy", "ledger"},
