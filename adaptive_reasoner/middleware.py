@@ -17,11 +17,11 @@ from adaptive_reasoner.calls import ChatModel, Messages, Source
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.conversations import in_context
-from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import emit, execution, run_of
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 
@@ -158,6 +158,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self._policy_of: Callable[[AgentStep], Policy] | None = None
         if callable(policy) and not isinstance(policy, Policy):
             self._policy_of, policy = policy, policy(AgentStep(0, "", (), 0.0, inf))
+        if policy is None and budget is None and ledger is None and (run_budget or thread_budget):
+            ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)
         self.reasoner = AdaptiveReasoner(
             Source(_no_model), policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter
         )

@@ -19,11 +19,11 @@ from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.conversations import in_context, messages_of
-from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text, takes_list
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.sample_log import SampleLog
@@ -112,6 +112,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             )
         if vector_key and policy and "vector" not in inspect.signature(policy.decide).parameters:
             raise ValueError(f"policy {policy.policy_id!r} takes no vector: leave vector_key out")
+        if budget_key and policy is None:  # the price comes with each question, and is kept elsewhere
+            ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)
         self.name = name
         self.reasoner = AdaptiveReasoner(
             model, policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter, name=name

@@ -73,6 +73,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     Raises:
         UnknownActionError: The policy can choose an action that nobody supplied.
         LedgerError: Policy, ledger and meter do not count in the same unit.
+        ValueError: There is neither a policy nor anything that limits what a vote may cost.
         TypeError: Model, policy, ledger, meter or an action is something else: a name, a path.
 
     Example:
@@ -132,6 +133,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         if policy is None:
             if actions is not None:
                 raise ValueError(f"who chooses among {', '.join(actions)}? Give a policy with the actions")
+            if budget is None and ledger is None and price is None and max_cost is None:
+                raise ValueError(
+                    "without a policy every question is a vote, and without a budget one at any cost: give "
+                    "budget=..., the allowed mean cost a question, or a ledger, or a policy with its actions"
+                )
             policy = LabelFreePolicy(source, meter, budget=budget if ledger is None else ledger.target)
             actions = label_free_actions()
         for action in policy.actions:
