@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
+from adaptive_reasoner.bills import Bill, owed_by, strike
 from adaptive_reasoner.costs import Meter, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
 from adaptive_reasoner.graph import attach, execution, read, run_of
@@ -31,6 +32,11 @@ class BudgetLedgerNode(Runnable[Any, Any]):
     so it stays the same question when the run is interrupted and goes on later, or crashes and is resumed;
     the next turn of a thread, which brings a new human message, is the next question. A question that ends
     without another visit keeps its hold until the next turn or until it expires, and then counts as spent.
+
+    The bills of the compute nodes reach it by themselves within a process, also that of a node that failed,
+    whatever keys of the state they write. Where a run goes on in another process, as after an interrupt, the
+    state carries them: give every compute node a `decision_key` and, where several nodes or a loop come
+    before the next visit, give the key a reducer that adds lists.
 
     Charging is idempotent by the key of a decision and the id of a message. What it is told of afterwards it
     books in full: a hard cap is kept to the unit where the compute nodes hold their worst case themselves,
@@ -114,7 +120,9 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         """
         last = read(input, self.budget_key) or {}
         run, turn = run_of(ensure_config(config)), _turn(read(input, self.messages_key) or [])
-        bills = list(self._bills(input))
+        owed = [replace(bill, turn=last["turn"]) for bill in owed_by(last["run_id"])] if last else []
+        known = {bill.key for bill in owed}
+        bills = [*owed, *(bill for bill in self._bills(input) if bill.key not in known)]
         due = [bill for bill in bills if bill.key not in last.get("charged", ())]
         # Another run may go on with the question where it was interrupted: no new turn, or bills to settle.
         resumed = run == last.get("run") or (turn == last.get("turn") if turn else bool(due))
@@ -122,6 +130,8 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             question, opened = last["run_id"], self._charge(due, last["run_id"])
         else:
             question, opened = self._begin(last, due, turn)
+        if last:
+            strike(last["run_id"], known)
         status = {
             "run_id": question,
             "price": self.ledger.price,
@@ -137,7 +147,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             return {self.budget_key: status}
         return Command(update={self.budget_key: status}, goto=(self.goto if opened else self.exhausted) or ())
 
-    def _begin(self, last: Mapping[str, Any], due: list["_Bill"], turn: str | None) -> tuple[str, bool]:
+    def _begin(self, last: Mapping[str, Any], due: list[Bill], turn: str | None) -> tuple[str, bool]:
         """Open a question: hold the target for it, or charge what earlier nodes of its run have cost.
 
         Left over from the turn before is charged to that; what a thread brings along from before this node
@@ -156,7 +166,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             return question, False
         return question, True
 
-    def _charge(self, bills: list["_Bill"], question: str, *, ended: bool = False) -> bool:
+    def _charge(self, bills: list[Bill], question: str, *, ended: bool = False) -> bool:
         """Book bills, which take the place of what was held; whether the hard cap stays open."""
         opened = True
         if bills or ended:
@@ -169,14 +179,14 @@ class BudgetLedgerNode(Runnable[Any, Any]):
                 opened = False
         return opened
 
-    def _bills(self, state: Any) -> Iterator["_Bill"]:
+    def _bills(self, state: Any) -> Iterator[Bill]:
         """What the state says was spent: decisions, then the messages of other models."""
         found = read(state, self.decision_key) or []
         messages = read(state, self.messages_key) or []
         turn, seen = _turn(messages), set()
         for decision in [found] if isinstance(found, Mapping) else found:
             seen.add(decision["key"])
-            yield _Bill(decision["key"], decision["cost"], decision["action"], turn)
+            yield Bill(decision["key"], decision["cost"], decision["action"], turn)
         at = None
         for number, message in enumerate(messages):
             if isinstance(message, HumanMessage):
@@ -186,9 +196,9 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             record = message.response_metadata.get("adaptive_reasoner")
             if record:
                 if record["key"] not in seen:
-                    yield _Bill(record["key"], record["cost"], record["action"], at)
+                    yield Bill(record["key"], record["cost"], record["action"], at)
             elif message.usage_metadata:
-                yield _Bill(message.id or f"{at}:{number}", self._cost(message), None, at)
+                yield Bill(message.id or f"{at}:{number}", self._cost(message), None, at)
 
     def _cost(self, message: AIMessage) -> float:
         if self.meter is None:
@@ -197,16 +207,6 @@ class BudgetLedgerNode(Runnable[Any, Any]):
                 "give a meter, such as PriceMeter(prompt=..., completion=...)"
             )
         return self.meter.cost(message, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bill:
-    """Something spent, and the turn of the conversation it was spent in."""
-
-    key: str
-    cost: float
-    action: str | None
-    turn: str | None
 
 
 def _turn(messages: list[Any]) -> str | None:

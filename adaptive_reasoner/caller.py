@@ -12,19 +12,21 @@ from typing import Any, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import RunnableBinding, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, merge_configs
 
 from adaptive_reasoner.answers import finish_reason
+from adaptive_reasoner.at_once import AllAtOnce
 from adaptive_reasoner.calls import (
+    ChatModel,
     EmptyReplyError,
     LostReplyError,
+    MalformedToolCallError,
     Reach,
     Reply,
     Request,
     Source,
     directly,
-    first_counts,
     from_cache,
     is_unreachable,
     joined,
@@ -36,6 +38,8 @@ from adaptive_reasoner.calls import (
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter, prompt_cost
 from adaptive_reasoner.dialects import spelled, thinking_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.observed import ModelCall, ModelCalls
+from adaptive_reasoner.wrapped import main_model, mapped
 
 _NAME_A_REASON = frozenset({"openai", "google_genai", "groq", "deepseek", "xai"})
 """Providers of which every whole reply says why it ended; OpenAI's Responses call it a status."""
@@ -185,18 +189,15 @@ class Caller:
 
     def _book(self, calls: "Sequence[_Call]", results: "Sequence[_Result]") -> list[Reply]:
         padded = [*results, *[_interrupted()] * (len(calls) - len(results))]
-        replies = [
-            reply
-            for call, result in zip(calls, padded, strict=True)
-            if call.started
-            for reply in call.replies(result)
-        ]
+        started = [(call, result) for call, result in zip(calls, padded, strict=True) if call.started]
+        replies = [reply for call, result in started for reply in call.replies(result)]
+        unused = [reply for call, _ in started for reply in call.unused()]
         self.rounds += 1
-        return self._booked(replies)
+        return self._booked(replies, unused)
 
-    def _booked(self, replies: list[Reply]) -> list[Reply]:
-        self.bill += replies
-        for reply in replies:
+    def _booked(self, replies: list[Reply], unused: Sequence[Reply] = ()) -> list[Reply]:
+        self.bill += [*unused, *replies]
+        for reply in [*unused, *replies]:
             if self.on_reply is not None:
                 self.on_reply(reply)
         for reply in replies:
@@ -231,55 +232,68 @@ class _Call:
         self._model = caller.reach(source, at_most)
         self.started = False
         self._seconds = 0.0
+        self._observed = ModelCalls()
+        self._counted: ModelCall | None = None
 
     def invoke(self) -> list[AIMessage]:
         self._seconds_allowed()
-        with self._timed():
-            if self._samples == 1:
-                return self._checked(self._model.invoke(self._messages, self._config, **self._settings))
-            model, settings = self._generator()
-            return first_counts(model.generate([list(self._messages)], **settings).generations[0])
+        with self._timed(), self._observed.observing():
+            return self._checked(self._sampling().invoke(self._messages, self._config, **self._settings))
 
     async def ainvoke(self, slots: asyncio.Semaphore) -> list[AIMessage]:
         async with slots:
             limit = self._seconds_allowed()
-            with self._timed():
+            with self._timed(), self._observed.observing():
                 async with within(limit):
-                    if self._samples == 1:
-                        reply = await self._model.ainvoke(self._messages, self._config, **self._settings)
-                        return self._checked(reply)
-                    model, settings = self._generator()
-                    result = await model.agenerate([list(self._messages)], **settings)
-                    return first_counts(result.generations[0])
+                    model = self._sampling()
+                    return self._checked(await model.ainvoke(self._messages, self._config, **self._settings))
 
     def stream(self) -> Iterator[AIMessageChunk]:
         with self._timed():
-            yield from self._model.stream(self._messages, self._config, **self._settings)
+            yield from self._model.stream(self._messages, self._observed_config(), **self._settings)
 
     async def astream(self) -> AsyncIterator[AIMessageChunk]:
         limit = self._seconds_allowed()
         with self._timed():
             async with within(limit):
-                async for chunk in self._model.astream(self._messages, self._config, **self._settings):
+                config = self._observed_config()
+                async for chunk in self._model.astream(self._messages, config, **self._settings):
                     yield chunk
+
+    def _observed_config(self) -> RunnableConfig:
+        return merge_configs(self._config, {"callbacks": [self._observed]})
 
     def replies(self, result: _Result) -> list[Reply]:
         """Priced: what was used, nothing if refused, the worst case if lost; samples of one call share it."""
+        self._counted = last = next(reversed(self._observed.made), None)
         if isinstance(result, BaseException):
-            return self._shared(
-                [None] * self._samples, [result] * self._samples, *self._cost_of_error(result)
-            )
-        defects = [_defect(message) for message in result]
-        messages = [None if defect else message for message, defect in zip(result, defects, strict=True)]
-        if all(defects) and not result[0].usage_metadata:
-            return self._shared(messages, defects, self.worst_cost, estimated=True)
+            failed = [result] * self._samples
+            return self._shared([None] * self._samples, failed, *self._cost_of(last, result))
+        brought = self._observed.bringing(result[0])
+        if last is not None and brought is None:  # what stands around the model has answered in its place
+            error = last.error or _interrupted()
+            return self._shared(result, [error] * len(result), *self._cost_of(last, error))
+        defects, billed, seconds = [_defect(message) for message in result], result[0], self._seconds
+        if brought is not None and brought.message is not None:  # whose usage a middleware may have taken off
+            self._counted, billed, seconds = brought, brought.message, brought.seconds
         try:
-            cost = 0.0 if from_cache(result[0]) else self._meter.cost(result[0], self._seconds)
+            cost = 0.0 if from_cache(billed) else self._meter.cost(billed, seconds)
         except UnpricedUsageError as error:
-            return self._shared([None], [error], self.worst_cost, estimated=True)
+            lost = defects if all(defects) else [error]
+            return self._shared([None] * len(lost), lost, self.worst_cost, estimated=True)
         shares = cost and self._at_once > 1
-        prompt = prompt_cost(self._meter, result[0], self._seconds) if shares else 0.0
-        return self._shared(messages, defects, cost, estimated=False, prompt=prompt)
+        prompt = prompt_cost(self._meter, billed, seconds) if shares else 0.0
+        return self._shared(result, defects, cost, estimated=False, prompt=prompt)
+
+    def unused(self) -> list[Reply]:
+        """What else was called for it, priced as well: attempts before a retry or a fallback."""
+        further = [call for call in self._observed.made if call is not self._counted]
+        return [
+            Reply(call.message, error, cost, call.seconds, estimated)
+            for call in further
+            for error in [call.error or (None if call.message else _interrupted())]
+            for cost, estimated in [self._cost_of(call, error)]
+        ]
 
     def _shared(
         self,
@@ -290,14 +304,23 @@ class _Call:
         prompt: float = 0.0,
     ) -> list[Reply]:
         brought = len(messages)
+        alike = cost / brought, self._seconds, estimated, brought, self._at_once, prompt
         return [
-            Reply(message, error, cost / brought, self._seconds, estimated, brought, self._at_once, prompt)
+            Reply(message, None, *alike) if error is None else Reply(None, error, *alike, faulty=faulty)
             for message, error in zip(messages, errors, strict=True)
+            for faulty in [message if not self._request.apart and _whole(message) else None]
         ]
 
-    def _cost_of_error(self, error: BaseException) -> tuple[float, bool]:
-        """What a failed call cost, and whether that is an estimate."""
-        if status_of(error) is not None or is_unreachable(error):
+    def _cost_of(self, call: ModelCall | None, error: BaseException | None) -> tuple[float, bool]:
+        """What a call cost that failed, or whose reply was not used, and whether that is an estimate."""
+        if call is not None and call.message is not None:
+            with suppress(UnpricedUsageError):
+                return 0.0 if from_cache(call.message) else self._meter.cost(
+                    call.message, call.seconds
+                ), False
+            return self.worst_cost, True
+        error = error if call is None or call.error is None else call.error
+        if error is not None and (status_of(error) is not None or is_unreachable(error)):
             return 0.0, False
         arrived = getattr(error, "ai_message", None)  # structured output that did not parse
         if isinstance(arrived, AIMessage) and arrived.usage_metadata:
@@ -327,20 +350,13 @@ class _Call:
         limit = min(self._timeout, left)
         return limit if isfinite(limit) else None
 
-    def _generator(self) -> tuple[BaseChatModel, dict[str, Any]]:
-        """The chat model itself, and what its `generate` takes: only that returns several replies."""
-        model, settings = self._model, dict(self._settings)
-        while isinstance(model, RunnableBinding):
-            settings = {**model.kwargs, **settings}
-            model = model.bound
-        if not isinstance(model, BaseChatModel):
-            raise TypeError(f"{type(model).__name__} is no chat model; leave samples_per_request at 1")
-        return model, {
-            **settings,
-            "callbacks": self._config.get("callbacks"),
-            "tags": self._config.get("tags"),
-            "metadata": self._config.get("metadata"),
-        }
+    def _sampling(self) -> ChatModel:
+        """The model, for as many samples as this call is to bring."""
+        if self._samples == 1:
+            return self._model
+        if not isinstance(main_model(self._model), BaseChatModel):
+            raise TypeError(f"{type(self._model).__name__} is no chat model; leave samples_per_request at 1")
+        return mapped(self._model, AllAtOnce)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -351,12 +367,14 @@ class _Call:
             self._seconds = time.perf_counter() - begin
 
     @staticmethod
-    def _checked(result: object) -> list[AIMessage]:
-        if not isinstance(result, AIMessage):
-            raise TypeError(
-                f"a source calls a chat model, which returns an AIMessage, not {type(result).__name__}"
-            )
-        return [result]
+    def _checked(result: Any) -> list[AIMessage]:
+        messages: list[AIMessage] = result if isinstance(result, list) else [result]
+        for message in messages:
+            if not isinstance(message, AIMessage):
+                raise TypeError(
+                    f"a source calls a chat model, which returns an AIMessage, not {type(message).__name__}"
+                )
+        return messages
 
 
 def _outcome(call: "Future[list[AIMessage]] | asyncio.Future[list[AIMessage]]") -> _Result:
@@ -371,13 +389,28 @@ def _interrupted() -> LostReplyError:
 
 
 def _defect(message: AIMessage) -> LostReplyError | None:
-    """Why a reply cannot be used: empty, or cut off, since its provider always names a reason to stop."""
-    if not message.text.strip() and not message.tool_calls and not refused(message):
+    """Why a reply cannot be used: empty, cut off, or with a tool call that cannot be read."""
+    called = message.tool_calls or message.invalid_tool_calls
+    if not message.text.strip() and not called and not refused(message):
         return EmptyReplyError("the reply is empty")
-    metadata = message.response_metadata
-    if _names_reason(message) and not (finish_reason(message) or metadata.get("status")):
+    if _cut_off(message):
         return LostReplyError("the reply was cut off: it has no finish reason")
+    if message.invalid_tool_calls:
+        call = message.invalid_tool_calls[0]
+        why = call.get("error") or f"its arguments are {call.get('args')!r:.80}"
+        return MalformedToolCallError(f"the call of tool {call.get('name')!r} cannot be read: {why}")
     return None
+
+
+def _cut_off(message: AIMessage) -> bool:
+    """Whether a reply broke off: its provider always names a reason to stop, and it has none."""
+    named = finish_reason(message) or message.response_metadata.get("status")
+    return _names_reason(message) and not named
+
+
+def _whole(message: AIMessage | None) -> bool:
+    """Whether a reply came to its end, and so is what the bare model answers."""
+    return message is not None and not _cut_off(message)
 
 
 def _names_reason(message: AIMessage) -> bool:

@@ -20,11 +20,13 @@ from langchain_core.messages import (
     message_chunk_to_message,
 )
 from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.answers import finish_reason
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.dialects import Thinking
+from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.wrapped import mapped, models_in
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
@@ -38,7 +40,7 @@ SCHEMAS = ("tools", "functions", "response_format")
 """Settings that carry schemas, each in the words of one provider, who bills them as prompt."""
 
 
-class LostReplyError(Exception):
+class LostReplyError(AdaptiveReasonerError):
     """A call ended without a usable reply."""
 
 
@@ -46,13 +48,18 @@ class EmptyReplyError(LostReplyError):
     """A reply came, at a known cost, and says nothing."""
 
 
+class MalformedToolCallError(LostReplyError):
+    """A reply came, at a known cost, with a tool call that cannot be read."""
+
+
 @dataclass(frozen=True)
 class Source:
     r"""One way to call a model: which model, what is put around the question, with which settings.
 
     Args:
-        model: A chat model (or a binding of one), or a function without arguments that makes it
-            at the first call, so that building a graph needs no key and loads no weights.
+        model: A chat model, in whatever wrappers (`bind`, `with_retry`, `with_fallbacks`, ...), or a function
+            without arguments that makes it at the first call, so that building a graph needs no key and loads
+            no weights.
         prompt: Makes the prompt from the text of the question; without it the messages go as they are.
         settings: Call-time arguments of the model: `temperature`, `stop`, `reasoning_effort`, ...
         max_tokens: The most tokens of a reply; what a lost call is billed at.
@@ -94,7 +101,7 @@ class Source:
 
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation."""
-        return messages if self.prompt is None else [HumanMessage(self.prompt(question_of(messages)))]
+        return messages if self.prompt is None else [HumanMessage(self.prompt(_text_of_question(messages)))]
 
     def billed(self, messages: Messages, settings: Mapping[str, Any] | None = None) -> Messages:
         """All that a provider bills as prompt, for a worst case: tools and formats too, as text.
@@ -115,10 +122,7 @@ class Source:
         Where it would leave open whether a streamed reply reports its usage, it is asked to: LangGraph
         streams a call as soon as somebody listens to messages, and an unpriced reply is an error.
         """
-        model = self.model if isinstance(self.model, Runnable) else self.model()
-        if isinstance(model, BaseChatModel) and getattr(model, "stream_usage", True) is None:
-            return model.model_copy(update={"stream_usage": True})
-        return model
+        return mapped(self.model if isinstance(self.model, Runnable) else self.model(), _reporting_usage)
 
     @cached_property
     def sampler(self) -> ChatModel:
@@ -127,24 +131,20 @@ class Source:
         Streaming loses the usage on many endpoints, and a cache would make all samples the same.
         """
         independent = {"disable_streaming": True, "cache": False}
-        model = self.runnable
-        if isinstance(model, BaseChatModel):
-            return model.model_copy(update=independent)
-        if isinstance(model, RunnableBinding) and isinstance(model.bound, BaseChatModel):
-            return model.model_copy(update={"bound": model.bound.model_copy(update=independent)})
-        return model
+        return mapped(self.runnable, lambda model: model.model_copy(update=independent))
 
     @property
     def declared_tokens(self) -> int | None:
         """The most tokens that a reply can have, if anybody declared it: here, or on the model.
 
-        A model that is yet to be made is not made for this, and has said nothing.
+        A model that is yet to be made is not made for this, and has said nothing. Of a model and its
+        fallbacks it is the most that any of them declares; None where one declares nothing.
         """
-        model = vars(self).get("runnable", self.model)
-        profile = getattr(model, "profile", None) or {}
-        on_model = {name: getattr(model, name, None) for name in _ROOM}
-        said = (room_in(self.settings), self.max_tokens, room_in(self._bound), room_in(on_model))
-        return next((most for most in said if most), None) or room_in(profile)
+        here = room_in(self.settings) or self.max_tokens
+        if here:
+            return here
+        most = [room_in(bound) or _room_on(model) for model, bound in models_in(self._made)]
+        return max((each for each in most if each), default=None) if all(most) else None
 
     @property
     def most_tokens(self) -> int:
@@ -152,9 +152,14 @@ class Source:
         return self.declared_tokens or UNDECLARED_MAX_TOKENS
 
     @property
+    def _made(self) -> Any:
+        """The model, where it is made already; else the function that makes it."""
+        return vars(self).get("runnable", self.model)
+
+    @property
     def _bound(self) -> Mapping[str, Any]:
         """Arguments that are bound to the model."""
-        return getattr(self.model, "kwargs", None) or {}
+        return next((bound for _, bound in models_in(self._made)), None) or {}
 
 
 @dataclass(frozen=True)
@@ -199,7 +204,7 @@ class Reply:
     """What came back from a call, and what it cost.
 
     Attributes:
-        message: The reply; None where there is none.
+        message: The reply; None where there is none that can be used.
         error: Why there is no usable reply; None where there is one.
         cost: In the meter's unit. A refused call (429, 5xx) costs nothing.
         seconds: From start to end.
@@ -207,6 +212,9 @@ class Reply:
         samples: How many replies the call brought, among which its cost is divided.
         samples_per_request: How many such a call may bring.
         prompt_cost: What the call's prompt cost, where it may bring several.
+        faulty: A reply that came whole and cannot be used: empty, with a tool call that cannot be read, or
+            written by a middleware in place of one that failed. It votes for nothing, and is the answer only
+            where nothing better came, as it is of the bare model.
     """
 
     message: AIMessage | None
@@ -217,6 +225,12 @@ class Reply:
     samples: int = 1
     samples_per_request: int = 1
     prompt_cost: float = 0.0
+    faulty: AIMessage | None = None
+
+    @property
+    def received(self) -> AIMessage | None:
+        """What came back, of use or not."""
+        return self.faulty if self.message is None else self.message
 
 
 def room_in(settings: Mapping[str, Any]) -> int | None:
@@ -228,6 +242,20 @@ def room_in(settings: Mapping[str, Any]) -> int | None:
     """
     said = (settings.get(name) for name in _ROOM)
     return next((int(most) for most in said if isinstance(most, int | float) and most > 0), None)
+
+
+def _room_on(model: BaseChatModel) -> int | None:
+    """The most tokens of a reply that a model itself declares, or its profile."""
+    return room_in({name: getattr(model, name, None) for name in _ROOM}) or room_in(
+        getattr(model, "profile", None) or {}
+    )
+
+
+def _reporting_usage(model: BaseChatModel) -> BaseChatModel:
+    """The model, asked to report usage in streams where it leaves that open."""
+    if getattr(model, "stream_usage", True) is None:
+        return model.model_copy(update={"stream_usage": True})
+    return model
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -275,16 +303,48 @@ def from_cache(message: AIMessage) -> bool:
 
 
 def question_of(messages: Messages) -> str:
-    """The text that a conversation asks: its last human turn.
+    """What a conversation asks, as text: its last human turn.
+
+    A turn without text is described by the kinds of what it holds; without any turn of a human, what the
+    system message says is what is asked.
+
+    Raises:
+        ValueError: There is nothing of all that.
 
     Example:
         >>> question_of([HumanMessage("Hello"), AIMessage("Hi."), HumanMessage("What is 5 + 9?")])
         'What is 5 + 9?'
+        >>> question_of([HumanMessage([{"type": "image", "url": "https://example.org/cat.png"}])])
+        '[image]'
+    """
+    turns = [message for message in messages if isinstance(message, HumanMessage)]
+    system = [message.text for message in messages if isinstance(message, SystemMessage)]
+    asked = turns[-1].text or _kinds_of(turns[-1]) if turns else ""
+    question = next((text for text in (asked, *reversed(system)) if text.strip()), None)
+    if question is None:
+        raise ValueError("there is no question: the last human message is missing or empty")
+    return question
+
+
+def _text_of_question(messages: Messages) -> str:
+    """The text of the last human turn, for a prompt that is made of it and holds nothing else.
+
+    Raises:
+        ValueError: The turn has none.
     """
     turns = [message.text for message in messages if isinstance(message, HumanMessage)]
     if not turns or not turns[-1].strip():
-        raise ValueError("there is no question: the last human message is missing or has no text")
+        raise ValueError(
+            "there is no question for the source's prompt: the last human message is missing or has no text"
+        )
     return turns[-1]
+
+
+def _kinds_of(message: BaseMessage) -> str:
+    """The kinds of what a message without text holds; empty where it holds nothing."""
+    blocks = [block for block in message.content if isinstance(block, dict)]
+    kinds = [str(block.get("type")) for block in blocks if block.get("type") != "text"]
+    return f"[{', '.join(kinds)}]" if kinds else ""
 
 
 def refused(message: AIMessage) -> bool:

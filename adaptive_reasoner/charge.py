@@ -282,7 +282,7 @@ class Charge:
         """
         winner = self.answer.message
         hidden = [reply for reply in self.caller.bill if all(reply is not seen for seen in streamed)]
-        if any(reply.message is winner for reply in streamed):
+        if any(reply.received is winner for reply in streamed):
             return AIMessageChunk(
                 content="",
                 id=winner.id,
@@ -319,7 +319,7 @@ class Charge:
                     "cost": float(reply.cost),
                     "seconds": reply.seconds,
                     "answer": reply.message and final_answer(reply.message),
-                    "tokens": tokens_of(reply.message),
+                    "tokens": tokens_of(reply.received),
                     "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
                 }
             )

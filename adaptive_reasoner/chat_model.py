@@ -14,21 +14,13 @@ from langchain_core.callbacks import (
 from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import (
-    Runnable,
-    RunnableAssign,
-    RunnableBinding,
-    RunnableConfig,
-    RunnableParallel,
-    RunnableSequence,
-    RunnableWithFallbacks,
-)
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
-from adaptive_reasoner.calls import SCHEMAS, ChatModel, Reach, Request, Source, directly
+from adaptive_reasoner.calls import SCHEMAS, ChatModel, Reach, Request, Source
 from adaptive_reasoner.charge import Terms
 from adaptive_reasoner.conversations import chunk_of
 from adaptive_reasoner.costs import Meter
@@ -37,6 +29,7 @@ from adaptive_reasoner.graph import run_of
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.wrapped import main_model, mapped
 
 _SETTINGS = ("temperature", "max_tokens", "stop")
 """What LangChain lets any chat model be made with, and any call be given."""
@@ -55,7 +48,7 @@ class AdaptiveChatModel(BaseChatModel):
     `response_metadata["adaptive_reasoner"]`.
 
     Args:
-        model: The chat model. Its settings hold where none are given here.
+        model: The chat model, in whatever wrappers. Its settings hold where none are given here.
         policy: Chooses the action; without one, a vote that needs no labels.
         actions: The strategy behind each action the policy can name.
         budget: Allowed mean cost a question, kept by a ledger in memory.
@@ -84,7 +77,7 @@ class AdaptiveChatModel(BaseChatModel):
         '7'
     """
 
-    inner: SkipValidation[BaseChatModel]
+    inner: SkipValidation[ChatModel]
     model_name: str = ""  # by which LangChain tells what a model can do, where it has no profile
     policy: SkipValidation[Policy | None] = None
     actions: SkipValidation[Mapping[str, Flow] | None] = None
@@ -96,8 +89,9 @@ class AdaptiveChatModel(BaseChatModel):
     stop: list[str] | None = None
     timeout: float | None = None
     _reasoner: AdaptiveReasoner = PrivateAttr()
+    _main: BaseChatModel = PrivateAttr()
 
-    def __init__(self, model: BaseChatModel | None = None, **fields: Any) -> None:
+    def __init__(self, model: ChatModel | None = None, **fields: Any) -> None:
         unknown = sorted(fields.keys() - type(self).model_fields.keys() - _INNER)
         if unknown:
             raise TypeError(f"AdaptiveChatModel has no {', '.join(unknown)}: settings are the inner model's")
@@ -114,16 +108,24 @@ class AdaptiveChatModel(BaseChatModel):
             ledger=self.ledger,
             meter=self.meter,
         )
+        main = main_model(self.inner)
+        if not isinstance(main, BaseChatModel):
+            raise TypeError(f"AdaptiveChatModel takes a chat model, not {type(self.inner).__name__}")
+        self._main = main
         # What is made anew from these fields, as `configurable_fields` does at every call, counts on there.
         self.ledger, self.budget = self._reasoner.ledger, None
-        self.model_name = self.model_name or self.inner._get_ls_params().get("ls_model_name") or ""
+        self.model_name = self.model_name or self._main._get_ls_params().get("ls_model_name") or ""
         if self.output_version is None:
-            self.output_version = self.inner.output_version
+            self.output_version = self._main.output_version
 
     @property
     def reasoner(self) -> AdaptiveReasoner:
         """What decides, calls and settles; its `ledger` keeps the average."""
         return self._reasoner
+
+    def _in_place(self, composed: Runnable[Any, Any]) -> Runnable[Any, Any]:
+        """What was composed on the inner model, tools bound or output parsed, composed on this one."""
+        return mapped(composed, lambda model: self if model is self._main else model)
 
     @property
     def _settings(self) -> dict[str, Any]:
@@ -145,23 +147,23 @@ class AdaptiveChatModel(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         # Part of the key under which LangChain caches replies.
         return {
-            **self.inner._identifying_params,
+            **self._main._identifying_params,
             **self._settings,
-            "adaptive_model": self.inner._llm_type,
+            "adaptive_model": self._main._llm_type,
             "adaptive_policy": self._reasoner.policy.policy_id,
         }
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return self.inner.profile  # by which create_agent chooses how to ask for structured output
+        return self._main.profile  # by which create_agent chooses how to ask for structured output
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
-        return self.inner._get_ls_params(**self._settings_of(stop, kwargs))
+        return self._main._get_ls_params(**self._settings_of(stop, kwargs))
 
     @override
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None) -> int:
-        return self.inner.get_num_tokens_from_messages(messages, tools)
+        return self._main.get_num_tokens_from_messages(messages, tools)
 
     @override
     def bind_tools(
@@ -173,17 +175,11 @@ class AdaptiveChatModel(BaseChatModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         if tool_choice is not None:
             kwargs["tool_choice"] = tool_choice
-        bound: Runnable[LanguageModelInput, AIMessage] = _repointed(
-            self.inner.bind_tools(tools, **kwargs), self.inner, self
-        )
-        return bound
+        return self._in_place(self._main.bind_tools(tools, **kwargs))
 
     @override
     def with_structured_output(self, schema: Any, **kwargs: Any) -> Runnable[LanguageModelInput, Any]:
-        structured: Runnable[LanguageModelInput, Any] = _repointed(
-            self.inner.with_structured_output(schema, **kwargs), self.inner, self
-        )
-        return structured
+        return self._in_place(self._main.with_structured_output(schema, **kwargs))
 
     @override
     def _generate(
@@ -250,17 +246,18 @@ class AdaptiveChatModel(BaseChatModel):
         return config, terms
 
     def _reach(self, settings: Mapping[str, Any]) -> Reach:
+        tied = [name for name in SCHEMAS if settings.get(name)]
+
         def reach(source: Source, request: Request) -> ChatModel:
-            model, kwargs = unbound(source.runnable)
-            if not isinstance(model, BaseChatModel):
-                return directly(source, request)
-            tied = [name for name in SCHEMAS if settings.get(name)]
-            if tied and not request.apart and not isinstance(model, type(self.inner)):
-                raise TypeError(
-                    f"{', '.join(tied)} were bound for {type(self.inner).__name__} and cannot go to "
-                    f"{type(model).__name__}: use models of one package, or AdaptiveComputeMiddleware"
-                )
-            return Untraced(model, kwargs)
+            def untraced(model: BaseChatModel) -> Untraced:
+                if tied and not request.apart and not isinstance(model, type(self._main)):
+                    raise TypeError(
+                        f"{', '.join(tied)} were bound for {type(self._main).__name__} and cannot go to "
+                        f"{type(model).__name__}: use models of one package, or AdaptiveComputeMiddleware"
+                    )
+                return Untraced(model)
+
+            return mapped(source.runnable, untraced)
 
         return reach
 
@@ -273,46 +270,45 @@ class Untraced(Runnable[Any, AIMessage]):
 
     Args:
         model: The chat model.
-        kwargs: Call-time arguments that are bound to it.
     """
 
-    def __init__(self, model: BaseChatModel, kwargs: Mapping[str, Any] | None = None) -> None:
-        self.model, self.kwargs = model, dict(kwargs or {})
+    def __init__(self, model: BaseChatModel) -> None:
+        self.model = model
 
     @override
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         if self.model.rate_limiter:
             self.model.rate_limiter.acquire(blocking=True)
-        return _message(self.model._generate(list(input), **{**self.kwargs, **kwargs}))
+        return _message(self.model._generate(list(input), **kwargs))
 
     @override
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         if self.model.rate_limiter:
             await self.model.rate_limiter.aacquire(blocking=True)
-        return _message(await self.model._agenerate(list(input), **{**self.kwargs, **kwargs}))
+        return _message(await self.model._agenerate(list(input), **kwargs))
 
     @override
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
-        if not self._streams({**self.kwargs, **kwargs}, methods=["_stream"]):
+        if not self._streams(kwargs, methods=["_stream"]):
             yield chunk_of(self.invoke(input, config, **kwargs))
             return
         if self.model.rate_limiter:
             self.model.rate_limiter.acquire(blocking=True)
-        for generation in self.model._stream(list(input), **{**self.kwargs, **kwargs}):
+        for generation in self.model._stream(list(input), **kwargs):
             yield _with_metadata(generation)
 
     @override
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
-        if not self._streams({**self.kwargs, **kwargs}, methods=["_stream", "_astream"]):
+        if not self._streams(kwargs, methods=["_stream", "_astream"]):
             yield chunk_of(await self.ainvoke(input, config, **kwargs))
             return
         if self.model.rate_limiter:
             await self.model.rate_limiter.aacquire(blocking=True)
-        async for generation in self.model._astream(list(input), **{**self.kwargs, **kwargs}):
+        async for generation in self.model._astream(list(input), **kwargs):
             yield _with_metadata(generation)
 
     def _streams(self, kwargs: Mapping[str, Any], *, methods: Sequence[str]) -> bool:
@@ -320,14 +316,6 @@ class Untraced(Runnable[Any, AIMessage]):
         if off is True or (off == "tool_calling" and kwargs.get("tools")):
             return False
         return any(getattr(type(self.model), name) is not getattr(BaseChatModel, name) for name in methods)
-
-
-def unbound(model: ChatModel) -> tuple[ChatModel, dict[str, Any]]:
-    """A model without its bindings, and the call-time arguments they bind."""
-    if not isinstance(model, RunnableBinding):
-        return model, {}
-    inner, kwargs = unbound(model.bound)
-    return inner, {**kwargs, **model.kwargs}
 
 
 def _message(result: ChatResult) -> AIMessage:
@@ -352,23 +340,3 @@ def _with_metadata(generation: ChatGenerationChunk) -> AIMessageChunk:
 
 def _result(message: AIMessage) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message)])
-
-
-def _repointed(composed: Any, old: BaseChatModel, new: BaseChatModel) -> Any:
-    """What was composed on `old`, tools bound or output parsed, composed on `new` instead."""
-    if composed is old:
-        return new
-    if isinstance(composed, RunnableBinding):
-        return composed.model_copy(update={"bound": _repointed(composed.bound, old, new)})
-    if isinstance(composed, RunnableSequence):
-        steps = [_repointed(step, old, new) for step in composed.steps]
-        return RunnableSequence(*steps, name=composed.name)
-    if isinstance(composed, RunnableAssign):
-        return RunnableAssign(_repointed(composed.mapper, old, new))
-    if isinstance(composed, RunnableParallel):
-        return RunnableParallel({name: _repointed(step, old, new) for name, step in composed.steps__.items()})
-    if isinstance(composed, RunnableWithFallbacks):
-        fallbacks = [_repointed(fallback, old, new) for fallback in composed.fallbacks]
-        runnable = _repointed(composed.runnable, old, new)
-        return composed.model_copy(update={"runnable": runnable, "fallbacks": fallbacks})
-    return composed

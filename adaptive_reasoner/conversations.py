@@ -37,14 +37,15 @@ def messages_of(question: Any) -> Messages:
 def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
     r"""What a conversation asks: its last human turn, after the end of what was said before it.
 
-    A question that stands alone is decided on as it is, so as the offline kit saw it.
+    A question that stands alone is decided on as it is, so as the offline kit saw it. See `question_of` for a
+    turn without text.
 
     Example:
         >>> in_context([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")], context=5)
         '?\nNo.\nAnd 97?'
     """
     question = question_of(messages)
-    last = max(at for at, message in enumerate(messages) if isinstance(message, HumanMessage))
+    last = max((at for at, message in enumerate(messages) if isinstance(message, HumanMessage)), default=0)
     spoken = [
         message.text
         for message in messages[:last]
@@ -71,8 +72,8 @@ def usage_of(replies: Sequence[Reply]) -> UsageMetadata | None:
     """The usage of several replies together."""
     usage: UsageMetadata | None = None
     for reply in replies:
-        if reply.message is not None and not from_cache(reply.message):
-            usage = add_usage(usage, reply.message.usage_metadata)
+        if reply.received is not None and not from_cache(reply.received):
+            usage = add_usage(usage, reply.received.usage_metadata)
     return usage
 
 
@@ -85,9 +86,17 @@ def chunk_of(message: AIMessage) -> AIMessageChunk:
         usage_metadata=message.usage_metadata,
         id=message.id,
         name=message.name,
-        tool_call_chunks=[
-            ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=at)
-            for at, call in enumerate(message.tool_calls)
-        ],
+        **_calls_of(message),
         chunk_position="last",
     )
+
+
+def _calls_of(message: AIMessage) -> dict[str, Any]:
+    """The tool calls of a message as a chunk takes them: of chunks, LangChain mends those it cannot read."""
+    if message.invalid_tool_calls:
+        return {"tool_calls": message.tool_calls, "invalid_tool_calls": message.invalid_tool_calls}
+    chunks = [
+        ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=at)
+        for at, call in enumerate(message.tool_calls)
+    ]
+    return {"tool_call_chunks": chunks}

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.runnables import Runnable
+
+from adaptive_reasoner.wrapped import main_model
 
 Thinking = str | int
 """An effort ("none", "minimal", "low", "medium", "high", "xhigh", "max") or a number of tokens."""
@@ -67,7 +69,7 @@ def spelled(
     """Call-time arguments for `model`, in its provider's words.
 
     Args:
-        model: A chat model or a binding of one.
+        model: A chat model, in whatever wrappers; of several the one that is called first.
         settings: Arguments in common words (`max_tokens`) or already in the provider's own.
         thinking: How hard to think; as the model does by itself where not given.
         samples: Replies to ask for in one request.
@@ -80,8 +82,7 @@ def spelled(
         >>> spelled(FakeListChatModel(responses=[""]), {"max_tokens": 9}, thinking="low")
         {'reasoning_effort': 'low', 'max_tokens': 9}
     """
-    while isinstance(model, RunnableBinding):
-        model = model.bound
+    model = main_model(model)
     dialect = _dialect_of(model)
     words = dict(settings)
     if thinking is not None:

@@ -1,10 +1,27 @@
 """What can go wrong, as one tree. Each error keeps its numbers as attributes."""
 
 from collections.abc import Iterable
+from typing import Any, Self
 
 
 class AdaptiveReasonerError(Exception):
-    """Any error this library raises on purpose."""
+    """Any error this library raises on purpose. It can be copied, and sent to another process.
+
+    Example:
+        >>> import pickle
+        >>> pickle.loads(pickle.dumps(BudgetExceededError(3.0, 2.0, "tokens"))).left
+        2.0
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is made anew from its `args`, the message, which is not what `__init__` takes.
+        return self._of_args, self.args, vars(self)
+
+    @classmethod
+    def _of_args(cls, *args: Any) -> Self:
+        error = cls.__new__(cls, *args)
+        error.args = args
+        return error
 
 
 class OutcomesError(AdaptiveReasonerError, ValueError):

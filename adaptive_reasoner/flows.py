@@ -14,7 +14,8 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers import AnswerKey
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Messages, Reply, Request, refused
+from adaptive_reasoner.calls import EmptyReplyError, MalformedToolCallError, Messages, Reply, Request, refused
+from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.stopping import Terms
 
@@ -66,8 +67,8 @@ Steps = Generator[Sequence[Request], Sequence[Reply], Answer]
 Flow = Callable[[Task], Steps]
 
 
-class NothingArrivedError(Exception):
-    """No call gave a usable reply; `run` and `arun` raise the first error as the model raised it."""
+class NothingArrivedError(AdaptiveReasonerError):
+    """No call gave a usable reply; see `Running` for what comes of it."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -78,16 +79,18 @@ class Running:
     """A flow on its way: the calls it waits for, or its answer.
 
     Attributes:
-        answer: What the flow returned; None while it is on its way.
+        answer: What the flow returned; None while it is on its way. Where no call gave a usable reply but one
+            came, as an empty one, it is that reply, as the bare model gives it: an answer without a value.
 
     Raises:
-        Exception: Where no call gave a usable reply, the first error, as the model raised it.
+        Exception: Where no call gave a reply, the first error, as the model raised it.
     """
 
     def __init__(self, flow: Flow, task: Task) -> None:
         self._steps, self._task = flow(task), task
         self._wanted: Sequence[Request] = ()
         self.answer: Answer | None = None
+        self._faulty: list[Reply] = []
         self._advance(lambda: next(self._steps))
 
     @property
@@ -102,6 +105,7 @@ class Running:
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies."""
+        self._faulty += [reply for reply in replies if reply.faulty is not None]
         self._advance(lambda: self._steps.send(replies))
 
     def _advance(self, step: Callable[[], Sequence[Request]]) -> None:
@@ -110,7 +114,16 @@ class Running:
         except StopIteration as end:
             self._wanted, self.answer = (), end.value
         except NothingArrivedError as nothing:
-            raise nothing.error from None
+            best = min(self._faulty, key=_last_resort, default=None)
+            if best is None or best.faulty is None:
+                raise nothing.error from None
+            self._wanted, self.answer = (), Answer(best.faulty, None, agreement=0.0)
+
+
+def _last_resort(reply: Reply) -> int:
+    """The order of what is no answer: a tool call, then silence, then what the model has not written."""
+    kinds = (MalformedToolCallError, EmptyReplyError)
+    return next((at for at, kind in enumerate(kinds) if isinstance(reply.error, kind)), len(kinds))
 
 
 def run(flow: Flow, task: Task, caller: Caller) -> Answer:

@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.config import get_stream_writer
 from langgraph.graph import StateGraph
 from langgraph.runtime import ExecutionInfo, RunControl, get_runtime
@@ -51,6 +52,29 @@ def says_text(builder: StateGraph[Any, Any, Any, Any], key: str) -> bool | None:
     kinds = set(_kinds(builder.channels[key].ValueType))
     text, listed = str in kinds, bool(kinds & {list, Sequence})
     return None if text == listed else text
+
+
+def takes_list(builder: StateGraph[Any, Any, Any, Any], key: str) -> bool:
+    """Whether what is written under a key has to be a list: the state declares one, or joins those it gets.
+
+    Example:
+        >>> import operator
+        >>> from typing import TypedDict
+        >>> class State(TypedDict):
+        ...     last: dict
+        ...     listed: list[dict]
+        ...     joined: Annotated[list[dict], operator.add]
+        ...     appended: Annotated[list[dict], lambda before, new: [*before, new]]
+        >>> [takes_list(StateGraph(State), key) for key in ("last", "listed", "joined", "appended")]
+        [False, True, True, False]
+    """
+    channel = builder.channels[key]
+    if not isinstance(channel, BinaryOperatorAggregate):
+        return says_text(builder, key) is False
+    try:
+        return bool(channel.operator([], [{}]) == [{}])
+    except (TypeError, ValueError, LookupError, AttributeError):  # it takes something else than lists
+        return False
 
 
 def _kinds(declared: Any) -> Iterator[Any]:

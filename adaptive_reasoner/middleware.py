@@ -6,33 +6,27 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Annotated, Any, Literal, NotRequired
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
-from langchain_core.utils.function_calling import convert_to_openai_tool
-from langgraph.constants import TAG_NOSTREAM
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
-from adaptive_reasoner.calls import ChatModel, Messages, Request, Source, as_text, directly
+from adaptive_reasoner.calls import ChatModel, Messages, Source
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.conversations import in_context
-from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import emit, execution, run_of
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 
 try:
-    from langchain.agents.middleware.internal_call_transformer import (
-        InternalCallTransformer,
-        internal_call_metadata,
-    )
+    from langchain.agents.middleware.internal_call_transformer import InternalCallTransformer
     from langchain.agents.middleware.types import (
         AgentMiddleware,
         AgentState,
@@ -41,6 +35,8 @@ try:
         ModelResponse,
         PrivateStateAttr,
     )
+
+    from adaptive_reasoner.agent_calls import AgentCalls, preamble
 except ModuleNotFoundError as error:
     raise ImportError('create_agent needs langchain: pip install "adaptive-reasoner[agents]"') from error
 
@@ -162,6 +158,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self._policy_of: Callable[[AgentStep], Policy] | None = None
         if callable(policy) and not isinstance(policy, Policy):
             self._policy_of, policy = policy, policy(AgentStep(0, "", (), 0.0, inf))
+        if policy is None and budget is None and ledger is None and (run_budget or thread_budget):
+            ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)
         self.reasoner = AdaptiveReasoner(
             Source(_no_model), policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter
         )
@@ -184,7 +182,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ExtendedModelResponse[Any]:
         """Decide, call as often as the action asks for, and answer with the winner."""
-        calls = _Calls(request, handler=handler)
+        calls = AgentCalls(request, handler=handler)
         try:
             result = self.reasoner.answer(request.messages, _around(), **self._terms(calls))
         except BudgetExceededError as exhausted:
@@ -198,7 +196,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ExtendedModelResponse[Any]:
         """Like `wrap_model_call`, without blocking the loop."""
-        calls = _Calls(request, ahandler=handler)
+        calls = AgentCalls(request, ahandler=handler)
         await self.tenants.aready(request.runtime and request.runtime.context)
         try:
             result = await self.reasoner.aanswer(request.messages, _around(), **self._terms(calls))
@@ -206,7 +204,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             return self._exhausted(calls, exhausted)
         return self._response(calls, result)
 
-    def _terms(self, calls: "_Calls") -> Terms:
+    def _terms(self, calls: AgentCalls) -> Terms:
         account, task = calls.account, execution()
         left = self._left(account)
         question = self._question(calls.request.messages)
@@ -214,7 +212,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         policy = self._policy_of(step) if self._policy_of else self.reasoner.policy
         request = calls.request
         terms: Terms = {
-            "source": Source(request.model, settings=request.model_settings, preamble=_preamble(request)),
+            "source": Source(request.model, settings=request.model_settings, preamble=preamble(request)),
             "policy": policy,
             "reach": calls.reach,
             "key": f"{task.task_id}:1" if task else None,
@@ -251,7 +249,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         of_thread = inf if self.thread_budget is None else self.thread_budget - account["thread"]
         return max(0.0, min(of_run, of_thread))
 
-    def _response(self, calls: "_Calls", result: Result) -> ExtendedModelResponse[Any]:
+    def _response(self, calls: AgentCalls, result: Result) -> ExtendedModelResponse[Any]:
         """The winner's response, whole, with the usage of all samples; the cost goes to the account."""
         response = calls.responses[id(result.reply)]
         messages: Sequence[BaseMessage] = [
@@ -264,7 +262,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             command=Command(update={"adaptive_account": change}),
         )
 
-    def _exhausted(self, calls: "_Calls", reason: BudgetExceededError) -> ExtendedModelResponse[Any]:
+    def _exhausted(self, calls: AgentCalls, reason: BudgetExceededError) -> ExtendedModelResponse[Any]:
         """The end of a run that nothing is left for.
 
         Raises:
@@ -301,77 +299,6 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             # An agent that has no tools but its structured output would ask on until there is one.
             command=Command(update={"jump_to": "end"}),
         )
-
-
-class _Calls:
-    """The samples of one model call of an agent: each goes through the handler, and its response is kept."""
-
-    def __init__(
-        self,
-        request: ModelRequest[Any],
-        *,
-        handler: Callable[[ModelRequest[Any]], ModelResponse[Any]] | None = None,
-        ahandler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]] | None = None,
-    ) -> None:
-        self.request, self.handler, self.ahandler = request, handler, ahandler
-        self.ledger: Ledger | None = None  # the tenant's, where there is one
-        self.responses: dict[int, ModelResponse[Any]] = {}
-        nothing: Account = {"run_id": uuid.uuid4().hex, "run": 0.0, "thread": 0.0, "steps": 0}
-        state: Mapping[str, Any] = request.state
-        self.account: Account = state.get("adaptive_account") or nothing
-
-    def reach(self, source: Source, request: Request) -> ChatModel:
-        return directly(source, request) if request.apart else _Sample(self, source, request.competes)
-
-    def kept(self, response: ModelResponse[Any]) -> AIMessage:
-        message = next(message for message in response.result if isinstance(message, AIMessage))
-        self.responses[id(message)] = response
-        return message
-
-
-class _Sample(Runnable[Any, AIMessage]):
-    """One way to make the agent's model call."""
-
-    def __init__(self, calls: _Calls, source: Source, competes: bool) -> None:
-        self._calls, self._source, self._competes = calls, source, competes
-
-    @override
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        assert self._calls.handler is not None
-        return self._calls.kept(self._calls.handler(self._request(input, config, kwargs)))
-
-    @override
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        assert self._calls.ahandler is not None
-        return self._calls.kept(await self._calls.ahandler(self._request(input, config, kwargs)))
-
-    def _request(
-        self, messages: Messages, config: RunnableConfig | None, settings: Mapping[str, Any]
-    ) -> ModelRequest[Any]:
-        request, config = self._calls.request, config or RunnableConfig()
-        model = self._source.sampler if self._competes else self._source.runnable
-        if isinstance(model, BaseChatModel):
-            # The handler takes no config: what a run of the model should carry is put on the model.
-            tags = [*(model.tags or []), *[tag for tag in config.get("tags") or [] if tag != TAG_NOSTREAM]]
-            metadata = {**(model.metadata or {}), **(config.get("metadata") or {})}
-            if self._competes:
-                tags, metadata = [*tags, TAG_NOSTREAM], {**metadata, **internal_call_metadata()}
-            model = model.model_copy(update={"tags": tags, "metadata": metadata})
-        overrides: dict[str, Any] = {
-            "model": model,
-            "messages": list(messages),
-            "model_settings": {**request.model_settings, **settings},
-        }
-        return request.override(**overrides)
-
-
-def _preamble(request: ModelRequest[Any]) -> Messages:
-    """What an agent sends besides the conversation, as far as it is billed."""
-    system = [] if request.system_message is None else [request.system_message]
-    schemas = [tool if isinstance(tool, dict) else convert_to_openai_tool(tool) for tool in request.tools]
-    output = getattr(request.response_format, "schema", None)
-    schemas += [] if output is None else [convert_to_openai_tool(output)]
-    return [*system, SystemMessage(as_text(schemas))] if schemas else system
 
 
 def _around() -> RunnableConfig:

@@ -2,28 +2,33 @@
 
 import asyncio
 import inspect
+import logging
 import os
+import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
-from adaptive_reasoner.calls import Source
+from adaptive_reasoner.bills import Bill, owe
+from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.conversations import in_context, messages_of
-from adaptive_reasoner.costs import Meter
+from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.flows import Flow
-from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text, takes_list
+from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.sample_log import SampleLog
+
+_logger = logging.getLogger(__name__)
 
 
 class AdaptiveComputeNode(Runnable[Any, Any]):
@@ -48,13 +53,16 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             message where it has messages; where that is left open, the form of the question. `input_key`
             where not given.
         answer_key: State key for the canonical answer ("14"), where wanted.
-        decision_key: State key for the decision and its bill, a plain dict, where wanted.
+        decision_key: State key for the decision and its bill, a plain dict, where wanted; a list with it
+            where the state declares a list, or joins lists.
         budget_key: State key where a `BudgetLedgerNode` publishes the price; that node then settles.
         vector_key: State key of the question's embedding, where an earlier node has made it.
         about: What of the state is decided on; the last human turn, in its context, where not given.
         tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
-        log: Keeps every sample for the offline kit: a file, or a `SampleLog`. A node without a policy holds
-            the latest in memory where not given, in `log.rows`: a first policy is learned from them.
+        log: Keeps every sample for the offline kit: a file, or a `SampleLog`, which can redact what it keeps.
+            A node without a policy holds the latest in memory where not given, in `log.rows`: a first policy
+            is learned from them. False keeps nothing. A log that fails is a warning and the event
+            `log_failed`; the answer stands.
         durable: Run each sample as a task of the graph: after a crash only the missing ones are drawn. Needs
             a checkpointer.
         goto: The node to go to next, by `Command`; `attach` draws the way there, and a node that is not there
@@ -78,7 +86,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
 
     def __init__(
         self,
-        model: Source | BaseChatModel | RunnableBinding[Any, Any],
+        model: Source | ChatModel,
         *,
         policy: Policy | None = None,
         actions: Mapping[str, Flow] | None = None,
@@ -93,7 +101,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         vector_key: str | None = None,
         about: Callable[[Any], str] | None = None,
         tenants: Callable[[str], Ledger] | None = None,
-        log: str | os.PathLike[str] | SampleLog | None = None,
+        log: str | os.PathLike[str] | SampleLog | Literal[False] | None = None,
         durable: bool = False,
         goto: str | None = None,
         name: str = "adaptive_compute",
@@ -104,6 +112,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             )
         if vector_key and policy and "vector" not in inspect.signature(policy.decide).parameters:
             raise ValueError(f"policy {policy.policy_id!r} takes no vector: leave vector_key out")
+        if budget_key and policy is None:  # the price comes with each question, and is kept elsewhere
+            ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)
         self.name = name
         self.reasoner = AdaptiveReasoner(
             model, policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter, name=name
@@ -111,11 +121,13 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self.input_key, self.output_key = input_key, output_key or input_key
         self.answer_key, self.decision_key, self.budget_key = answer_key, decision_key, budget_key
         self.vector_key, self.about = vector_key, about
-        if log is not None or policy is None:
+        if log is not False and (log is not None or policy is None):
             log = log if isinstance(log, SampleLog) else SampleLog(log)
-        self.log = log
+        self.log = log or None
+        self.log_failed = False
         self.durable, self.goto = durable, goto
         self._says_text: bool | None = None
+        self._lists_decisions = False
         self.tenants = Tenants(self.reasoner.ledger, tenants)
 
     def attach(
@@ -137,6 +149,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         ways = {"destinations": (self.goto,)} if self.goto else {}
         attach(self, builder, keys, {**ways, **node_options})
         self._says_text = says_text(builder, self.output_key)
+        self._lists_decisions = self.decision_key is not None and takes_list(builder, self.decision_key)
         return builder
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
@@ -171,6 +184,7 @@ class _Visit:
         self._samples: list[dict[str, Any]] = []
         self._decision: dict[str, Any] = {}
         self._durable: DurableSamples | None = None
+        self._question: str | None = None  # that a BudgetLedgerNode settles
         self.terms: Terms = {"about": self._about(state), "on_event": self._heard}
         task = execution()
         if task is not None:
@@ -198,13 +212,27 @@ class _Visit:
         if node.answer_key:
             update[node.answer_key] = result.answer
         if node.decision_key:
-            update[node.decision_key] = result.record
+            update[node.decision_key] = [result.record] if node._lists_decisions else result.record
         return Command(update=update, goto=node.goto) if node.goto else update
 
     def keep(self) -> None:
         """Write the samples down, also of a question that came to nothing."""
-        if self._node.log is not None and self._samples:
+        if self._node.log is None or not self._samples:
+            return
+        try:
             self._node.log.write(self.terms.get("about") or "", self._decision, self._samples)
+        except Exception as error:  # noqa: BLE001 - a disk, or a user's `redact`; the answer is paid for and stands
+            self._log_failed(error)
+
+    def _log_failed(self, error: Exception) -> None:
+        node, why = self._node, f"{type(error).__name__}: {error}"
+        told = f"{node.name}: {len(self._samples)} samples were not logged: {why}"
+        _logger.warning(told)
+        emit({"node": node.name, "event": "log_failed", "samples": len(self._samples), "error": why})
+        if not node.log_failed:
+            node.log_failed = True
+            with suppress(UserWarning):  # where warnings are made errors, the answer stands all the same
+                warnings.warn(told, stacklevel=2)
 
     def _about(self, state: Any) -> str:
         about = self._node.about
@@ -223,6 +251,7 @@ class _Visit:
                 f"the state has no price under {self._node.budget_key!r}: put a BudgetLedgerNode before this"
             )
         self.terms["price"], self.terms["run_id"] = budget["price"], budget["run_id"]
+        self._question = budget["run_id"]
 
     def _heard(self, event: dict[str, Any]) -> None:
         if event["event"] == "decision":
@@ -231,4 +260,6 @@ class _Visit:
                 self._durable.key = event["key"]
         elif event["event"] == "sample":
             self._samples.append(event)
+        elif self._question is not None and (event["event"] == "settled" or event.get("cost")):
+            owe(self._question, Bill(event["key"], event["cost"], event["action"]))
         emit({"node": self._node.name, **event})

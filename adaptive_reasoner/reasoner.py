@@ -14,14 +14,13 @@ from langchain_core.callbacks import (
     adispatch_custom_event,
     dispatch_custom_event,
 )
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, RunnableSerializable
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import merge_configs
 from pydantic import ConfigDict, Field, SkipValidation
 from typing_extensions import Unpack, override
 
-from adaptive_reasoner.calls import Reply, Source
+from adaptive_reasoner.calls import ChatModel, Reply, Source
 from adaptive_reasoner.charge import Charge, Result, Terms, check_units
 from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.day_one import LabelFreePolicy, label_free_actions
@@ -74,6 +73,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     Raises:
         UnknownActionError: The policy can choose an action that nobody supplied.
         LedgerError: Policy, ledger and meter do not count in the same unit.
+        ValueError: There is neither a policy nor anything that limits what a vote may cost.
         TypeError: Model, policy, ledger, meter or an action is something else: a name, a path.
 
     Example:
@@ -103,7 +103,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     def __init__(
         self,
-        model: Source | BaseChatModel | RunnableBinding[Any, Any],
+        model: Source | ChatModel,
         *,
         policy: Policy | None = None,
         actions: Mapping[str, Flow] | None = None,
@@ -133,6 +133,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         if policy is None:
             if actions is not None:
                 raise ValueError(f"who chooses among {', '.join(actions)}? Give a policy with the actions")
+            if budget is None and ledger is None and price is None and max_cost is None:
+                raise ValueError(
+                    "without a policy every question is a vote, and without a budget one at any cost: give "
+                    "budget=..., the allowed mean cost a question, or a ledger, or a policy with its actions"
+                )
             policy = LabelFreePolicy(source, meter, budget=budget if ledger is None else ledger.target)
             actions = label_free_actions()
         for action in policy.actions:

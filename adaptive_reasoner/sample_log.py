@@ -1,11 +1,17 @@
 """Keep what was sampled online, in the samples format, for the offline kit."""
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from io import FileIO
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +34,15 @@ class SampleLog:
         path: The file; made, with its folder, where it is not there. Without one, the latest rows are held.
         sources: Action -> the source its samples are of. Where not said, `cot_vote_3` samples `cot`, and the
             vote of a node without a policy samples `single_pass`.
+        redact: What is kept of a text: of the question, of each answer, of an error's message. Equal texts
+            should stay equal, since votes count them.
+        texts: False keeps a digest in place of each text, and of an error its kind: enough to count votes,
+            and to fill in right answers by `question_id`. A digest hides a text, and no guess at it.
+        keep: Seconds for which a row is kept. Rows that are older go at the next row that is written, from
+            the file, which is then replaced whole, or from memory.
+
+    Raises:
+        ValueError: `keep` is no number above 0.
 
     Example:
         >>> log = SampleLog()
@@ -36,10 +51,19 @@ class SampleLog:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | None = None, *, sources: Mapping[str, str] | None = None
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        sources: Mapping[str, str] | None = None,
+        redact: Callable[[str], str] | None = None,
+        texts: bool = True,
+        keep: float | None = None,
     ) -> None:
-        self.path = None if path is None else Path(path)
+        if keep is not None and not (isfinite(keep) and keep > 0):
+            raise ValueError(f"rows are kept for a finite number of seconds above 0, not {keep}")
+        self.path = None if path is None else Path(path).absolute()  # also after a change of folder
         self.sources = dict(sources or {})
+        self.redact, self.texts, self.keep = redact, texts, keep
         self._held: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
 
@@ -47,7 +71,7 @@ class SampleLog:
     def rows(self) -> list[dict[str, Any]]:
         """What is held in memory, the oldest first, for `Samples.from_rows`; empty where a file is kept."""
         with self._lock:
-            return list(self._held)
+            return [row for row in self._held if not self._is_old(row, time.time())]
 
     def source_of(self, action: str) -> str:
         """What the samples of an action are samples of."""
@@ -63,30 +87,154 @@ class SampleLog:
             question: What was decided on.
             record: The decision: `action`, `key` and `cost_unit`.
             samples: The events of its replies.
+
+        Raises:
+            OSError: The file cannot be written; what it held before stays as it was.
         """
-        source = self.source_of(record["action"])
+        source, now = self.source_of(record["action"]), time.time()
         rows = [
             {
                 "question_id": record["key"],
-                "question": question,
+                "question": self._text(question),
                 "source": source,
                 "sample": number,
-                "answer": sample["answer"],
+                "answer": None if sample["answer"] is None else self._text(sample["answer"]),
                 "gold": None,
                 "correct": None,
                 "cost": sample["cost"],
                 "cost_unit": record["cost_unit"],
                 "seconds": sample["seconds"],
-                "error": sample["error"],
+                "error": None if sample["error"] is None else self._error(sample["error"]),
                 **sample["tokens"],
+                **({} if self.keep is None else {"time": now}),
             }
             for number, sample in enumerate(samples)
         ]
-        if self.path is None:
-            with self._lock:
+        with self._lock:
+            if self.path is None:
+                while self._held and self._is_old(self._held[0], now):
+                    self._held.popleft()
                 self._held.extend(rows)
-            return
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock, self.path.open("a", encoding="utf-8") as file:
-            file.write(lines)
+            else:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._append(b"".join(map(_line, rows)), now)
+
+    def _text(self, text: str) -> str:
+        if self.redact is not None:
+            text = self.redact(text)
+        if self.texts:
+            return text
+        return "sha256:" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+    def _error(self, error: str) -> str:
+        kind, colon, message = error.partition(": ")
+        return f"{kind}{colon}{self._text(message)}" if self.texts else kind
+
+    def _is_old(self, row: Mapping[str, Any], now: float) -> bool:
+        return self.keep is not None and row.get("time", now) <= now - self.keep
+
+    def _append(self, lines: bytes, now: float) -> None:
+        assert self.path is not None
+        with _locked(self.path) as file:
+            if self.keep is not None and self._begins_old(file, now):
+                self._replace(file, lines, now)
+                return
+            end = _end_of_lines(file)
+            if end < file.seek(0, os.SEEK_END):
+                file.seek(end)
+                if _row_of(file.read()) is None:
+                    file.truncate(end)  # a line that a killed writer left half-written
+                else:
+                    lines = b"\n" + lines
+            end = file.seek(0, os.SEEK_END)
+            try:
+                _write_all(file, lines)
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(end)
+                raise
+
+    def _begins_old(self, file: FileIO, now: float) -> bool:
+        """Whether the first row, the oldest, is to go, or does not say how old it is."""
+        file.seek(0)
+        with os.fdopen(os.dup(file.fileno()), "rb") as reader:
+            first = reader.readline()
+        row = _row_of(first) or {}
+        return bool(first) and ("time" not in row or self._is_old(row, now))
+
+    def _replace(self, file: FileIO, lines: bytes, now: float) -> None:
+        """Put a file without the old rows in place of this one; a row of unknown age begins to age now."""
+        assert self.path is not None
+        path = self.path.resolve()
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        file.seek(0)
+        try:
+            with os.fdopen(os.dup(file.fileno()), "rb") as reader, beside.open("wb", buffering=0) as new:
+                for line in reader:
+                    row = _row_of(line)
+                    if row is not None and not self._is_old(row, now):
+                        _write_all(new, _line({"time": now, **row}))
+                _write_all(new, lines)
+            shutil.copymode(path, beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    """A row as a line of JSON, which writes half a character, as no encoding can, in its escaped form."""
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+
+
+def _row_of(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _write_all(file: FileIO, lines: bytes) -> None:
+    rest = memoryview(lines)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]
+
+
+def _end_of_lines(file: FileIO) -> int:
+    """Where the last whole line ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - 4096)
+        file.seek(begin)
+        at = file.read(end - begin).rfind(b"\n")
+        if at >= 0:
+            return begin + at + 1
+        end = begin
+    return 0
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[FileIO]:
+    """The file, for this process alone, where the system can lock it; made where it is not there."""
+    while True:
+        with FileIO(path, "a+") as file:
+            _lock(file)
+            if _is_at(file, path):
+                yield file
+                return
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    """Whether a file is still the one at its path, and was not replaced before it was locked."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(file: FileIO) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)

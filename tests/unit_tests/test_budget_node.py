@@ -1,5 +1,6 @@
 """The node that keeps the budget of a graph."""
 
+import itertools
 import operator
 from typing import Annotated, TypedDict
 
@@ -7,7 +8,9 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import RetryPolicy
 
+from adaptive_reasoner import bills
 from adaptive_reasoner.budget_node import BudgetLedgerNode
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import PriceMeter
@@ -284,3 +287,98 @@ def test_without_the_node_the_average_drifts():
     assert held == pytest.approx(10.0, rel=0.03)
     assert held == ledger.average
     assert spending(ledger, keeper=False) > 20.0
+
+
+def priced(*answers, **options):
+    """A compute node under the budget's node, whose replies are as long as they are."""
+    return AdaptiveComputeNode(
+        Source(ScriptedModel(answers=answers), max_tokens=50),
+        policy=FixedPolicy("single_pass", expected_cost=5),
+        actions={"single_pass": single_pass()},
+        budget_key="budget",
+        input_key="question",
+        output_key="reply",
+        **options,
+    )
+
+
+def chained(ledger, state, *nodes):
+    """Ledger -> each node -> ledger."""
+    builder, keeper = StateGraph(state), BudgetLedgerNode(ledger)
+    keeper.attach(builder).add_edge(START, keeper.name)
+    for node in nodes:
+        node.attach(builder)
+    for before, after in itertools.pairwise(nodes):
+        builder.add_edge(before.name, after.name)
+    builder.add_edge(nodes[-1].name, "settle").add_node("settle", keeper)
+    return builder.add_edge(keeper.name, nodes[0].name)
+
+
+class Joined(Plain, total=False):
+    budget: dict
+    decision: Annotated[list[dict], operator.add]
+
+
+class Listed(Plain, total=False):
+    budget: dict
+    decision: list[dict]
+
+
+class Appended(Plain, total=False):
+    budget: dict
+    decision: Annotated[list[dict], lambda before, new: [*(before or []), new]]
+
+
+@pytest.mark.parametrize("state", [Steps, Joined, Listed, Appended])
+@pytest.mark.parametrize("decision_key", ["decision", None])
+def test_no_bill_is_lost_however_the_state_is_wired(ledger, state, decision_key):
+    nodes = [
+        priced("one two three", decision_key=decision_key, name="first"),
+        priced("one two", decision_key=decision_key, name="second"),
+        priced("one", decision_key=decision_key, name="third"),
+    ]
+    for _ in range(2):
+        chained(ledger, state, *nodes).compile().invoke({"question": "5 + 9?"})
+    assert (ledger.snapshot().questions, ledger.snapshot().spent) == (2, 2 * 6.0)
+
+
+def test_a_decision_is_a_list_where_the_state_joins_lists(ledger):
+    nodes = [priced("one two", decision_key="decision", name=name) for name in ("first", "second")]
+    decisions = chained(ledger, Joined, *nodes).compile().invoke({"question": "5 + 9?"})["decision"]
+    assert [(decision["action"], decision["cost"]) for decision in decisions] == [("single_pass", 2.0)] * 2
+
+
+def test_bills_that_only_the_state_knows_are_charged_as_in_another_process(ledger):
+    nodes = [priced("one two", decision_key="decision", name=name) for name in ("first", "second")]
+    graph = chained(ledger, Joined, *nodes).compile(checkpointer=InMemorySaver(), interrupt_before=["settle"])
+    config = {"configurable": {"thread_id": "t"}}
+    question = graph.invoke({"question": "5 + 9?"}, config)["budget"]["run_id"]
+    bills.strike(question, [bill.key for bill in bills.owed_by(question)])
+    graph.invoke(None, config)
+    assert (ledger.snapshot().questions, ledger.snapshot().spent) == (1, 4.0)
+
+
+def test_what_a_node_that_failed_has_spent_is_charged(ledger):
+    model = ScriptedModel(answers=("one two",), failures={0: TimeoutError("slow")})
+    failing = AdaptiveComputeNode(
+        Source(model, max_tokens=50),
+        policy=FixedPolicy("single_pass", expected_cost=5),
+        actions={"single_pass": single_pass()},
+        budget_key="budget",
+        input_key="question",
+        output_key="reply",
+    )
+    builder, keeper = StateGraph(Steps), BudgetLedgerNode(ledger)
+    keeper.attach(builder).add_edge(START, keeper.name).add_edge(keeper.name, failing.name)
+    failing.attach(
+        builder, retry_policy=RetryPolicy(max_attempts=2, initial_interval=0.0, retry_on=TimeoutError)
+    )
+    builder.add_node("settle", keeper).add_edge(failing.name, "settle")
+    builder.compile().invoke({"question": "5 + 9?"})
+    assert (ledger.snapshot().questions, ledger.snapshot().spent) == (1, 50.0 + 2.0)
+
+
+def test_bills_that_are_charged_are_forgotten(ledger):
+    before = len(bills._owed)
+    chained(ledger, Steps, priced("one")).compile().invoke({"question": "5 + 9?"})
+    assert len(bills._owed) == before

@@ -227,7 +227,7 @@ def test_a_call_takes_no_longer_than_the_timeout_it_was_made_with():
         asyncio.run(slow.ainvoke("5 + 9?"))
 
 
-@pytest.mark.parametrize("messages", [[AIMessage("hi")], [HumanMessage([{"type": "image"}])]])
+@pytest.mark.parametrize("messages", [[AIMessage("hi")], [HumanMessage([{"type": "text", "text": ""}])]])
 def test_no_question_is_a_clear_error(messages):
     with pytest.raises(ValueError, match="no question"):
         adaptive().invoke(messages)

@@ -12,10 +12,10 @@ import adaptive_reasoner
 ROOT = Path(adaptive_reasoner.__file__).parent
 PROJECT = ROOT.parent
 FLOORS = [
-    {"errors"},
+    {"bills", "errors", "observed", "wrapped"},
     {"costs", "pages", "answers", "dialects", "features", "pricing", "policy_folder", "prospects"},
     {"calls", "listed_prices", "mathematics", "stopping", "stop_model", "worst_cases"},
-    {"policy", "ledger"},
+    {"at_once", "policy", "ledger"},
     {"caller", "conversations"},
     {"flows"},
     {"strategies", "selection"},
@@ -23,7 +23,7 @@ FLOORS = [
     {"hold", "choice"},
     {"charge"},
     {"reasoner", "graph"},
-    {"durable", "context", "telemetry"},
+    {"agent_calls", "durable", "context", "telemetry"},
     {"nodes", "budget_node", "chat_model", "middleware"},
     {"console"},
     {"watch"},

@@ -252,7 +252,7 @@ def _plain(value):
         ({}, "'messages'"),
         ({"messages": []}, "'messages'"),
         ({"messages": [AIMessage("hi")]}, "'messages'"),
-        ({"messages": [HumanMessage([{"type": "image", "url": "https://example.org/a.png"}])]}, "'messages'"),
+        ({"messages": [HumanMessage([{"type": "text", "text": " "}])]}, "'messages'"),
     ],
 )
 async def test_a_state_without_a_question_names_its_key(ask, state, named):

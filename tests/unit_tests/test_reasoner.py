@@ -12,9 +12,12 @@ from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.calls import Source
+from adaptive_reasoner.chat_model import AdaptiveChatModel
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError, UnpricedUsageError
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.prospects import Prospects, beta_prospects
 from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
@@ -155,7 +158,7 @@ def test_units_must_agree():
         )
 
 
-@pytest.mark.parametrize("question", ["", "  ", [], [AIMessage("hi")], [HumanMessage([{"type": "image"}])]])
+@pytest.mark.parametrize("question", ["", "  ", [], [AIMessage("hi")], [HumanMessage([])]])
 def test_no_question_is_a_clear_error_and_no_charge(ask, question):
     made = reasoner(budget=10.0)
     with pytest.raises(ValueError, match="no question"):
@@ -349,3 +352,28 @@ def test_a_reply_out_of_the_cache_costs_nothing_and_a_vote_never_uses_it(cache, 
     for _ in range(2):
         ask(voting, "5 + 9?")
     assert len(voting.source.runnable.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        AdaptiveReasoner,
+        AdaptiveChatModel,
+        AdaptiveComputeNode,
+        lambda model, **terms: AdaptiveComputeMiddleware(**terms),
+    ],
+)
+def test_a_vote_at_any_cost_is_refused_with_the_way_out(made):
+    with pytest.raises(ValueError, match="give budget="):
+        made(ScriptedModel())
+    for terms in ({"budget": 9.0}, {"ledger": open_ledger("memory://", target=9.0)}):
+        made(ScriptedModel(), **terms)
+    made(ScriptedModel(), policy=FixedPolicy("single_pass"), actions=ACTIONS)
+
+
+def test_what_limits_a_vote_otherwise_needs_no_budget():
+    AdaptiveReasoner(ScriptedModel(), price=0.01)
+    AdaptiveReasoner(ScriptedModel(), max_cost=100.0)
+    AdaptiveComputeNode(ScriptedModel(), budget_key="budget")
+    AdaptiveComputeMiddleware(run_budget=100.0)
+    AdaptiveComputeMiddleware(thread_budget=100.0)

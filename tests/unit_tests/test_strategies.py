@@ -10,7 +10,7 @@ from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import LostReplyError, Source
+from adaptive_reasoner.calls import EmptyReplyError, LostReplyError, Source
 from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.flows import terms_of
@@ -102,12 +102,18 @@ def test_when_every_sample_fails_the_first_error_is_raised_as_it_came(drive):
     assert made.cost == 0
 
 
-@pytest.mark.parametrize("defect", [{"answers": ("",)}, {"finish": None}])
-def test_an_empty_or_cut_reply_is_a_failure_that_is_paid_for(drive, defect):
-    made = caller(**defect) if "answers" not in defect else caller(*defect["answers"])
+def test_a_cut_reply_is_a_failure_that_is_paid_for(drive):
+    made = caller(finish=None)
     with pytest.raises(LostReplyError):
         drive(single_pass(), made)
     assert len(made.bill) == 1
+
+
+def test_an_empty_reply_is_the_answer_where_nothing_else_came_and_has_no_value(drive):
+    made = caller("")
+    answer = drive(single_pass(), made)
+    assert (answer.message.text, answer.value, answer.agreement) == ("", None, 0.0)
+    assert [(type(reply.error), reply.estimated) for reply in made.bill] == [(EmptyReplyError, False)]
 
 
 def test_a_cut_reply_without_usage_costs_its_worst_case(drive):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from langchain_core.messages import BaseMessage
 
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import EmptyReplyError, Reply, Request, Source, causes, is_unreachable
+from adaptive_reasoner.calls import Reply, Request, Source, causes, is_unreachable
 from adaptive_reasoner.costs import Meter, most_prompt_tokens, prompt_cost
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cap import Cap
@@ -149,7 +149,7 @@ class Drawer:
 
     async def _call(self, messages: Sequence[BaseMessage]) -> Reply:
         (reply,) = await Caller(self._source, self._meter).awave([Request(messages, competes=True)])
-        self._answered |= reply.error is None or isinstance(reply.error, EmptyReplyError)
+        self._answered |= reply.received is not None
         self._contact.made |= self._answered
         return reply
 
@@ -170,7 +170,7 @@ def _reason(error: BaseException) -> str:
 
 def _tokens_used(reply: Reply, most: float) -> float:
     """What a call took of the tokens a minute; all that it may have, where that is not known."""
-    usage = reply.message.usage_metadata if reply.message is not None else None
+    usage = reply.received.usage_metadata if reply.received is not None else None
     if usage:
         return min(most, usage["total_tokens"])
     return 0.0 if reply.error is not None and not reply.estimated else most

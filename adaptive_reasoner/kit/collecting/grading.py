@@ -110,7 +110,7 @@ def row_of(
         "correct": grade.correct,
         "cost": drawn.cost,
         "cost_unit": cost_unit,
-        **(_tokens(reply.message) if reply.message is not None else {}),
+        **(_tokens(reply.received) if reply.received is not None else {}),
         **(_shared_prompt(drawn) if drawn.prompt_cost else {}),
         "seconds": round(reply.seconds, 4),
         **({} if grade.error is None else {"error": grade.error[:_LONGEST_ERROR]}),

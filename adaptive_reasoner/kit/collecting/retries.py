@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from adaptive_reasoner.calls import EmptyReplyError, causes, status_of
+from adaptive_reasoner.calls import EmptyReplyError, MalformedToolCallError, causes, status_of
 
 _PASSING = frozenset({408, 409, 425, 429})
 _NO_ADMITTANCE = frozenset({401, 402, 403, 404})
@@ -61,7 +61,7 @@ def worth_another(error: BaseException) -> bool:
         >>> worth_another(TimeoutError()), worth_another(TypeError("no such argument"))
         (True, False)
     """
-    if isinstance(error, EmptyReplyError):
+    if isinstance(error, EmptyReplyError | MalformedToolCallError):
         return False
     status = status_of(error)
     if status is not None:

@@ -1,0 +1,122 @@
+"""The samples of one model call of an agent: each goes through the agent's other middleware."""
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from langchain.agents.middleware.internal_call_transformer import internal_call_metadata
+from langchain.agents.middleware.types import ModelRequest, ModelResponse
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, SystemMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from langgraph.constants import TAG_NOSTREAM
+from typing_extensions import override
+
+from adaptive_reasoner.calls import ChatModel, Messages, Request, Source, as_text, directly
+from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.observed import model_calls
+from adaptive_reasoner.wrapped import mapped, models_in
+
+_NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0}
+"""The usage of a reply that took no call, as LangChain's cache marks one."""
+
+
+class AgentCalls:
+    """The samples of one model call: each goes through the handler, and its response is kept.
+
+    Args:
+        request: The model call.
+        handler: Makes it, where it is made in threads.
+        ahandler: Makes it, where it is made in tasks.
+
+    Attributes:
+        responses: By the identity of the reply in it.
+        account: What the thread knows of its spending.
+        ledger: The tenant's, where there is one.
+    """
+
+    def __init__(
+        self,
+        request: ModelRequest[Any],
+        *,
+        handler: Callable[[ModelRequest[Any]], ModelResponse[Any]] | None = None,
+        ahandler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]] | None = None,
+    ) -> None:
+        self.request, self.handler, self.ahandler = request, handler, ahandler
+        self.ledger: Ledger | None = None
+        self.responses: dict[int, ModelResponse[Any]] = {}
+        nothing = {"run_id": uuid.uuid4().hex, "run": 0.0, "thread": 0.0, "steps": 0}
+        state: Mapping[str, Any] = request.state
+        self.account: dict[str, Any] = state.get("adaptive_account") or nothing
+
+    def reach(self, source: Source, request: Request) -> ChatModel:
+        """The source's model through the handler; a judge, which is no part of the agent, without it."""
+        return directly(source, request) if request.apart else _Sample(self, source, request.competes)
+
+    def kept(self, response: ModelResponse[Any], source: Source) -> AIMessage:
+        """The reply in a response, which is kept for the winner."""
+        message = next(message for message in response.result if isinstance(message, AIMessage))
+        calls = model_calls()
+        if (
+            calls is not None
+            and not calls.made
+            and not message.usage_metadata
+            and any(models_in(source.runnable))
+        ):
+            # A middleware has answered without the model, as from a store of its own: nothing was called.
+            free = message.model_copy(update={"usage_metadata": _NOTHING})
+            result = [free if each is message else each for each in response.result]
+            message, response = free, replace(response, result=result)
+        self.responses[id(message)] = response
+        return message
+
+
+class _Sample(Runnable[Any, AIMessage]):
+    """One way to make the agent's model call."""
+
+    def __init__(self, calls: AgentCalls, source: Source, competes: bool) -> None:
+        self._calls, self._source, self._competes = calls, source, competes
+
+    @override
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        assert self._calls.handler is not None
+        response = self._calls.handler(self._request(input, config, kwargs))
+        return self._calls.kept(response, self._source)
+
+    @override
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        assert self._calls.ahandler is not None
+        response = await self._calls.ahandler(self._request(input, config, kwargs))
+        return self._calls.kept(response, self._source)
+
+    def _request(
+        self, messages: Messages, config: RunnableConfig | None, settings: Mapping[str, Any]
+    ) -> ModelRequest[Any]:
+        request, config = self._calls.request, config or RunnableConfig()
+        model = self._source.sampler if self._competes else self._source.runnable
+
+        def marked(model: BaseChatModel) -> BaseChatModel:
+            # The handler takes no config: what a run of the model should carry is put on the model.
+            tags = [*(model.tags or []), *[tag for tag in config.get("tags") or [] if tag != TAG_NOSTREAM]]
+            metadata = {**(model.metadata or {}), **(config.get("metadata") or {})}
+            if self._competes:
+                tags, metadata = [*tags, TAG_NOSTREAM], {**metadata, **internal_call_metadata()}
+            return model.model_copy(update={"tags": tags, "metadata": metadata})
+
+        overrides: dict[str, Any] = {
+            "model": mapped(model, marked),
+            "messages": list(messages),
+            "model_settings": {**request.model_settings, **settings},
+        }
+        return request.override(**overrides)
+
+
+def preamble(request: ModelRequest[Any]) -> Messages:
+    """What an agent sends besides the conversation, as far as it is billed."""
+    system = [] if request.system_message is None else [request.system_message]
+    schemas = [tool if isinstance(tool, dict) else convert_to_openai_tool(tool) for tool in request.tools]
+    output = getattr(request.response_format, "schema", None)
+    schemas += [] if output is None else [convert_to_openai_tool(output)]
+    return [*system, SystemMessage(as_text(schemas))] if schemas else system

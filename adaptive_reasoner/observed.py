@@ -1,0 +1,115 @@
+"""The chat model calls that were really made for a sample, of which wrappers and middleware make several.
+
+Around a call of ours may be retries, fallbacks, or middleware that answers in the model's place. What they
+return is not what was called, so the calls themselves are observed, through LangChain's callbacks.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.tracers.context import register_configure_hook
+from typing_extensions import override
+
+
+@dataclass(eq=False)
+class ModelCall:
+    """A call of a chat model.
+
+    Attributes:
+        message: What it returned; None where it did not.
+        error: What it raised; None where it did not.
+        ended: Whether it did either.
+        seconds: From start to end.
+    """
+
+    outer: "ModelCall | None" = None
+    message: AIMessage | None = None
+    error: BaseException | None = None
+    ended: bool = False
+    seconds: float = 0.0
+    _began: float = field(default_factory=time.perf_counter)
+
+    def end(self, *, message: AIMessage | None = None, error: BaseException | None = None) -> None:
+        """Note what came of it."""
+        self.message, self.error, self.ended = message, error, True
+        self.seconds = time.perf_counter() - self._began
+
+
+class ModelCalls(BaseCallbackHandler):
+    """The calls of chat models under a sample, in the order they began.
+
+    A chat model that calls another one inside its own call has made one call: the usage of its reply is that
+    of all it took.
+    """
+
+    run_inline = True  # in the caller's own context, where it is known which call is inside which
+
+    def __init__(self) -> None:
+        self._calls: dict[UUID, ModelCall] = {}
+
+    @property
+    def made(self) -> list[ModelCall]:
+        """All calls that are not a part of another one."""
+        return [call for call in self._calls.values() if call.outer is None or not call.outer.ended]
+
+    def bringing(self, message: AIMessage) -> ModelCall | None:
+        """The call that brought a reply, also one that was changed since; None where none brought any."""
+        answered = [call for call in reversed(self.made) if call.message is not None]
+        same = (call for call in answered if call.message is message or _same_id(call.message, message))
+        return next(same, answered[0] if answered else None)
+
+    @contextmanager
+    def observing(self) -> Iterator[None]:
+        """Observe the calls of this thread or task, and of those it starts."""
+        before = _observer.set(self)
+        try:
+            yield
+        finally:
+            _observer.reset(before)
+
+    @override
+    def on_chat_model_start(
+        self, serialized: dict[str, Any], messages: list[list[BaseMessage]], *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """A call begins."""
+        around = _around.get()
+        outer = around[1] if around and around[0] is self and not around[1].ended else None
+        self._calls[run_id] = call = ModelCall(outer)
+        if outer is None:
+            _around.set((self, call))
+
+    @override
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """A call has returned."""
+        if run_id in self._calls:
+            first = next((generation for each in response.generations for generation in each), None)
+            message = first.message if isinstance(first, ChatGeneration) else None
+            self._calls[run_id].end(message=message if isinstance(message, AIMessage) else None)
+
+    @override
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """A call has failed."""
+        if run_id in self._calls:
+            self._calls[run_id].end(error=error)
+
+
+def model_calls() -> ModelCalls | None:
+    """What observes the calls of this thread or task; None where nothing does."""
+    return _observer.get()
+
+
+def _same_id(one: AIMessage | None, other: AIMessage) -> bool:
+    return one is not None and one.id is not None and one.id == other.id
+
+
+_observer: ContextVar[ModelCalls | None] = ContextVar("adaptive_reasoner_model_calls", default=None)
+_around: ContextVar[tuple[ModelCalls, ModelCall] | None] = ContextVar("adaptive_reasoner_call", default=None)
+register_configure_hook(_observer, inheritable=True)

@@ -1,0 +1,77 @@
+"""Errors keep their attributes in another process and in a copy."""
+
+import copy
+import importlib
+import pickle
+import pkgutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+import adaptive_reasoner
+from adaptive_reasoner.calls import EmptyReplyError, LostReplyError
+from adaptive_reasoner.errors import (
+    AdaptiveReasonerError,
+    BudgetExceededError,
+    InfeasibleBudgetError,
+    OutcomesError,
+    UnknownActionError,
+)
+from adaptive_reasoner.flows import NothingArrivedError
+from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+
+SPECIAL = {
+    OutcomesError: OutcomesError("no gold", file="rows.jsonl", row=3),
+    InfeasibleBudgetError: InfeasibleBudgetError(1.0, 2.0, "tokens"),
+    UnknownActionError: UnknownActionError("vote", ["single_pass"]),
+    BudgetExceededError: BudgetExceededError(3.0, 2.0, "tokens"),
+    NothingArrivedError: NothingArrivedError(TimeoutError("slow")),
+}
+
+
+def every_error():
+    for module in pkgutil.walk_packages(adaptive_reasoner.__path__, "adaptive_reasoner."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found, new = set(), {BaseException}
+    while new:
+        found |= new
+        new = {each for error in new for each in error.__subclasses__()} - found
+    return sorted((each for each in found if each.__module__.startswith("adaptive_reasoner")), key=str)
+
+
+def seen(error):
+    return type(error), str(error), error.args, {name: repr(value) for name, value in vars(error).items()}
+
+
+@pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_every_error_survives_pickling_and_copying_with_its_attributes(kind, again):
+    error = SPECIAL[kind] if kind in SPECIAL else kind("it failed")
+    error.add_note("seen at noon")
+    assert seen(again(error)) == seen(error)
+
+
+def test_all_errors_of_the_package_are_one_tree():
+    assert {EmptyReplyError, LostReplyError, UnreachableLedgerError} < set(every_error())
+    assert all(issubclass(kind, AdaptiveReasonerError) for kind in every_error())
+
+
+def reserve_too_much():
+    open_ledger("memory://", hard_cap=1.0).reserve(5.0, "k")
+
+
+def name_an_unknown_action():
+    raise UnknownActionError("vote", ["single_pass"])
+
+
+@pytest.mark.slow
+def test_an_error_raised_in_a_worker_process_arrives_in_the_parent():
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        with pytest.raises(BudgetExceededError) as refused:
+            pool.submit(reserve_too_much).result()
+        with pytest.raises(UnknownActionError, match="known are single_pass") as unknown:
+            pool.submit(name_an_unknown_action).result()
+    assert (refused.value.wanted, refused.value.left) == (5.0, 1.0)
+    assert (unknown.value.action, unknown.value.known) == ("vote", ("single_pass",))
