@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.rows import Asked, number_field, text_field
+from adaptive_reasoner.kit.rows import Asked, is_null, number_field, number_text, text_field
 from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
 from adaptive_reasoner.pages.tables import html_table
@@ -200,6 +200,8 @@ class Outcomes:
     def _check_names(self) -> None:
         if not len(self.question_ids) or not self.actions:
             raise OutcomesError("the table is empty: no questions, or no actions")
+        if any(name is None for name in self.question_ids):
+            raise OutcomesError("a question_id is missing")
         for kind, names in (("question", self.question_ids), ("action", self.actions)):
             if len(set(names)) < len(names):
                 seen: set[str] = set()
@@ -287,10 +289,10 @@ class _Assembly:
         if "action" not in row and "sample" in row:
             raise ValueError("this is a sample; `adaptive-reasoner estimate` makes outcomes of samples")
         question_id, action = self.asked.add(row, number), text_field(row, "action")
-        samples = 1.0 if row.get("samples") is None else number_field(row, "samples")
+        samples = 1.0 if is_null(row.get("samples")) else number_field(row, "samples")
         if not samples.is_integer():
             raise ValueError(f"samples is {samples}; a whole number is needed")
-        halves = [np.nan if row.get(name) is None else number_field(row, name) for name in HALVES]
+        halves = [np.nan if is_null(row.get(name)) else number_field(row, name) for name in HALVES]
         values = [number_field(row, "accuracy"), number_field(row, "cost"), samples, *halves]
         self.actions[action] = None
         before, _ = self.cells.setdefault((question_id, action), (number, values))
@@ -329,7 +331,7 @@ class _Assembly:
 
 def _texts(values: Sequence[str | None] | Texts) -> Texts:
     texts = np.empty(len(values), dtype=object)
-    texts[:] = [None if value is None else str(value) for value in values]
+    texts[:] = [None if is_null(value) else number_text(value) for value in values]
     return _read_only(texts)
 
 
