@@ -8,6 +8,8 @@ from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
 
+_MOST_DIGITS = 400  # more than any float has
+
 
 def is_null(value: object) -> bool:
     """Whether a cell holds nothing: None, and what pandas puts in its place (NaN, NaT, NA).
@@ -55,7 +57,7 @@ def number_text(value: Any) -> str:
         exact = Decimal(written)
     except ArithmeticError:  # such as a fraction
         return written
-    if not exact.is_finite():
+    if not exact.is_finite() or abs(exact.adjusted()) > _MOST_DIGITS:
         return written
     if exact == exact.to_integral_value():
         return f"{exact or abs(exact):f}".partition(".")[0]
