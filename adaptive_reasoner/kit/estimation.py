@@ -92,6 +92,7 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
         samples=np.concatenate(counts, axis=1),
         groups=None if samples.groups is None else np.array(samples.groups, dtype=object),
         halves=Halves(accuracy_a, accuracy_b, cost_a, cost_b) if known else None,
+        counts=samples.counts,
     )
 
 

@@ -149,7 +149,8 @@ class Asked:
             ValueError: A field is missing, or disagrees with an earlier row.
         """
         question_id, text, unit = (text_field(row, name) for name in ("question_id", "question", "cost_unit"))
-        for name, value in (("cost_unit", unit), ("accuracy_unit", cell_text(row, "accuracy_unit"))):
+        for name in ("cost_unit", "accuracy_unit", "cost_counts"):
+            value = unit if name == "cost_unit" else cell_text(row, name)
             before, at = self._units.setdefault(name, (value, number))
             if before != value:
                 raise ValueError(f"{name} is {value!r}, but {before!r} in row {at}: one table has one unit")
@@ -179,6 +180,11 @@ class Asked:
     def accuracy_unit(self) -> str | None:
         """The name of a reward that is not an accuracy in [0, 1]."""
         return self._units["accuracy_unit"][0]
+
+    @property
+    def counts(self) -> str | None:
+        """Which tokens a cost counts, where the table says so."""
+        return self._units["cost_counts"][0]
 
     def groups(self, *, file: object = None) -> list[str | None] | None:
         """The group of each question, or None where no row names one.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isnan, nan
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -222,6 +222,14 @@ class Samples:
         }
         return replace(table, replies=replies)
 
+    @property
+    def counts(self) -> Literal["completion", "total"] | None:
+        """Which tokens a cost counts; None in other units, and where the replies do not say."""
+        if self.cost_unit != "tokens":
+            return None
+        seen = {_counted(reply) for several in self.replies.values() for reply in several} - {None}
+        return seen.pop() if len(seen) == 1 else None
+
     def bill(self) -> list[dict[str, Any]]:
         """What was paid for the samples: a dict a source with `source`, `calls`, `failed` and `cost`."""
         bill = []
@@ -259,6 +267,15 @@ class Samples:
 
     def _positions(self, index: ArrayLike) -> list[int]:
         return [int(at) for at in np.arange(len(self))[np.asarray(index)]]
+
+
+def _counted(reply: Sample) -> Literal["completion", "total"] | None:
+    prompt, completion = reply.prompt_tokens, reply.completion_tokens
+    if reply.error is not None or not prompt or completion is None:
+        return None
+    if reply.cost == completion:
+        return "completion"
+    return "total" if reply.cost == prompt + completion else None
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:
