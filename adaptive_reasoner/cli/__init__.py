@@ -60,7 +60,7 @@ def demo(
     questions: Annotated[int, typer.Option(help="Questions to collect, held-out ones included.")] = 96,
     samples: Annotated[int, typer.Option(help="Samples a question and source, at least 5.")] = 5,
     budget: Annotated[float, typer.Option(help="Mean generated tokens a question.")] = 12.0,
-    seed: Annotated[int, typer.Option(help="Draws the questions and the split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the questions and the split.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Shrink it to about a minute.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +146,7 @@ def train(
     encoder: Annotated[
         str | None, typer.Option(help="A sentence-transformers model; MiniLM if not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the folds.")] = 0,
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
@@ -177,7 +177,7 @@ def backtest(
     source: Annotated[str | None, typer.Option(help="Which source of a samples file.")] = None,
     splits: Annotated[int, typer.Option(min=1, help="Random splits to average over.")] = 5,
     test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=_share)] = 0.5,
-    seed: Annotated[int, typer.Option(help="Draws the splits.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the splits.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """What a policy would have done on questions it has not seen, against every baseline."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.features import ENCODER_FILES
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.encoding import Encoder, VectorCache, feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.foresight import beyond_mean
 from adaptive_reasoner.kit.learning.gate import Gate
@@ -99,6 +100,9 @@ def train(
         OutcomesError: Menu, outcomes, samples and `counts` disagree on which tokens are counted.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
+    check_argument(outcomes, "Outcomes", "train")
+    if samples is not None:
+        check_argument(samples, "Samples", "train(samples=...)")
     if not isfinite(budget):
         raise ValueError(f"a policy is trained for a finite budget, not {budget}")
     if outcomes.cost_unit == "tokens":

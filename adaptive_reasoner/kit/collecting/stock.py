@@ -11,6 +11,7 @@ from typing import Protocol
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of, paid_for
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -117,6 +118,8 @@ class Stock:
     """
 
     def __init__(self, questions: Sequence[Question], menu: Menu, *, retry_failed: bool = False) -> None:
+        check_argument(questions, "questions", "collect")
+        check_argument(menu, "Menu", "collect")
         self._questions = {question.question_id: question for question in questions}
         if len(self._questions) < len(questions):
             raise OutcomesError("two questions have one question_id")
