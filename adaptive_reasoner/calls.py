@@ -25,7 +25,7 @@ from langchain_core.runnables import Runnable
 from adaptive_reasoner.answers import finish_reason
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.dialects import Thinking
-from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError
 from adaptive_reasoner.wrapped import mapped, models_in
 
 Messages = Sequence[BaseMessage]
@@ -71,7 +71,7 @@ class Source:
             its tools as text. It is counted in the worst case, and not sent again.
 
     Raises:
-        TypeError: The model is neither, but its name, for example.
+        TypeError: The model is neither, but its name, for example; or the prompt is no function.
         ValueError: A number makes no sense.
 
     Example:
@@ -94,14 +94,35 @@ class Source:
         if not isinstance(model, Runnable) and not callable(model):
             made = f"; init_chat_model({model!r}) makes one" if isinstance(model, str) else ""
             raise TypeError(f"a model is a chat model or a function that makes it, not {model!r}{made}")
+        prompt: Any = self.prompt
+        if prompt is not None and not callable(prompt):
+            made = f"{prompt!r}.format" if isinstance(prompt, str) else "template.format"
+            raise TypeError(
+                "a prompt is a function that makes it from the text of the question, not "
+                f"{type(prompt).__name__}; write lambda question: {made}(question=question)"
+            )
         if not self.timeout > 0:
             raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
         if self.samples_per_request < 1:
             raise ValueError(f"a request asks for at least 1 sample, not {self.samples_per_request}")
 
     def messages(self, messages: Messages) -> Messages:
-        """What is sent for a conversation."""
-        return messages if self.prompt is None else [HumanMessage(self.prompt(_text_of_question(messages)))]
+        """What is sent for a conversation.
+
+        Raises:
+            MenuError: The prompt function returned no text.
+        """
+        if self.prompt is None:
+            return messages
+        question = _text_of_question(messages)
+        prompt: object = self.prompt(question)
+        if not isinstance(prompt, str) or not prompt.strip():
+            name = getattr(self.prompt, "__qualname__", repr(self.prompt))
+            raise MenuError(
+                f"the prompt function {name} returned {prompt!r} for the question {question[:60]!r}; "
+                "it must return the text to send"
+            )
+        return [HumanMessage(prompt)]
 
     def billed(self, messages: Messages, settings: Mapping[str, Any] | None = None) -> Messages:
         """All that a provider bills as prompt, for a worst case: tools and formats too, as text.

@@ -359,8 +359,15 @@ def check_units(**parts: Any) -> None:
     """Refuse parts that do not count in the same unit.
 
     Raises:
-        LedgerError: There is more than one unit.
+        LedgerError: There is more than one unit, or tokens are counted in two ways.
     """
     units = {name: part.cost_unit for name, part in parts.items()}
     if len(set(units.values())) > 1:
         raise LedgerError(f"costs must be in one unit, but there are {units}")
+    counts = {name: getattr(part, "counts", None) for name, part in parts.items()}
+    told = {name: which for name, which in counts.items() if isinstance(which, str)}
+    if len(set(told.values())) > 1:
+        raise LedgerError(
+            f"costs must count the same tokens, but there are {told}; take TokenMeter(counts=...) as the "
+            "policy was trained, or train again with the menu or with counts=..."
+        )

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
 from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, open_session
 from adaptive_reasoner.pages.tables import field_table
-from adaptive_reasoner.policy_folder import PathLike, read_policy_folder
+from adaptive_reasoner.policy_folder import PathLike, counts_of, read_policy_folder
 from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
 from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.stop_model import read_prospects, source_of
@@ -228,7 +228,10 @@ class LearnedPolicy:
         self._learned = card["ships"] == "imitator"
         self._spread = float(card["spread"])
         self._familiar = float(card["familiarity"]["at_least"])
-        self._worst = WorstCases(self.actions, card["worst_cost"], card.get("menu") or {})
+        self.counts = counts_of(card)  # which tokens its costs count: completion or total
+        known = self.counts == card["counts"]  # bounds of completions alone are none for all tokens
+        declared = [worst if known else None for worst in card["worst_cost"]]
+        self._worst = WorstCases(self.actions, declared, card.get("menu") or {})
         self._bounded = card["accuracy_unit"] is None
         self.budget: float | None = card["budget"]
         self.price: float = card["price"]

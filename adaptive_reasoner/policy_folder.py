@@ -16,6 +16,8 @@ FORMAT = 1
 
 CARD = "policy.json"
 
+_COUNTS = ("completion", "total")
+
 PathLike = str | os.PathLike[str]
 
 
@@ -92,6 +94,21 @@ def read_policy_folder(folder: PathLike) -> dict[str, Any]:
                 f"{path.parent / name} was changed after it was written: its digest differs"
             )
     return dict(card)
+
+
+def counts_of(card: Mapping[str, Any]) -> str | None:
+    """Which tokens the costs of a policy count: `completion` or `total`; None where they are no tokens.
+
+    The menu's meters go before what the card says: version 0.1.0 wrote `completion` for either.
+
+    Example:
+        >>> menu = {"meters": {"cot": "TokenMeter(counts='total', cost_unit='tokens')"}}
+        >>> counts_of({"counts": "completion", "menu": menu}), counts_of({"counts": None})
+        ('total', None)
+    """
+    meters = (card.get("menu") or {}).get("meters") or {}
+    said = {counts for meter in meters.values() for counts in _COUNTS if f"counts='{counts}'" in str(meter)}
+    return said.pop() if len(said) == 1 else card.get("counts")
 
 
 def _check_name(name: str, path: Path) -> None:

@@ -66,7 +66,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         budget: Allowed mean cost a question, kept by a ledger in memory. For one that several
             processes share, or that outlives them, give a `ledger` instead.
         ledger: Keeps the average; its price steers the policy.
-        meter: What a call costs; generated tokens where not given.
+        meter: What a call costs; where not given, the tokens that the policy counts, or generated ones.
         price: Takes the place of the ledger's price; a field for `configurable_fields`.
         max_cost: Only actions that cost at most this, at worst, may be chosen; another such field.
 
@@ -129,7 +129,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                     f"action {action!r} is a {type(flow).__name__}, not a strategy such as single_pass(); "
                     "on(Source(model)) goes to another model"
                 )
-        source, meter = model if isinstance(model, Source) else Source(model), meter or TokenMeter()
+        source = model if isinstance(model, Source) else Source(model)
+        meter = meter or TokenMeter("total" if getattr(policy, "counts", None) == "total" else "completion")
         if policy is None:
             if actions is not None:
                 raise ValueError(f"who chooses among {', '.join(actions)}? Give a policy with the actions")

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from adaptive_reasoner.cli.collection import collect
 from adaptive_reasoner.cli.ledger import ledger_app
-from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, print_result, read_result
+from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
 from adaptive_reasoner.console import err, out, print_json, print_table, progress
 from adaptive_reasoner.errors import AdaptiveReasonerError
 
@@ -59,7 +60,7 @@ def demo(
     questions: Annotated[int, typer.Option(help="Questions to collect, held-out ones included.")] = 96,
     samples: Annotated[int, typer.Option(help="Samples a question and source, at least 5.")] = 5,
     budget: Annotated[float, typer.Option(help="Mean generated tokens a question.")] = 12.0,
-    seed: Annotated[int, typer.Option(help="Draws the questions and the split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the questions and the split.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Shrink it to about a minute.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -75,95 +76,7 @@ def demo(
         result.print()
 
 
-@app.command()
-def collect(
-    out_file: Annotated[Path, typer.Option("--out", help="Samples file, JSONL; continued where it stands.")],
-    questions: Annotated[
-        str | None,
-        typer.Argument(
-            help="JSONL, CSV or Parquet with question and gold; or gsm8k, math, math500, owner/name. "
-            "With --preset paper: 200 of gsm8k and 200 of math, if left out."
-        ),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="The menu of sources, TOML.")] = None,
-    preset: Annotated[str | None, typer.Option(help="A menu by name, instead: paper. Needs --model.")] = None,
-    model: Annotated[str | None, typer.Option(help="With --preset: such as openai:gpt-5-mini.")] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="With --preset: an OpenAI-compatible endpoint.")
-    ] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option(help="With --base-url: the variable that holds its key.")
-    ] = None,
-    max_cost: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Calls in flight; the menu's, or 8, if not given.")
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
-    ] = False,
-    adaptive: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01, max=0.9999, help="Stop sampling a question once its label is that surely settled."
-        ),
-    ] = None,
-    budget: Annotated[
-        float | None, typer.Option(help="With --adaptive: the budget whose labels are settled.")
-    ] = None,
-    batch: Annotated[
-        bool, typer.Option("--batch", help="OpenAI's Batch API: half the price, within a day.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would cost; nothing is called.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Sample a model on questions with known answers; safe to kill and start again."""
-    from adaptive_reasoner.kit import Adaptive, Menu, forecast, open_questions, preset_menu
-    from adaptive_reasoner.kit import collect as collect_samples
-    from adaptive_reasoner.kit.public_questions import questions_to_price
-    from adaptive_reasoner.mathematics import is_number
-
-    if (adaptive is None) != (budget is None):
-        raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")
-    if adaptive is not None and batch:
-        raise typer.BadParameter("a batch is drawn whole; leave out one of the two", param_hint="--adaptive")
-    if config is not None and preset is None and questions is not None:
-        asked, menu = open_questions(questions), Menu.load(config)
-    elif config is None and preset is not None and model is not None:
-        asked = (questions_to_price if dry_run else open_questions)(questions or preset)
-        mathematical = not all(is_number(question.gold) for question in asked)
-        menu = preset_menu(
-            preset, model, base_url=base_url, api_key_env=api_key_env, mathematical=mathematical
-        )
-    else:
-        reason = "give questions and --config, or --preset with --model"
-        raise typer.BadParameter(reason, param_hint="--config")
-    if dry_run:
-        forecasted = forecast(
-            asked, menu, out_file, max_cost=max_cost, retry_failed=retry_failed, batch=batch
-        )
-        job = forecasted.as_dict()
-        sources = job.pop("sources")
-        if as_json:
-            print_json({**job, "sources": sources})
-        else:
-            print_table(sources, title=f"to come, cost in {job['cost_unit']}")
-            print_result(job, as_json=False)
-        return
-    with progress("collecting") as show:
-        done = collect_samples(
-            asked,
-            menu,
-            out_file,
-            max_cost=max_cost,
-            concurrency=concurrency,
-            retry_failed=retry_failed,
-            adaptive=None if adaptive is None or budget is None else Adaptive(budget, adaptive),
-            batch=batch,
-            on_progress=lambda now: show(now.there, total=now.wanted, note=now.note),
-        )
-    print_result(done.as_dict(), as_json)
+app.command()(collect)
 
 
 @app.command()
@@ -216,6 +129,9 @@ def solve(
         "cost_unit": table.cost_unit,
     }
     print_result(solved, as_json)
+    if best.price == 0 and best.cost < budget:
+        note = f"the budget does not bind: the best choices cost {best.cost:g} {table.cost_unit} a question"
+        err.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -230,7 +146,8 @@ def train(
     encoder: Annotated[
         str | None, typer.Option(help="A sentence-transformers model; MiniLM if not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the folds.")] = 0,
+    no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Learn when to think harder, and write the policy folder."""
@@ -238,7 +155,7 @@ def train(
     from adaptive_reasoner.kit import train as train_policy
 
     table = Outcomes.read(outcomes)
-    menu = Menu.load(config).specs() if config else {"actions": {}}
+    menu = Menu.load(config, code="refuse" if no_code else "run").specs() if config else {"actions": {}}
     menu["actions"] = {name: spec for name, spec in menu["actions"].items() if name in table.actions}
     bought = Samples.read(samples) if samples else None
     with progress("training"):
@@ -260,7 +177,7 @@ def backtest(
     source: Annotated[str | None, typer.Option(help="Which source of a samples file.")] = None,
     splits: Annotated[int, typer.Option(min=1, help="Random splits to average over.")] = 5,
     test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=_share)] = 0.5,
-    seed: Annotated[int, typer.Option(help="Draws the splits.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the splits.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """What a policy would have done on questions it has not seen, against every baseline."""
@@ -351,6 +268,7 @@ def ask(
         Path | None, typer.Option(help="The menu; without it only the decision is shown.")
     ] = None,
     price: Annotated[float | None, typer.Option(help="Accuracy a unit of cost must be worth.")] = None,
+    no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Decide how hard a question deserves to be thought about and, with a menu, answer it."""
@@ -363,7 +281,7 @@ def ask(
     from adaptive_reasoner.kit import Menu
     from adaptive_reasoner.reasoner import AdaptiveReasoner
 
-    menu = Menu.load(config)
+    menu = Menu.load(config, code="refuse" if no_code else "run")
     reasoner = AdaptiveReasoner(
         next(iter(menu.sources.values())), policy=loaded, actions=menu.actions, meter=menu.meter
     )

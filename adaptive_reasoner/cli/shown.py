@@ -10,12 +10,21 @@ import typer
 from adaptive_reasoner.console import out, print_json
 from adaptive_reasoner.errors import OutcomesError
 
+INCOMPLETE = 3
+"""The exit code of a collection that ended early, at its cap or because an endpoint asks for a long pause."""
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
 EXIT_CODES = (
     "Exit codes: 0 done; 1 asked and answered no; 2 bad input, or something that is not there, in one line "
-    "on stderr; 130 Ctrl-C. Results go to stdout, progress (on a terminal) and warnings to stderr."
+    "on stderr; 3 collect ended before all samples were there; 130 Ctrl-C. Results go to stdout, progress "
+    "(on a terminal) and warnings to stderr."
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+NoCode = Annotated[bool, typer.Option("--no-code", help="Refuse a menu that names functions.")]
 
 
 def print_result(result: Mapping[str, Any], as_json: bool) -> None:
@@ -45,7 +54,7 @@ def read_result(file: Path, wanted: str) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items()) or "none"
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return f"{len(value)} rows, with --json"
     if isinstance(value, list):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.concave import Edges, best_at, chosen_from, climb, edges_between, mean_best_value
 from adaptive_reasoner.pages.tables import html_table
 
@@ -151,7 +152,7 @@ def solve(outcomes: Priced, budget: float) -> Allocation:
         >>> [table.actions[a] for a in best.choice], best.accuracy, best.cost, best.gap < 1e-12
         (['direct', 'cot'], 0.9, 5.5, True)
     """
-    accuracy, cost = _matrices(outcomes)
+    accuracy, cost = _matrices(outcomes, "solve")
     budget = _check_budget(budget)
     steep, flat = _bracket(accuracy, cost, budget)
     part = Frontier._between(outcomes, steep, flat)
@@ -334,7 +335,7 @@ def uniform_hull(outcomes: Priced) -> Hull:
         >>> hull.accuracy_at(5.5), hull.cost_at(0.95), hull.mixture_at(5.5)
         (0.725, 10.0, {'direct': 0.5, 'cot': 0.5})
     """
-    accuracy, cost = _matrices(outcomes)
+    accuracy, cost = _matrices(outcomes, "uniform_hull")
     accuracy, cost = accuracy.mean(axis=0, keepdims=True), cost.mean(axis=0, keepdims=True)
     start = best_at(accuracy, cost, np.inf)
     vertices = np.append(start, edges_between(accuracy, cost, start, 0.0).action)
@@ -371,7 +372,8 @@ class _Table:
     cost_unit: str = ""
 
 
-def _matrices(table: Priced) -> tuple[Floats, Floats]:
+def _matrices(table: Priced, call: str = "frontier") -> tuple[Floats, Floats]:
+    check_argument(table, "Outcomes", call)
     accuracy, cost = (np.asarray(cells, dtype=np.float64) for cells in (table.accuracy, table.cost))
     if accuracy.shape != cost.shape or accuracy.ndim != 2 or not accuracy.size:
         raise OutcomesError(

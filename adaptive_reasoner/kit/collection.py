@@ -4,8 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from langchain_core.messages import HumanMessage
 
@@ -16,6 +15,7 @@ from adaptive_reasoner.kit.collecting.batches import Batches, BatchJob
 from adaptive_reasoner.kit.collecting.cap import Cap, check_bounded
 from adaptive_reasoner.kit.collecting.connections import Connections
 from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, verdict
+from adaptive_reasoner.kit.collecting.progress import Collected, Progress
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
@@ -25,74 +25,10 @@ from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import PathLike, Row
 
+__all__ = ["Collected", "Progress", "collect"]
+
 _SECONDS_BETWEEN_SYNCS = 1.0
 _CONCURRENCY = 8
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What a collection has come to.
-
-    Attributes:
-        file: The samples file.
-        wanted: Samples asked for: questions times the samples of each source.
-        there: How many of them the file holds.
-        new: How many of those this run drew.
-        failed: How many ended in an error, in this run or before.
-        saved: Calls that were not made because the label of their question was settled.
-        retried: Calls beyond the first that the samples of this run took.
-        cost: Of all samples in the file, and of the calls whose replies were lost.
-        lost: The part of `cost` for calls that were cancelled or killed under way, at their worst case.
-        cost_unit: What a cost counts.
-        seconds: How long this run took.
-        stopped: `"max_cost"` where the cap left no room for a further call, else None.
-    """
-
-    file: str
-    wanted: int
-    there: int
-    new: int
-    failed: int
-    saved: int
-    retried: int
-    cost: float
-    lost: float
-    cost_unit: str
-    seconds: float
-    stopped: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The summary as a plain dict."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a collection is.
-
-    Attributes:
-        there: Samples in the file.
-        wanted: Samples asked for.
-        failed: How many of those there ended in an error.
-        cost: Of the samples in the file.
-        expected_cost: Of the whole, if the samples to come cost on average what those of their source did;
-            None until each source has one.
-        cost_unit: What a cost counts.
-    """
-
-    there: int
-    wanted: int
-    failed: int
-    cost: float
-    expected_cost: float | None
-    cost_unit: str
-
-    @property
-    def note(self) -> str:
-        """Cost so far and of the whole, for people."""
-        expected = "" if self.expected_cost is None else f" of about {self.expected_cost:.4g}"
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.cost:.4g}{expected} {self.cost_unit}{failed}"
 
 
 def collect(
@@ -200,6 +136,8 @@ class _Collection:
         self._tally, self._cost = stock.tally, stock.cost
         self._new = self._retried = self._saved = 0
         self._todo: deque[Stretch] = deque()
+        self._left: list[Stretch] = []  # of sources that were given up
+        self._drawers: dict[str, Drawer] = {}
         self._grading = Grading(menu)
         self._contact = Contact()
         self._error: AdaptiveReasonerError | None = None
@@ -229,8 +167,8 @@ class _Collection:
                 return
             first, later = self._settling.rounds(todo)
             await self._draw(first, concurrency)
-            if self._todo or not later:
-                self._todo.extend(later)
+            if self._todo or self._left or not later:
+                (self._left if self._left else self._todo).extend(later)
                 return
             self._settling.learn()
             await self._draw(later, concurrency)
@@ -277,7 +215,10 @@ class _Collection:
             lost=self._file.lost,
             cost_unit=self._menu.cost_unit,
             seconds=round(seconds, 1),
-            stopped="max_cost" if self._todo else None,
+            stopped="max_cost" if self._todo else "retry_after" if self._left else None,
+            given_up={
+                name: drawer.given_up for name, drawer in self._drawers.items() if drawer.given_up is not None
+            },
         )
 
     async def _work(self) -> None:
@@ -292,6 +233,9 @@ class _Collection:
         """Draw stretch after stretch; a worker that the cap refuses leaves the rest to those in flight."""
         while self._todo:
             stretch = self._todo.popleft()
+            if self._is_given_up(stretch):
+                self._left.append(stretch)
+                continue
             if self._is_settled(stretch):
                 self._saved += len(stretch.samples)
                 continue
@@ -303,6 +247,8 @@ class _Collection:
                     so_far = {**stretch.before, sample: replace(row, standing=before.standing)}
                     rest = replace(stretch, samples=stretch.samples[at:], before=so_far)
                     self._todo.appendleft(rest)
+                    if self._is_given_up(stretch):
+                        break
                     return
                 self._add(key, row, before)
                 await self._sync()
@@ -319,6 +265,12 @@ class _Collection:
         self._retried += drawn.attempts - 1
         sha = self._menu.prompt_sha(key.source, question.question)
         return row_of(key, question, drawn, grade, self._menu.cost_unit, sha)
+
+    def _is_given_up(self, stretch: Stretch) -> bool:
+        """Whether its source, or the one that grades, is asked for nothing more in this run."""
+        grader = self._menu.grader
+        asked = [stretch.source, *([grader.source] if isinstance(grader, Referee) else [])]
+        return any(self._drawers[name].given_up is not None for name in asked)
 
     def _is_settled(self, stretch: Stretch) -> bool:
         settling = self._settling

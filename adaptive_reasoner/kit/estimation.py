@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
@@ -53,6 +54,7 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
         >>> outcomes.actions, outcomes.accuracy.round(3).tolist(), outcomes.cost.round(3).tolist()
         (('cot', 'cot_vote_3'), [[0.667, 1.0]], [[10.0, 26.667]])
     """
+    check_argument(samples, "Samples", "estimate")
     if samples.ungraded:
         raise OutcomesError(
             f"{samples.ungraded} replies are not graded: nobody has said which answers are right; "
@@ -92,6 +94,7 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
         samples=np.concatenate(counts, axis=1),
         groups=None if samples.groups is None else np.array(samples.groups, dtype=object),
         halves=Halves(accuracy_a, accuracy_b, cost_a, cost_b) if known else None,
+        counts=samples.counts,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.contenders import Mistakes
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.field import Field
@@ -273,8 +274,11 @@ def _load(
         samples = Samples.read(samples)
     if isinstance(table, str | PathLike):
         table = Samples.read(table) if _holds_samples(table) else Outcomes.read(table)
+    if samples is not None:
+        check_argument(samples, "Samples", "backtest(samples=...)")
     if isinstance(table, Outcomes):
         return table, samples
+    check_argument(table, "Samples", "backtest")
     return estimate(
         table, votes={source: _sizes(table, source) for source in table.sources}
     ), samples or table

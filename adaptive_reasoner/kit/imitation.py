@@ -7,7 +7,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.features import ENCODER_FILES
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.encoding import Encoder, VectorCache, feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.foresight import beyond_mean
 from adaptive_reasoner.kit.learning.gate import Gate
@@ -86,7 +88,8 @@ def train(
             by its name, or all that `Menu.specs()` says; kept in the policy, and where worst costs come from.
         samples: What the outcomes were estimated from: the policy keeps what they cost, and learns from them
             when votes are best ended.
-        counts: What a cost in tokens counts; taken to be the completion alone where not said.
+        counts: Which tokens a cost in tokens counts; where not given, those that menu, outcomes or samples
+            say, else the completion alone.
         gated: Ship the best mixture of fixed actions instead, where the imitator has not proved itself.
         seed: Of folds, learners and bootstrap.
         cache: Where vectors are kept; the user's cache by default.
@@ -94,12 +97,22 @@ def train(
     Raises:
         InfeasibleBudgetError: The cheapest choices cost more than `budget`.
         ValueError: The budget is not a finite number.
+        OutcomesError: Menu, outcomes, samples and `counts` disagree on which tokens are counted.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
+    check_argument(outcomes, "Outcomes", "train")
+    if samples is not None:
+        check_argument(samples, "Samples", "train(samples=...)")
     if not isfinite(budget):
         raise ValueError(f"a policy is trained for a finite budget, not {budget}")
-    if counts is None and outcomes.cost_unit == "tokens":
-        counts = "completion"
+    if outcomes.cost_unit == "tokens":
+        of_menu = (menu or {}).get("counts")
+        counts = _one_of(
+            counts=counts,
+            menu=of_menu if isinstance(of_menu, str) else None,
+            outcomes=outcomes.counts,
+            samples=None if samples is None else samples.counts,
+        )
     session = open_encoder(encoder) if encoder is None or isinstance(encoder, str) else encoder
     X = feature_matrix(list(outcomes.questions), session, cache=cache)
     imitator = Imitator(vector=session.dimension, seed=seed).fit(X, outcomes, budget)
@@ -127,3 +140,12 @@ def train(
         card["stopping"] = {source: stop.as_card() for source, stop in stops.items()}
         card["report"]["labelling"] = {"cost_unit": samples.cost_unit, "sources": samples.bill()}
     return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card, stops=stops)
+
+
+def _one_of(**said: str | None) -> Counts:
+    """Which tokens are counted, by whoever says so."""
+    told = {who: counts for who, counts in said.items() if counts is not None}
+    if len(set(told.values())) > 1:
+        each = ", ".join(f"{counts} by {who}" for who, counts in told.items())
+        raise OutcomesError(f"one kind of tokens is counted, but it is {each}")
+    return "total" if "total" in told.values() else "completion"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from langchain_core.messages import HumanMessage
 
@@ -16,12 +16,17 @@ from adaptive_reasoner.costs import Meter, PriceTable, TokenMeter
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
-from adaptive_reasoner.kit.menu_file import HostedModel, read_menu
+from adaptive_reasoner.kit.hosted_model import HostedModel
+from adaptive_reasoner.kit.menu_code import CodeUse
+from adaptive_reasoner.kit.menu_file import read_menu
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
 from adaptive_reasoner.strategies import Flow, on
 
 Each = TypeVar("Each")
+
+MOST_SAMPLES = 100_000
+"""The most samples of a question and source, or of an action: more is a slip of the keyboard."""
 
 _PROBES = ("How many are 5 and 9?", "5 + 9", "5 * 9")
 
@@ -73,8 +78,16 @@ class Menu:
         if not self.sources:
             raise MenuError("a menu needs at least one source")
         for name in self.sources:
-            if self.samples_of(name) < 0:
-                raise MenuError(f"source {name!r} cannot have {self.samples_of(name)} samples")
+            if not 0 <= self.samples_of(name) <= MOST_SAMPLES:
+                raise MenuError(
+                    f"source {name!r} cannot have {self.samples_of(name)} samples a question; "
+                    f"from 0 to {MOST_SAMPLES} are possible"
+                )
+        for name, recipe in (self.recipes or {}).items():
+            if recipe.votes > MOST_SAMPLES:
+                raise MenuError(
+                    f"action {name!r} cannot take {recipe.votes} samples; at most {MOST_SAMPLES} are possible"
+                )
         if not self.sampled:
             raise MenuError("at least one source needs at least 1 sample")
         if isinstance(self.grader, Referee) and self.grader.source not in self.sources:
@@ -94,16 +107,22 @@ class Menu:
         self.actions  # noqa: B018 - refuses now what could not be carried out later
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
+    def load(cls, path: PathLike, *, code: CodeUse = "run") -> Self:
         """Read a menu from a TOML file; `adaptive_reasoner.kit.menu_file` shows one.
 
-        No model is made yet, so no key is needed and nothing is called.
+        No model is made yet, so no key is needed and nothing is called. A menu that names functions is a
+        program, and loading it imports the modules that its `[code]` names.
+
+        Args:
+            path: The file.
+            code: `"run"` loads the functions; `"leave"` keeps their names, and calling one is an error;
+                `"refuse"` refuses a menu that names any.
 
         Raises:
             MenuError: The file cannot be read, or has an unknown or wrong entry; it names file and entry.
         """
         try:
-            return cls(**read_menu(path))
+            return cls(**read_menu(path, code))
         except MenuError as error:
             raise MenuError(f"{path}: {error}") from error
 
@@ -154,6 +173,23 @@ class Menu:
         return self.meter_of(next(iter(self.sources))).cost_unit
 
     @property
+    def counts(self) -> Literal["completion", "total"] | None:
+        """Which tokens a cost in tokens counts; None in other units, or where sources differ."""
+        counted = {getattr(self.meter_of(name), "counts", None) for name in self.sources}
+        return counted.pop() if len(counted) == 1 else None
+
+    @property
+    def keys(self) -> dict[str, list[str]]:
+        """The environment variables whose values are sent as keys, each with the hosts that get it."""
+        keys: dict[str, list[str]] = {}
+        for source in self.sources.values():
+            model = source.model
+            if isinstance(model, HostedModel) and model.api_key_env is not None:
+                hosts = keys.setdefault(model.api_key_env, [])
+                hosts += [model.host] if model.host not in hosts else []
+        return keys
+
+    @property
     def sampled(self) -> list[str]:
         """The sources of which samples are collected."""
         return [name for name in self.sources if self.samples_of(name) > 0]
@@ -187,6 +223,7 @@ class Menu:
         """
         return {
             "cost_unit": self.cost_unit,
+            "counts": self.counts,
             "meters": {name: repr(self.meter_of(name)) for name in self.sources},
             "samples": {name: self.samples_of(name) for name in self.sources},
             "actions": {name: self._spec(recipe) for name, recipe in self.all_recipes.items()},

@@ -62,9 +62,12 @@ concurrency = 16
 requests_per_minute = 500                   # the pace of collection, all sources together
 tokens_per_minute = 200_000
 attempts = 6                                # calls a sample may take, where calls fail
+longest_wait = 300                          # seconds; a source that asks for a longer pause is given up
+
+[code]                                      # a menu that names functions is a program, and says so:
+modules = ["my_prompts"]                    # those it may take them from
 """
 
-import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,14 +75,14 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from adaptive_reasoner.answers import AnswerKey, Grader, choice, choice_answer, exact, numeric
-from adaptive_reasoner.calls import ChatModel, Source
+from adaptive_reasoner.calls import Source
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
-from adaptive_reasoner.kit.menu_entries import NUMBER, Entries, entries_of, function_at
+from adaptive_reasoner.kit.hosted_model import HostedModel, check_key
+from adaptive_reasoner.kit.menu_code import CodeUse, MenuCode
+from adaptive_reasoner.kit.menu_entries import NUMBER, Entries, entries_of
 from adaptive_reasoner.kit.menu_prices import meters_of
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
@@ -100,61 +103,12 @@ class Template:
         return self.text.replace("{question}", question)
 
 
-@dataclass(frozen=True)
-class HostedModel:
-    """Makes the chat model of a source, when it is first called."""
-
-    model: str
-    base_url: str | None = None
-    api_key_env: str | None = None
-    timeout: float | None = None
-    max_retries: int | None = None
-
-    def __call__(self) -> ChatModel:
-        """The chat model.
-
-        Raises:
-            ImportError: The package that calls it is not installed.
-            MenuError: The variable that should hold its key is not set, or there is no such provider.
-        """
-        given = {"timeout": self.timeout, "max_retries": self.max_retries}
-        arguments: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        if self.api_key_env is not None:
-            if not os.environ.get(self.api_key_env):
-                raise MenuError(
-                    f"model {self.model!r} takes its key from {self.api_key_env}, which is not set"
-                )
-            arguments["api_key"] = os.environ[self.api_key_env]
-        if self.base_url is not None:
-            try:
-                from langchain_openai import ChatOpenAI
-            except ImportError as error:
-                raise ImportError(
-                    "an OpenAI-compatible endpoint needs: pip install 'adaptive-reasoner[openai]'"
-                ) from error
-            at = {"base_url": self.base_url, "api_key": "none"}
-            return self._made(lambda: ChatOpenAI(model=self.model, **{**at, **arguments}))
-        try:
-            from langchain.chat_models import init_chat_model
-        except ImportError as error:
-            raise ImportError(
-                f"model {self.model!r} without base_url needs: pip install 'adaptive-reasoner[agents]'"
-            ) from error
-        return self._made(lambda: init_chat_model(self.model, **arguments))
-
-    def _made(self, make: Callable[[], ChatModel]) -> ChatModel:
-        try:
-            return make()
-        except ImportError:
-            raise
-        except Exception as error:
-            told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            reason = told.strip().partition("\n")[0]
-            raise MenuError(f"model {self.model!r} cannot be called: {reason}") from error
-
-
-def read_menu(path: PathLike) -> dict[str, Any]:
+def read_menu(path: PathLike, code: CodeUse = "run") -> dict[str, Any]:
     """The arguments of `Menu`, from a TOML file.
+
+    Args:
+        path: The file.
+        code: What to do with the functions that it names.
 
     Raises:
         MenuError: The file cannot be read, or has an unknown or wrong entry; it names the entry.
@@ -166,25 +120,25 @@ def read_menu(path: PathLike) -> dict[str, Any]:
         raise MenuError(f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise MenuError(f"is not TOML: {error}") from error
-    return _menu(document, path.parent)
+    return _menu(document, path.parent, code)
 
 
-def _menu(document: Entries, folder: Path) -> dict[str, Any]:
+def _menu(document: Entries, folder: Path, use: CodeUse) -> dict[str, Any]:
     parts = entries_of(
-        document, "the menu", sources=dict, actions=dict, grader=dict, prices=dict, limits=dict
+        document, "the menu", sources=dict, actions=dict, grader=dict, prices=dict, limits=dict, code=dict
     )
+    code = MenuCode.of(parts.get("code", {}), folder, use)
     sources, samples = {}, {}
     for name, entries in parts.get("sources", {}).items():
-        sources[name], samples[name] = _source(entries, f"sources.{name}", folder)
+        sources[name], samples[name] = _source(entries, f"sources.{name}", code)
     recipes = {
-        name: _recipe(entries, f"actions.{name}", folder)
-        for name, entries in parts.get("actions", {}).items()
+        name: _recipe(entries, f"actions.{name}", code) for name, entries in parts.get("actions", {}).items()
     }
     return {
         "sources": sources,
         "samples": samples,
         "recipes": recipes or None,
-        **_grading(parts.get("grader", {}), folder),
+        **_grading(parts.get("grader", {}), code),
         "meters": meters_of(parts.get("prices", {}), sources),
         **_limits(parts.get("limits", {})),
     }
@@ -199,15 +153,17 @@ def _limits(entries: Any) -> dict[str, Any]:
         requests_per_minute=NUMBER,
         tokens_per_minute=NUMBER,
         attempts=int,
+        longest_wait=NUMBER,
     )
+    own = {name: given.pop(name) for name in ("attempts", "longest_wait") if name in given}
     try:
-        retries = Retries(given.pop("attempts")) if "attempts" in given else Retries()
+        retries = Retries(**own)
     except ValueError as error:
         raise MenuError(f"[limits] {error}") from error
     return {**given, "retries": retries}
 
 
-def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
+def _source(entries: Any, where: str, code: MenuCode) -> tuple[Source, int]:
     given = entries_of(
         entries,
         where,
@@ -225,6 +181,7 @@ def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
     )
     if "model" not in given:
         raise MenuError(f"[{where}] names no model")
+    check_key(given.get("api_key_env"), given.get("base_url"), where, named_only=not code.modules)
     if given.get("max_tokens", 1) < 1:
         raise MenuError(f"[{where}] max_tokens must be at least 1, not {given['max_tokens']}")
     call: dict[str, Any] = {name: given[name] for name in ("temperature", "stop") if name in given}
@@ -236,7 +193,7 @@ def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
         raise MenuError(f"[{where}] timeout must be above 0 and samples_per_request at least 1")
     source = Source(
         model,
-        prompt=_prompt(given.get("prompt"), where, folder),
+        prompt=_prompt(given.get("prompt"), where, code),
         settings={**call, **given.get("settings", {})},
         max_tokens=given.get("max_tokens"),
         timeout=timeout,
@@ -245,17 +202,17 @@ def _source(entries: Any, where: str, folder: Path) -> tuple[Source, int]:
     return source, given.get("samples", DEFAULT_SAMPLES)
 
 
-def _prompt(given: Any, where: str, folder: Path) -> Callable[[str], str] | None:
+def _prompt(given: Any, where: str, code: MenuCode) -> Callable[[str], str] | None:
     if given is None:
         return None
     if isinstance(given, dict):
-        return function_at(entries_of(given, f"{where}.prompt", function=str).get("function"), where, folder)
+        return code.function(entries_of(given, f"{where}.prompt", function=str).get("function"), where)
     if "{question}" not in given:
         raise MenuError(f"[{where}] the prompt has no {{question}} in it")
     return Template(given)
 
 
-def _recipe(entries: Any, where: str, folder: Path) -> Recipe:
+def _recipe(entries: Any, where: str, code: MenuCode) -> Recipe:
     given = entries_of(
         entries,
         where,
@@ -276,15 +233,15 @@ def _recipe(entries: Any, where: str, folder: Path) -> Recipe:
     if "source" not in given:
         raise MenuError(f"[{where}] names no source")
     for role in {"scorer", "checker"} & set(given):
-        given[role] = function_at(given[role], where, folder)
+        given[role] = code.function(given[role], where)
     return Recipe(given.pop("source"), given.pop("strategy", "single_pass"), given)
 
 
-def _grading(entries: Entries, folder: Path) -> dict[str, Any]:
+def _grading(entries: Entries, code: MenuCode) -> dict[str, Any]:
     """The grader and, where it needs one of its own, the key that finds answers."""
     given = entries_of(entries, "grader", kind=str, function=str, source=str)
     if "function" in given:
-        return {"grader": function_at(given["function"], "grader", folder)}
+        return {"grader": code.function(given["function"], "grader")}
     kind = given.get("kind", "exact")
     if (kind == "judge") != ("source" in given):
         raise MenuError("[grader] kind judge names its source, and no other kind does")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.rows import Asked, number_field, text_field
+from adaptive_reasoner.kit.rows import Asked, is_null, number_field, number_text, text_field
 from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
 from adaptive_reasoner.pages.tables import html_table
@@ -57,6 +57,7 @@ class Outcomes:
         groups: A family, subject or task a question, shape (n,), or None. Used to report, never to decide.
         halves: Split-half estimates, where cells have more than one sample.
         accuracy_unit: Names a reward that is not an accuracy in [0, 1].
+        counts: Which tokens a cost in tokens counts, `completion` or `total`; None where that is not known.
 
     Raises:
         OutcomesError: Shapes differ, a name repeats, or a cell is not a number in its range.
@@ -81,6 +82,7 @@ class Outcomes:
     groups: Texts | None = None
     halves: Halves | None = None
     accuracy_unit: str | None = None
+    counts: str | None = None
 
     def __post_init__(self) -> None:
         settle = partial(object.__setattr__, self)
@@ -118,8 +120,8 @@ class Outcomes:
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, file: object = None) -> Self:
         """Build the table from rows of `question_id, question, action, accuracy, cost, cost_unit`.
 
-        Optional fields: `group`, `samples` (1 where absent), `accuracy_a, accuracy_b, cost_a, cost_b` and
-        `accuracy_unit`. Questions and actions keep the order of their first appearance.
+        Optional fields: `group`, `samples` (1 where absent), `accuracy_a, accuracy_b, cost_a, cost_b`,
+        `accuracy_unit` and `cost_counts`. Questions and actions keep the order of their first appearance.
 
         Raises:
             OutcomesError: As for `read`.
@@ -154,6 +156,7 @@ class Outcomes:
             groups=None if self.groups is None else self.groups[index],
             halves=None if self.halves is None else self.halves.select(index),
             accuracy_unit=self.accuracy_unit,
+            counts=self.counts,
         )
 
     def only(self, columns: ArrayLike) -> Self:
@@ -191,6 +194,8 @@ class Outcomes:
         }
         if self.accuracy_unit is not None:
             columns["accuracy_unit"] = [self.accuracy_unit] * (n * k)
+        if self.counts is not None:
+            columns["cost_counts"] = [self.counts] * (n * k)
         if self.halves is not None:
             for name in HALVES:
                 cells = getattr(self.halves, name).ravel().tolist()
@@ -198,8 +203,12 @@ class Outcomes:
         return columns
 
     def _check_names(self) -> None:
+        if self.counts not in (None, "completion", "total"):
+            raise OutcomesError(f"cost_counts is {self.counts!r}; it is completion or total")
         if not len(self.question_ids) or not self.actions:
             raise OutcomesError("the table is empty: no questions, or no actions")
+        if any(name is None for name in self.question_ids):
+            raise OutcomesError("a question_id is missing")
         for kind, names in (("question", self.question_ids), ("action", self.actions)):
             if len(set(names)) < len(names):
                 seen: set[str] = set()
@@ -287,10 +296,10 @@ class _Assembly:
         if "action" not in row and "sample" in row:
             raise ValueError("this is a sample; `adaptive-reasoner estimate` makes outcomes of samples")
         question_id, action = self.asked.add(row, number), text_field(row, "action")
-        samples = 1.0 if row.get("samples") is None else number_field(row, "samples")
+        samples = 1.0 if is_null(row.get("samples")) else number_field(row, "samples")
         if not samples.is_integer():
             raise ValueError(f"samples is {samples}; a whole number is needed")
-        halves = [np.nan if row.get(name) is None else number_field(row, name) for name in HALVES]
+        halves = [np.nan if is_null(row.get(name)) else number_field(row, name) for name in HALVES]
         values = [number_field(row, "accuracy"), number_field(row, "cost"), samples, *halves]
         self.actions[action] = None
         before, _ = self.cells.setdefault((question_id, action), (number, values))
@@ -324,12 +333,13 @@ class _Assembly:
             "groups": asked.groups(file=self.file),
             "halves": halves if np.isfinite([halves.accuracy_a, halves.accuracy_b]).any() else None,
             "accuracy_unit": asked.accuracy_unit,
+            "counts": asked.counts,
         }
 
 
 def _texts(values: Sequence[str | None] | Texts) -> Texts:
     texts = np.empty(len(values), dtype=object)
-    texts[:] = [None if value is None else str(value) for value in values]
+    texts[:] = [None if is_null(value) else number_text(value) for value in values]
     return _read_only(texts)
 
 

@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers import stated_answer
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.questions import Question, checked_questions, read_questions
+from adaptive_reasoner.kit.rows import cell_text
 
 _FILES = frozenset({".jsonl", ".csv", ".parquet"})
 
@@ -28,7 +29,7 @@ def _boxed(row: Mapping[str, Any]) -> str:
 
 
 def _as_it_stands(row: Mapping[str, Any]) -> str:
-    return str(row.get("gold") or row.get("answer") or "")
+    return cell_text(row, "gold") or cell_text(row, "answer") or ""
 
 
 @dataclass(frozen=True)

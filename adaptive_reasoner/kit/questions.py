@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.rows import cell_text, is_null
 from adaptive_reasoner.kit.tables import PathLike, read_rows
 
 
@@ -46,7 +48,7 @@ def read_questions(path: PathLike) -> tuple[Question, ...]:
         OutcomesError: A row lacks a field, asks nothing or repeats an id, some rows have a group and some
             have none, or there are no rows at all. It names file, row and reason.
     """
-    return checked_questions(read_rows(path), file=path)
+    return checked_questions(read_rows(path, quoted=False), file=path)
 
 
 def checked_questions(rows: Iterable[Mapping[str, Any]], *, file: PathLike) -> tuple[Question, ...]:
@@ -94,14 +96,13 @@ def _question(row: Mapping[str, Any]) -> Question:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:
-    """A field as text, numbers as they are written; None where it is missing, blank or NaN.
+    """A cell as text without the blanks around it; None where there is none.
 
     Raises:
         ValueError: It holds something else, such as a list.
     """
     value = row.get(name)
-    if value is not None and not isinstance(value, str | int | float):
+    if not is_null(value) and not isinstance(value, str | Number):
         raise ValueError(f"{name} is {value!r}; text or a number is needed")
-    if value is None or value != value or not str(value).strip():
-        return None
-    return str(value).strip()
+    text = cell_text(row, name)
+    return None if text is None else text.strip()

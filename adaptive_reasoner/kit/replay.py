@@ -12,6 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
 from adaptive_reasoner.calls import Source, question_of
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.samples import Sample, Samples
 
 
@@ -66,6 +67,7 @@ def recorded_sources(samples: Samples, *, seed: int = 0) -> dict[str, Source]:
         samples: What was collected. Failed calls are left out.
         seed: Shuffles the replies.
     """
+    check_argument(samples, "Samples", "recorded_sources")
 
     def source(name: str) -> Source:
         texts = dict(zip(samples.question_ids, samples.questions, strict=True))

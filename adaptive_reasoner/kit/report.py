@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adaptive_reasoner.kit.allocation import frontier, uniform_hull
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import standing, words
@@ -48,6 +49,9 @@ def outcomes_report(
         InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
         UnknownActionError: The policy chooses among other actions than the table has.
     """
+    check_argument(outcomes, "Outcomes", "outcomes_report")
+    if samples is not None:
+        check_argument(samples, "Samples", "outcomes_report(samples=...)")
     rows = [] if backtest is None else backtest["rows"]
     stands: Standing | None = None
     playing, gains = None, {}

@@ -1,11 +1,67 @@
-"""The fields of a row, and what the rows of one table must agree on."""
+"""The cells of a row, read the same way for every table, and what the rows of one table must agree on."""
 
 from collections.abc import Mapping
+from decimal import Decimal
+from math import isfinite
+from numbers import Integral, Number
 from typing import Any
 
-import numpy as np
-
 from adaptive_reasoner.errors import OutcomesError
+
+_MOST_DIGITS = 400  # more than any float has
+
+
+def is_null(value: object) -> bool:
+    """Whether a cell holds nothing: None, and what pandas puts in its place (NaN, NaT, NA).
+
+    Example:
+        >>> is_null(None), is_null(float("nan")), is_null(0), is_null("nan")
+        (True, True, False, False)
+    """
+    if value is None:
+        return True
+    try:
+        return bool(value != value)  # only NaN and NaT differ from themselves
+    except TypeError:  # pandas.NA: a comparison with it is neither true nor false
+        return True
+    except (ValueError, ArithmeticError):  # an array, or a signalling NaN of decimal
+        return isinstance(value, Decimal)
+
+
+def cell_text(row: Mapping[str, Any], name: str) -> str | None:
+    """A cell as text, numbers in full and without an exponent; None where it is missing, null or blank.
+
+    Example:
+        >>> row = {"gold": 1e16, "answer": 1e-7, "question_id": 3.0, "group": float("nan")}
+        >>> [cell_text(row, name) for name in ("gold", "answer", "question_id", "group")]
+        ['10000000000000000', '0.0000001', '3', None]
+    """
+    value = row.get(name)
+    if is_null(value):
+        return None
+    text = number_text(value) if isinstance(value, Number) else str(value)
+    return text if text.strip() else None
+
+
+def number_text(value: Any) -> str:
+    """A number in full: the shortest digits that name it, no exponent, and no `.0` after a whole one.
+
+    Example:
+        >>> [number_text(value) for value in (1e16, 2.5e-5, 3.0, 0.1, 7, True)]
+        ['10000000000000000', '0.000025', '3', '0.1', '7', 'True']
+    """
+    written = str(value)  # of numpy's numbers too: 0.1 of 32 bits is "0.1"
+    if isinstance(value, Integral) or not isinstance(value, Number) or isinstance(value, complex):
+        return written
+    try:
+        exact = Decimal(written)
+    except ArithmeticError:  # such as a fraction
+        return written
+    if not exact.is_finite() or abs(exact.adjusted()) > _MOST_DIGITS:
+        return written
+    if exact == exact.to_integral_value():
+        return f"{exact or abs(exact):f}".partition(".")[0]
+    return f"{exact:f}"
 
 
 def text_field(row: Mapping[str, Any], name: str) -> str:
@@ -14,23 +70,27 @@ def text_field(row: Mapping[str, Any], name: str) -> str:
     Raises:
         ValueError: It is missing or empty.
     """
-    if row.get(name) is None or not str(row[name]).strip():
+    text = cell_text(row, name)
+    if text is None:
         raise ValueError(f"{name} is missing or empty")
-    return str(row[name])
+    return text
 
 
 def number_field(row: Mapping[str, Any], name: str) -> float:
-    """A field that must hold a number.
+    """A field that must hold a number; a NaN is one.
 
     Raises:
         ValueError: It is missing or no number.
     """
-    if row.get(name) is None:
+    value = row.get(name)
+    if is_null(value) and not isinstance(value, float):
         raise ValueError(f"{name} is missing")
     try:
-        return float(row[name])
+        return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise ValueError(f"{name} is {row[name]!r}; a number is needed") from None
+        raise ValueError(f"{name} is {value!r}; a number is needed") from None
+    except OverflowError:
+        raise ValueError(f"{name} is a number of more digits than can be read") from None
 
 
 def optional_number(row: Mapping[str, Any], name: str) -> float | None:
@@ -39,10 +99,31 @@ def optional_number(row: Mapping[str, Any], name: str) -> float | None:
     Raises:
         ValueError: It holds something else.
     """
-    if row.get(name) is None:
-        return None
-    value = number_field(row, name)
-    return None if np.isnan(value) else value
+    return None if is_null(row.get(name)) else number_field(row, name)
+
+
+def whole_field(row: Mapping[str, Any], name: str) -> int:
+    """A field that must hold a whole number of at least 0.
+
+    Raises:
+        ValueError: It does not.
+    """
+    number = number_field(row, name)
+    if not (isfinite(number) and number.is_integer() and number >= 0):
+        raise ValueError(f"{name} is {row[name]}; a whole number from 0 is needed")
+    return int(number)
+
+
+def amount_field(row: Mapping[str, Any], name: str) -> float:
+    """A field that must hold what something cost: finite, and never negative.
+
+    Raises:
+        ValueError: It does not.
+    """
+    amount = number_field(row, name)
+    if not (isfinite(amount) and amount >= 0):
+        raise ValueError(f"{name} is {amount}; a finite number, not negative, is needed")
+    return amount
 
 
 class Asked:
@@ -68,11 +149,12 @@ class Asked:
             ValueError: A field is missing, or disagrees with an earlier row.
         """
         question_id, text, unit = (text_field(row, name) for name in ("question_id", "question", "cost_unit"))
-        for name, value in (("cost_unit", unit), ("accuracy_unit", row.get("accuracy_unit"))):
+        for name in ("cost_unit", "accuracy_unit", "cost_counts"):
+            value = unit if name == "cost_unit" else cell_text(row, name)
             before, at = self._units.setdefault(name, (value, number))
             if before != value:
                 raise ValueError(f"{name} is {value!r}, but {before!r} in row {at}: one table has one unit")
-        group = None if row.get("group") is None else str(row["group"])
+        group = cell_text(row, "group")
         text_before, group_before, at = self._questions.setdefault(question_id, (text, group, number))
         if text_before != text or group_before != group:
             what = "text" if text_before != text else "group"
@@ -98,6 +180,11 @@ class Asked:
     def accuracy_unit(self) -> str | None:
         """The name of a reward that is not an accuracy in [0, 1]."""
         return self._units["accuracy_unit"][0]
+
+    @property
+    def counts(self) -> str | None:
+        """Which tokens a cost counts, where the table says so."""
+        return self._units["cost_counts"][0]
 
     def groups(self, *, file: object = None) -> list[str | None] | None:
         """The group of each question, or None where no row names one.

@@ -3,14 +3,23 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isnan, nan
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from adaptive_reasoner.answers import Grader, exact
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.rows import Asked, number_field, optional_number, text_field
+from adaptive_reasoner.kit.rows import (
+    Asked,
+    amount_field,
+    cell_text,
+    is_null,
+    number_field,
+    optional_number,
+    text_field,
+    whole_field,
+)
 from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
@@ -213,6 +222,14 @@ class Samples:
         }
         return replace(table, replies=replies)
 
+    @property
+    def counts(self) -> Literal["completion", "total"] | None:
+        """Which tokens a cost counts; None in other units, and where the replies do not say."""
+        if self.cost_unit != "tokens":
+            return None
+        seen = {_counted(reply) for several in self.replies.values() for reply in several} - {None}
+        return seen.pop() if len(seen) == 1 else None
+
     def bill(self) -> list[dict[str, Any]]:
         """What was paid for the samples: a dict a source with `source`, `calls`, `failed` and `cost`."""
         bill = []
@@ -252,45 +269,44 @@ class Samples:
         return [int(at) for at in np.arange(len(self))[np.asarray(index)]]
 
 
+def _counted(reply: Sample) -> Literal["completion", "total"] | None:
+    prompt, completion = reply.prompt_tokens, reply.completion_tokens
+    if reply.error is not None or not prompt or completion is None:
+        return None
+    if reply.cost == completion:
+        return "completion"
+    return "total" if reply.cost == prompt + completion else None
+
+
 def _sample(row: Mapping[str, Any]) -> Sample:
     """The reply in a row.
 
     Raises:
         ValueError: A field is missing or out of range.
     """
-    error, answer = _text(row, "error"), _text(row, "answer")
-    number, cost = number_field(row, "sample"), number_field(row, "cost")
-    correct = _correct(row, error)
-    if not number.is_integer() or number < 0:
-        raise ValueError(f"sample is {row['sample']}; a whole number from 0 is needed")
+    error, correct = cell_text(row, "error"), _correct(row)
     if not (isnan(correct) or 0 <= correct <= 1):
         raise ValueError(f"correct is {correct}, outside [0, 1]")
-    if not 0 <= cost < np.inf:
-        raise ValueError(f"cost is {cost}; a finite number, not negative, is needed")
     return Sample(
-        sample=int(number),
-        answer=answer,
-        gold=_text(row, "gold"),
+        sample=whole_field(row, "sample"),
+        answer=cell_text(row, "answer"),
+        gold=cell_text(row, "gold"),
         correct=correct,
-        cost=cost,
+        cost=amount_field(row, "cost"),
         error=error,
-        prompt_sha=_text(row, "prompt_sha"),
+        prompt_sha=cell_text(row, "prompt_sha"),
         **{name: optional_number(row, name) for name in _NUMBERS},
     )
 
 
-def _correct(row: Mapping[str, Any], error: str | None) -> float:
+def _correct(row: Mapping[str, Any]) -> float:
     """How right a reply was: not at all where the call failed, unknown where the right answer is."""
-    if row.get("correct") is not None:
-        correct = number_field(row, "correct")
-        if isnan(correct):
-            raise ValueError("correct is NaN; a number in [0, 1] is needed, or null where gold is null too")
-        return correct
-    if error is not None:
+    if not is_null(row.get("correct")):
+        return number_field(row, "correct")
+    if cell_text(row, "error") is not None:
         return 0.0
-    return nan if _text(row, "gold") is None else number_field(row, "correct")
-
-
-def _text(row: Mapping[str, Any], name: str) -> str | None:
-    """A field that may hold text; blank is none."""
-    return None if row.get(name) is None or not str(row[name]).strip() else str(row[name])
+    if cell_text(row, "gold") is None:
+        return nan
+    if row.get("correct") is None:
+        raise ValueError("correct is missing")
+    raise ValueError("correct is NaN; a number in [0, 1] is needed, or null where gold is null too")

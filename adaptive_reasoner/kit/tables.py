@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,13 +14,18 @@ from adaptive_reasoner.errors import OutcomesError
 Row = dict[str, Any]
 PathLike = str | os.PathLike[str]
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what spreadsheets take a cell for, quoted so often already
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_NARROW_FLOATS = ("float", "halffloat")  # Arrow's names for 32 and 16 bits
 
-def read_rows(path: PathLike, *, drop_cut_line: bool = False) -> Iterator[Row]:
+
+def read_rows(path: PathLike, *, drop_cut_line: bool = False, quoted: bool = True) -> Iterator[Row]:
     """The rows of a table, one dict each, in the order of the file.
 
     Args:
         path: A `.jsonl`, `.csv` or `.parquet` file. An empty CSV cell is None, and CSV cells are strings.
         drop_cut_line: Forgive a last JSONL line that a killed writer left half-written: warn, leave it out.
+        quoted: Take off the quote that `write_rows` puts before CSV texts which a spreadsheet would compute.
 
     Raises:
         OutcomesError: The file is missing or of no known format, or a row cannot be read; it names the row.
@@ -31,7 +37,7 @@ def read_rows(path: PathLike, *, drop_cut_line: bool = False) -> Iterator[Row]:
         case ".jsonl":
             return _read_jsonl(path, drop_cut_line)
         case ".csv":
-            return _read_csv(path)
+            return _read_csv(path, quoted)
         case ".parquet":
             return _read_parquet(path)
     raise _unknown_format(path)
@@ -40,7 +46,8 @@ def read_rows(path: PathLike, *, drop_cut_line: bool = False) -> Iterator[Row]:
 def write_rows(path: PathLike, table: Iterable[Mapping[str, Any]] | Mapping[str, Sequence[Any]]) -> None:
     """Write rows (an iterable of dicts) or columns (a dict of lists) to `path`, whole or not at all.
 
-    The table is written beside its place and moved there, so a reader never sees half of it.
+    The table is written beside its place and moved there, so a reader never sees half of it. In CSV, a text
+    that a spreadsheet would take for a formula gets a quote before it, which `read_rows` takes off again.
 
     Raises:
         OutcomesError: The ending of `path` is no known format, columns differ in length, or a text is no
@@ -87,7 +94,7 @@ def _read_jsonl(path: Path, drop_cut_line: bool) -> Iterator[Row]:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 if drop_cut_line and not line.endswith(b"\n"):
                     warnings.warn(f"{path}: row {number}: cut in the middle, left out", stacklevel=2)
                     return
@@ -103,7 +110,7 @@ def _write_jsonl(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _read_csv(path: Path) -> Iterator[Row]:
+def _read_csv(path: Path, quoted: bool) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte-order mark
         reader = csv.DictReader(file, strict=True)
         number = 0
@@ -115,7 +122,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
                         file=path,
                         row=number,
                     )
-                yield {name: cell or None for name, cell in row.items()}
+                yield {name: cell[quoted and _is_quoted(cell) :] or None for name, cell in row.items()}
         except (csv.Error, UnicodeDecodeError) as error:
             raise OutcomesError(f"not readable as CSV ({error})", file=path, row=number + 1) from error
 
@@ -124,17 +131,52 @@ def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
-        writer.writerows(_rows(columns))
+        for row in _rows(columns):
+            writer.writerow({name: _no_formula(cell) for name, cell in row.items()})
+
+
+def _no_formula(cell: Any) -> Any:
+    """A cell that no spreadsheet computes; numbers stay as they are, in text too."""
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _PLAIN_NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell
+
+
+def _is_quoted(cell: str) -> bool:
+    return cell.startswith("'") and _FORMULA.match(cell) is not None
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
     pa, parquet = _pyarrow()
+    first = 1
     try:
-        file = parquet.ParquetFile(path)
-        for batch in file.iter_batches():
-            yield from batch.to_pylist()
-    except pa.ArrowInvalid as error:
+        for batch in parquet.ParquetFile(path).iter_batches():
+            columns = zip(batch.schema, batch.columns, strict=True)
+            yield from _rows({field.name: _cells(field, cells, path, first) for field, cells in columns})
+            first += len(batch)
+    except OutcomesError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise OutcomesError(f"not readable as Parquet ({error})", file=path) from error
+
+
+def _cells(field: Any, column: Any, path: Path, first: int) -> list[Any]:
+    """The cells of a column of a batch whose first row has the number `first`."""
+    try:
+        cells: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        for row, cell in enumerate(column, start=first):
+            try:
+                cell.as_py()
+            except (ValueError, OverflowError) as error:  # no UTF-8, or a time outside the calendar
+                raise OutcomesError(f"{field.name} is not readable ({error})", file=path, row=row) from error
+        raise
+    if str(field.type) in _NARROW_FLOATS:  # .1 of 32 bits is .1, not .10000000149011612
+        narrow = column.to_numpy(zero_copy_only=False)
+        return [
+            None if cell is None else float(str(value)) for cell, value in zip(cells, narrow, strict=True)
+        ]
+    return cells
 
 
 def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

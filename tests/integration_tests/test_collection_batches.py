@@ -197,3 +197,30 @@ def test_other_models_cannot_be_asked_in_batches(out):
     menu = Menu({"cot": Source(ScriptedModel(), max_tokens=8)})
     with pytest.raises(MenuError, match="source 'cot' cannot be asked in batches"):
         collect(questions(1), menu, out, **POLL)
+
+
+@dataclass
+class Spoilt(BatchStub):
+    """Puts something else into the replies to some requests of its first batch."""
+
+    def _finish(self, batch):
+        super()._finish(batch)
+        name = batch["output_file_id"]
+        if batch["id"] != "batch0":
+            return
+        results = [json.loads(line) for line in self.files[name].splitlines()]
+        results[0]["response"]["body"] = {"error": {"message": "slow down", "code": 429}}
+        results[1]["response"]["body"]["choices"] = None
+        usage = results[2]["response"]["body"]["usage"]
+        usage.update(completion_tokens=-500, total_tokens=-400)
+        del results[3]["response"]["body"]["usage"]
+        self.files[name] = "\n".join(map(json.dumps, results))
+
+
+def test_errors_under_status_200_are_asked_again_and_impossible_usage_is_billed_at_the_worst_case(out):
+    with Spoilt() as stub:
+        done = collect(questions(1), menu_at(stub.base_url, attempts=2), out, **POLL)
+    assert (done.there, done.failed, len(stub.batches)) == (8, 0, 3)
+    worst = [row["cost"] for row in rows_of(out) if row.get("estimated")]
+    assert worst == [8.0, 8.0]
+    assert sorted(row.get("attempts", 1) for row in rows_of(out)) == [1] * 6 + [2, 2]

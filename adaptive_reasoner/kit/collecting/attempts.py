@@ -2,16 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import Reply, Request, Source, causes, is_unreachable
-from adaptive_reasoner.costs import Meter, most_prompt_tokens, prompt_cost
+from adaptive_reasoner.costs import Meter, is_amount, most_prompt_tokens, prompt_cost
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.collecting.cap import Cap
+from adaptive_reasoner.kit.collecting.cap import Cap, goes_by_length
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.retries import (
     Retries,
@@ -72,6 +74,10 @@ class Drawer:
         rate: The pace of the calls.
         retries: How often a failed call is made again.
         contact: Shared by all sources.
+
+    Attributes:
+        given_up: The pause, in seconds, that the endpoint has asked for and that is too long to wait for, so
+            that no further call is made in this run; else None.
     """
 
     def __init__(
@@ -92,12 +98,15 @@ class Drawer:
         self._most_tokens = source.most_tokens
         self._jitter = random.Random()  # noqa: S311 - pauses, no secrets
         self._answered, self._in_vain = False, 0
+        self._pauses = RateLimit()  # of this source alone: others go on
+        self.given_up: float | None = None
 
     async def draw(self, key: SampleKey, messages: Sequence[BaseMessage], before: Before) -> Drawn | Before:
         """A sample, drawn until it comes or its attempts are used up.
 
         Returns:
-            The sample or, where the cap has no room for a further call, what it has taken so far.
+            The sample or, where the cap has no room for a further call or the source was given up, what it
+            has taken so far.
 
         Raises:
             MenuError: The source cannot be called at all.
@@ -109,17 +118,23 @@ class Drawer:
         cost, estimated = before.cost, before.estimated
         for made in range(1, self._retries.attempts + 1):
             attempt = before.attempts + made
+            await self._pauses.wait(0)
             await self._rate.wait(most_tokens)
-            if self._contact.over or not self._cap.reserve(worst):
+            ended = self._contact.over or self.given_up is not None
+            if ended or not self._cap.reserve(worst):
                 return replace(before, attempts=attempt - 1, cost=cost, estimated=estimated)
             self._file.start(key, attempt, worst)
-            reply = await self._call(messages)
+            reply = as_billed(await self._call(messages), self._meter, worst)
             self._rate.give_back(most_tokens - _tokens_used(reply, most_tokens))
             self._cap.settle(worst, reply.cost)
             cost, estimated = cost + reply.cost, estimated or reply.estimated
             if reply.error is not None:
                 self._file.correct(key, attempt, reply.cost)
-                if self._again(reply.error, made):
+                again = self._again(reply.error, made)
+                if worth_another(reply.error) and self._retries.too_long(reply.error) is not None:
+                    self.given_up = self._retries.too_long(reply.error)
+                    return replace(before, attempts=attempt, cost=cost, estimated=estimated)
+                if again:
                     await self._pause(made, reply.error)
                     continue
             break
@@ -144,7 +159,7 @@ class Drawer:
     async def _pause(self, made: int, error: BaseException) -> None:
         asked = retry_after(error)
         if asked is not None:
-            self._rate.shut(asked)
+            self._pauses.shut(asked)
         await asyncio.sleep(self._retries.pause(made, error, self._jitter))
 
     async def _call(self, messages: Sequence[BaseMessage]) -> Reply:
@@ -154,9 +169,42 @@ class Drawer:
         return reply
 
 
+def as_billed(reply: Reply, meter: Meter, worst: float) -> Reply:
+    """A reply at what it costs: at its worst case where the usage that it reports cannot be.
+
+    Example:
+        >>> from adaptive_reasoner.costs import TokenMeter
+        >>> usage = {"input_tokens": 10, "output_tokens": -8370, "total_tokens": -8360}
+        >>> reply = Reply(AIMessage("42", usage_metadata=usage), None, cost=-8370.0, seconds=1.0)
+        >>> billed = as_billed(reply, TokenMeter(), worst=64.0)
+        >>> billed.message.text, billed.cost, billed.estimated
+        ('42', 64.0, True)
+    """
+    if is_amount(reply.cost) and isfinite(reply.cost) and not _impossible(reply, meter):
+        return reply
+    return replace(reply, cost=worst, estimated=True)
+
+
+def _impossible(reply: Reply, meter: Meter) -> bool:
+    """Whether a reply reports tokens that no call can have, and they are what it costs."""
+    message = reply.message
+    if reply.estimated or message is None or not message.usage_metadata or not goes_by_length(meter):
+        return False
+    return counted(message) is None
+
+
+def counted(message: AIMessage) -> Mapping[str, int] | None:
+    """The usage of a reply; None where it has none, or one that cannot be: below 0, or 0 for a text."""
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    told: list[Any] = [usage.get(name) for name in ("input_tokens", "output_tokens", "total_tokens")]
+    if not usage or not all(is_amount(tokens) and isfinite(tokens) for tokens in told):
+        return None
+    return None if message.text.strip() and not usage["output_tokens"] else usage
+
+
 def shared_prompt(source: Source, meter: Meter, reply: Reply) -> tuple[float, int]:
     """What the prompt of a reply cost, and how many samples of a vote one request pays it for."""
-    if source.samples_per_request == 1 or reply.message is None:
+    if source.samples_per_request == 1 or reply.message is None or reply.estimated:
         return 0.0, 1
     return prompt_cost(meter, reply.message, reply.seconds), source.samples_per_request
 
@@ -170,7 +218,7 @@ def _reason(error: BaseException) -> str:
 
 def _tokens_used(reply: Reply, most: float) -> float:
     """What a call took of the tokens a minute; all that it may have, where that is not known."""
-    usage = reply.received.usage_metadata if reply.received is not None else None
+    usage = None if reply.received is None else counted(reply.received)
     if usage:
         return min(most, usage["total_tokens"])
     return 0.0 if reply.error is not None and not reply.estimated else most

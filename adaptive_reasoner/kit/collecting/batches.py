@@ -15,8 +15,9 @@ from uuid import uuid4
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.calls import Reply, Source
-from adaptive_reasoner.errors import MenuError, OutcomesError
-from adaptive_reasoner.kit.collecting.attempts import Drawn, shared_prompt
+from adaptive_reasoner.errors import MenuError, OutcomesError, UnpricedUsageError
+from adaptive_reasoner.kit.collecting.attempts import Drawn, as_billed, shared_prompt
+from adaptive_reasoner.kit.collecting.bodies import status_told
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.connections import Connections
 from adaptive_reasoner.kit.collecting.grading import Grading, row_of
@@ -258,13 +259,15 @@ class Batches:
     async def _row(self, key: SampleKey, result: Mapping[str, Any], job: BatchJob) -> Row | None:
         """The row of a result; None where it is worth another attempt."""
         response, attempt = result.get("response") or {}, self._failures.get(key, 0) + 1
-        if response.get("status_code") == 200:
+        status = response.get("status_code")
+        if status == 200:
+            status = status_told(response.get("body") or {}) or 200
+        if status == 200:
             model = self._source(job.source).runnable
             (generation,) = model._create_chat_result(response["body"]).generations  # type: ignore[attr-defined]
-            message: AIMessage = generation.message
-            reply = Reply(message, None, self.menu.meter_of(job.source).cost(message, 0.0), 0.0)
+            reply = self._billed(key, generation.message)
         else:
-            status, reason = response.get("status_code"), result.get("error") or response.get("body")
+            reason = result.get("error") or response.get("body")
             passing = status is None or status in _PASSING or status >= 500
             self._failures[key] = attempt
             if passing and attempt < self.menu.retries.attempts:
@@ -278,7 +281,7 @@ class Batches:
             reply,
             before.attempts + attempt,
             before.cost + reply.cost,
-            before.estimated,
+            before.estimated or reply.estimated,
             *shared_prompt(self._source(job.source), self.menu.meter_of(job.source), reply),
         )
         sha = self.menu.prompt_sha(key.source, question.question)
@@ -286,6 +289,16 @@ class Batches:
         del row["seconds"]
         discount = reply.cost * (1.0 - batch_share(self.menu.cost_unit))
         return {**row, "batch": job.batch_id, **({"batch_discount": discount} if discount else {})}
+
+    def _billed(self, key: SampleKey, message: AIMessage) -> Reply:
+        """A reply at the cost of a call, which is its worst case where usage is missing or cannot be."""
+        meter = self.menu.meter_of(key.source)
+        worst = self._worst(key) / batch_share(self.menu.cost_unit)
+        try:
+            cost = meter.cost(message, 0.0)
+        except UnpricedUsageError:
+            return Reply(message, None, worst, 0.0, estimated=True)
+        return as_billed(Reply(message, None, cost, 0.0), meter, worst)
 
     def _worst(self, key: SampleKey) -> float:
         source = self._source(key.source)

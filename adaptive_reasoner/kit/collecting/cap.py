@@ -44,21 +44,26 @@ class Cap:
 
     def reserve(self, worst: float) -> bool:
         """Set aside the worst case of a call; False where there is no room for it."""
+        if self._limit is None:
+            return True
         amount = _exact(worst)
-        if self.breach or (self._limit is not None and self._spent + self._held + amount > self._limit):
+        if self.breach or self._spent + self._held + amount > self._limit:
             return False
         self._held += amount
         return True
 
     def hold(self, worst: float) -> None:
         """Set aside what is under way already, room or not."""
-        self._held += _exact(worst)
+        if self._limit is not None:
+            self._held += _exact(worst)
 
     def settle(self, worst: float, cost: float) -> None:
         """Book what a call cost for which `worst` was set aside; more than that is a `breach` of the cap."""
-        self._held -= _exact(worst)
         self._spent += _exact(cost)
-        if self._limit is not None and cost > worst:
+        if self._limit is None:
+            return
+        self._held -= _exact(worst)
+        if cost > worst:
             self.breach = BudgetExceededError(
                 cost,
                 worst,
@@ -75,14 +80,19 @@ def check_bounded(sources: Mapping[str, Source], meter_of: Callable[[str], Meter
         MenuError: Nobody has declared how long a reply of a source can be, and that is what it costs.
     """
     for name, source in sources.items():
-        meter = meter_of(name)
-        by_length = meter.worst_cost([], 2) > meter.worst_cost([], 1)
-        if by_length and source.declared_tokens is None:
+        if goes_by_length(meter_of(name)) and source.declared_tokens is None:
             raise MenuError(
                 f"source {name!r} declares no max_tokens, so a reply could cost anything and no max_cost "
                 "can be promised; declare it"
             )
 
 
+def goes_by_length(meter: Meter) -> bool:
+    """Whether a longer reply costs more."""
+    return meter.worst_cost([], 2) > meter.worst_cost([], 1)
+
+
 def _exact(amount: float) -> Decimal:
+    if not amount >= 0:
+        raise MenuError(f"a cost of {amount} cannot be counted; a meter returns numbers of at least 0")
     return Decimal(repr(float(amount)))

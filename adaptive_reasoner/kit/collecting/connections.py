@@ -9,7 +9,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableBinding
 
 from adaptive_reasoner.calls import ChatModel, Source
-from adaptive_reasoner.kit.menu_file import HostedModel
+from adaptive_reasoner.kit.collecting.bodies import ENCODINGS, check_body
+from adaptive_reasoner.kit.hosted_model import HostedModel
 
 LONGEST_CALL = 600.0
 """Seconds after which a call is given up whose source declares no timeout."""
@@ -20,9 +21,10 @@ class Connections:
 
     A client that retries by itself hides calls which were billed, and one that was used elsewhere holds
     connections of another event loop, on which a call can hang. Models behind `langchain_openai` get a
-    client without either fault, over aiohttp where it is installed, which takes less time a call; one with
-    an HTTP client or proxy of the user's keeps it. A model of another make is asked for no retries where
-    the menu makes it, and is used as it is where it was given.
+    client without either fault, over aiohttp where it is installed, which takes less time a call; it reads
+    replies up to a size, and gives errors under status 200 the status they stand for. One with an HTTP client
+    or proxy of the user's keeps it. A model of another make is asked for no retries where the menu makes it,
+    and is used as it is where it was given.
 
     Args:
         sources: The ways to call a model, by name.
@@ -81,7 +83,8 @@ class Connections:
 def _http_client() -> Any:
     import openai
 
+    bounded: Any = {"event_hooks": {"response": [check_body]}, "headers": {"accept-encoding": ENCODINGS}}
     try:
-        return openai.DefaultAioHttpClient()
+        return openai.DefaultAioHttpClient(**bounded)
     except RuntimeError:  # openai's way to say that aiohttp is not installed
-        return openai.DefaultAsyncHttpxClient()
+        return openai.DefaultAsyncHttpxClient(**bounded)

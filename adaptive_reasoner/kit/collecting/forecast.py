@@ -1,7 +1,7 @@
 """What a collection will cost, before it starts: calls, tokens, the bound and what to expect."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.kit.collecting.batches import batch_share
 from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, attempts_of, key_of
+from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, keyed_rows
 from adaptive_reasoner.kit.collecting.stock import Stock, Tally
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.tables import PathLike, Row, read_rows
+from adaptive_reasoner.kit.tables import PathLike, Row
 
 _BYTES_PER_TOKEN = 4
 _ASSUMED_SHARE = 0.5  # of max_tokens, where no sample says how long replies are
@@ -53,6 +53,7 @@ class Forecast:
         cost_unit: What a cost counts.
         max_cost: The cap, where there is one.
         attempts: Calls a sample may take: a lost call is paid for and made again, beyond `bound`.
+        keys: The environment variables whose values are sent as keys, each with the hosts that get it.
     """
 
     sources: tuple[SourceForecast, ...]
@@ -60,6 +61,7 @@ class Forecast:
     cost_unit: str
     max_cost: float | None
     attempts: int
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -130,7 +132,12 @@ def forecast(
         priced = [replace(one, bound=one.bound * share, expected=one.expected * share) for one in priced]
     cap = min((cap for cap in (max_cost, menu.max_cost) if cap is not None), default=None)
     return Forecast(
-        tuple(priced), stock.cost + recorded.calls.lost, menu.cost_unit, cap, menu.retries.attempts
+        tuple(priced),
+        stock.cost + recorded.calls.lost,
+        menu.cost_unit,
+        cap,
+        menu.retries.attempts,
+        menu.keys,
     )
 
 
@@ -143,9 +150,8 @@ class _Recorded:
 
     def rows(self) -> Iterator[tuple[SampleKey, Row]]:
         if self.path.exists():
-            for row in read_rows(self.path, drop_cut_line=True):
-                key = key_of(row)
-                self.calls.finish(key, attempts_of(row))
+            for key, attempts, row in keyed_rows(self.path, drop_cut_line=True):
+                self.calls.finish(key, attempts)
                 yield key, row
 
 

@@ -8,8 +8,9 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers import choice, choice_answer, exact, final_answer, numeric
 from adaptive_reasoner.calls import EmptyReplyError, Reply
 from adaptive_reasoner.costs import Usage
+from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.flows import vote_of
-from adaptive_reasoner.kit.collecting.attempts import Drawn
+from adaptive_reasoner.kit.collecting.attempts import Drawn, counted
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.menu import Menu
@@ -80,7 +81,7 @@ class Grading:
     def _score(self, found: Grade, gold: str) -> Grade:
         assert not isinstance(self._grader, Referee)
         try:
-            return replace(found, correct=float(self._grader(found.answer, gold)), done=True)
+            return replace(found, correct=_score_of(self._grader(found.answer, gold)), done=True)
         except Exception as error:  # noqa: BLE001 - as above
             return _failed(error)
 
@@ -90,6 +91,8 @@ def verdict(found: Grade, judged: Drawn, referee: Referee) -> Grade:
     message = judged.reply.message
     score = None if message is None else referee.read(message.text)
     error = judged.reply.error or ValueError("the referee gave no verdict")
+    if score is not None and not 0 <= score <= 1:
+        score, error = None, ValueError(f"the referee's score is {score}, outside [0, 1]")
     grade = _failed(error) if score is None else replace(found, correct=score, done=True)
     return replace(grade, attempts=judged.attempts, cost=judged.cost, estimated=judged.estimated)
 
@@ -122,6 +125,12 @@ def row_of(
     }
 
 
+def _score_of(score: float) -> float:
+    if not 0 <= score <= 1:
+        raise ValueError(f"the score is {score}, outside [0, 1]")
+    return float(score)
+
+
 def _failed(error: BaseException) -> Grade:
     return Grade(error=f"grading failed with {type(error).__name__}: {error}")
 
@@ -131,8 +140,11 @@ def _shared_prompt(drawn: Drawn) -> dict[str, float]:
 
 
 def _tokens(message: AIMessage) -> dict[str, int]:
-    usage = message.usage_metadata
+    usage = counted(message)
     if not usage or not usage["total_tokens"]:
         return {}
-    counted = vars(Usage.of(message))
-    return {name: tokens for name, tokens in counted.items() if tokens or not name.startswith("written")}
+    try:
+        read = vars(Usage.of(message))
+    except UnpricedUsageError:  # it cannot be either, in its details
+        return {}
+    return {name: tokens for name, tokens in read.items() if tokens or not name.startswith("written")}

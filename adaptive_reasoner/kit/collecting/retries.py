@@ -2,10 +2,12 @@
 
 import json
 import random
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.message import Message
 from email.utils import parsedate_to_datetime
-from typing import Any
+from math import isnan
 
 from adaptive_reasoner.calls import EmptyReplyError, MalformedToolCallError, causes, status_of
 
@@ -21,12 +23,13 @@ class Retries:
 
     The pauses double from attempt to attempt, and are drawn from their upper half so that calls which
     failed together do not come back together. Where the endpoint asks for a pause (`Retry-After`), it is that
-    one and a little more.
+    one and a little more. A source that asks for longer than `longest_wait` is given up for this run.
 
     Args:
         attempts: The most calls a sample may take.
         first_pause: Seconds before the second attempt, at most.
         longest_pause: Seconds that no pause of its own exceeds.
+        longest_wait: The longest pause, in seconds, that an endpoint may ask for.
 
     Example:
         >>> import random
@@ -38,6 +41,7 @@ class Retries:
     attempts: int = 6
     first_pause: float = 0.5
     longest_pause: float = 60.0
+    longest_wait: float = 300.0
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -46,12 +50,26 @@ class Retries:
             raise ValueError(
                 f"pauses grow from at least 0, but {self.first_pause} to {self.longest_pause} was asked for"
             )
+        if not 0 <= self.longest_wait < float("inf"):
+            raise ValueError(f"longest_wait is a number of seconds of at least 0, not {self.longest_wait}")
 
     def pause(self, attempt: int, error: BaseException, jitter: random.Random) -> float:
         """Seconds to wait after an attempt, counted from 1, that failed with `error`."""
         own = min(self.longest_pause, self.first_pause * 2.0 ** (attempt - 1)) * jitter.uniform(0.5, 1.0)
         asked = retry_after(error)
-        return own if asked is None else asked + min(own, self.first_pause)
+        return own if asked is None else min(asked, self.longest_wait) + min(own, self.first_pause)
+
+    def too_long(self, error: BaseException) -> float | None:
+        """The pause that the endpoint asks for, where that is longer than `longest_wait`.
+
+        Example:
+            >>> refusal = TimeoutError()
+            >>> refusal.headers = {"Retry-After": "86400"}
+            >>> Retries().too_long(refusal), Retries(longest_wait=90_000).too_long(refusal)
+            (86400.0, None)
+        """
+        asked = retry_after(error)
+        return asked if asked is not None and asked > self.longest_wait else None
 
 
 def worth_another(error: BaseException) -> bool:
@@ -83,18 +101,36 @@ def retry_after(error: BaseException) -> float | None:
     Source:
         RFC 9110, section 10.2.3: a number of seconds, or a date; `retry-after-ms` is OpenAI's own.
     """
-    headers: Any = next(
-        (cause.response.headers for cause in causes(error) if hasattr(cause, "response")), None
-    )
-    if headers is None:
-        return None
+    pauses = (_pause_in(headers) for cause in causes(error) for headers in _headers_of(cause))
+    return next((pause for pause in pauses if pause is not None), None)
+
+
+def _headers_of(cause: BaseException) -> Iterator[dict[str, str]]:
+    """The headers of a refusal, wherever a provider's package keeps them; their names in small letters."""
+    response = getattr(cause, "response", None)
+    kept = [getattr(response, "headers", None), getattr(cause, "headers", None)]
+    if isinstance(response, Mapping):  # botocore's
+        metadata = response.get("ResponseMetadata")
+        kept += [
+            response.get("headers"),
+            metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None,
+        ]
+    for headers in kept:
+        if isinstance(headers, Mapping | Message):
+            yield {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _pause_in(headers: Mapping[str, str]) -> float | None:
     for name, seconds in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers[name]) * seconds)
-        except (KeyError, TypeError, ValueError):
+            pause = float(headers[name]) * seconds
+        except (KeyError, ValueError):
             continue
+        if not isnan(pause):
+            return max(0.0, pause)
     try:
         then = parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
         return None
-    return max(0.0, (then.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    zoned = then if then.tzinfo is not None else then.replace(tzinfo=UTC)
+    return max(0.0, (zoned - datetime.now(UTC)).total_seconds())

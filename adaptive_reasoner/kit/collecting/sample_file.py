@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.rows import number_field, optional_number, text_field
+from adaptive_reasoner.kit.collecting.file_place import FilePlace
+from adaptive_reasoner.kit.rows import amount_field, is_null, optional_number, text_field, whole_field
 from adaptive_reasoner.kit.tables import PathLike, Row, read_rows
 
 
@@ -26,7 +27,8 @@ class SampleFile:
 
     A row is handed to the system in one write, so a killed process loses none it had added; `sync` brings
     them to the disk. While calls are under way, `<file>.started` beside it says which: what was started
-    and never came back was paid for all the same.
+    and never came back was paid for all the same. A file that is removed or replaced meanwhile is an error at
+    the next call; its rows are then kept under another name.
 
     Args:
         path: The file; made where there is none. What a killed writer left of a last row is cut off.
@@ -41,26 +43,24 @@ class SampleFile:
         self.path = Path(path)
         if self.path.suffix.lower() != ".jsonl":
             raise OutcomesError("samples are collected into a .jsonl file", file=self.path)
+        self._place = FilePlace(self.path)
+        self._file = self._place.file
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab", buffering=0)
-        except OSError as error:
-            raise OutcomesError(f"cannot be opened: {error.strerror or error}", file=self.path) from error
-        try:
-            _lock(self._file, self.path)
             self._end_with_a_row()
             self._size = os.fstat(self._file.fileno()).st_size
             self._superseded = False
-            self._calls = StartedCalls(self.path, cost_unit)
+            self._calls = StartedCalls(self.path.absolute(), cost_unit)
         except BaseException:
-            self._file.close()
+            self._place.close()
             raise
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, *exc: object) -> None:
         self.close()
+        if kind is None:
+            self._place.check()
 
     @property
     def lost(self) -> float:
@@ -73,16 +73,17 @@ class SampleFile:
         Raises:
             OutcomesError: A row cannot be read; it names the row.
         """
-        for number, row in enumerate(read_rows(self.path), start=1):
-            try:
-                key = key_of(row)
-            except ValueError as error:
-                raise OutcomesError(str(error), file=self.path, row=number) from error
-            self._calls.finish(key, attempts_of(row))
+        for key, attempts, row in keyed_rows(self.path):
+            self._calls.finish(key, attempts)
             yield key, row
 
     def start(self, key: SampleKey, attempt: int, worst: float) -> None:
-        """Note that a call is about to be made, which costs at most `worst`."""
+        """Note that a call is about to be made, which costs at most `worst`.
+
+        Raises:
+            OutcomesError: The file is no longer there, so the call's reply would have no place.
+        """
+        self._place.check()
         self._calls.note(key, attempt, worst)
 
     def correct(self, key: SampleKey, attempt: int, cost: float) -> None:
@@ -98,7 +99,8 @@ class SampleFile:
             supersedes: A failed row of this sample stands before it; it goes when the file is closed.
 
         Raises:
-            OutcomesError: It cannot be written. The file ends with the row before.
+            OutcomesError: It cannot be written. The file ends with the row before. Or the file is no longer
+                there.
         """
         line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
         whole = left = line.encode("utf-8", "surrogatepass")
@@ -112,6 +114,7 @@ class SampleFile:
         self._size += len(whole)
         self._superseded |= supersedes
         self._calls.finish(key, attempts_of(row))
+        self._place.check()
 
     def sync(self) -> None:
         """Bring all rows to the disk."""
@@ -121,20 +124,21 @@ class SampleFile:
         """Bring all rows to the disk and let go of the file; calls that are still under way are lost."""
         self._calls.close()
         self.sync()
-        if self._superseded:
+        if self._superseded and self._place.is_ours:
             self._drop_superseded()
-        self._file.close()
+        self._place.close()
 
     def _drop_superseded(self) -> None:
         """Leave of each sample its last row. A kill on the way leaves the file as it was."""
-        last = {key: at for at, (key, _) in enumerate(self.rows())}
+        path = self._place.path
+        last = {key: at for at, (key, *_) in enumerate(keyed_rows(path))}
         kept = set(last.values())
-        beside = self.path.with_name(f"{self.path.name}.part")
-        with self.path.open("rb") as rows, beside.open("wb") as file:
+        beside = path.with_name(f"{path.name}.part")
+        with path.open("rb") as rows, beside.open("wb") as file:
             written = (line for line in rows if line.strip())  # as rows are counted
             file.writelines(line for at, line in enumerate(written) if at in kept)
             os.fsync(file.fileno())
-        beside.replace(self.path)
+        self._place.replace_by(beside)
 
     def _end_with_a_row(self) -> None:
         """Cut off a last row that was written in part; one that only lacks its line end gets it."""
@@ -159,22 +163,46 @@ def key_of(row: Mapping[str, Any]) -> SampleKey:
         ValueError: A field is missing.
     """
     question_id, source = text_field(row, "question_id"), text_field(row, "source")
-    return SampleKey(question_id, source, int(number_field(row, "sample")))
+    return SampleKey(question_id, source, whole_field(row, "sample"))
 
 
 def attempts_of(row: Mapping[str, Any]) -> int:
-    """How many calls a row stands for."""
-    return int(optional_number(row, "attempts") or 1)
+    """How many calls a row stands for.
+
+    Raises:
+        ValueError: That is no whole number.
+    """
+    return 1 if is_null(row.get("attempts")) else max(1, whole_field(row, "attempts"))
+
+
+def keyed_rows(path: Path, *, drop_cut_line: bool = False) -> Iterator[tuple[SampleKey, int, Row]]:
+    """The rows of a samples file, each with its key and its attempts.
+
+    Raises:
+        OutcomesError: A row cannot be read; it names the row.
+    """
+    for number, row in enumerate(read_rows(path, drop_cut_line=drop_cut_line), start=1):
+        try:
+            key, attempts = key_of(row), attempts_of(row)
+        except ValueError as error:
+            raise OutcomesError(str(error), file=path, row=number) from error
+        yield key, attempts, row
 
 
 def paid_for(row: Mapping[str, Any]) -> float:
     """What a row stands for on the bill: its cost and what grading took, less what asking in a batch saved.
 
     Raises:
-        ValueError: A field is missing or no number.
+        ValueError: A field is missing or no amount.
     """
-    graded, saved = (optional_number(row, name) or 0.0 for name in ("grading_cost", "batch_discount"))
-    return number_field(row, "cost") + graded - saved
+    cost = amount_field(row, "cost")
+    graded, saved = (
+        0.0 if optional_number(row, name) is None else amount_field(row, name)
+        for name in ("grading_cost", "batch_discount")
+    )
+    if saved > cost:
+        raise ValueError(f"batch_discount is {saved}, more than the cost of {cost}")
+    return cost + graded - saved
 
 
 class StartedCalls:
@@ -189,11 +217,17 @@ class StartedCalls:
         self._path, self._unit = path, cost_unit
         self._file: BinaryIO | None = None
         self._lost, self._open = 0.0, dict[SampleKey, dict[int, float]]()
-        for line in path.read_bytes().splitlines() if path.exists() else ():
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        for number, line in enumerate(lines, start=1):
             try:
                 *key, cost, unit = json.loads(line)
-            except ValueError:  # cut in the middle: killed before the call was made
-                continue
+                amount_field({"cost": cost}, "cost")
+            except (TypeError, ValueError) as error:
+                if number == len(lines):  # cut in the middle: killed before the call was made
+                    continue
+                raise OutcomesError(
+                    f"is no line of calls under way ({error})", file=path, row=number
+                ) from error
             if unit != cost_unit:
                 raise OutcomesError(f"calls were lost at a cost in {unit!r}, not {cost_unit!r}", file=path)
             if key:
@@ -236,15 +270,3 @@ class StartedCalls:
             beside.replace(self._path)
         else:
             self._path.unlink(missing_ok=True)
-
-
-def _lock(file: BinaryIO, path: Path) -> None:
-    """Keep other processes from adding to the file, for as long as it is open."""
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system: two collections into one file are the user's to avoid
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OutcomesError("another collection is writing to it", file=path) from error

@@ -4,16 +4,18 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Protocol
 
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of, paid_for
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.rows import optional_number
+from adaptive_reasoner.kit.rows import cell_text, number_text, optional_number
 from adaptive_reasoner.kit.tables import Row
 
 _BEGINNING = 200  # characters by which prompts are told to begin alike
@@ -60,7 +62,7 @@ class Stretch:
 
     question: Question
     source: str
-    samples: tuple[int, ...]
+    samples: Sequence[int]
     before: Mapping[int, Before] = field(default_factory=dict)
 
 
@@ -116,6 +118,8 @@ class Stock:
     """
 
     def __init__(self, questions: Sequence[Question], menu: Menu, *, retry_failed: bool = False) -> None:
+        check_argument(questions, "questions", "collect")
+        check_argument(menu, "Menu", "collect")
         self._questions = {question.question_id: question for question in questions}
         if len(self._questions) < len(questions):
             raise OutcomesError("two questions have one question_id")
@@ -174,7 +178,8 @@ class Stock:
 
     def _missing(self, question: Question, source: str) -> Stretch:
         drawn = self._drawn.get((question.question_id, source), ())
-        samples = tuple(at for at in range(self._menu.samples_of(source)) if at not in drawn)
+        wanted = range(self._menu.samples_of(source))  # as a range, however many they are
+        samples = tuple(at for at in wanted if at not in drawn) if drawn else wanted
         keys = {at: SampleKey(question.question_id, source, at) for at in samples} if self._failed else {}
         before = {at: self._failed[key] for at, key in keys.items() if key in self._failed}
         return Stretch(question, source, samples, before)
@@ -217,9 +222,13 @@ class Stock:
                 f"its cost is in {row.get('cost_unit')!r}, the menu counts {self._menu.cost_unit!r}"
             )
         if not self._wants(key):
+            self._refuse_old_id(key, row)
             return
         question, pair = self._questions[key.question_id], (key.question_id, key.source)
-        if (str(row.get("question")), str(row.get("gold"))) != (question.question, question.gold):
+        if (cell_text(row, "question"), _number_in_full(cell_text(row, "gold"))) != (
+            question.question,
+            _number_in_full(question.gold),
+        ):
             raise ValueError(
                 f"question {key.question_id!r} had another text or gold answer; collect into another file"
             )
@@ -234,3 +243,24 @@ class Stock:
                 f"source {key.source!r} was another model, or had another prompt or other settings; "
                 "collect into another file, or give the source another name"
             )
+
+    def _refuse_old_id(self, key: SampleKey, row: Row) -> None:
+        """Refuse a row of a question whose id version 0.1.0 wrote as `1.0`: it would be paid for again."""
+        asked = self._questions.get(_number_in_full(key.question_id) or "")
+        if (
+            asked is not None
+            and asked.question_id != key.question_id
+            and row.get("question") == asked.question
+        ):
+            raise ValueError(
+                f"its question_id is {key.question_id!r}, that of the question is {asked.question_id!r}; "
+                f"write {key.question_id!r} as text in the questions to go on, or collect into another file"
+            )
+
+
+def _number_in_full(text: str | None) -> str | None:
+    """A gold answer or id as it is written now; version 0.1.0 wrote floats as `1.0` or `1e-07`."""
+    try:
+        return text if text is None else number_text(Decimal(text))
+    except InvalidOperation:
+        return text

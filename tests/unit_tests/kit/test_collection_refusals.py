@@ -5,6 +5,7 @@ import socket
 import httpx
 import pytest
 from langchain_core.messages import AIMessage
+from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 
 from adaptive_reasoner.calls import Source
 from adaptive_reasoner.costs import SampleMeter, TokenMeter
@@ -136,6 +137,26 @@ def test_a_model_that_cannot_be_made_is_named(out, monkeypatch, model, variable,
         collect(questions(1), Menu({"cot": Source(HostedModel(model))}), out)
     assert "\n" not in str(refusal.value)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reason"),
+    [
+        (
+            "Think. {question}",
+            r"not str; write lambda question: 'Think. \{question\}'.format\(question=question\)",
+        ),
+        (
+            ChatPromptTemplate.from_template("{question}"),
+            "not ChatPromptTemplate; write lambda question: template",
+        ),
+        (PromptTemplate.from_template("{question}"), "not PromptTemplate"),
+        (7, "not int"),
+    ],
+)
+def test_a_prompt_that_is_no_function_is_refused_where_it_is_given(prompt, reason):
+    with pytest.raises(TypeError, match=reason):
+        Source(ScriptedModel(), prompt=prompt)
 
 
 def test_what_a_provider_filtered_is_no_answer_as_in_a_vote(out):

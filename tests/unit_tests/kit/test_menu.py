@@ -67,6 +67,10 @@ concurrency = 16
 requests_per_minute = 500
 tokens_per_minute = 2e5
 attempts = 3
+longest_wait = 90
+
+[code]
+modules = ["my_prompts"]
 """
 
 
@@ -94,6 +98,7 @@ def test_loads_all_a_menu_can_say(load):
     assert menu.sources["cot"].settings == {"temperature": 0.7, "stop": ["\n\n"], "reasoning_effort": "low"}
     assert (menu.sources["cot"].max_tokens, menu.max_cost, menu.concurrency) == (1024, 5, 16)
     assert (menu.requests_per_minute, menu.tokens_per_minute, menu.retries.attempts) == (500, 2e5, 3)
+    assert menu.retries.longest_wait == 90
     assert list(menu.actions) == ["quick", "vote", "think"]
     assert menu.grader is numeric
     assert menu.meter_of("direct") == PriceMeter(prompt=0.25, completion=2.0)
@@ -128,6 +133,7 @@ def test_default_actions_have_the_names_of_vote_actions():
     assert list(Menu({"cot": source()}, samples=4).actions) == ["cot", "cot_vote_3"]
 
 
+NAMED = "prompt = {{ function = '{0}:{1}' }}\n[code]\nmodules = ['{0}']"
 ASK = '[sources.ask]\nmodel = "m"\n'
 
 
@@ -141,8 +147,14 @@ ASK = '[sources.ask]\nmodel = "m"\n'
         ("[sources.ask]\nsamples = 3", r"\[sources.ask\] names no model"),
         (ASK + "promt = 'x'", r"\[sources.ask\] there is no entry 'promt'; known are model"),
         (ASK + "prompt = 'x'", r"the prompt has no \{question\}"),
-        (ASK + "prompt = { function = 'nowhere:cot' }", "nowhere:cot: No module named 'nowhere'"),
-        (ASK + "prompt = { function = 'my_prompts:none' }", "has no function 'none'"),
+        (
+            ASK + NAMED.format("nowhere", "cot"),
+            "nowhere:cot: No module named 'nowhere'",
+        ),
+        (
+            ASK + NAMED.format("my_prompts", "none"),
+            "has no function 'none'",
+        ),
         (ASK + "prompt = { function = 'my_prompts' }", 'named as "module:name"'),
         (ASK + "prompt = { fn = 'a:b' }", "no entry 'fn'"),
         (ASK + "samples = 0", "at least one source needs at least 1 sample"),
@@ -308,7 +320,7 @@ def test_where_prompts_are_billed_the_worst_cost_depends_on_the_question():
 def test_a_function_in_a_file_that_is_no_python_is_named(load, tmp_path):
     tmp_path.joinpath("broken_prompts.py").write_text("def cot(:\n")
     with pytest.raises(MenuError, match=r"broken_prompts:cot: invalid syntax .*line 1"):
-        load(ASK + "prompt = { function = 'broken_prompts:cot' }")
+        load(ASK + NAMED.format("broken_prompts", "cot"))
 
 
 def test_answers_to_multiple_choice_are_counted_by_their_letter(load):

@@ -61,6 +61,9 @@ strategy = "cascade"
 samples = 3
 strong = "cot"
 accept = 0.6
+
+[code]
+modules = ["my_checks"]
 """
 
 

@@ -1,12 +1,17 @@
 """Tables on disk: three formats, one content, never half a file."""
 
+import csv
 import json
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.questions import read_questions
 from adaptive_reasoner.kit.tables import read_rows, write_rows
 
 FORMATS = ["jsonl", "csv", "parquet"]
@@ -115,3 +120,58 @@ def test_files_that_are_no_tables_are_refused_by_name(tmp_path):
     (tmp_path / "latin.csv").write_bytes(b"a\n\xff\n")
     with pytest.raises(OutcomesError, match="row 1: not readable as CSV"):
         list(read_rows(tmp_path / "latin.csv"))
+
+
+FORMULAS = ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "\r=1", "'=1", "''-x", "- a list"]
+
+
+def test_no_text_in_csv_is_a_formula_and_all_are_read_back_as_they_were(tmp_path):
+    path = tmp_path / "table.csv"
+    texts = [*FORMULAS, "-5", "+5e-3", "'plain", "x=1"]
+    write_rows(path, [{"text": text, "value": -0.5} for text in texts])
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = [row["text"] for row in csv.DictReader(file)]
+    assert all(cell.startswith("'") for cell in cells[: len(FORMULAS)])
+    assert cells[len(FORMULAS) :] == ["-5", "+5e-3", "'plain", "x=1"]  # numbers stay numbers
+    assert [(row["text"], row["value"]) for row in read_rows(path)] == [(text, "-0.5") for text in texts]
+
+
+def test_questions_of_a_csv_keep_their_quotes(tmp_path):
+    path = tmp_path / "questions.csv"
+    path.write_text("question,gold\n'+' is which operator?,plus\n")
+    assert [question.question for question in read_questions(path)] == ["'+' is which operator?"]
+
+
+def damaged_text(path):
+    offsets = pa.py_buffer(np.array([0, 1, 2], np.int32))
+    texts = pa.Array.from_buffers(pa.utf8(), 2, [None, offsets, pa.py_buffer(b"a\xff")])
+    parquet.write_table(pa.table({"number": [1, 2], "question": texts}), path)
+
+
+def test_a_parquet_text_that_is_no_unicode_is_named_with_its_row(tmp_path):
+    damaged_text(tmp_path / "table.parquet")
+    with pytest.raises(OutcomesError, match=r"table\.parquet: row 2: question is not readable"):
+        list(read_rows(tmp_path / "table.parquet"))
+
+
+def test_a_parquet_file_with_damaged_pages_is_named(tmp_path):
+    path = tmp_path / "table.parquet"
+    write_rows(path, [{"text": f"text {number}"} for number in range(1000)])
+    content = bytearray(path.read_bytes())
+    content[10:400] = bytes(390)
+    path.write_bytes(content)
+    with pytest.raises(OutcomesError, match=r"table\.parquet"):
+        list(read_rows(path))
+
+
+def test_json_nested_beyond_reading_is_named_with_its_row(tmp_path):
+    path = tmp_path / "table.jsonl"
+    path.write_text('{"a": 1}\n' + "[" * 200_000 + "\n")
+    with pytest.raises(OutcomesError, match=r"table\.jsonl: row 2"):
+        list(read_rows(path))
+
+
+def test_narrow_floats_of_parquet_are_the_numbers_that_were_meant(tmp_path):
+    path = tmp_path / "table.parquet"
+    parquet.write_table(pa.table({"x": pa.array([0.1, None, 1e-7], pa.float32())}), path)
+    assert [row["x"] for row in read_rows(path)] == [0.1, None, 1e-7]

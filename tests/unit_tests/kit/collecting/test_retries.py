@@ -1,10 +1,12 @@
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from email.utils import format_datetime
 from types import SimpleNamespace
 
 import pytest
+import requests
 
 from adaptive_reasoner.calls import EmptyReplyError, LostReplyError, is_unreachable
 from adaptive_reasoner.kit.collecting.retries import (
@@ -102,3 +104,74 @@ def test_makes_sense_or_is_refused():
         Retries(attempts=0)
     with pytest.raises(ValueError, match="5 to 1"):
         Retries(first_pause=5, longest_pause=1)
+
+
+class ClientError(Exception):
+    """As botocore's: `response` is a dict."""
+
+    def __init__(self, headers):
+        self.response = {
+            "Error": {"Code": "ThrottlingException"},
+            "ResponseMetadata": {"HTTPStatusCode": 429, "HTTPHeaders": headers},
+        }
+
+
+def holding(**fields):
+    error = TimeoutError("slow")
+    vars(error).update(fields)
+    return error
+
+
+def mail(**headers):
+    message = Message()
+    for name, value in headers.items():
+        message[name.replace("_", "-")] = value
+    return message
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (ClientError({"retry-after": "2"}), 2.0),
+        (ClientError({"Retry-After": "2"}), 2.0),
+        (ClientError(None), None),
+        (requests.ConnectionError("reset"), None),
+        (requests.ReadTimeout("slow"), None),
+        (holding(response=None), None),
+        (holding(response={}), None),
+        (holding(response="429"), None),
+        (holding(response={"headers": {"retry-after": 3}}), 3.0),
+        (holding(headers={"RETRY-AFTER": "4"}), 4.0),
+        (holding(headers=mail(Retry_After="5")), 5.0),
+        (holding(headers=7), None),
+        (holding(headers={"retry-after": "nan"}), None),
+        (holding(headers={"retry-after": "-3"}), 0.0),
+        (holding(headers={"retry-after": "inf"}), float("inf")),
+        (holding(headers={"retry-after": "1e300"}), 1e300),
+        (holding(headers={"retry-after": "soon"}), None),
+        (holding(headers={"retry-after": "Mon, 01 Jan 0001 00:00:00 +2300"}), 0.0),
+        (holding(headers={"retry-after": "Mon, 01 Jan 2001 00:00:00 -0000"}), 0.0),
+        (holding(headers={"retry-after-ms": "nan", "retry-after": "6"}), 6.0),
+        (holding(response=None, headers={"retry-after": "8"}), 8.0),
+    ],
+    ids=repr,
+)
+def test_asking_how_long_to_wait_is_never_an_error(error, seconds):
+    assert retry_after(error) == seconds
+    outer = ValueError("outer")
+    outer.__cause__ = error
+    assert retry_after(outer) == seconds
+
+
+def test_a_pause_beyond_the_longest_wait_is_told():
+    retries = Retries(longest_wait=60.0)
+    assert retries.too_long(holding(headers={"retry-after": "61"})) == 61.0
+    assert retries.too_long(holding(headers={"retry-after": "60"})) is None
+    assert retries.too_long(TimeoutError()) is None
+    assert retries.pause(1, holding(headers={"retry-after": "inf"}), random.Random(0)) < 61
+
+
+@pytest.mark.parametrize("wait", [-1.0, float("inf"), float("nan")])
+def test_the_longest_wait_is_a_number_of_seconds(wait):
+    with pytest.raises(ValueError, match="longest_wait is a number of seconds"):
+        Retries(longest_wait=wait)

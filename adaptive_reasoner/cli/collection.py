@@ -1,0 +1,142 @@
+"""The command that spends money: samples of models, into a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_result
+from adaptive_reasoner.console import err, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.kit import Collected, Progress
+    from adaptive_reasoner.kit.menu_code import CodeUse
+
+
+def collect(
+    out_file: Annotated[Path, typer.Option("--out", help="Samples file, JSONL; continued where it stands.")],
+    questions: Annotated[
+        str | None,
+        typer.Argument(
+            help="JSONL, CSV or Parquet with question and gold; or gsm8k, math, math500, owner/name. "
+            "With --preset paper: 200 of gsm8k and 200 of math, if left out."
+        ),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The menu of sources, TOML.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A menu by name, instead: paper. Needs --model.")] = None,
+    model: Annotated[str | None, typer.Option(help="With --preset: such as openai:gpt-5-mini.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="With --preset: an OpenAI-compatible endpoint.")
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="With --base-url: the variable that holds its key.")
+    ] = None,
+    max_cost: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Calls in flight; the menu's, or 8, if not given.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
+    ] = False,
+    adaptive: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=0.9999, help="Stop sampling a question once its label is that surely settled."
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="With --adaptive: the budget whose labels are settled.")
+    ] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="OpenAI's Batch API: half the price, within a day.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would cost; nothing is called.")
+    ] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="With --dry-run: call the menu's prompt functions.")
+    ] = False,
+    no_code: NoCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sample a model on questions with known answers; safe to kill and start again."""
+    from adaptive_reasoner.kit import Adaptive, Menu, forecast, open_questions, preset_menu
+    from adaptive_reasoner.kit import collect as collect_samples
+    from adaptive_reasoner.kit.public_questions import questions_to_price
+    from adaptive_reasoner.mathematics import is_number
+
+    if (adaptive is None) != (budget is None):
+        raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")
+    if adaptive is not None and batch:
+        raise typer.BadParameter("a batch is drawn whole; leave out one of the two", param_hint="--adaptive")
+    if config is not None and preset is None and questions is not None:
+        use: CodeUse = "refuse" if no_code else "leave" if dry_run and not allow_code else "run"
+        asked, menu = open_questions(questions), Menu.load(config, code=use)
+    elif config is None and preset is not None and model is not None:
+        asked = (questions_to_price if dry_run else open_questions)(questions or preset)
+        mathematical = not all(is_number(question.gold) for question in asked)
+        menu = preset_menu(
+            preset, model, base_url=base_url, api_key_env=api_key_env, mathematical=mathematical
+        )
+    else:
+        reason = "give questions and --config, or --preset with --model"
+        raise typer.BadParameter(reason, param_hint="--config")
+    if dry_run:
+        forecasted = forecast(
+            asked, menu, out_file, max_cost=max_cost, retry_failed=retry_failed, batch=batch
+        )
+        job = forecasted.as_dict()
+        sources = job.pop("sources")
+        if as_json:
+            print_json({**job, "sources": sources})
+        else:
+            print_table(sources, title=f"to come, cost in {job['cost_unit']}")
+            print_result(job, as_json=False)
+        return
+    latest: list[Progress] = []
+    try:
+        with progress("collecting") as show:
+
+            def note(now: "Progress") -> None:
+                latest[:] = [now]
+                show(now.there, total=now.wanted, note=now.note)
+
+            done = collect_samples(
+                asked,
+                menu,
+                out_file,
+                max_cost=max_cost,
+                concurrency=concurrency,
+                retry_failed=retry_failed,
+                adaptive=None if adaptive is None or budget is None else Adaptive(budget, adaptive),
+                batch=batch,
+                on_progress=note,
+            )
+    except KeyboardInterrupt:
+        kept = (
+            f"{latest[0].there} of {latest[0].wanted} samples are kept"
+            if latest
+            else "what was there is kept"
+        )
+        _say(f"stopped: {kept} in {out_file}; run the same command again to draw the rest")
+        raise typer.Exit(INTERRUPTED) from None
+    print_result(done.as_dict(), as_json)
+    if done.stopped is not None:
+        _say(_missing(done))
+        raise typer.Exit(INCOMPLETE)
+
+
+def _missing(done: "Collected") -> str:
+    """What a collection that ended early lacks, and how to get it."""
+    lacks = f"{done.missing} of {done.wanted} samples are missing in {done.file}"
+    if done.stopped == "max_cost":
+        return (
+            f"{lacks}: the cap leaves no room for a further call after {done.cost:.4g} {done.cost_unit}; "
+            "run the same command again with a higher cap to draw them"
+        )
+    waits = ", ".join(f"{source} for {seconds:g} seconds" for source, seconds in done.given_up.items())
+    return f"{lacks}: their endpoint asks to wait ({waits}); run the same command again later to draw them"
+
+
+def _say(message: str) -> None:
+    err.print(f"adaptive-reasoner: {message}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,101 @@
+"""The code that a menu may run: functions of the modules that it names itself, and no other."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.menu_entries import Entries, entries_of
+
+CodeUse = Literal["run", "leave", "refuse"]
+"""What to do with the functions that a menu names: load them, keep their names only, or refuse the menu."""
+
+
+@dataclass(frozen=True)
+class MenuCode:
+    """The functions of a menu.
+
+    Attributes:
+        modules: The modules whose functions it may name: those of its `[code]`.
+        folder: Where the menu lies; a module file beside it comes first.
+        use: What to do with functions.
+    """
+
+    modules: frozenset[str]
+    folder: Path
+    use: CodeUse = "run"
+
+    @classmethod
+    def of(cls, entries: Entries, folder: Path, use: CodeUse) -> "MenuCode":
+        """What the `[code]` of a menu allows.
+
+        Raises:
+            MenuError: An entry is unknown or wrong.
+        """
+        modules = entries_of(entries, "code", modules=list).get("modules", [])
+        for module in modules:
+            if not isinstance(module, str) or not all(part.isidentifier() for part in module.split(".")):
+                raise MenuError(f"[code] modules holds {module!r}, which is no name of a module")
+        return cls(frozenset(modules), folder, use)
+
+    def function(self, address: str | None, where: str) -> Callable[..., Any]:
+        """The function at `module:name`.
+
+        Raises:
+            MenuError: Its module is not among those of the menu, cannot be loaded or has no such function, or
+                functions are refused.
+        """
+        module_name, _, name = (address or "").partition(":")
+        if not module_name or not name:
+            raise MenuError(f'[{where}] a function is named as "module:name", not {address!r}')
+        if self.use == "refuse":
+            raise MenuError(f"[{where}] {address} is code of the menu's, and --no-code refuses it")
+        if module_name not in self.modules:
+            modules = ", ".join(f'"{module}"' for module in (*sorted(self.modules), module_name))
+            raise MenuError(
+                f"[{where}] {address} runs code of a module that the menu does not name; if you trust it, "
+                f"put [code] and modules = [{modules}] into the menu"
+            )
+        if self.use == "leave":
+            return NotRun(str(address), where)
+        try:
+            module = self._module(module_name)
+        except (ImportError, SyntaxError) as error:
+            raise MenuError(f"[{where}] {address}: {error}") from error
+        function = getattr(module, name, None)
+        if not callable(function):
+            raise MenuError(f"[{where}] module {module_name!r} has no function {name!r}")
+        return function  # type: ignore[no-any-return]
+
+    def _module(self, name: str) -> Any:
+        beside = self.folder / f"{name}.py"
+        if not beside.is_file():
+            return importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(name, beside)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """Stands for a function of a menu that is only looked at."""
+
+    address: str
+    where: str
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Refuse.
+
+        Raises:
+            MenuError: Always.
+        """
+        raise MenuError(
+            f"[{self.where}] {self.address} is a function, and a dry run calls none, so this source cannot "
+            "be priced; if you trust the menu, add --allow-code"
+        )

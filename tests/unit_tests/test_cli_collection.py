@@ -1,0 +1,175 @@
+"""The commands that read a menu, as the shell sees them: exit codes, errors in one line, no code unasked."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+import adaptive_reasoner
+from adaptive_reasoner import cli
+from adaptive_reasoner.kit.tables import write_rows
+from tests.stub_server import StubServer
+
+QUESTIONS = [{"question_id": f"q{i}", "question": f"What is {i} + 1?", "gold": str(i + 1)} for i in range(6)]
+MENU = """
+[sources.cot]
+base_url = "{base_url}"
+model = "m"
+max_tokens = 8
+samples = 2
+{more}
+"""
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Run a command line as the shell would; gives its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    write_rows("questions.jsonl", QUESTIONS)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["adaptive-reasoner", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def menu(base_url="http://127.0.0.1:1/v1", more=""):
+    Path("menu.toml").write_text(MENU.format(base_url=base_url, more=more))
+
+
+COLLECT = ("collect", "questions.jsonl", "--config", "menu.toml", "--out", "samples.jsonl")
+
+
+def test_a_cap_that_is_reached_has_an_exit_code_of_its_own_and_says_what_is_missing(command):
+    with StubServer() as server:
+        menu(server.base_url)
+        code, printed, said = command(*COLLECT, "--max-cost", 20, "--json")
+        assert code == 3
+        done = json.loads(printed)
+        assert done["stopped"] == "max_cost"
+        missing = 12 - done["there"]
+        assert said.startswith(
+            f"adaptive-reasoner: {missing} of 12 samples are missing in samples.jsonl: the cap"
+        )
+        code, printed, said = command(*COLLECT, "--json")
+        assert (code, json.loads(printed)["there"], said) == (0, 12, "")
+
+
+def test_a_source_that_is_given_up_has_that_exit_code_too(command):
+    with StubServer(faults={0: "429"}, asks_pause="retry-after: 86400") as server:
+        menu(server.base_url)
+        code, printed, said = command(*COLLECT, "--json", "--concurrency", 1)
+    assert (code, json.loads(printed)["given_up"]) == (3, {"cot": 86400.0})
+    assert "12 of 12 samples are missing" in said
+    assert "cot for 86400 seconds" in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(command, tmp_path):
+    with StubServer(latency=0.3) as server:
+        menu(server.base_url)
+        environment = {**os.environ, "PYTHONPATH": str(Path(adaptive_reasoner.__file__).parent.parent)}
+        program = "from adaptive_reasoner.cli import main; main()"
+        started = subprocess.Popen(
+            [sys.executable, "-c", program, *COLLECT, "--concurrency", "1"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not Path("samples.jsonl").exists() or len(Path("samples.jsonl").read_text().splitlines()) < 2:
+            time.sleep(0.02)
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    kept = len(Path("samples.jsonl").read_text().splitlines())
+    assert said.splitlines()[-1] == (
+        f"adaptive-reasoner: stopped: {kept} of 12 samples are kept in samples.jsonl; "
+        "run the same command again to draw the rest"
+    )
+    assert "Traceback" not in said
+
+
+def test_a_dry_run_runs_no_code_unless_it_is_allowed(command, tmp_path):
+    ran = f"open({str(tmp_path / 'ran.txt')!r}, 'w').close()\n"
+    Path("my_code.py").write_text(ran + "def cot(question):\n    return 'Think: ' + question\n")
+    code_table = "[code]\nmodules = ['my_code']"
+    menu(more=f"prompt = {{ function = 'my_code:cot' }}\n{code_table}")
+    code, _, said = command(*COLLECT, "--dry-run")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "add --allow-code" in said
+    code, _, said = command(*COLLECT, "--no-code")
+    assert (code, "--no-code refuses it" in said) == (2, True)
+    assert not (tmp_path / "ran.txt").exists()
+    code, printed, _ = command(*COLLECT, "--dry-run", "--allow-code", "--json")
+    assert (code, json.loads(printed)["calls"]) == (0, 12)
+    assert (tmp_path / "ran.txt").exists()
+
+
+def test_a_shell_command_is_no_prompt(command, tmp_path):
+    menu(more="prompt = { function = 'os:system' }")
+    Path("questions.jsonl").write_text(json.dumps({"question": "touch ran.txt", "gold": "1"}))
+    for options in ((), ("--dry-run",), ("--dry-run", "--allow-code")):
+        code, _, said = command(*COLLECT, *options)
+        assert (code, said.count("\n")) == (2, 1)
+        assert 'modules = ["os"]' in said
+    assert not (tmp_path / "ran.txt").exists()
+
+
+def test_a_dry_run_says_which_keys_go_where(command):
+    menu(more="api_key_env = 'QWEN_KEY'")
+    code, printed, _ = command(*COLLECT, "--dry-run")
+    assert (code, "keys: QWEN_KEY [127.0.0.1:1]" in printed) == (0, True)
+
+
+def test_a_dry_run_names_a_bad_row(command):
+    menu()
+    Path("samples.jsonl").write_text('{"question_id": "q0", "source": "cot", "sample": null}\n')
+    code, _, said = command(*COLLECT, "--dry-run")
+    assert (code, said) == (2, "adaptive-reasoner: samples.jsonl: row 1: sample is missing\n")
+
+
+def test_damaged_parquet_text_is_one_line(command):
+    offsets = pa.py_buffer(np.array([0, 1, 2], np.int32))
+    texts = pa.Array.from_buffers(pa.utf8(), 2, [None, offsets, pa.py_buffer(b"a\xff")])
+    parquet.write_table(pa.table({"question": texts, "gold": ["1", "2"]}), "damaged.parquet")
+    menu()
+    for arguments in (
+        ("solve", "damaged.parquet", "--budget", 1),
+        ("collect", "damaged.parquet", *COLLECT[2:]),
+    ):
+        code, _, said = command(*arguments)
+        assert (code, said.count("\n")) == (2, 1)
+        assert said.startswith("adaptive-reasoner: damaged.parquet: row 2: question is not readable")
+
+
+def test_a_number_of_samples_nobody_means_is_one_line(command):
+    menu()
+    Path("menu.toml").write_text(Path("menu.toml").read_text().replace("samples = 2", "samples = 300000000"))
+    code, _, said = command(*COLLECT, "--dry-run")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "300000000 samples" in said
+
+
+def test_a_budget_that_does_not_bind_is_said(command):
+    row = {"question_id": "q", "question": "x", "cost_unit": "tokens"}
+    cells = [("direct", 0.5, 5.0), ("cot", 1.0, 45.0)]
+    write_rows("outcomes.jsonl", [{**row, "action": a, "accuracy": x, "cost": c} for a, x, c in cells])
+    code, printed, said = command("solve", "outcomes.jsonl", "--budget", 500, "--json")
+    assert (code, json.loads(printed)["cost"]) == (0, 45.0)
+    assert said == "the budget does not bind: the best choices cost 45 tokens a question\n"
+    assert command("solve", "outcomes.jsonl", "--budget", 20)[2] == ""
