@@ -16,7 +16,6 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor, merge_configs
 
-from adaptive_reasoner.answers import finish_reason
 from adaptive_reasoner.calls import (
     EmptyReplyError,
     LostReplyError,
@@ -33,10 +32,8 @@ from adaptive_reasoner.calls import (
 )
 from adaptive_reasoner.costs import Meter, prompt_cost
 from adaptive_reasoner.dialects import spelled, thinking_tokens
+from adaptive_reasoner.endings import finish_reason, names_reason
 from adaptive_reasoner.errors import UnpricedUsageError
-
-_NAME_A_REASON = frozenset({"openai", "google_genai", "groq", "deepseek", "xai"})
-"""Providers of which every whole reply says why it ended; OpenAI's Responses call it a status."""
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
 
@@ -355,18 +352,9 @@ def _defect(message: AIMessage) -> LostReplyError | None:
     """Why a reply cannot be used: empty, or cut off, since its provider always names a reason to stop."""
     if not message.text.strip() and not message.tool_calls and not refused(message):
         return EmptyReplyError("the reply is empty")
-    metadata = message.response_metadata
-    if _names_reason(message) and not (finish_reason(message) or metadata.get("status")):
+    if names_reason(message) and not finish_reason(message):
         return LostReplyError("the reply was cut off: it has no finish reason")
     return None
-
-
-def _names_reason(message: AIMessage) -> bool:
-    """Whether a whole reply of this make says why it ended."""
-    provider = message.response_metadata.get("model_provider")
-    if provider == "anthropic":  # in a stream it comes with the usage, which may be switched off
-        return bool(message.usage_metadata)
-    return "finish_reason" in message.response_metadata or provider in _NAME_A_REASON
 
 
 def _joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:

@@ -12,14 +12,12 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableBinding
 
-from adaptive_reasoner.answers import finish_reason
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.dialects import Thinking
+from adaptive_reasoner.endings import was_filtered
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
-
-_REFUSALS = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
 
 _ROOM = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 """What the providers' chat models call the most tokens of a reply."""
@@ -285,4 +283,4 @@ def refused(message: AIMessage) -> bool:
     declined = message.additional_kwargs.get("refusal") or any(
         isinstance(block, dict) and block.get("type") == "refusal" for block in message.content
     )
-    return bool(declined) or finish_reason(message) in _REFUSALS
+    return bool(declined) or was_filtered(message)
