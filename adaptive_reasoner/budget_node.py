@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
-from adaptive_reasoner.costs import Meter, SampleMeter, TokenMeter
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter, SampleMeter, TokenMeter, cost_or_worst
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
 from adaptive_reasoner.graph import attach, execution, read, run_of
 from adaptive_reasoner.ledger import Ledger
@@ -188,15 +188,17 @@ class BudgetLedgerNode(Runnable[Any, Any]):
                 if record["key"] not in seen:
                     yield _Bill(record["key"], record["cost"], record["action"], at)
             elif message.usage_metadata:
-                yield _Bill(message.id or f"{at}:{number}", self._cost(message), None, at)
+                yield _Bill(message.id or f"{at}:{number}", self._cost(message, messages[:number]), None, at)
 
-    def _cost(self, message: AIMessage) -> float:
+    def _cost(self, message: AIMessage, prompt: list[BaseMessage]) -> float:
         if self.meter is None:
             raise UnpricedUsageError(
                 f"{self.name}: a message of another node cannot be priced in {self.ledger.cost_unit}; "
                 "give a meter, such as PriceMeter(prompt=..., completion=...)"
             )
-        return self.meter.cost(message, 0.0)
+        meter = self.meter
+        cost, _ = cost_or_worst(meter, message, 0.0, lambda: meter.worst_cost(prompt, UNDECLARED_MAX_TOKENS))
+        return cost
 
 
 @dataclass(frozen=True, slots=True)

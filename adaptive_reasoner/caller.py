@@ -30,7 +30,7 @@ from adaptive_reasoner.calls import (
     room_in,
     status_of,
 )
-from adaptive_reasoner.costs import Meter, prompt_cost
+from adaptive_reasoner.costs import Meter, cost_or_worst, prompt_cost
 from adaptive_reasoner.dialects import spelled, thinking_tokens
 from adaptive_reasoner.endings import finish_reason, names_reason
 from adaptive_reasoner.errors import UnpricedUsageError
@@ -242,12 +242,12 @@ class _Call:
         if all(defects) and not result[0].usage_metadata:
             return self._shared(messages, defects, self._worst_cost, estimated=True)
         try:
-            cost = 0.0 if from_cache(result[0]) else self._meter.cost(result[0], self._seconds)
+            cost, estimated = (0.0, False) if from_cache(result[0]) else self._cost(result[0])
         except UnpricedUsageError as error:
             return self._shared([None], [error], self._worst_cost, estimated=True)
-        shares = cost and self._at_once > 1
+        shares = cost and self._at_once > 1 and not estimated
         prompt = prompt_cost(self._meter, result[0], self._seconds) if shares else 0.0
-        return self._shared(messages, defects, cost, estimated=False, prompt=prompt)
+        return self._shared(messages, defects, cost, estimated, prompt)
 
     def _shared(
         self,
@@ -270,8 +270,12 @@ class _Call:
         arrived = getattr(error, "ai_message", None)  # structured output that did not parse
         if isinstance(arrived, AIMessage) and arrived.usage_metadata:
             with suppress(UnpricedUsageError):
-                return self._meter.cost(arrived, self._seconds), False
+                return self._cost(arrived)
         return self._worst_cost, True
+
+    def _cost(self, message: AIMessage) -> tuple[float, bool]:
+        """What a reply cost, and whether that is an estimate."""
+        return cost_or_worst(self._meter, message, self._seconds, lambda: self._worst_cost)
 
     @property
     def _worst_cost(self) -> float:

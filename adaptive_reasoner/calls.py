@@ -189,7 +189,8 @@ class Reply:
         error: Why there is no usable reply; None where there is one.
         cost: In the meter's unit. A refused call (429, 5xx) costs nothing.
         seconds: From start to end.
-        estimated: The reply was lost after the call started, so the cost is its worst case.
+        estimated: The reply was lost after the call started, or reports usage that cannot be, so the cost is
+            its worst case.
         samples: How many replies the call brought, among which its cost is divided.
         samples_per_request: How many such a call may bring.
         prompt_cost: What the call's prompt cost, where it may bring several.

@@ -6,8 +6,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from adaptive_reasoner.costs import Usage, most_prompt_tokens
+from adaptive_reasoner.costs import most_prompt_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class ListedPrice:
         UnpricedUsageError: The list does not know the model.
 
     Example:
-        >>> usage = {"input_tokens": 1_000_000, "output_tokens": 0, "total_tokens": 1_000_000}
+        >>> usage = {"input_tokens": 1_000_000, "output_tokens": 100_000, "total_tokens": 1_100_000}
         >>> ListedPrice("openai:gpt-4o-mini").cost(AIMessage("7", usage_metadata=usage), seconds=0.1)
-        0.15
+        0.21
     """
 
     model: str

@@ -13,7 +13,7 @@ ROOT = Path(adaptive_reasoner.__file__).parent
 PROJECT = ROOT.parent
 FLOORS = [
     {"errors"},
-    {"endings"},
+    {"usage", "endings"},
     {"costs", "pages", "answers", "dialects", "features", "pricing", "policy_folder", "prospects"},
     {"calls", "listed_prices", "mathematics", "stopping", "stop_model"},
     {"policy", "ledger"},

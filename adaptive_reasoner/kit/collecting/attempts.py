@@ -21,6 +21,7 @@ from adaptive_reasoner.kit.collecting.retries import (
 )
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collecting.stock import Before
+from adaptive_reasoner.usage import readable_usage
 
 _IN_VAIN = 20  # calls at fault by themselves, before the first reply of a source: it is its menu that is
 
@@ -170,7 +171,7 @@ def _reason(error: BaseException) -> str:
 
 def _tokens_used(reply: Reply, most: float) -> float:
     """What a call took of the tokens a minute; all that it may have, where that is not known."""
-    usage = reply.message.usage_metadata if reply.message is not None else None
+    usage = readable_usage(reply.message) if reply.message is not None else None
     if usage:
         return min(most, usage["total_tokens"])
     return 0.0 if reply.error is not None and not reply.estimated else most

@@ -15,6 +15,7 @@ from uuid import uuid4
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.calls import Reply, Source
+from adaptive_reasoner.costs import cost_or_worst
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.attempts import Drawn, shared_prompt
 from adaptive_reasoner.kit.collecting.cap import Cap
@@ -262,7 +263,9 @@ class Batches:
             model = self._source(job.source).runnable
             (generation,) = model._create_chat_result(response["body"]).generations  # type: ignore[attr-defined]
             message: AIMessage = generation.message
-            reply = Reply(message, None, self.menu.meter_of(job.source).cost(message, 0.0), 0.0)
+            meter, share = self.menu.meter_of(job.source), batch_share(self.menu.cost_unit)
+            cost, estimated = cost_or_worst(meter, message, 0.0, lambda: self._worst(key) / share)
+            reply = Reply(message, None, cost, 0.0, estimated)
         else:
             status, reason = response.get("status_code"), result.get("error") or response.get("body")
             passing = status is None or status in _PASSING or status >= 500
@@ -278,7 +281,7 @@ class Batches:
             reply,
             before.attempts + attempt,
             before.cost + reply.cost,
-            before.estimated,
+            before.estimated or reply.estimated,
             *shared_prompt(self._source(job.source), self.menu.meter_of(job.source), reply),
         )
         sha = self.menu.prompt_sha(key.source, question.question)

@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers import choice, choice_answer, exact, final_answer, numeric
 from adaptive_reasoner.calls import EmptyReplyError, Reply
-from adaptive_reasoner.costs import Usage
+from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.flows import vote_of
 from adaptive_reasoner.kit.collecting.attempts import Drawn
 from adaptive_reasoner.kit.collecting.referee import Referee
@@ -16,6 +16,7 @@ from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import Row
 from adaptive_reasoner.mathematics import check_installed, math, math_answer
+from adaptive_reasoner.usage import Usage
 
 _LONGEST_ERROR = 300
 _QUICK = (exact, numeric, choice)
@@ -131,8 +132,8 @@ def _shared_prompt(drawn: Drawn) -> dict[str, float]:
 
 
 def _tokens(message: AIMessage) -> dict[str, int]:
-    usage = message.usage_metadata
-    if not usage or not usage["total_tokens"]:
+    try:
+        counted = vars(Usage.of(message))
+    except UnpricedUsageError:  # none, or one that cannot be
         return {}
-    counted = vars(Usage.of(message))
     return {name: tokens for name, tokens in counted.items() if tokens or not name.startswith("written")}
