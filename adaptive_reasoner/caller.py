@@ -31,7 +31,7 @@ from adaptive_reasoner.calls import (
     status_of,
 )
 from adaptive_reasoner.costs import Meter, cost_or_worst, prompt_cost
-from adaptive_reasoner.dialects import spelled, thinking_tokens
+from adaptive_reasoner.dialects import open_to_thinking, spelled, thinking_tokens
 from adaptive_reasoner.endings import finish_reason, names_reason
 from adaptive_reasoner.errors import UnpricedUsageError
 
@@ -151,7 +151,12 @@ class Caller:
 
     def _source(self, request: Request) -> Source:
         source = request.source or self.source
-        return source if request.model is None else replace(source, model=request.model)
+        if request.model is not None:
+            source = replace(source, model=request.model)
+        if request.thinking is not None:
+            model = open_to_thinking(source.runnable)
+            source = source if model is source.runnable else replace(source, model=model)
+        return source
 
     def _concurrency(self, calls: "Sequence[_Call]") -> int:
         return self.config.get("max_concurrency") or max(1, len(calls))
@@ -197,6 +202,8 @@ class _Call:
         self._config = caller.config
         if request.competes:
             self._config = merge_configs(caller.config, {"tags": [_HIDDEN_FROM_STREAMS]})
+        if samples > 1:
+            self._generator()  # refuses what draws one sample a call, before any is made
         self.started = False
         self._seconds = 0.0
 

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.runnables import Runnable, RunnableBinding
 
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
-from adaptive_reasoner.dialects import Thinking
+from adaptive_reasoner.dialects import Thinking, spelled
 from adaptive_reasoner.endings import was_filtered
 
 Messages = Sequence[BaseMessage]
@@ -79,6 +79,8 @@ class Source:
             raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
         if self.samples_per_request < 1:
             raise ValueError(f"a request asks for at least 1 sample, not {self.samples_per_request}")
+        if self.samples_per_request > 1 and isinstance(model, Runnable):
+            spelled(model, self.settings, samples=self.samples_per_request)  # refuses where there is no `n`
 
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation."""
