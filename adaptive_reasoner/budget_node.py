@@ -16,6 +16,7 @@ from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter, SampleMeter, T
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
 from adaptive_reasoner.graph import attach, execution, read, run_of
 from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.request_bound import bounded
 
 METERS: dict[str, Meter] = {"tokens": TokenMeter(), "samples": SampleMeter()}
 
@@ -197,7 +198,9 @@ class BudgetLedgerNode(Runnable[Any, Any]):
                 "give a meter, such as PriceMeter(prompt=..., completion=...)"
             )
         meter = self.meter
-        cost, _ = cost_or_worst(meter, message, 0.0, lambda: meter.worst_cost(prompt, UNDECLARED_MAX_TOKENS))
+        cost, _ = cost_or_worst(
+            meter, message, 0.0, lambda: meter.worst_cost(bounded(prompt), UNDECLARED_MAX_TOKENS)
+        )
         return cost
 
 

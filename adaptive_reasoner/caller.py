@@ -34,6 +34,7 @@ from adaptive_reasoner.costs import Meter, cost_or_worst, prompt_cost
 from adaptive_reasoner.dialects import open_to_thinking, spelled, thinking_tokens
 from adaptive_reasoner.endings import finish_reason, names_reason
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.request_bound import bounded
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
 
@@ -247,11 +248,11 @@ class _Call:
         defects = [_defect(message) for message in result]
         messages = [None if defect else message for message, defect in zip(result, defects, strict=True)]
         if all(defects) and not result[0].usage_metadata:
-            return self._shared(messages, defects, self._worst_cost, estimated=True)
+            return self._shared(messages, defects, self._lost_cost, estimated=True)
         try:
             cost, estimated = (0.0, False) if from_cache(result[0]) else self._cost(result[0])
         except UnpricedUsageError as error:
-            return self._shared([None], [error], self._worst_cost, estimated=True)
+            return self._shared([None], [error], self._lost_cost, estimated=True)
         shares = cost and self._at_once > 1 and not estimated
         prompt = prompt_cost(self._meter, result[0], self._seconds) if shares else 0.0
         return self._shared(messages, defects, cost, estimated, prompt)
@@ -278,15 +279,25 @@ class _Call:
         if isinstance(arrived, AIMessage) and arrived.usage_metadata:
             with suppress(UnpricedUsageError):
                 return self._cost(arrived)
-        return self._worst_cost, True
+        return self._lost_cost, True
 
     def _cost(self, message: AIMessage) -> tuple[float, bool]:
         """What a reply cost, and whether that is an estimate."""
-        return cost_or_worst(self._meter, message, self._seconds, lambda: self._worst_cost)
+        return cost_or_worst(self._meter, message, self._seconds, lambda: self._lost_cost)
 
     @property
     def _worst_cost(self) -> float:
+        """The most that the call can cost: infinite where its prompt holds what cannot be bounded."""
         billed = self._source.billed(self._request.messages, self._settings)
+        return self._meter.worst_cost(billed, self._samples * self._most_tokens)
+
+    @property
+    def _lost_cost(self) -> float:
+        """What the call is billed at where its reply is lost: its worst case, as far as it has one."""
+        worst = self._worst_cost
+        if isfinite(worst):
+            return worst
+        billed = bounded(self._source.billed(self._request.messages, self._settings))
         return self._meter.worst_cost(billed, self._samples * self._most_tokens)
 
     def _seconds_allowed(self) -> float | None:

@@ -9,17 +9,21 @@ from socket import gaierror
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableBinding
 
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
-from adaptive_reasoner.dialects import Thinking, spelled
+from adaptive_reasoner.dialects import Thinking, spelled, unwrapped
 from adaptive_reasoner.endings import was_filtered
+from adaptive_reasoner.request_bound import PromptBound, SchemaText, most_prompt_tokens
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
 
-_ROOM = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
+_ROOM = (
+    *("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
+    *("max_new_tokens", "max_tokens_to_sample", "maxTokens"),
+)
 """What the providers' chat models call the most tokens of a reply."""
 
 SCHEMAS = ("tools", "functions", "response_format")
@@ -50,6 +54,8 @@ class Source:
             then bills the prompt once.
         preamble: What whoever makes the call sends along with every conversation: an agent's system prompt,
             its tools as text. It is counted in the worst case, and not sent again.
+        max_prompt_tokens: The most tokens of a prompt, everything included, where you know better than the
+            bound that is worked out from its bytes, its images and files.
 
     Raises:
         TypeError: The model is neither, but its name, for example.
@@ -69,6 +75,7 @@ class Source:
     timeout: float = inf
     samples_per_request: int = 1
     preamble: Messages = ()
+    max_prompt_tokens: int | None = None
 
     def __post_init__(self) -> None:
         model: Any = self.model
@@ -79,6 +86,8 @@ class Source:
             raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
         if self.samples_per_request < 1:
             raise ValueError(f"a request asks for at least 1 sample, not {self.samples_per_request}")
+        if self.max_prompt_tokens is not None and not self.max_prompt_tokens > 0:
+            raise ValueError(f"a prompt has at least 1 token, not {self.max_prompt_tokens}")
         if self.samples_per_request > 1 and isinstance(model, Runnable):
             spelled(model, self.settings, samples=self.samples_per_request)  # refuses where there is no `n`
 
@@ -95,8 +104,10 @@ class Source:
         """
         given = {**self._bound, **self.settings, **(settings or {})}
         declared = {name: given[name] for name in SCHEMAS if given.get(name)}
-        told = [SystemMessage(as_text(declared))] if declared else []
-        return [*self.preamble, *self.messages(messages), *told]
+        told = [SchemaText(content=as_text(declared))] if declared else []
+        sent = [*self.preamble, *self.messages(messages), *told]
+        bound = min(most_prompt_tokens(sent, model=self._model_name(given)), self.max_prompt_tokens or inf)
+        return sent if bound == most_prompt_tokens(sent) else [*sent, PromptBound(bound)]
 
     @cached_property
     def runnable(self) -> ChatModel:
@@ -140,6 +151,12 @@ class Source:
     def most_tokens(self) -> int:
         """`declared_tokens`, or what a lost call is billed at where nobody declared any."""
         return self.declared_tokens or UNDECLARED_MAX_TOKENS
+
+    def _model_name(self, settings: Mapping[str, Any]) -> str:
+        """The model's name, from which the provider's rules are told; empty where it is not known yet."""
+        model: Any = unwrapped(vars(self).get("runnable", self.model))
+        names = (settings.get("model"), *(getattr(model, name, None) for name in ("model_name", "model")))
+        return next((name for name in names if isinstance(name, str) and name), "")
 
     @property
     def _bound(self) -> Mapping[str, Any]:
@@ -216,7 +233,7 @@ def room_in(settings: Mapping[str, Any]) -> int | None:
         (64, None)
     """
     said = (settings.get(name) for name in _ROOM)
-    return next((int(most) for most in said if isinstance(most, int | float) and most > 0), None)
+    return next((int(most) for most in said if isinstance(most, int | float) and 0 < most < inf), None)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -11,13 +11,13 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
 from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
+from adaptive_reasoner.request_bound import most_prompt_tokens as most_prompt_tokens
 from adaptive_reasoner.usage import Usage as Usage
 from adaptive_reasoner.usage import model_of
 
 UNDECLARED_MAX_TOKENS = 4096
 """What a lost call is billed at when neither its source nor the model's profile bounds the reply."""
 
-_TOKENS_PER_MESSAGE = 16
 _DATE = re.compile(r"(?:-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4}|-latest)$")
 _REPEATED = re.compile(r"^(.+?)\1+$")
 
@@ -104,7 +104,8 @@ class PriceMeter:
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
         """Dollars for as many prompt tokens as the prompt has bytes, at their dearest, and `max_tokens`."""
         dearest = max(self.prompt, self.cached or 0.0, self._written, self._written_hourly)
-        return (most_prompt_tokens(messages) * dearest + max_tokens * self.completion) / 1e6
+        prompt = most_prompt_tokens(messages) * dearest if dearest else 0.0  # a prompt may have no bound
+        return (prompt + max_tokens * self.completion) / 1e6
 
     @property
     def _written(self) -> float:
@@ -272,11 +273,6 @@ def prompt_cost(meter: Meter, message: AIMessage, seconds: float) -> float:
     )
     without = message.model_copy(update={"usage_metadata": reply_alone})
     return max(0.0, meter.cost(message, seconds) - meter.cost(without, seconds))
-
-
-def most_prompt_tokens(messages: Sequence[BaseMessage]) -> int:
-    """A bound on the tokens of a prompt that needs no tokenizer: a token is at least one byte."""
-    return sum(len(message.text.encode(errors="surrogatepass")) + _TOKENS_PER_MESSAGE for message in messages)
 
 
 def is_amount(value: Any) -> bool:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, inf, isfinite
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from adaptive_reasoner.costs import most_prompt_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.request_bound import most_prompt_tokens
 from adaptive_reasoner.usage import Usage
 
 
@@ -45,7 +46,10 @@ class ListedPrice:
 
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
         """Dollars for as many prompt tokens as the prompt has bytes, at their dearest, and `max_tokens`."""
-        prompt = most_prompt_tokens(messages)
+        bound = most_prompt_tokens(messages)
+        if not isfinite(bound):
+            return inf
+        prompt = ceil(bound)
         kept = (
             Usage(prompt, max_tokens, written_tokens=prompt, written_hourly_tokens=hourly)
             for hourly in (0, prompt)

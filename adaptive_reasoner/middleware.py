@@ -7,7 +7,7 @@ from math import inf
 from typing import Annotated, Any, Literal, NotRequired
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -27,6 +27,7 @@ from adaptive_reasoner.graph import emit, execution, run_of
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.request_bound import SchemaText
 
 try:
     from langchain.agents.middleware.internal_call_transformer import (
@@ -369,7 +370,7 @@ def _preamble(request: ModelRequest[Any]) -> Messages:
     schemas = [tool if isinstance(tool, dict) else convert_to_openai_tool(tool) for tool in request.tools]
     output = getattr(request.response_format, "schema", None)
     schemas += [] if output is None else [convert_to_openai_tool(output)]
-    return [*system, SystemMessage(as_text(schemas))] if schemas else system
+    return [*system, SchemaText(content=as_text(schemas))] if schemas else system
 
 
 def _around() -> RunnableConfig:
