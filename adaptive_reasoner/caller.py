@@ -29,6 +29,7 @@ from adaptive_reasoner.calls import (
     refused,
     room_in,
     status_of,
+    was_never_sent,
 )
 from adaptive_reasoner.costs import Meter, cost_or_worst, prompt_cost
 from adaptive_reasoner.dialects import open_to_thinking, spelled, thinking_tokens
@@ -274,6 +275,8 @@ class _Call:
     def _cost_of_error(self, error: BaseException) -> tuple[float, bool]:
         """What a failed call cost, and whether that is an estimate."""
         if status_of(error) is not None or is_unreachable(error):
+            return 0.0, False
+        if was_never_sent(error, self._settings):
             return 0.0, False
         arrived = getattr(error, "ai_message", None)  # structured output that did not parse
         if isinstance(arrived, AIMessage) and arrived.usage_metadata:
