@@ -8,7 +8,7 @@ from typing import Any
 from langchain.agents.middleware.internal_call_transformer import internal_call_metadata
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, SystemMessage
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.constants import TAG_NOSTREAM
@@ -17,6 +17,7 @@ from typing_extensions import override
 from adaptive_reasoner.calls import ChatModel, Messages, Request, Source, as_text, directly
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.observed import model_calls
+from adaptive_reasoner.request_bound import SchemaText
 from adaptive_reasoner.wrapped import mapped, models_in
 
 _NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0}
@@ -119,4 +120,4 @@ def preamble(request: ModelRequest[Any]) -> Messages:
     schemas = [tool if isinstance(tool, dict) else convert_to_openai_tool(tool) for tool in request.tools]
     output = getattr(request.response_format, "schema", None)
     schemas += [] if output is None else [convert_to_openai_tool(output)]
-    return [*system, SystemMessage(as_text(schemas))] if schemas else system
+    return [*system, SchemaText(content=as_text(schemas))] if schemas else system

@@ -12,6 +12,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.endings import finish_reason as finish_reason
+from adaptive_reasoner.endings import was_cut
+
 AnswerKey = Callable[[AIMessage], str | None]
 Grader = Callable[[str | None, str], float]
 
@@ -23,7 +26,6 @@ _MARKED = re.compile(
 _OPTION = re.compile(r"\W*(?:(?:option|choice)\W+)?([A-Za-z])(?![A-Za-z])", re.IGNORECASE)
 _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}")
 _BEFORE, _AFTER = "$*`\"'([ \t\r\n", "$*`\"')].;, \t\r\n"
-_UNFINISHED = frozenset({"length", "max_tokens", "MAX_TOKENS"})
 _LONGEST_BARE_ANSWER = 80
 
 
@@ -66,20 +68,12 @@ def stated_answer(message: AIMessage) -> str | None:
     marked = _MARKED.findall(text)
     if marked:
         return _first_sentence(marked[-1])
-    if not text or finish_reason(message) in _UNFINISHED:
+    if not text or was_cut(message):
         return None
     numbers = _NUMBER.findall(text)
     if numbers:
         return str(numbers[-1])
     return text if len(text) <= _LONGEST_BARE_ANSWER and "\n" not in text else None
-
-
-def finish_reason(message: AIMessage) -> str | None:
-    """Why the model stopped, whatever its provider calls the field."""
-    metadata = message.response_metadata
-    return next(
-        (metadata[k] for k in ("finish_reason", "stop_reason", "done_reason") if metadata.get(k)), None
-    )
 
 
 def canonical(answer: str) -> str | None:

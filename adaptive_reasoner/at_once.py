@@ -1,13 +1,13 @@
 """Several samples from one request."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableConfig
 from typing_extensions import override
-
-from adaptive_reasoner.calls import first_counts
 
 
 class AllAtOnce(Runnable[Any, list[AIMessage]]):
@@ -36,3 +36,10 @@ def _run(config: RunnableConfig | None) -> dict[str, Any]:
     """What of a config `generate` takes."""
     config = config or RunnableConfig()
     return {name: config.get(name) for name in ("callbacks", "tags", "metadata")}
+
+
+def first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
+    """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
+    messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
+    first, *others = [message for message in messages if isinstance(message, AIMessage)]
+    return [first, *(message.model_copy(update={"usage_metadata": None}) for message in others)]

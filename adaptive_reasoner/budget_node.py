@@ -6,17 +6,18 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.bills import Bill, owed_by, strike
-from adaptive_reasoner.costs import Meter, SampleMeter, TokenMeter
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter, SampleMeter, TokenMeter, cost_or_worst
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
 from adaptive_reasoner.graph import attach, execution, read, run_of
 from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.request_bound import bounded
 
 METERS: dict[str, Meter] = {"tokens": TokenMeter(), "samples": SampleMeter()}
 
@@ -198,15 +199,19 @@ class BudgetLedgerNode(Runnable[Any, Any]):
                 if record["key"] not in seen:
                     yield Bill(record["key"], record["cost"], record["action"], at)
             elif message.usage_metadata:
-                yield Bill(message.id or f"{at}:{number}", self._cost(message), None, at)
+                yield Bill(message.id or f"{at}:{number}", self._cost(message, messages[:number]), None, at)
 
-    def _cost(self, message: AIMessage) -> float:
+    def _cost(self, message: AIMessage, prompt: list[BaseMessage]) -> float:
         if self.meter is None:
             raise UnpricedUsageError(
                 f"{self.name}: a message of another node cannot be priced in {self.ledger.cost_unit}; "
                 "give a meter, such as PriceMeter(prompt=..., completion=...)"
             )
-        return self.meter.cost(message, 0.0)
+        meter = self.meter
+        cost, _ = cost_or_worst(
+            meter, message, 0.0, lambda: meter.worst_cost(bounded(prompt), UNDECLARED_MAX_TOKENS)
+        )
+        return cost
 
 
 def _turn(messages: list[Any]) -> str | None:

@@ -1,39 +1,30 @@
 """Calls to chat models: what is asked, and what came back."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from socket import gaierror
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
-    message_chunk_to_message,
-)
-from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.answers import finish_reason
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
-from adaptive_reasoner.dialects import Thinking
+from adaptive_reasoner.dialects import Thinking, spelled, unwrapped
+from adaptive_reasoner.endings import was_filtered
 from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError
+from adaptive_reasoner.request_bound import PromptBound, SchemaText, most_prompt_tokens
 from adaptive_reasoner.wrapped import mapped, models_in
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
 
-_REFUSALS = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
-
-_ROOM = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
+_ROOM = (
+    *("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
+    *("max_new_tokens", "max_tokens_to_sample", "maxTokens"),
+)
 """What the providers' chat models call the most tokens of a reply."""
 
 SCHEMAS = ("tools", "functions", "response_format")
@@ -69,6 +60,8 @@ class Source:
             then bills the prompt once.
         preamble: What whoever makes the call sends along with every conversation: an agent's system prompt,
             its tools as text. It is counted in the worst case, and not sent again.
+        max_prompt_tokens: The most tokens of a prompt, everything included, where you know better than the
+            bound that is worked out from its bytes, its images and files.
 
     Raises:
         TypeError: The model is neither, but its name, for example; or the prompt is no function.
@@ -88,6 +81,7 @@ class Source:
     timeout: float = inf
     samples_per_request: int = 1
     preamble: Messages = ()
+    max_prompt_tokens: int | None = None
 
     def __post_init__(self) -> None:
         model: Any = self.model
@@ -105,6 +99,10 @@ class Source:
             raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
         if self.samples_per_request < 1:
             raise ValueError(f"a request asks for at least 1 sample, not {self.samples_per_request}")
+        if self.max_prompt_tokens is not None and not self.max_prompt_tokens > 0:
+            raise ValueError(f"a prompt has at least 1 token, not {self.max_prompt_tokens}")
+        if self.samples_per_request > 1 and isinstance(model, Runnable):
+            spelled(model, self.settings, samples=self.samples_per_request)  # refuses where there is no `n`
 
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation.
@@ -133,8 +131,10 @@ class Source:
         """
         given = {**self._bound, **self.settings, **(settings or {})}
         declared = {name: given[name] for name in SCHEMAS if given.get(name)}
-        told = [SystemMessage(as_text(declared))] if declared else []
-        return [*self.preamble, *self.messages(messages), *told]
+        told = [SchemaText(content=as_text(declared))] if declared else []
+        sent = [*self.preamble, *self.messages(messages), *told]
+        bound = min(most_prompt_tokens(sent, model=self._model_name(given)), self.max_prompt_tokens or inf)
+        return sent if bound == most_prompt_tokens(sent) else [*sent, PromptBound(bound)]
 
     @cached_property
     def runnable(self) -> ChatModel:
@@ -171,6 +171,12 @@ class Source:
     def most_tokens(self) -> int:
         """`declared_tokens`, or what a lost call is billed at where nobody declared any."""
         return self.declared_tokens or UNDECLARED_MAX_TOKENS
+
+    def _model_name(self, settings: Mapping[str, Any]) -> str:
+        """The model's name, from which the provider's rules are told; empty where it is not known yet."""
+        model: Any = unwrapped(vars(self).get("runnable", self.model))
+        names = (settings.get("model"), *(getattr(model, name, None) for name in ("model_name", "model")))
+        return next((name for name in names if isinstance(name, str) and name), "")
 
     @property
     def _made(self) -> Any:
@@ -229,7 +235,8 @@ class Reply:
         error: Why there is no usable reply; None where there is one.
         cost: In the meter's unit. A refused call (429, 5xx) costs nothing.
         seconds: From start to end.
-        estimated: The reply was lost after the call started, so the cost is its worst case.
+        estimated: The reply was lost after the call started, or reports usage that cannot be, so the cost is
+            its worst case.
         samples: How many replies the call brought, among which its cost is divided.
         samples_per_request: How many such a call may bring.
         prompt_cost: What the call's prompt cost, where it may bring several.
@@ -262,7 +269,7 @@ def room_in(settings: Mapping[str, Any]) -> int | None:
         (64, None)
     """
     said = (settings.get(name) for name in _ROOM)
-    return next((int(most) for most in said if isinstance(most, int | float) and most > 0), None)
+    return next((int(most) for most in said if isinstance(most, int | float) and 0 < most < inf), None)
 
 
 def _room_on(model: BaseChatModel) -> int | None:
@@ -277,34 +284,6 @@ def _reporting_usage(model: BaseChatModel) -> BaseChatModel:
     if getattr(model, "stream_usage", True) is None:
         return model.model_copy(update={"stream_usage": True})
     return model
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, what it was raised for, and so on."""
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def status_of(error: BaseException) -> int | None:
-    """The HTTP status of a refusal: `status_code` on most providers' errors, `code` on Google's.
-
-    What broke while a reply was under way has a status too with some, of the reply or of nothing: neither
-    is a refusal. Nor is the `code` of what an HTTP client could not read.
-    """
-    said = (getattr(cause, "code" if _is_googles(cause) else "status_code", None) for cause in causes(error))
-    return next((status for status in said if isinstance(status, int) and 400 <= status < 600), None)
-
-
-def _is_googles(error: BaseException) -> bool:
-    return any(base.__module__.startswith("google.") for base in type(error).__mro__)
-
-
-def is_unreachable(error: BaseException) -> bool:
-    """Whether there is no endpoint at the address, or none at the moment: nothing was sent."""
-    return any(isinstance(cause, ConnectionRefusedError | gaierror) for cause in causes(error))
 
 
 def as_text(schemas: Any) -> str:
@@ -378,33 +357,4 @@ def refused(message: AIMessage) -> bool:
     declined = message.additional_kwargs.get("refusal") or any(
         isinstance(block, dict) and block.get("type") == "refusal" for block in message.content
     )
-    return bool(declined) or finish_reason(message) in _REFUSALS
-
-
-@asynccontextmanager
-async def within(seconds: float | None) -> AsyncIterator[None]:
-    """Give up after so many seconds, and say so: asyncio's own error says nothing."""
-    try:
-        async with asyncio.timeout(seconds) as clock:
-            yield
-    except TimeoutError as error:
-        if not clock.expired():
-            raise
-        raise TimeoutError(f"there was no reply within {seconds:.3g} seconds") from error
-
-
-def first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
-    """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
-    messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
-    first, *others = [message for message in messages if isinstance(message, AIMessage)]
-    return [first, *(message.model_copy(update={"usage_metadata": None}) for message in others)]
-
-
-def joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
-    """The message that chunks add up to."""
-    if not chunks:
-        raise LostReplyError("the stream ended before it began")
-    whole = chunks[0] if len(chunks) == 1 else chunks[0] + list(chunks[1:])
-    message = message_chunk_to_message(whole)
-    assert isinstance(message, AIMessage)
-    return message
+    return bool(declined) or was_filtered(message)

@@ -10,7 +10,8 @@ from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.prompt_values import PromptValue
 
 from adaptive_reasoner.calls import Messages, Reply, from_cache, question_of
-from adaptive_reasoner.costs import Usage
+from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.usage import Usage, readable_usage
 
 CONTEXT = 200
 """Characters of the conversation before the last human turn that are decided on with it."""
@@ -56,10 +57,13 @@ def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
 
 
 def tokens_of(message: AIMessage | None) -> dict[str, int]:
-    """The usage of a reply, by the names of the samples format; empty where it has none."""
-    if message is None or not message.usage_metadata or from_cache(message):
+    """The usage of a reply, by the names of the samples format; empty where it has none to rely on."""
+    if message is None or from_cache(message):
         return {}
-    usage = Usage.of(message)
+    try:
+        usage = Usage.of(message)
+    except UnpricedUsageError:
+        return {}
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -69,11 +73,14 @@ def tokens_of(message: AIMessage | None) -> dict[str, int]:
 
 
 def usage_of(replies: Sequence[Reply]) -> UsageMetadata | None:
-    """The usage of several replies together."""
+    """The usage of several replies together, without those that have none to rely on."""
     usage: UsageMetadata | None = None
     for reply in replies:
-        if reply.received is not None and not from_cache(reply.received):
-            usage = add_usage(usage, reply.received.usage_metadata)
+        if reply.received is None or from_cache(reply.received):
+            continue
+        counted = readable_usage(reply.received)
+        if counted is not None:
+            usage = add_usage(usage, counted)
     return usage
 
 

@@ -2,69 +2,24 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
-from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
+from adaptive_reasoner.request_bound import most_prompt_tokens as most_prompt_tokens
+from adaptive_reasoner.usage import Usage as Usage
+from adaptive_reasoner.usage import model_of
 
 UNDECLARED_MAX_TOKENS = 4096
 """What a lost call is billed at when neither its source nor the model's profile bounds the reply."""
 
-_TOKENS_PER_MESSAGE = 16
 _DATE = re.compile(r"(?:-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4}|-latest)$")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one call, as the provider counted them.
-
-    Attributes:
-        prompt_tokens: All input tokens, the cached ones included.
-        completion_tokens: All output tokens, the reasoning ones included.
-        reasoning_tokens: Output tokens that were hidden reasoning.
-        cached_tokens: Input tokens read from the provider's prompt cache.
-        written_tokens: Input tokens written to that cache, which some providers bill above the others.
-        written_hourly_tokens: Those of them that are kept for an hour (Anthropic's dearer writes).
-    """
-
-    prompt_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int = 0
-    cached_tokens: int = 0
-    written_tokens: int = 0
-    written_hourly_tokens: int = 0
-
-    @classmethod
-    def of(cls, message: AIMessage) -> Self:
-        """Read the usage of a reply.
-
-        Raises:
-            UnpricedUsageError: The reply has none, so its cost is unknown.
-        """
-        usage = message.usage_metadata
-        if not usage or not usage["total_tokens"]:
-            model = _model_of(message) or "the model"
-            raise UnpricedUsageError(
-                f"a reply of {model} carries no token usage, so its cost is unknown; "
-                "let the endpoint report usage (stream_usage=True where replies are streamed), "
-                "or count calls with SampleMeter()"
-            )
-        read: Mapping[str, Any] = usage.get("input_token_details") or {}
-        # Anthropic's writes by lifetime; where these are given, `cache_creation` is 0.
-        short, hourly = (read.get(f"ephemeral_{life}_input_tokens") or 0 for life in ("5m", "1h"))
-        return cls(
-            prompt_tokens=usage["input_tokens"],
-            completion_tokens=usage["output_tokens"],
-            reasoning_tokens=(usage.get("output_token_details") or {}).get("reasoning", 0) or 0,
-            cached_tokens=read.get("cache_read") or 0,
-            written_tokens=(read.get("cache_creation") or short) + hourly,
-            written_hourly_tokens=hourly,
-        )
+_REPEATED = re.compile(r"^(.+?)\1+$")
 
 
 class Meter(Protocol):
@@ -149,7 +104,8 @@ class PriceMeter:
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
         """Dollars for as many prompt tokens as the prompt has bytes, at their dearest, and `max_tokens`."""
         dearest = max(self.prompt, self.cached or 0.0, self._written, self._written_hourly)
-        return (most_prompt_tokens(messages) * dearest + max_tokens * self.completion) / 1e6
+        prompt = most_prompt_tokens(messages) * dearest if dearest else 0.0  # a prompt may have no bound
+        return (prompt + max_tokens * self.completion) / 1e6
 
     @property
     def _written(self) -> float:
@@ -193,7 +149,7 @@ class PriceTable:
         Raises:
             UnpricedUsageError: It does not say which model wrote it, or that model has no price.
         """
-        return self.of(_model_of(message)).cost(message, seconds)
+        return self.of(model_of(message)).cost(message, seconds)
 
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
         """Dollars at the dearest model."""
@@ -209,12 +165,13 @@ class PriceTable:
             raise UnpricedUsageError(
                 "a reply does not name its model, so its price is unknown; meter it alone"
             )
-        undated = _DATE.sub("", model)
-        for known in (model, undated):
+        once = _REPEATED.sub(r"\1", model)  # the chunks of some streams each name it
+        undated = _DATE.sub("", once)
+        for known in (model, _DATE.sub("", model), once, undated):
             if known in self.prices:
                 return self.prices[known]
         raise UnpricedUsageError(
-            f"model {model!r} has no price; known are {', '.join(self.prices)}. "
+            f"model {once!r} has no price; known are {', '.join(self.prices)}. "
             f"Declare it: [prices.models.{undated!r}] with prompt and completion"
         )
 
@@ -265,6 +222,32 @@ class SampleMeter:
         return 1.0
 
 
+def cost_or_worst(
+    meter: Meter, message: AIMessage, seconds: float, worst: Callable[[], float]
+) -> tuple[float, bool]:
+    """What a reply cost, and whether that is the worst case of its call, since its usage cannot be.
+
+    Args:
+        meter: What calls cost.
+        message: The reply.
+        seconds: How long it took.
+        worst: Works out the worst case, where it is needed.
+
+    Raises:
+        UnpricedUsageError: The reply has no usage, or its model no price.
+
+    Example:
+        >>> usage = {"input_tokens": 10, "output_tokens": -5, "total_tokens": 5}
+        >>> cost_or_worst(TokenMeter(), AIMessage("7", usage_metadata=usage), 0.1, lambda: 50.0)
+        (50.0, True)
+    """
+    try:
+        cost = meter.cost(message, seconds)
+    except ImpossibleUsageError:
+        return worst(), True
+    return (cost, False) if is_amount(cost) and math.isfinite(cost) else (worst(), True)
+
+
 def prompt_cost(meter: Meter, message: AIMessage, seconds: float) -> float:
     """The part of a call's cost that its prompt made: what further samples of the same request do not pay.
 
@@ -276,27 +259,20 @@ def prompt_cost(meter: Meter, message: AIMessage, seconds: float) -> float:
         >>> prompt_cost(TokenMeter(), reply, seconds=0.1), prompt_cost(SampleMeter(), reply, seconds=0.1)
         (0.0, 0.0)
     """
-    usage = message.usage_metadata
-    if not usage or not usage["output_tokens"]:
+    try:
+        usage = Usage.of(message)
+    except UnpricedUsageError:
+        return 0.0
+    if not usage.completion_tokens:
         return 0.0
     reply_alone = UsageMetadata(
         input_tokens=0,
-        output_tokens=usage["output_tokens"],
-        total_tokens=usage["output_tokens"],
-        output_token_details=usage.get("output_token_details") or {},
+        output_tokens=usage.completion_tokens,
+        total_tokens=usage.completion_tokens,
+        output_token_details={"reasoning": usage.reasoning_tokens},
     )
     without = message.model_copy(update={"usage_metadata": reply_alone})
     return max(0.0, meter.cost(message, seconds) - meter.cost(without, seconds))
-
-
-def _model_of(message: AIMessage) -> str | None:
-    metadata = message.response_metadata
-    return metadata.get("model_name") or metadata.get("model")
-
-
-def most_prompt_tokens(messages: Sequence[BaseMessage]) -> int:
-    """A bound on the tokens of a prompt that needs no tokenizer: a token is at least one byte."""
-    return sum(len(message.text.encode(errors="surrogatepass")) + _TOKENS_PER_MESSAGE for message in messages)
 
 
 def is_amount(value: Any) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.wrapped import main_model
+from adaptive_reasoner.wrapped import mapped, models_in
 
 Thinking = str | int
 """An effort ("none", "minimal", "low", "medium", "high", "xhigh", "max") or a number of tokens."""
@@ -26,6 +27,7 @@ _BUDGETS = {
     "xhigh": 32768,
     "max": 32768,
 }
+_HOW_HARD = ("effort", "max_tokens", "enabled")
 _SMALLEST_CLAUDE_BUDGET = 1024
 _OLLAMA_OPTIONS = (
     *("mirostat", "mirostat_eta", "mirostat_tau", "num_ctx", "num_gpu", "num_thread", "num_predict"),
@@ -82,18 +84,65 @@ def spelled(
         >>> spelled(FakeListChatModel(responses=[""]), {"max_tokens": 9}, thinking="low")
         {'reasoning_effort': 'low', 'max_tokens': 9}
     """
-    model = main_model(model)
+    bound = next((bound for _, bound in models_in(model)), {})
+    model = unwrapped(model)
     dialect = _dialect_of(model)
     words = dict(settings)
     if thinking is not None:
         words = {**dialect.think(model, thinking, words), **words}
     if samples > 1:
-        if dialect.samples is None:
+        responses = _uses_responses(model, {**bound, **words})
+        if dialect.samples is None or responses:
+            endpoint = " at OpenAI's Responses API" if responses else ""
+            way_out = ", or make the model with use_responses_api=False" if responses else ""
             raise ValueError(
-                f"{type(model).__name__} draws one sample a request; leave samples_per_request at 1"
+                f"{type(model).__name__}{endpoint} draws one sample a request; "
+                f"leave samples_per_request at 1{way_out}"
             )
         words[dialect.samples] = samples
-    return dialect.rename(model, words)
+    return dialect.rename(model, words, bound)
+
+
+def unwrapped(model: Any) -> Any:
+    """The chat model inside bindings, retries, fallbacks and the like; anything else as it is.
+
+    A model whose fallbacks take other words than it does stays as it is: what is said has to suit them all.
+    """
+    inside = [inner for inner, _ in models_in(model)]
+    alike = inside and all(_dialect_of(each) == _dialect_of(inside[0]) for each in inside)
+    return inside[0] if alike else model
+
+
+def open_to_thinking(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """`model`, without a setting of its own that would win over the thinking that a call asks for.
+
+    ChatAnthropic sends the `thinking` it was made with, whatever a call says.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> model = FakeListChatModel(responses=[""])
+        >>> open_to_thinking(model) is model
+        True
+    """
+
+    def opened(inner: BaseChatModel) -> Runnable[Any, Any]:
+        if _dialect_of(inner).think is _anthropic and _held_thinking(inner):
+            return inner.model_copy(update={"thinking": None})
+        return inner
+
+    return mapped(model, opened)
+
+
+def _held_thinking(model: _Model) -> Any:
+    return getattr(model, "thinking", None)
+
+
+def _uses_responses(model: _Model, settings: Mapping[str, Any]) -> bool:
+    """Whether a call goes to OpenAI's Responses API, which takes other arguments than chat completions."""
+    decide = getattr(model, "_use_responses_api", None)
+    if callable(decide):
+        return bool(decide({**getattr(model, "_default_params", {}), **settings}))
+    return bool(getattr(model, "use_responses_api", False))
 
 
 def _dialect_of(model: object) -> "_Dialect":
@@ -111,14 +160,63 @@ def _openai(model: _Model, thinking: Thinking, settings: _Settings) -> _Settings
     hosted = "api.openai.com" in (getattr(model, "openai_api_base", None) or "api.openai.com")
     switch = next((word for part, word in _SWITCHES.items() if part in name), None)
     if hosted or switch is None:
-        return _by_effort(model, thinking, settings)
-    body = dict(getattr(model, "extra_body", None) or {}) | dict(settings.pop("extra_body", None) or {})
+        return _compatible(model, thinking, settings)
+    body = _body(model, settings)
+    settings.pop("extra_body", None)
     template = {**body.get("chat_template_kwargs", {}), switch: thinking_tokens(thinking) > 0}
     return {"extra_body": {**body, "chat_template_kwargs": template}}
 
 
+def _compatible(model: _Model, thinking: Thinking, settings: _Settings) -> _Settings:
+    """Effort, set in `extra_body` where that has one: it is sent over all other arguments."""
+    body, effort, thinks = _body(model, settings), _effort(model, thinking), thinking_tokens(thinking) > 0
+    said: _Settings = {}
+    if "reasoning_effort" in body:
+        said["reasoning_effort"] = effort
+    if isinstance(body.get("reasoning"), Mapping):  # OpenRouter's
+        kept = {name: value for name, value in body["reasoning"].items() if name not in _HOW_HARD}
+        said["reasoning"] = {**kept, "effort": effort}
+    if isinstance(body.get("thinking"), Mapping):
+        said["thinking"] = {"type": "enabled" if thinks else "disabled"}
+    if "enable_thinking" in body:
+        said["enable_thinking"] = thinks
+    if not said:
+        return _by_effort(model, thinking, settings)
+    settings.pop("extra_body", None)
+    return {"extra_body": {**body, **said}}
+
+
+def _body(model: _Model, settings: _Settings) -> _Settings:
+    """Fields of the request that the client does not know, of the model and of the call."""
+    return {**(getattr(model, "extra_body", None) or {}), **(settings.get("extra_body") or {})}
+
+
+def _openai_words(model: _Model, settings: _Settings, bound: Mapping[str, Any]) -> _Settings:
+    """The Responses API takes an effort as part of `reasoning`, and not beside one."""
+    effort = settings.get("reasoning_effort")
+    own = {
+        "reasoning": getattr(model, "reasoning", None),
+        **(getattr(model, "model_kwargs", None) or {}),
+        **bound,
+    }
+    held = {**(own.get("reasoning") or {}), **(settings.get("reasoning") or {})}
+    if effort is None or not (held or _uses_responses(model, {**bound, **settings})):
+        return settings
+    words = {name: value for name, value in settings.items() if name != "reasoning_effort"}
+    if not held and (getattr(model, "reasoning_effort", None) or "reasoning_effort" in own):
+        return settings  # takes the place of the model's own, which no other argument can
+    chosen = (settings.get("reasoning") or {}).get("effort", effort)
+    return {**words, "reasoning": {**held, "effort": chosen}}
+
+
 def _anthropic(model: _Model, thinking: Thinking, settings: _Settings) -> _Settings:
     """Adaptive thinking where the model has it; else a budget, which the reply's room has to exceed."""
+    held = _held_thinking(model)
+    if held is not None:
+        raise ValueError(
+            f"{type(model).__name__} was made with thinking={held!r}, which it sends whatever a call asks "
+            "for; make it without, and let the action say how hard to think"
+        )
     levels = _levels(model)
     if thinking_tokens(thinking) == 0:
         return {"thinking": {"type": "disabled"}}
@@ -136,10 +234,24 @@ def _anthropic(model: _Model, thinking: Thinking, settings: _Settings) -> _Setti
 
 
 def _gemini(model: _Model, thinking: Thinking, settings: _Settings) -> _Settings:  # noqa: ARG001
-    """A budget up to Gemini 2.5, a level from 3 on."""
-    if "gemini-2" in str(getattr(model, "model", "")):
-        return {"thinking_budget": thinking_tokens(thinking)}
-    return {"thinking_level": _effort(model, thinking)}
+    """A budget up to Gemini 2.5, a level from 3 on; what the model has of the other is taken back."""
+    budget = "gemini-2" in str(getattr(model, "model", ""))
+    words: _Settings = (
+        {"thinking_budget": thinking_tokens(thinking)}
+        if budget
+        else {"thinking_level": _effort(model, thinking)}
+    )
+    other = "thinking_level" if budget else "thinking_budget"
+    if getattr(model, "reasoning_effort" if budget else "thinking_budget", None) is not None:
+        words[other] = None
+    config: Any = getattr(model, "thinking_config", None)
+    if config is not None:
+        given = config if isinstance(config, Mapping) else config.model_dump(exclude_none=True)
+        kept = {
+            name: value for name, value in given.items() if name not in ("thinking_level", "thinking_budget")
+        }
+        words["thinking_config"] = kept or None
+    return words
 
 
 def _ollama(model: _Model, thinking: Thinking, settings: _Settings) -> _Settings:  # noqa: ARG001
@@ -162,15 +274,15 @@ def _mistral(model: _Model, thinking: Thinking, settings: _Settings) -> _Setting
     )
 
 
-def _as_given(model: _Model, settings: _Settings) -> _Settings:  # noqa: ARG001
+def _as_given(model: _Model, settings: _Settings, bound: Mapping[str, Any]) -> _Settings:  # noqa: ARG001
     return settings
 
 
-def _gemini_words(model: _Model, settings: _Settings) -> _Settings:  # noqa: ARG001
+def _gemini_words(model: _Model, settings: _Settings, bound: Mapping[str, Any]) -> _Settings:  # noqa: ARG001
     return {{"max_tokens": "max_output_tokens"}.get(name, name): value for name, value in settings.items()}
 
 
-def _ollama_words(model: _Model, settings: _Settings) -> _Settings:
+def _ollama_words(model: _Model, settings: _Settings, bound: Mapping[str, Any]) -> _Settings:  # noqa: ARG001
     """Sampling settings go into `options`, which replace all that the model object says of them."""
     words = {{"max_tokens": "num_predict"}.get(name, name): value for name, value in settings.items()}
     given = {name: words.pop(name) for name in _OLLAMA_OPTIONS if name in words}
@@ -186,19 +298,19 @@ class _Dialect:
     """How one provider package is asked: to think, in its own words, and for several samples at once."""
 
     think: Callable[[_Model, Thinking, _Settings], _Settings]
-    rename: Callable[[_Model, _Settings], _Settings] = _as_given
+    rename: Callable[[_Model, _Settings, Mapping[str, Any]], _Settings] = _as_given
     samples: str | None = "n"
 
 
 _DIALECTS = {
     "langchain_anthropic": _Dialect(_anthropic, samples=None),
-    "langchain_deepseek": _Dialect(_by_effort),
+    "langchain_deepseek": _Dialect(_compatible, _openai_words),
     "langchain_google_genai": _Dialect(_gemini, _gemini_words, samples="candidate_count"),
     "langchain_groq": _Dialect(_groq, samples=None),  # its API takes n = 1 only
     "langchain_mistralai": _Dialect(_mistral),
     "langchain_ollama": _Dialect(_ollama, _ollama_words, samples=None),
-    "langchain_openai": _Dialect(_openai),
-    "langchain_xai": _Dialect(_by_effort),
+    "langchain_openai": _Dialect(_openai, _openai_words),
+    "langchain_xai": _Dialect(_by_effort, _openai_words),
 }
 
 

@@ -77,6 +77,10 @@ class UnpricedUsageError(AdaptiveReasonerError):
     """A reply came without usage, or from a model without a price: its cost is unknown, never 0."""
 
 
+class ImpossibleUsageError(UnpricedUsageError):
+    """A reply came with usage that cannot be, such as a negative count: it is billed at its worst case."""
+
+
 class PolicyFormatError(AdaptiveReasonerError, ValueError):
     """A policy folder is incomplete, changed, or of a newer format."""
 

@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers import AnswerKey
 from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.calls import EmptyReplyError, MalformedToolCallError, Messages, Reply, Request, refused
+from adaptive_reasoner.endings import was_cut
 from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.stopping import Terms
@@ -172,8 +173,8 @@ def arrived(replies: Sequence[Reply]) -> list[AIMessage]:
 
 
 def vote_of(message: AIMessage | None, key: AnswerKey) -> str | None:
-    """The answer a reply votes for; None for a failure, a refusal and a reply without an answer."""
-    return None if message is None or refused(message) else key(message)
+    """The answer a reply votes for; None for a failure, a refusal, a cut reply and one without an answer."""
+    return None if message is None or refused(message) or was_cut(message) else key(message)
 
 
 def terms_of(task: Task, replies: Sequence[Reply]) -> Terms:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, inf, isfinite
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from adaptive_reasoner.costs import Usage, most_prompt_tokens
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.request_bound import most_prompt_tokens
+from adaptive_reasoner.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class ListedPrice:
         UnpricedUsageError: The list does not know the model.
 
     Example:
-        >>> usage = {"input_tokens": 1_000_000, "output_tokens": 0, "total_tokens": 1_000_000}
+        >>> usage = {"input_tokens": 1_000_000, "output_tokens": 100_000, "total_tokens": 1_100_000}
         >>> ListedPrice("openai:gpt-4o-mini").cost(AIMessage("7", usage_metadata=usage), seconds=0.1)
-        0.15
+        0.21
     """
 
     model: str
@@ -44,7 +46,10 @@ class ListedPrice:
 
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
         """Dollars for as many prompt tokens as the prompt has bytes, at their dearest, and `max_tokens`."""
-        prompt = most_prompt_tokens(messages)
+        bound = most_prompt_tokens(messages)
+        if not isfinite(bound):
+            return inf
+        prompt = ceil(bound)
         kept = (
             Usage(prompt, max_tokens, written_tokens=prompt, written_hourly_tokens=hourly)
             for hourly in (0, prompt)

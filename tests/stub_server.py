@@ -1,7 +1,8 @@
 """An OpenAI-compatible endpoint for tests: it answers, counts what it would bill, and misbehaves where told.
 
-It streams, thinks where `reasoning_effort` says so, calls the first tool it is offered, or the one it must,
-and fills in JSON schemas. It runs in a thread on a free loopback port, and stops with its `with` block.
+It speaks chat completions and responses. It streams, thinks where an effort says so, calls the first tool it
+is offered, or the one it must, and fills in JSON schemas. It runs in a thread on a free loopback port, and
+stops with its `with` block.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ def three(prompt: str, number: int) -> str:
 
 @dataclass
 class StubServer:
-    """Serves `/v1/chat/completions`.
+    """Serves `/v1/chat/completions` and `/v1/responses`.
 
     Args:
         answer: Makes the reply from the prompt and the number of the call, from 0; a word is a token, and
@@ -147,13 +148,14 @@ class StubServer:
         else:
             content = await reader.readexactly(int(headers.get("content-length", 0)))
         method, path, _ = head.decode("latin-1").split(" ", 2)
-        if not path.endswith("/chat/completions"):
+        if not path.endswith(("/chat/completions", "/responses")):
             status, found = self.other(method, path.removeprefix("/v1"), content)
             _send(writer, found, status=status, header=self.asks_pause)
             return True
         body = json.loads(content or b"{}")
         number = next(self._numbers)
         self.bodies.append(body)
+        body = _as_chat(body) if path.endswith("/responses") else body
         self._connections[connection] = True
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
@@ -181,12 +183,18 @@ class StubServer:
         message, tokens = self._message(body, prompt, number)
         if fault == "empty":
             message = {"role": "assistant", "content": ""}
+        if fault == "refusal":
+            message = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
         self.billed += tokens
         self.priced += worst
         await asyncio.sleep(3600 if fault == "hang" else self.latency)
         if fault == "bad json":
             _send(writer, b'{"id": "x", "choices": [')
             return True
+        if body.get("stream") and "responds" in body:
+            return await _stream_response(
+                writer, _response(_completion(body, prompt, message, tokens), body), cut=fault == "cut"
+            )
         if body.get("stream"):
             return await _stream(writer, body, _completion(body, prompt, message, tokens), cut=fault == "cut")
         reply = _completion(body, prompt, message, tokens)
@@ -194,6 +202,8 @@ class StubServer:
             del reply["usage"]
         if fault == "no finish":
             reply["choices"][0]["finish_reason"] = None
+        if "responds" in body:
+            reply = _response(reply, body)
         if fault == "cut":
             _send(writer, reply, cut=True)
             return False
@@ -270,6 +280,78 @@ def _filled(schema, prompt):
         else:
             filled[name] = plain.get(kind, quoted.group(1) if quoted else "a word")
     return filled
+
+
+def _as_chat(body):
+    """A request of the Responses API as one for chat completions."""
+    asked = body["input"]
+    messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+    effort = (body.get("reasoning") or {}).get("effort")
+    return {
+        "responds": True,
+        "messages": [{"role": item.get("role", "tool"), "content": item.get("content")} for item in messages],
+        "model": body["model"],
+        "stream": body.get("stream"),
+        **({"max_tokens": body["max_output_tokens"]} if body.get("max_output_tokens") else {}),
+        **({"reasoning_effort": effort} if effort else {}),
+    }
+
+
+def _response(whole, body):
+    """A completion as the Responses API has it: one that fills its limit is incomplete."""
+    message, usage = whole["choices"][0]["message"], whole.get("usage")
+    part = {"type": "output_text", "text": message.get("content") or "", "annotations": []}
+    if message.get("refusal"):
+        part = {"type": "refusal", "refusal": message["refusal"]}
+    full = len(part.get("text", "").split()) == body.get("max_tokens")
+    output = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
+    return {
+        "id": "resp_stub",
+        "object": "response",
+        "created_at": 0,
+        "model": body["model"],
+        "status": "incomplete" if full else "completed",
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if full else None,
+        "output": [output],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        **({"usage": _responses_usage(usage)} if usage else {}),
+    }
+
+
+def _responses_usage(usage):
+    return {
+        "input_tokens": usage["prompt_tokens"],
+        "input_tokens_details": {"cached_tokens": usage["prompt_tokens"] // 2},
+        "output_tokens": usage["completion_tokens"],
+        "output_tokens_details": usage["completion_tokens_details"],
+        "total_tokens": usage["total_tokens"],
+    }
+
+
+async def _stream_response(writer, whole, *, cut=False) -> bool:
+    """A response word by word as server-sent events; its usage comes with the last."""
+    writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+    (output,) = whole["output"]
+    (part,) = output["content"]
+    at = {"item_id": output["id"], "output_index": 0, "content_index": 0}
+    began = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
+    events = [
+        {"type": "response.created", "response": began},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**output, "content": []}},
+    ]
+    if part["type"] == "refusal":
+        events.append({"type": "response.refusal.done", **at, "refusal": part["refusal"]})
+    delta = {"type": "response.output_text.delta", **at, "logprobs": []}
+    events += [{**delta, "delta": piece} for piece in re.findall(r"\S+\s*", part.get("text", ""))]
+    last = {"type": f"response.{whole['status']}", "response": whole}
+    for number, event in enumerate(events[:3] if cut else [*events, last]):
+        told = json.dumps({**event, "sequence_number": number})
+        writer.write(f"event: {event['type']}\ndata: {told}\n\n".encode())
+        await writer.drain()
+    return False
 
 
 async def _stream(writer, body, whole, *, cut=False) -> bool:

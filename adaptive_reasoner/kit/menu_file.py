@@ -16,6 +16,7 @@ stop = ["\n\n"]
 max_tokens = 1024
 samples = 8
 timeout = 60.0                              # seconds that a call may take
+max_prompt_tokens = 2000                    # where you know better than the bound that is worked out
 samples_per_request = 4                     # where `n` samples of one request pay its prompt once
 settings = { reasoning_effort = "low" }     # any other argument of a call
 
@@ -175,6 +176,7 @@ def _source(entries: Any, where: str, code: MenuCode) -> tuple[Source, int]:
         temperature=NUMBER,
         stop=list,
         max_tokens=int,
+        max_prompt_tokens=int,
         samples=int,
         samples_per_request=int,
         settings=dict,
@@ -182,8 +184,9 @@ def _source(entries: Any, where: str, code: MenuCode) -> tuple[Source, int]:
     if "model" not in given:
         raise MenuError(f"[{where}] names no model")
     check_key(given.get("api_key_env"), given.get("base_url"), where, named_only=not code.modules)
-    if given.get("max_tokens", 1) < 1:
-        raise MenuError(f"[{where}] max_tokens must be at least 1, not {given['max_tokens']}")
+    for room in ("max_tokens", "max_prompt_tokens"):
+        if given.get(room, 1) < 1:
+            raise MenuError(f"[{where}] {room} must be at least 1, not {given[room]}")
     call: dict[str, Any] = {name: given[name] for name in ("temperature", "stop") if name in given}
     model = HostedModel(
         **{name: given[name] for name in ("model", "base_url", "api_key_env", "timeout") if name in given}
@@ -198,6 +201,7 @@ def _source(entries: Any, where: str, code: MenuCode) -> tuple[Source, int]:
         max_tokens=given.get("max_tokens"),
         timeout=timeout,
         samples_per_request=at_once,
+        max_prompt_tokens=given.get("max_prompt_tokens"),
     )
     return source, given.get("samples", DEFAULT_SAMPLES)
 

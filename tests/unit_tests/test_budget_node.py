@@ -13,7 +13,7 @@ from langgraph.types import RetryPolicy
 from adaptive_reasoner import bills
 from adaptive_reasoner.budget_node import BudgetLedgerNode
 from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import PriceMeter
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, PriceMeter
 from adaptive_reasoner.errors import LedgerError, UnpricedUsageError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode
@@ -150,6 +150,15 @@ def test_charges_what_other_nodes_models_cost_once_a_message(ledger, before):
         assert (snapshot.questions, snapshot.in_flight) == (turn, 0)
         assert snapshot.spent == turn * (4.0 + (2.0 if before else 0.0))
         assert state["budget"]["spent"] == snapshot.spent
+
+
+def test_a_message_whose_usage_cannot_be_is_charged_at_its_worst_case(ledger):
+    usage = {"input_tokens": 10, "output_tokens": -7, "total_tokens": 3}
+    keeper = BudgetLedgerNode(ledger)
+    builder = keeper.attach(StateGraph(Talk)).add_edge(START, "other").add_edge("other", keeper.name)
+    builder.add_node("other", lambda state: {"messages": [AIMessage("14", usage_metadata=usage)]})
+    builder.compile().invoke({"messages": [("user", "5 + 9?")]})
+    assert (ledger.spent, ledger.snapshot().in_flight) == (UNDECLARED_MAX_TOKENS, 0)
 
 
 def test_a_history_that_the_caller_brings_along_is_not_charged(ledger):

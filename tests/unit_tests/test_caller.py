@@ -5,18 +5,22 @@ import socket
 
 import httpx
 import pytest
+import requests
 from aiohttp.http_exceptions import ContentLengthError
 from google.genai.errors import ClientError
+from huggingface_hub.errors import HfHubHTTPError
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
+from adaptive_reasoner.api_errors import status_of
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import LostReplyError, Request, Source, status_of
+from adaptive_reasoner.calls import LostReplyError, Request, Source
 from adaptive_reasoner.chat_model import AdaptiveChatModel
 from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, PriceMeter, PriceTable, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.kit.collecting.retries import refuses_all
 from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
@@ -101,6 +105,82 @@ def test_only_what_was_refused_costs_nothing(error, cost):
     made = Caller(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter())
     (reply,) = made.wave([Request(QUESTION)])
     assert (reply.cost, reply.estimated) == (cost, cost > 0)
+
+
+class BotoError(Exception):
+    """As botocore raises it: `response` is a dict."""
+
+    def __init__(self, status):
+        super().__init__(f"status {status}")
+        self.response = {"Error": {"Code": "Told"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+
+class EventStreamError(BotoError):
+    """As botocore raises it in the middle of a reply."""
+
+
+def httpx_error(status):
+    request = httpx.Request("POST", "https://example.org")
+    return httpx.HTTPStatusError("told", request=request, response=httpx.Response(status, request=request))
+
+
+def requests_error(status):
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError("told", response=response)
+
+
+def hub_error(status):
+    request = httpx.Request("POST", "https://example.org")
+    return HfHubHTTPError("told", response=httpx.Response(status, request=request))
+
+
+@pytest.mark.parametrize("made", [httpx_error, requests_error, hub_error, BotoError])
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(("status", "cost"), [(400, 0.0), (401, 0.0), (429, 0.0), (503, 0.0), (200, 50.0)])
+def test_a_refusal_whose_status_stands_on_its_response_costs_nothing(made, status, cost, wrapped):
+    error = made(status)
+    if wrapped:
+        error, error.__cause__ = RuntimeError("wrapped"), error
+    (reply,) = Caller(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter()).wave(
+        [Request(QUESTION)]
+    )
+    assert (reply.cost, reply.estimated) == (cost, cost > 0)
+    assert refuses_all(error) == (status == 401)
+
+
+@pytest.mark.parametrize("error", [EventStreamError(400), requests.ConnectionError("reset"), BotoError(None)])
+def test_what_broke_on_the_way_is_no_refusal(error):
+    assert status_of(error) is None
+
+
+def test_what_was_never_sent_costs_nothing():
+    from langchain_anthropic import ChatAnthropic
+
+    with StubServer() as stub:
+        model = model_at(stub)
+        apart = [SystemMessage("a"), *QUESTION, SystemMessage("b")]  # which Anthropic does not take
+        for source, messages in (
+            (Source(model, settings={"nonsense": 1}, max_tokens=50), QUESTION),
+            (Source(model.bind(nonsense=1), max_tokens=50), QUESTION),
+            (Source(ChatAnthropic(model="claude-haiku-4-5", api_key="none"), max_tokens=50), apart),
+        ):
+            (reply,) = Caller(source, TokenMeter()).wave([Request(messages)])
+            assert isinstance(reply.error, (TypeError, ValueError))
+            assert (reply.cost, reply.estimated, stub.bodies) == (0.0, False, [])
+
+
+AFTERWARDS = "Parser.parse() got an unexpected keyword argument 'strict'"
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("None"), TypeError(AFTERWARDS), ValueError("choices"), KeyError("x")]
+)
+def test_an_error_that_may_have_come_after_the_reply_costs_the_worst_case(error):
+    (reply,) = Caller(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter()).wave(
+        [Request(QUESTION)]
+    )
+    assert (reply.cost, reply.estimated) == (50.0, True)
 
 
 def test_the_status_of_a_refusal_is_found_on_any_providers_error():

@@ -4,7 +4,8 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableBinding
 
-from adaptive_reasoner.dialects import spelled
+from adaptive_reasoner.calls import Source
+from adaptive_reasoner.dialects import open_to_thinking, spelled
 
 MESSAGES = [HumanMessage("5 + 9?")]
 
@@ -15,16 +16,16 @@ def openai(name="gpt-5-mini", **fields):
     return ChatOpenAI(model=name, api_key="none", **fields)
 
 
-def anthropic(name):
+def anthropic(name, **fields):
     from langchain_anthropic import ChatAnthropic
 
-    return ChatAnthropic(model=name, api_key="none")
+    return ChatAnthropic(model=name, api_key="none", **fields)
 
 
-def gemini(name):
+def gemini(name, **fields):
     from langchain_google_genai import ChatGoogleGenerativeAI
 
-    return ChatGoogleGenerativeAI(model=name, api_key="none")
+    return ChatGoogleGenerativeAI(model=name, api_key="none", **fields)
 
 
 def ollama(name, **fields):
@@ -33,22 +34,22 @@ def ollama(name, **fields):
     return ChatOllama(model=name, **fields)
 
 
-def groq(name):
+def groq(name, **fields):
     from langchain_groq import ChatGroq
 
-    return ChatGroq(model=name, api_key="none")
+    return ChatGroq(model=name, api_key="none", **fields)
 
 
-def deepseek():
+def deepseek(**fields):
     from langchain_deepseek import ChatDeepSeek
 
-    return ChatDeepSeek(model="deepseek-reasoner", api_key="none")
+    return ChatDeepSeek(model="deepseek-reasoner", api_key="none", **fields)
 
 
-def xai():
+def xai(**fields):
     from langchain_xai import ChatXAI
 
-    return ChatXAI(model="grok-3-mini", api_key="none")
+    return ChatXAI(model="grok-3-mini", api_key="none", **fields)
 
 
 def payload(model, settings, **asked):
@@ -168,3 +169,137 @@ def test_a_budget_beyond_the_models_own_limit_is_refused_before_the_call():
     with pytest.raises(ValueError, match=r"leaves no room .* in max_tokens=2000"):
         spelled(model, {}, thinking="high")
     assert spelled(model, {"max_tokens": 30_000}, thinking="high")["max_tokens"] == 30_000
+
+
+ENABLED = {"type": "enabled", "budget_tokens": 1024}
+THINKING_HELD = [
+    # What a model holds of its own gives way to what an action asks for.
+    (lambda: openai(reasoning={"effort": "low"}), "high", {"reasoning": {"effort": "high"}}),
+    (
+        lambda: openai(reasoning={"effort": "low", "summary": "auto"}),
+        9000,
+        {"reasoning": {"effort": "high", "summary": "auto"}},
+    ),
+    (lambda: openai(use_responses_api=True), "none", {"reasoning": {"effort": "none"}}),
+    (
+        lambda: openai(use_responses_api=True, reasoning_effort="low"),
+        "high",
+        {"reasoning": {"effort": "high"}},
+    ),
+    (lambda: openai(output_version="responses/v1"), "low", {"reasoning": {"effort": "low"}}),
+    (lambda: openai(reasoning_effort="low"), "high", {"reasoning_effort": "high"}),
+    (
+        lambda: openai("gpt-oss-20b", extra_body={"reasoning_effort": "low", "top_k": 5}, **LOCAL),
+        "high",
+        {"extra_body": {"reasoning_effort": "high", "top_k": 5}},
+    ),
+    (
+        lambda: openai("some/model", extra_body={"reasoning": {"max_tokens": 99, "exclude": True}}, **LOCAL),
+        "low",
+        {"extra_body": {"reasoning": {"exclude": True, "effort": "low"}}},
+    ),
+    (
+        lambda: openai("some-model", extra_body={"enable_thinking": True}, **LOCAL),
+        "none",
+        {"extra_body": {"enable_thinking": False}},
+    ),
+    (
+        lambda: deepseek(extra_body={"thinking": {"type": "enabled"}}),
+        "none",
+        {"extra_body": {"thinking": {"type": "disabled"}}},
+    ),
+    (
+        lambda: anthropic("claude-haiku-4-5", thinking=ENABLED),
+        3000,
+        {"thinking": {"type": "enabled", "budget_tokens": 3000}},
+    ),
+    (lambda: anthropic("claude-haiku-4-5", thinking=ENABLED), "none", {"thinking": {"type": "disabled"}}),
+    (
+        lambda: anthropic("claude-opus-5-5", thinking={"type": "adaptive"}, reasoning_effort="low"),
+        "high",
+        {"output_config": {"effort": "high"}, "thinking": {"type": "adaptive", "display": "summarized"}},
+    ),
+    (
+        lambda: gemini("gemini-2.5-flash", thinking_level="low"),
+        2000,
+        {"thinking_config": {"thinking_budget": 2000}},
+    ),
+    (
+        lambda: gemini("gemini-3-pro-preview", thinking_budget=99),
+        "high",
+        {"thinking_config": {"thinking_level": "HIGH"}},
+    ),
+    (
+        lambda: gemini(
+            "gemini-2.5-flash", thinking_config={"thinking_level": "low", "include_thoughts": True}
+        ),
+        2000,
+        {"thinking_config": {"thinking_budget": 2000, "include_thoughts": True}},
+    ),
+    (lambda: ollama("qwen3", reasoning=False), "high", {"think": True}),
+    (lambda: groq("openai/gpt-oss-20b", reasoning_effort="low"), "high", {"reasoning_effort": "high"}),
+    (lambda: xai(reasoning_effort="low"), "high", {"extra_body": {"reasoning_effort": "high"}}),
+    (
+        lambda: xai(extra_body={"reasoning_effort": "low"}),
+        "high",
+        {"extra_body": {"reasoning_effort": "high"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "thinking", "sent"), THINKING_HELD)
+def test_thinking_that_a_model_was_made_with_gives_way_to_what_is_asked(model, thinking, sent):
+    built = payload(open_to_thinking(model()), {"max_tokens": 5000}, thinking=thinking)
+    assert {name: built.get(name) for name in sent} == sent
+    assert not {"reasoning", "reasoning_effort"} <= set(built)
+
+
+def test_thinking_that_cannot_be_sent_is_refused():
+    model = anthropic("claude-haiku-4-5", thinking=ENABLED)
+    with pytest.raises(ValueError, match=r"made with thinking=.*1024.*make it without"):
+        spelled(model, {"max_tokens": 5000}, thinking=3000)
+    assert spelled(model, {"max_tokens": 9}) == {"max_tokens": 9}
+
+
+def test_a_model_in_bindings_is_opened_to_thinking_where_it_is():
+    model = anthropic("claude-haiku-4-5", thinking=ENABLED)
+    bound = model.bind(stop=["x"]).with_retry()
+    opened = open_to_thinking(bound)
+    assert (opened.kwargs, opened.bound.bound.thinking) == ({"stop": ["x"]}, None)
+    assert model.thinking == ENABLED
+    plain = anthropic("claude-haiku-4-5").bind(stop=["x"])
+    assert open_to_thinking(plain) is plain
+
+
+def test_a_model_in_fallbacks_is_opened_to_thinking_and_spoken_to_in_its_words():
+    model = anthropic("claude-haiku-4-5", thinking=ENABLED)
+    either = model.with_fallbacks([anthropic("claude-opus-4-5", thinking=ENABLED)])
+    with pytest.raises(ValueError, match="make it without"):
+        spelled(either, {"max_tokens": 5000}, thinking=3000)
+    opened = open_to_thinking(either)
+    assert [each.thinking for each in opened.runnables] == [None, None]
+    assert spelled(opened, {"max_tokens": 5000}, thinking=3000)["thinking"]["budget_tokens"] == 3000
+    mixed = model.with_fallbacks([openai()])
+    assert spelled(mixed, {}, thinking="low") == {"reasoning_effort": "low"}
+    assert open_to_thinking(mixed).runnable.thinking is None
+
+
+def test_an_effort_joins_the_reasoning_that_is_bound_or_given():
+    bound = openai().bind(reasoning={"summary": "auto"})
+    assert spelled(bound, {}, thinking="low") == {"reasoning": {"summary": "auto", "effort": "low"}}
+    given = {"reasoning": {"effort": "high", "summary": "auto"}}
+    assert spelled(openai(use_responses_api=True), given, thinking="low") == given
+    held = openai(reasoning={"summary": "auto"})
+    assert spelled(held, {"reasoning_effort": "low"}) == {"reasoning": {"summary": "auto", "effort": "low"}}
+
+
+def test_several_samples_at_once_are_refused_where_the_endpoint_has_none():
+    for model in (
+        openai(use_responses_api=True),
+        openai(reasoning={"effort": "low"}),
+        openai().bind(reasoning={"effort": "low"}),
+        anthropic("claude-haiku-4-5"),
+    ):
+        with pytest.raises(ValueError, match="one sample a request; leave samples_per_request at 1"):
+            Source(model, samples_per_request=3)
+    assert Source(openai(), samples_per_request=3).samples_per_request == 3

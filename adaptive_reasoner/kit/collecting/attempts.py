@@ -2,18 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
-from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import BaseMessage
 
+from adaptive_reasoner.api_errors import causes, is_unreachable
 from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Reply, Request, Source, causes, is_unreachable
-from adaptive_reasoner.costs import Meter, is_amount, most_prompt_tokens, prompt_cost
+from adaptive_reasoner.calls import Reply, Request, Source
+from adaptive_reasoner.costs import Meter, most_prompt_tokens, prompt_cost
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.collecting.cap import Cap, goes_by_length
+from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.retries import (
     Retries,
@@ -23,6 +22,7 @@ from adaptive_reasoner.kit.collecting.retries import (
 )
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collecting.stock import Before
+from adaptive_reasoner.usage import readable_usage
 
 _IN_VAIN = 20  # calls at fault by themselves, before the first reply of a source: it is its menu that is
 
@@ -124,7 +124,7 @@ class Drawer:
             if ended or not self._cap.reserve(worst):
                 return replace(before, attempts=attempt - 1, cost=cost, estimated=estimated)
             self._file.start(key, attempt, worst)
-            reply = as_billed(await self._call(messages), self._meter, worst)
+            reply = await self._call(messages)
             self._rate.give_back(most_tokens - _tokens_used(reply, most_tokens))
             self._cap.settle(worst, reply.cost)
             cost, estimated = cost + reply.cost, estimated or reply.estimated
@@ -169,39 +169,6 @@ class Drawer:
         return reply
 
 
-def as_billed(reply: Reply, meter: Meter, worst: float) -> Reply:
-    """A reply at what it costs: at its worst case where the usage that it reports cannot be.
-
-    Example:
-        >>> from adaptive_reasoner.costs import TokenMeter
-        >>> usage = {"input_tokens": 10, "output_tokens": -8370, "total_tokens": -8360}
-        >>> reply = Reply(AIMessage("42", usage_metadata=usage), None, cost=-8370.0, seconds=1.0)
-        >>> billed = as_billed(reply, TokenMeter(), worst=64.0)
-        >>> billed.message.text, billed.cost, billed.estimated
-        ('42', 64.0, True)
-    """
-    if is_amount(reply.cost) and isfinite(reply.cost) and not _impossible(reply, meter):
-        return reply
-    return replace(reply, cost=worst, estimated=True)
-
-
-def _impossible(reply: Reply, meter: Meter) -> bool:
-    """Whether a reply reports tokens that no call can have, and they are what it costs."""
-    message = reply.message
-    if reply.estimated or message is None or not message.usage_metadata or not goes_by_length(meter):
-        return False
-    return counted(message) is None
-
-
-def counted(message: AIMessage) -> Mapping[str, int] | None:
-    """The usage of a reply; None where it has none, or one that cannot be: below 0, or 0 for a text."""
-    usage: Mapping[str, Any] = message.usage_metadata or {}
-    told: list[Any] = [usage.get(name) for name in ("input_tokens", "output_tokens", "total_tokens")]
-    if not usage or not all(is_amount(tokens) and isfinite(tokens) for tokens in told):
-        return None
-    return None if message.text.strip() and not usage["output_tokens"] else usage
-
-
 def shared_prompt(source: Source, meter: Meter, reply: Reply) -> tuple[float, int]:
     """What the prompt of a reply cost, and how many samples of a vote one request pays it for."""
     if source.samples_per_request == 1 or reply.message is None or reply.estimated:
@@ -218,7 +185,7 @@ def _reason(error: BaseException) -> str:
 
 def _tokens_used(reply: Reply, most: float) -> float:
     """What a call took of the tokens a minute; all that it may have, where that is not known."""
-    usage = None if reply.received is None else counted(reply.received)
+    usage = None if reply.received is None else readable_usage(reply.received)
     if usage:
         return min(most, usage["total_tokens"])
     return 0.0 if reply.error is not None and not reply.estimated else most

@@ -15,8 +15,9 @@ from uuid import uuid4
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.calls import Reply, Source
+from adaptive_reasoner.costs import cost_or_worst
 from adaptive_reasoner.errors import MenuError, OutcomesError, UnpricedUsageError
-from adaptive_reasoner.kit.collecting.attempts import Drawn, as_billed, shared_prompt
+from adaptive_reasoner.kit.collecting.attempts import Drawn, shared_prompt
 from adaptive_reasoner.kit.collecting.bodies import status_told
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.connections import Connections
@@ -295,10 +296,10 @@ class Batches:
         meter = self.menu.meter_of(key.source)
         worst = self._worst(key) / batch_share(self.menu.cost_unit)
         try:
-            cost = meter.cost(message, 0.0)
+            cost, estimated = cost_or_worst(meter, message, 0.0, lambda: worst)
         except UnpricedUsageError:
-            return Reply(message, None, worst, 0.0, estimated=True)
-        return as_billed(Reply(message, None, cost, 0.0), meter, worst)
+            cost, estimated = worst, True
+        return Reply(message, None, cost, 0.0, estimated)
 
     def _worst(self, key: SampleKey) -> float:
         source = self._source(key.source)

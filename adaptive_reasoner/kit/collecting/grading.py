@@ -7,16 +7,16 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers import choice, choice_answer, exact, final_answer, numeric
 from adaptive_reasoner.calls import EmptyReplyError, Reply
-from adaptive_reasoner.costs import Usage
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.flows import vote_of
-from adaptive_reasoner.kit.collecting.attempts import Drawn, counted
+from adaptive_reasoner.kit.collecting.attempts import Drawn
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import Row
 from adaptive_reasoner.mathematics import check_installed, math, math_answer
+from adaptive_reasoner.usage import Usage
 
 _LONGEST_ERROR = 300
 _QUICK = (exact, numeric, choice)
@@ -140,11 +140,8 @@ def _shared_prompt(drawn: Drawn) -> dict[str, float]:
 
 
 def _tokens(message: AIMessage) -> dict[str, int]:
-    usage = counted(message)
-    if not usage or not usage["total_tokens"]:
-        return {}
     try:
-        read = vars(Usage.of(message))
-    except UnpricedUsageError:  # it cannot be either, in its details
+        counted = vars(Usage.of(message))
+    except UnpricedUsageError:  # none, or one that cannot be
         return {}
-    return {name: tokens for name, tokens in read.items() if tokens or not name.startswith("written")}
+    return {name: tokens for name, tokens in counted.items() if tokens or not name.startswith("written")}

@@ -161,6 +161,7 @@ ASK = '[sources.ask]\nmodel = "m"\n'
         (ASK + "samples = 2.5", "samples cannot be 2.5"),
         (ASK + "samples = true", "samples cannot be True"),
         (ASK + "max_tokens = 0", "max_tokens must be at least 1"),
+        (ASK + "max_prompt_tokens = 0", "max_prompt_tokens must be at least 1"),
         (ASK + "[actions.a]\nstrategy = 'single_pass'", r"\[actions.a\] names no source"),
         (ASK + "[actions.a]\nsource = 'asc'", "action 'a': there is no source 'asc'; known are ask"),
         (

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from adaptive_reasoner.calls import EmptyReplyError, LostReplyError, is_unreachable
+from adaptive_reasoner.api_errors import is_unreachable
+from adaptive_reasoner.calls import EmptyReplyError, LostReplyError
 from adaptive_reasoner.kit.collecting.retries import (
     Retries,
     refuses_all,

@@ -1,0 +1,71 @@
+"""What an endpoint's errors say: a refusal, a call that was lost, or one that was never sent."""
+
+import re
+from collections.abc import Iterator, Mapping
+from socket import gaierror
+from traceback import walk_tb
+from typing import Any
+
+_BUILDS_REQUESTS = frozenset(
+    {"_convert_input", "_get_request_payload", "_create_message_dicts", "_chat_params", "_prepare_request"}
+)
+"""Functions of the provider packages that put a request together, before anything is sent."""
+
+_CLIENTS = r"(?:Async)?(?:Completions|Responses|Messages|Models|Client)\.\w+|\w+\._converse_params"
+_UNEXPECTED = re.compile(rf"(?:({_CLIENTS})|.*)\(\) got an unexpected keyword argument '(\w+)'")
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it was raised for, and so on."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status of a refusal: `status_code` on most providers' errors, `code` on Google's.
+
+    With some clients it stands on the error's `response`: httpx's, requests', and boto's, which is a dict.
+    What broke while a reply was under way has a status too with some, of the reply or of nothing: neither
+    is a refusal. Nor is the `code` of what an HTTP client could not read.
+    """
+    statuses = (status for cause in causes(error) for status in _statuses(cause))
+    return next((status for status in statuses if isinstance(status, int) and 400 <= status < 600), None)
+
+
+def _statuses(error: BaseException) -> Iterator[Any]:
+    kinds = type(error).__mro__
+    yield getattr(error, "code" if any(_is_googles(kind) for kind in kinds) else "status_code", None)
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, Mapping):
+        yield getattr(response, "status_code", None)
+    elif all(kind.__name__ != "EventStreamError" for kind in kinds):  # boto's, in the middle of a reply
+        metadata = response.get("ResponseMetadata")
+        yield metadata.get("HTTPStatusCode") if isinstance(metadata, Mapping) else None
+
+
+def _is_googles(kind: type) -> bool:
+    return kind.__module__.startswith("google.")
+
+
+def was_never_sent(error: BaseException, settings: Mapping[str, Any]) -> bool:
+    """Whether a call failed while its request was put together, so that nothing was sent or billed.
+
+    Certain are two cases: the error comes out of the function with which a provider's package builds its
+    requests, or the function that sends does not take an argument, which Python finds before it runs it.
+
+    Args:
+        error: What the call raised.
+        settings: The arguments of the call.
+    """
+    unexpected = _UNEXPECTED.match(str(error)) if isinstance(error, TypeError) else None
+    if unexpected and (unexpected[1] or unexpected[2] in settings):
+        return True
+    return any(frame.f_code.co_name in _BUILDS_REQUESTS for frame, _ in walk_tb(error.__traceback__))
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether there is no endpoint at the address, or none at the moment: nothing was sent."""
+    return any(isinstance(cause, ConnectionRefusedError | gaierror) for cause in causes(error))

@@ -1,0 +1,305 @@
+"""One call of a chat model under way: sent, answered, refused or lost, and what each of these costs."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from math import isfinite
+from typing import Any, Protocol
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
+
+from adaptive_reasoner.api_errors import is_unreachable, status_of, was_never_sent
+from adaptive_reasoner.at_once import AllAtOnce
+from adaptive_reasoner.calls import (
+    ChatModel,
+    EmptyReplyError,
+    LostReplyError,
+    MalformedToolCallError,
+    Reach,
+    Reply,
+    Request,
+    Source,
+    directly,
+    from_cache,
+    refused,
+    room_in,
+)
+from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, prompt_cost
+from adaptive_reasoner.dialects import spelled, thinking_tokens
+from adaptive_reasoner.endings import finish_reason, names_reason
+from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.observed import ModelCall, ModelCalls
+from adaptive_reasoner.request_bound import bounded
+from adaptive_reasoner.wrapped import main_model, mapped
+
+_HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
+
+
+Result = list[AIMessage] | BaseException
+"""What came of a call: its replies, or its error."""
+
+
+class Surroundings(Protocol):
+    """What a call takes from the run it belongs to."""
+
+    @property
+    def meter(self) -> Meter:
+        """What calls cost."""
+
+    @property
+    def config(self) -> RunnableConfig:
+        """Callbacks, tags and metadata of the run."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Call-time arguments of every call but a judge's."""
+
+    @property
+    def reach(self) -> Reach:
+        """How a source's model is reached."""
+
+
+class Call:
+    """One call under way, for one sample or for several."""
+
+    def __init__(
+        self, request: Request, source: Source, samples: int, at_once: int, caller: "Surroundings"
+    ) -> None:
+        self._meter, self._samples, self._at_once = caller.meter, samples, at_once
+        self._source, self._request = source, request
+        self._messages = source.messages(request.messages)
+        self._timeout, self._deadline = source.timeout, time.monotonic() + request.timeout
+        around = {} if request.apart else caller.settings
+        settings = {**source.settings, **around, **request.settings}
+        thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
+        if source.max_tokens is not None:
+            settings.setdefault("max_tokens", source.max_tokens + thinking)
+        self._declared_tokens = room_in(settings) or source.declared_tokens
+        self._most_tokens = self._declared_tokens or source.most_tokens + thinking
+        self._settings = spelled(source.runnable, settings, thinking=request.thinking, samples=samples)
+        self._config = caller.config
+        if request.competes:
+            self._config = merge_configs(caller.config, {"tags": [_HIDDEN_FROM_STREAMS]})
+        at_most = request if caller.reach is directly else replace(request, worst=self.worst_cost)
+        self._model = caller.reach(source, at_most)
+        self._sampling()  # refuses what draws one sample a call, before any is made
+        self.started = False
+        self._seconds = 0.0
+        self._observed = ModelCalls()
+        self._counted: ModelCall | None = None
+
+    def invoke(self) -> list[AIMessage]:
+        """Make it, in this thread."""
+        self._seconds_allowed()
+        with self._timed(), self._observed.observing():
+            return self._checked(self._sampling().invoke(self._messages, self._config, **self._settings))
+
+    async def ainvoke(self, slots: asyncio.Semaphore) -> list[AIMessage]:
+        """Make it as a task, once there is a slot."""
+        async with slots:
+            limit = self._seconds_allowed()
+            with self._timed(), self._observed.observing():
+                async with within(limit):
+                    model = self._sampling()
+                    return self._checked(await model.ainvoke(self._messages, self._config, **self._settings))
+
+    def stream(self) -> Iterator[AIMessageChunk]:
+        """Make it, and pass on its chunks as they come."""
+        with self._timed():
+            yield from self._model.stream(self._messages, self._observed_config(), **self._settings)
+
+    async def astream(self) -> AsyncIterator[AIMessageChunk]:
+        """Like `stream`, without blocking the loop."""
+        limit = self._seconds_allowed()
+        with self._timed():
+            async with within(limit):
+                config = self._observed_config()
+                async for chunk in self._model.astream(self._messages, config, **self._settings):
+                    yield chunk
+
+    def _observed_config(self) -> RunnableConfig:
+        return merge_configs(self._config, {"callbacks": [self._observed]})
+
+    def replies(self, result: Result) -> list[Reply]:
+        """Priced: what was used, nothing if refused, the worst case if lost; samples of one call share it."""
+        self._counted = last = next(reversed(self._observed.made), None)
+        if isinstance(result, BaseException):
+            failed = [result] * self._samples
+            return self._shared([None] * self._samples, failed, *self._cost_of(last, result))
+        brought = self._observed.bringing(result[0])
+        if last is not None and brought is None:  # what stands around the model has answered in its place
+            error = last.error or interrupted()
+            return self._shared(result, [error] * len(result), *self._cost_of(last, error))
+        defects, billed, seconds = [_defect(message) for message in result], result[0], self._seconds
+        if brought is not None and brought.message is not None:  # whose usage a middleware may have taken off
+            self._counted, billed, seconds = brought, brought.message, brought.seconds
+        try:
+            cost, estimated = self._cost(billed, seconds)
+        except UnpricedUsageError as error:
+            lost = defects if all(defects) else [error]
+            return self._shared([None] * len(lost), lost, self._lost_cost, estimated=True)
+        shares = cost and self._at_once > 1 and not estimated
+        prompt = prompt_cost(self._meter, billed, seconds) if shares else 0.0
+        return self._shared(result, defects, cost, estimated, prompt)
+
+    def unused(self) -> list[Reply]:
+        """What else was called for it, priced as well: attempts before a retry or a fallback."""
+        further = [call for call in self._observed.made if call is not self._counted]
+        return [
+            Reply(call.message, error, cost, call.seconds, estimated)
+            for call in further
+            for error in [call.error or (None if call.message else interrupted())]
+            for cost, estimated in [self._cost_of(call, error)]
+        ]
+
+    def _shared(
+        self,
+        messages: Sequence[AIMessage | None],
+        errors: Sequence[BaseException | None],
+        cost: float,
+        estimated: bool,
+        prompt: float = 0.0,
+    ) -> list[Reply]:
+        brought = len(messages)
+        alike = cost / brought, self._seconds, estimated, brought, self._at_once, prompt
+        return [
+            Reply(message, None, *alike) if error is None else Reply(None, error, *alike, faulty=faulty)
+            for message, error in zip(messages, errors, strict=True)
+            for faulty in [message if not self._request.apart and _whole(message) else None]
+        ]
+
+    def _cost_of(self, call: ModelCall | None, error: BaseException | None) -> tuple[float, bool]:
+        """What a call cost that failed, or whose reply was not used, and whether that is an estimate."""
+        if call is not None and call.message is not None:
+            with suppress(UnpricedUsageError):
+                return self._cost(call.message, call.seconds)
+            return self._lost_cost, True
+        error = error if call is None or call.error is None else call.error
+        if error is not None and (status_of(error) is not None or is_unreachable(error)):
+            return 0.0, False
+        if error is not None and was_never_sent(error, self._settings):
+            return 0.0, False
+        arrived = getattr(error, "ai_message", None)  # structured output that did not parse
+        if isinstance(arrived, AIMessage) and arrived.usage_metadata:
+            with suppress(UnpricedUsageError):
+                return self._cost(arrived, self._seconds)
+        return self._lost_cost, True
+
+    def _cost(self, message: AIMessage, seconds: float) -> tuple[float, bool]:
+        """What a reply cost, and whether that is an estimate."""
+        if from_cache(message):
+            return 0.0, False
+        return cost_or_worst(self._meter, message, seconds, lambda: self._lost_cost)
+
+    @property
+    def worst_cost(self) -> float:
+        """The most that the call can cost: infinite where its prompt holds what cannot be bounded."""
+        billed = self._source.billed(self._request.messages, self._settings)
+        return self._meter.worst_cost(billed, self._samples * self._most_tokens)
+
+    @property
+    def _lost_cost(self) -> float:
+        """What the call is billed at where its reply is lost: its worst case, as far as it has one."""
+        worst = self.worst_cost
+        if isfinite(worst):
+            return worst
+        billed = bounded(self._source.billed(self._request.messages, self._settings))
+        return self._meter.worst_cost(billed, self._samples * self._most_tokens)
+
+    @property
+    def declared(self) -> bool:
+        """Whether the most tokens of a reply are declared, or the meter does not count them."""
+        if self._declared_tokens is not None:
+            return True
+        shorter, longer = (self._meter.worst_cost([], tokens) for tokens in (1, UNDECLARED_MAX_TOKENS))
+        return shorter == longer
+
+    def _seconds_allowed(self) -> float | None:
+        """How long the call may take from now; one that waited for its turn too long is not started."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline passed before the call could start")
+        limit = min(self._timeout, left)
+        return limit if isfinite(limit) else None
+
+    def _sampling(self) -> ChatModel:
+        """The model, for as many samples as this call is to bring."""
+        if self._samples == 1:
+            return self._model
+        if not isinstance(main_model(self._model), BaseChatModel):
+            raise TypeError(f"{type(self._model).__name__} is no chat model; leave samples_per_request at 1")
+        return mapped(self._model, AllAtOnce)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        self.started, begin = True, time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds = time.perf_counter() - begin
+
+    @staticmethod
+    def _checked(result: Any) -> list[AIMessage]:
+        messages: list[AIMessage] = result if isinstance(result, list) else [result]
+        for message in messages:
+            if not isinstance(message, AIMessage):
+                raise TypeError(
+                    f"a source calls a chat model, which returns an AIMessage, not {type(message).__name__}"
+                )
+        return messages
+
+
+def interrupted() -> LostReplyError:
+    """What stands for the reply of a call that was cancelled."""
+    return LostReplyError("interrupted before the reply was there")
+
+
+def _defect(message: AIMessage) -> LostReplyError | None:
+    """Why a reply cannot be used: empty, cut off, or with a tool call that cannot be read."""
+    called = message.tool_calls or message.invalid_tool_calls
+    if not message.text.strip() and not called and not refused(message):
+        return EmptyReplyError("the reply is empty")
+    if _cut_off(message):
+        return LostReplyError("the reply was cut off: it has no finish reason")
+    if message.invalid_tool_calls:
+        call = message.invalid_tool_calls[0]
+        why = call.get("error") or f"its arguments are {call.get('args')!r:.80}"
+        return MalformedToolCallError(f"the call of tool {call.get('name')!r} cannot be read: {why}")
+    return None
+
+
+def _cut_off(message: AIMessage) -> bool:
+    """Whether a reply broke off: its provider always names a reason to stop, and it has none."""
+    return names_reason(message) and not finish_reason(message)
+
+
+def _whole(message: AIMessage | None) -> bool:
+    """Whether a reply came to its end, and so is what the bare model answers."""
+    return message is not None and not _cut_off(message)
+
+
+@asynccontextmanager
+async def within(seconds: float | None) -> AsyncIterator[None]:
+    """Give up after so many seconds, and say so: asyncio's own error says nothing."""
+    try:
+        async with asyncio.timeout(seconds) as clock:
+            yield
+    except TimeoutError as error:
+        if not clock.expired():
+            raise
+        raise TimeoutError(f"there was no reply within {seconds:.3g} seconds") from error
+
+
+def joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
+    """The message that chunks add up to."""
+    if not chunks:
+        raise LostReplyError("the stream ended before it began")
+    whole = chunks[0] if len(chunks) == 1 else chunks[0] + list(chunks[1:])
+    message = message_chunk_to_message(whole)
+    assert isinstance(message, AIMessage)
+    return message
