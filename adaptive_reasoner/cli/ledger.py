@@ -51,13 +51,13 @@ def ledger_reset(
     """Forget every charge; target, cap and unit stay."""
     from adaptive_reasoner.ledger import open_ledger
     from adaptive_reasoner.ledger.reading import LedgerReader
+    from adaptive_reasoner.ledger.urls import showable
 
     with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
         forgotten = reader.snapshot()
     if not yes:
-        typer.confirm(
-            f"Forget every charge in {url}, {forgotten.spent:g} {forgotten.cost_unit}?", abort=True, err=True
-        )
+        spent = f"{forgotten.spent:g} {forgotten.cost_unit}"
+        typer.confirm(f"Forget every charge in {showable(url)}, {spent}?", abort=True, err=True)
     with open_ledger(url, name=name) as ledger:
         ledger.reset()
     if as_json:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self, runtime_checkable
 
 from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger.urls import showable
 
 __all__ = ["Ledger", "Reservation", "Snapshot", "UnreachableLedgerError", "open_ledger"]
 
@@ -324,11 +325,12 @@ def open_ledger(
 
 
 def unknown_url(url: str) -> LedgerError:
-    """What to say of a URL under which there is no ledger; one that may hold a password is not shown.
+    """The error for a URL under which there is no ledger; one that holds a login is not shown.
 
     >>> print(unknown_url("postgres://me:secret@host/db"))
     unknown ledger URL postgres://...; use memory://, sqlite:///path or postgresql://user:password@host:port/db
     """
-    shown = f"{url.partition('://')[0]}://..." if "@" in url else repr(url)
+    shown = showable(url)
+    shown = f"{shown.partition('://')[0]}://..." if "@" in shown else repr(shown)
     ways = "memory://, sqlite:///path or postgresql://user:password@host:port/db"
     return LedgerError(f"unknown ledger URL {shown}; use {ways}")
