@@ -36,13 +36,14 @@ def printed(*arguments):
     return done.stdout.split()
 
 
+ONE = "sqlite:///{place}/common.db?synchronous=normal"
+OWN = "sqlite:///{place}/{name}.db?synchronous=normal"
+
+
 @pytest.mark.parametrize(
-    "url",
-    ["sqlite:///{place}/common.db?synchronous=normal", "sqlite:///{place}/{name}.db?synchronous=normal"],
-    ids=["one database", "a database a tenant"],
+    ("tenants", "url"), [(60, ONE), (60, OWN), pytest.param(2_000, ONE, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("tenants", [60, pytest.param(2_000, marks=pytest.mark.slow)])
-def test_tenants_cost_no_open_files(tmp_path, url, tenants):
+def test_tenants_cost_no_open_files(tmp_path, tenants, url):
     assert printed(tmp_path, tenants, url) == [str(2 * tenants), "12.0"]
 
 
