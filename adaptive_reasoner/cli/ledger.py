@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from adaptive_reasoner.cli.checked import CheckedTyper
 from adaptive_reasoner.cli.shown import AsJson, print_result
 from adaptive_reasoner.console import out, print_json, print_table
 
-ledger_app = typer.Typer(help="Look at a ledger, or start it again.", no_args_is_help=True)
+ledger_app = CheckedTyper(help="Look at a ledger, or start it again.", no_args_is_help=True)
 
 Url = Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")]
 Name = Annotated[str, typer.Option(help="Which ledger of the database.")]
@@ -27,7 +28,7 @@ def ledger_show(url: Url, name: Name = "default", as_json: AsJson = False) -> No
 def ledger_history(
     url: Url,
     name: Name = "default",
-    limit: Annotated[int, typer.Option(min=1, help="The latest so many charges.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The latest so many charges.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """The latest charges, oldest first."""
@@ -69,7 +70,7 @@ def ledger_watch(
     url: Url,
     name: Name = "default",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; a free one if 0.")] = 0,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+    every: Annotated[float, typer.Option(min=0.1, max=86_400.0, help="Seconds between two looks.")] = 1.0,
     as_json: AsJson = False,
 ) -> None:
     """Serve a live page of a ledger on this machine until Ctrl-C; reads, and never writes."""
