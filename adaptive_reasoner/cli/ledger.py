@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from adaptive_reasoner.cli.checked import CheckedTyper
+from adaptive_reasoner.cli.checked import CheckedTyper, amount
 from adaptive_reasoner.cli.shown import AsJson, print_result
 from adaptive_reasoner.console import out, print_json, print_table
 
@@ -40,6 +40,26 @@ def ledger_history(
         print_json({"charges": charges})
     elif charges:
         print_table(charges)
+
+
+@ledger_app.command("set")
+def ledger_set(
+    url: Url,
+    target: Annotated[float, typer.Option(callback=amount, help="Allowed mean cost a question.")],
+    name: Name = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Hold another average from now on, also in the processes that have the ledger open."""
+    from adaptive_reasoner.ledger import open_ledger
+    from adaptive_reasoner.ledger.reading import LedgerReader
+
+    with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
+        before = reader.snapshot().target
+    with open_ledger(url, name=name) as ledger:
+        ledger.set_target(target)
+        now = ledger.snapshot()
+    result = {"ledger": name, "target": now.target, "before": before}
+    print_result({**result, "credit": now.credit, "cost_unit": now.cost_unit}, as_json)
 
 
 @ledger_app.command("reset")

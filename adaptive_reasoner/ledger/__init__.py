@@ -212,6 +212,16 @@ class Ledger(Protocol):
     def reset(self) -> None:
         """Forget every charge, open ones too, and start again on the same terms at the offline price."""
 
+    def set_target(self, target: float) -> None:
+        """Hold another average from now on; other processes see it with their next operation.
+
+        What was saved or overspent so far stays the same amount, at most `credit` questions' worth of the new
+        target either way. The price goes on from where it is. A period that is over keeps its sums.
+
+        Raises:
+            LedgerError: The target is not a finite amount above 0.
+        """
+
     def close(self) -> None:
         """Let go of connections; every later verb raises LedgerError."""
 

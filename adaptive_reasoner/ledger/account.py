@@ -166,9 +166,14 @@ def keep(name: str, stored: float | None, said: float | None, scale: int = 1) ->
     """Refuse to reopen a ledger on another term than it was made with."""
     if said is not None and said != stored:
         made = "no" if stored is None else f"{stored / scale:g} as"
+        another = (
+            f"change it for all: adaptive-reasoner ledger set URL --target {said / scale:g}"
+            if name == "target"
+            else "open another ledger"
+        )
         raise LedgerError(
             f"this ledger was made with {made} {name}, not {said / scale:g}; "
-            "leave it out to keep it, or open another ledger"
+            f"leave it out to keep it, or {another}"
         )
 
 

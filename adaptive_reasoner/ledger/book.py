@@ -74,6 +74,12 @@ class Transaction(Protocol):
     def clear(self) -> None:
         """Forget every charge and every sum."""
 
+    def lock(self) -> None:
+        """Wait for the changes that are under way, and let none begin until this one is made."""
+
+    def retarget(self, target: int) -> None:
+        """Write down another target; needs the lock."""
+
 
 class BookLedger(Twinned):
     """A ledger on a store of entries and totals. Subclasses give the transactions."""
@@ -244,6 +250,23 @@ class BookLedger(Twinned):
         self._change(change)
 
     @override
+    def set_target(self, target: float) -> None:
+        wanted = self._account.inside(target, "target")
+        if wanted == 0:
+            raise LedgerError(f"target must be a finite number above 0, got {target:g}")
+
+        def change(transaction: Transaction) -> None:
+            transaction.lock()
+            period = self._account.period(self._clock())
+            totals, before = transaction.totals(period), self._law
+            self._hold(wanted)
+            transaction.retarget(wanted)
+            if self._law is not None:
+                transaction.add(period, Totals(forgiven=self._law.takeover(before, totals)))
+
+        self._change(change)
+
+    @override
     def close(self) -> None:
         self._closed = True
 
@@ -253,6 +276,12 @@ class BookLedger(Twinned):
         """Run a change."""
         self._refuse_if_closed()
         return self._atomically(change, wanted)
+
+    def _hold(self, target: int | None) -> None:
+        """Go on with this target: another process may have set it."""
+        if target != self._account.target:
+            self._account = replace(self._account, target=target)
+            self._law = self._account.law
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -359,14 +388,4 @@ class BookLedger(Twinned):
         transaction.add(after.period, change)
 
     def _reservation(self, entry: Entry) -> Reservation:
-        account = self._account
-        return Reservation(
-            key=entry.key,
-            question=entry.question,
-            expected=entry.expected / account.scale,
-            worst=float("inf") if entry.worst is None else entry.worst / account.scale,
-            status=entry.status,
-            cost=account.outside(entry.cost),
-            action=entry.action,
-            expires_at=entry.expires_at,
-        )
+        return entry.as_reservation(self._account)

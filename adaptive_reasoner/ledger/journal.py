@@ -138,6 +138,11 @@ class JournaledLedger(Fronting):
         self.own.reset()
 
     @override
+    def set_target(self, target: float) -> None:
+        self._catch_up()
+        self.own.set_target(target)
+
+    @override
     def close(self) -> None:
         """Close the ledger; what is in the journal stays there for the next process."""
         with self._lock:

@@ -164,6 +164,13 @@ class _View:
     def clear(self) -> None:
         raise LedgerError("a ledger that is only looked at cannot be cleared")
 
+    def lock(self) -> None:
+        raise LedgerError("a ledger that is only looked at cannot be changed")
+
+    def retarget(self, target: int) -> None:
+        del target
+        raise LedgerError("a ledger that is only looked at cannot be changed")
+
     def _last_drift(self) -> int:
         """What a period that has no sums yet will start at."""
         sums = schema.totals.c

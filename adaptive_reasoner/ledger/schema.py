@@ -121,8 +121,11 @@ _forgotten = (
 _more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
 
 STATEMENTS: dict[str, sa.sql.ClauseElement] = {
+    # With the target in force: what it was when the ledger was opened may have been changed since.
     "read_sums": sa.select(
-        sa.func.count(), *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS)
+        sa.func.count(),
+        sa.select(accounts.c.target).where(accounts.c.ledger == _of).scalar_subquery(),
+        *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS),
     ).where(_its_sums),
     # The charge, and what other charges of its question are, as one row.
     "read_charge": sa.select(
@@ -156,6 +159,7 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     .order_by(entries.c.number.desc())
     .limit(sa.bindparam("most")),
     "forget": sa.delete(entries).where(entries.c.number.in_(_forgotten)),
+    "retarget": sa.update(accounts).where(accounts.c.ledger == _of),
     "clear_entries": sa.delete(entries).where(_its_entries),
     "clear_sums": sa.delete(totals).where(totals.c.ledger == _of),
 }
@@ -163,6 +167,7 @@ _WRITTEN = {
     "begin_sums": ["ledger", "period", "part", "drift"],
     "insert_entry": ["ledger", *(field.name for field in fields(Entry))],
     "close_entry": ["status", "cost"],
+    "retarget": ["target"],
 }
 
 

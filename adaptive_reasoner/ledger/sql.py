@@ -151,7 +151,7 @@ class SqlLedger(BookLedger):
 
     def _transaction(self, line: Line) -> SqlTransaction:
         capped = self._account.hard_cap is not None
-        return SqlTransaction(line, self._name, shared=self._database.shared, capped=capped)
+        return SqlTransaction(line, self._name, shared=self._database.shared, capped=capped, hold=self._hold)
 
     def _open(self, connection: sa.Connection, terms: Terms) -> Account:
         """The ledger of this name as it is stored, or made now."""

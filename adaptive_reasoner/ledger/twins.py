@@ -98,3 +98,7 @@ class Fronting(Twinned):
     @override
     def spent(self) -> float:
         return self.own.spent
+
+    @override
+    def set_target(self, target: float) -> None:
+        self.own.set_target(target)

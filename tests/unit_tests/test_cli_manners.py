@@ -9,6 +9,7 @@ from typing import get_type_hints
 import pytest
 
 from adaptive_reasoner import cli
+from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import open_ledger
 from tests.unit_tests.test_cli import asked, command, outcomes, samples  # noqa: F401 - fixtures
 
@@ -152,3 +153,19 @@ def test_what_a_terminal_would_obey_is_shown_written_out(command, tmp_path, monk
         assert r"\x1b[2J" in printed + said
     (charge,) = json.loads(command("ledger", "history", url, "--name", ESCAPES, "--json")[1])["charges"]
     assert (charge["key"], charge["action"]) == (f"{ESCAPES}\nb", ESCAPES)
+
+
+def test_a_ledgers_target_is_set_and_its_old_one_is_refused(command, tmp_path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    assert command("ledger", "set", url, "--target", 40)[0] == 2  # none is made
+    with open_ledger(url, target=20.0, name="acme") as ledger:
+        ledger.charge(10.0, "q")
+        code, printed, _ = command("ledger", "set", url, "--target", 40, "--name", "acme", "--json")
+        assert (code, json.loads(printed)) == (
+            0,
+            {"ledger": "acme", "target": 40.0, "before": 20.0, "credit": 0.25, "cost_unit": "tokens"},
+        )
+        assert ledger.snapshot().target == 40.0
+    with pytest.raises(LedgerError, match="ledger set URL --target 20"):
+        open_ledger(url, target=20.0, name="acme")
+    assert command("ledger", "set", url, "--target", 0, "--name", "acme")[0] == 2
