@@ -61,6 +61,7 @@ class Terms(TypedDict, total=False):
         resumes: The key names a task that may run again. A charge that was left open, by a process that
             died, is taken up; one that is settled, or under way, is followed by another of the same question.
         price: Takes the place of the ledger's price.
+        budget: What the ledger counts the question against, instead of its target; `price` goes with it.
         max_cost: Only actions that cost at most this, at worst, may be chosen.
         deadline: Seconds that the answer may take.
         second_price: Accuracy that a second of waiting must be worth, for votes that draw in waves.
@@ -76,6 +77,7 @@ class Terms(TypedDict, total=False):
     run_id: str | None
     resumes: bool
     price: float | None
+    budget: float | None
     max_cost: float | None
     deadline: float | None
     second_price: float | None
@@ -308,6 +310,8 @@ class Charge:
         )
 
     def _reserve(self, decision: Decision) -> Reservation:
+        budget = self._terms.get("budget")
+        own = {} if budget is None else {"budget": budget}
         while True:
             reservation = self.ledger.reserve(
                 decision.expected_cost,
@@ -315,6 +319,7 @@ class Charge:
                 worst=decision.worst_cost,
                 question=self._run_id,
                 action=decision.action,
+                **own,
             )
             if not self._terms.get("resumes"):
                 return reservation

@@ -39,6 +39,7 @@ class Reservation:
         cost: What is booked as spent, once something is.
         action: The action it pays for, where named.
         expires_at: When it turns into spend if nobody settles it, in seconds of the ledger's clock.
+        budget: What the average counts its question against, where that is not the target.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Reservation:
     cost: float | None = None
     action: str | None = None
     expires_at: float = float("inf")
+    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ class Ledger(Protocol):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
         """Charge the planned cost of one action before it runs.
 
@@ -163,6 +166,8 @@ class Ledger(Protocol):
             worst: Most it can cost; a hard cap holds this. Default: `expected`.
             question: The question it counts for. Default: `key`.
             action: The action it pays for, counted in the snapshot.
+            budget: What this question may cost in the mean, where that is not the target: the price law
+                counts what it overspends or saves against this, so that no other question pays for it.
 
         Raises:
             BudgetExceededError: The hard cap has no room for `worst`.
@@ -233,6 +238,7 @@ class Ledger(Protocol):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
         """`reserve`, without blocking the loop."""
 

@@ -87,6 +87,11 @@ class Account:
         """A worst case in small units, None where there is no bound."""
         return None if worst == math.inf else self.inside(worst, "worst")
 
+    def allowance(self, budget: float | None) -> int:
+        """What a question with a budget of its own is forgiven: target less budget, in small units."""
+        own = self.target if budget is None else self.inside(budget, "budget")
+        return 0 if self.target is None or own is None else self.target - own
+
     def outside(self, amount: int | None) -> float | None:
         """A small amount in cost units."""
         return None if amount is None else amount / self.scale

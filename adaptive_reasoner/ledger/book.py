@@ -139,6 +139,7 @@ class BookLedger(Twinned):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
         planned = self._account.inside(expected, "expected")
         bound = planned if worst is None else self._account.bound(worst)
@@ -157,7 +158,6 @@ class BookLedger(Twinned):
             action=check_action(action),
             expires_at=now + self._account.ttl,
         )
-
         wanted = Wanted(key, entry.question, entry.period)
 
         def change(transaction: Transaction) -> Entry:
@@ -165,10 +165,10 @@ class BookLedger(Twinned):
             if known is not None and known.status != "released":
                 return known
             self._admit(transaction, entry)
-            self._write(transaction, known, entry)
+            self._write(transaction, known, entry, budget=budget)
             return entry
 
-        return self._reservation(self._change(change, wanted))
+        return replace(self._reservation(self._change(change, wanted)), budget=budget)
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
@@ -185,16 +185,17 @@ class BookLedger(Twinned):
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
         wanted = self._wanted(reservation)
+        budget = None if isinstance(reservation, str) else reservation.budget
 
         def change(transaction: Transaction) -> Entry:
             known = self._known(transaction, wanted)
             if known.status in ("settled", "released"):
                 return known
             entry = replace(known, status="released", cost=None)
-            self._write(transaction, known, entry)
+            self._write(transaction, known, entry, budget=budget)
             return entry
 
-        return self._reservation(self._change(change, wanted))
+        return replace(self._reservation(self._change(change, wanted)), budget=budget)
 
     @override
     def charge(
@@ -212,7 +213,6 @@ class BookLedger(Twinned):
             action=check_action(action),
             expires_at=now,
         )
-
         wanted = Wanted(key, entry.question, entry.period)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
@@ -228,7 +228,7 @@ class BookLedger(Twinned):
         def change(transaction: Transaction) -> Snapshot | None:
             if self._expire(transaction):
                 return None  # until nothing is left to expire
-            totals = transaction.totals(self._account.period(self._clock()))
+            totals = transaction.totals(self._period)
             return report(self._account, totals, transaction.latest(HISTORY))
 
         while (seen := self._change(change)) is None:
@@ -245,20 +245,18 @@ class BookLedger(Twinned):
     def reset(self) -> None:
         def change(transaction: Transaction) -> None:
             transaction.clear()
-            transaction.totals(self._account.period(self._clock()))
+            transaction.totals(self._period)
 
         self._change(change)
 
     @override
     def set_target(self, target: float) -> None:
-        wanted = self._account.inside(target, "target")
-        if wanted == 0:
+        if not (wanted := self._account.inside(target, "target")):
             raise LedgerError(f"target must be a finite number above 0, got {target:g}")
 
         def change(transaction: Transaction) -> None:
             transaction.lock()
-            period = self._account.period(self._clock())
-            totals, before = transaction.totals(period), self._law
+            totals, before = transaction.totals(period := self._period), self._law
             self._hold(wanted)
             transaction.retarget(wanted)
             if self._law is not None:
@@ -277,8 +275,12 @@ class BookLedger(Twinned):
         self._refuse_if_closed()
         return self._atomically(change, wanted)
 
+    @property
+    def _period(self) -> str:
+        return self._account.period(self._clock())
+
     def _hold(self, target: int | None) -> None:
-        """Go on with this target: another process may have set it."""
+        """Go on with this target."""
         if target != self._account.target:
             self._account = replace(self._account, target=target)
             self._law = self._account.law
@@ -289,7 +291,7 @@ class BookLedger(Twinned):
 
     def _remember(self, loaded: Mapping[str, Totals]) -> None:
         """Keep the sums that a change saw, for the price; stores call this in the order of their changes."""
-        self._totals = loaded.get(self._account.period(self._clock()), self._totals)
+        self._totals = loaded.get(self._period, self._totals)
 
     def _expire(self, transaction: Transaction) -> bool:
         """Book some of what nobody settled in time; whether there was any."""
@@ -301,10 +303,9 @@ class BookLedger(Twinned):
         return bool(due)
 
     def _wanted(self, reservation: Reservation | str) -> Wanted:
-        period = self._account.period(self._clock())
         if isinstance(reservation, str):  # most questions have one charge, of the same name
-            return Wanted(check_name(reservation), reservation, period)
-        return Wanted(check_name(reservation.key), check_name(reservation.question), period)
+            return Wanted(check_name(reservation), reservation, self._period)
+        return Wanted(check_name(reservation.key), check_name(reservation.question), self._period)
 
     def _known(self, transaction: Transaction, wanted: Wanted) -> Entry:
         entry = transaction.entry(wanted)
@@ -348,11 +349,8 @@ class BookLedger(Twinned):
     def _booked(self, entry: Entry, broken: int | None) -> Reservation:
         if broken is None:
             return self._reservation(entry)
-        cost, left, unit = (
-            (entry.cost or 0) / self._account.scale,
-            broken / self._account.scale,
-            self.cost_unit,
-        )
+        scale, unit = self._account.scale, self.cost_unit
+        cost, left = (entry.cost or 0) / scale, broken / scale
         raise BudgetExceededError(
             cost,
             left,
@@ -362,7 +360,13 @@ class BookLedger(Twinned):
         )
 
     def _write(
-        self, transaction: Transaction, before: Entry | None, after: Entry, *, breaches: int = 0
+        self,
+        transaction: Transaction,
+        before: Entry | None,
+        after: Entry,
+        *,
+        breaches: int = 0,
+        budget: float | None = None,
     ) -> None:
         """Put an entry and what it changes in the sums, and let the price law take its step."""
         others_open, others_spent = transaction.others(after)
@@ -381,9 +385,12 @@ class BookLedger(Twinned):
         if totals.spent + totals.held > LARGEST:
             most = LARGEST / self._account.scale
             raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
+        allowed = self._account.allowance(budget) * change.admitted
         if self._law is not None:
+            totals += Totals(forgiven=allowed)
+            forgiven = allowed + self._law.forgiveness(totals, change)
             drift = self._law.step(totals) * change.admitted  # taken back with a release
-            change = replace(change, forgiven=self._law.forgiveness(totals, change), drift=drift)
+            change = replace(change, forgiven=forgiven, drift=drift)
         transaction.put(after, before=before)
         transaction.add(after.period, change)
 

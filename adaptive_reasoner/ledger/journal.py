@@ -72,6 +72,7 @@ class JournaledLedger(Fronting):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
         planned = self._amount(expected, "expected")
         if worst is not None:
@@ -83,10 +84,15 @@ class JournaledLedger(Fronting):
             worst=planned if worst is None else worst,
             status="open",
             action=check_action(action),
+            budget=None if budget is None else self._amount(budget, "budget"),
         )
         line = {"verb": "reserve", "expected": planned, "key": key, "question": question, "action": action}
+        if budget is not None:
+            line["budget"] = float(budget)
         return self._do(
-            lambda: self.own.reserve(expected, key, worst=worst, question=question, action=action),
+            lambda: self.own.reserve(
+                expected, key, worst=worst, question=question, action=action, budget=budget
+            ),
             line,
             reservation,
         )
@@ -266,7 +272,11 @@ def _read(text: bytes) -> tuple[str, dict[str, Any]]:
         amount = _AMOUNTS[verb]
         if amount is not None:
             line[amount] = float(line[amount])
-        readable = line.keys() <= _NAMES | {amount} and isinstance(line["key"], str)
+        if verb == "reserve" and "budget" in line:
+            line["budget"] = float(line["budget"])
+        readable = line.keys() <= _NAMES | {amount} | (
+            {"budget"} if verb == "reserve" else set()
+        ) and isinstance(line["key"], str)
         readable = readable and all(isinstance(line.get(name), str | None) for name in _NAMES)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         readable = False

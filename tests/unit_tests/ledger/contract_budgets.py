@@ -228,3 +228,26 @@ class BudgetsContract:
         with pytest.raises(LedgerError, match="target"):
             ledger.set_target(target)
         assert (ledger.target, ledger.snapshot().target) == (20.0, 20.0)
+
+    # A budget of a question's own
+
+    def test_a_question_is_measured_against_its_own_budget(self, make):
+        ledger = make(target=20.0)
+        for i in range(300):
+            ledger.settle(ledger.reserve(40.0, f"dear {i}", budget=40.0), 40.0)
+            ledger.settle(ledger.reserve(5.0, f"cheap {i}", budget=5.0), 5.0)
+            ledger.settle(ledger.reserve(20.0, f"plain {i}"), 20.0)
+        seen = ledger.snapshot()
+        assert (seen.credit, seen.average, seen.target) == (0.0, pytest.approx(65.0 / 3.0), 20.0)
+        ledger.settle(ledger.reserve(40.0, "over", budget=40.0), 60.0)
+        assert ledger.snapshot().credit == pytest.approx(-1.0)
+
+    def test_a_question_of_several_charges_has_its_budget_once_and_a_released_one_leaves_no_trace(self, make):
+        ledger = make(target=20.0)
+        for part in range(4):
+            ledger.settle(ledger.reserve(10.0, f"part {part}", question="run", budget=40.0), 10.0)
+        assert ledger.snapshot().credit == pytest.approx(0.0)
+        held = ledger.reserve(30.0, "never ran", budget=40.0)
+        assert (held.budget, ledger.snapshot().credit) == (40.0, pytest.approx(0.5))
+        ledger.release(held)
+        assert ledger.snapshot().credit == pytest.approx(0.0)

@@ -299,3 +299,10 @@ def test_a_child_that_ends_leaves_the_journal_to_its_parent(tmp_path):
         "else: raise AssertionError('two have it')\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "journal")], check=True, timeout=60)
+
+
+def test_a_budget_of_a_question_is_kept_in_the_journal(ledger, inner):
+    inner.away = True
+    ledger.settle(ledger.reserve(80.0, "q", budget=80.0), 80.0)
+    inner.away = False
+    assert ledger.snapshot().credit == 0.0
