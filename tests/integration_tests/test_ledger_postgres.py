@@ -12,7 +12,9 @@ from threading import Event
 import psutil
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from adaptive_reasoner import cli
 from adaptive_reasoner.context import Tenants
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import UnreachableLedgerError, database, open_ledger, sql
@@ -269,3 +271,17 @@ def test_tenants_cost_no_connections(opened, postgres):
         assert connections() <= before + database.AT_ONCE + 2
         assert common.snapshot().questions == 600
     engine.dispose()
+
+
+def test_no_command_on_a_ledger_that_is_there_shows_a_password(opened, postgres):
+    ledger = opened(target=20.0)
+    ledger.charge(1.0, "q")
+    secret = f"{postgres}{'&' if '?' in postgres else '?'}password=hush-hush&sslpassword=hush-hush"
+    for verb in ("show", "history", "reset"):
+        shown = CliRunner().invoke(cli.app, ["ledger", verb, secret, "--name", ledger._name], input="n\n")
+        assert shown.exit_code == (1 if verb == "reset" else 0)
+        assert "hush" not in shown.output
+    with LedgerReader(secret, name=ledger._name) as reader:
+        assert "hush" not in f"{reader!r} {reader._engine!r} {reader._engine.url!r}"
+    with open_ledger(secret, name=ledger._name) as again:
+        assert "hush" not in f"{again!r} {vars(again)!r}"
