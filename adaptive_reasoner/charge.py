@@ -60,6 +60,7 @@ class Terms(TypedDict, total=False):
         saved: By the key of a dead attempt, what is known not to have been spent of its worst case. It is
             read at the end, when the calls have told.
         price: Takes the place of the ledger's price.
+        budget: What the ledger counts the question against, instead of its target; `price` goes with it.
         max_cost: Only actions that cost at most this, at worst, may be chosen.
         deadline: Seconds that the answer may take.
         second_price: Accuracy that a second of waiting must be worth, for votes that draw in waves.
@@ -76,6 +77,7 @@ class Terms(TypedDict, total=False):
     resumes: bool
     saved: Mapping[str, float]
     price: float | None
+    budget: float | None
     max_cost: float | None
     deadline: float | None
     second_price: float | None
@@ -126,7 +128,9 @@ class Charge:
         self._messages, source = messages_of(question), terms.get("source") or source
         key = terms.get("key") or uuid.uuid4().hex
         resumes = terms.get("resumes") or False
-        self._hold = Hold(self.ledger, key, terms.get("run_id") or key, resumes=resumes)
+        self._hold = Hold(
+            self.ledger, key, terms.get("run_id") or key, resumes=resumes, budget=terms.get("budget")
+        )
         self._terms = terms
         self._decision: Decision | None = None
         self._running: Running | None = None

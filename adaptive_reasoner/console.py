@@ -2,18 +2,45 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
-err = Console(stderr=True, emoji=False)  # `prompts:x:` in a message is no emoji
-out = Console(emoji=False)
+# What a terminal obeys or hides: control characters, directions of writing, and halves of characters.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class SafeConsole(Console):
+    """A console on which no text moves the cursor, hides a part of itself or renames the window."""
+
+    @override
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(visible(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+def visible(text: str, *, one_line: bool = False) -> str:
+    r"""The text with what a terminal obeys or hides written out, as Python writes it.
+
+    Example:
+        >>> print(visible("\x1b[31mred"), visible("two\nlines", one_line=True))
+        \x1b[31mred two\nlines
+    """
+    text = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+    return text.replace("\n", r"\n").replace("\t", r"\t") if one_line else text
+
+
+err = SafeConsole(stderr=True, emoji=False)  # `prompts:x:` in a message is no emoji
+out = SafeConsole(emoji=False)
 
 _UNBOUNDED = 10_000  # columns, to see how wide a table must be
 
@@ -32,7 +59,9 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[..., None
     notes = TextColumn("{task.fields[note]}")
     with Progress(*columns, notes, console=err) as bars:
         bar = bars.add_task(what, total=total, note="")
-        yield lambda done, total=None, note="": bars.update(bar, completed=done, total=total, note=note)
+        yield lambda done, total=None, note="": bars.update(
+            bar, completed=done, total=total, note=escape(visible(note, one_line=True))
+        )
         if bars.tasks[bar].total is None:
             bars.update(bar, total=1, completed=1)
 
@@ -49,7 +78,8 @@ def to_json(value: object) -> str:
         >>> to_json({"price": float("nan"), "shares": (0.5, float("inf"))})
         '{"price": null, "shares": [0.5, null]}'
     """
-    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)  # the same JSON, and safe on a terminal
 
 
 def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
@@ -57,10 +87,14 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
     table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
     for number, column in enumerate(rows[0]):
         text = number > 0 and any(isinstance(row[column], str) for row in rows)
-        heading = column.replace("_", "\n")  # a word a line: figures are narrower than their headings
+        heading = visible(column, one_line=True).replace(
+            "_", "\n"
+        )  # a word a line: figures are narrower than their headings
         table.add_column(heading, justify="right" if number else "left", no_wrap=not text)
     for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row.values()))  # as it is: [b] is no markup here
+        table.add_row(
+            *(Text(visible(_shown(value), one_line=True)) for value in row.values())
+        )  # as it is: [b] is no markup here
     least = Measurement.get(out, out.options.update(max_width=_UNBOUNDED), table).minimum
     table.width = least if least > out.width else None
     if title is not None:

@@ -17,7 +17,10 @@ class AdaptiveContext(TypedDict, total=False):
     """The runtime context of a run; any `context_schema` with some of these fields will do.
 
     Attributes:
-        budget: Mean cost of questions like this one, where it differs from the ledger's target.
+        budget: Mean cost of questions like this one, where it differs from the ledger's target. They are
+            decided at the policy's price for that budget, which the ledger's price moves as it moves all
+            others, and the ledger counts what they overspend or save against that budget: a run that may
+            cost more is not paid for by those that may not. The average over all runs is then between.
         price: Takes the place of the ledger's price.
         tenant: Who is charged, beside the common ledger.
         max_cost: The most that an answer may cost.
@@ -86,6 +89,7 @@ def terms_of(context: Any, *, policy: Policy, tenants: Tenants, price: float | N
         terms["price"] = said["price"]
     elif said["budget"] is not None:
         ledger = terms.get("ledger") or tenants.common
+        terms["budget"] = said["budget"]
         terms["price"] = _price_at(said["budget"], policy, ledger.price if price is None else price)
     return terms
 

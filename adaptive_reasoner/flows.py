@@ -5,12 +5,15 @@ knows nothing of threads, tasks or money, so one body serves both drivers, `run`
 compose.
 """
 
+import inspect
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import Any
 
 from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.answers import AnswerKey
 from adaptive_reasoner.caller import Caller
@@ -143,8 +146,41 @@ async def arun(flow: Flow, task: Task, caller: Caller) -> Answer:
     return running.answer
 
 
+def check_flow(flow: Any, named: str) -> None:
+    """Refuse what cannot be run as a strategy, before anything is asked or reserved.
+
+    Raises:
+        TypeError: It is something else, or a function that makes strategies and was not called.
+
+    >>> def once() -> Flow: ...
+    >>> check_flow(once, "action 'v'")
+    Traceback (most recent call last):
+    TypeError: action 'v' is the function once, which makes a strategy: call it, once(...)
+    """
+    if isinstance(flow, Runnable | type) or not callable(flow):
+        what = flow.__name__ if isinstance(flow, type) else type(flow).__name__
+        raise TypeError(
+            f"{named} is a {what}, not a strategy such as single_pass(); "
+            "on(Source(model)) goes to another model"
+        )
+    try:
+        signature = inspect.signature(flow)
+    except (TypeError, ValueError):  # written in C
+        return
+    name = getattr(flow, "__name__", type(flow).__name__)
+    if signature.return_annotation in (Flow, "Flow"):
+        raise TypeError(f"{named} is the function {name}, which makes a strategy: call it, {name}(...)")
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise TypeError(
+            f"{named} is {name}{signature}, and a strategy takes one argument, the task"
+        ) from None
+
+
 def each_request(flow: Flow, change: Callable[[Request], Request]) -> Flow:
     """`flow`, with every request changed on its way out."""
+    check_flow(flow, "the strategy inside")
 
     def changed(task: Task) -> Steps:
         steps = flow(task)

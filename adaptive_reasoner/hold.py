@@ -35,6 +35,7 @@ class Hold:
         question: The question the charge counts for.
         resumes: The key names a task that may run again, so that a charge which is settled is another run's.
             Else a settled charge is this one, and is not billed again.
+        budget: What the average counts the question against, instead of the ledger's target.
 
     Attributes:
         key: The name of this run's own charge, once it is reserved.
@@ -42,8 +43,11 @@ class Hold:
         reservation: This run's own; None before it is made.
     """
 
-    def __init__(self, ledger: Ledger, key: str, question: str, *, resumes: bool) -> None:
+    def __init__(
+        self, ledger: Ledger, key: str, question: str, *, resumes: bool, budget: float | None = None
+    ) -> None:
         self._ledger, self._task, self._resumes = ledger, key, resumes
+        self._own = {} if budget is None else {"budget": budget}
         self._number = _attempts[ledger].get(key, 1) if ledger in _attempts else 1
         self._left: dict[str, Reservation] = {}
         self.key, self.question = self._name(), question
@@ -103,7 +107,7 @@ class Hold:
         """A reservation of this run's own; None where the key is another attempt's."""
         try:
             found = self._ledger.reserve(
-                expected, self.key, worst=worst, question=self.question, action=action
+                expected, self.key, worst=worst, question=self.question, action=action, **self._own
             )
         except BaseException:
             del _under_way[self._place]

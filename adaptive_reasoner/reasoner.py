@@ -15,7 +15,7 @@ from langchain_core.callbacks import (
     dispatch_custom_event,
 )
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from langchain_core.runnables.config import merge_configs
 from pydantic import ConfigDict, Field, SkipValidation
 from typing_extensions import Unpack, override
@@ -25,7 +25,7 @@ from adaptive_reasoner.charge import Charge, Result, Terms, check_units
 from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.day_one import LabelFreePolicy, label_free_actions
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.flows import Flow
+from adaptive_reasoner.flows import Flow, check_flow
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.ledger.account import positive
 from adaptive_reasoner.policy import Policy
@@ -124,11 +124,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         if isinstance(meter, str):
             raise TypeError(f"a meter is an object such as TokenMeter() or PriceMeter(...), not {meter!r}")
         for action, flow in (actions or {}).items():
-            if isinstance(flow, Runnable) or not callable(flow):
-                raise TypeError(
-                    f"action {action!r} is a {type(flow).__name__}, not a strategy such as single_pass(); "
-                    "on(Source(model)) goes to another model"
-                )
+            check_flow(flow, f"action {action!r}")
         source = model if isinstance(model, Source) else Source(model)
         meter = meter or TokenMeter("total" if getattr(policy, "counts", None) == "total" else "completion")
         if policy is None:

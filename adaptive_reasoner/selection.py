@@ -16,6 +16,7 @@ from adaptive_reasoner.flows import (
     Steps,
     Task,
     arrived,
+    check_flow,
     each_request,
     terms_of,
     vote_of,
@@ -141,6 +142,7 @@ def cascade(
     if not callable(accept) and scorer is None and not 0 <= accept <= 1:
         raise ValueError(f"an agreement to accept lies in [0, 1], not at {accept}")
 
+    check_flow(strong, "the strong strategy")
     tried = each_request(cheap, lambda request: replace(request, competes=True))
 
     def flow(task: Task) -> Steps:

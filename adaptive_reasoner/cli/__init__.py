@@ -1,6 +1,5 @@
 """The commands: results on stdout, progress and warnings on stderr; bad input is one line and exit code 2."""
 
-import math
 import sys
 import warnings
 from pathlib import Path
@@ -8,13 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from adaptive_reasoner.cli.asking import ask
+from adaptive_reasoner.cli.checked import SEEDS, CheckedTyper, UsageError, amount, usage_line
 from adaptive_reasoner.cli.collection import collect
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
 from adaptive_reasoner.console import err, out, print_json, print_table, progress
 from adaptive_reasoner.errors import AdaptiveReasonerError
 
-app = typer.Typer(
+app = CheckedTyper(
     name="adaptive-reasoner",
     help="Put a budget on an agent: decide, question by question, how much thinking to pay for.",
     epilog=EXIT_CODES,
@@ -24,13 +25,6 @@ app = typer.Typer(
 app.add_typer(ledger_app, name="ledger")
 
 
-def _finite(budgets: list[float] | float | None) -> list[float] | float | None:
-    for budget in budgets if isinstance(budgets, list) else [budgets]:
-        if budget is not None and not math.isfinite(budget):
-            raise typer.BadParameter(f"{budget} is not a finite number")
-    return budgets
-
-
 def _share(value: float) -> float:
     if not 0 < value < 1:
         raise typer.BadParameter(f"{value} does not lie between 0 and 1")
@@ -38,7 +32,7 @@ def _share(value: float) -> float:
 
 
 Budget = Annotated[
-    float, typer.Option(help="Allowed mean cost a question, in the table's unit.", callback=_finite)
+    float, typer.Option(callback=amount, help="Allowed mean cost a question, in the table's unit.")
 ]
 
 
@@ -46,10 +40,23 @@ def main() -> None:
     """Run a command; what the user can mend is one line on stderr and exit code 2."""
     warnings.showwarning = _show_warning
     try:
-        app(prog_name="adaptive-reasoner")
+        code = app(prog_name="adaptive-reasoner", standalone_mode=False)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            err.print(
+                f"adaptive-reasoner: {usage_line(error)}", markup=False, highlight=False, soft_wrap=True
+            )
+        sys.exit(2)
+    except typer.Abort:
+        err.print("Aborted.", highlight=False)
+        sys.exit(1)
     except (AdaptiveReasonerError, OSError, ImportError) as error:
         err.print(f"adaptive-reasoner: {_one_line(error)}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
+    if code:
+        sys.exit(code)
 
 
 @app.command()
@@ -57,10 +64,14 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where samples, policy and report go; reused.")] = Path(
         "demo-run"
     ),
-    questions: Annotated[int, typer.Option(help="Questions to collect, held-out ones included.")] = 96,
-    samples: Annotated[int, typer.Option(help="Samples a question and source, at least 5.")] = 5,
-    budget: Annotated[float, typer.Option(help="Mean generated tokens a question.")] = 12.0,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the questions and the split.")] = 0,
+    questions: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Questions to collect, held-out ones included.")
+    ] = 96,
+    samples: Annotated[
+        int, typer.Option(min=5, max=1_000, help="Samples a question and source, at least 5.")
+    ] = 5,
+    budget: Annotated[float, typer.Option(callback=amount, help="Mean generated tokens a question.")] = 12.0,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Draws the questions and the split.")] = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Shrink it to about a minute.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +157,7 @@ def train(
     encoder: Annotated[
         str | None, typer.Option(help="A sentence-transformers model; MiniLM if not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Draws the folds.")] = 0,
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
@@ -169,15 +180,15 @@ def backtest(
     file: Annotated[Path, typer.Argument(help="Outcomes or samples file.")],
     budget: Annotated[
         list[float],
-        typer.Option(help="Allowed mean cost; may be given several times.", callback=_finite),
+        typer.Option(callback=amount, help="Allowed mean cost; may be given several times."),
     ],
     samples: Annotated[
         Path | None, typer.Option(help="The samples behind the outcomes, to replay stop rules on.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="Which source of a samples file.")] = None,
-    splits: Annotated[int, typer.Option(min=1, help="Random splits to average over.")] = 5,
+    splits: Annotated[int, typer.Option(min=1, max=1_000, help="Random splits to average over.")] = 5,
     test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=_share)] = 0.5,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the splits.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Draws the splits.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """What a policy would have done on questions it has not seen, against every baseline."""
@@ -235,7 +246,7 @@ def report(
     backtest: Annotated[Path | None, typer.Option(help="What `backtest --json` printed of them.")] = None,
     budget: Annotated[
         float | None,
-        typer.Option(help="Mean cost to look at; the policy's if given.", callback=_finite),
+        typer.Option(callback=amount, help="Mean cost to look at; the policy's if given."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -260,38 +271,7 @@ def report(
         err.print(f"wrote {out_file}", highlight=False)
 
 
-@app.command()
-def ask(
-    question: Annotated[str, typer.Argument(help="The question.")],
-    policy: Annotated[Path, typer.Option(help="Policy folder.")],
-    config: Annotated[
-        Path | None, typer.Option(help="The menu; without it only the decision is shown.")
-    ] = None,
-    price: Annotated[float | None, typer.Option(help="Accuracy a unit of cost must be worth.")] = None,
-    no_code: NoCode = False,
-    as_json: AsJson = False,
-) -> None:
-    """Decide how hard a question deserves to be thought about and, with a menu, answer it."""
-    from adaptive_reasoner.policy import LearnedPolicy
-
-    loaded = LearnedPolicy.load(policy)
-    if config is None:
-        print_result(loaded.decide(question, price=price).as_state(), as_json)
-        return
-    from adaptive_reasoner.kit import Menu
-    from adaptive_reasoner.reasoner import AdaptiveReasoner
-
-    menu = Menu.load(config, code="refuse" if no_code else "run")
-    reasoner = AdaptiveReasoner(
-        next(iter(menu.sources.values())), policy=loaded, actions=menu.actions, meter=menu.meter
-    )
-    result = reasoner.answer(question, price=price)
-    if as_json:
-        print_json({"text": result.message.text, **result.record})
-    else:
-        out.print(result.message.text, markup=False, highlight=False)
-        record = result.record
-        err.print(f"{record['action']}, {record['cost']:g} {record['cost_unit']}", highlight=False)
+app.command()(ask)
 
 
 def _sizes(votes: str) -> tuple[int, ...] | dict[str, tuple[int, ...]]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adaptive_reasoner.cli.checked import amount
 from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_result
 from adaptive_reasoner.console import err, print_json, print_table, progress
 
@@ -31,9 +32,11 @@ def collect(
     api_key_env: Annotated[
         str | None, typer.Option(help="With --base-url: the variable that holds its key.")
     ] = None,
-    max_cost: Annotated[float | None, typer.Option(help="Never spend more than this.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(callback=amount, help="Never spend more than this.")
+    ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Calls in flight; the menu's, or 8, if not given.")
+        int | None, typer.Option(min=1, max=4_096, help="Calls in flight; the menu's, or 8, if not given.")
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
@@ -45,7 +48,8 @@ def collect(
         ),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="With --adaptive: the budget whose labels are settled.")
+        float | None,
+        typer.Option(callback=amount, help="With --adaptive: the budget whose labels are settled."),
     ] = None,
     batch: Annotated[
         bool, typer.Option("--batch", help="OpenAI's Batch API: half the price, within a day.")

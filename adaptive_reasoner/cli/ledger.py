@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from adaptive_reasoner.cli.checked import CheckedTyper, amount
 from adaptive_reasoner.cli.shown import AsJson, print_result
 from adaptive_reasoner.console import out, print_json, print_table
 
-ledger_app = typer.Typer(help="Look at a ledger, or start it again.", no_args_is_help=True)
+ledger_app = CheckedTyper(help="Look at a ledger, or start it again.", no_args_is_help=True)
 
 Url = Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")]
 Name = Annotated[str, typer.Option(help="Which ledger of the database.")]
@@ -27,7 +28,7 @@ def ledger_show(url: Url, name: Name = "default", as_json: AsJson = False) -> No
 def ledger_history(
     url: Url,
     name: Name = "default",
-    limit: Annotated[int, typer.Option(min=1, help="The latest so many charges.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The latest so many charges.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """The latest charges, oldest first."""
@@ -41,6 +42,26 @@ def ledger_history(
         print_table(charges)
 
 
+@ledger_app.command("set")
+def ledger_set(
+    url: Url,
+    target: Annotated[float, typer.Option(callback=amount, help="Allowed mean cost a question.")],
+    name: Name = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Hold another average from now on, also in the processes that have the ledger open."""
+    from adaptive_reasoner.ledger import open_ledger
+    from adaptive_reasoner.ledger.reading import LedgerReader
+
+    with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
+        before = reader.snapshot().target
+    with open_ledger(url, name=name) as ledger:
+        ledger.set_target(target)
+        now = ledger.snapshot()
+    result = {"ledger": name, "target": now.target, "before": before}
+    print_result({**result, "credit": now.credit, "cost_unit": now.cost_unit}, as_json)
+
+
 @ledger_app.command("reset")
 def ledger_reset(
     url: Url,
@@ -51,13 +72,13 @@ def ledger_reset(
     """Forget every charge; target, cap and unit stay."""
     from adaptive_reasoner.ledger import open_ledger
     from adaptive_reasoner.ledger.reading import LedgerReader
+    from adaptive_reasoner.ledger.urls import showable
 
     with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
         forgotten = reader.snapshot()
     if not yes:
-        typer.confirm(
-            f"Forget every charge in {url}, {forgotten.spent:g} {forgotten.cost_unit}?", abort=True, err=True
-        )
+        spent = f"{forgotten.spent:g} {forgotten.cost_unit}"
+        typer.confirm(f"Forget every charge in {showable(url)}, {spent}?", abort=True, err=True)
     with open_ledger(url, name=name) as ledger:
         ledger.reset()
     if as_json:
@@ -69,7 +90,7 @@ def ledger_watch(
     url: Url,
     name: Name = "default",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; a free one if 0.")] = 0,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+    every: Annotated[float, typer.Option(min=0.1, max=86_400.0, help="Seconds between two looks.")] = 1.0,
     as_json: AsJson = False,
 ) -> None:
     """Serve a live page of a ledger on this machine until Ctrl-C; reads, and never writes."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adaptive_reasoner.console import out, print_json
+from adaptive_reasoner.console import out, print_json, visible
 from adaptive_reasoner.errors import OutcomesError
 
 INCOMPLETE = 3
@@ -34,7 +34,7 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         return
     for name, value in result.items():
         line = f"{name.replace('_', ' ')}: {_shown(value)}"
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        out.print(visible(line, one_line=True), markup=False, highlight=False, soft_wrap=True)
 
 
 def read_result(file: Path, wanted: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self, runtime_checkable
 
 from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger.urls import showable
 
 __all__ = ["Ledger", "Reservation", "Snapshot", "UnreachableLedgerError", "open_ledger"]
 
@@ -39,6 +40,7 @@ class Reservation:
         action: The action it pays for, where named.
         expires_at: When it turns into spend if nobody settles it, in seconds of the ledger's clock.
         repeated: The key stood before this call of `reserve`: another attempt made the charge.
+        budget: What the average counts its question against, where that is not the target.
     """
 
     key: str
@@ -50,6 +52,7 @@ class Reservation:
     action: str | None = None
     expires_at: float = float("inf")
     repeated: bool = field(default=False, compare=False)
+    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ class Ledger(Protocol):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
         """Charge the planned cost of one action before it runs.
 
@@ -168,6 +172,8 @@ class Ledger(Protocol):
             worst: Most it can cost; a hard cap holds this. Default: `expected`.
             question: The question it counts for. Default: `key`.
             action: The action it pays for, counted in the snapshot.
+            budget: What this question may cost in the mean, where that is not the target: the price law
+                counts what it overspends or saves against this, so that no other question pays for it.
 
         Raises:
             BudgetExceededError: The hard cap has no room for `worst`.
@@ -243,6 +249,16 @@ class Ledger(Protocol):
     def reset(self) -> None:
         """Forget every charge, open ones too, and start again on the same terms at the offline price."""
 
+    def set_target(self, target: float) -> None:
+        """Hold another average from now on; other processes see it with their next operation.
+
+        What was saved or overspent so far stays the same amount, at most `credit` questions' worth of the new
+        target either way. The price goes on from where it is. A period that is over keeps its sums.
+
+        Raises:
+            LedgerError: The target is not a finite amount above 0.
+        """
+
     def close(self) -> None:
         """Let go of connections; every later verb raises LedgerError."""
 
@@ -254,6 +270,7 @@ class Ledger(Protocol):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
         """`reserve`, without blocking the loop."""
 
@@ -363,11 +380,12 @@ def open_ledger(
 
 
 def unknown_url(url: str) -> LedgerError:
-    """What to say of a URL under which there is no ledger; one that may hold a password is not shown.
+    """The error for a URL under which there is no ledger; one that holds a login is not shown.
 
     >>> print(unknown_url("postgres://me:secret@host/db"))
     unknown ledger URL postgres://...; use memory://, sqlite:///path or postgresql://user:password@host:port/db
     """
-    shown = f"{url.partition('://')[0]}://..." if "@" in url else repr(url)
+    shown = showable(url)
+    shown = f"{shown.partition('://')[0]}://..." if "@" in shown else repr(shown)
     ways = "memory://, sqlite:///path or postgresql://user:password@host:port/db"
     return LedgerError(f"unknown ledger URL {shown}; use {ways}")

@@ -87,6 +87,11 @@ class Account:
         """A worst case in small units, None where there is no bound."""
         return None if worst == math.inf else self.inside(worst, "worst")
 
+    def allowance(self, budget: float | None) -> int:
+        """What a question with a budget of its own is forgiven: target less budget, in small units."""
+        own = self.target if budget is None else self.inside(budget, "budget")
+        return 0 if self.target is None or own is None else self.target - own
+
     def outside(self, amount: int | None) -> float | None:
         """A small amount in cost units."""
         return None if amount is None else amount / self.scale
@@ -166,9 +171,14 @@ def keep(name: str, stored: float | None, said: float | None, scale: int = 1) ->
     """Refuse to reopen a ledger on another term than it was made with."""
     if said is not None and said != stored:
         made = "no" if stored is None else f"{stored / scale:g} as"
+        another = (
+            f"change it for all: adaptive-reasoner ledger set URL --target {said / scale:g}"
+            if name == "target"
+            else "open another ledger"
+        )
         raise LedgerError(
             f"this ledger was made with {made} {name}, not {said / scale:g}; "
-            "leave it out to keep it, or open another ledger"
+            f"leave it out to keep it, or {another}"
         )
 
 

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from adaptive_reasoner.errors import AdaptiveReasonerError, LedgerError
+from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.ledger import UnreachableLedgerError
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class Ticket(Generic[T]):
         if self.error is not None:
             raise self.error
         if not self._results:
-            raise LedgerError("the transaction was interrupted; repeat the call")
+            raise UnreachableLedgerError("the transaction was interrupted; repeat the call")
         return self._results[0]
 
 

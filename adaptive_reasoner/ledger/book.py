@@ -88,6 +88,7 @@ class BookLedger(Twinned):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
         planned = self._account.inside(expected, "expected")
         bound = planned if worst is None else self._account.bound(worst)
@@ -114,12 +115,12 @@ class BookLedger(Twinned):
             if known is not None and known.status != "released":
                 return known, known not in tried  # it may be this very change, whose outcome got lost
             self._admit(transaction, entry)
-            self._write(transaction, known, entry)
+            self._write(transaction, known, entry, budget=budget)
             tried.append(entry)
             return entry, False
 
         stands, repeated = self._change(change, wanted)
-        return replace(self._reservation(stands), repeated=repeated)
+        return replace(self._reservation(stands), repeated=repeated, budget=budget)
 
     @override
     def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
@@ -175,16 +176,17 @@ class BookLedger(Twinned):
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
         wanted = self._wanted(reservation)
+        budget = None if isinstance(reservation, str) else reservation.budget
 
         def change(transaction: Transaction) -> Entry:
             known = self._known(transaction, wanted)
             if known.status in ("settled", "released"):
                 return known
             entry = replace(known, status="released", cost=None)
-            self._write(transaction, known, entry)
+            self._write(transaction, known, entry, budget=budget)
             return entry
 
-        return self._reservation(self._change(change, wanted))
+        return replace(self._reservation(self._change(change, wanted)), budget=budget)
 
     @override
     def charge(
@@ -202,7 +204,6 @@ class BookLedger(Twinned):
             action=check_action(action),
             expires_at=now,
         )
-
         wanted = Wanted(key, entry.question, entry.period)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
@@ -218,7 +219,7 @@ class BookLedger(Twinned):
         def change(transaction: Transaction) -> Snapshot | None:
             if self._expire(transaction):
                 return None  # until nothing is left to expire
-            totals = transaction.totals(self._account.period(self._clock()))
+            totals = transaction.totals(self._period)
             return report(self._account, totals, transaction.latest(HISTORY))
 
         while (seen := self._change(change)) is None:
@@ -235,7 +236,22 @@ class BookLedger(Twinned):
     def reset(self) -> None:
         def change(transaction: Transaction) -> None:
             transaction.clear()
-            transaction.totals(self._account.period(self._clock()))
+            transaction.totals(self._period)
+
+        self._change(change)
+
+    @override
+    def set_target(self, target: float) -> None:
+        if not (wanted := self._account.inside(target, "target")):
+            raise LedgerError(f"target must be a finite number above 0, got {target:g}")
+
+        def change(transaction: Transaction) -> None:
+            transaction.lock()
+            totals, before = transaction.totals(period := self._period), self._law
+            self._hold(wanted)
+            transaction.retarget(wanted)
+            if self._law is not None:
+                transaction.add(period, Totals(forgiven=self._law.takeover(before, totals)))
 
         self._change(change)
 
@@ -250,13 +266,23 @@ class BookLedger(Twinned):
         self._refuse_if_closed()
         return self._atomically(change, wanted)
 
+    @property
+    def _period(self) -> str:
+        return self._account.period(self._clock())
+
+    def _hold(self, target: int | None) -> None:
+        """Go on with this target."""
+        if target != self._account.target:
+            self._account = replace(self._account, target=target)
+            self._law = self._account.law
+
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise LedgerError(f"the ledger {self._place} is closed; open it again to use it")
 
     def _remember(self, loaded: Mapping[str, Totals]) -> None:
         """Keep the sums that a change saw, for the price; stores call this in the order of their changes."""
-        self._totals = loaded.get(self._account.period(self._clock()), self._totals)
+        self._totals = loaded.get(self._period, self._totals)
 
     def _expire(self, transaction: Transaction) -> bool:
         """Book some of what nobody settled in time; whether there was any."""
@@ -266,10 +292,9 @@ class BookLedger(Twinned):
         return bool(due)
 
     def _wanted(self, reservation: Reservation | str) -> Wanted:
-        period = self._account.period(self._clock())
         if isinstance(reservation, str):  # most questions have one charge, of the same name
-            return Wanted(check_name(reservation), reservation, period)
-        return Wanted(check_name(reservation.key), check_name(reservation.question), period)
+            return Wanted(check_name(reservation), reservation, self._period)
+        return Wanted(check_name(reservation.key), check_name(reservation.question), self._period)
 
     def _known(self, transaction: Transaction, wanted: Wanted) -> Entry:
         entry = transaction.entry(wanted)
@@ -319,11 +344,8 @@ class BookLedger(Twinned):
     def _booked(self, entry: Entry, broken: int | None) -> Reservation:
         if broken is None:
             return self._reservation(entry)
-        cost, left, unit = (
-            (entry.cost or 0) / self._account.scale,
-            broken / self._account.scale,
-            self.cost_unit,
-        )
+        scale, unit = self._account.scale, self.cost_unit
+        cost, left = (entry.cost or 0) / scale, broken / scale
         raise BudgetExceededError(
             cost,
             left,
@@ -333,7 +355,13 @@ class BookLedger(Twinned):
         )
 
     def _write(
-        self, transaction: Transaction, before: Entry | None, after: Entry, *, breaches: int = 0
+        self,
+        transaction: Transaction,
+        before: Entry | None,
+        after: Entry,
+        *,
+        breaches: int = 0,
+        budget: float | None = None,
     ) -> None:
         """Put an entry and what it changes in the sums, and let the price law take its step."""
         others_open, others_spent = transaction.others(after)
@@ -352,21 +380,14 @@ class BookLedger(Twinned):
         if totals.spent + totals.held > LARGEST:
             most = LARGEST / self._account.scale
             raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
+        allowed = self._account.allowance(budget) * change.admitted
         if self._law is not None:
+            totals += Totals(forgiven=allowed)
+            forgiven = allowed + self._law.forgiveness(totals, change)
             drift = self._law.step(totals) * change.admitted  # taken back with a release
-            change = replace(change, forgiven=self._law.forgiveness(totals, change), drift=drift)
+            change = replace(change, forgiven=forgiven, drift=drift)
         transaction.put(after, before=before)
         transaction.add(after.period, change)
 
     def _reservation(self, entry: Entry) -> Reservation:
-        account = self._account
-        return Reservation(
-            key=entry.key,
-            question=entry.question,
-            expected=entry.expected / account.scale,
-            worst=float("inf") if entry.worst is None else entry.worst / account.scale,
-            status=entry.status,
-            cost=account.outside(entry.cost),
-            action=entry.action,
-            expires_at=entry.expires_at,
-        )
+        return entry.as_reservation(self._account)

@@ -123,6 +123,21 @@ class PriceLaw:
         saved = change.admitted * self.target - change.spent - change.reserved
         return max(0, round(min(beyond, saved)))
 
+    def takeover(self, before: "PriceLaw | None", totals: Totals) -> int:
+        """What to add to `forgiven` when this law takes over from one with another target; in small units.
+
+        What was saved or overspent stays the same amount, at most `credit` questions' worth of the new
+        target: it neither vanishes nor grows with the number of questions so far.
+
+        >>> saved = Totals(spent=9_000, admitted=100)
+        >>> late = PriceLaw(target=20.0)
+        >>> late.overspend(saved + Totals(forgiven=late.takeover(PriceLaw(target=100.0), saved)))
+        -50.0
+        """
+        amount = before.overspend(totals) * before.target if before is not None else 0.0
+        kept = min(max(amount / self.target, -self.credit), self.credit)
+        return round((kept - self.overspend(totals)) * self.target)
+
     def step(self, totals: Totals) -> int:
         """How far one more question moves the drift, in 1e-9 of log price.
 

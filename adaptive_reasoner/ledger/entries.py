@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import Snapshot, Status
+from adaptive_reasoner.ledger import Reservation, Snapshot, Status
 from adaptive_reasoner.ledger.account import Account
 from adaptive_reasoner.ledger.controller import Totals
 
@@ -42,6 +42,19 @@ class Entry:
     def booked(self) -> bool:
         """Whether it counts as spent."""
         return self.status in ("settled", "expired")
+
+    def as_reservation(self, account: Account) -> Reservation:
+        """The charge as a ledger answers with it, in cost units."""
+        return Reservation(
+            key=self.key,
+            question=self.question,
+            expected=self.expected / account.scale,
+            worst=float("inf") if self.worst is None else self.worst / account.scale,
+            status=self.status,
+            cost=account.outside(self.cost),
+            action=self.action,
+            expires_at=self.expires_at,
+        )
 
 
 def check_name(name: str) -> str:

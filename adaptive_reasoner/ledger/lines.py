@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from adaptive_reasoner.ledger.schema import Statement, compiled
+from adaptive_reasoner.ledger.schema import Statement
 
 
 class Answer(Protocol):
@@ -21,7 +21,7 @@ class Answer(Protocol):
 
 
 class Line(Protocol):
-    """A connection of one ledger's own, for one transaction at a time."""
+    """A connection for one transaction at a time."""
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -51,7 +51,7 @@ class SqliteLine:
     def __init__(self, connection: Any, statements: Mapping[str, Statement], path: Path) -> None:
         self._statements = statements
         self._connection = connection
-        self._path, self._file = path, _file_at(path)
+        self._path, self._file = path, file_at(path)
         self.commit, self.rollback, self.close = connection.commit, connection.rollback, connection.close
 
     def begin(self) -> None:
@@ -60,7 +60,7 @@ class SqliteLine:
         Raises:
             sqlite3.OperationalError: The file is locked, or no longer there.
         """
-        if self._file != _file_at(self._path):
+        if self._file != file_at(self._path):
             raise sqlite3.OperationalError(f"{self._path} was removed or replaced")
         self._connection.execute("begin immediate")
 
@@ -90,7 +90,7 @@ class SqliteAnswer:
         return self._rows
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
+def file_at(path: Path) -> tuple[int, int] | None:
     """Which file has this name now, None where there is none."""
     try:
         found = path.stat()
@@ -99,12 +99,11 @@ def _file_at(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def dial(engine: sa.Engine) -> Line:
-    """A line of one's own."""
+def dial(engine: sa.Engine, statements: Mapping[str, Statement]) -> Line:
+    """A new connection, for one transaction at a time."""
     pooled = engine.raw_connection()
     connection: Any = pooled.driver_connection
     pooled.detach()
-    statements = compiled(engine.dialect)
     if engine.dialect.name == "sqlite":
         return SqliteLine(connection, statements, Path(engine.url.database or ""))
     from adaptive_reasoner.ledger.pipeline import PostgresLine

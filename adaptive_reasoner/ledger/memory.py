@@ -56,6 +56,12 @@ class _Store:
         self._open: dict[str, Entry] = {}
         self._counts: Counter[tuple[str, str, bool]] = Counter()  # by question, period, and whether spent
 
+    def lock(self) -> None:
+        """The ledger's own lock is held already."""
+
+    def retarget(self, target: int) -> None:
+        """The ledger itself remembers it."""
+
     def totals(self, period: str) -> Totals:
         if period not in self.loaded:
             drift = self.loaded[max(self.loaded)].drift if self.loaded else 0

@@ -12,12 +12,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import Reservation, Snapshot, UnreachableLedgerError, schema
+from adaptive_reasoner.ledger import Reservation, Snapshot, schema
 from adaptive_reasoner.ledger.account import Account
 from adaptive_reasoner.ledger.book import BookLedger
 from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.database import failed
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.store import Transaction, Wanted
+from adaptive_reasoner.ledger.urls import secrets_of, showable
 
 T = TypeVar("T")
 
@@ -82,12 +84,11 @@ class LedgerReader:
                 view = _View(connection, self.name)
                 return ask(_Book(view, self._account(connection), clock=self._clock))
         except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            raise UnreachableLedgerError(f"the ledger's database failed: {cause}") from error
+            raise failed(error, secrets_of(self.url)) from error
 
     def _account(self, connection: sa.Connection) -> Account:
         if schema.accounts.name not in sa.inspect(connection).get_table_names():
-            raise LedgerError(f"there is no ledger in {_shown(self.url)}")
+            raise LedgerError(f"there is no ledger in {showable(self.url)}")
         version = schema.version_of(connection)
         if version != schema.VERSION:
             raise schema.wrong_version(version)
@@ -96,7 +97,7 @@ class LedgerReader:
         if found is None:
             others = connection.execute(sa.select(accounts.ledger).order_by(accounts.ledger)).scalars()
             raise LedgerError(
-                f"there is no ledger {self.name!r} in {_shown(self.url)}, only {', '.join(others)}"
+                f"there is no ledger {self.name!r} in {showable(self.url)}, only {', '.join(others)}"
             )
         return Account(*found)
 
@@ -164,6 +165,13 @@ class _View:
     def clear(self) -> None:
         raise LedgerError("a ledger that is only looked at cannot be cleared")
 
+    def lock(self) -> None:
+        raise LedgerError("a ledger that is only looked at cannot be changed")
+
+    def retarget(self, target: int) -> None:
+        del target
+        raise LedgerError("a ledger that is only looked at cannot be changed")
+
     def _last_drift(self) -> int:
         """What a period that has no sums yet will start at."""
         sums = schema.totals.c
@@ -190,12 +198,12 @@ def _open_to_read(url: str) -> sa.Engine:
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     if address.get_backend_name() != "sqlite":
         raise LedgerError(
-            f"only sqlite:///path and postgresql:// can be looked at from outside, not {_shown(url)}"
+            f"only sqlite:///path and postgresql:// can be looked at from outside, not {showable(url)}"
         )
     file = Path(address.database or "")
     if not file.is_file():
         raise LedgerError(f"there is no ledger in {file}")
-    read_only = f"{file.absolute().as_uri()}?mode=ro"
+    read_only = f"{file.as_uri()}?mode=ro"
     engine = sa.create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(read_only, uri=True, isolation_level=None, check_same_thread=False),
@@ -204,8 +212,3 @@ def _open_to_read(url: str) -> sa.Engine:
     # Sums and entries of one moment: the driver by itself would begin no transaction to read.
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("begin"))
     return engine
-
-
-def _shown(url: str) -> str:
-    """The URL without its password."""
-    return sa.make_url(url).render_as_string(hide_password=True)

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,6 +15,7 @@ from adaptive_reasoner.ledger import unknown_url
 from adaptive_reasoner.ledger.account import KEEP, Account
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.urls import showable
 
 VERSION = 2
 CREATION_LOCK = (
@@ -118,8 +121,11 @@ _forgotten = (
 _more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
 
 STATEMENTS: dict[str, sa.sql.ClauseElement] = {
+    # With the target in force: what it was when the ledger was opened may have been changed since.
     "read_sums": sa.select(
-        sa.func.count(), *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS)
+        sa.func.count(),
+        sa.select(accounts.c.target).where(accounts.c.ledger == _of).scalar_subquery(),
+        *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS),
     ).where(_its_sums),
     # The charge, and what other charges of its question are, as one row.
     "read_charge": sa.select(
@@ -153,6 +159,7 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     .order_by(entries.c.number.desc())
     .limit(sa.bindparam("most")),
     "forget": sa.delete(entries).where(entries.c.number.in_(_forgotten)),
+    "retarget": sa.update(accounts).where(accounts.c.ledger == _of),
     "clear_entries": sa.delete(entries).where(_its_entries),
     "clear_sums": sa.delete(totals).where(totals.c.ledger == _of),
 }
@@ -160,6 +167,7 @@ _WRITTEN = {
     "begin_sums": ["ledger", "period", "part", "drift"],
     "insert_entry": ["ledger", *(field.name for field in fields(Entry))],
     "change_entry": ["status", "cost", "worst"],
+    "retarget": ["target"],
 }
 
 
@@ -195,30 +203,29 @@ def compiled(dialect: sa.Dialect) -> Mapping[str, Statement]:
     return found
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine for a ledger's URL.
+def open_engine(url: str | sa.URL) -> sa.Engine:
+    """An engine for a ledger's URL, or for its parts.
 
-    On SQLite, each transaction is alone from its start. `?synchronous=normal` in
-    the URL gives up the wait for the disk at each commit: nothing is lost when a process is killed, the
-    latest charges may be when the machine loses power.
+    On SQLite, each transaction is alone from its start, and a relative path is resolved here, once.
+    `?synchronous=normal` in the URL gives up the wait for the disk at each commit: nothing is lost when a
+    process is killed, the latest charges may be when the machine loses power.
 
     Raises:
         LedgerError: The URL names no file, or an unknown setting.
         ImportError: The driver for PostgreSQL is not installed.
     """
-    address = read_url(url)
+    address = read_url(url) if isinstance(url, str) else url
     if address.get_backend_name() == "sqlite":
         return _open_sqlite(address)
     if not re.fullmatch(r"postgresql(\+psycopg)?", address.drivername):
         raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:/// or postgresql://")
+    # What is no address goes to the driver beside the URL, which the engine shows in its messages.
+    settings = {name: value for name, value in address.query.items() if name not in ("host", "port")}
     try:
         return sa.create_engine(
-            address.set(drivername="postgresql+psycopg"),
+            address.set(drivername="postgresql+psycopg").difference_update_query(settings),
             pool_size=1,
-            connect_args={
-                "client_encoding": "utf8",
-                "connect_timeout": address.query.get("connect_timeout", 10),
-            },
+            connect_args={"client_encoding": "utf8", "connect_timeout": 10, **settings},
             isolation_level="READ COMMITTED",
         )
     except ModuleNotFoundError as error:
@@ -229,27 +236,48 @@ def read_url(url: str) -> sa.URL:
     """The parts of a database's URL.
 
     Raises:
-        LedgerError: It cannot be read.
+        LedgerError: It cannot be read, or an `@` could be part of a password or of the address.
     """
     try:
-        return sa.make_url(url)
+        address = sa.make_url(url)
     except (SQLAlchemyError, ValueError):
         raise unknown_url(url) from None
+    if address.get_backend_name() == "sqlite":
+        return _file_of(address, url)
+    if "@" in f"{address.host}{address.database}":
+        raise LedgerError(
+            f"{showable(url)} holds more than one @; write an @ in a user's name or a password as %40"
+        )
+    return address
+
+
+def _file_of(address: sa.URL, url: str) -> sa.URL:
+    """The address of a file, its path absolute: a process may change its directory."""
+    if address.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:///path")
+    if address.username or address.password or address.host or address.port:
+        raise LedgerError(f"{showable(url)} names a host or a user, and a file has none; use sqlite:///path")
+    # SQLAlchemy drops settings without a value: what stands behind a ? in a file's name would be lost.
+    _, mark, query = url.partition("?")
+    settings = parse_qs(query, keep_blank_values=True) or {mark: []}
+    if unknown := set(settings) - {"synchronous", ""}:
+        raise LedgerError(
+            f"unknown setting {min(unknown)} in {showable(url)}; there is only synchronous, "
+            "and the name of a ledger's file cannot hold a ?"
+        )
+    if address.database in (None, "", ":memory:"):
+        raise LedgerError(f"{showable(url)} names no file; use sqlite:///path, or memory:// for one process")
+    return address.set(database=str(Path(address.database).absolute()))
 
 
 def _open_sqlite(address: sa.URL) -> sa.Engine:
-    if address.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:///path")
-    if unknown := set(address.query) - {"synchronous"}:
-        raise LedgerError(f"unknown setting {min(unknown)} in {address}; there is only synchronous")
     synchronous = str(address.query.get("synchronous", "full")).lower()
     if synchronous not in ("full", "normal"):
         raise LedgerError(f"synchronous={synchronous} in {address}; use full or normal")
-    if address.database in (None, "", ":memory:"):
-        raise LedgerError(f"{address} names no file; use sqlite:///path, or memory:// for one process")
     engine = sa.create_engine(
         address.difference_update_query(["synchronous"]),
         paramstyle="named",
+        poolclass=sa.NullPool,
         connect_args={"timeout": 30.0, "check_same_thread": False},
     )
 

@@ -9,33 +9,30 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger import Ledger, UnreachableLedgerError, schema
+from adaptive_reasoner.ledger import Ledger, schema
 from adaptive_reasoner.ledger.account import Account, Terms
 from adaptive_reasoner.ledger.batches import Batches, Ticket
 from adaptive_reasoner.ledger.book import BookLedger
 from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.database import join
 from adaptive_reasoner.ledger.entries import check_name
-from adaptive_reasoner.ledger.lines import Line, dial
+from adaptive_reasoner.ledger.lines import Line
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.transaction import SqlTransaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ATTEMPTS = 5
 TIDYING = 1_000  # changes of a process after which it forgets old charges
-RACES = ("40001", "40P01", "23505")  # what PostgreSQL calls a transaction that lost to another
 
 
 class SqlLedger(BookLedger):
@@ -43,39 +40,35 @@ class SqlLedger(BookLedger):
 
     def __init__(self, url: str, name: str, terms: Terms, *, clock: Callable[[], float]) -> None:
         self._name = check_name(name)
-        self._engine = schema.open_engine(url)
-        self._place = f"at {self._engine.url.render_as_string(hide_password=True)}"
-        self._shared = self._engine.dialect.name == "postgresql"
+        self._database = join(url)
+        self._place = f"at {self._database.shown}"
         self._pid = os.getpid()
-        self._line: Line | None = None
-        self._alone = threading.Lock()  # on the line
+        self._alone = threading.Lock()  # while it has a transaction
         self._joint: tuple[int, Line] | None = None  # thread and line of a common transaction
         self._batches = Batches(self._run)
         self._changes = 0
-        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
         try:
-            account = self._opened(terms)
+            account = self._database.prepare(partial(self._open, terms=terms))
             super().__init__(account, clock=clock)
             self._change(lambda transaction: transaction.totals(account.period(clock())))
         except BaseException:
-            self._hang_up()
-            self._engine.dispose()
+            self._database.leave()
             raise
 
     @override
     def close(self) -> None:
-        super().close()
-        self._threads.shutdown(wait=False)
         with self._alone:
-            self._hang_up()
-        self._engine.dispose()
+            if self._closed:
+                return
+            super().close()
+        self._database.leave()
 
     @override
     async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self._refuse_if_closed()
         self._mind_forks()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(verb, *args, **kwargs))
+        return await loop.run_in_executor(self._database.threads, partial(verb, *args, **kwargs))
 
     @override
     def jointly(self, other: Ledger, verbs: Callable[[], T]) -> T:
@@ -84,7 +77,7 @@ class SqlLedger(BookLedger):
         Either all of it happens or nothing; only what a hard cap refuses or books in full is kept as it
         stands. The verbs may run again, and belong to this thread.
         """
-        if not isinstance(other, SqlLedger) or other is self or other._engine.url != self._engine.url:
+        if not isinstance(other, SqlLedger) or other is self or other._database is not self._database:
             return verbs()
         self._mind_forks()
         other._mind_forks()
@@ -103,7 +96,7 @@ class SqlLedger(BookLedger):
                 self._joint = other._joint = None
 
         with self._alone, other._alone:
-            self._within(work)
+            self._database.transact(work)
         if refused:
             raise refused[0]
         return results[0]
@@ -124,9 +117,7 @@ class SqlLedger(BookLedger):
     def _mind_forks(self) -> None:
         """After a fork, connections and waiting threads are the parent's."""
         if self._pid != os.getpid():
-            self._engine.dispose(close=False)
-            self._line, self._alone, self._batches = None, threading.Lock(), Batches(self._run)
-            self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
+            self._alone, self._batches = threading.Lock(), Batches(self._run)
             self._pid = os.getpid()
 
     def _run(self, tickets: Sequence[Ticket[Any]]) -> None:
@@ -143,7 +134,7 @@ class SqlLedger(BookLedger):
         seen: list[Mapping[str, Totals]] = []
         with self._alone:
             try:
-                self._within(work)
+                self._database.transact(work)
                 self._remember(seen[-1])
             except LedgerError as error:
                 for ticket in tickets:
@@ -157,66 +148,14 @@ class SqlLedger(BookLedger):
         if self._changes >= TIDYING:
             self._changes = 0
             before = self._clock() - self._account.keep
-            self._within(lambda line: self._transaction(line).forget(before, 2 * TIDYING))
+            self._database.transact(lambda line: self._transaction(line).forget(before, 2 * TIDYING))
 
     def _transaction(self, line: Line) -> SqlTransaction:
         capped = self._account.hard_cap is not None
-        return SqlTransaction(line, self._name, shared=self._shared, capped=capped)
-
-    def _within(self, work: Callable[[Line], None]) -> None:
-        """Run in one transaction, again where another got in between or the connection was lost."""
-        driver_errors = self._engine.dialect.loaded_dbapi
-        attempt = 1
-        while True:
-            try:
-                self._attempt(work)
-            except driver_errors.Error as error:
-                if getattr(error, "sqlstate", None) in RACES:
-                    if attempt == ATTEMPTS:
-                        reason = f"other processes came in between {ATTEMPTS} times; repeat the call"
-                        raise LedgerError(f"{reason} ({error})") from error
-                elif attempt == ATTEMPTS or self._line is not None:  # the server answered: it is no use
-                    raise UnreachableLedgerError(f"the ledger's database failed: {error}") from error
-            except SQLAlchemyError as error:
-                raise UnreachableLedgerError(f"the ledger's database failed: {error}") from error
-            else:
-                return
-            attempt += 1
-
-    def _attempt(self, work: Callable[[Line], None]) -> None:
-        """Run in one transaction on this process's line: one is enough, as changes that wait share it."""
-        line = self._line = self._line or dial(self._engine)
-        try:
-            line.begin()
-            work(line)
-            line.commit()
-        except Exception:
-            try:
-                line.rollback()
-            except self._engine.dialect.loaded_dbapi.Error:
-                self._hang_up()
-            raise
-        except BaseException:  # whatever the server is still at, nobody waits for it
-            self._hang_up()
-            raise
-
-    def _hang_up(self) -> None:
-        """Let go of the connection, whatever state it is in."""
-        line, self._line = self._line, None
-        if line is not None:
-            with suppress(self._engine.dialect.loaded_dbapi.Error):
-                line.close()
-
-    def _opened(self, terms: Terms) -> Account:
-        """The ledger of this name as it is stored, or made now."""
-        try:
-            with self._engine.begin() as connection:
-                return self._open(connection, terms)
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            raise UnreachableLedgerError(f"the ledger's database failed: {cause}") from error
+        return SqlTransaction(line, self._name, shared=self._database.shared, capped=capped, hold=self._hold)
 
     def _open(self, connection: sa.Connection, terms: Terms) -> Account:
+        """The ledger of this name as it is stored, or made now."""
         schema.make_tables(connection)
         mine = schema.accounts.c.ledger == self._name
         row = connection.execute(sa.select(*schema.ACCOUNT).where(mine)).first()

@@ -56,3 +56,9 @@ class Transaction(Protocol):
 
     def clear(self) -> None:
         """Forget every charge and every sum."""
+
+    def lock(self) -> None:
+        """Wait for the changes that are under way, and let none begin until this one is made."""
+
+    def retarget(self, target: int) -> None:
+        """Write down another target; needs the lock."""

@@ -77,9 +77,12 @@ class TenantLedger(Fronting):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
         def both() -> Reservation:
-            held = self.own.reserve(expected, key, worst=worst, question=question, action=action)
+            held = self.own.reserve(
+                expected, key, worst=worst, question=question, action=action, budget=budget
+            )
             try:
                 self.common.reserve(
                     expected,
@@ -87,6 +90,7 @@ class TenantLedger(Fronting):
                     worst=worst,
                     question=self._shared(question or key),
                     action=action,
+                    budget=budget,
                 )
             except UnreachableLedgerError:
                 raise  # the charge may stand there: repeating the verb completes it

@@ -1,6 +1,6 @@
 """Entries and sums of one ledger inside one database transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from adaptive_reasoner.ledger.controller import Totals
@@ -20,8 +20,11 @@ class SqlTransaction:
     it reads and for its commit, however many changes it makes.
     """
 
-    def __init__(self, line: Line, name: str, *, shared: bool, capped: bool) -> None:
+    def __init__(
+        self, line: Line, name: str, *, shared: bool, capped: bool, hold: Callable[[int | None], None]
+    ) -> None:
         self.loaded: dict[str, Totals] = {}
+        self._hold = hold  # told of the target in force, with every sum that is read
         self._line = line
         self._of = name
         self._parted = shared and not capped
@@ -44,7 +47,8 @@ class SqlTransaction:
         """The sums of a period, with what was added here."""
         if period not in self.loaded:
             answer = self._summing.pop(period, None) or self._do("read_sums", within=period)
-            parts, *sums = answer.fetchone()
+            parts, target, *sums = answer.fetchone()
+            self._hold(target)
             self.loaded[period] = Totals(*sums) if parts else self._begin(period)
         return self.loaded[period]
 
@@ -111,10 +115,18 @@ class SqlTransaction:
         """Let go of so many charges that are closed and expired before then, the oldest first."""
         self._do("forget", before=before, most=most)
 
+    def lock(self) -> None:
+        """Wait for the changes that are under way, and let none begin until this one is made."""
+        if self._parted:
+            self._do("lock_all_questions")
+
+    def retarget(self, target: int) -> None:
+        """Write down another target; needs the lock."""
+        self._do("retarget", target=target)
+
     def clear(self) -> None:
         """Forget every charge and every sum."""
-        if self._parted:
-            self._do("lock_all_questions")  # a change that is half made would go on with sums that are gone
+        self.lock()  # a change that is half made would go on with sums that are gone
         self._do("clear_entries")
         self._do("clear_sums")
         for known in (self.loaded, self._changes, self._summing, self._asked, self._others):

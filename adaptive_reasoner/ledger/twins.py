@@ -35,8 +35,11 @@ class Twinned(Ledger, ABC):
         worst: float | None = None,
         question: str | None = None,
         action: str | None = None,
+        budget: float | None = None,
     ) -> Reservation:
-        return await self._awaited(self.reserve, expected, key, worst=worst, question=question, action=action)
+        return await self._awaited(
+            self.reserve, expected, key, worst=worst, question=question, action=action, budget=budget
+        )
 
     @override
     async def asettle(self, reservation: Reservation | str, cost: float) -> Reservation:
@@ -111,3 +114,7 @@ class Fronting(Twinned):
     @override
     def spent(self) -> float:
         return self.own.spent
+
+    @override
+    def set_target(self, target: float) -> None:
+        self.own.set_target(target)

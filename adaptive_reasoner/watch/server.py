@@ -1,10 +1,14 @@
 """Serve the page on 127.0.0.1 with the standard library: one reader of a ledger, a handful of viewers."""
 
 import html
+import io
+import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from socket import socket
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +18,10 @@ from adaptive_reasoner import pages
 from adaptive_reasoner.console import to_json
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.watch.looks import Looks
+
+PATIENCE = 10.0  # seconds in which a whole request must arrive, and in which an answer must be taken
+LONGEST = 16_384  # bytes of a request
+VIEWERS = 64  # connections at once; beyond that one is closed at once
 
 _HOST = "127.0.0.1"
 _TYPES = {"css": "text/css", "html": "text/html", "js": "text/javascript", "json": "application/json"}
@@ -80,15 +88,62 @@ class WatchServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = VIEWERS
 
     def __init__(self, address: tuple[str, int], looks: Looks) -> None:
         super().__init__(address, _Handler)
         self.looks = looks
         self.names = {f"{name}:{self.server_port}" for name in (_HOST, "localhost")}
+        self._places = threading.Semaphore(VIEWERS)
+
+    @override
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        return self._places.acquire(blocking=False)
+
+    @override
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A viewer that went away, or does not take its answer, is not worth a traceback."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Request(io.RawIOBase):
+    """What a viewer sends: an end to both its length and its time."""
+
+    def __init__(self, connection: socket) -> None:
+        self._connection, self._left = connection, LONGEST
+        self._until = time.monotonic() + PATIENCE
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Any, /) -> int:
+        seconds = self._until - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the request did not arrive in time")
+        self._connection.settimeout(seconds)
+        read = self._connection.recv_into(buffer, min(self._left, len(buffer))) if self._left else 0
+        self._left -= read
+        return read
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+
+    @override
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Request(self.connection))
 
     def do_GET(self) -> None:
         """Answer one of four addresses."""
@@ -108,6 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         self.end_headers()
+        self.connection.settimeout(PATIENCE)
         self.wfile.write(content)
 
     @override

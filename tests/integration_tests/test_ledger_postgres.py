@@ -12,11 +12,15 @@ from threading import Event
 import psutil
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from adaptive_reasoner import cli
+from adaptive_reasoner.context import Tenants
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger, sql
+from adaptive_reasoner.ledger import UnreachableLedgerError, database, open_ledger, sql
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.ledger.schema import entries, open_engine
+from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
 from tests.unit_tests.ledger.stand_ins import Clock
 
@@ -235,3 +239,49 @@ def test_keeps_its_books_whatever_a_database_has_as_its_defaults(postgres):
         assert reader.history(1)[0].key.startswith("clé ")
     for ledger in ledgers:
         ledger.close()
+
+
+@pytest.mark.parametrize("capped", [{}, {"hard_cap": 1e6}])
+def test_others_hold_a_new_target_with_their_next_operation(opened, capped):
+    targets.others_hold_the_new_target(lambda **given: opened(**given, **capped))
+
+
+@pytest.mark.parametrize("capped", [{}, {"hard_cap": 1e6}])
+def test_a_new_target_meets_no_change_half_made(opened, capped):
+    targets.charges_of_others_meet_no_half_made_change(lambda **given: opened(**given, **capped))
+
+
+def test_tenants_cost_no_connections(opened, postgres):
+    engine = open_engine(postgres)
+    with engine.connect() as connection:
+        counted = sa.text("select count(*) from pg_stat_activity where backend_type = 'client backend'")
+
+        def connections():
+            connection.rollback()
+            return connection.execute(counted).scalar()
+
+        common, before = opened("common", target=50.0), connections()
+        known = Tenants(common, lambda name: opened(name, target=20.0))
+        with ThreadPoolExecutor(32) as pool:
+            charges = [
+                pool.submit(lambda n=n: known.ledger_of(f"tenant {n % 150}").charge(1.0, f"{n}"))
+                for n in range(600)
+            ]
+            assert [each.result().cost for each in charges] == [1.0] * 600
+        assert connections() <= before + database.AT_ONCE + 2
+        assert common.snapshot().questions == 600
+    engine.dispose()
+
+
+def test_no_command_on_a_ledger_that_is_there_shows_a_password(opened, postgres):
+    ledger = opened(target=20.0)
+    ledger.charge(1.0, "q")
+    secret = f"{postgres}{'&' if '?' in postgres else '?'}password=hush-hush&sslpassword=hush-hush"
+    for verb in ("show", "history", "reset"):
+        shown = CliRunner().invoke(cli.app, ["ledger", verb, secret, "--name", ledger._name], input="n\n")
+        assert shown.exit_code == (1 if verb == "reset" else 0)
+        assert "hush" not in shown.output
+    with LedgerReader(secret, name=ledger._name) as reader:
+        assert "hush" not in f"{reader!r} {reader._engine!r} {reader._engine.url!r}"
+    with open_ledger(secret, name=ledger._name) as again:
+        assert "hush" not in f"{again!r} {vars(again)!r}"

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from adaptive_reasoner.console import err, out, print_table
+from adaptive_reasoner.console import err, out, print_table, to_json
 
 FIGURES = {"policy": "imitator_unseen_groups", "realised_cost": 12345.678, "lift_low": -0.13, "share": None}
 
@@ -32,3 +34,29 @@ def test_names_and_small_figures_are_shown_as_they_are(capsys):
     print_table([{"key": "run[/b]", "action": "cot[3]", "cost": 0.000123456, "free": 0.0}])
     printed = capsys.readouterr().out
     assert all(shown in printed for shown in ("run[/b]", "cot[3]", "0.000123", "0.000\n"))
+
+
+@pytest.mark.parametrize("console", [out, err])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2Jgone", r"\x1b[2Jgone"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("over\rwritten", r"over\rwritten"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("half \udcff", r"half \udcff"),
+        ("a\nb\tc é 漢 👩‍🚀", "a\nb\tc é 漢 👩‍🚀"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_written_out(capsys, console, text, shown):
+    console.print(text, markup=False, highlight=False)
+    assert "".join(capsys.readouterr()).expandtabs().rstrip() == shown.expandtabs()
+    print_table([{"name": text}])
+    assert not set("\x1b\x07\r\x9b\u202e\udcff") & set(capsys.readouterr().out)
+
+
+def test_json_stays_the_same_json_and_is_safe_on_a_terminal():
+    value = {"key\x1b[2J": ["\x9b31m", "\u202e", "half \udcff", "é\n", 'quo"te\\']}
+    assert json.loads(to_json(value)) == value
+    assert to_json(value).isprintable()

@@ -155,6 +155,14 @@ async def test_a_budget_of_a_run_moves_the_price(ask):
         await ask(graph_of(node(), context=AdaptiveContext), ASKED, context={"budget": 90.0})
 
 
+async def test_the_ledger_counts_a_run_against_its_own_budget(ask):
+    made = AdaptiveComputeNode(ScriptedModel(), budget=9.0, **KEYS)
+    cost = (await ask(graph_of(made, context=AdaptiveContext), ASKED, context={"budget": 90.0}))["decision"][
+        "cost"
+    ]
+    assert made.reasoner.ledger.snapshot().credit == pytest.approx((90.0 - cost) / 9.0)
+
+
 @pytest.mark.parametrize("terms", [{"budget": 0}, {"budget": "90"}, {"price": -1.0}, {"max_cost": "9"}])
 async def test_a_context_that_is_no_amount_is_refused_by_name(ask, terms):
     made = AdaptiveComputeNode(ScriptedModel(), budget=9.0, **KEYS)

@@ -21,8 +21,16 @@ from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.prospects import Prospects, beta_prospects
 from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.selection import best_of_n, cascade
 from adaptive_reasoner.stopping import Priced
-from adaptive_reasoner.strategies import adaptive_consistency
+from adaptive_reasoner.strategies import (
+    adaptive_consistency,
+    extended_thinking,
+    on,
+    self_consistency,
+    single_pass,
+    switch_model,
+)
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.reasoners import ACTIONS, CheapUnderPressure, reasoner
 
@@ -183,12 +191,35 @@ def test_a_dict_is_no_question_whose_keys_would_be_asked(ask, question):
         ({"ledger": "sqlite:///ledger.sqlite"}, r"open_ledger\('sqlite:///ledger.sqlite', target=...\)"),
         ({"actions": {"vote_3": ScriptedModel()}}, "action 'vote_3' is a ScriptedModel, not a strategy"),
         ({"actions": {"vote_3": "cot"}}, "action 'vote_3' is a str, not a strategy"),
+        (
+            {"actions": {"vote_3": self_consistency}},
+            r"function self_consistency, .* call it, self_consistency\(",
+        ),
+        ({"actions": {"vote_3": single_pass}}, r"call it, single_pass\("),
+        ({"actions": {"vote_3": best_of_n}}, r"call it, best_of_n\("),
+        ({"actions": {"vote_3": ScriptedModel}}, "is a ScriptedModel, not a strategy"),
+        ({"actions": {"vote_3": lambda: None}}, "a strategy takes one argument, the task"),
     ],
 )
 def test_a_part_that_is_something_else_is_refused_at_construction(parts, named):
     given = {"model": ScriptedModel(), "policy": FixedPolicy("vote_3"), "actions": ACTIONS, **parts}
     with pytest.raises(TypeError, match=named):
         AdaptiveReasoner(given.pop("model"), **given)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: on(Source(ScriptedModel()), self_consistency),
+        lambda: switch_model(ScriptedModel(), single_pass),
+        lambda: extended_thinking("high", self_consistency),
+        lambda: cascade(single_pass, self_consistency(3), 0.7),
+        lambda: cascade(single_pass(), self_consistency, 0.7),
+    ],
+)
+def test_a_strategy_inside_another_that_was_not_called_is_refused_where_it_is_made(made):
+    with pytest.raises(TypeError, match=r"which makes a strategy: call it"):
+        made()
 
 
 @pytest.mark.parametrize("terms", [{"price": -0.5}, {"price": "cheap"}, {"max_cost": float("nan")}])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import Frontier, Hull, solve
 from adaptive_reasoner.kit.backtesting.lift import Gain
@@ -15,6 +16,9 @@ from adaptive_reasoner.kit.reporting.standing import Hindsight, Standing, standi
 
 _VERTICES = 200  # of a curve that are drawn
 _STEPS = 120  # of the dial
+_LEAST = 1e-9  # where a logarithmic scale begins
+
+Floats = NDArray[np.float64]
 
 
 def frontier_section(
@@ -137,9 +141,7 @@ def _point(name: str, stands: Standing) -> dict[str, Any]:
 
 def _hull_line(hull: Hull, dearest: float) -> list[dict[str, Any]]:
     """Drawn through many points, as it bends on a logarithmic axis."""
-    costs = np.unique(
-        np.append(np.geomspace(max(hull.costs[0], 1e-9), max(dearest, hull.costs[0]), 60), hull.costs)
-    )
+    costs = np.unique(np.append(_spread(hull.costs[0], dearest, 60), hull.costs))
     return [
         {"series": figures.MIXTURE, "cost": float(cost), "accuracy": float(hull.accuracy_at(cost))}
         for cost in costs
@@ -158,7 +160,7 @@ def _bound_line(best: Frontier, dearest: float) -> list[dict[str, Any]]:
 
 def _bounds(outcomes: Outcomes, best: Frontier, budget: float, dearest: float) -> list[dict[str, object]]:
     low = float(best.costs[0])
-    budgets = {*np.geomspace(max(low, 1e-9), max(dearest, low), 7).tolist()[1:], max(budget, low)}
+    budgets = {*_spread(low, dearest, 7)[1:].tolist(), max(budget, low)}
     solved = [solve(outcomes, each) for each in sorted(budgets)]
     return [
         {
@@ -200,9 +202,7 @@ def dial_of(
 ) -> Dial:
     """What each curve reaches at any budget."""
     low, high = float(best.costs[0]), max(float(outcomes.cost.mean(axis=0).max()), budget)
-    budgets = np.unique(
-        np.append(np.geomspace(max(low, 1e-9), max(high, low * 1.01), _STEPS), max(budget, low))
-    )
+    budgets = np.unique(np.append(_spread(low, max(high, low * 1.01), _STEPS), max(budget, low)))
     curves: dict[str, Sequence[float | None]] = {"the mixture gets": _floats(hull.accuracy_at(budgets))}
     if playing is not None and not playing.trained_on:
         along = sorted(gains.values(), key=lambda gain: gain.realised_cost)
@@ -219,6 +219,11 @@ def dial_of(
         )
     curves["hindsight at most"] = _floats(np.interp(budgets, best.costs, best.accuracies))
     return Dial(outcomes.cost_unit, budget, _floats(budgets), curves, outcomes.accuracy_unit)
+
+
+def _spread(low: float, high: float, steps: int) -> Floats:
+    """So many costs from low to high, at equal ratios; an action may cost nothing."""
+    return np.geomspace(max(low, _LEAST), max(high, low, _LEAST), steps)
 
 
 def _floats(values: Any) -> list[float]:

@@ -116,10 +116,14 @@ def price_section(
         f"{unit.removesuffix('s')}. The higher it is, the less is spent. Online the ledger moves it so that "
         "the average stays on target."
     )
-    words = "A falling line: the price of compute against the mean cost a question."
-    figure = figures.price_figure(lines, band, price=price, budget=budget, unit=unit)
+    drawn = []
+    if lines:
+        words = "A falling line: the price of compute against the mean cost a question."
+        drawn = [(words, figures.price_figure(lines, band, price=price, budget=budget, unit=unit))]
+    else:
+        text += " Here no dearer action gains any accuracy: more budget is worth nothing, and the price is 0."
     table = Table("Price by budget", rows, {"price": ".3g", "off_by": "+.1%"})
-    return Section("price", "Price against budget", text, [(words, figure)] if lines else (), [table])
+    return Section("price", "Price against budget", text, drawn, [table])
 
 
 def calibration_section(playing: Playing) -> Section | None:

@@ -164,7 +164,7 @@ class Hindsight:
         hull = uniform_hull(outcomes)
         cheapest = float(outcomes.cost.min(axis=1).mean())
         top = max(float(hull.costs[-1]), budget, cheapest * 1.01)
-        budgets = np.geomspace(max(cheapest, top * 1e-3), top, 24)
+        budgets = np.geomspace(max(cheapest, top * 1e-3, 1e-9), max(top, 1e-9), 24)
         plays = {("oracle_in_sample", budget): oracle_in_sample(outcomes, budget)}
         crossfit = [oracle_crossfit(outcomes, float(each)) for each in budgets]
         at_budget = oracle_crossfit(outcomes, budget)

@@ -16,6 +16,7 @@ from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.calibration import reliability
+from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.reporting.labels import labels_section
 from adaptive_reasoner.kit.reporting.page import Report, Section, Table, Verdict
@@ -322,3 +323,26 @@ def test_writes_the_page_whole_and_says_it_in_json(report, page, tmp_path):
     said = json.loads(json.dumps(report.as_dict()))
     assert said["verdict"]["word"] == "Ship it:"
     assert report.picture().startswith("<svg")
+
+
+@pytest.mark.parametrize("costs", [(1.0, 5.0, 9.0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (0.0, 5.0, 9.0)])
+@pytest.mark.parametrize("accuracies", [(1.0, 0.5, 0.2), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)])
+def test_a_table_on_which_dearer_actions_never_help_has_a_report(accuracies, costs, tmp_path):
+    rows = [
+        {
+            "question_id": str(question),
+            "question": f"question {question}",
+            "action": action,
+            "accuracy": accuracy,
+            "cost": cost,
+            "cost_unit": "tokens",
+            "samples": 1,
+        }
+        for question in range(12)
+        for action, accuracy, cost in zip(("few", "more", "most"), accuracies, costs, strict=True)
+    ]
+    page = outcomes_report(Outcomes.from_rows(rows))
+    page.write(tmp_path / "report.html")
+    price = next(section for section in page.sections if section.name == "price")
+    assert not price.figures
+    assert "the price is 0" in (tmp_path / "report.html").read_text()

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from tests.unit_tests.ledger.stand_ins import Priced
 
 
@@ -178,3 +178,76 @@ class BudgetsContract:
         assert (seen.target, seen.hard_cap) == (50.0, 100.0)
         assert ledger.price == pytest.approx(0.002)
         assert ledger.reserve(50.0, "a").status == "open"
+
+    # Another target
+
+    def test_another_target_is_held_from_now_on(self, make):
+        ledger = make(target=20.0)
+        for i in range(200):
+            ledger.charge(20.0, f"before {i}")
+        ledger.set_target(40.0)
+        seen = ledger.snapshot()
+        assert (ledger.target, seen.target, seen.credit, seen.average) == (40.0, 40.0, 0.0, 20.0)
+        for i in range(10):
+            ledger.charge(40.0, f"after {i}")
+        assert ledger.snapshot().credit == 0.0
+
+    @pytest.mark.parametrize(("cost", "credit"), [(10.0, 50.0), (30.0, -50.0)])
+    def test_savings_and_debts_stay_the_same_amount(self, make, cost, credit):
+        ledger = make(target=20.0)
+        for i in range(200):
+            ledger.charge(cost, f"{i}")
+        before = ledger.snapshot().credit * 20.0  # some savings may have been written off
+        ledger.set_target(40.0)
+        assert ledger.snapshot().credit == pytest.approx(before / 40.0)
+        assert ledger.snapshot().credit == pytest.approx(credit)
+        ledger.set_target(20.0)
+        assert ledger.snapshot().credit == pytest.approx(2.0 * credit)
+
+    @pytest.mark.parametrize("cost", [0.0, 60.0])
+    def test_no_credit_and_no_debt_grows_beyond_the_most_that_may_be_saved(self, make, cost):
+        ledger = make(target=20.0, credit=50.0)
+        for i in range(100):
+            ledger.charge(cost, f"{i}")
+        ledger.set_target(0.5)
+        assert abs(ledger.snapshot().credit) == pytest.approx(50.0)
+
+    def test_a_ledger_that_only_counted_starts_even(self, make):
+        ledger = make()
+        for i in range(100):
+            ledger.charge(7.0, f"{i}")
+        held = ledger.reserve(5.0, "open")
+        ledger.set_target(20.0)
+        assert (ledger.target, ledger.snapshot().credit) == (20.0, 0.0)
+        ledger.settle(held, 25.0)
+        assert ledger.snapshot().credit == pytest.approx(-1.0)
+
+    @pytest.mark.parametrize("target", [0.0, -1.0, math.nan, math.inf, 1e-12, 1e300])
+    def test_what_is_no_target_is_refused(self, make, target):
+        ledger = make(target=20.0)
+        with pytest.raises(LedgerError, match="target"):
+            ledger.set_target(target)
+        assert (ledger.target, ledger.snapshot().target) == (20.0, 20.0)
+
+    # A budget of a question's own
+
+    def test_a_question_is_measured_against_its_own_budget(self, make):
+        ledger = make(target=20.0)
+        for i in range(60):
+            ledger.settle(ledger.reserve(40.0, f"dear {i}", budget=40.0), 40.0)
+            ledger.settle(ledger.reserve(5.0, f"cheap {i}", budget=5.0), 5.0)
+            ledger.settle(ledger.reserve(20.0, f"plain {i}"), 20.0)
+        seen = ledger.snapshot()
+        assert (seen.credit, seen.average, seen.target) == (0.0, pytest.approx(65.0 / 3.0), 20.0)
+        ledger.settle(ledger.reserve(40.0, "over", budget=40.0), 60.0)
+        assert ledger.snapshot().credit == pytest.approx(-1.0)
+
+    def test_a_question_of_several_charges_has_its_budget_once_and_a_released_one_leaves_no_trace(self, make):
+        ledger = make(target=20.0)
+        for part in range(4):
+            ledger.settle(ledger.reserve(10.0, f"part {part}", question="run", budget=40.0), 10.0)
+        assert ledger.snapshot().credit == pytest.approx(0.0)
+        held = ledger.reserve(30.0, "never ran", budget=40.0)
+        assert (held.budget, ledger.snapshot().credit) == (40.0, pytest.approx(0.5))
+        ledger.release(held)
+        assert ledger.snapshot().credit == pytest.approx(0.0)

@@ -148,3 +148,32 @@ def test_says_slack_when_even_the_dearest_choices_spend_less():
     spent = Demand(0, 1_000, 0.002, dear=40.0).served_by(ledger, 8)
     assert ledger.snapshot().slack
     assert (spent[-200:] > 0).all()  # the price is as good as nothing: everyone gets the best
+
+
+@pytest.mark.parametrize(("before", "after"), [(75.0, 40.0), (40.0, 75.0)])
+def test_the_average_comes_to_a_new_target_soon_after_it_is_set(before, after):
+    errors = []
+    for seed in range(4):
+        ledger = open_ledger("memory://", policy=Priced(price=0.002, slope=None, budget=before))
+        Demand(seed, 4_000, 0.002).served_by(ledger, 16)
+        ledger.set_target(after)
+        served = Demand(seed + 10, 2_000, 0.002).served_by(Renamed(ledger), 16)
+        errors.append(served.mean() / after - 1.0)
+    assert np.abs(errors).mean() <= 0.03
+
+
+class Renamed:
+    """A ledger whose questions are other ones than before."""
+
+    def __init__(self, ledger):
+        self._ledger = ledger
+
+    @property
+    def price(self):
+        return self._ledger.price
+
+    def reserve(self, expected, key):
+        self._ledger.reserve(expected, f"{key} later")
+
+    def settle(self, key, cost):
+        self._ledger.settle(f"{key} later", cost)

@@ -194,3 +194,128 @@ def test_child_of_the_process_that_opened_it_is_refused(tmp_path):
         "assert ledger.charge(1.0, 'q').cost == 1.0\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60)
+
+
+UNREADABLE = [
+    "no json",
+    "\x00" * 40,
+    "[]",
+    "null",
+    "{}",
+    '{"verb": "reset"}',
+    '{"verb": "close", "key": "q"}',
+    '{"verb": "charge", "key": "q"}',
+    '{"verb": "charge", "key": 7, "cost": 1}',
+    '{"verb": "charge", "key": "q", "cost": "much"}',
+    '{"verb": "charge", "key": "q", "cost": null}',
+    '{"verb": "charge", "key": "q", "cost": 1, "self": 2}',
+    '{"verb": "release"}',
+    "[" * 100_000,
+]
+REFUSED = [
+    '{"verb": "charge", "key": "q", "cost": -1}',
+    '{"verb": "charge", "key": "q", "cost": NaN}',
+    '{"verb": "charge", "key": "q", "cost": 1e300}',
+    '{"verb": "reserve", "key": "", "expected": 1}',
+    '{"verb": "charge", "key": "\\ud800", "cost": 1}',
+    '{"verb": "release", "key": "never reserved"}',
+]
+
+
+@pytest.mark.parametrize("line", UNREADABLE + REFUSED, ids=lambda line: line[:40])
+def test_a_line_that_cannot_be_charged_holds_nothing_up(inner, tmp_path, line):
+    journal = tmp_path / "journal"
+    good = '{"verb": "charge", "cost": 4, "key": "%s"}\n'
+    journal.write_bytes(f"{good % 'a'}{line}\n{good % 'b'}".encode())
+    with JournaledLedger(inner, journal) as ledger:
+        if "never reserved" in line:  # what never arrived needs no release
+            assert ledger.snapshot().spent == 8.0
+            return
+        with pytest.warns(UserWarning, match=r"journal\.rejected; the first: .+") as named:
+            assert ledger.snapshot().spent == 8.0
+        assert len(named) == 1
+        assert ledger.charge(1.0, "c").cost == 1.0
+        assert ledger.snapshot().spent == 9.0
+    assert (tmp_path / "journal.rejected").read_bytes() == f"{line}\n".encode()
+    assert journal.stat().st_size == 0
+
+
+def test_a_closed_ledger_rejects_no_line(inner, tmp_path):
+    (tmp_path / "journal").write_text('{"verb": "charge", "cost": 4, "key": "a"}\n')
+    ledger = JournaledLedger(inner, tmp_path / "journal")
+    inner.close()
+    with pytest.raises(LedgerError, match="closed"):
+        ledger.charge(1.0, "b")
+    ledger.close()
+    assert not (tmp_path / "journal.rejected").exists()
+    assert (tmp_path / "journal").stat().st_size > 0
+
+
+def test_a_long_journal_is_charged_in_parts_and_verbs_go_in_between(inner, tmp_path):
+    lines = "".join(f'{{"verb": "charge", "cost": 1, "key": "{n}"}}\n' for n in range(1_000))
+    (tmp_path / "journal").write_text(lines)
+    with JournaledLedger(inner, tmp_path / "journal") as ledger:
+        assert ledger.charge(5.0, "late").status == "settled"
+        assert 0.0 < inner.spent < 100.0  # not all of it was charged first
+        held = ledger.reserve(7.0, "later")
+        ledger.settle(held, 6.0)
+        assert ledger.snapshot().spent == 1_011.0
+    assert (tmp_path / "journal").stat().st_size == 0
+
+
+def test_parts_that_were_charged_are_gone_from_the_journal_when_the_process_dies(inner, tmp_path):
+    lines = "".join(f'{{"verb": "charge", "cost": 1, "key": "{n}"}}\n' for n in range(1_000))
+    (tmp_path / "journal").write_text(lines)
+    ledger = JournaledLedger(inner, tmp_path / "journal", retry_after=0.0)
+    for late in range(25):
+        ledger.charge(5.0, f"late {late}")
+    assert (tmp_path / "journal").stat().st_size < 0.5 * len(lines)
+    before = {charge.key for charge in inner.history(2_000)}
+    ledger.close()
+    after = Unsteady(Terms(target=50.0).account(), clock=lambda: 0.0)
+    with JournaledLedger(after, tmp_path / "journal") as again:
+        missing = {charge.key for charge in again.history(2_000)}
+    assert len(missing) < 700
+    assert before | missing == {*map(str, range(1_000)), *(f"late {late}" for late in range(25))}
+
+
+def test_a_database_that_goes_away_in_the_middle_of_a_replay_loses_nothing(inner, tmp_path, monkeypatch):
+    lines = "".join(f'{{"verb": "charge", "cost": 1, "key": "{n}"}}\n' for n in range(100))
+    (tmp_path / "journal").write_text(lines)
+    charge = inner.charge
+
+    def failing(cost, key, **others):
+        if key == "40" and not inner.away:
+            inner.away = True
+        return charge(cost, key, **others)
+
+    monkeypatch.setattr(inner, "charge", failing)
+    with JournaledLedger(inner, tmp_path / "journal", retry_after=0.0) as ledger:
+        with pytest.raises(UnreachableLedgerError):
+            ledger.snapshot()
+        monkeypatch.setattr(inner, "charge", charge)
+        inner.away = False
+        assert ledger.snapshot().spent == 100.0
+
+
+def test_a_child_that_ends_leaves_the_journal_to_its_parent(tmp_path):
+    script = (
+        "import os, sys\n"
+        "from adaptive_reasoner.errors import LedgerError\n"
+        "from adaptive_reasoner.ledger import open_ledger\n"
+        "from adaptive_reasoner.ledger.journal import JournaledLedger\n"
+        "ledger = JournaledLedger(open_ledger('memory://'), sys.argv[1])\n"
+        "if (child := os.fork()) == 0: sys.exit()  # with everything that Python does at the end\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "try: JournaledLedger(open_ledger('memory://'), sys.argv[1])\n"
+        "except LedgerError as error: assert 'of another process' in str(error)\n"
+        "else: raise AssertionError('two have it')\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "journal")], check=True, timeout=60)
+
+
+def test_a_budget_of_a_question_is_kept_in_the_journal(ledger, inner):
+    inner.away = True
+    ledger.settle(ledger.reserve(80.0, "q", budget=80.0), 80.0)
+    inner.away = False
+    assert ledger.snapshot().credit == 0.0

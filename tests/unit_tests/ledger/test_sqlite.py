@@ -9,6 +9,7 @@ from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger, sql
 from adaptive_reasoner.ledger.account import KEEP
 from adaptive_reasoner.ledger.reading import LedgerReader
 from adaptive_reasoner.ledger.schema import open_engine
+from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
 from tests.unit_tests.ledger.stand_ins import Clock, Priced
 
@@ -216,3 +217,18 @@ def test_what_the_file_refuses_is_said(opened, url):
     with pytest.raises(UnreachableLedgerError, match="not today"):
         ledger.charge(1.0, "a")
     assert ledger.snapshot().questions == 0
+
+
+def test_others_hold_a_new_target_with_their_next_operation(opened):
+    targets.others_hold_the_new_target(opened)
+
+
+def test_a_new_target_meets_no_change_half_made(opened):
+    targets.charges_of_others_meet_no_half_made_change(opened)
+
+
+def test_a_reader_sees_a_new_target(opened, url):
+    ledger = opened(target=20.0)
+    with LedgerReader(url) as reader:
+        ledger.set_target(40.0)
+        assert reader.snapshot().target == 40.0

@@ -1,7 +1,9 @@
 """The live page of a ledger: what it serves, whom it serves, and that it only reads."""
 
 import json
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -9,6 +11,7 @@ import pytest
 
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.watch import server as watch_server
 from adaptive_reasoner.watch.looks import Looks
 from adaptive_reasoner.watch.server import WatchServer, page
 from tests.unit_tests.ledger.stand_ins import Clock
@@ -109,3 +112,51 @@ def test_a_database_that_goes_away_is_said_and_what_was_seen_stays(reader, tmp_p
     assert "database failed" in seen["error"]
     assert len(seen["looks"]) == 1
     assert "database failed" in page(looks)
+
+
+def connected(server):
+    return socket.create_connection(("127.0.0.1", server._server.server_port), timeout=10)
+
+
+def test_a_viewer_that_sends_a_byte_now_and_then_is_let_go_and_others_are_served(served, monkeypatch):
+    monkeypatch.setattr(watch_server, "PATIENCE", 0.5)
+
+    def drip(slow):
+        for _ in range(400):
+            slow.sendall(b"G")
+            assert looks_of(served)["error"] is None
+            time.sleep(0.05)
+
+    with connected(served) as slow, pytest.raises(ConnectionError):  # the server closed the connection
+        drip(slow)
+    with connected(served) as silent:
+        assert silent.recv(100) == b""
+
+
+@pytest.mark.parametrize("line", [b"GET /" + b"a" * 100_000, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 50_000])
+def test_a_request_without_end_is_refused(served, line):
+    with connected(served) as talker:
+        try:
+            talker.sendall(line)
+            answer = talker.recv(100)
+        except ConnectionError:
+            answer = b""
+    assert b"200 OK" not in answer
+    assert looks_of(served)["error"] is None
+
+
+def test_more_viewers_than_there_are_places_for_are_turned_away(served, monkeypatch):
+    monkeypatch.setattr(watch_server, "PATIENCE", 1.0)
+    idle = [connected(served) for _ in range(watch_server.VIEWERS)]
+    with connected(served) as late:
+        assert late.recv(100) == b""
+    for viewer in idle:
+        viewer.close()
+    for _ in range(100):  # until the idle ones are noticed
+        try:
+            assert looks_of(served)["error"] is None
+            break
+        except OSError:
+            time.sleep(0.05)
+    else:
+        raise AssertionError("nobody is served any more")

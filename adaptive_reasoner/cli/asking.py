@@ -1,0 +1,54 @@
+"""One question, decided by a policy and, with a menu, answered."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptive_reasoner.cli.checked import amount
+from adaptive_reasoner.cli.shown import AsJson, NoCode, print_result
+from adaptive_reasoner.console import err, out, print_json
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    policy: Annotated[Path, typer.Option(help="Policy folder.")],
+    config: Annotated[
+        Path | None, typer.Option(help="The menu; without it only the decision is shown.")
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(callback=amount, help="Accuracy a unit of cost must be worth.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(callback=amount, help="Mean cost of such questions, instead of a price.")
+    ] = None,
+    no_code: NoCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide how hard a question deserves to be thought about and, with a menu, answer it."""
+    from adaptive_reasoner.policy import LearnedPolicy
+
+    if price is not None and budget is not None:
+        raise typer.BadParameter("a budget has its own price; leave out one of the two", param_hint="--price")
+    loaded = LearnedPolicy.load(policy)
+    if budget is not None:
+        loaded = loaded.at(budget=budget)
+        price = loaded.price
+    if config is None:
+        print_result(loaded.decide(question, price=price).as_state(), as_json)
+        return
+    from adaptive_reasoner.kit import Menu
+    from adaptive_reasoner.reasoner import AdaptiveReasoner
+
+    menu = Menu.load(config, code="refuse" if no_code else "run")
+    reasoner = AdaptiveReasoner(
+        next(iter(menu.sources.values())), policy=loaded, actions=menu.actions, meter=menu.meter
+    )
+    result = reasoner.answer(question, price=price)
+    if as_json:
+        print_json({"text": result.message.text, **result.record})
+    else:
+        out.print(result.message.text, markup=False, highlight=False)
+        record = result.record
+        spent = f"{record['action']}, {record['cost']:g} {record['cost_unit']}"
+        err.print(spent, markup=False, highlight=False)

@@ -1,0 +1,74 @@
+"""Commands whose arguments are checked as one kind, and whose usage errors are one line."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import typer
+from typer.core import TyperCommand
+from typing_extensions import override
+
+_LARGEST = 2**53  # beyond it a float counts no more in ones
+
+# What the parser raises of a command line it cannot read; typer names only its subclass.
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+SEEDS = 2**32 - 1  # the largest that every generator of random numbers takes
+
+
+class CheckedCommand(TyperCommand):
+    """A command that takes no number that is none, and no text that cannot be written."""
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        for param in self.params:
+            value = ctx.params.get(param.name)
+            for each in value if isinstance(value, list | tuple) else [value]:
+                if (wrong := _wrong(each)) is not None:
+                    raise typer.BadParameter(wrong, ctx=ctx, param_hint=_name_of(param))
+        return super().invoke(ctx)
+
+
+class CheckedTyper(typer.Typer):
+    """An application of such commands."""
+
+    @override
+    def command(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        kwargs.setdefault("cls", CheckedCommand)
+        return super().command(*args, **kwargs)
+
+
+def amount(value: list[float] | float | None) -> list[float] | float | None:
+    """Refuse an amount that is none, as the callback of an option."""
+    for each in value if isinstance(value, list) else [value]:
+        wrong = _wrong(each)
+        if wrong is None and each is not None and each < 0.0:
+            wrong = f"{each:g} is below 0."
+        if wrong is not None:
+            raise typer.BadParameter(wrong)
+    return value
+
+
+def usage_line(error: typer.BadParameter) -> str:
+    """A usage error as one line that says where to read on."""
+    command = error.ctx.command_path if error.ctx is not None else "adaptive-reasoner"
+    return f"{_joined(error.format_message().splitlines())} See: {command} --help"
+
+
+def _name_of(param: Any) -> str:
+    """An option as it is written, an argument as the help has it."""
+    return f"'{param.opts[0] if param.param_type_name == 'option' else str(param.name).upper()}'"
+
+
+def _wrong(value: object) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is not a finite number."
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return f"{value:.3g} is too large."
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        return "it holds bytes that are no text in UTF-8."
+    return None
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return " ".join(" ".join(lines).split())

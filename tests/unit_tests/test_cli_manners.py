@@ -1,0 +1,171 @@
+"""The manners of the commands: bad numbers, halves of characters, and what a terminal would obey."""
+
+# ruff: noqa: F811 - fixtures of another module are arguments here
+
+import json
+import re
+from typing import get_type_hints
+
+import pytest
+
+from adaptive_reasoner import cli
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger import open_ledger
+from tests.unit_tests.test_cli import asked, command, outcomes, samples  # noqa: F401 - fixtures
+
+
+@pytest.fixture(scope="module")
+def policy_folder(tmp_path_factory):
+    from adaptive_reasoner.features import EncoderSession
+    from adaptive_reasoner.kit import train
+    from adaptive_reasoner.kit.encoding import VectorCache
+    from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADAPTIVE_REASONER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        encoder = EncoderSession(write_toy_encoder(tmp_path_factory.mktemp("encoder")))
+        trained = train(
+            toy_outcomes(200), budget=20.0, encoder=encoder, cache=VectorCache(encoder, encoder.folder)
+        )
+        return trained.save(tmp_path_factory.mktemp("policy") / "policy")
+
+
+def numeric_options():
+    """Every option of every command that takes a number, with the rest of a command line that is complete."""
+    from typer.main import get_command
+
+    complete = {
+        "demo": ["--folder", "d"],
+        "collect": ["{asked}", "--out", "s.jsonl", "--preset", "paper", "--model", "m", "--dry-run"],
+        "estimate": ["{samples}", "--out", "o.jsonl"],
+        "solve": ["{outcomes}"],
+        "train": ["{outcomes}", "--out", "p"],
+        "backtest": ["{outcomes}"],
+        "report": ["{outcomes}", "--out", "r.html"],
+        "ask": ["5 + 9?", "--policy", "{policy_folder}"],
+        "ledger show": ["sqlite:///ledger.sqlite"],
+        "ledger history": ["sqlite:///ledger.sqlite"],
+        "ledger reset": ["sqlite:///ledger.sqlite"],
+        "ledger watch": ["sqlite:///ledger.sqlite"],
+        "ledger set": ["sqlite:///ledger.sqlite"],
+    }
+    for name, given in complete.items():
+        command = get_command(cli.app)
+        for part in name.split():
+            if part not in getattr(command, "commands", {}):
+                break
+            command = command.commands[part]
+        else:
+            for param in command.params:
+                kind = str(get_type_hints(command.callback).get(param.name))
+                if re.search(r"\b(int|float)\b", kind) or "--votes" in param.opts:
+                    needed = (
+                        []
+                        if "--budget" in param.opts or name not in ("train", "backtest", "solve")
+                        else ["--budget", "11"]
+                    )
+                    needed += (
+                        ["--adaptive", "0.9"] if (name, param.opts[0]) == ("collect", "--budget") else []
+                    )
+                    needed += ["--budget", "9"] if (name, param.opts[0]) == ("collect", "--adaptive") else []
+                    yield name.split(), given, param.opts[0], needed
+
+
+NUMBERS = ["nan", "inf", "-inf", "-1", "1e400", "9" * 5_000, "1.5.2", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "option", "needed"),
+    [*numeric_options()],
+    ids=lambda part: part if isinstance(part, str) else None,
+)
+def test_a_number_that_is_none_is_one_line_and_exit_code_2(
+    command, request, monkeypatch, tmp_path, name, given, option, needed
+):
+    monkeypatch.chdir(tmp_path)
+    fixtures = {part[1:-1] for part in given if part.startswith("{")}
+    places = {place: request.getfixturevalue(place) for place in fixtures}
+    open_ledger("sqlite:///ledger.sqlite", target=10.0).close()
+    amount = option in ("--budget", "--max-cost", "--target", "--price")  # which may be large
+    for value in [*NUMBERS, *([] if amount else ["9" * 30])]:
+        written = (part.format(**places) for part in given)
+        code, printed, said = command(*name, *written, *needed, f"{option}={value}")
+        assert (code, printed, said.count("\n")) == (2, "", 1), (value, said)
+
+
+def test_every_numeric_option_is_tried():
+    assert len([*numeric_options()]) >= 20
+
+
+def test_a_price_and_a_budget_exclude_each_other(command, policy_folder):
+    code, _, said = command("ask", "5 + 9?", "--policy", policy_folder, "--price", 0.1, "--budget", 20)
+    assert code == 2
+    assert "leave out one of the two" in said
+
+
+def test_a_question_is_asked_at_the_price_of_a_budget(command, policy_folder):
+    from adaptive_reasoner import LearnedPolicy
+
+    for budget in (12.0, 30.0):
+        shown = json.loads(
+            command("ask", "5 + 9?", "--policy", policy_folder, "--budget", budget, "--json")[1]
+        )
+        assert shown["price"] == pytest.approx(LearnedPolicy.load(policy_folder).at(budget=budget).price)
+    code, _, said = command("ask", "5 + 9?", "--policy", policy_folder, "--budget", 0.001)
+    assert (code, said.count("\n")) == (2, 1)
+
+
+HALF = "acme\udcff"  # what the shell's $'acme\xff' is in Python
+ESCAPES = "\x1b]0;title\x07\x1b[2J\x9b31m\rover\u202ekey"
+
+
+@pytest.mark.parametrize("verb", ["show", "history", "reset", "watch"])
+def test_half_a_character_in_a_name_is_one_line(command, tmp_path, verb):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    open_ledger(url, target=10.0).close()
+    for arguments in ((url, "--name", HALF), (f"{url}{HALF}",)):
+        code, printed, said = command("ledger", verb, *arguments)
+        assert (code, printed, said.count("\n")) == (2, "", 1)
+
+
+def test_half_a_character_in_a_files_name_is_shown_as_it_can_be(command):
+    code, printed, said = command("solve", f"{HALF}.parquet", "--budget", 1)
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert r"acme\udcff.parquet" in said
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_a_terminal_would_obey_is_shown_written_out(command, tmp_path, monkeypatch, terminal):
+    from adaptive_reasoner.console import err, out
+
+    for console in (out, err):
+        monkeypatch.setattr(console, "_force_terminal", terminal)
+        monkeypatch.setattr(console, "_color_system", None)
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with open_ledger(url, target=10.0, name=ESCAPES) as ledger:
+        ledger.charge(8.0, f"{ESCAPES}\nb", action=ESCAPES)
+    seen = [command("ledger", verb, url, "--name", ESCAPES) for verb in ("show", "history")]
+    seen += [command("ledger", "show", url)]  # names the ledgers that there are
+    for _, printed, said in seen:
+        assert not set("\x07\r\x9b\u202e") & set(printed + said)
+        assert "\x1b]" not in printed + said
+        assert "\x1b[2J" not in printed + said
+        assert r"\x1b[2J" in printed + said
+    (charge,) = json.loads(command("ledger", "history", url, "--name", ESCAPES, "--json")[1])["charges"]
+    assert (charge["key"], charge["action"]) == (f"{ESCAPES}\nb", ESCAPES)
+
+
+def test_a_ledgers_target_is_set_and_its_old_one_is_refused(command, tmp_path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    assert command("ledger", "set", url, "--target", 40)[0] == 2  # none is made
+    with open_ledger(url, target=20.0, name="acme") as ledger:
+        ledger.charge(10.0, "q")
+        code, printed, _ = command("ledger", "set", url, "--target", 40, "--name", "acme", "--json")
+        assert (code, json.loads(printed)) == (
+            0,
+            {"ledger": "acme", "target": 40.0, "before": 20.0, "credit": 0.25, "cost_unit": "tokens"},
+        )
+        assert ledger.snapshot().target == 40.0
+    with pytest.raises(LedgerError, match="ledger set URL --target 20"):
+        open_ledger(url, target=20.0, name="acme")
+    assert command("ledger", "set", url, "--target", 0, "--name", "acme")[0] == 2
