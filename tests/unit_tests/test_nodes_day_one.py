@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner import sample_log
@@ -114,6 +115,18 @@ async def test_failed_replies_are_logged_with_their_cost(ask, tmp_path):
     samples = Samples.read(log)
     (reply, *_) = samples.of(samples.question_ids[0], "vote_3")
     assert (reply.error, reply.cost) == ("TimeoutError: late", 50.0)
+
+
+async def test_a_reply_whose_usage_cannot_be_is_logged_at_its_worst_case_and_without_tokens(ask, tmp_path):
+    usage = {"input_tokens": 10, "output_tokens": -5, "total_tokens": 5}
+    made = node(
+        model=FakeMessagesListChatModel(responses=[AIMessage("Answer: 14", usage_metadata=usage)]),
+        log=tmp_path / "samples.jsonl",
+    )
+    await ask(graph_of(made), ASKED)
+    samples = Samples.read(tmp_path / "samples.jsonl")
+    replies = samples.of(samples.question_ids[0], "vote_3")
+    assert {(reply.answer, reply.cost, reply.prompt_tokens) for reply in replies} == {("14", 50.0, None)}
 
 
 async def test_on_day_one_a_long_conversation_is_part_of_the_worst_case(ask):
