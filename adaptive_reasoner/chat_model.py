@@ -27,6 +27,7 @@ from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import run_of
 from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.observed import noted
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.wrapped import main_model, mapped
@@ -279,13 +280,19 @@ class Untraced(Runnable[Any, AIMessage]):
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         if self.model.rate_limiter:
             self.model.rate_limiter.acquire(blocking=True)
-        return _message(self.model._generate(list(input), **kwargs))
+        with noted() as call:
+            message = _message(self.model._generate(list(input), **kwargs))
+            call.end(message=message)
+        return message
 
     @override
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         if self.model.rate_limiter:
             await self.model.rate_limiter.aacquire(blocking=True)
-        return _message(await self.model._agenerate(list(input), **kwargs))
+        with noted() as call:
+            message = _message(await self.model._agenerate(list(input), **kwargs))
+            call.end(message=message)
+        return message
 
     @override
     def stream(

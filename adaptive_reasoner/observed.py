@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage
@@ -37,6 +37,13 @@ class ModelCall:
     seconds: float = 0.0
     _began: float = field(default_factory=time.perf_counter)
 
+    @property
+    def is_part(self) -> bool:
+        """Whether the call around it accounts for it: by its own usage, or by the error it passed on."""
+        if self.outer is None or not self.outer.ended:
+            return False
+        return self.message is not None or self.outer.message is None
+
     def end(self, *, message: AIMessage | None = None, error: BaseException | None = None) -> None:
         """Note what came of it."""
         self.message, self.error, self.ended = message, error, True
@@ -47,7 +54,7 @@ class ModelCalls(BaseCallbackHandler):
     """The calls of chat models under a sample, in the order they began.
 
     A chat model that calls another one inside its own call has made one call: the usage of its reply is that
-    of all it took.
+    of all replies it took. What failed on the way to it is in no usage, and is a call of its own.
     """
 
     run_inline = True  # in the caller's own context, where it is known which call is inside which
@@ -57,14 +64,18 @@ class ModelCalls(BaseCallbackHandler):
 
     @property
     def made(self) -> list[ModelCall]:
-        """All calls that are not a part of another one."""
-        return [call for call in self._calls.values() if call.outer is None or not call.outer.ended]
+        """All calls but those whose cost is a part of another one's."""
+        return [call for call in self._calls.values() if not call.is_part]
 
     def bringing(self, message: AIMessage) -> ModelCall | None:
         """The call that brought a reply, also one that was changed since; None where none brought any."""
         answered = [call for call in reversed(self.made) if call.message is not None]
         same = (call for call in answered if call.message is message or _same_id(call.message, message))
         return next(same, answered[0] if answered else None)
+
+    def add(self, call: ModelCall) -> None:
+        """Count a call that is made without callbacks."""
+        self._calls[uuid4()] = call
 
     @contextmanager
     def observing(self) -> Iterator[None]:
@@ -99,6 +110,22 @@ class ModelCalls(BaseCallbackHandler):
         """A call has failed."""
         if run_id in self._calls:
             self._calls[run_id].end(error=error)
+
+
+@contextmanager
+def noted() -> Iterator[ModelCall]:
+    """A call that is made without callbacks, for whatever observes this thread or task."""
+    call, calls = ModelCall(), _observer.get()
+    if calls is not None:
+        calls.add(call)
+    before = _around.set(None if calls is None else (calls, call))
+    try:
+        yield call
+    except BaseException as error:
+        call.end(error=error)
+        raise
+    finally:
+        _around.reset(before)
 
 
 def model_calls() -> ModelCalls | None:

@@ -1,6 +1,7 @@
 """What stands around a model, retries, fallbacks, middleware, does its work, and each call made is billed."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from langchain.agents import create_agent
@@ -14,7 +15,13 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from adaptive_reasoner import AdaptiveComputeMiddleware, AdaptiveReasoner, FixedPolicy, Source
+from adaptive_reasoner import (
+    AdaptiveChatModel,
+    AdaptiveComputeMiddleware,
+    AdaptiveReasoner,
+    FixedPolicy,
+    Source,
+)
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.observed import ModelCalls
 from adaptive_reasoner.strategies import self_consistency, single_pass
@@ -179,7 +186,7 @@ def test_a_stream_that_fell_back_to_another_model_bills_both(asynchronous):
 class Around(BaseChatModel):
     """A chat model that calls another one inside its own call, and reports what that took as its own."""
 
-    inner: BaseChatModel
+    inner: Any
 
     @property
     def _llm_type(self):
@@ -198,6 +205,33 @@ def test_a_chat_model_that_calls_another_one_is_one_call(asynchronous):
     made = answered(Around(inner=scripted()), self_consistency(3))
     result = asyncio.run(made.aanswer("2 + 3?")) if asynchronous else made.answer("2 + 3?")
     assert (result.record["samples"], result.record["cost"]) == (2, 4.0)
+
+
+@both
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model.with_retry(wait_exponential_jitter=False),
+        lambda model: model.with_fallbacks([model]),
+        lambda model: Around(inner=model.with_fallbacks([model]), profile={"max_output_tokens": 50}),
+    ],
+)
+def test_attempts_inside_the_model_of_a_chat_model_are_billed(wrap, asynchronous):
+    model = scripted(failures={0: TimeoutError("slow")}, profile={"max_output_tokens": 50})
+    made = AdaptiveChatModel(
+        wrap(model), policy=FixedPolicy("a", expected_cost=15.0), actions={"a": single_pass()}
+    )
+    message = asyncio.run(made.ainvoke("2 + 3?")) if asynchronous else made.invoke("2 + 3?")
+    assert message.response_metadata["adaptive_reasoner"]["cost"] == WORST + 2.0
+    assert made.ledger.snapshot().spent == WORST + 2.0
+
+
+@both
+def test_an_error_that_passes_through_two_models_is_one_lost_call(asynchronous):
+    made = answered(Around(inner=scripted(failures={0: TimeoutError("slow"), 1: TimeoutError("slow")})))
+    with pytest.raises(TimeoutError):
+        asyncio.run(made.aanswer("2 + 3?")) if asynchronous else made.answer("2 + 3?")
+    assert made.ledger.snapshot().spent == WORST
 
 
 def test_calls_outside_are_not_observed():
