@@ -70,6 +70,8 @@ class Hold:
     def covers(self, cost: float) -> bool:
         """Whether so much is held, to the ledger's small unit."""
         assert self.reservation is not None
+        if self.reservation.status == "settled":  # a key that is billed once, and was
+            return True
         scale = scale_of(self._ledger.cost_unit)
         return cost <= self.reservation.worst or round(cost * scale) <= round(self.reservation.worst * scale)
 

@@ -142,6 +142,14 @@ async def test_an_explicit_key_does_not_take_over_a_dead_attempt_either(answer):
     assert (ledger.snapshot().spent, ledger.snapshot().questions) == (154.0, 1)
 
 
+async def test_a_key_that_is_billed_once_asks_for_nothing_more(answer):
+    made = reasoner("Answer: 1", budget=10.0)
+    for calls in (1, 3):
+        made.actions["vote_3"] = in_turn(calls)
+        await answer(made, "5 + 9?", key="question-1")
+    assert made.ledger.snapshot().spent == 2.0
+
+
 async def test_five_live_processes_on_one_task_are_all_billed(tmp_path):
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     ledgers = [open_ledger(url, target=10.0, cost_unit="tokens") for _ in range(5)]
