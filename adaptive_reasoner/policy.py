@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
-from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, open_session
+from adaptive_reasoner.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
+from adaptive_reasoner.imitator_model import ImitatorSession
 from adaptive_reasoner.pages.tables import field_table
-from adaptive_reasoner.policy_folder import PathLike, read_policy_folder
+from adaptive_reasoner.policy_fields import check_fields
+from adaptive_reasoner.policy_folder import CARD, PathLike, read_policy_folder
 from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
 from adaptive_reasoner.prospects import Prospects
+from adaptive_reasoner.regular_files import Refusing
 from adaptive_reasoner.stop_model import read_prospects, source_of
 
 _Floats = NDArray[np.float64]
@@ -212,12 +215,12 @@ class LearnedPolicy:
     def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
         self.card = read_policy_folder(folder)
-        try:
+        check_fields(self.card, self.folder / CARD)
+        with Refusing(self.folder / CARD, "its numbers make no policy"), np.errstate(all="raise"):
             self._read(self.card)
-        except (KeyError, TypeError, ValueError) as error:
-            raise PolicyFormatError(
-                f"{self.folder / 'policy.json'}: {error} is missing or malformed"
-            ) from error
+        if self._learned:
+            _ = self.encoder, self._imitator
+        _ = self._votes
 
     def _read(self, card: dict[str, Any]) -> None:
         names = tuple(card["features"]["surface"])
@@ -320,8 +323,7 @@ class LearnedPolicy:
 
     def predict(self, features: NDArray[np.float32]) -> tuple[_Floats, _Floats, _Floats]:
         """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions."""
-        accuracy, cost, familiarity = self._imitator.run(None, {"features": features})
-        return accuracy.astype(float), np.maximum(cost, 0.0).astype(float), familiarity[:, 0].astype(float)
+        return self._imitator.predict(features)
 
     def prospects(self, action: str, expected_accuracy: float | None = None) -> Prospects | None:
         """What collected samples say of votes of `action`; None where the policy was trained without them.
@@ -349,8 +351,9 @@ class LearnedPolicy:
         return EncoderSession(self.folder)
 
     @cached_property
-    def _imitator(self) -> Any:
-        return open_session(self.folder / "imitator.onnx")
+    def _imitator(self) -> ImitatorSession:
+        features = self.encoder.features(TRIAL_TEXT)
+        return ImitatorSession(self.folder, actions=len(self.actions), features=features)
 
     def _expectations(self, question: str, vector: ArrayLike | None) -> tuple[_Floats, _Floats, Reason]:
         if not self._learned:

@@ -13,8 +13,21 @@ ROOT = Path(adaptive_reasoner.__file__).parent
 PROJECT = ROOT.parent
 FLOORS = [
     {"errors"},
-    {"costs", "pages", "answers", "dialects", "features", "pricing", "policy_folder", "prospects"},
-    {"calls", "listed_prices", "mathematics", "stopping", "stop_model"},
+    {"regular_files", "wire_format"},
+    {"onnx_structure"},
+    {"onnx_models"},
+    {
+        "costs",
+        "pages",
+        "answers",
+        "dialects",
+        "features",
+        "pricing",
+        "policy_folder",
+        "policy_fields",
+        "prospects",
+    },
+    {"calls", "listed_prices", "mathematics", "stopping", "stop_model", "imitator_model"},
     {"policy", "ledger"},
     {"caller", "conversations"},
     {"flows"},
@@ -28,7 +41,7 @@ FLOORS = [
     {"watch"},
     {"demo", "cli"},
 ]
-KIT_STANDS_ON = {name for floor in FLOORS[:7] for name in floor}
+KIT_STANDS_ON = {name for floor in FLOORS[:10] for name in floor}
 
 
 def part_of(path):
