@@ -26,6 +26,7 @@ TOKENIZER_BYTES = 64_000_000
 TRIAL_TEXT = "What is 2 + 2?"
 """What an encoder is tried on when it is opened."""
 
+_MOST_QUOTES = 3_000_000  # in `tokenizer.json`, where each word and each merge of two has some
 _MOST_PADDING = 10_000  # tokens that a text may be padded to
 _MOST_GROWTH = 64  # times that a normalizer may lengthen a text
 _LONGEST = 20_000  # characters looked at; what lies beyond says nothing new and would cost time
@@ -231,8 +232,10 @@ def _open_tokenizer(path: Path) -> Any:
     from tokenizers import Tokenizer  # here, as importing the library must be cheap
 
     text = read_regular(path, at_most=TOKENIZER_BYTES)
+    if text.count(b'"') > _MOST_QUOTES:
+        raise PolicyFormatError(f"{path}: it has more than {_MOST_QUOTES // 2:,} words and names")
     with Refusing(path, "tokenizers cannot open it"):
-        tokenizer = Tokenizer.from_buffer(text)
+        tokenizer = Tokenizer.from_str(text.decode())
         padding = tokenizer.padding or {}
         growth = _growth(json.loads(tokenizer.normalizer.__getstate__())) if tokenizer.normalizer else 1
     padded = max(padding.get("length") or 0, padding.get("pad_to_multiple_of") or 0)

@@ -15,10 +15,11 @@ from adaptive_reasoner.wire_format import BYTES, FIXED32, VARINT, Buffer, Field,
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 ML_OPERATORS = frozenset({"TreeEnsembleRegressor"})
-MOST_NODES = 20_000
+MOST_NODES = 10_000
+MOST_TENSORS = 20_000
 MOST_ITEMS = 200_000  # nodes, attributes, tensors and their names
-MOST_DESCRIPTIONS = 4_000_000  # bytes of declared shapes, metadata and the like
-MOST_LISTS = 64_000_000  # bytes of lists in attributes: of trees, mainly
+MOST_DESCRIPTIONS = 2_000_000  # bytes of declared shapes, metadata and the like
+MOST_LISTS = 40_000_000  # bytes of lists in attributes: of trees, mainly
 MOST_UNPACKED = 32_000_000  # bytes that tensors take in memory beyond those in the file
 MOST_TARGETS = 10_000  # outputs of a tree ensemble
 DEEPEST = 8  # branches within branches
@@ -58,7 +59,7 @@ class _Walk:
 
     def __init__(self, data: Buffer) -> None:
         self.data = data
-        self.nodes = self.items = self.descriptions = self.lists = self.unpacked = 0
+        self.nodes = self.tensors = self.items = self.descriptions = self.lists = self.unpacked = 0
 
     def model(self) -> None:
         """The whole file."""
@@ -152,6 +153,9 @@ class _Walk:
 
     def _tensor(self, tensor: Field) -> None:
         self._count()
+        self.tensors += 1
+        if self.tensors > MOST_TENSORS:
+            raise ValueError(f"it has more than {MOST_TENSORS:,} tensors")
         shape: list[int] = []
         raw: list[Field] = []
         kind, stored, typed, texts = 0, 0, 0, 0

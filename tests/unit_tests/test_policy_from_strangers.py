@@ -453,7 +453,8 @@ HOSTILE = {
     "doubled over and over": (chain("Concat", 34, axis=0), "cannot be run within"),
     "tiled over and over": (chain("Tile", 3), "cannot be run within"),
     "long products": (multiplied(1_000, 800), "cannot be run within"),
-    "too many nodes": (chain("Add", 20_001), "more than 20,000 nodes"),
+    "too many nodes": (chain("Add", 10_001), "more than 10,000 nodes"),
+    "too many tensors": (graph_of([], [ints(f"t{at}") for at in range(20_001)]), "more than 20,000 tensors"),
     "a cycle of trees": (
         with_trees(nodes_modes=["BRANCH_LEQ", "BRANCH_LEQ", "LEAF"]),
         "onnxruntime cannot open",
