@@ -77,6 +77,13 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
         _check(card, path, "", "report", _is_object, "an object")
         for name in ("gate", "held_out", "calibration"):
             _check(card["report"], path, "report.", name, _is_object, "an object")
+        for name in ("cost", "accuracy"):
+            _check(card["report"]["held_out"], path, "report.held_out.", name, _number, "a number")
+        for name in ("lift", "low", "high"):
+            _check(card["report"]["gate"], path, "report.gate.", name, _number, "a number")
+    if "data" in card:
+        _check(card, path, "", "data", _is_object, "an object")
+        _check(card["data"], path, "data.", "digest", _text, "a digest")
 
 
 def _check_menu(card: Mapping[str, Any], path: Path) -> None:
