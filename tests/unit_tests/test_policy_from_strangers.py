@@ -61,7 +61,7 @@ def opened(folders):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30 + len(folders),
+        timeout=120 + len(folders),
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     rows = [json.loads(line) for line in run.stdout.splitlines()]
