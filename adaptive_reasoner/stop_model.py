@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.features import open_session
+from adaptive_reasoner.onnx_models import open_model
 from adaptive_reasoner.prospects import Prospects
+from adaptive_reasoner.regular_files import Refusing
 
 STOP_MODEL = "stopping.onnx"
+_STATE_BYTES = 12  # of a state in the file: three chances in float32
 
 
 def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Prospects]:
@@ -24,16 +27,21 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
     Raises:
         PolicyFormatError: The model does not say what it should.
     """
-    session = open_session(folder / STOP_MODEL)
+    path = folder / STOP_MODEL
+    sizes = {source: int(said["limit"]) + 1 for source, said in sources.items()}
+    session, _ = open_model(path, {"features": np.zeros((1, 4), dtype=np.float32)})
+    held = path.stat().st_size
+    if _STATE_BYTES * sum(size**3 for size in sizes.values()) > held:
+        raise PolicyFormatError(
+            f"{path}: its {held:,} bytes cannot hold the chances of {max(sizes.values()) - 1} votes"
+        )
     found = {}
     for number, (source, said) in enumerate(sources.items()):
-        size = int(said["limit"]) + 1
-        states = np.indices((size,) * 3).reshape(3, -1).T
-        features = np.column_stack([np.full(len(states), number), states]).astype(np.float32)
-        (chances,) = session.run(["chances"], {"features": features})
-        if chances.shape != (len(states), 3) or not ((chances >= 0) & (chances <= 1)).all():
-            raise PolicyFormatError(f"{folder / STOP_MODEL}: its chances are no probabilities; train again")
-        right, top, second = chances.T.reshape(3, size, size, size).astype(np.float64)
+        size = sizes[source]
+        with Refusing(path, "it cannot be run"):
+            right, top, second = _tables(session, number, size)
+        if not all(((table >= 0) & (table <= 1)).all() for table in (right, top, second)):
+            raise PolicyFormatError(f"{path}: its chances are no probabilities; train again")
         accepted, tilt = said.get("accepted"), said.get("tilt")
         found[source] = Prospects(
             right,
@@ -47,6 +55,18 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
             tilt=None if tilt is None else (float(tilt[0]), float(tilt[1]), float(tilt[2])),
         )
     return found
+
+
+def _tables(session: Any, number: int, size: int) -> NDArray[np.float64]:
+    """The three tables of a source, asked for one number of samples after another to keep memory low."""
+    tables = np.empty((3, size, size, size))
+    votes = np.indices((size, size)).reshape(2, -1).T
+    states = np.column_stack([np.full((size * size, 2), number), votes]).astype(np.float32)
+    for drawn in range(size):
+        states[:, 1] = drawn
+        (chances,) = session.run(["chances"], {"features": states})
+        tables[:, drawn] = chances.T.reshape(3, size, size)
+    return tables
 
 
 def source_of(action: str, menu: Mapping[str, Any], sources: Mapping[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.errors import PolicyFormatError, UnknownActionError
 from adaptive_reasoner.kit.encoding import feature_matrix
 from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.policy_card import digest_of
@@ -42,7 +42,11 @@ class Playing:
 
         Raises:
             UnknownActionError: It chooses among other actions than the table has.
+            PolicyFormatError: Its card does not say what it was trained on, or how well it did there.
         """
+        for name in ("data", "report"):
+            if name not in policy.card:
+                raise PolicyFormatError(f"{policy.folder}: {name} is missing in policy.json; train again")
         missing = set(policy.actions) - set(outcomes.actions)
         if missing:
             raise UnknownActionError(min(missing), outcomes.actions)
