@@ -14,8 +14,10 @@ from typing_extensions import override
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import Reservation, Snapshot
 from adaptive_reasoner.ledger.account import LARGEST, Account
+from adaptive_reasoner.ledger.changes import Share, difference, steered
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry, check_action, check_name, report
+from adaptive_reasoner.ledger.estimates import Closed, Estimates
 from adaptive_reasoner.ledger.twins import Twinned
 
 T = TypeVar("T")
@@ -56,8 +58,8 @@ class Transaction(Protocol):
     def entry(self, wanted: Wanted) -> Entry | None:
         """The charge of this key; its question is this transaction's alone from here on."""
 
-    def others(self, entry: Entry) -> tuple[bool, bool]:
-        """Whether other charges of the entry's question and period are open, and whether any are spent."""
+    def others(self, entry: Entry) -> Share:
+        """Sums over the other charges of the entry's question and period."""
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
         """Write a charge over what it was before."""
@@ -71,6 +73,12 @@ class Transaction(Protocol):
     def latest(self, limit: int) -> Sequence[Entry]:
         """The latest charges, oldest first."""
 
+    def closed(self, most: int) -> Sequence[Closed]:
+        """So many of the charges that are no longer open, those that were reserved last."""
+
+    def planned(self) -> Mapping[str | None, tuple[int, int]]:
+        """How many charges of each action are open, and their planned cost."""
+
     def clear(self) -> None:
         """Forget every charge and every sum."""
 
@@ -83,6 +91,7 @@ class BookLedger(Twinned):
     def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
         self._account = account
         self._law = account.law
+        self._estimates = Estimates(account.target)
         self._clock = clock
         self._totals = Totals()
         self._closed = False
@@ -110,7 +119,7 @@ class BookLedger(Twinned):
     @property
     @override
     def price(self) -> float:
-        return self._account.price_at(self._totals)
+        return self._account.price_at(self._estimates.correction.of(self._totals))
 
     @property
     @override
@@ -223,7 +232,8 @@ class BookLedger(Twinned):
             if self._expire(transaction):
                 return None  # until nothing is left to expire
             totals = transaction.totals(self._account.period(self._clock()))
-            return report(self._account, totals, transaction.latest(HISTORY))
+            likely = self._estimates.learn(transaction, totals).of(totals)
+            return report(self._account, totals, transaction.latest(HISTORY), likely)
 
         while (seen := self._change(change)) is None:
             pass
@@ -336,25 +346,17 @@ class BookLedger(Twinned):
         self, transaction: Transaction, before: Entry | None, after: Entry, *, breaches: int = 0
     ) -> None:
         """Put an entry and what it changes in the sums, and let the price law take its step."""
-        others_open, others_spent = transaction.others(after)
-        was, now = before is not None and before.status == "open", after.status == "open"
-        had, has = before is not None and before.booked, after.booked
-        change = Totals(
-            spent=(after.cost or 0) - ((before.cost or 0) if before else 0),
-            reserved=now * after.expected - (before.expected if before and was else 0),
-            held=now * after.held - (before.held if before and was else 0),
-            admitted=0 if others_open or others_spent else (now or has) - (was or had),
-            questions=0 if others_spent else has - had,
-            in_flight=now - was,
-            breaches=breaches,
-        )
-        totals = transaction.totals(after.period) + change
-        if totals.spent + totals.held > LARGEST:
+        others, earlier = transaction.others(after), transaction.totals(after.period)
+        change = difference(before, after, others, breaches=breaches)
+        if earlier.spent + earlier.held + change.spent + change.held > LARGEST:
             most = LARGEST / self._account.scale
             raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
         if self._law is not None:
-            drift = self._law.step(totals) * change.admitted  # taken back with a release
-            change = replace(change, forgiven=self._law.forgiveness(totals, change), drift=drift)
+            correction = self._estimates.follow(transaction, earlier)
+            same = before and (before.question, before.period) == (after.question, after.period)
+            after = replace(after, written_off=before.written_off if before and same else 0)
+            change = steered(self._law, correction, earlier, change, others.plus(Share.of(after)))
+            after = replace(after, written_off=after.written_off + change.forgiven)
         transaction.put(after, before=before)
         transaction.add(after.period, change)
 

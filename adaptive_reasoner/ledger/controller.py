@@ -19,6 +19,7 @@ WIDEST = 18.0  # and from about 1,000 on: any 2,000 in a row are to be within ha
 FUNNEL = 0.08  # questions' worth by which a question earlier leaves more room, before the promise begins
 VARIANCE = 1.75  # of a question's cost, in squared targets: some cost next to nothing, some twice or thrice
 LATE = 0.5  # horizon for one question in flight: only the error of its reservation is late
+ENOUGH = 50  # questions decided at the lowest price before it is believed that the budget does not bind
 EDGE = 0.93  # share of the room from which the pull rises no faster
 NANO = 1_000_000_000
 
@@ -37,6 +38,7 @@ class Totals:
         forgiven: Saved spending beyond the credit, written off.
         drift: What the integral has moved the log of the price by, in 1e-9.
         breaches: Settlements above their worst case under a hard cap.
+        floored: How many of the latest questions in a row were decided at the lowest price, `ENOUGH` at most.
     """
 
     spent: int = 0
@@ -48,6 +50,7 @@ class Totals:
     forgiven: int = 0
     drift: int = 0
     breaches: int = 0
+    floored: int = 0
 
     def __add__(self, other: Self) -> "Totals":
         return Totals(
@@ -60,6 +63,7 @@ class Totals:
             self.forgiven + other.forgiven,
             self.drift + other.drift,
             self.breaches + other.breaches,
+            self.floored + other.floored,
         )
 
 
@@ -110,18 +114,40 @@ class PriceLaw:
         return self._start * math.exp(min(max(offset, -REACH), REACH))
 
     def slack(self, totals: Totals) -> bool:
-        """Whether the budget does not bind: the credit is as good as full."""
-        return self.overspend(totals) <= -0.95 * self.credit
+        """Whether the budget does not bind: at the lowest price for a while, the credit is still full.
 
-    def forgiveness(self, totals: Totals, change: Totals) -> int:
+        No more may be in flight than is settled: of those it is not known yet what they cost.
+        """
+        full = self.overspend(totals) <= -0.95 * self.credit
+        return full and totals.floored >= ENOUGH and totals.questions >= totals.in_flight
+
+    def forgiveness(
+        self, totals: Totals, change: Totals, *, saving: float = math.inf, written_off: int = 0
+    ) -> int:
         """Saved spending to write off after a change, because it exceeds the credit; in small units.
 
         A change answers for its own savings only: of two processes that do not see each other's latest
-        charges, none writes off what the other does.
+        charges, none writes off what the other does. It is negative where a question turns out to save less
+        than it wrote off: as when it costs more than planned, or its plan is released.
+
+        Args:
+            totals: The sums with the change.
+            change: What the question changes them by.
+            saving: What the question saves as it is now.
+            written_off: What it has written off before.
         """
+        left = max(saving, 0.0) - written_off
+        if left <= 0.0:
+            return round(left)
         beyond = (-self.credit - self.overspend(totals)) * self.target
         saved = change.admitted * self.target - change.spent - change.reserved
-        return max(0, round(min(beyond, saved)))
+        return max(0, round(min(beyond, saved, left)))
+
+    def floored(self, totals: Totals) -> int:
+        """What a question that is decided at these sums adds to those decided at the lowest price."""
+        if self._pull(totals) + totals.drift / NANO <= -REACH:
+            return int(totals.floored < ENOUGH)
+        return -max(totals.floored, 0)
 
     def step(self, totals: Totals) -> int:
         """How far one more question moves the drift, in 1e-9 of log price.

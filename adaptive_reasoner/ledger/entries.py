@@ -20,7 +20,9 @@ WINDOW = 1_000
 class Entry:
     """One charge; amounts in small units, `worst` None where it has no bound.
 
-    It counts in the `period` it was reserved in, also when it is settled in the next.
+    It counts in the `period` it was reserved in, also when it is settled in the next. `written_off` is its
+    part of the savings beyond the credit that are forgotten; it is negative where the charge gave back what
+    another one of its question had written off.
     """
 
     key: str
@@ -32,6 +34,7 @@ class Entry:
     cost: int | None
     action: str | None
     expires_at: float
+    written_off: int = 0
 
     @property
     def held(self) -> int:
@@ -70,8 +73,15 @@ def _storable(name: str) -> str:
     return name
 
 
-def report(account: Account, totals: Totals, latest: Sequence[Entry]) -> Snapshot:
-    """The snapshot of an account, with what its latest charges say."""
+def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: Totals) -> Snapshot:
+    """The snapshot of an account, with what its latest charges say.
+
+    Args:
+        account: The ledger's terms.
+        totals: Its sums.
+        latest: Its latest charges, oldest first.
+        likely: The sums with the planned cost corrected, as the price law sees them.
+    """
     law, scale = account.law, account.scale
     booked = [entry for entry in latest if entry.booked]
     costs: dict[str, int] = {}
@@ -82,15 +92,15 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry]) -> Snapsho
     return Snapshot(
         cost_unit=account.cost_unit,
         target=account.outside(account.target),
-        price=account.price_at(totals),
+        price=account.price_at(likely),
         average=account.mean(totals.spent, totals.questions),
         spent=totals.spent / scale,
         reserved=totals.reserved / scale,
         held=totals.held / scale,
         questions=totals.questions,
         in_flight=totals.in_flight,
-        credit=0.0 - law.overspend(totals) if law else float("inf"),
-        slack=law.slack(totals) if law else True,
+        credit=0.0 - law.overspend(likely) if law else float("inf"),
+        slack=law.slack(likely) if law else True,
         recent_average=account.mean(sum(recent), len(recent)),
         worst_recent_average=worst_mean(costs.values(), WINDOW) / scale,
         actions={action: count / actions.total() for action, count in sorted(actions.items())},

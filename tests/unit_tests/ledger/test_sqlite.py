@@ -90,7 +90,7 @@ def test_ledgers_in_one_file_do_not_mix(opened):
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        ("update ledger_schema set version = 99", "version 99.*reads version 2; upgrade it"),
+        ("update ledger_schema set version = 99", "version 99.*reads version 3; upgrade it"),
         ("update ledger_schema set version = 0", "version 0.*open a new database"),
         ("drop table ledger_schema", "version unknown"),
     ],
@@ -108,6 +108,8 @@ def older(connection):
     """Make a database what version 1 left behind."""
     connection.exec_driver_sql("drop index ledger_entries_closed")
     connection.exec_driver_sql("alter table ledger_accounts drop column keep")
+    connection.exec_driver_sql("alter table ledger_entries drop column written_off")
+    connection.exec_driver_sql("alter table ledger_totals drop column floored")
     connection.exec_driver_sql("update ledger_schema set version = 1")
 
 
@@ -119,7 +121,7 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
     engine = open_engine(url)
     with engine.begin() as connection:
         older(connection)
-    with pytest.raises(LedgerError, match=r"version 1, this library reads version 2; open it for writing"):
+    with pytest.raises(LedgerError, match=r"version 1, this library reads version 3; open it for writing"):
         LedgerReader(url)
     seen = opened().snapshot()
     assert (seen.target, seen.hard_cap, seen.spent, seen.reserved, seen.questions) == (
@@ -130,7 +132,7 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
         1,
     )
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [2]
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [3]
     engine.dispose()
     assert opened(keep=KEEP).settle("b", 40.0).status == "settled"
 
