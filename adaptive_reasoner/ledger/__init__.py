@@ -71,6 +71,9 @@ class Snapshot:
         actions: Share of each action among them.
         hard_cap: The amount never to be exceeded, None without one.
         cap_closed: A settlement went above its worst case: nothing more is admitted under the cap.
+        average_low: Chance alone, given how much the cost of questions varies, moves the average by the
+            difference to this in 95% of runs; where a budget binds, so few are off target by more.
+        average_high: The same above the average.
     """
 
     cost_unit: str
@@ -89,6 +92,8 @@ class Snapshot:
     actions: Mapping[str, float] = field(default_factory=dict)
     hard_cap: float | None = None
     cap_closed: bool = False
+    average_low: float = 0.0
+    average_high: float = 0.0
 
 
 class Priced(Protocol):

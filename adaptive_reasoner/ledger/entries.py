@@ -1,6 +1,8 @@
 """One charge as a store keeps it, and what a run of charges says."""
 
+import math
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from itertools import accumulate
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import Snapshot, Status
 from adaptive_reasoner.ledger.account import Account
-from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.controller import NORMAL, PriceLaw, Totals
 
 LONGEST = 500
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -89,11 +91,13 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: To
         costs[entry.question] = costs.get(entry.question, 0) + (entry.cost or 0)
     actions = Counter(entry.action for entry in booked if entry.action is not None)
     recent = list(costs.values())[-WINDOW:]
+    off = _deviation(law, likely, list(costs.values())) / scale
+    average = account.mean(totals.spent, totals.questions)
     return Snapshot(
         cost_unit=account.cost_unit,
         target=account.outside(account.target),
         price=account.price_at(likely),
-        average=account.mean(totals.spent, totals.questions),
+        average=average,
         spent=totals.spent / scale,
         reserved=totals.reserved / scale,
         held=totals.held / scale,
@@ -106,7 +110,19 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: To
         actions={action: count / actions.total() for action, count in sorted(actions.items())},
         hard_cap=account.outside(account.hard_cap),
         cap_closed=totals.breaches > 0,
+        average_low=max(average - off, 0.0),
+        average_high=average + off,
     )
+
+
+def _deviation(law: PriceLaw | None, totals: Totals, costs: Sequence[int]) -> float:
+    """What chance alone moves the average by in 95% of runs, in small units; 0 while there is no telling."""
+    if len(costs) < 2 or totals.questions == 0:
+        return 0.0
+    variance = statistics.variance(map(float, costs))
+    if law is None:
+        return NORMAL * math.sqrt(variance / totals.questions)
+    return law.deviation(totals, variance / law.target**2) * law.target / totals.questions
 
 
 def worst_mean(costs: Iterable[int], window: int) -> float:
