@@ -249,7 +249,7 @@ class BookLedger(Twinned):
     def reset(self) -> None:
         def change(transaction: Transaction) -> None:
             transaction.clear()
-            transaction.totals(self._account.period(self._clock()))
+            self._begin(transaction)
 
         self._change(change)
 
@@ -267,6 +267,10 @@ class BookLedger(Twinned):
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise LedgerError(f"the ledger {self._place} is closed; open it again to use it")
+
+    def _begin(self, transaction: Transaction) -> None:
+        """See the sums of this period, and what plans are worth."""
+        self._estimates.learn(transaction, transaction.totals(self._account.period(self._clock())))
 
     def _remember(self, loaded: Mapping[str, Totals]) -> None:
         """Keep the sums that a change saw, for the price; stores call this in the order of their changes."""

@@ -55,7 +55,7 @@ class SqlLedger(BookLedger):
         try:
             account = self._opened(terms)
             super().__init__(account, clock=clock)
-            self._change(lambda transaction: transaction.totals(account.period(clock())))
+            self._change(self._begin)
         except BaseException:
             self._hang_up()
             self._engine.dispose()

@@ -1,5 +1,6 @@
 """The ledger in a file."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,56 @@ def test_what_the_file_refuses_is_said(opened, url):
     with pytest.raises(UnreachableLedgerError, match="not today"):
         ledger.charge(1.0, "a")
     assert ledger.snapshot().questions == 0
+
+
+def test_what_was_learned_of_plans_survives_reopening_and_is_shared(opened, url):
+    first = opened(target=50.0)
+    for i in range(200):
+        first.settle(first.reserve(500.0, str(i), action="cot"), 50.0)
+    for i in range(200, 232):
+        first.reserve(500.0, str(i), action="cot")
+    seen, other = first.snapshot(), opened()
+    assert seen.credit == pytest.approx(0.0, abs=3.0)
+    assert (other.price, other.snapshot()) == (seen.price, seen)
+    with LedgerReader(url) as reader:
+        assert reader.snapshot() == seen
+    for i in range(200, 232):
+        other.release(str(i))
+    assert first.snapshot().credit == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_is_written_off_comes_back_in_another_process(opened):
+    one, other = opened(target=50.0, credit=20.0), opened()
+    for i in range(50):
+        one.charge(10.0, f"easy {i}")
+    for i in range(50):
+        one.reserve(5.0, f"plan {i}")
+        other.reserve(5.0, f"plan {i} again", question=f"plan {i}")
+    for i in range(50):
+        other.release(f"plan {i}")
+        one.release(f"plan {i} again")
+    assert one.snapshot().credit == other.snapshot().credit == pytest.approx(20.0)
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """The URL of a copy of a database that version 0.1.0 wrote."""
+    path = tmp_path / "earlier.db"
+    shutil.copy(Path(__file__).parent / "data" / "ledger_0_1_0.sqlite", path)
+    return f"sqlite:///{path}"
+
+
+def test_opens_what_version_0_1_0_wrote_and_goes_on(earlier):
+    then = Clock()
+    then.now = 1_750_000_000.0
+    with open_ledger(earlier, clock=then) as ledger:
+        seen = ledger.snapshot()
+        assert (seen.target, seen.spent, seen.reserved, seen.held) == (50.0, 505.0, 75.0, 215.0)
+        assert (seen.questions, seen.in_flight, seen.credit) == (42, 3, pytest.approx(20.0, abs=1.0))
+        assert ledger.price == pytest.approx(0.002 / 300.0)
+        for key in ("open 1", "open 2", "open 3"):
+            ledger.settle(key, 20.0)
+        assert (ledger.spent, ledger.snapshot().in_flight) == (565.0, 0)
+        assert [one.status for one in ledger.history()].count("settled") == 45
+    with open_ledger(earlier, name="capped", clock=then) as ledger:
+        assert (ledger.snapshot().held, ledger.snapshot().hard_cap) == (0.05, 1.0)
