@@ -64,8 +64,10 @@ class Snapshot:
         held: What a hard cap holds for them, their worst case.
         questions: Distinct questions with something spent.
         in_flight: Open reservations.
-        credit: What may still be spent above target, in questions' worth of it: negative is debt.
-        slack: The budget does not bind: the credit is full, even the dearest choices spend less.
+        credit: What may still be spent above target, in questions' worth of it: negative is debt. Open
+            reservations count at what they will likely cost, going by recent charges.
+        slack: The budget does not bind: even the dearest choices spend less. The credit is full, after 50
+            questions in a row that were decided at the lowest price.
         recent_average: Mean cost of the latest 1,000 questions, of fewer where the latest 10,000 charges are.
         worst_recent_average: Highest mean cost of any 1,000 consecutive questions of those charges.
         actions: Share of each action among them.
