@@ -4,7 +4,11 @@ Every law is judged on the same streams, against the best static price chosen in
 `bound` is a law that knows every planned cost and holds settled plus planned spend at the target exactly:
 what questions in flight cost beyond their plan is left to chance, and bounds what any law can do.
 
-    python benchmarks/ledger_adherence.py DATA [--seeds 20] [--out FILE]
+`robustness` is the ledger alone where what it is told is wrong: plans off by a factor (the policy decides by
+them too), an offline price off by a factor of 100, costs of a heavy tail (Pareto, 1.3), a thousand plans
+reserved at full credit and released. Runs are judged one by one, on the same streams.
+
+    python benchmarks/ledger_adherence.py DATA [--seeds 20] [--runs 40] [--out FILE]
 
 DATA holds `bbh_direct_cot.outcomes.parquet` and `gpqa_thinking_opus45.samples.parquet`.
 """
@@ -14,11 +18,12 @@ import json
 import platform
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from ledger_traffic import LAWS, Ledger, bbh, gpqa, replay, stream_of
+from ledger_traffic import LAWS, Ledger, Renamed, Stream, bbh, gpqa, heavy_tailed, replay, stream_of
 
 ROOT = Path(__file__).resolve().parents[1]
 EVERY = 1, 32, 128, "bursts"
@@ -77,6 +82,91 @@ def adherence(table, best, replayed):
     }
 
 
+def robustness_rows(table, runs, n=2_000, flight=32):
+    """Wrong plans, wrong prices and heavy tails: how each run ends, not only their mean."""
+    cases = {
+        "as predicted": table,
+        "plans twice too high": replace(table, planned_cost=table.planned_cost * 2.0),
+        "plans twice too low": replace(table, planned_cost=table.planned_cost / 2.0),
+        "plans ten times too high": replace(table, planned_cost=table.planned_cost * 10.0),
+        "plans ten times too low": replace(table, planned_cost=table.planned_cost / 10.0),
+        "plans of one action ten times too low": replace(
+            table, planned_cost=table.planned_cost * np.array([1.0, 0.1])
+        ),
+        "price a hundred times too high": replace(table, price=table.price * 100.0),
+        "price a hundred times too low": replace(table, price=table.price / 100.0),
+        "Pareto costs": heavy_tailed(table),
+    }
+    for kind in ("stationary", "shifted"):
+        streams = [stream_of(table, kind, n, seed) for seed in range(runs)]
+        for name, wrong in cases.items():
+            for at in (1, flight) if name == "Pareto costs" else (flight,):
+                yield {"case": name, "stream": kind, "in_flight": at} | robustness(wrong, streams, at)
+
+
+def robustness(table, streams, flight):
+    """What each of some runs came to."""
+    errors, early, later, scores, variances, held, slack = [], [], [], [], [], [], []
+    for stream in streams:
+        law = Ledger(table)
+        costs, accuracies, _ = replay(table, stream, law, flight)
+        seen = law.ledger.snapshot()
+        errors.append(costs.mean() / table.target - 1.0)
+        early.append(costs[:FIRST].mean() / table.target - 1.0)
+        later.append(costs[FIRST:].mean() / table.target - 1.0)
+        scores.append(accuracies.mean())
+        variances.append((costs / table.target).var())
+        held.append(seen.average_low <= table.target <= seen.average_high)
+        slack.append(seen.slack)
+    sizes = np.abs(errors)
+    return {
+        "runs": len(streams),
+        "questions": len(streams[0].rows),
+        "error": round(float(sizes.mean()), 5),
+        "bias": round(float(np.mean(errors)), 5),
+        "error_95_percent_of_runs_stay_within": round(float(np.quantile(sizes, 0.95)), 5),
+        **{
+            f"share_of_runs_within_{100 * tolerance:g}_percent": round(float(np.mean(sizes <= tolerance)), 3)
+            for tolerance in (0.005, 0.01, 0.02, 0.03)
+        },
+        "bias_of_the_first_500": round(float(np.mean(early)), 5),
+        "bias_after_the_first_500": round(float(np.mean(later)), 5),
+        "accuracy": round(float(np.mean(scores)), 4),
+        "variance_of_cost_in_squared_targets": round(float(np.median(variances)), 2),
+        "share_of_runs_with_the_target_in_the_snapshots_interval": round(float(np.mean(held)), 3),
+        "share_of_runs_that_say_slack": round(float(np.mean(slack)), 3),
+    }
+
+
+def released_row(table, runs, plans=1_000, n=FIRST, flight=32):
+    """How far plans that were reserved at full credit and released move the questions after them."""
+    differences, balances = [], []
+    for seed in range(runs):
+        easy = stream_of(table, "easy_to_hard", 6_000, seed)
+        easy = Stream(easy.rows[:2_000], easy.draws[:2_000], easy.seconds[:2_000])
+        then, means = stream_of(table, "stationary", n, seed), []
+        for released in (0, plans):
+            law = Ledger(table)
+            replay(table, easy, law, flight)
+            for i in range(released):
+                law.ledger.reserve(0.1 * table.target, f"plan {i}")
+            for i in range(released):
+                law.ledger.release(f"plan {i}")
+            balances.append(law.ledger.snapshot().credit)
+            costs, _, _ = replay(table, then, Renamed(law, "then"), flight)
+            means.append(costs.mean())
+        differences.append(means[1] / means[0] - 1.0)
+    return {
+        "case": "plans released at full credit",
+        "plans": plans,
+        "runs": runs,
+        "questions": n,
+        "in_flight": flight,
+        "credit_at_least": round(float(min(balances)), 2),
+        "mean_cost_moved_by": round(float(np.abs(differences).max()), 5),
+    }
+
+
 def spread(values):
     """Standard deviation."""
     return round(float(np.std(values)), 5)
@@ -115,6 +205,7 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "ledger_adherence.json")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=40, help="of each wrong input, judged one by one")
     arguments = parser.parse_args()
     rows, credit_rows = [], []
     tables = [bbh(arguments.data), gpqa(arguments.data)]
@@ -130,14 +221,20 @@ def main():
             for flight in (1, 32):
                 credit_rows.append(credit_row(table, credit, flight, min(5, arguments.seeds)))
                 print(json.dumps(credit_rows[-1]), file=sys.stderr)
+    robustness_found = []
+    for row in (*robustness_rows(tables[0], arguments.runs), released_row(tables[0], arguments.runs)):
+        robustness_found.append({"table": tables[0].name, **row})
+        print(json.dumps(robustness_found[-1]), file=sys.stderr)
     results = {
-        "command": f"python benchmarks/ledger_adherence.py DATA --seeds {arguments.seeds}",
+        "command": "python benchmarks/ledger_adherence.py DATA "
+        f"--seeds {arguments.seeds} --runs {arguments.runs}",
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
         "cpu_seconds": round(time.process_time()),
         "tables": [{"name": table.name, "target": table.target, "price": table.price} for table in tables],
         "adherence": rows,
         "credit": credit_rows,
+        "robustness": robustness_found,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")

@@ -7,7 +7,7 @@ A closed loop with so many questions in flight, each settled when its call ends.
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -151,6 +151,15 @@ def table_of(name, target, fit, held, hard, unit):
     )
 
 
+def heavy_tailed(table, tail=1.3, draws=8, seed=0):
+    """The same predictions, but each cost is drawn from a Pareto law around its mean."""
+    drawn = 1.0 + np.random.default_rng(seed).pareto(tail, (len(table.cost), 1, draws))
+    cost = table.cost.mean(axis=2, keepdims=True) * drawn * (tail - 1.0) / tail
+    return replace(
+        table, cost=cost, accuracy=np.repeat(table.accuracy.mean(axis=2)[:, :, None], draws, axis=2)
+    )
+
+
 # Traffic
 
 
@@ -239,6 +248,26 @@ class Ledger:
             self.ledger.settle(key, cost)
         else:
             self.ledger.charge(cost, key)
+
+
+class Renamed:
+    """A law that goes on with another stream: its questions have other names."""
+
+    def __init__(self, law, name):
+        self._law, self._name = law, name
+
+    @property
+    def price(self):
+        """As the law says."""
+        return self._law.price
+
+    def admit(self, key, planned):
+        """A question was decided."""
+        self._law.admit(f"{self._name} {key}", planned)
+
+    def settle(self, key, cost):
+        """Its cost is known."""
+        self._law.settle(f"{self._name} {key}", cost)
 
 
 LAWS: dict[str, Callable] = {

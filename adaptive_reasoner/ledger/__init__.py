@@ -69,13 +69,18 @@ class Snapshot:
         held: What a hard cap holds for them, their worst case.
         questions: Distinct questions with something spent.
         in_flight: Open reservations.
-        credit: What may still be spent above target, in questions' worth of it: negative is debt.
-        slack: The budget does not bind: the credit is full, even the dearest choices spend less.
+        credit: What may still be spent above target, in questions' worth of it: negative is debt. Open
+            reservations count at what they will likely cost, going by recent charges.
+        slack: The budget does not bind: even the dearest choices spend less. The credit is full, after 50
+            questions in a row that were decided at the lowest price.
         recent_average: Mean cost of the latest 1,000 questions, of fewer where the latest 10,000 charges are.
         worst_recent_average: Highest mean cost of any 1,000 consecutive questions of those charges.
         actions: Share of each action among them.
         hard_cap: The amount never to be exceeded, None without one.
         cap_closed: A settlement went above its worst case: nothing more is admitted under the cap.
+        average_low: Chance alone, given how much the cost of questions varies, moves the average by the
+            difference to this in 95% of runs; where a budget binds, so few are off target by more.
+        average_high: The same above the average.
     """
 
     cost_unit: str
@@ -94,6 +99,8 @@ class Snapshot:
     actions: Mapping[str, float] = field(default_factory=dict)
     hard_cap: float | None = None
     cap_closed: bool = False
+    average_low: float = 0.0
+    average_high: float = 0.0
 
 
 class Priced(Protocol):

@@ -14,8 +14,10 @@ from typing_extensions import override
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import Reservation, Snapshot
 from adaptive_reasoner.ledger.account import LARGEST, Account
+from adaptive_reasoner.ledger.changes import difference, steered
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
+from adaptive_reasoner.ledger.estimates import Estimates
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.twins import Twinned
 
@@ -33,6 +35,7 @@ class BookLedger(Twinned):
     def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
         self._account = account
         self._law = account.law
+        self._estimates = Estimates(account.target)
         self._clock = clock
         self._totals = Totals()
         self._closed = False
@@ -60,7 +63,7 @@ class BookLedger(Twinned):
     @property
     @override
     def price(self) -> float:
-        return self._account.price_at(self._totals)
+        return self._account.price_at(self._estimates.correction.of(self._totals))
 
     @property
     @override
@@ -176,17 +179,16 @@ class BookLedger(Twinned):
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
         wanted = self._wanted(reservation)
-        budget = None if isinstance(reservation, str) else reservation.budget
 
         def change(transaction: Transaction) -> Entry:
             known = self._known(transaction, wanted)
             if known.status in ("settled", "released"):
                 return known
             entry = replace(known, status="released", cost=None)
-            self._write(transaction, known, entry, budget=budget)
+            self._write(transaction, known, entry)
             return entry
 
-        return replace(self._reservation(self._change(change, wanted)), budget=budget)
+        return self._reservation(self._change(change, wanted))
 
     @override
     def charge(
@@ -220,7 +222,8 @@ class BookLedger(Twinned):
             if self._expire(transaction):
                 return None  # until nothing is left to expire
             totals = transaction.totals(self._period)
-            return report(self._account, totals, transaction.latest(HISTORY))
+            likely = self._estimates.learn(transaction, totals).of(totals)
+            return report(self._account, totals, transaction.latest(HISTORY), likely)
 
         while (seen := self._change(change)) is None:
             pass
@@ -236,7 +239,7 @@ class BookLedger(Twinned):
     def reset(self) -> None:
         def change(transaction: Transaction) -> None:
             transaction.clear()
-            transaction.totals(self._period)
+            self._begin(transaction)
 
         self._change(change)
 
@@ -274,11 +277,15 @@ class BookLedger(Twinned):
         """Go on with this target."""
         if target != self._account.target:
             self._account = replace(self._account, target=target)
-            self._law = self._account.law
+            self._law, self._estimates = self._account.law, Estimates(target)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise LedgerError(f"the ledger {self._place} is closed; open it again to use it")
+
+    def _begin(self, transaction: Transaction) -> None:
+        """See the sums of this period, and what plans are worth."""
+        self._estimates.learn(transaction, transaction.totals(self._period))
 
     def _remember(self, loaded: Mapping[str, Totals]) -> None:
         """Keep the sums that a change saw, for the price; stores call this in the order of their changes."""
@@ -364,28 +371,15 @@ class BookLedger(Twinned):
         budget: float | None = None,
     ) -> None:
         """Put an entry and what it changes in the sums, and let the price law take its step."""
-        others_open, others_spent = transaction.others(after)
-        was, now = before is not None and before.status == "open", after.status == "open"
-        had, has = before is not None and before.booked, after.booked
-        change = Totals(
-            spent=(after.cost or 0) - ((before.cost or 0) if before else 0),
-            reserved=now * after.expected - (before.expected if before and was else 0),
-            held=now * after.held - (before.held if before and was else 0),
-            admitted=0 if others_open or others_spent else (now or has) - (was or had),
-            questions=0 if others_spent else has - had,
-            in_flight=now - was,
-            breaches=breaches,
-        )
-        totals = transaction.totals(after.period) + change
-        if totals.spent + totals.held > LARGEST:
+        others, earlier = transaction.others(after), transaction.totals(after.period)
+        change = difference(before, after, others, breaches=breaches)
+        if earlier.spent + earlier.held + change.spent + change.held > LARGEST:
             most = LARGEST / self._account.scale
             raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
-        allowed = self._account.allowance(budget) * change.admitted
         if self._law is not None:
-            totals += Totals(forgiven=allowed)
-            forgiven = allowed + self._law.forgiveness(totals, change)
-            drift = self._law.step(totals) * change.admitted  # taken back with a release
-            change = replace(change, forgiven=forgiven, drift=drift)
+            own = self._account.allowance(budget)
+            correction = self._estimates.follow(transaction, earlier)
+            change, after = steered(self._law, correction, earlier, change, before, after, others, own)
         transaction.put(after, before=before)
         transaction.add(after.period, change)
 

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Self
 
 CREDIT = 300.0  # questions' worth of saved spending that may be spent later
-REACH = math.log(
-    100.0
-)  # the price stays within this factor of the offline price: never 0, which is absorbing
+REACH = math.log(300.0)  # the price stays within this factor of the offline one; 0 would be absorbing
 PROMISE = 500  # from this many questions on, the average is to be within 2% of the target
 NARROWEST = 6.0  # questions' worth an overspend may reach there; 2% of them are 10
 WIDEST = 18.0  # and from about 1,000 on: any 2,000 in a row are to be within half a percent, in the mean
 FUNNEL = 0.08  # questions' worth by which a question earlier leaves more room, before the promise begins
 VARIANCE = 1.75  # of a question's cost, in squared targets: some cost next to nothing, some twice or thrice
+NORMAL = 1.96  # standard deviations within which 95% of what is normal lies
 LATE = 0.5  # horizon for one question in flight: only the error of its reservation is late
+ENOUGH = 50  # questions decided at the lowest price before it is believed that the budget does not bind
+FIRM = 2.0  # a pull from here on moves the drift no faster; on the log of the mean cost
 EDGE = 0.93  # share of the room from which the pull rises no faster
 NANO = 1_000_000_000
 
@@ -37,6 +38,7 @@ class Totals:
         forgiven: Saved spending beyond the credit, written off.
         drift: What the integral has moved the log of the price by, in 1e-9.
         breaches: Settlements above their worst case under a hard cap.
+        floored: How many of the latest questions in a row were decided at the lowest price, `ENOUGH` at most.
     """
 
     spent: int = 0
@@ -48,6 +50,7 @@ class Totals:
     forgiven: int = 0
     drift: int = 0
     breaches: int = 0
+    floored: int = 0
 
     def __add__(self, other: Self) -> "Totals":
         return Totals(
@@ -60,6 +63,7 @@ class Totals:
             self.forgiven + other.forgiven,
             self.drift + other.drift,
             self.breaches + other.breaches,
+            self.floored + other.floored,
         )
 
 
@@ -74,7 +78,7 @@ class PriceLaw:
     the first eigenfunction of the interval, cos(pi x / 2a), which gives, for costs of variance v:
 
         log price = log offline price + v (pi / 2a) tan(pi x / 2a) / elasticity + drift
-        drift    += x / (4 h^2 elasticity)                              at every new question
+        drift    += v (pi / 2a) tan(pi x / 2a) / (4 h elasticity)       at every new question
 
     Near the target that works off an overspend over h = 4 a^2 / (pi^2 v) questions, and with the drift the
     loop is critically damped there: a wrong offline price or a new mix of questions ends up in the drift, not
@@ -110,18 +114,57 @@ class PriceLaw:
         return self._start * math.exp(min(max(offset, -REACH), REACH))
 
     def slack(self, totals: Totals) -> bool:
-        """Whether the budget does not bind: the credit is as good as full."""
-        return self.overspend(totals) <= -0.95 * self.credit
+        """Whether the budget does not bind: at the lowest price for a while, the credit is still full.
 
-    def forgiveness(self, totals: Totals, change: Totals) -> int:
+        No more may be in flight than is settled: of those it is not known yet what they cost.
+        """
+        full = self.overspend(totals) <= -0.95 * self.credit
+        return full and totals.floored >= ENOUGH and totals.questions >= totals.in_flight
+
+    def deviation(self, totals: Totals, variance: float) -> float:
+        """What chance alone moves the sum off the target by in 95% of runs, in questions' worth.
+
+        Steering works an overspend off over a horizon: of all that chance adds, what half a horizon of
+        questions adds is left. What is in flight is not known yet. Where the budget does not bind, nothing
+        is steered.
+
+        Args:
+            totals: The sums.
+            variance: Of a question's cost, in squared targets.
+        """
+        wandering = float(totals.questions)
+        if not self.slack(totals):
+            steered = self._horizon(WIDEST) / 2.0 + LATE * totals.in_flight
+            wandering = min(wandering, steered)
+        return NORMAL * math.sqrt(variance * wandering)
+
+    def forgiveness(
+        self, totals: Totals, change: Totals, *, saving: float = math.inf, written_off: int = 0
+    ) -> int:
         """Saved spending to write off after a change, because it exceeds the credit; in small units.
 
         A change answers for its own savings only: of two processes that do not see each other's latest
-        charges, none writes off what the other does.
+        charges, none writes off what the other does. It is negative where a question turns out to save less
+        than it wrote off: as when it costs more than planned, or its plan is released.
+
+        Args:
+            totals: The sums with the change.
+            change: What the question changes them by.
+            saving: What the question saves as it is now.
+            written_off: What it has written off before.
         """
+        left = max(saving, 0.0) - written_off
+        if left <= 0.0:
+            return round(left)
         beyond = (-self.credit - self.overspend(totals)) * self.target
         saved = change.admitted * self.target - change.spent - change.reserved
-        return max(0, round(min(beyond, saved)))
+        return max(0, round(min(beyond, saved, left)))
+
+    def floored(self, totals: Totals) -> int:
+        """What a question that is decided at these sums adds to those decided at the lowest price."""
+        if self._pull(totals) + totals.drift / NANO <= -REACH:
+            return int(totals.floored < ENOUGH)
+        return -max(totals.floored, 0)
 
     def takeover(self, before: "PriceLaw | None", totals: Totals) -> int:
         """What to add to `forgiven` when this law takes over from one with another target; in small units.
@@ -141,16 +184,18 @@ class PriceLaw:
     def step(self, totals: Totals) -> int:
         """How far one more question moves the drift, in 1e-9 of log price.
 
-        Two guards against windup. Where the price is at its floor or ceiling already, the drift goes no
-        further out but back to the offline price. And a credit being spent, or a debt after a sudden change,
-        is pulled back by the proportional part; the drift sees no more of it than half a horizon.
+        Near the target the pull is proportional to the overspend; towards the edge of the room it is firmer,
+        and so is the step: an offline price that is off by a large factor is learned in a few hundred
+        questions. Two guards against windup. Where the price is at its floor or ceiling already, the drift
+        goes no further out but back to the offline price. And a credit being spent, or a debt after a sudden
+        change, is pulled back by the proportional part; the drift sees of it no more than is firm.
         """
-        horizon, drift = self._horizon(self._room(totals)), totals.drift / NANO
-        over = min(max(self.overspend(totals), -horizon / 2.0), horizon / 2.0)
-        offset = self._pull(totals) + drift
-        if abs(offset) > REACH and offset * over > 0.0:
+        horizon, drift, pull = self._horizon(self._room(totals)), totals.drift / NANO, self._pull(totals)
+        offset = pull + drift
+        if abs(offset) > REACH and offset * pull > 0.0:
             return round(-drift * NANO / (4.0 * horizon))
-        return round(over * NANO / (4.0 * horizon**2 * self.elasticity))
+        most = FIRM / self.elasticity
+        return round(min(max(pull, -most), most) * NANO / (4.0 * horizon))
 
     @property
     def _start(self) -> float:

@@ -1,6 +1,8 @@
 """One charge as a store keeps it, and what a run of charges says."""
 
+import math
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from itertools import accumulate
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import Reservation, Snapshot, Status
 from adaptive_reasoner.ledger.account import Account
-from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.controller import NORMAL, PriceLaw, Totals
 
 LONGEST = 500
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -20,7 +22,10 @@ WINDOW = 1_000
 class Entry:
     """One charge; amounts in small units, `worst` None where it has no bound.
 
-    It counts in the `period` it was reserved in, also when it is settled in the next.
+    It counts in the `period` it was reserved in, also when it is settled in the next. `written_off` is its
+    part of the savings beyond the credit that are forgotten; it is negative where the charge gave back what
+    another one of its question had written off. `allowed` is what its question is forgiven for a budget of
+    its own.
     """
 
     key: str
@@ -32,6 +37,8 @@ class Entry:
     cost: int | None
     action: str | None
     expires_at: float
+    written_off: int = 0
+    allowed: int = 0
 
     @property
     def held(self) -> int:
@@ -100,8 +107,15 @@ def beyond_cap(wanted: float, left: float, cap: float, unit: str) -> str:
     )
 
 
-def report(account: Account, totals: Totals, latest: Sequence[Entry]) -> Snapshot:
-    """The snapshot of an account, with what its latest charges say."""
+def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: Totals) -> Snapshot:
+    """The snapshot of an account, with what its latest charges say.
+
+    Args:
+        account: The ledger's terms.
+        totals: Its sums.
+        latest: Its latest charges, oldest first.
+        likely: The sums with the planned cost corrected, as the price law sees them.
+    """
     law, scale = account.law, account.scale
     booked = [entry for entry in latest if entry.booked]
     costs: dict[str, int] = {}
@@ -109,24 +123,38 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry]) -> Snapsho
         costs[entry.question] = costs.get(entry.question, 0) + (entry.cost or 0)
     actions = Counter(entry.action for entry in booked if entry.action is not None)
     recent = list(costs.values())[-WINDOW:]
+    off = _deviation(law, likely, list(costs.values())) / scale
+    average = account.mean(totals.spent, totals.questions)
     return Snapshot(
         cost_unit=account.cost_unit,
         target=account.outside(account.target),
-        price=account.price_at(totals),
-        average=account.mean(totals.spent, totals.questions),
+        price=account.price_at(likely),
+        average=average,
         spent=totals.spent / scale,
         reserved=totals.reserved / scale,
         held=totals.held / scale,
         questions=totals.questions,
         in_flight=totals.in_flight,
-        credit=0.0 - law.overspend(totals) if law else float("inf"),
-        slack=law.slack(totals) if law else True,
+        credit=0.0 - law.overspend(likely) if law else float("inf"),
+        slack=law.slack(likely) if law else True,
         recent_average=account.mean(sum(recent), len(recent)),
         worst_recent_average=worst_mean(costs.values(), WINDOW) / scale,
         actions={action: count / actions.total() for action, count in sorted(actions.items())},
         hard_cap=account.outside(account.hard_cap),
         cap_closed=totals.breaches > 0,
+        average_low=max(average - off, 0.0),
+        average_high=average + off,
     )
+
+
+def _deviation(law: PriceLaw | None, totals: Totals, costs: Sequence[int]) -> float:
+    """What chance alone moves the average by in 95% of runs, in small units; 0 while there is no telling."""
+    if len(costs) < 2 or totals.questions == 0:
+        return 0.0
+    variance = statistics.variance(map(float, costs))
+    if law is None:
+        return NORMAL * math.sqrt(variance / totals.questions)
+    return law.deviation(totals, variance / law.target**2) * law.target / totals.questions
 
 
 def worst_mean(costs: Iterable[int], window: int) -> float:

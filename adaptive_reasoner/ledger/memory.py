@@ -1,8 +1,7 @@
 """A ledger in the memory of one process, for one process."""
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import ParamSpec, TypeVar
 
@@ -10,8 +9,10 @@ from typing_extensions import override
 
 from adaptive_reasoner.ledger.account import Account
 from adaptive_reasoner.ledger.book import BookLedger
+from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 P = ParamSpec("P")
@@ -54,7 +55,7 @@ class _Store:
         self.loaded: dict[str, Totals] = {}
         self._entries: dict[str, Entry] = {}
         self._open: dict[str, Entry] = {}
-        self._counts: Counter[tuple[str, str, bool]] = Counter()  # by question, period, and whether spent
+        self._questions: dict[tuple[str, str], Share] = {}  # by question and period
 
     def lock(self) -> None:
         """The ledger's own lock is held already."""
@@ -71,12 +72,11 @@ class _Store:
     def entry(self, wanted: Wanted) -> Entry | None:
         return self._entries.get(wanted.key)
 
-    def others(self, entry: Entry) -> tuple[bool, bool]:
+    def others(self, entry: Entry) -> Share:
+        found = self._questions.get((entry.question, entry.period), Share())
         known = self._entries.get(entry.key)
-        mine_open = known is not None and known.status == "open"
-        mine_spent = known is not None and known.booked
-        in_flight = self._counts[entry.question, entry.period, False] > mine_open
-        return in_flight, self._counts[entry.question, entry.period, True] > mine_spent
+        mine = known is not None and (known.question, known.period) == (entry.question, entry.period)
+        return found.plus(Share.of(known), -1) if known is not None and mine else found
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
         if before is not None:
@@ -97,6 +97,17 @@ class _Store:
     def latest(self, limit: int) -> Sequence[Entry]:
         return list(islice(reversed(self._entries.values()), limit))[::-1]
 
+    def closed(self, most: int) -> Sequence[Closed]:
+        closed = (entry for entry in reversed(self._entries.values()) if entry.status != "open")
+        return [Closed(e.status, e.action, e.expected, e.cost) for e in islice(closed, most)]
+
+    def planned(self) -> Mapping[str | None, tuple[int, int]]:
+        found: dict[str | None, tuple[int, int]] = {}
+        for entry in self._open.values():
+            charges, amount = found.get(entry.action, (0, 0))
+            found[entry.action] = charges + 1, amount + entry.expected
+        return found
+
     def _forget(self, entry: Entry) -> None:
         if entry.status != "open":
             del self._entries[entry.key]
@@ -108,8 +119,9 @@ class _Store:
                 self._open[entry.key] = entry
             else:
                 del self._open[entry.key]
-        if entry.status != "released":
-            counted = entry.question, entry.period, entry.booked
-            self._counts[counted] += step
-            if not self._counts[counted]:
-                del self._counts[counted]
+        named = entry.question, entry.period
+        found = self._questions.get(named, Share()).plus(Share.of(entry), step)
+        if found == Share():
+            self._questions.pop(named, None)
+        else:
+            self._questions[named] = found

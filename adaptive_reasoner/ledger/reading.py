@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
@@ -15,9 +16,11 @@ from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import Reservation, Snapshot, schema
 from adaptive_reasoner.ledger.account import Account
 from adaptive_reasoner.ledger.book import BookLedger
+from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.database import failed
 from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.urls import secrets_of, showable
 
@@ -137,15 +140,14 @@ class _View:
     def entry(self, wanted: Wanted) -> Entry | None:
         return next(iter(self._entries(schema.entries.c.key == wanted.key)), None)
 
-    def others(self, entry: Entry) -> tuple[bool, bool]:
+    def others(self, entry: Entry) -> Share:
         columns = schema.entries.c
         where = (
             (columns.question == entry.question)
             & (columns.period == entry.period)
             & (columns.key != entry.key)
         )
-        found = {other.status for other in self._entries(where)}
-        return "open" in found, not found.isdisjoint(("settled", "expired"))
+        return reduce(Share.plus, map(Share.of, self._entries(where)), Share())
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
         del before
@@ -161,6 +163,22 @@ class _View:
 
     def latest(self, limit: int) -> Sequence[Entry]:
         return list(self._entries(sa.true(), newest=limit))[::-1]
+
+    def closed(self, most: int) -> Sequence[Closed]:
+        columns = schema.entries.c
+        asked = sa.select(*schema.ENTRY).where(self._mine, columns.status != "open")
+        rows = self._connection.execute(asked.order_by(columns.expires_at.desc()).limit(most))
+        found = [*self._changed.values(), *(Entry(*row) for row in rows)]
+        found.sort(key=lambda entry: -entry.expires_at)
+        return [Closed(e.status, e.action, e.expected, e.cost) for e in found[:most]]
+
+    def planned(self) -> Mapping[str | None, tuple[int, int]]:
+        found: dict[str | None, tuple[int, int]] = {}
+        for entry in self._entries(schema.entries.c.status == "open"):
+            if entry.status == "open":
+                charges, amount = found.get(entry.action, (0, 0))
+                found[entry.action] = charges + 1, amount + entry.expected
+        return found
 
     def clear(self) -> None:
         raise LedgerError("a ledger that is only looked at cannot be cleared")

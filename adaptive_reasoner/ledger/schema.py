@@ -17,7 +17,7 @@ from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.urls import showable
 
-VERSION = 2
+VERSION = 3
 CREATION_LOCK = (
     0x6C65646765720001  # PostgreSQL: processes that open a new database at once make it one by one
 )
@@ -65,6 +65,8 @@ entries = sa.Table(
     sa.Column("cost", sa.BigInteger),
     sa.Column("action", sa.Text),
     sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("written_off", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("allowed", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("ledger", "key"),
     sa.Index("ledger_entries_question", "ledger", "question"),
 )
@@ -90,11 +92,22 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         f"alter table ledger_accounts add column keep double precision not null default {KEEP}",
         "create index ledger_entries_closed on ledger_entries (ledger, expires_at) where status != 'open'",
     ),
+    2: (
+        "alter table ledger_entries add column written_off bigint not null default 0",
+        "alter table ledger_entries add column allowed bigint not null default 0",
+        "alter table ledger_totals add column floored bigint not null default 0",
+    ),
 }
 
 ACCOUNT = [accounts.c[field.name] for field in fields(Account)]
 ENTRY = [entries.c[field.name] for field in fields(Entry)]
 SUMS = [totals.c[field.name] for field in fields(Totals)]
+
+
+def _sum(amount: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """The sum of integers, 0 of none."""
+    return sa.cast(sa.func.coalesce(sa.func.sum(amount), 0), sa.BigInteger)
+
 
 _of: sa.BindParameter[str] = sa.bindparam("of")
 _its_sums = (totals.c.ledger == _of) & (totals.c.period == sa.bindparam("within"))
@@ -105,13 +118,24 @@ _its_entry = _its_entries & (entries.c.key == sa.bindparam("named"))
 _free_part = sa.func.coalesce(
     sa.select(totals.c.part).where(_its_sums).limit(1).with_for_update(skip_locked=True).scalar_subquery(), 0
 )
-_others = sa.select(entries.c.status).where(
-    _its_entries,
-    entries.c.question == sa.bindparam("asked"),
-    entries.c.period == sa.bindparam("within"),
-    entries.c.key != sa.bindparam("named"),
+_booked = (entries.c.status == "settled") | (entries.c.status == "expired")
+_others = (
+    sa.select(
+        _sum(sa.case((_open, 1), else_=0)).label("open"),
+        _sum(sa.case((_booked, 1), else_=0)).label("booked"),
+        _sum(sa.case((_booked, entries.c.cost), else_=0)).label("spent"),
+        _sum(sa.case((_open, entries.c.expected), else_=0)).label("reserved"),
+        _sum(entries.c.written_off).label("written_off"),
+        _sum(entries.c.allowed).label("allowed"),
+    )
+    .where(
+        _its_entries,
+        entries.c.question == sa.bindparam("asked"),
+        entries.c.period == sa.bindparam("within"),
+        entries.c.key != sa.bindparam("named"),
+    )
+    .subquery()
 )
-_one_row = sa.select(sa.literal_column("1").label("one")).subquery()
 _forgotten = (
     sa.select(entries.c.number)
     .where(_its_entries, ~_open, entries.c.expires_at <= sa.bindparam("before"))
@@ -128,11 +152,7 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
         *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS),
     ).where(_its_sums),
     # The charge, and what other charges of its question are, as one row.
-    "read_charge": sa.select(
-        _others.where(entries.c.status == "open").exists(),
-        _others.where((entries.c.status == "settled") | (entries.c.status == "expired")).exists(),
-        *ENTRY,
-    ).select_from(_one_row.outerjoin(entries, _its_entry)),
+    "read_charge": sa.select(*_others.c, *ENTRY).select_from(_others.outerjoin(entries, _its_entry)),
     "lock_account": sa.select(accounts.c.ledger).where(accounts.c.ledger == _of).with_for_update(),
     "last_drift": sa.select(sa.cast(sa.func.sum(totals.c.drift), sa.BigInteger))
     .where(totals.c.ledger == _of)
@@ -158,6 +178,13 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
     .where(_its_entries)
     .order_by(entries.c.number.desc())
     .limit(sa.bindparam("most")),
+    "read_closed": sa.select(entries.c.status, entries.c.action, entries.c.expected, entries.c.cost)
+    .where(_its_entries, ~_open)
+    .order_by(entries.c.expires_at.desc())
+    .limit(sa.bindparam("most")),
+    "read_open": sa.select(entries.c.action, sa.func.count(), _sum(entries.c.expected))
+    .where(_its_entries, _open)
+    .group_by(entries.c.action),
     "forget": sa.delete(entries).where(entries.c.number.in_(_forgotten)),
     "retarget": sa.update(accounts).where(accounts.c.ledger == _of),
     "clear_entries": sa.delete(entries).where(_its_entries),
@@ -166,7 +193,7 @@ STATEMENTS: dict[str, sa.sql.ClauseElement] = {
 _WRITTEN = {
     "begin_sums": ["ledger", "period", "part", "drift"],
     "insert_entry": ["ledger", *(field.name for field in fields(Entry))],
-    "change_entry": ["status", "cost", "worst"],
+    "change_entry": ["status", "cost", "worst", "written_off", "allowed"],
     "retarget": ["target"],
 }
 

@@ -50,7 +50,7 @@ class SqlLedger(BookLedger):
         try:
             account = self._database.prepare(partial(self._open, terms=terms))
             super().__init__(account, clock=clock)
-            self._change(lambda transaction: transaction.totals(account.period(clock())))
+            self._change(self._begin)
         except BaseException:
             self._database.leave()
             raise

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.estimates import Closed
 
 
 class Wanted(NamedTuple):
@@ -39,8 +41,8 @@ class Transaction(Protocol):
     def entry(self, wanted: Wanted) -> Entry | None:
         """The charge of this key; its question is this transaction's alone from here on."""
 
-    def others(self, entry: Entry) -> tuple[bool, bool]:
-        """Whether other charges of the entry's question and period are open, and whether any are spent."""
+    def others(self, entry: Entry) -> Share:
+        """Sums over the other charges of the entry's question and period."""
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
         """Write a charge over what it was before."""
@@ -53,6 +55,12 @@ class Transaction(Protocol):
 
     def latest(self, limit: int) -> Sequence[Entry]:
         """The latest charges, oldest first."""
+
+    def closed(self, most: int) -> Sequence[Closed]:
+        """So many of the charges that are no longer open, those that were reserved last."""
+
+    def planned(self) -> Mapping[str | None, tuple[int, int]]:
+        """How many charges of each action are open, and their planned cost."""
 
     def clear(self) -> None:
         """Forget every charge and every sum."""

@@ -1,10 +1,12 @@
 """Entries and sums of one ledger inside one database transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.lines import Answer, Line
 from adaptive_reasoner.ledger.store import Wanted
 
@@ -31,7 +33,7 @@ class SqlTransaction:
         self._changes: dict[str, Totals] = {}
         self._summing: dict[str, Answer] = {}  # sent before they are needed: sums by period
         self._asked: dict[str, tuple[Wanted, Answer]] = {}  # and charges by question
-        self._others: dict[Wanted, tuple[bool, bool]] = {}
+        self._others: dict[Wanted, Share] = {}
         if shared and capped:
             self._do("lock_account")
 
@@ -58,30 +60,28 @@ class SqlTransaction:
         if answer is None or asked != wanted:
             self._lock([wanted.question])
             answer = self._ask(wanted)
-        others_open, others_spent, *row = answer.fetchone()
-        entry = None if row[0] is None else Entry(*row)
+        others, entry = _read(answer)
         if entry is not None and entry.question != wanted.question:
             return self.entry(wanted._replace(question=entry.question))  # the caller guessed it
-        self._others[wanted] = bool(others_open), bool(others_spent)
+        self._others[wanted] = others
         return entry
 
-    def others(self, entry: Entry) -> tuple[bool, bool]:
-        """Whether other charges of its question and period are open, and whether any are spent."""
+    def others(self, entry: Entry) -> Share:
+        """Sums over the other charges of its question and period."""
         wanted = Wanted(entry.key, entry.question, entry.period)
         known = self._others.pop(wanted, None)
         if known is not None:
             return known
         self._lock([entry.question])
-        others_open, others_spent, *_ = self._ask(wanted).fetchone()
-        return bool(others_open), bool(others_spent)
+        return _read(self._ask(wanted))[0]
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
         """Write a charge over what it was before."""
         for name in (entry.key, entry.question):
             self._asked.pop(name, None)  # what was asked before this is out of date
         if before is not None and before.status != "released":
-            changed = {"status": entry.status, "cost": entry.cost, "worst": entry.worst}
-            self._do("change_entry", named=entry.key, **changed)
+            names = ("status", "cost", "worst", "written_off", "allowed")
+            self._do("change_entry", named=entry.key, **{name: getattr(entry, name) for name in names})
             return
         if before is not None:
             self._do("drop_entry", named=entry.key)  # it comes again, as the latest
@@ -110,6 +110,14 @@ class SqlTransaction:
     def latest(self, limit: int) -> Sequence[Entry]:
         """The latest charges, oldest first."""
         return [Entry(*row) for row in reversed(self._do("read_latest", most=limit).fetchall())]
+
+    def closed(self, most: int) -> Sequence[Closed]:
+        """So many of the charges that are no longer open, those that were reserved last."""
+        return [Closed(*row) for row in self._do("read_closed", most=most).fetchall()]
+
+    def planned(self) -> Mapping[str | None, tuple[int, int]]:
+        """How many charges of each action are open, and their planned cost."""
+        return {action: (charges, amount) for action, charges, amount in self._do("read_open").fetchall()}
 
     def forget(self, before: float, most: int) -> None:
         """Let go of so many charges that are closed and expired before then, the oldest first."""
@@ -154,6 +162,13 @@ class SqlTransaction:
 
     def _do(self, name: str, **parameters: Any) -> Answer:
         return self._line.run(name, {"of": self._of, **parameters})
+
+
+def _read(answer: Answer) -> tuple[Share, Entry | None]:
+    """The other charges of a question, and the one that was asked for."""
+    row = answer.fetchone()
+    width = len(Share.__slots__)
+    return Share(*row[:width]), None if row[width] is None else Entry(*row[width:])
 
 
 def _columns(row: Entry | Totals) -> dict[str, Any]:

@@ -33,6 +33,48 @@ def ledger_adherence():
         "long average a thousand after the change",
     ]
     yield from lines_of(head, rows)
+    if "robustness" in found:
+        yield from _robustness(found["robustness"])
+
+
+def _robustness(runs):
+    """What the ledger holds where it is told something wrong, run by run."""
+    *cases, released = sorted(runs, key=lambda row: "plans" in row)
+    yield ""
+    yield (
+        f"Where the ledger is told something wrong, {cases[0]['runs']} runs of {cases[0]['questions']:,} "
+        f"questions on {cases[0]['table']}:"
+    )
+    yield ""
+    head = [
+        "what is wrong",
+        "traffic",
+        "in flight",
+        "off target",
+        "95% of runs",
+        "within 1%",
+        "accuracy",
+        "slack",
+    ]
+    rows = [
+        [
+            row["case"],
+            row["stream"],
+            str(row["in_flight"]),
+            f"{_percent(row['error'])} ({100 * row['bias']:+.2f}%)",
+            _percent(row["error_95_percent_of_runs_stay_within"]),
+            f"{row['share_of_runs_within_1_percent']:.0%}",
+            figure(row["accuracy"]),
+            f"{row['share_of_runs_that_say_slack']:.0%}",
+        ]
+        for row in cases
+    ]
+    yield from lines_of(head, rows)
+    yield ""
+    yield (
+        f"{released['plans']:,} plans that are released at full credit move the mean cost of the next "
+        f"{released['questions']} questions by {_percent(released['mean_cost_moved_by'])} at most."
+    )
 
 
 def _adherence(runs, laws):

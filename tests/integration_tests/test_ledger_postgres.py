@@ -143,10 +143,13 @@ def test_migrates_a_database_of_an_older_version(opened, postgres):
     with engine.begin() as connection:
         connection.exec_driver_sql("drop index ledger_entries_closed")
         connection.exec_driver_sql("alter table ledger_accounts drop column keep")
+        connection.exec_driver_sql("alter table ledger_entries drop column written_off")
+        connection.exec_driver_sql("alter table ledger_entries drop column allowed")
+        connection.exec_driver_sql("alter table ledger_totals drop column floored")
         connection.exec_driver_sql("update ledger_schema set version = 1")
     assert opened("old").snapshot().spent == 45.0
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [2]
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [3]
     engine.dispose()
 
 

@@ -115,6 +115,105 @@ class BudgetsContract:
         assert not ledger.snapshot().slack
         assert ledger.snapshot().credit == pytest.approx(0.0)
 
+    # What is written off comes back
+
+    def test_plans_that_are_released_at_full_credit_leave_no_trace(self, make):
+        ledger = at_full_credit(make)
+        price = ledger.price
+        for i in range(100):
+            ledger.reserve(5.0, f"plan {i}")
+        for i in range(100):
+            ledger.release(f"plan {i}")
+        seen = ledger.snapshot()
+        assert seen.credit == pytest.approx(20.0)
+        assert (seen.price, seen.slack) == (price, True)
+
+    @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+    def test_question_of_several_plans_leaves_no_trace_when_all_are_released(self, make, order):
+        ledger = at_full_credit(make)
+        for i in range(40):
+            for name in "ab":
+                ledger.reserve(5.0, f"{name} {i}", question=f"q {i}")
+            for name in order:
+                ledger.release(f"{name} {i}")
+        assert ledger.snapshot().credit == pytest.approx(20.0)
+
+    def test_key_that_is_reserved_and_released_again_and_again_leaves_no_trace(self, make):
+        ledger = at_full_credit(make)
+        for _ in range(20):
+            ledger.release(ledger.reserve(5.0, "again"))
+        ledger.settle(ledger.reserve(50.0, "again"), 50.0)
+        assert ledger.snapshot().credit == pytest.approx(20.0)
+
+    def test_question_that_costs_the_target_leaves_the_credit_as_it_is_whatever_was_planned(self, make):
+        ledger = at_full_credit(make)
+        for planned in (0.0, 5.0, 200.0):
+            for i in range(30):
+                ledger.settle(ledger.reserve(planned, f"{planned} {i}"), 50.0)
+        assert ledger.snapshot().credit == pytest.approx(20.0, abs=0.5)
+
+    def test_plan_that_expires_at_more_gives_back_what_it_wrote_off(self, make, clock):
+        ledger = at_full_credit(make, hard_cap=1e6, reservation_ttl=60.0, clock=clock)
+        for i in range(40):
+            ledger.reserve(5.0, f"lost {i}", worst=50.0)
+        clock.now += 61.0
+        assert ledger.snapshot().credit == pytest.approx(20.0)
+        for i in range(40):
+            ledger.settle(f"lost {i}", 5.0)
+        assert ledger.snapshot().credit == pytest.approx(20.0)
+
+    # What was planned is corrected by what came
+
+    @pytest.mark.parametrize("factor", [0.1, 10.0])
+    def test_price_and_credit_see_what_plans_will_likely_cost(self, make, factor):
+        ledger = make(target=50.0)
+        for i in range(200):
+            ledger.settle(ledger.reserve(50.0 * factor, f"{i}", action="cot"), 50.0)
+        price = ledger.price
+        for i in range(200, 232):
+            ledger.reserve(50.0 * factor, f"{i}", action="cot")
+        seen = ledger.snapshot()
+        assert seen.credit == pytest.approx(0.0, abs=6.0)
+        assert price / 4.0 <= seen.price <= 4.0 * price
+        assert seen.reserved == pytest.approx(32 * 50.0 * factor)
+
+    def test_no_slack_while_what_was_planned_is_all_that_is_known(self, make):
+        ledger = make(target=50.0, credit=20.0)
+        for i in range(100):
+            ledger.reserve(1.0, str(i))
+        assert not ledger.snapshot().slack
+        for i in range(100):
+            ledger.settle(str(i), 50.0)
+        seen = ledger.snapshot()
+        assert not seen.slack
+        assert seen.credit <= 2.0
+
+    def test_no_slack_where_a_price_that_was_too_high_saved_the_credit(self, make):
+        ledger = make(target=50.0, credit=20.0)
+        for i in range(60):
+            ledger.reserve(500.0, str(i))
+        for i in range(60):
+            ledger.settle(str(i), 10.0)
+        assert ledger.snapshot().credit >= 20.0
+        assert not ledger.snapshot().slack
+
+    def test_interval_of_the_average_narrows_as_questions_come(self, make):
+        ledger, widths = make(target=50.0), []
+        for i in range(800):
+            ledger.charge(100.0 if i % 2 else 0.0, str(i))
+            if i + 1 in (200, 800):
+                seen = ledger.snapshot()
+                assert seen.average_low < seen.average == 50.0 < seen.average_high
+                widths.append(seen.average_high - seen.average_low)
+        assert widths[1] == pytest.approx(widths[0] / 4.0, rel=0.01)  # the law holds the sum, not its mean
+
+    def test_interval_without_a_target_is_that_of_a_mean(self, make):
+        ledger = make()
+        for i in range(100):
+            ledger.charge(100.0 if i % 2 else 0.0, str(i))
+        seen = ledger.snapshot()
+        assert seen.average_high - seen.average == pytest.approx(1.96 * 5.0, rel=0.01)
+
     def test_reports_the_worst_recent_window_beside_the_long_average(self, make):
         ledger = make(target=50.0)
         for i in range(30):
@@ -251,3 +350,17 @@ class BudgetsContract:
         assert (held.budget, ledger.snapshot().credit) == (40.0, pytest.approx(0.5))
         ledger.release(held)
         assert ledger.snapshot().credit == pytest.approx(0.0)
+        for part in ("one", "other"):
+            ledger.reserve(10.0, part, question="never ran either", budget=40.0)
+        for part in ("one", "other"):
+            ledger.release(part)  # the ledger knows what it allowed
+        assert ledger.snapshot().credit == pytest.approx(0.0)
+
+
+def at_full_credit(make, **terms):
+    """A ledger whose credit of 20 questions is full."""
+    ledger = make(target=50.0, credit=20.0, **terms)
+    for i in range(100):
+        ledger.charge(10.0, f"easy {i}")
+    assert ledger.snapshot().credit == pytest.approx(20.0)
+    return ledger

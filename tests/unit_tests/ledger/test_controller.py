@@ -79,8 +79,9 @@ def test_price_is_far_from_the_offline_price_before_the_average_leaves_its_toler
 class Demand:
     """Questions with two actions, one free and one dear; the dear one is worth more to some."""
 
-    def __init__(self, seed, questions, price, *, dear=150.0, predicted=1.0):
+    def __init__(self, seed, questions, price, *, dear=150.0, predicted=1.0, prefix=""):
         rng = np.random.default_rng(seed)
+        self.prefix = prefix
         self.cost = dear * rng.gamma(1.5, 1 / 1.5, questions)  # heavy-tailed around what is predicted
         self.planned = np.full(questions, dear * predicted)
         self.gain = price * dear * rng.lognormal(0.0, 0.8, questions)
@@ -99,9 +100,9 @@ class Demand:
                 now, key, cost = heapq.heappop(calls)
                 ledger.settle(key, cost)
             dear = self.gain[i] > ledger.price * self.planned[i]
-            ledger.reserve(self.planned[i] if dear else 0.0, str(i))
+            ledger.reserve(self.planned[i] if dear else 0.0, f"{self.prefix}{i}")
             spent.append(self.cost[i] if dear else 0.0)
-            heapq.heappush(calls, (now + seconds, str(i), spent[-1]))
+            heapq.heappush(calls, (now + seconds, f"{self.prefix}{i}", spent[-1]))
         for _, key, cost in calls:
             ledger.settle(key, cost)
         return np.array(spent)
@@ -177,3 +178,50 @@ class Renamed:
 
     def settle(self, key, cost):
         self._ledger.settle(f"{key} later", cost)
+
+
+@pytest.mark.parametrize(("predicted", "within"), [(0.5, 0.01), (2.0, 0.01), (0.1, 0.03), (10.0, 0.03)])
+def test_holds_the_average_when_plans_are_off_by_a_factor(predicted, within):
+    errors, later = [], []
+    for seed in range(2):
+        ledger = open_ledger("memory://", policy=Priced(price=0.002, budget=75.0))
+        spent = Demand(seed, 2_000, 0.002, predicted=predicted).served_by(ledger, 32)
+        errors.append(spent.mean() / 75.0 - 1.0)
+        later.append(spent[500:].mean() / 75.0 - 1.0)
+        assert not ledger.snapshot().slack
+    assert np.abs(errors).mean() <= within
+    assert abs(np.mean(later)) <= within
+
+
+@pytest.mark.parametrize("wrong", [0.01, 100.0])
+def test_holds_the_average_when_the_offline_price_is_off_by_a_hundred(wrong):
+    for seed in range(2):
+        ledger = open_ledger("memory://", policy=Priced(price=0.002 * wrong, budget=75.0))
+        spent = Demand(seed, 2_000, 0.002).served_by(ledger, 32)
+        assert abs(spent.mean() / 75.0 - 1.0) <= 0.015
+
+
+def test_a_thousand_plans_released_at_full_credit_do_not_move_the_questions_after_them():
+    means = []
+    for plans in (0, 1_000):
+        ledger = open_ledger("memory://", policy=Priced(price=0.002, budget=75.0))
+        Demand(0, 1_500, 0.002, dear=40.0).served_by(ledger, 8)
+        for i in range(plans):
+            ledger.reserve(7.5, f"plan {i}")
+        for i in range(plans):
+            ledger.release(f"plan {i}")
+        seen, after = ledger.snapshot(), Demand(1, 500, 0.002, prefix="after ")
+        assert seen.credit == pytest.approx(300.0, abs=2.0)
+        means.append(after.served_by(ledger, 8).mean())
+    assert abs(means[1] / means[0] - 1.0) <= 0.05
+
+
+def test_the_target_is_in_the_interval_of_the_average_in_95_percent_of_runs():
+    held = []
+    for seed in range(10):
+        ledger = open_ledger("memory://", policy=Priced(price=0.002, budget=75.0))
+        Demand(seed, 1_000, 0.002).served_by(ledger, 16)
+        seen = ledger.snapshot()
+        held.append(seen.average_low <= 75.0 <= seen.average_high)
+        assert seen.average_high - seen.average_low <= 0.04 * 75.0
+    assert sum(held) >= 9

@@ -1,5 +1,6 @@
 """The ledger in a file."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_ledgers_in_one_file_do_not_mix(opened):
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        ("update ledger_schema set version = 99", "version 99.*reads version 2; upgrade it"),
+        ("update ledger_schema set version = 99", "version 99.*reads version 3; upgrade it"),
         ("update ledger_schema set version = 0", "version 0.*open a new database"),
         ("drop table ledger_schema", "version unknown"),
     ],
@@ -109,6 +110,9 @@ def older(connection):
     """Make a database what version 1 left behind."""
     connection.exec_driver_sql("drop index ledger_entries_closed")
     connection.exec_driver_sql("alter table ledger_accounts drop column keep")
+    connection.exec_driver_sql("alter table ledger_entries drop column written_off")
+    connection.exec_driver_sql("alter table ledger_entries drop column allowed")
+    connection.exec_driver_sql("alter table ledger_totals drop column floored")
     connection.exec_driver_sql("update ledger_schema set version = 1")
 
 
@@ -120,7 +124,7 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
     engine = open_engine(url)
     with engine.begin() as connection:
         older(connection)
-    with pytest.raises(LedgerError, match=r"version 1, this library reads version 2; open it for writing"):
+    with pytest.raises(LedgerError, match=r"version 1, this library reads version 3; open it for writing"):
         LedgerReader(url)
     seen = opened().snapshot()
     assert (seen.target, seen.hard_cap, seen.spent, seen.reserved, seen.questions) == (
@@ -131,7 +135,7 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
         1,
     )
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [2]
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [3]
     engine.dispose()
     assert opened(keep=KEEP).settle("b", 40.0).status == "settled"
 
@@ -232,3 +236,56 @@ def test_a_reader_sees_a_new_target(opened, url):
     with LedgerReader(url) as reader:
         ledger.set_target(40.0)
         assert reader.snapshot().target == 40.0
+
+
+def test_what_was_learned_of_plans_survives_reopening_and_is_shared(opened, url):
+    first = opened(target=50.0)
+    for i in range(200):
+        first.settle(first.reserve(500.0, str(i), action="cot"), 50.0)
+    for i in range(200, 232):
+        first.reserve(500.0, str(i), action="cot")
+    seen, other = first.snapshot(), opened()
+    assert seen.credit == pytest.approx(0.0, abs=3.0)
+    assert (other.price, other.snapshot()) == (seen.price, seen)
+    with LedgerReader(url) as reader:
+        assert reader.snapshot() == seen
+    for i in range(200, 232):
+        other.release(str(i))
+    assert first.snapshot().credit == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_is_written_off_comes_back_in_another_process(opened):
+    one, other = opened(target=50.0, credit=20.0), opened()
+    for i in range(50):
+        one.charge(10.0, f"easy {i}")
+    for i in range(50):
+        one.reserve(5.0, f"plan {i}")
+        other.reserve(5.0, f"plan {i} again", question=f"plan {i}")
+    for i in range(50):
+        other.release(f"plan {i}")
+        one.release(f"plan {i} again")
+    assert one.snapshot().credit == other.snapshot().credit == pytest.approx(20.0)
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """The URL of a copy of a database that version 0.1.0 wrote."""
+    path = tmp_path / "earlier.db"
+    shutil.copy(Path(__file__).parent / "data" / "ledger_0_1_0.sqlite", path)
+    return f"sqlite:///{path}"
+
+
+def test_opens_what_version_0_1_0_wrote_and_goes_on(earlier):
+    then = Clock()
+    then.now = 1_750_000_000.0
+    with open_ledger(earlier, clock=then) as ledger:
+        seen = ledger.snapshot()
+        assert (seen.target, seen.spent, seen.reserved, seen.held) == (50.0, 505.0, 75.0, 215.0)
+        assert (seen.questions, seen.in_flight, seen.credit) == (42, 3, pytest.approx(20.0, abs=1.0))
+        assert ledger.price == pytest.approx(0.002 / 300.0)
+        for key in ("open 1", "open 2", "open 3"):
+            ledger.settle(key, 20.0)
+        assert (ledger.spent, ledger.snapshot().in_flight) == (565.0, 0)
+        assert [one.status for one in ledger.history()].count("settled") == 45
+    with open_ledger(earlier, name="capped", clock=then) as ledger:
+        assert (ledger.snapshot().held, ledger.snapshot().hard_cap) == (0.05, 1.0)
