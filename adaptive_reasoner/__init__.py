@@ -7,9 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from adaptive_reasoner.answers import final_answer
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.charge import Result
-from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
@@ -22,6 +20,8 @@ from adaptive_reasoner.errors import (
     UnpricedUsageError,
 )
 from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import Decision, FixedPolicy, LearnedPolicy, Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.selection import Checker, Judge, best_of_n, cascade

@@ -14,11 +14,11 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.constants import TAG_NOSTREAM
 from typing_extensions import override
 
-from adaptive_reasoner.calls import ChatModel, Messages, Request, Source, as_text, directly
 from adaptive_reasoner.ledger import Ledger
-from adaptive_reasoner.observed import model_calls
-from adaptive_reasoner.request_bound import SchemaText
-from adaptive_reasoner.wrapped import mapped, models_in
+from adaptive_reasoner.models.observed_calls import model_calls
+from adaptive_reasoner.models.prompt_bound import SchemaText
+from adaptive_reasoner.models.source import ChatModel, Messages, Request, Source, as_text, directly
+from adaptive_reasoner.models.wrapped_models import mapped, models_in
 
 _NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0}
 """The usage of a reply that took no call, as LangChain's cache marks one."""

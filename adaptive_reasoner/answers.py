@@ -12,8 +12,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.endings import finish_reason as finish_reason
-from adaptive_reasoner.endings import was_cut
+from adaptive_reasoner.models.finish_reasons import finish_reason as finish_reason
+from adaptive_reasoner.models.finish_reasons import was_cut
 
 AnswerKey = Callable[[AIMessage], str | None]
 Grader = Callable[[str | None, str], float]

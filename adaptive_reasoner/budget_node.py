@@ -13,11 +13,17 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.bills import Bill, owed_by, strike
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter, SampleMeter, TokenMeter, cost_or_worst
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
 from adaptive_reasoner.graph import attach, execution, read, run_of
 from adaptive_reasoner.ledger import Ledger
-from adaptive_reasoner.request_bound import bounded
+from adaptive_reasoner.models.metering import (
+    UNDECLARED_MAX_TOKENS,
+    Meter,
+    SampleMeter,
+    TokenMeter,
+    cost_or_worst,
+)
+from adaptive_reasoner.models.prompt_bound import bounded
 
 METERS: dict[str, Meter] = {"tokens": TokenMeter(), "samples": SampleMeter()}
 

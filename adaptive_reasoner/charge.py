@@ -13,15 +13,16 @@ from langchain_core.runnables.config import merge_configs
 from numpy.typing import ArrayLike
 
 from adaptive_reasoner.answers import final_answer
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Reach, Reply, Source, directly
 from adaptive_reasoner.choice import Choice
-from adaptive_reasoner.conversations import chunk_of, messages_of, tokens_of, usage_of
-from adaptive_reasoner.costs import Meter, is_amount
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.hold import Hold
 from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.messages import chunk_of, messages_of, tokens_of, usage_of
+from adaptive_reasoner.models.metering import Meter, is_amount
+from adaptive_reasoner.models.replies import Reply
+from adaptive_reasoner.models.source import Reach, Source, directly
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy import Decision, Policy
 from adaptive_reasoner.prospects import KnowsVotes, Prospects

@@ -20,17 +20,17 @@ from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
-from adaptive_reasoner.calls import SCHEMAS, ChatModel, Reach, Request, Source
 from adaptive_reasoner.charge import Terms
-from adaptive_reasoner.conversations import chunk_of
-from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import run_of
 from adaptive_reasoner.ledger import Ledger
-from adaptive_reasoner.observed import noted
+from adaptive_reasoner.models.messages import chunk_of
+from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.observed_calls import noted
+from adaptive_reasoner.models.source import SCHEMAS, ChatModel, Reach, Request, Source
+from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.wrapped import main_model, mapped
 
 _SETTINGS = ("temperature", "max_tokens", "stop")
 """What LangChain lets any chat model be made with, and any call be given."""
@@ -65,7 +65,7 @@ class AdaptiveChatModel(BaseChatModel):
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> from adaptive_reasoner.costs import SampleMeter
+        >>> from adaptive_reasoner.models.metering import SampleMeter
         >>> from adaptive_reasoner.policy import FixedPolicy
         >>> from adaptive_reasoner.strategies import self_consistency
         >>> model = AdaptiveChatModel(

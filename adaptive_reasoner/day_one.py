@@ -7,10 +7,10 @@ from typing import Self
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.flows import Flow
+from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import Decision, Reason
 from adaptive_reasoner.stopping import Priced
 from adaptive_reasoner.strategies import adaptive_consistency, single_pass
@@ -36,7 +36,7 @@ class LabelFreePolicy:
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> from adaptive_reasoner.costs import SampleMeter
+        >>> from adaptive_reasoner.models.metering import SampleMeter
         >>> policy = LabelFreePolicy(Source(FakeListChatModel(responses=["7"])), SampleMeter(), budget=3.0)
         >>> policy.decide("What is 3 + 4?").action, policy.decide("What is 3 + 4?", max_cost=4.0).action
         ('adaptive_vote', 'single_pass')

@@ -10,9 +10,10 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.func import task
 from typing_extensions import override
 
-from adaptive_reasoner.calls import ChatModel, Request, Source, directly, from_cache
-from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.replies import from_cache
+from adaptive_reasoner.models.source import ChatModel, Request, Source, directly
 
 
 class DurableSamples:

@@ -16,10 +16,11 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.answers import AnswerKey
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import EmptyReplyError, MalformedToolCallError, Messages, Reply, Request, refused
-from adaptive_reasoner.endings import was_cut
 from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.finish_reasons import was_cut
+from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
+from adaptive_reasoner.models.source import Messages, Request
 from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.stopping import Terms
 

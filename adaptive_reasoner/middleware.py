@@ -13,15 +13,15 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
-from adaptive_reasoner.calls import ChatModel, Messages, Source
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
-from adaptive_reasoner.conversations import in_context
-from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import emit, execution, run_of
 from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.models.messages import in_context
+from adaptive_reasoner.models.metering import Meter, TokenMeter
+from adaptive_reasoner.models.source import ChatModel, Messages, Source
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 
@@ -115,7 +115,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     Example:
         >>> from langchain.agents import create_agent
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> from adaptive_reasoner.costs import SampleMeter
+        >>> from adaptive_reasoner.models.metering import SampleMeter
         >>> from adaptive_reasoner.policy import FixedPolicy
         >>> from adaptive_reasoner.strategies import self_consistency
         >>> budgeted = AdaptiveComputeMiddleware(

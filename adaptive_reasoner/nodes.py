@@ -15,15 +15,15 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.bills import Bill, owe
-from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
-from adaptive_reasoner.conversations import in_context, messages_of
-from adaptive_reasoner.costs import Meter, TokenMeter
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text, takes_list
 from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.models.messages import in_context, messages_of
+from adaptive_reasoner.models.metering import Meter, TokenMeter
+from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.sample_log import SampleLog
@@ -72,7 +72,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from langgraph.graph import START, MessagesState
-        >>> from adaptive_reasoner.costs import SampleMeter
+        >>> from adaptive_reasoner.models.metering import SampleMeter
         >>> model = FakeListChatModel(responses=["14"])
         >>> node = AdaptiveComputeNode(model, budget=3.0, meter=SampleMeter())
         >>> graph = node.attach(StateGraph(MessagesState)).add_edge(START, node.name).compile()

@@ -8,7 +8,6 @@ from math import inf, isnan
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.answers import AnswerKey, final_answer
-from adaptive_reasoner.calls import ChatModel, Reply, Request, Source, question_of, refused
 from adaptive_reasoner.flows import (
     Answer,
     Flow,
@@ -21,6 +20,8 @@ from adaptive_reasoner.flows import (
     terms_of,
     vote_of,
 )
+from adaptive_reasoner.models.replies import Reply, refused
+from adaptive_reasoner.models.source import ChatModel, Request, Source, question_of
 from adaptive_reasoner.stopping import Persistent, Retries
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from adaptive_reasoner.answers import AnswerKey, final_answer
-from adaptive_reasoner.calls import ChatModel, Reply, Request, Source
-from adaptive_reasoner.dialects import Thinking, thinking_tokens
 from adaptive_reasoner.flows import (
     Answer,
     Flow,
@@ -23,6 +21,9 @@ from adaptive_reasoner.flows import (
     terms_of,
     vote_of,
 )
+from adaptive_reasoner.models.providers import Thinking, thinking_tokens
+from adaptive_reasoner.models.replies import Reply
+from adaptive_reasoner.models.source import ChatModel, Request, Source
 from adaptive_reasoner.stopping import Lossless, StopRule, Votes
 
 __all__ = [

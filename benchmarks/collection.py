@@ -29,10 +29,10 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.answers import numeric
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.models.source import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_FLIGHT = 64

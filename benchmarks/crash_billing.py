@@ -34,8 +34,8 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 
 from adaptive_reasoner import AdaptiveComputeNode, FixedPolicy, open_ledger, self_consistency
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.models.source import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_TOKENS = 20

@@ -52,8 +52,8 @@ from adaptive_reasoner import (
     adaptive_consistency,
 )
 from adaptive_reasoner.answers import exact
-from adaptive_reasoner.caller import Caller
 from adaptive_reasoner.flows import Task, run
+from adaptive_reasoner.models.executor import Caller
 
 asked = list(gold)[:: 20 if MODEL else 1]
 

@@ -8,11 +8,11 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.demo import prompts
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import vote_actions

@@ -11,7 +11,6 @@ import numpy as np
 from langchain_core.runnables import RunnableConfig
 
 from adaptive_reasoner.answers import numeric
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.console import err, out, print_table, progress
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import VOTES, build_graph, math_sources
@@ -26,6 +25,7 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.report import Report, Section, Table, outcomes_report
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import LearnedPolicy
 
 HELD_OUT = 1 / 3

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from adaptive_reasoner.calls import ChatModel
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.models.source import ChatModel
 
 _KEY_NAME = re.compile(r"(^|_)(API)?(KEY|TOKEN)$", re.IGNORECASE)
 

@@ -11,8 +11,6 @@ from typing import Any, Literal, Self, TypeVar
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.answers import AnswerKey, Grader, exact, final_answer
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import Meter, PriceTable, TokenMeter
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
@@ -21,6 +19,8 @@ from adaptive_reasoner.kit.menu_code import CodeUse
 from adaptive_reasoner.kit.menu_file import read_menu
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
+from adaptive_reasoner.models.metering import Meter, PriceTable, TokenMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies import Flow, on
 
 Each = TypeVar("Each")

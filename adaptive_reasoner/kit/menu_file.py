@@ -77,7 +77,6 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.answers import AnswerKey, Grader, choice, choice_answer, exact, numeric
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
@@ -88,6 +87,7 @@ from adaptive_reasoner.kit.menu_prices import meters_of
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
 from adaptive_reasoner.mathematics import math, math_answer
+from adaptive_reasoner.models.source import Source
 
 _GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice, "math": math}
 _KEYS: dict[str, AnswerKey] = {"choice": choice_answer, "math": math_answer}

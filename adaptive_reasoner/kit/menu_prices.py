@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from math import inf
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import Meter, PriceMeter, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
 from adaptive_reasoner.kit.menu_entries import NUMBER, Entries, entries_of
-from adaptive_reasoner.listed_prices import ListedPrice
+from adaptive_reasoner.models.listed_prices import ListedPrice
+from adaptive_reasoner.models.metering import Meter, PriceMeter, SampleMeter, SecondsMeter, TokenMeter
+from adaptive_reasoner.models.source import Source
 
 _UNITS = "usd, tokens, samples, calls, seconds"
 _PER_MILLION = dict.fromkeys(("prompt", "completion", "cached", "written", "written_hourly"), NUMBER)

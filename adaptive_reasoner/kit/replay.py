@@ -11,9 +11,9 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
-from adaptive_reasoner.calls import Source, question_of
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.samples import Sample, Samples
+from adaptive_reasoner.models.source import Source, question_of
 
 
 class RecordedModel(BaseChatModel):

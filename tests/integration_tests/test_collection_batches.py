@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import PriceMeter
 from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.batches import BatchJob
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.models.metering import PriceMeter
+from adaptive_reasoner.models.source import Source
 from tests.batch_stub import BatchStub
 from tests.fakes import ScriptedModel
 from tests.integration_tests.test_collection_killed import keys_of, menu_at, questions, rows_of

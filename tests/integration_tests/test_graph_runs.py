@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from langgraph.graph import END, START, StateGraph
 
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import MathState, math_sources
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import Decision
 from adaptive_reasoner.pricing import draw
@@ -67,7 +67,7 @@ KILLED = """
 import json, os, signal, sys, time
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
-from adaptive_reasoner.calls import Source
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.demo.math_qa import MathState
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from adaptive_reasoner.answers import final_answer, numeric
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.demo import prompts
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.models.source import Source
 
 pytest.importorskip("xllamacpp")
 pytest.importorskip("langchain_openai")

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from adaptive_reasoner import hold
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.charge import Charge
-from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.flows import Answer, arrived
+from adaptive_reasoner.models.metering import TokenMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import Request
 from tests.fakes import ScriptedModel, StatusError

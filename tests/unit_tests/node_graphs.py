@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-from adaptive_reasoner.calls import Source
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import self_consistency, single_pass

@@ -1,6 +1,6 @@
 """A reasoner on a scripted model, and a policy that gives way."""
 
-from adaptive_reasoner.calls import Source
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies import self_consistency, single_pass

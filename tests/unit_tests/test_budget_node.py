@@ -12,10 +12,10 @@ from langgraph.types import RetryPolicy
 
 from adaptive_reasoner import bills
 from adaptive_reasoner.budget_node import BudgetLedgerNode
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, PriceMeter
 from adaptive_reasoner.errors import LedgerError, UnpricedUsageError
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, PriceMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import Decision, FixedPolicy
 from adaptive_reasoner.strategies import single_pass

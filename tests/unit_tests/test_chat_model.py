@@ -13,10 +13,10 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel
 
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.chat_model import AdaptiveChatModel
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, TokenMeter
 from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, TokenMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
 from tests.fakes import ScriptedModel, joined

@@ -10,7 +10,6 @@ from multiprocessing import get_context
 import pytest
 
 import adaptive_reasoner
-from adaptive_reasoner.calls import EmptyReplyError, LostReplyError
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
@@ -20,6 +19,7 @@ from adaptive_reasoner.errors import (
 )
 from adaptive_reasoner.flows import NothingArrivedError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
 
 SPECIAL = {
     OutcomesError: OutcomesError("no gold", file="rows.jsonl", row=3),

@@ -7,14 +7,14 @@ from math import inf
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.flows import Answer, arrived
 from adaptive_reasoner.hold import Hold
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.account import Terms
 from adaptive_reasoner.ledger.memory import MemoryLedger
+from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies import Request, self_consistency, single_pass

@@ -12,12 +12,12 @@ from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.context import AdaptiveContext
-from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.middleware import AdaptiveAgentState, AdaptiveComputeMiddleware
+from adaptive_reasoner.models.metering import TokenMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
 from tests.fakes import StatusError

@@ -16,10 +16,10 @@ from langgraph.errors import NodeTimeoutError
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 
-from adaptive_reasoner.calls import Request
 from adaptive_reasoner.errors import LedgerError, UnknownActionError
 from adaptive_reasoner.flows import Answer
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.models.source import Request
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.strategies import single_pass

@@ -4,10 +4,10 @@ import itertools
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.flows import Task, arun, run
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.metering import TokenMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.selection import Checker, Judge, best_of_n, cascade
 from adaptive_reasoner.stopping import PricedRetries
 from adaptive_reasoner.strategies import on, self_consistency, single_pass

@@ -5,13 +5,13 @@ from math import inf
 
 import pytest
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import PriceMeter, TokenMeter
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import LearnedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies import on, self_consistency

@@ -7,10 +7,6 @@ from dataclasses import dataclass, replace
 
 from langchain_core.messages import BaseMessage
 
-from adaptive_reasoner.api_errors import causes, is_unreachable
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Reply, Request, Source
-from adaptive_reasoner.costs import Meter, most_prompt_tokens, prompt_cost
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
@@ -22,7 +18,12 @@ from adaptive_reasoner.kit.collecting.retries import (
 )
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collecting.stock import Before
-from adaptive_reasoner.usage import readable_usage
+from adaptive_reasoner.models.api_errors import causes, is_unreachable
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.metering import Meter, most_prompt_tokens, prompt_cost
+from adaptive_reasoner.models.replies import Reply
+from adaptive_reasoner.models.source import Request, Source
+from adaptive_reasoner.models.usage import readable_usage
 
 _IN_VAIN = 20  # calls at fault by themselves, before the first reply of a source: it is its menu that is
 

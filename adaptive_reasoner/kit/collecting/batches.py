@@ -14,8 +14,6 @@ from uuid import uuid4
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.calls import Reply, Source
-from adaptive_reasoner.costs import cost_or_worst
 from adaptive_reasoner.errors import MenuError, OutcomesError, UnpricedUsageError
 from adaptive_reasoner.kit.collecting.attempts import Drawn, shared_prompt
 from adaptive_reasoner.kit.collecting.bodies import status_told
@@ -28,6 +26,9 @@ from adaptive_reasoner.kit.collecting.stock import Before, Stretch
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import Row
+from adaptive_reasoner.models.metering import cost_or_worst
+from adaptive_reasoner.models.replies import Reply
+from adaptive_reasoner.models.source import Source
 
 MOST_REQUESTS = 50_000
 """The most requests of one batch that OpenAI takes."""

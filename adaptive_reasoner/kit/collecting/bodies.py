@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from importlib import import_module
 from typing import Any
 
-from adaptive_reasoner.calls import LostReplyError
+from adaptive_reasoner.models.replies import LostReplyError
 
 LARGEST_REPLY = 32 * 2**20
 """The most bytes of a reply, unpacked."""

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import Meter
 from adaptive_reasoner.errors import BudgetExceededError, MenuError
+from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.source import Source
 
 
 class Cap:

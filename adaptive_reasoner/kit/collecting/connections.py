@@ -8,9 +8,9 @@ from typing import Any, Self
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableBinding
 
-from adaptive_reasoner.calls import ChatModel, Source
 from adaptive_reasoner.kit.collecting.bodies import ENCODINGS, check_body
 from adaptive_reasoner.kit.hosted_model import HostedModel
+from adaptive_reasoner.models.source import ChatModel, Source
 
 LONGEST_CALL = 600.0
 """Seconds after which a call is given up whose source declares no timeout."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.kit.collecting.batches import batch_share
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, keyed_rows
@@ -16,6 +15,7 @@ from adaptive_reasoner.kit.collecting.stock import Stock, Tally
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import PathLike, Row
+from adaptive_reasoner.models.source import Source
 
 _BYTES_PER_TOKEN = 4
 _ASSUMED_SHARE = 0.5  # of max_tokens, where no sample says how long replies are

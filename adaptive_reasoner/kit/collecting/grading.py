@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers import choice, choice_answer, exact, final_answer, numeric
-from adaptive_reasoner.calls import EmptyReplyError, Reply
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.flows import vote_of
 from adaptive_reasoner.kit.collecting.attempts import Drawn
@@ -16,7 +15,8 @@ from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import Row
 from adaptive_reasoner.mathematics import check_installed, math, math_answer
-from adaptive_reasoner.usage import Usage
+from adaptive_reasoner.models.replies import EmptyReplyError, Reply
+from adaptive_reasoner.models.usage import Usage
 
 _LONGEST_ERROR = 300
 _QUICK = (exact, numeric, choice)

@@ -9,8 +9,8 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from math import isnan
 
-from adaptive_reasoner.api_errors import causes, status_of
-from adaptive_reasoner.calls import EmptyReplyError, MalformedToolCallError
+from adaptive_reasoner.models.api_errors import causes, status_of
+from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 
 _PASSING = frozenset({408, 409, 425, 429})
 _NO_ADMITTANCE = frozenset({401, 402, 403, 404})

@@ -3,10 +3,10 @@
 import json
 
 from adaptive_reasoner.answers import numeric
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel
 
 ONCE = Retries(attempts=1)

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 import pytest
 from langchain_openai import ChatOpenAI
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import PriceMeter, TokenMeter
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collecting.referee import Referee
@@ -22,6 +20,8 @@ from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
+from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions, rows_of
 

@@ -7,14 +7,14 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import SampleMeter, TokenMeter
 from adaptive_reasoner.errors import InfeasibleBudgetError, MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collecting.settling import Adaptive
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.menu_file import HostedModel
+from adaptive_reasoner.models.metering import SampleMeter, TokenMeter
+from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions, rows_of
 

@@ -1,10 +1,10 @@
 import pytest
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.strategies import Task, run, self_consistency, single_pass
 
 

@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.costs import TokenMeter
 from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
@@ -21,6 +19,8 @@ from adaptive_reasoner.kit.stop_fitting import (
     replayed,
     stopping_graph,
 )
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.prospects import beta_prospects
 from adaptive_reasoner.stop_model import STOP_MODEL, read_prospects
 from adaptive_reasoner.stopping import Priced, Terms, VoteState

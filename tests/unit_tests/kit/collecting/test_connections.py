@@ -2,12 +2,12 @@ import asyncio
 
 import pytest
 
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.kit.collecting.connections import LONGEST_CALL, Connections
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.menu_file import HostedModel
 from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel
 from tests.stub_server import StubServer
 

@@ -2,8 +2,6 @@ import json
 
 import pytest
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.costs import PriceMeter, TokenMeter
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collecting.referee import Referee
@@ -12,6 +10,8 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
+from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
 
 

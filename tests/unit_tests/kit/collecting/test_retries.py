@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from adaptive_reasoner.api_errors import is_unreachable
-from adaptive_reasoner.calls import EmptyReplyError, LostReplyError
 from adaptive_reasoner.kit.collecting.retries import (
     Retries,
     refuses_all,
     retry_after,
     worth_another,
 )
+from adaptive_reasoner.models.api_errors import is_unreachable
+from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
 from tests.fakes import StatusError
 
 

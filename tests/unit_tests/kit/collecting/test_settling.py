@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from pydantic import PrivateAttr
 
 from adaptive_reasoner.answers import numeric
-from adaptive_reasoner.calls import Source
 from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.collecting.settling import Adaptive, vote_accuracy
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel
 
 

@@ -8,15 +8,14 @@ from math import inf
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS
-from adaptive_reasoner.dialects import Thinking, spelled, unwrapped
-from adaptive_reasoner.endings import was_filtered
-from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError
-from adaptive_reasoner.request_bound import PromptBound, SchemaText, most_prompt_tokens
-from adaptive_reasoner.wrapped import mapped, models_in
+from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
+from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_prompt_tokens
+from adaptive_reasoner.models.providers import Thinking, spelled, unwrapped
+from adaptive_reasoner.models.wrapped_models import mapped, models_in
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
@@ -29,18 +28,6 @@ _ROOM = (
 
 SCHEMAS = ("tools", "functions", "response_format")
 """Settings that carry schemas, each in the words of one provider, who bills them as prompt."""
-
-
-class LostReplyError(AdaptiveReasonerError):
-    """A call ended without a usable reply."""
-
-
-class EmptyReplyError(LostReplyError):
-    """A reply came, at a known cost, and says nothing."""
-
-
-class MalformedToolCallError(LostReplyError):
-    """A reply came, at a known cost, with a tool call that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -226,41 +213,6 @@ def directly(source: Source, request: Request) -> ChatModel:
     return source.sampler if request.competes else source.runnable
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What came back from a call, and what it cost.
-
-    Attributes:
-        message: The reply; None where there is none that can be used.
-        error: Why there is no usable reply; None where there is one.
-        cost: In the meter's unit. A refused call (429, 5xx) costs nothing.
-        seconds: From start to end.
-        estimated: The reply was lost after the call started, or reports usage that cannot be, so the cost is
-            its worst case.
-        samples: How many replies the call brought, among which its cost is divided.
-        samples_per_request: How many such a call may bring.
-        prompt_cost: What the call's prompt cost, where it may bring several.
-        faulty: A reply that came whole and cannot be used: empty, with a tool call that cannot be read, or
-            written by a middleware in place of one that failed. It votes for nothing, and is the answer only
-            where nothing better came, as it is of the bare model.
-    """
-
-    message: AIMessage | None
-    error: BaseException | None
-    cost: float
-    seconds: float
-    estimated: bool = False
-    samples: int = 1
-    samples_per_request: int = 1
-    prompt_cost: float = 0.0
-    faulty: AIMessage | None = None
-
-    @property
-    def received(self) -> AIMessage | None:
-        """What came back, of use or not."""
-        return self.faulty if self.message is None else self.message
-
-
 def room_in(settings: Mapping[str, Any]) -> int | None:
     """The most tokens of a reply that call-time arguments allow, whatever their provider calls it.
 
@@ -294,12 +246,6 @@ def as_text(schemas: Any) -> str:
         '[{"name": "add"}]'
     """
     return json.dumps(schemas, default=lambda given: getattr(given, "model_json_schema", given.__repr__)())
-
-
-def from_cache(message: AIMessage) -> bool:
-    """Whether a reply came out of LangChain's cache, which puts its cost at 0: no call was made for it."""
-    usage: Mapping[str, Any] = message.usage_metadata or {}
-    return usage.get("total_cost") == 0
 
 
 def question_of(messages: Messages) -> str:
@@ -345,16 +291,3 @@ def _kinds_of(message: BaseMessage) -> str:
     blocks = [block for block in message.content if isinstance(block, dict)]
     kinds = [str(block.get("type")) for block in blocks if block.get("type") != "text"]
     return f"[{', '.join(kinds)}]" if kinds else ""
-
-
-def refused(message: AIMessage) -> bool:
-    """Whether the model declined to answer, or its provider's filter did.
-
-    Example:
-        >>> refused(AIMessage("", additional_kwargs={"refusal": "I cannot help with that."}))
-        True
-    """
-    declined = message.additional_kwargs.get("refusal") or any(
-        isinstance(block, dict) and block.get("type") == "refusal" for block in message.content
-    )
-    return bool(declined) or was_filtered(message)

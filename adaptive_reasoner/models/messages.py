@@ -9,9 +9,10 @@ from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.prompt_values import PromptValue
 
-from adaptive_reasoner.calls import Messages, Reply, from_cache, question_of
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.usage import Usage, readable_usage
+from adaptive_reasoner.models.replies import Reply, from_cache
+from adaptive_reasoner.models.source import Messages, question_of
+from adaptive_reasoner.models.usage import Usage, readable_usage
 
 CONTEXT = 200
 """Characters of the conversation before the last human turn that are decided on with it."""

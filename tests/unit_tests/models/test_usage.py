@@ -7,14 +7,14 @@ from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
 from adaptive_reasoner import AdaptiveReasoner, FixedPolicy, Source, single_pass
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import Request
-from adaptive_reasoner.conversations import tokens_of, usage_of
-from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, TokenMeter, prompt_cost
 from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
 from adaptive_reasoner.kit import Menu, Samples, collect
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.usage import Usage, readable_usage
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.messages import tokens_of, usage_of
+from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, TokenMeter, prompt_cost
+from adaptive_reasoner.models.source import Request
+from adaptive_reasoner.models.usage import Usage, readable_usage
 from tests.fakes import ScriptedModel, joined
 
 QUESTION = [HumanMessage("What is 5 + 9?")]

@@ -20,9 +20,9 @@ from adaptive_reasoner import (
     Source,
     self_consistency,
 )
-from adaptive_reasoner.calls import HumanMessage
-from adaptive_reasoner.dialects import spelled
-from adaptive_reasoner.wrapped import Configured, main_model, mapped, models_in
+from adaptive_reasoner.models.providers import spelled
+from adaptive_reasoner.models.source import HumanMessage
+from adaptive_reasoner.models.wrapped_models import Configured, main_model, mapped, models_in
 from tests.fakes import ScriptedModel
 
 WRAPPERS = {

@@ -4,8 +4,8 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableBinding
 
-from adaptive_reasoner.calls import Source
-from adaptive_reasoner.dialects import open_to_thinking, spelled
+from adaptive_reasoner.models.providers import open_to_thinking, spelled
+from adaptive_reasoner.models.source import Source
 
 MESSAGES = [HumanMessage("5 + 9?")]
 

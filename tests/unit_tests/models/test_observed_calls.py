@@ -23,7 +23,7 @@ from adaptive_reasoner import (
     Source,
 )
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.observed import ModelCalls
+from adaptive_reasoner.models.observed_calls import ModelCalls
 from adaptive_reasoner.strategies import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 

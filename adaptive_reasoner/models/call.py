@@ -10,32 +10,28 @@ from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
-from langchain_core.runnables import RunnableConfig
+from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import merge_configs
+from typing_extensions import override
 
-from adaptive_reasoner.api_errors import is_unreachable, status_of, was_never_sent
-from adaptive_reasoner.at_once import AllAtOnce
-from adaptive_reasoner.calls import (
-    ChatModel,
+from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.models.api_errors import is_unreachable, status_of, was_never_sent
+from adaptive_reasoner.models.finish_reasons import finish_reason, names_reason
+from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, prompt_cost
+from adaptive_reasoner.models.observed_calls import ModelCall, ModelCalls
+from adaptive_reasoner.models.prompt_bound import bounded
+from adaptive_reasoner.models.providers import spelled, thinking_tokens
+from adaptive_reasoner.models.replies import (
     EmptyReplyError,
     LostReplyError,
     MalformedToolCallError,
-    Reach,
     Reply,
-    Request,
-    Source,
-    directly,
     from_cache,
     refused,
-    room_in,
 )
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, prompt_cost
-from adaptive_reasoner.dialects import spelled, thinking_tokens
-from adaptive_reasoner.endings import finish_reason, names_reason
-from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.observed import ModelCall, ModelCalls
-from adaptive_reasoner.request_bound import bounded
-from adaptive_reasoner.wrapped import main_model, mapped
+from adaptive_reasoner.models.source import ChatModel, Reach, Request, Source, directly, room_in
+from adaptive_reasoner.models.wrapped_models import main_model, mapped
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
 
@@ -303,3 +299,38 @@ def joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
     message = message_chunk_to_message(whole)
     assert isinstance(message, AIMessage)
     return message
+
+
+class AllAtOnce(Runnable[Any, list[AIMessage]]):
+    """A chat model that returns all replies to one request: only its `generate` does.
+
+    Args:
+        model: The chat model.
+    """
+
+    def __init__(self, model: BaseChatModel) -> None:
+        self._model = model
+
+    @override
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> list[AIMessage]:
+        return first_counts(self._model.generate([list(input)], **kwargs, **_run(config)).generations[0])
+
+    @override
+    async def ainvoke(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> list[AIMessage]:
+        result = await self._model.agenerate([list(input)], **kwargs, **_run(config))
+        return first_counts(result.generations[0])
+
+
+def _run(config: RunnableConfig | None) -> dict[str, Any]:
+    """What of a config `generate` takes."""
+    config = config or RunnableConfig()
+    return {name: config.get(name) for name in ("callbacks", "tags", "metadata")}
+
+
+def first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
+    """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
+    messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
+    first, *others = [message for message in messages if isinstance(message, AIMessage)]
+    return [first, *(message.model_copy(update={"usage_metadata": None}) for message in others)]

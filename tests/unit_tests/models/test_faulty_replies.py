@@ -19,10 +19,11 @@ from adaptive_reasoner import (
     AdaptiveComputeNode,
     AdaptiveReasoner,
 )
-from adaptive_reasoner.calls import EmptyReplyError, MalformedToolCallError, Source
 from adaptive_reasoner.flows import each_request
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.selection import Judge, best_of_n, cascade
 from adaptive_reasoner.strategies import self_consistency, single_pass

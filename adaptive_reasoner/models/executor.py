@@ -12,18 +12,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 
-from adaptive_reasoner.call import Call, Result, interrupted, joined
-from adaptive_reasoner.calls import (
-    LostReplyError,
-    Reach,
-    Reply,
-    Request,
-    Source,
-    directly,
-)
-from adaptive_reasoner.costs import Meter
-from adaptive_reasoner.dialects import open_to_thinking
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.models.call import Call, Result, interrupted, joined
+from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.providers import open_to_thinking
+from adaptive_reasoner.models.replies import LostReplyError, Reply
+from adaptive_reasoner.models.source import Reach, Request, Source, directly
 
 
 class Bound(NamedTuple):

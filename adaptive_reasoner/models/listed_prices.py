@@ -8,8 +8,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.request_bound import most_prompt_tokens
-from adaptive_reasoner.usage import Usage
+from adaptive_reasoner.models.prompt_bound import most_prompt_tokens
+from adaptive_reasoner.models.usage import Usage
 
 
 @dataclass(frozen=True)

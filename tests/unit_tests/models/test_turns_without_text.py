@@ -16,8 +16,8 @@ from adaptive_reasoner import (
     Source,
     best_of_n,
 )
-from adaptive_reasoner.calls import question_of
-from adaptive_reasoner.conversations import in_context
+from adaptive_reasoner.models.messages import in_context
+from adaptive_reasoner.models.source import question_of
 from tests.fakes import ScriptedModel
 
 IMAGE = HumanMessage([{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}])

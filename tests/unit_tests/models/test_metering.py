@@ -1,9 +1,16 @@
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.costs import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter, Usage
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.listed_prices import ListedPrice
+from adaptive_reasoner.models.listed_prices import ListedPrice
+from adaptive_reasoner.models.metering import (
+    PriceMeter,
+    PriceTable,
+    SampleMeter,
+    SecondsMeter,
+    TokenMeter,
+    Usage,
+)
 
 
 def reply(**details):

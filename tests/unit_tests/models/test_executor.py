@@ -14,14 +14,21 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
-from adaptive_reasoner.api_errors import status_of
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import LostReplyError, Request, Source
 from adaptive_reasoner.chat_model import AdaptiveChatModel
-from adaptive_reasoner.costs import UNDECLARED_MAX_TOKENS, PriceMeter, PriceTable, SampleMeter, TokenMeter
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.kit.collecting.retries import refuses_all
 from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.models.api_errors import status_of
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.metering import (
+    UNDECLARED_MAX_TOKENS,
+    PriceMeter,
+    PriceTable,
+    SampleMeter,
+    TokenMeter,
+)
+from adaptive_reasoner.models.replies import LostReplyError
+from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.selection import Judge, best_of_n

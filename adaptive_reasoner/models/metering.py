@@ -11,9 +11,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
 from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
-from adaptive_reasoner.request_bound import most_prompt_tokens as most_prompt_tokens
-from adaptive_reasoner.usage import Usage as Usage
-from adaptive_reasoner.usage import model_of
+from adaptive_reasoner.models.prompt_bound import most_prompt_tokens as most_prompt_tokens
+from adaptive_reasoner.models.usage import Usage as Usage
+from adaptive_reasoner.models.usage import model_of
 
 UNDECLARED_MAX_TOKENS = 4096
 """What a lost call is billed at when neither its source nor the model's profile bounds the reply."""

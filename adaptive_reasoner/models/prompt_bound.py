@@ -8,8 +8,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.media_bounds import media_kind, most_media_tokens, without_content
-from adaptive_reasoner.usage import Usage
+from adaptive_reasoner.models.media_bounds import media_kind, most_media_tokens, without_content
+from adaptive_reasoner.models.usage import Usage
 
 UNDECLARED_BLOCK_TOKENS = 65_536
 """What a block that has no bound is billed at where its call is lost."""

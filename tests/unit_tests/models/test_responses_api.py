@@ -9,10 +9,11 @@ from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner import AdaptiveReasoner, FixedPolicy, Source, extended_thinking, self_consistency
 from adaptive_reasoner.answers import final_answer
-from adaptive_reasoner.caller import Caller
-from adaptive_reasoner.calls import EmptyReplyError, LostReplyError, Request, refused
-from adaptive_reasoner.costs import PriceMeter, PriceTable, TokenMeter
 from adaptive_reasoner.flows import vote_of
+from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.metering import PriceMeter, PriceTable, TokenMeter
+from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError, refused
+from adaptive_reasoner.models.source import Request
 from tests.stub_server import THINKING_TOKENS, StubServer
 
 QUESTION = [HumanMessage("What is 5 + 9?")]

@@ -1,0 +1,1 @@
+"""Call a model and read its bill.."""
