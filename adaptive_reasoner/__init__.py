@@ -6,7 +6,7 @@ What is imported here is the online half. The offline half is `adaptive_reasoner
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from adaptive_reasoner.answers import final_answer
+from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.charge import Result
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from numpy.typing import ArrayLike
 
-from adaptive_reasoner.answers import final_answer
+from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.choice import Choice
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.flows import Answer, Flow, Running, Task

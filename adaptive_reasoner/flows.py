@@ -15,7 +15,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.answers import AnswerKey
+from adaptive_reasoner.answers.extraction import AnswerKey
 from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.finish_reasons import was_cut

@@ -7,7 +7,7 @@ from math import inf, isnan
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.answers import AnswerKey, final_answer
+from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
 from adaptive_reasoner.flows import (
     Answer,
     Flow,

@@ -7,7 +7,7 @@ They compose: a vote of thinking calls on another model is one action,
 from dataclasses import replace
 from typing import Any
 
-from adaptive_reasoner.answers import AnswerKey, final_answer
+from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
 from adaptive_reasoner.flows import (
     Answer,
     Flow,

@@ -23,7 +23,7 @@ from adaptive_reasoner.kit.collecting.settling import Adaptive
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
-from adaptive_reasoner.kit.imitation import Imitator
+from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.recipes import Recipe

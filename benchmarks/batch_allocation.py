@@ -25,10 +25,14 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from adaptive_reasoner.kit import Imitator, Outcomes, Samples, estimate, solve
+from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.backtesting.lift import Interval, Play, Trial, measure
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.splits import split_by_text
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -33,9 +33,12 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 
-from adaptive_reasoner import AdaptiveComputeNode, FixedPolicy, open_ledger, self_consistency
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.nodes import AdaptiveComputeNode
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.strategies import self_consistency
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_TOKENS = 20

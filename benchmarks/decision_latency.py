@@ -21,7 +21,8 @@ import numpy as np
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
-from adaptive_reasoner.kit.imitation import Imitator, train
+from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy import LearnedPolicy
 

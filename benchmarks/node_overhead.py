@@ -24,7 +24,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import PrivateAttr
 
-from adaptive_reasoner import AdaptiveComputeNode, FixedPolicy, self_consistency
+from adaptive_reasoner.nodes import AdaptiveComputeNode
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.strategies import self_consistency
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = 5

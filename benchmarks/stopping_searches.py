@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from adaptive_reasoner.kit import estimate, solve
-from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.lift import Trial, measure
 from adaptive_reasoner.kit.dealing import draws_allowed, packs_of
+from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.pricing import hull
 

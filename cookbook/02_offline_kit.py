@@ -17,13 +17,16 @@ MODEL = None  # a model to ask, such as "openai:gpt-5-mini"; None takes a record
 # %%
 from dataclasses import replace
 
-from adaptive_reasoner import Source
-from adaptive_reasoner.kit import Menu, Samples, collect, open_questions
+from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.public_questions import open_questions
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.models.source import Source
 
 if MODEL:
     from langchain.chat_models import init_chat_model
 
-    from adaptive_reasoner.mathematics import math, math_answer
+    from adaptive_reasoner.answers import math, math_answer
 
     model = init_chat_model(MODEL)
     menu = Menu(
@@ -70,7 +73,7 @@ samples.of(samples.question_ids[0], samples.sources[0])[0]
 # than five replies.
 
 # %%
-from adaptive_reasoner.kit import estimate
+from adaptive_reasoner.kit.estimation import estimate
 
 outcomes = estimate(samples, votes=(1, 3, 5))
 for action, accuracy, cost in zip(
@@ -85,7 +88,7 @@ for action, accuracy, cost in zip(
 # for any policy. `gap` is the certificate: how far it may lie below the optimum.
 
 # %%
-from adaptive_reasoner.kit import solve, uniform_hull
+from adaptive_reasoner.kit.allocation import solve, uniform_hull
 
 budget = 12.0 if MODEL is None else float(outcomes.cost.mean(axis=0).mean())
 oracle = solve(outcomes, budget)
@@ -104,7 +107,7 @@ oracle.shares()
 # may go out; where it may not, the policy is the best mixture of fixed actions.
 
 # %%
-from adaptive_reasoner.kit import train
+from adaptive_reasoner.kit.imitation import train
 
 fit, held_out = outcomes.split(test_size=0.5, seed=0)
 trained = train(fit, budget=budget)
@@ -116,7 +119,7 @@ print(trained.gate)
 # %%
 import tempfile
 
-from adaptive_reasoner import LearnedPolicy
+from adaptive_reasoner.policy import LearnedPolicy
 
 policy = LearnedPolicy.load(trained.save(tempfile.mkdtemp() + "/policy"))
 for question in held_out.questions[:5]:
@@ -140,7 +143,7 @@ print(
 )
 
 # %%
-from adaptive_reasoner.kit import frontier
+from adaptive_reasoner.kit.allocation import frontier
 
 axes = frontier(held_out).plot()
 axes.plot([cost], [accuracy], "D", color="tab:orange", label="policy")

@@ -20,7 +20,9 @@ MODEL = None  # a model for the last part, such as "openai:gpt-5-mini"; None tak
 # %%
 import numpy as np
 
-from adaptive_reasoner.kit import Samples, estimate, frontier, solve, uniform_hull
+from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.samples import Samples
 
 samples = Samples.read("data/smollm2_arithmetic.samples.parquet")
 rng = np.random.default_rng(0)
@@ -89,17 +91,11 @@ plt.show()
 # right: arithmetic has one. A cascade asks the dear way only where the cheap votes disagree.
 
 # %%
-from adaptive_reasoner import (
-    Checker,
-    Source,
-    best_of_n,
-    cascade,
-    on,
-    self_consistency,
-    single_pass,
-)
 from adaptive_reasoner.answers import exact, final_answer
-from adaptive_reasoner.kit import recorded_sources
+from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.selection import Checker, best_of_n, cascade
+from adaptive_reasoner.strategies import on, self_consistency, single_pass
 
 if MODEL:
     from langchain.chat_models import init_chat_model
@@ -129,7 +125,8 @@ strategies = {
 }
 
 # %%
-from adaptive_reasoner import AdaptiveReasoner, FixedPolicy
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
 
 asked = list(gold)[:: 20 if MODEL else 1]
 for name, strategy in strategies.items():
@@ -150,7 +147,7 @@ for name, strategy in strategies.items():
 # sends the calls of any strategy to another model.
 
 # %%
-from adaptive_reasoner import extended_thinking, switch_model
+from adaptive_reasoner.strategies import extended_thinking, switch_model
 
 think = on(direct, extended_thinking("high"))
 strong_vote = switch_model(cot.runnable, self_consistency(3))

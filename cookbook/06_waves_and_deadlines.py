@@ -9,8 +9,9 @@
 MODEL = None  # a model to ask, such as "openai:gpt-5-mini"; None takes a recorded run
 
 # %%
-from adaptive_reasoner import Source
-from adaptive_reasoner.kit import Samples, recorded_sources
+from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.models.source import Source
 
 samples = Samples.read("data/smollm2_arithmetic.samples.parquet")
 gold = {
@@ -43,17 +44,12 @@ else:
 import numpy as np
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner import (
-    Beta,
-    Lossless,
-    Priced,
-    TokenMeter,
-    Window,
-    adaptive_consistency,
-)
 from adaptive_reasoner.answers import exact
 from adaptive_reasoner.flows import Task, run
 from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.metering import TokenMeter
+from adaptive_reasoner.stopping import Beta, Lossless, Priced, Window
+from adaptive_reasoner.strategies import adaptive_consistency
 
 asked = list(gold)[:: 20 if MODEL else 1]
 
@@ -138,8 +134,9 @@ for second_price in (0.0, 0.01, 0.05):
 # %%
 import time
 
-from adaptive_reasoner import AdaptiveReasoner, FixedPolicy
-from adaptive_reasoner.kit import RecordedModel
+from adaptive_reasoner.kit.replay import RecordedModel
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
 
 
 class Slow(RecordedModel):

@@ -56,8 +56,11 @@ print(len(records), sum(record["cost"] for record in records))
 written = worker.write_text(source)
 
 # %%
-from adaptive_reasoner import LearnedPolicy, open_ledger
-from adaptive_reasoner.kit import Samples, estimate, train
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.policy import LearnedPolicy
 
 SAMPLES = str(Path("data/smollm2_arithmetic.samples.parquet").resolve())
 samples = Samples.read(SAMPLES)
@@ -112,7 +115,7 @@ plt.show()
 # %%
 from concurrent.futures import ThreadPoolExecutor
 
-from adaptive_reasoner import BudgetExceededError
+from adaptive_reasoner.errors import BudgetExceededError
 
 capped = open_ledger(URL, name="capped", hard_cap=100.0, cost_unit="tokens")
 

@@ -10,7 +10,10 @@ SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or a file of yours
 # %%
 import numpy as np
 
-from adaptive_reasoner.kit import Samples, backtest, estimate, train
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.evaluation import backtest
+from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.samples import Samples
 
 samples = Samples.read(SAMPLES)
 outcomes = estimate(samples, votes=(1, 3, 5))
@@ -84,7 +87,7 @@ print("as it is:", train(outcomes, budget=BUDGET).gate)
 # %%
 import tempfile
 
-from adaptive_reasoner import LearnedPolicy
+from adaptive_reasoner.policy import LearnedPolicy
 
 
 def trained_without(topic):
@@ -111,8 +114,9 @@ for topic, policy in policies.items():
 # record.
 
 # %%
-from adaptive_reasoner import AdaptiveReasoner, open_ledger, vote_actions
-from adaptive_reasoner.kit import recorded_sources
+from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
 
 policy, sources = policies["products"], recorded_sources(samples)
 ledger = open_ledger("memory://", target=BUDGET, policy=policy)

@@ -100,8 +100,8 @@ def estimate(
     as_json: AsJson = False,
 ) -> None:
     """From samples to outcomes: what each action would score and cost on each question."""
-    from adaptive_reasoner.kit import Samples
-    from adaptive_reasoner.kit import estimate as estimate_outcomes
+    from adaptive_reasoner.kit.estimation import estimate as estimate_outcomes
+    from adaptive_reasoner.kit.samples import Samples
 
     with progress("estimating"):
         outcomes = estimate_outcomes(Samples.read(samples), votes=_sizes(votes))
@@ -123,8 +123,8 @@ def solve(
     outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")], budget: Budget, as_json: AsJson = False
 ) -> None:
     """The best that any policy could do on these outcomes: the oracle, exact."""
-    from adaptive_reasoner.kit import Outcomes
-    from adaptive_reasoner.kit import solve as solve_outcomes
+    from adaptive_reasoner.kit.allocation import solve as solve_outcomes
+    from adaptive_reasoner.kit.outcomes import Outcomes
 
     with progress("solving"):
         table = Outcomes.read(outcomes)
@@ -162,8 +162,10 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Learn when to think harder, and write the policy folder."""
-    from adaptive_reasoner.kit import Menu, Outcomes, Samples
-    from adaptive_reasoner.kit import train as train_policy
+    from adaptive_reasoner.kit.imitation import train as train_policy
+    from adaptive_reasoner.kit.menu import Menu
+    from adaptive_reasoner.kit.outcomes import Outcomes
+    from adaptive_reasoner.kit.samples import Samples
 
     table = Outcomes.read(outcomes)
     menu = Menu.load(config, code="refuse" if no_code else "run").specs() if config else {"actions": {}}
@@ -192,8 +194,8 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """What a policy would have done on questions it has not seen, against every baseline."""
-    from adaptive_reasoner.kit import backtest as run_backtest
     from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
+    from adaptive_reasoner.kit.evaluation import backtest as run_backtest
 
     with progress("backtesting"):
         tested = run_backtest(
@@ -251,7 +253,9 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """One HTML page, readable from the disk: what a budget buys, and whether a policy is worth shipping."""
-    from adaptive_reasoner.kit import Outcomes, Samples, outcomes_report
+    from adaptive_reasoner.kit.outcomes import Outcomes
+    from adaptive_reasoner.kit.report import outcomes_report
+    from adaptive_reasoner.kit.samples import Samples
     from adaptive_reasoner.policy import LearnedPolicy
 
     loaded = LearnedPolicy.load(policy) if policy else None

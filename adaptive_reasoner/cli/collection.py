@@ -10,7 +10,7 @@ from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode,
 from adaptive_reasoner.console import err, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from adaptive_reasoner.kit import Collected, Progress
+    from adaptive_reasoner.kit.collecting.progress import Collected, Progress
     from adaptive_reasoner.kit.menu_code import CodeUse
 
 
@@ -64,10 +64,13 @@ def collect(
     as_json: AsJson = False,
 ) -> None:
     """Sample a model on questions with known answers; safe to kill and start again."""
-    from adaptive_reasoner.kit import Adaptive, Menu, forecast, open_questions, preset_menu
-    from adaptive_reasoner.kit import collect as collect_samples
-    from adaptive_reasoner.kit.public_questions import questions_to_price
-    from adaptive_reasoner.mathematics import is_number
+    from adaptive_reasoner.answers.math_equivalence import is_number
+    from adaptive_reasoner.kit.collecting.forecast import forecast
+    from adaptive_reasoner.kit.collecting.settling import Adaptive
+    from adaptive_reasoner.kit.collection import collect as collect_samples
+    from adaptive_reasoner.kit.menu import Menu
+    from adaptive_reasoner.kit.presets import preset_menu
+    from adaptive_reasoner.kit.public_questions import open_questions, questions_to_price
 
     if (adaptive is None) != (budget is None):
         raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")

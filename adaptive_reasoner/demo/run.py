@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from langchain_core.runnables import RunnableConfig
 
-from adaptive_reasoner.answers import numeric
+from adaptive_reasoner.answers.extraction import numeric
 from adaptive_reasoner.console import err, out, print_table, progress
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import VOTES, build_graph, math_sources
@@ -23,7 +23,8 @@ from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources
-from adaptive_reasoner.kit.report import Report, Section, Table, outcomes_report
+from adaptive_reasoner.kit.report import outcomes_report
+from adaptive_reasoner.kit.reporting.page import Report, Section, Table
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import LearnedPolicy

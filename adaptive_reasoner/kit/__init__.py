@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.allocation import Allocation, Frontier, Hull, frontier, solve, uniform_hull
     from adaptive_reasoner.kit.collecting.forecast import Forecast, forecast
+    from adaptive_reasoner.kit.collecting.progress import Collected, Progress
     from adaptive_reasoner.kit.collecting.referee import Referee
     from adaptive_reasoner.kit.collecting.retries import Retries
     from adaptive_reasoner.kit.collecting.settling import Adaptive
-    from adaptive_reasoner.kit.collection import Collected, Progress, collect
+    from adaptive_reasoner.kit.collection import collect
     from adaptive_reasoner.kit.estimation import estimate
     from adaptive_reasoner.kit.evaluation import Backtest, backtest
-    from adaptive_reasoner.kit.imitation import Imitator, train
+    from adaptive_reasoner.kit.imitation import train
+    from adaptive_reasoner.kit.learning.imitator import Imitator
     from adaptive_reasoner.kit.looking import FirstLook, look_first
     from adaptive_reasoner.kit.menu import Menu
     from adaptive_reasoner.kit.outcomes import Outcomes
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.public_questions import open_questions
     from adaptive_reasoner.kit.questions import Question, read_questions
     from adaptive_reasoner.kit.replay import RecordedModel, recorded_sources
-    from adaptive_reasoner.kit.report import Report, outcomes_report
+    from adaptive_reasoner.kit.report import outcomes_report
+    from adaptive_reasoner.kit.reporting.page import Report
     from adaptive_reasoner.kit.samples import Samples
 
 _HOME = {

@@ -76,7 +76,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from adaptive_reasoner.answers import AnswerKey, Grader, choice, choice_answer, exact, numeric
+from adaptive_reasoner.answers.extraction import AnswerKey, Grader, choice, choice_answer, exact, numeric
+from adaptive_reasoner.answers.math_equivalence import math, math_answer
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
@@ -86,7 +87,6 @@ from adaptive_reasoner.kit.menu_entries import NUMBER, Entries, entries_of
 from adaptive_reasoner.kit.menu_prices import meters_of
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
-from adaptive_reasoner.mathematics import math, math_answer
 from adaptive_reasoner.models.source import Source
 
 _GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice, "math": math}

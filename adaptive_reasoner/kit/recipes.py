@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adaptive_reasoner.answers import AnswerKey, final_answer
+from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.models.providers import Thinking, thinking_tokens
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.selection import Checker, Judge, Score, best_of_n, cascade
 from adaptive_reasoner.stopping import Beta, Lossless, Persistent, Priced, PricedRetries, StopRule, Window
 from adaptive_reasoner.strategies import (
-    Flow,
     adaptive_consistency,
     extended_thinking,
     on,

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adaptive_reasoner.answers import Grader, exact
+from adaptive_reasoner.answers.extraction import Grader, exact
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.rows import (
     Asked,

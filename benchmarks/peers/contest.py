@@ -13,7 +13,7 @@ import numpy as np
 import adaptive_reasoner
 from adaptive_reasoner.kit.backtesting.contenders import Split, label_shares, value_shares
 from adaptive_reasoner.kit.concave import best_at
-from adaptive_reasoner.kit.imitation import Imitator
+from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.splits import split_by_text
 

@@ -12,9 +12,8 @@ from adaptive_reasoner.charge import Charge
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.flows import Answer, arrived
 from adaptive_reasoner.models.metering import TokenMeter
-from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy import FixedPolicy
-from adaptive_reasoner.strategies import Request
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.ledger.stand_ins import Clock
 

@@ -14,10 +14,10 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.account import Terms
 from adaptive_reasoner.ledger.memory import MemoryLedger
 from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter
-from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import Request, self_consistency, single_pass
+from adaptive_reasoner.strategies import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.node_graphs import ASKED, graph_of, node
 from tests.unit_tests.reasoners import CheapUnderPressure, reasoner

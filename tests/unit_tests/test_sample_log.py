@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from langgraph.graph import START, MessagesState, StateGraph
 
-from adaptive_reasoner.kit import Samples
+from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.sample_log import SampleLog

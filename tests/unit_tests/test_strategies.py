@@ -10,7 +10,7 @@ from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.flows import terms_of
+from adaptive_reasoner.flows import Task, arun, run, terms_of
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
@@ -18,12 +18,9 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.selection import Checker, best_of_n
 from adaptive_reasoner.stopping import Beta, Lossless, Priced, Window, samples_needed
 from adaptive_reasoner.strategies import (
-    Task,
     adaptive_consistency,
-    arun,
     extended_thinking,
     on,
-    run,
     self_consistency,
     single_pass,
     switch_model,

@@ -20,7 +20,8 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collecting.stock import Before
 from adaptive_reasoner.models.api_errors import causes, is_unreachable
 from adaptive_reasoner.models.executor import Caller
-from adaptive_reasoner.models.metering import Meter, most_prompt_tokens, prompt_cost
+from adaptive_reasoner.models.metering import Meter, prompt_cost
+from adaptive_reasoner.models.prompt_bound import most_prompt_tokens
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.models.usage import readable_usage

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers import choice, choice_answer, exact, final_answer, numeric
+from adaptive_reasoner.answers.extraction import choice, choice_answer, exact, final_answer, numeric
+from adaptive_reasoner.answers.math_equivalence import check_installed, math, math_answer
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.flows import vote_of
 from adaptive_reasoner.kit.collecting.attempts import Drawn
@@ -14,7 +15,6 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import Row
-from adaptive_reasoner.mathematics import check_installed, math, math_answer
 from adaptive_reasoner.models.replies import EmptyReplyError, Reply
 from adaptive_reasoner.models.usage import Usage
 

@@ -5,21 +5,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from adaptive_reasoner.kit import (
-    Menu,
-    Question,
-    Samples,
-    backtest,
-    collect,
-    estimate,
-    forecast,
-    frontier,
-    outcomes_report,
-    recorded_sources,
-    solve,
-    train,
-    uniform_hull,
-)
+from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
+from adaptive_reasoner.kit.collecting.forecast import forecast
+from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.evaluation import backtest
+from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.report import outcomes_report
+from adaptive_reasoner.kit.samples import Samples
 from tests.unit_tests.kit.sums import menu, questions
 from tests.unit_tests.toys import toy_outcomes
 

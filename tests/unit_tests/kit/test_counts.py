@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from adaptive_reasoner import AdaptiveReasoner, LearnedPolicy, Source, cli, open_ledger
+from adaptive_reasoner import cli
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, OutcomesError
 from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.encoding import VectorCache
@@ -15,7 +15,11 @@ from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables import write_rows
+from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import TokenMeter
+from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
 from tests.fakes import ScriptedModel
 from tests.stub_server import StubServer
 from tests.unit_tests.toys import write_toy_encoder

@@ -9,8 +9,9 @@ from adaptive_reasoner.errors import InfeasibleBudgetError, UnknownActionError
 from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
-from adaptive_reasoner.kit.imitation import Imitator, train
+from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.crossfit import CANDIDATES, FAR, build, standard, targets_of
+from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_card import worst_costs
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples

@@ -3,13 +3,12 @@ import re
 
 import pytest
 
-from adaptive_reasoner.answers import choice_answer, exact, numeric
+from adaptive_reasoner.answers import choice_answer, exact, math, math_answer, numeric
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit import menu_file
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.recipes import Recipe
-from adaptive_reasoner.mathematics import math, math_answer
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source

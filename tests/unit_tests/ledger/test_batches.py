@@ -6,7 +6,7 @@ import pytest
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.batches import Batches, Ticket
-from adaptive_reasoner.ledger.book import Wanted
+from adaptive_reasoner.ledger.store import Wanted
 
 
 class Runs:

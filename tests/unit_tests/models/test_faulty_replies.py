@@ -13,18 +13,16 @@ from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import PrivateAttr
 
-from adaptive_reasoner import (
-    AdaptiveChatModel,
-    AdaptiveComputeMiddleware,
-    AdaptiveComputeNode,
-    AdaptiveReasoner,
-)
+from adaptive_reasoner.chat_model import AdaptiveChatModel
 from adaptive_reasoner.flows import each_request
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.selection import Judge, best_of_n, cascade
 from adaptive_reasoner.strategies import self_consistency, single_pass
 from tests.fakes import ScriptedModel, joined

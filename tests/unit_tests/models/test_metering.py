@@ -3,14 +3,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.listed_prices import ListedPrice
-from adaptive_reasoner.models.metering import (
-    PriceMeter,
-    PriceTable,
-    SampleMeter,
-    SecondsMeter,
-    TokenMeter,
-    Usage,
-)
+from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
+from adaptive_reasoner.models.usage import Usage
 
 
 def reply(**details):

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from adaptive_reasoner import AdaptiveReasoner, Source, open_ledger
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.media_bounds import most_media_tokens
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.prompt_bound import UNDECLARED_BLOCK_TOKENS, PromptBound, most_prompt_tokens
-from adaptive_reasoner.models.source import Request
+from adaptive_reasoner.models.source import Request, Source
+from adaptive_reasoner.reasoner import AdaptiveReasoner
 from tests.fakes import ScriptedModel
 
 TEXT = "x" * 12_000

@@ -7,17 +7,14 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
-from adaptive_reasoner import (
-    AdaptiveChatModel,
-    AdaptiveComputeMiddleware,
-    AdaptiveComputeNode,
-    AdaptiveReasoner,
-    FixedPolicy,
-    Source,
-    best_of_n,
-)
+from adaptive_reasoner.chat_model import AdaptiveChatModel
+from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.models.messages import in_context
-from adaptive_reasoner.models.source import question_of
+from adaptive_reasoner.models.source import Source, question_of
+from adaptive_reasoner.nodes import AdaptiveComputeNode
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.selection import best_of_n
 from tests.fakes import ScriptedModel
 
 IMAGE = HumanMessage([{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}])

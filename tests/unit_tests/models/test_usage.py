@@ -6,15 +6,19 @@ import pytest
 from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
-from adaptive_reasoner import AdaptiveReasoner, FixedPolicy, Source, single_pass
 from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
-from adaptive_reasoner.kit import Menu, Samples, collect
+from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.messages import tokens_of, usage_of
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, TokenMeter, prompt_cost
-from adaptive_reasoner.models.source import Request
+from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.models.usage import Usage, readable_usage
+from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.strategies import single_pass
 from tests.fakes import ScriptedModel, joined
 
 QUESTION = [HumanMessage("What is 5 + 9?")]

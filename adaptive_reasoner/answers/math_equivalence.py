@@ -18,13 +18,13 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers import canonical, exact, final_answer, numeric, stated_answer
+from adaptive_reasoner.answers.extraction import canonical, exact, final_answer, numeric, stated_answer
 
 _LONGEST = 300  # characters: what is longer is no answer but a text
 _SECONDS = 3.0
 _SECONDS_TO_START = 60.0
 _UNREADABLE = "unreadable"
-_WORKER = Path(__file__).with_name("worker.py")
+_WORKER = Path(__file__).with_name("math_worker.py")
 
 
 def math(answer: str | None, gold: str) -> float:

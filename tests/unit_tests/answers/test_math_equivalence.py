@@ -4,8 +4,8 @@ import time
 import pytest
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner import mathematics
-from adaptive_reasoner.mathematics import MathWorker, math, math_answer
+from adaptive_reasoner.answers import math, math_answer, math_equivalence
+from adaptive_reasoner.answers.math_equivalence import MathWorker
 
 pytest.importorskip("math_verify")
 
@@ -80,6 +80,6 @@ def test_a_key_for_votes_is_one_for_equal_expressions():
 
 
 def test_without_math_verify_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(mathematics, "find_spec", lambda name: None)
+    monkeypatch.setattr(math_equivalence, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'adaptive-reasoner\[math\]'"):
         MathWorker().ask("equal", "1/2", "0.5")
