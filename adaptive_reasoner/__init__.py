@@ -24,16 +24,10 @@ from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMete
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import Decision, FixedPolicy, LearnedPolicy, Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
-from adaptive_reasoner.selection import Checker, Judge, best_of_n, cascade
-from adaptive_reasoner.stopping import Beta, Lossless, Persistent, Priced, PricedRetries, Window
-from adaptive_reasoner.strategies import (
-    adaptive_consistency,
-    extended_thinking,
-    on,
-    self_consistency,
-    single_pass,
-    switch_model,
-)
+from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Priced, PricedRetries, Window
+from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade
+from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 
 if TYPE_CHECKING:
     from adaptive_reasoner.budget_node import BudgetLedgerNode

@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike
 from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.choice import Choice
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.flows import Answer, Flow, Running, Task
 from adaptive_reasoner.hold import Hold
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.models.executor import Caller
@@ -25,7 +24,8 @@ from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Reach, Source, directly
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy import Decision, Policy
-from adaptive_reasoner.prospects import KnowsVotes, Prospects
+from adaptive_reasoner.strategies.flow import Answer, Flow, Running, Task
+from adaptive_reasoner.strategies.optimal_stopping import KnowsVotes, Prospects
 
 
 @dataclass(frozen=True)

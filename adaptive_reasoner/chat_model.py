@@ -21,7 +21,6 @@ from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
 from adaptive_reasoner.charge import Terms
-from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import run_of
 from adaptive_reasoner.ledger import Ledger
 from adaptive_reasoner.models.messages import chunk_of
@@ -31,6 +30,7 @@ from adaptive_reasoner.models.source import SCHEMAS, ChatModel, Reach, Request, 
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.strategies.flow import Flow
 
 _SETTINGS = ("temperature", "max_tokens", "stop")
 """What LangChain lets any chat model be made with, and any call be given."""
@@ -67,7 +67,7 @@ class AdaptiveChatModel(BaseChatModel):
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from adaptive_reasoner.models.metering import SampleMeter
         >>> from adaptive_reasoner.policy import FixedPolicy
-        >>> from adaptive_reasoner.strategies import self_consistency
+        >>> from adaptive_reasoner.strategies.voting import self_consistency
         >>> model = AdaptiveChatModel(
         ...     FakeListChatModel(responses=["7", "8", "7"]),
         ...     policy=FixedPolicy("vote_3", expected_cost=2.5, cost_unit="samples"),

@@ -16,7 +16,6 @@ from typing_extensions import override
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import emit, execution, run_of
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.models.messages import in_context
@@ -24,6 +23,7 @@ from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Messages, Source
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.strategies.flow import Flow
 
 try:
     from langchain.agents.middleware.internal_call_transformer import InternalCallTransformer
@@ -117,7 +117,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from adaptive_reasoner.models.metering import SampleMeter
         >>> from adaptive_reasoner.policy import FixedPolicy
-        >>> from adaptive_reasoner.strategies import self_consistency
+        >>> from adaptive_reasoner.strategies.voting import self_consistency
         >>> budgeted = AdaptiveComputeMiddleware(
         ...     policy=FixedPolicy("vote_3", expected_cost=2.5, cost_unit="samples"),
         ...     actions={"vote_3": self_consistency(3)},

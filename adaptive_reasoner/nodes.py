@@ -18,7 +18,6 @@ from adaptive_reasoner.bills import Bill, owe
 from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.durable import DurableSamples
-from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text, takes_list
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.models.messages import in_context, messages_of
@@ -27,6 +26,7 @@ from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.sample_log import SampleLog
+from adaptive_reasoner.strategies.flow import Flow
 
 _logger = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy_fields import check_fields
 from adaptive_reasoner.policy_folder import CARD, PathLike, counts_of, read_policy_folder
 from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
-from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.regular_files import Refusing
 from adaptive_reasoner.stop_model import read_prospects, source_of
+from adaptive_reasoner.strategies.optimal_stopping import Prospects
 from adaptive_reasoner.worst_cases import CallBound, WorstCases
 
 _Floats = NDArray[np.float64]

@@ -23,14 +23,15 @@ from typing_extensions import Unpack, override
 from adaptive_reasoner.charge import Charge, Result, Terms, check_units
 from adaptive_reasoner.day_one import LabelFreePolicy, label_free_actions
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.flows import Flow, check_flow
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.ledger.account import positive
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy import Policy
-from adaptive_reasoner.strategies import on, self_consistency, single_pass
+from adaptive_reasoner.strategies.flow import Flow, check_flow
+from adaptive_reasoner.strategies.modifiers import on
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 
 EVENT = "adaptive_reasoner"
 """Name of the custom events that callback handlers receive: each is a decision, a settlement or a failure."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.onnx_models import open_model
-from adaptive_reasoner.prospects import Prospects
 from adaptive_reasoner.regular_files import Refusing
+from adaptive_reasoner.strategies.optimal_stopping import Prospects
 
 STOP_MODEL = "stopping.onnx"
 _STATE_BYTES = 12  # of a state in the file: three chances in float32

@@ -38,7 +38,7 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
-from adaptive_reasoner.strategies import self_consistency
+from adaptive_reasoner.strategies.voting import self_consistency
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_TOKENS = 20

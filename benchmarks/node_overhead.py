@@ -26,7 +26,7 @@ from pydantic import PrivateAttr
 
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
-from adaptive_reasoner.strategies import self_consistency
+from adaptive_reasoner.strategies.voting import self_consistency
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = 5

@@ -35,7 +35,7 @@ from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.stop_fitting import COSTS, fit_stop, replayed
-from adaptive_reasoner.prospects import plan
+from adaptive_reasoner.strategies.optimal_stopping import plan
 
 ROOT = Path(__file__).resolve().parents[1]
 AT = np.arange(2.0, 12.01, 0.5)

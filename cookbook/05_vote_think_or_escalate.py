@@ -94,8 +94,9 @@ plt.show()
 from adaptive_reasoner.answers import exact, final_answer
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.selection import Checker, best_of_n, cascade
-from adaptive_reasoner.strategies import on, self_consistency, single_pass
+from adaptive_reasoner.strategies.modifiers import on
+from adaptive_reasoner.strategies.verification import Checker, best_of_n, cascade
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 
 if MODEL:
     from langchain.chat_models import init_chat_model
@@ -147,7 +148,7 @@ for name, strategy in strategies.items():
 # sends the calls of any strategy to another model.
 
 # %%
-from adaptive_reasoner.strategies import extended_thinking, switch_model
+from adaptive_reasoner.strategies.modifiers import extended_thinking, switch_model
 
 think = on(direct, extended_thinking("high"))
 strong_vote = switch_model(cot.runnable, self_consistency(3))

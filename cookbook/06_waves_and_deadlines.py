@@ -45,11 +45,11 @@ import numpy as np
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.answers import exact
-from adaptive_reasoner.flows import Task, run
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
-from adaptive_reasoner.stopping import Beta, Lossless, Priced, Window
-from adaptive_reasoner.strategies import adaptive_consistency
+from adaptive_reasoner.strategies.flow import Task, run
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, Window
+from adaptive_reasoner.strategies.voting import adaptive_consistency
 
 asked = list(gold)[:: 20 if MODEL else 1]
 

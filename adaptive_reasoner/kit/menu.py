@@ -12,7 +12,6 @@ from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.answers.extraction import AnswerKey, Grader, exact, final_answer
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.hosted_model import HostedModel
@@ -22,7 +21,8 @@ from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
 from adaptive_reasoner.kit.tables import PathLike
 from adaptive_reasoner.models.metering import Meter, PriceTable, TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.strategies import on
+from adaptive_reasoner.strategies.flow import Flow
+from adaptive_reasoner.strategies.modifiers import on
 
 Each = TypeVar("Each")
 

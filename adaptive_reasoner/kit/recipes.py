@@ -7,18 +7,21 @@ from typing import Any
 
 from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.flows import Flow
 from adaptive_reasoner.models.providers import Thinking, thinking_tokens
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.selection import Checker, Judge, Score, best_of_n, cascade
-from adaptive_reasoner.stopping import Beta, Lossless, Persistent, Priced, PricedRetries, StopRule, Window
-from adaptive_reasoner.strategies import (
-    adaptive_consistency,
-    extended_thinking,
-    on,
-    self_consistency,
-    single_pass,
+from adaptive_reasoner.strategies.flow import Flow
+from adaptive_reasoner.strategies.modifiers import extended_thinking, on
+from adaptive_reasoner.strategies.stop_rules import (
+    Beta,
+    Lossless,
+    Persistent,
+    Priced,
+    PricedRetries,
+    StopRule,
+    Window,
 )
+from adaptive_reasoner.strategies.verification import Checker, Judge, Score, best_of_n, cascade
+from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 
 DEFAULT_SAMPLES = 5
 DEFAULT_VOTES = (3, 5)

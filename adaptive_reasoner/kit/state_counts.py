@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.dealing import Deals
-from adaptive_reasoner.prospects import Prospects, beta_prospects
+from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

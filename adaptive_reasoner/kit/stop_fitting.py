@@ -24,7 +24,7 @@ from adaptive_reasoner.kit.dealing import Course, Deals, Pack, draws_allowed, pa
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.state_counts import StateCounts
-from adaptive_reasoner.prospects import Prospects, beta_prospects, plan
+from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects, plan
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.stopping import samples_needed
+from adaptive_reasoner.strategies.stop_rules import samples_needed
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

@@ -20,7 +20,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import Decision
 from adaptive_reasoner.pricing import draw
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ from adaptive_reasoner.demo.math_qa import MathState
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
-from adaptive_reasoner.strategies import self_consistency
+from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel
 
 folder, durable, dies_at = sys.argv[1], sys.argv[2] == "durable", int(sys.argv[3])

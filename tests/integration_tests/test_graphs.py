@@ -18,7 +18,7 @@ from langgraph_sdk import get_client
 
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
 from tests.stub_server import StubServer
 

@@ -3,7 +3,7 @@
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
 
 ACTIONS = {"single_pass": single_pass(), "vote_3": self_consistency(3)}

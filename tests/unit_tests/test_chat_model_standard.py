@@ -17,7 +17,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from adaptive_reasoner.chat_model import AdaptiveChatModel
 from adaptive_reasoner.policy import FixedPolicy
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.stub_server import StubServer
 
 pytestmark = [  # langchain-openai's own, of two of the suite's schemas

@@ -17,9 +17,9 @@ from adaptive_reasoner.errors import (
     OutcomesError,
     UnknownActionError,
 )
-from adaptive_reasoner.flows import NothingArrivedError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
+from adaptive_reasoner.strategies.flow import NothingArrivedError
 
 SPECIAL = {
     OutcomesError: OutcomesError("no gold", file="rows.jsonl", row=3),

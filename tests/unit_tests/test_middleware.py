@@ -19,7 +19,8 @@ from adaptive_reasoner.middleware import AdaptiveAgentState, AdaptiveComputeMidd
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
-from adaptive_reasoner.strategies import extended_thinking, on, self_consistency, single_pass
+from adaptive_reasoner.strategies.modifiers import extended_thinking, on
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import StatusError
 from tests.stub_server import StubServer
 

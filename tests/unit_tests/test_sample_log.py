@@ -18,7 +18,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.sample_log import SampleLog
-from adaptive_reasoner.strategies import self_consistency
+from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel
 
 SAMPLE = {"answer": "7", "cost": 2.0, "seconds": 0.1, "error": None, "tokens": {"prompt_tokens": 5}}

@@ -15,7 +15,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from adaptive_reasoner.telemetry import Telemetry
 from tests.fakes import ScriptedModel, StatusError
 

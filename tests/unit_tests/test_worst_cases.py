@@ -14,7 +14,8 @@ from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import LearnedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import on, self_consistency
+from adaptive_reasoner.strategies.modifiers import on
+from adaptive_reasoner.strategies.voting import self_consistency
 from adaptive_reasoner.worst_cases import BoundedByQuestion, WorstCases
 from tests.fakes import ScriptedModel
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder

@@ -20,7 +20,7 @@ from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.state_counts import StateCounts
-from adaptive_reasoner.prospects import plan
+from adaptive_reasoner.strategies.optimal_stopping import plan
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

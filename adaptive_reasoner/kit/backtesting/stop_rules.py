@@ -21,9 +21,9 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.stop_fitting import FittedStop, courses, fit_stop
 from adaptive_reasoner.kit.voting import vote_accuracy, vote_cost
-from adaptive_reasoner.prospects import beta_confidence
-from adaptive_reasoner.stopping import Beta, Lossless, Terms, VoteState
-from adaptive_reasoner.stopping import StopRule as OnlineRule
+from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Terms, VoteState
+from adaptive_reasoner.strategies.stop_rules import StopRule as OnlineRule
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

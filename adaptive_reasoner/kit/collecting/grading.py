@@ -8,7 +8,6 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers.extraction import choice, choice_answer, exact, final_answer, numeric
 from adaptive_reasoner.answers.math_equivalence import check_installed, math, math_answer
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.flows import vote_of
 from adaptive_reasoner.kit.collecting.attempts import Drawn
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
@@ -17,6 +16,7 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import Row
 from adaptive_reasoner.models.replies import EmptyReplyError, Reply
 from adaptive_reasoner.models.usage import Usage
+from adaptive_reasoner.strategies.flow import vote_of
 
 _LONGEST_ERROR = 300
 _QUICK = (exact, numeric, choice)

@@ -2,7 +2,6 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import BudgetExceededError, OutcomesError, UnpricedUsageError
-from adaptive_reasoner.flows import Task, run
 from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
@@ -12,7 +11,8 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.strategies import self_consistency
+from adaptive_reasoner.strategies.flow import Task, run
+from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions, rows_of
 

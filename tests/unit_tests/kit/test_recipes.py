@@ -2,12 +2,12 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.flows import Task, run
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.recipes import Recipe
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.strategies.flow import Task, run
 from tests.fakes import ScriptedModel
 
 ACTIONS = """

@@ -1,12 +1,12 @@
 import pytest
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.flows import Task, run
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies.flow import Task, run
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 
 
 def recorded(answers=("14", "14", None, "15", "14")):

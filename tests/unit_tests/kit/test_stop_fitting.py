@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.flows import Task, run
 from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
@@ -22,10 +21,11 @@ from adaptive_reasoner.kit.stop_fitting import (
 )
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
-from adaptive_reasoner.prospects import beta_prospects
 from adaptive_reasoner.stop_model import STOP_MODEL, read_prospects
-from adaptive_reasoner.stopping import Priced, Terms, VoteState
-from adaptive_reasoner.strategies import adaptive_consistency
+from adaptive_reasoner.strategies.flow import Task, run
+from adaptive_reasoner.strategies.optimal_stopping import beta_prospects
+from adaptive_reasoner.strategies.stop_rules import Priced, Terms, VoteState
+from adaptive_reasoner.strategies.voting import adaptive_consistency
 from tests.unit_tests.kit.ballots import ballots_of
 
 

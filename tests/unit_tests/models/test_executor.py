@@ -31,8 +31,8 @@ from adaptive_reasoner.models.replies import LostReplyError
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.selection import Judge, best_of_n
-from adaptive_reasoner.strategies import single_pass
+from adaptive_reasoner.strategies.verification import Judge, best_of_n
+from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel, StatusError
 from tests.stub_server import StubServer
 

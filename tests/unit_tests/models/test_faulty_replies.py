@@ -14,7 +14,6 @@ from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import PrivateAttr
 
 from adaptive_reasoner.chat_model import AdaptiveChatModel
-from adaptive_reasoner.flows import each_request
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
@@ -23,8 +22,9 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.selection import Judge, best_of_n, cascade
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies.flow import each_request
+from adaptive_reasoner.strategies.verification import Judge, best_of_n, cascade
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, joined
 from tests.unit_tests.kit.sums import questions, rows_of
 

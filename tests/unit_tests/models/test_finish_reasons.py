@@ -4,12 +4,12 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
 from adaptive_reasoner.answers import final_answer
-from adaptive_reasoner.flows import vote_of
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.finish_reasons import finish_reason, was_cut, was_filtered
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, refused
 from adaptive_reasoner.models.source import Request, Source
+from adaptive_reasoner.strategies.flow import vote_of
 from tests.fakes import ScriptedModel
 
 TEXT = "23 + 45: 20 + 40 = 60"

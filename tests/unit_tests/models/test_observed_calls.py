@@ -22,7 +22,7 @@ from adaptive_reasoner.models.observed_calls import ModelCalls
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import self_consistency, single_pass
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 
 ASKED = {"messages": [HumanMessage("2 + 3?")]}

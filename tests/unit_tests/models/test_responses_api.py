@@ -8,14 +8,15 @@ from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.answers import final_answer
-from adaptive_reasoner.flows import vote_of
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError, refused
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import extended_thinking, self_consistency
+from adaptive_reasoner.strategies.flow import vote_of
+from adaptive_reasoner.strategies.modifiers import extended_thinking
+from adaptive_reasoner.strategies.voting import self_consistency
 from tests.stub_server import THINKING_TOKENS, StubServer
 
 QUESTION = [HumanMessage("What is 5 + 9?")]

@@ -14,7 +14,7 @@ from adaptive_reasoner.models.source import Source, question_of
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.selection import best_of_n
+from adaptive_reasoner.strategies.verification import best_of_n
 from tests.fakes import ScriptedModel
 
 IMAGE = HumanMessage([{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}])

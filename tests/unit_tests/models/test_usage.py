@@ -18,7 +18,7 @@ from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.models.usage import Usage, readable_usage
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import single_pass
+from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel, joined
 
 QUESTION = [HumanMessage("What is 5 + 9?")]

@@ -19,7 +19,7 @@ from adaptive_reasoner.models.wrapped_models import Configured, main_model, mapp
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies import self_consistency
+from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel
 
 WRAPPERS = {

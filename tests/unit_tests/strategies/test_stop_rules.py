@@ -7,8 +7,17 @@ from hypothesis import strategies as st
 from scipy.special import logit
 from scipy.stats import beta
 
-from adaptive_reasoner.prospects import beta_confidence, beta_prospects, plan, retries_worth
-from adaptive_reasoner.stopping import Beta, Lossless, Priced, PricedRetries, Terms, Votes, VoteState, Window
+from adaptive_reasoner.strategies.optimal_stopping import beta_confidence, beta_prospects, plan, retries_worth
+from adaptive_reasoner.strategies.stop_rules import (
+    Beta,
+    Lossless,
+    Priced,
+    PricedRetries,
+    Terms,
+    Votes,
+    VoteState,
+    Window,
+)
 
 ANSWERS = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=12, max_size=12)
 NO_PRICE = Terms()

@@ -4,13 +4,14 @@ import itertools
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.flows import Task, arun, run
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.selection import Checker, Judge, best_of_n, cascade
-from adaptive_reasoner.stopping import PricedRetries
-from adaptive_reasoner.strategies import on, self_consistency, single_pass
+from adaptive_reasoner.strategies.flow import Task, arun, run
+from adaptive_reasoner.strategies.modifiers import on
+from adaptive_reasoner.strategies.stop_rules import PricedRetries
+from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 
 TASK = Task([HumanMessage("What is 5 + 9?")])

@@ -8,7 +8,9 @@ from math import inf, isnan
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
-from adaptive_reasoner.flows import (
+from adaptive_reasoner.models.replies import Reply, refused
+from adaptive_reasoner.models.source import ChatModel, Request, Source, question_of
+from adaptive_reasoner.strategies.flow import (
     Answer,
     Flow,
     NothingArrivedError,
@@ -20,9 +22,7 @@ from adaptive_reasoner.flows import (
     terms_of,
     vote_of,
 )
-from adaptive_reasoner.models.replies import Reply, refused
-from adaptive_reasoner.models.source import ChatModel, Request, Source, question_of
-from adaptive_reasoner.stopping import Persistent, Retries
+from adaptive_reasoner.strategies.stop_rules import Persistent, Retries
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _SCORE = re.compile(rf"\bscore\b(?:\s+(?:of|is))?[\s:=*_]*({_NUMBER.pattern})", re.IGNORECASE)
@@ -137,7 +137,7 @@ def cascade(
         scorer: A function of question and reply, or a `Judge`, that scores the cheap answer.
 
     Example:
-        >>> from adaptive_reasoner.strategies import self_consistency, single_pass
+        >>> from adaptive_reasoner.strategies.voting import self_consistency, single_pass
         >>> flow = cascade(self_consistency(3), single_pass(), accept=0.6)
     """
     if not callable(accept) and scorer is None and not 0 <= accept <= 1:

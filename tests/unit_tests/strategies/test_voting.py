@@ -10,21 +10,15 @@ from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.flows import Task, arun, run, terms_of
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.selection import Checker, best_of_n
-from adaptive_reasoner.stopping import Beta, Lossless, Priced, Window, samples_needed
-from adaptive_reasoner.strategies import (
-    adaptive_consistency,
-    extended_thinking,
-    on,
-    self_consistency,
-    single_pass,
-    switch_model,
-)
+from adaptive_reasoner.strategies.flow import Task, arun, run, terms_of
+from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, Window, samples_needed
+from adaptive_reasoner.strategies.verification import Checker, best_of_n
+from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 
 TASK = Task([HumanMessage("What is 5 + 9?")])

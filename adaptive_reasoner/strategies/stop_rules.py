@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from adaptive_reasoner.prospects import Prospects, beta_confidence, beta_prospects, plan, retries_worth
+from adaptive_reasoner.strategies.optimal_stopping import (
+    Prospects,
+    beta_confidence,
+    beta_prospects,
+    plan,
+    retries_worth,
+)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
 from adaptive_reasoner.models.source import Messages, Request
-from adaptive_reasoner.prospects import Prospects
-from adaptive_reasoner.stopping import Terms
+from adaptive_reasoner.strategies.optimal_stopping import Prospects
+from adaptive_reasoner.strategies.stop_rules import Terms
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""Change how a strategy's calls are made: another source, another model, more thinking."""
+
+from dataclasses import replace
+from typing import Any
+
+from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
+from adaptive_reasoner.models.providers import Thinking, thinking_tokens
+from adaptive_reasoner.models.source import ChatModel, Source
+from adaptive_reasoner.strategies.flow import Flow, each_request
+from adaptive_reasoner.strategies.voting import single_pass
+
+
+def extended_thinking(
+    effort: Thinking,
+    flow: Flow | None = None,
+    *,
+    max_tokens: int | None = None,
+    key: AnswerKey = final_answer,
+) -> Flow:
+    """Let every call of `flow` think; `dialects` says it in the words of the model's provider.
+
+    Args:
+        effort: "none", "minimal", "low", "medium", "high", "xhigh" or "max"; or a budget in tokens, for
+            which providers that know efforts only get the least effort that allows as much.
+        flow: What to do with the thinking calls; one pass where not given.
+        max_tokens: Room for the thoughts and the reply; where not given, the source's for the reply and
+            about what the effort takes for the thoughts.
+        key: Finds the answer in a reply, where there is no `flow`.
+    """
+    room = thinking_tokens(effort)
+    if max_tokens is not None and max_tokens <= room and not isinstance(effort, str):
+        raise ValueError(f"max_tokens={max_tokens} leaves no room beside {room} tokens of thinking")
+    settings: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
+    return each_request(
+        flow or single_pass(key=key),
+        lambda request: replace(
+            request,
+            thinking=effort if request.thinking is None else request.thinking,
+            settings={**settings, **request.settings},
+        ),
+    )
+
+
+def on(source: Source, flow: Flow | None = None) -> Flow:
+    """Let the calls of `flow` go to `source`: another model, another prompt, other settings.
+
+    Calls that a flow inside has already directed to a source of their own stay there.
+    """
+    return each_request(
+        flow or single_pass(), lambda request: request if request.source else replace(request, source=source)
+    )
+
+
+def switch_model(model: ChatModel, flow: Flow | None = None) -> Flow:
+    """Let the calls of `flow` go to `model`, with the prompt and the settings they would have had.
+
+    Calls that a flow inside has already directed to a source or model of their own stay there.
+    """
+    Source(model)  # refuses what is no model, before any call
+    return each_request(
+        flow or single_pass(),
+        lambda request: request if request.source or request.model else replace(request, model=model),
+    )
