@@ -22,7 +22,8 @@ from adaptive_reasoner.errors import (
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy import Decision, FixedPolicy, LearnedPolicy, Policy
+from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Priced, PricedRetries, Window

@@ -23,9 +23,9 @@ from adaptive_reasoner.models.metering import Meter, is_amount
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Reach, Source, directly
 from adaptive_reasoner.pages.tables import field_table
-from adaptive_reasoner.policy import Decision, Policy
+from adaptive_reasoner.policy.base import Decision, KnowsVotes, Policy
 from adaptive_reasoner.strategies.flow import Answer, Flow, Running, Task
-from adaptive_reasoner.strategies.optimal_stopping import KnowsVotes, Prospects
+from adaptive_reasoner.strategies.optimal_stopping import Prospects
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.observed_calls import noted
 from adaptive_reasoner.models.source import SCHEMAS, ChatModel, Reach, Request, Source
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
-from adaptive_reasoner.policy import Policy
+from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import Flow
 
@@ -66,7 +66,7 @@ class AdaptiveChatModel(BaseChatModel):
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from adaptive_reasoner.models.metering import SampleMeter
-        >>> from adaptive_reasoner.policy import FixedPolicy
+        >>> from adaptive_reasoner.policy.base import FixedPolicy
         >>> from adaptive_reasoner.strategies.voting import self_consistency
         >>> model = AdaptiveChatModel(
         ...     FakeListChatModel(responses=["7", "8", "7"]),

@@ -11,9 +11,9 @@ from adaptive_reasoner.ledger.entries import beyond_cap
 from adaptive_reasoner.models.executor import Bound, Caller
 from adaptive_reasoner.models.messages import in_context
 from adaptive_reasoner.models.source import Messages, Request
-from adaptive_reasoner.policy import Decision, Policy
+from adaptive_reasoner.policy.base import Decision, Policy
+from adaptive_reasoner.policy.worst_cases import BoundedByQuestion
 from adaptive_reasoner.strategies.flow import Flow, Running, Task
-from adaptive_reasoner.worst_cases import BoundedByQuestion
 
 _ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
 

@@ -10,7 +10,7 @@ from adaptive_reasoner.graph import read
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
 from adaptive_reasoner.models.metering import is_amount
-from adaptive_reasoner.policy import Policy
+from adaptive_reasoner.policy.base import Policy
 
 
 class AdaptiveContext(TypedDict, total=False):

@@ -21,7 +21,7 @@ from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.models.messages import in_context
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Messages, Source
-from adaptive_reasoner.policy import Policy
+from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import Flow
 
@@ -116,7 +116,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         >>> from langchain.agents import create_agent
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from adaptive_reasoner.models.metering import SampleMeter
-        >>> from adaptive_reasoner.policy import FixedPolicy
+        >>> from adaptive_reasoner.policy.base import FixedPolicy
         >>> from adaptive_reasoner.strategies.voting import self_consistency
         >>> budgeted = AdaptiveComputeMiddleware(
         ...     policy=FixedPolicy("vote_3", expected_cost=2.5, cost_unit="samples"),

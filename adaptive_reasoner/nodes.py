@@ -23,7 +23,7 @@ from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.models.messages import in_context, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source
-from adaptive_reasoner.policy import Policy
+from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.sample_log import SampleLog
 from adaptive_reasoner.strategies.flow import Flow

@@ -21,14 +21,14 @@ from pydantic import ConfigDict, Field, SkipValidation
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.charge import Charge, Result, Terms, check_units
-from adaptive_reasoner.day_one import LabelFreePolicy, label_free_actions
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.ledger.account import positive
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
-from adaptive_reasoner.policy import Policy
+from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.policy.label_free import LabelFreePolicy, label_free_actions
 from adaptive_reasoner.strategies.flow import Flow, check_flow
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
@@ -81,7 +81,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from adaptive_reasoner.models.metering import SampleMeter
-        >>> from adaptive_reasoner.policy import FixedPolicy
+        >>> from adaptive_reasoner.policy.base import FixedPolicy
         >>> reasoner = AdaptiveReasoner(
         ...     FakeListChatModel(responses=["7", "8", "7"]),
         ...     policy=FixedPolicy("vote_3", expected_cost=2.5, cost_unit="samples"),

@@ -37,7 +37,7 @@ from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
 
 ROOT = Path(__file__).resolve().parents[1]

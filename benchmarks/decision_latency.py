@@ -24,7 +24,7 @@ from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 ROOT = Path(__file__).resolve().parents[1]
 LENGTHS = (16, 64, 256)  # tokens

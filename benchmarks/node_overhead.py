@@ -25,7 +25,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import PrivateAttr
 
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -119,7 +119,7 @@ print(trained.gate)
 # %%
 import tempfile
 
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 policy = LearnedPolicy.load(trained.save(tempfile.mkdtemp() + "/policy"))
 for question in held_out.questions[:5]:

@@ -126,7 +126,7 @@ strategies = {
 }
 
 # %%
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 
 asked = list(gold)[:: 20 if MODEL else 1]

@@ -135,7 +135,7 @@ for second_price in (0.0, 0.01, 0.05):
 import time
 
 from adaptive_reasoner.kit.replay import RecordedModel
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 
 

@@ -60,7 +60,7 @@ from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 SAMPLES = str(Path("data/smollm2_arithmetic.samples.parquet").resolve())
 samples = Samples.read(SAMPLES)

@@ -87,7 +87,7 @@ print("as it is:", train(outcomes, budget=BUDGET).gate)
 # %%
 import tempfile
 
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 
 def trained_without(topic):

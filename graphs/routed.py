@@ -16,7 +16,7 @@ from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.ledger import Ledger, open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import Decision, FixedPolicy, Policy
+from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
 from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from graphs.models import chat_model

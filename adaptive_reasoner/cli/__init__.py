@@ -256,7 +256,7 @@ def report(
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.report import outcomes_report
     from adaptive_reasoner.kit.samples import Samples
-    from adaptive_reasoner.policy import LearnedPolicy
+    from adaptive_reasoner.policy.learned import LearnedPolicy
 
     loaded = LearnedPolicy.load(policy) if policy else None
     collected = Samples.read(samples) if samples else None

@@ -26,7 +26,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Decide how hard a question deserves to be thought about and, with a menu, answer it."""
-    from adaptive_reasoner.policy import LearnedPolicy
+    from adaptive_reasoner.policy.learned import LearnedPolicy
 
     if price is not None and budget is not None:
         raise typer.BadParameter("a budget has its own price; leave out one of the two", param_hint="--price")

@@ -27,7 +27,7 @@ from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.reporting.page import Report, Section, Table
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 HELD_OUT = 1 / 3
 REPLAYED = 2_000

@@ -15,7 +15,12 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.features import ENCODER_FILES, SURFACE_FEATURES, EncoderSession, surface_features
+from adaptive_reasoner.policy.features import (
+    ENCODER_FILES,
+    SURFACE_FEATURES,
+    EncoderSession,
+    surface_features,
+)
 
 Precision = Literal["int8", "float32"]
 

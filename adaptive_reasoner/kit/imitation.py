@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.features import ENCODER_FILES
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.encoding import Encoder, VectorCache, feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.foresight import beyond_mean
@@ -18,8 +17,9 @@ from adaptive_reasoner.kit.learning.policy_card import Counts, describe
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.stop_fitting import FittedStop, fit_stops, stopping_graph
-from adaptive_reasoner.policy_folder import PathLike, write_policy_folder
-from adaptive_reasoner.stop_model import STOP_MODEL
+from adaptive_reasoner.policy.features import ENCODER_FILES
+from adaptive_reasoner.policy.folder import PathLike, write_policy_folder
+from adaptive_reasoner.policy.vote_tables import STOP_MODEL
 
 __all__ = ["Imitator", "TrainedPolicy", "train"]
 

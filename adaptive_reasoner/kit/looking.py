@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_reasoner.features import SURFACE_FEATURES, surface_features
 from adaptive_reasoner.kit.encoding import Encoder, VectorCache
 from adaptive_reasoner.kit.estimation import Replies
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Sample, Samples
 from adaptive_reasoner.kit.voting import vote_accuracy
+from adaptive_reasoner.policy.features import SURFACE_FEATURES, surface_features
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.allocation import Hull, uniform_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.pricing import Mixture
+from adaptive_reasoner.policy.mixture import Mixture
 
 Floats = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from adaptive_reasoner.kit.reporting.sections import (
 )
 from adaptive_reasoner.kit.reporting.standing import Hindsight, Saving, Standing
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 __all__ = ["Dial", "Fact", "Report", "Section", "Table", "Verdict", "outcomes_report"]
 

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,19 +95,6 @@ class Prospects:
         )
         whole = np.maximum(1.0, top + second)
         return replace(self, right=right, top=top / whole, second=second / whole, tilt=None)
-
-
-@runtime_checkable
-class KnowsVotes(Protocol):
-    """A policy that also knows when votes are best ended."""
-
-    def prospects(self, action: str, expected_accuracy: float) -> Prospects | None:
-        """What is known of votes of `action`; None where nothing is.
-
-        Args:
-            action: The action, by name.
-            expected_accuracy: Of the action on the question, as decided.
-        """
 
 
 @cache

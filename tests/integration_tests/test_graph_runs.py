@@ -18,8 +18,8 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import Decision
-from adaptive_reasoner.pricing import draw
+from adaptive_reasoner.policy.base import Decision
+from adaptive_reasoner.policy.mixture import draw
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
 
@@ -71,7 +71,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.demo.math_qa import MathState
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.learned import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel
 

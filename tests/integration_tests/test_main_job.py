@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECORDED = PROJECT / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
@@ -14,7 +13,8 @@ from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.reading import LedgerReader
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.features import EncoderSession
+from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.watch.server import WatchServer
 from tests.browser import SMALL, WIDE, window
 from tests.unit_tests.toys import write_toy_encoder

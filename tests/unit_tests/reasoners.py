@@ -1,7 +1,7 @@
 """A reasoner on a scripted model, and a policy that gives way."""
 
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel

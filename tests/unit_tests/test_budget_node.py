@@ -17,7 +17,7 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, PriceMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import Decision, FixedPolicy
+from adaptive_reasoner.policy.base import Decision, FixedPolicy
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel
 

@@ -17,7 +17,7 @@ from adaptive_reasoner.chat_model import AdaptiveChatModel
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, joined

@@ -16,9 +16,9 @@ from tests.unit_tests.test_cli import asked, command, outcomes, samples  # noqa:
 
 @pytest.fixture(scope="module")
 def policy_folder(tmp_path_factory):
-    from adaptive_reasoner.features import EncoderSession
     from adaptive_reasoner.kit.encoding import VectorCache
     from adaptive_reasoner.kit.imitation import train
+    from adaptive_reasoner.policy.features import EncoderSession
     from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
     with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +104,7 @@ def test_a_price_and_a_budget_exclude_each_other(command, policy_folder):
 
 
 def test_a_question_is_asked_at_the_price_of_a_budget(command, policy_folder):
-    from adaptive_reasoner.policy import LearnedPolicy
+    from adaptive_reasoner.policy.learned import LearnedPolicy
 
     for budget in (12.0, 30.0):
         shown = json.loads(

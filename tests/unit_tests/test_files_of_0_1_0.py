@@ -9,7 +9,7 @@ import pytest
 
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 OLD = Path(__file__).parent / "data" / "v0_1_0"
 VALUES = json.loads((OLD / "values.json").read_text())

@@ -14,7 +14,7 @@ from adaptive_reasoner.ledger.account import Terms
 from adaptive_reasoner.ledger.memory import MemoryLedger
 from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Request, Source
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import Answer, arrived
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass

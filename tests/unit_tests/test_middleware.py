@@ -18,7 +18,7 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.middleware import AdaptiveAgentState, AdaptiveComputeMiddleware
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import StatusError

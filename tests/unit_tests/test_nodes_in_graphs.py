@@ -20,7 +20,7 @@ from adaptive_reasoner.errors import LedgerError, UnknownActionError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Request
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.flow import Answer
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel, StatusError

@@ -18,7 +18,7 @@ from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects

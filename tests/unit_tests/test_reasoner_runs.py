@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers import BaseTracer
 
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from tests.fakes import StatusError, joined
 from tests.unit_tests.reasoners import reasoner
 

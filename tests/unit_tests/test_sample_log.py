@@ -16,7 +16,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.nodes import AdaptiveComputeNode
-from adaptive_reasoner.policy import FixedPolicy
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.sample_log import SampleLog
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel

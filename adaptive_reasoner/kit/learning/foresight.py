@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.response import SPREAD
-from adaptive_reasoner.pricing import CostCurve, Mixture
-from adaptive_reasoner.stop_model import source_of
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture
+from adaptive_reasoner.policy.vote_tables import source_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

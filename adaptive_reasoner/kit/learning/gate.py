@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.splits import text_index
-from adaptive_reasoner.pricing import hull
+from adaptive_reasoner.policy.mixture import hull
 
 Floats = NDArray[np.float64]
 Answer = Literal["ship", "do not ship", "not enough questions"]

@@ -12,7 +12,6 @@ from onnx import ModelProto
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from adaptive_reasoner.features import SURFACE_FEATURES
 from adaptive_reasoner.kit.learning.classification import Classifier
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
@@ -34,7 +33,8 @@ from adaptive_reasoner.kit.learning.response import Response, fit_cost_curve
 from adaptive_reasoner.kit.looking import SEEN
 from adaptive_reasoner.kit.mixing import steady_mixture
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.pricing import CostCurve, draw
+from adaptive_reasoner.policy.features import SURFACE_FEATURES
+from adaptive_reasoner.policy.mixture import CostCurve, draw
 
 Objective = Literal["value", "regret", "labels"]
 Observed = Literal["question", "first_sample"]

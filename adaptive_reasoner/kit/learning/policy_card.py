@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.features import SURFACE_FEATURES
 from adaptive_reasoner.kit.encoding import Encoder
 from adaptive_reasoner.kit.learning.calibration import calibration_error, reliability
 from adaptive_reasoner.kit.learning.gate import Gate
@@ -18,7 +17,8 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.response import SPREAD, Moves
 from adaptive_reasoner.kit.mixing import steady_mixture
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.pricing import CostCurve
+from adaptive_reasoner.policy.features import SURFACE_FEATURES
+from adaptive_reasoner.policy.mixture import CostCurve
 
 Counts = Literal["completion", "total"]
 

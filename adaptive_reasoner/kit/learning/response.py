@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from adaptive_reasoner.kit.allocation import Priced
 from adaptive_reasoner.kit.concave import best_at, edges_between
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.pricing import CostCurve, hull
+from adaptive_reasoner.policy.mixture import CostCurve, hull
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

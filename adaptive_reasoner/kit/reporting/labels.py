@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.reporting.page import Fact, Section, Table
 from adaptive_reasoner.kit.reporting.standing import Saving
 from adaptive_reasoner.kit.reporting.words import amount
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 
 _LEARNT_FROM = 1_000  # questions a learning curve is made of
 

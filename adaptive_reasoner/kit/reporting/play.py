@@ -12,8 +12,8 @@ from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.policy_card import digest_of
 from adaptive_reasoner.kit.learning.response import Moves
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.policy import LearnedPolicy
-from adaptive_reasoner.pricing import Mixture
+from adaptive_reasoner.policy.learned import LearnedPolicy
+from adaptive_reasoner.policy.mixture import Mixture
 
 Floats = NDArray[np.float64]
 

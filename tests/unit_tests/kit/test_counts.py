@@ -7,7 +7,6 @@ import pytest
 
 from adaptive_reasoner import cli
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, OutcomesError
-from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
@@ -18,7 +17,8 @@ from adaptive_reasoner.kit.tables import write_rows
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.features import EncoderSession
+from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from tests.fakes import ScriptedModel
 from tests.stub_server import StubServer

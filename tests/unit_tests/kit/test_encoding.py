@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, surface_features
 from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix, open_encoder
+from adaptive_reasoner.policy.features import SURFACE_FEATURES, EncoderSession, surface_features
 from tests.unit_tests.toys import DIMENSION, write_toy_encoder
 
 TEXTS = ["what is 1 + 2 ?", "tom has 3 apples", "what is 1 + 2 ?"]

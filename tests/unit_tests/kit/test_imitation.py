@@ -6,7 +6,6 @@ import pytest
 from sklearn.base import clone
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, UnknownActionError
-from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
 from adaptive_reasoner.kit.imitation import train
@@ -15,7 +14,8 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_card import worst_costs
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.features import EncoderSession
+from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.toys import DIMENSION, toy_outcomes, write_toy_encoder
 
 BUDGET = 15.0

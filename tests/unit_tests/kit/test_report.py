@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting.lift import Interval
 from adaptive_reasoner.kit.encoding import VectorCache
@@ -24,7 +23,8 @@ from adaptive_reasoner.kit.reporting.play import Playing, mixture_shares, with_a
 from adaptive_reasoner.kit.reporting.standing import Saving, Standing
 from adaptive_reasoner.kit.reporting.words import judged
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.features import EncoderSession
+from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
 RECORDED = Path(__file__).parents[3] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"

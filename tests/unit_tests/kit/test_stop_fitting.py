@@ -21,7 +21,7 @@ from adaptive_reasoner.kit.stop_fitting import (
 )
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
-from adaptive_reasoner.stop_model import STOP_MODEL, read_prospects
+from adaptive_reasoner.policy.vote_tables import STOP_MODEL, read_prospects
 from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.optimal_stopping import beta_prospects
 from adaptive_reasoner.strategies.stop_rules import Priced, Terms, VoteState

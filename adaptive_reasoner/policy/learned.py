@@ -2,181 +2,27 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import exp, inf, isfinite, nan
+from math import exp, inf, isfinite
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
-from adaptive_reasoner.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
-from adaptive_reasoner.imitator_model import ImitatorSession
-from adaptive_reasoner.pages.tables import field_table
-from adaptive_reasoner.policy_fields import check_fields
-from adaptive_reasoner.policy_folder import CARD, PathLike, counts_of, read_policy_folder
-from adaptive_reasoner.pricing import CostCurve, Mixture, draw, spend
-from adaptive_reasoner.regular_files import Refusing
-from adaptive_reasoner.stop_model import read_prospects, source_of
+from adaptive_reasoner.errors import BudgetExceededError, PolicyFormatError
+from adaptive_reasoner.policy.base import Decision, Reason
+from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
+from adaptive_reasoner.policy.fields import check_fields
+from adaptive_reasoner.policy.folder import CARD, PathLike, counts_of, read_policy_folder
+from adaptive_reasoner.policy.imitator_model import ImitatorSession
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture, draw, spend
+from adaptive_reasoner.policy.regular_files import Refusing
+from adaptive_reasoner.policy.vote_tables import read_prospects, source_of
+from adaptive_reasoner.policy.worst_cases import CallBound, WorstCases
 from adaptive_reasoner.strategies.optimal_stopping import Prospects
-from adaptive_reasoner.worst_cases import CallBound, WorstCases
 
 _Floats = NDArray[np.float64]
-Reason = Literal["policy", "mixture", "budget", "fallback"]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a policy chose for one question, and what it expects of it.
-
-    Args:
-        action: The chosen action, by name.
-        expected_cost: What the action is expected to cost, in the policy's unit.
-        worst_cost: The most it can cost; infinite when nobody declared a limit.
-        expected_accuracy: Expected score in [0, 1]; NaN when unknown.
-        price: The price of compute at which the choice was made, in accuracy per unit of cost.
-        reason: `"policy"` (predicted for this question), `"mixture"` (drawn from a mixture of fixed actions),
-            `"budget"` (the preferred action did not fit under `max_cost`), or `"fallback"` (the question is
-            unlike the training questions, so the mixture was used).
-        policy_id: The policy that decided, by the digest of its folder.
-    """
-
-    action: str
-    expected_cost: float
-    worst_cost: float
-    expected_accuracy: float
-    price: float
-    reason: Reason
-    policy_id: str
-
-    def as_state(self) -> dict[str, str | float]:
-        """The decision as a plain dict of strings and floats, fit for graph state.
-
-        A policy may think in numpy; a checkpoint does not.
-        """
-        return {
-            name: str(value) if isinstance(value, str) else float(value)
-            for name, value in asdict(self).items()
-        }
-
-    def _repr_html_(self) -> str:
-        return field_table(self.as_state(), "Decision")
-
-
-@runtime_checkable
-class Policy(Protocol):
-    """Anything that chooses an action for a question at a price of compute."""
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The names it chooses among."""
-
-    @property
-    def cost_unit(self) -> str:
-        """The unit of every cost it speaks of."""
-
-    @property
-    def price(self) -> float:
-        """The price at which the mean cost is expected to be `budget`."""
-
-    @property
-    def budget(self) -> float | None:
-        """Allowed mean cost per question; None when it was never given one."""
-
-    @property
-    def slope(self) -> float | None:
-        """`|d mean cost / d log price|` at `price`, which sets a ledger's gain; None if unknown."""
-
-    @property
-    def policy_id(self) -> str:
-        """What tells this policy from others, for logs and ledgers."""
-
-    def decide(
-        self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
-    ) -> Decision:
-        """Choose an action for `question`.
-
-        Args:
-            question: The text to decide on.
-            price: Accuracy given up per unit of cost; the policy's own price when None.
-            max_cost: Only actions whose worst cost is at most this may be chosen.
-            key: The identity of the question; equal keys draw equally from a mixture. The text when None.
-
-        Raises:
-            BudgetExceededError: No action fits under `max_cost`.
-        """
-
-    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
-        """Choose for all `questions` at once, so that the mean expected cost is at most `budget`.
-
-        Raises:
-            InfeasibleBudgetError: The cheapest actions cost more than `budget`.
-        """
-
-
-class FixedPolicy:
-    """The same action for every question.
-
-    Args:
-        action: The action, by name.
-        expected_cost: What it is expected to cost, in `cost_unit`.
-        worst_cost: The most it can cost.
-        expected_accuracy: Its expected score in [0, 1]; NaN when unknown.
-        cost_unit: The unit of both costs.
-
-    Example:
-        >>> FixedPolicy("vote_5", expected_cost=40.0).decide("What is 2 + 2?").action
-        'vote_5'
-    """
-
-    immediate = True  # decides without computing anything, so in no thread of its own
-
-    def __init__(
-        self,
-        action: str,
-        *,
-        expected_cost: float = 0.0,
-        worst_cost: float = inf,
-        expected_accuracy: float = nan,
-        cost_unit: str = "tokens",
-    ) -> None:
-        if not 0 <= expected_cost <= worst_cost:
-            raise ValueError(
-                f"expected_cost {expected_cost:g} is not between 0 and worst_cost {worst_cost:g}"
-            )
-        self.action, self.cost_unit = action, cost_unit
-        self.expected_cost, self.worst_cost = expected_cost, worst_cost
-        self.expected_accuracy = expected_accuracy
-        self.actions = (action,)
-        self.price = 0.0
-        self.budget: float | None = None
-        self.slope: float | None = None
-        self.policy_id = f"fixed:{action}"
-
-    def decide(
-        self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
-    ) -> Decision:
-        """The fixed action; see `Policy.decide`."""
-        del question, key  # the same for all
-        if self.worst_cost > max_cost:
-            raise BudgetExceededError(self.worst_cost, max_cost, self.cost_unit)
-        return Decision(
-            action=self.action,
-            expected_cost=self.expected_cost,
-            worst_cost=self.worst_cost,
-            expected_accuracy=self.expected_accuracy,
-            price=self.price if price is None else price,
-            reason="policy",
-            policy_id=self.policy_id,
-        )
-
-    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
-        """The fixed action for each; see `Policy.decide_batch`."""
-        if self.expected_cost > budget:
-            raise InfeasibleBudgetError(budget, self.expected_cost, self.cost_unit)
-        return [self.decide(question) for question in questions]
 
 
 class LearnedPolicy:

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
-from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
 from adaptive_reasoner.kit.imitation import train
-from adaptive_reasoner.policy import Decision, FixedPolicy, LearnedPolicy, Policy
-from adaptive_reasoner.policy_folder import write_policy_folder
-from adaptive_reasoner.pricing import Mixture
+from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
+from adaptive_reasoner.policy.features import EncoderSession
+from adaptive_reasoner.policy.folder import write_policy_folder
+from adaptive_reasoner.policy.learned import LearnedPolicy
+from adaptive_reasoner.policy.mixture import Mixture
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
 SUM, STORY = "what is 12 + 7 ?", "tom has 3 apples and buys 4 more . how many apples has tom now ?"
@@ -197,7 +198,7 @@ class TestLearnedPolicy(PolicyContract):
 
     def test_loads_and_decides_without_the_offline_half(self, folder):
         program = (
-            "import sys; from adaptive_reasoner.policy import LearnedPolicy;"
+            "import sys; from adaptive_reasoner.policy.learned import LearnedPolicy;"
             f"print(LearnedPolicy.load({str(folder)!r}).decide({STORY!r}).action);"
             "print(*{'torch', 'sklearn', 'skl2onnx', 'onnx', 'adaptive_reasoner.kit'}"
             " & set(sys.modules))"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from adaptive_reasoner.errors import InfeasibleBudgetError
-from adaptive_reasoner.pricing import CostCurve, Mixture, draw, hull, spend
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture, draw, hull, spend
 
 costs = st.floats(0.0, 100.0, allow_subnormal=False)
 accuracies = st.floats(0.0, 1.0, allow_subnormal=False)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.onnx_models import open_model
-from adaptive_reasoner.regular_files import Refusing
+from adaptive_reasoner.policy.onnx_models import open_model
+from adaptive_reasoner.policy.regular_files import Refusing
 from adaptive_reasoner.strategies.optimal_stopping import Prospects
 
 STOP_MODEL = "stopping.onnx"

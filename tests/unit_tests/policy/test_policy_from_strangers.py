@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.kit.reporting.play import Playing
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.toys import toy_outcomes
 
 GOOD = Path(__file__).parent / "data" / "v0_1_0" / "policy"
@@ -33,7 +33,7 @@ SECONDS, MEGABYTES = 2.0, 300
 OPEN = """
 import json, resource, sys, time
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.learned import LearnedPolicy
 LearnedPolicy.load(sys.argv[1]).decide("how many ?")
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for folder in map(str.strip, sys.stdin):

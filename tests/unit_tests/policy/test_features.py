@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.features import SURFACE_FEATURES, EncoderSession, surface_features
+from adaptive_reasoner.policy.features import SURFACE_FEATURES, EncoderSession, surface_features
 from tests.unit_tests.toys import DIMENSION, write_toy_encoder
 
 

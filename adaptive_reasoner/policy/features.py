@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.onnx_models import open_model
-from adaptive_reasoner.regular_files import Refusing, read_regular
+from adaptive_reasoner.policy.onnx_models import open_model
+from adaptive_reasoner.policy.regular_files import Refusing, read_regular
 
 ENCODER_FILES = ("encoder.onnx", "tokenizer.json")
 

@@ -6,17 +6,17 @@ from math import inf
 import pytest
 
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.features import EncoderSession
 from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy import LearnedPolicy
+from adaptive_reasoner.policy.features import EncoderSession
+from adaptive_reasoner.policy.learned import LearnedPolicy
+from adaptive_reasoner.policy.worst_cases import BoundedByQuestion, WorstCases
 from adaptive_reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency
-from adaptive_reasoner.worst_cases import BoundedByQuestion, WorstCases
 from tests.fakes import ScriptedModel
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
