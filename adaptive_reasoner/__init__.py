@@ -19,7 +19,8 @@ from adaptive_reasoner.errors import (
     UnknownActionError,
     UnpricedUsageError,
 )
-from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy

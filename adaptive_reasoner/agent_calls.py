@@ -14,7 +14,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.constants import TAG_NOSTREAM
 from typing_extensions import override
 
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.observed_calls import model_calls
 from adaptive_reasoner.models.prompt_bound import SchemaText
 from adaptive_reasoner.models.source import ChatModel, Messages, Request, Source, as_text, directly

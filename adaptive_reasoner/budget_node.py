@@ -15,7 +15,7 @@ from langgraph.types import Command
 from adaptive_reasoner.bills import Bill, owed_by, strike
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
 from adaptive_reasoner.graph import attach, execution, read, run_of
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import (
     UNDECLARED_MAX_TOKENS,
     Meter,
@@ -68,7 +68,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
 
     Example:
         >>> from langgraph.graph import MessagesState
-        >>> from adaptive_reasoner.ledger import open_ledger
+        >>> from adaptive_reasoner.ledger.opening import open_ledger
         >>> class State(MessagesState):
         ...     budget: dict
         >>> ledger = open_ledger("memory://", target=50.0)

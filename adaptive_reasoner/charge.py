@@ -16,7 +16,7 @@ from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.choice import Choice
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.hold import Hold
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.messages import chunk_of, messages_of, tokens_of, usage_of
 from adaptive_reasoner.models.metering import Meter, is_amount

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.charge import Terms
 from adaptive_reasoner.graph import run_of
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.messages import chunk_of
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.observed_calls import noted

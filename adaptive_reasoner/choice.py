@@ -6,7 +6,7 @@ from math import inf
 from numpy.typing import ArrayLike
 
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
-from adaptive_reasoner.ledger import Ledger
+from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.entries import beyond_cap
 from adaptive_reasoner.models.executor import Bound, Caller
 from adaptive_reasoner.models.messages import in_context

@@ -17,8 +17,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from adaptive_reasoner.ledger import Ledger, Reservation
-from adaptive_reasoner.ledger.account import scale_of
+from adaptive_reasoner.ledger.base import Ledger, Reservation
+from adaptive_reasoner.ledger.settings import scale_of
 
 _REMEMBERED = 1_000  # tasks of which a process knows how often they were charged
 

@@ -19,7 +19,8 @@ from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text, takes_list
-from adaptive_reasoner.ledger import Ledger, open_ledger
+from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.messages import in_context, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source

@@ -22,8 +22,9 @@ from typing_extensions import Unpack, override
 
 from adaptive_reasoner.charge import Charge, Result, Terms, check_units
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.ledger import Ledger, open_ledger
-from adaptive_reasoner.ledger.account import positive
+from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.ledger.opening import open_ledger
+from adaptive_reasoner.ledger.settings import positive
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source

@@ -31,12 +31,15 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from adaptive_reasoner.ledger import batches, open_ledger, transaction
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.sql import group_commit, transaction
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 8
 fresh = multiprocessing.get_context("forkserver")
-fresh.set_forkserver_preload(["psycopg", "adaptive_reasoner.ledger.sql", "adaptive_reasoner.ledger.pipeline"])
+fresh.set_forkserver_preload(
+    ["psycopg", "adaptive_reasoner.ledger.sql.ledger", "adaptive_reasoner.ledger.sql.postgres"]
+)
 DESIGNS = "textbook", "leanest", "ledger_on_one_row", "ledger"
 TABLES = """
     create table one_row (spent bigint not null, reserved bigint not null);
@@ -92,7 +95,7 @@ class Leanest:
 def charge(url, name, design, threads, seconds, tag, start, counts):
     """One process: pairs of reserve and settle on every thread, until the time is up."""
     if design == "ledger_on_one_row":
-        batches.TOGETHER = 1
+        group_commit.TOGETHER = 1
     if design in ("textbook", "leanest"):
         ledgers = [{"textbook": Textbook, "leanest": Leanest}[design](url) for _ in range(threads)]
     else:

@@ -18,7 +18,7 @@ Name = Annotated[str, typer.Option(help="Which ledger of the database.")]
 @ledger_app.command("show")
 def ledger_show(url: Url, name: Name = "default", as_json: AsJson = False) -> None:
     """What was spent, what is held, the average against its target, the price."""
-    from adaptive_reasoner.ledger.reading import LedgerReader
+    from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
     with LedgerReader(url, name=name) as reader:
         print_result(asdict(reader.snapshot()), as_json)
@@ -32,7 +32,7 @@ def ledger_history(
     as_json: AsJson = False,
 ) -> None:
     """The latest charges, oldest first."""
-    from adaptive_reasoner.ledger.reading import LedgerReader
+    from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
     with LedgerReader(url, name=name) as reader:
         charges = [asdict(charge) for charge in reader.history(limit)]
@@ -50,8 +50,8 @@ def ledger_set(
     as_json: AsJson = False,
 ) -> None:
     """Hold another average from now on, also in the processes that have the ledger open."""
-    from adaptive_reasoner.ledger import open_ledger
-    from adaptive_reasoner.ledger.reading import LedgerReader
+    from adaptive_reasoner.ledger.opening import open_ledger
+    from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
     with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
         before = reader.snapshot().target
@@ -70,8 +70,8 @@ def ledger_reset(
     as_json: AsJson = False,
 ) -> None:
     """Forget every charge; target, cap and unit stay."""
-    from adaptive_reasoner.ledger import open_ledger
-    from adaptive_reasoner.ledger.reading import LedgerReader
+    from adaptive_reasoner.ledger.opening import open_ledger
+    from adaptive_reasoner.ledger.sql.reader import LedgerReader
     from adaptive_reasoner.ledger.urls import showable
 
     with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
@@ -94,7 +94,7 @@ def ledger_watch(
     as_json: AsJson = False,
 ) -> None:
     """Serve a live page of a ledger on this machine until Ctrl-C; reads, and never writes."""
-    from adaptive_reasoner.ledger.reading import LedgerReader
+    from adaptive_reasoner.ledger.sql.reader import LedgerReader
     from adaptive_reasoner.watch.server import WatchServer
 
     with LedgerReader(url, name=name) as reader, WatchServer(reader, port=port, every=every) as server:

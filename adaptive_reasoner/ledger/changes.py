@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from adaptive_reasoner.ledger.controller import PriceLaw, Totals
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Correction
+from adaptive_reasoner.ledger.price_controller import PriceLaw, Totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import Reservation, Snapshot, Status
-from adaptive_reasoner.ledger.account import Account
-from adaptive_reasoner.ledger.controller import NORMAL, PriceLaw, Totals
+from adaptive_reasoner.ledger.base import Reservation, Snapshot, Status
+from adaptive_reasoner.ledger.price_controller import NORMAL, PriceLaw, Totals
+from adaptive_reasoner.ledger.settings import Account
 
 LONGEST = 500
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.price_controller import Totals
 
 RECENT = 1_000  # closed charges that the correction is learned from
 GRAIN = 64  # a plan counts as a 64th of the target more: a plan of 0 can be corrected too

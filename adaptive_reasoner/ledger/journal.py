@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot, UnreachableLedgerError
-from adaptive_reasoner.ledger.account import small
+from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot, UnreachableLedgerError
 from adaptive_reasoner.ledger.entries import check_action, check_name
 from adaptive_reasoner.ledger.journal_file import JournalFile
-from adaptive_reasoner.ledger.twins import Fronting
+from adaptive_reasoner.ledger.proxy import Fronting
+from adaptive_reasoner.ledger.settings import small
 
 T = TypeVar("T")
 

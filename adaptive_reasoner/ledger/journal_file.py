@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import UnreachableLedgerError
+from adaptive_reasoner.ledger.base import UnreachableLedgerError
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 

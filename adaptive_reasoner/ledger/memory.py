@@ -7,12 +7,12 @@ from typing import ParamSpec, TypeVar
 
 from typing_extensions import override
 
-from adaptive_reasoner.ledger.account import Account
-from adaptive_reasoner.ledger.book import BookLedger
 from adaptive_reasoner.ledger.changes import Share
-from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
+from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.rules import BookLedger
+from adaptive_reasoner.ledger.settings import Account
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 P = ParamSpec("P")

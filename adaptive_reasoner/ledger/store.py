@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from adaptive_reasoner.ledger.changes import Share
-from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
+from adaptive_reasoner.ledger.price_controller import Totals
 
 
 class Wanted(NamedTuple):

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger import Ledger, Reservation, Snapshot, UnreachableLedgerError
-from adaptive_reasoner.ledger.twins import Fronting, Twinned
+from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot, Twinned, UnreachableLedgerError
+from adaptive_reasoner.ledger.proxy import Fronting
 
 
 class TenantLedger(Fronting):
@@ -30,7 +30,7 @@ class TenantLedger(Fronting):
     Raises:
         LedgerError: The units differ, or the name is empty or holds a slash.
 
-    >>> from adaptive_reasoner.ledger import open_ledger
+    >>> from adaptive_reasoner.ledger.opening import open_ledger
     >>> common = open_ledger("memory://", target=50.0)
     >>> acme = TenantLedger(common, open_ledger("memory://", target=20.0), tenant="acme")
     >>> acme.settle(acme.reserve(30.0, "question-1"), 30.0).cost

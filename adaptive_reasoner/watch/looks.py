@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import Snapshot
-from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.ledger.base import Snapshot
+from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
 KEPT = 1_800  # looks; at one a second, the last half hour
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from adaptive_reasoner import pages
 from adaptive_reasoner.console import to_json
-from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.watch.looks import Looks
 
 PATIENCE = 10.0  # seconds in which a whole request must arrive, and in which an answer must be taken

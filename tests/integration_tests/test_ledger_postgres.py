@@ -17,9 +17,11 @@ from typer.testing import CliRunner
 from adaptive_reasoner import cli
 from adaptive_reasoner.context import Tenants
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import UnreachableLedgerError, database, open_ledger, sql
-from adaptive_reasoner.ledger.reading import LedgerReader
-from adaptive_reasoner.ledger.schema import entries, open_engine
+from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+from adaptive_reasoner.ledger.sql import database
+from adaptive_reasoner.ledger.sql import ledger as sql_ledger
+from adaptive_reasoner.ledger.sql.reader import LedgerReader
+from adaptive_reasoner.ledger.sql.schema import entries, open_engine
 from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
 from tests.unit_tests.ledger.stand_ins import Clock
@@ -127,7 +129,7 @@ def test_forgets_old_charges_but_not_their_sums(opened, postgres, monkeypatch):
     with others.begin() as connection:  # a database forgets from its oldest charge on
         connection.execute(sa.delete(entries))
     others.dispose()
-    monkeypatch.setattr(sql, "TIDYING", 10)
+    monkeypatch.setattr(sql_ledger, "TIDYING", 10)
     clock = Clock()
     ledger = opened(target=50.0, keep=60.0, clock=clock)
     for i in range(100):

@@ -19,7 +19,7 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["adaptive_reasoner.ledger.sql", "psycopg"])
+processes.set_forkserver_preload(["adaptive_reasoner.ledger.sql.ledger", "psycopg"])
 
 CAP = 200.0
 THREADS = 3  # of a process that is killed: their verbs share transactions

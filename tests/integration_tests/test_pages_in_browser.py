@@ -12,7 +12,7 @@ from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.watch.server import WatchServer

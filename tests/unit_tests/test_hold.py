@@ -10,8 +10,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.hold import Hold
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.ledger.account import Terms
 from adaptive_reasoner.ledger.memory import MemoryLedger
+from adaptive_reasoner.ledger.settings import Terms
 from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import book
+from adaptive_reasoner.ledger import rules
 from tests.unit_tests.ledger.stand_ins import Priced
 
 
@@ -138,7 +138,7 @@ class ChargesContract:
         assert [one.status for one in ledger.history()] == ["expired", "open"]
 
     def test_any_number_of_reservations_expires_a_few_at_once(self, make, clock, monkeypatch):
-        monkeypatch.setattr(book, "AT_ONCE", 4)
+        monkeypatch.setattr(rules, "AT_ONCE", 4)
         ledger = make(target=50.0, reservation_ttl=60.0, clock=clock)
         for i in range(22):
             ledger.reserve(10.0, f"step {i}", question=f"run {i // 2}")

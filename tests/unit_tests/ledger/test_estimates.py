@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.estimates import Closed, Correction, corrected
+from adaptive_reasoner.ledger.price_controller import Totals
 
 
 def settled(action, planned, cost, number):

@@ -10,9 +10,9 @@ import pytest
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
-from adaptive_reasoner.ledger.account import Terms
 from adaptive_reasoner.ledger.journal import JournaledLedger
 from adaptive_reasoner.ledger.memory import MemoryLedger
+from adaptive_reasoner.ledger.settings import Terms
 
 
 class Unsteady(MemoryLedger):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import open_ledger, schema
-from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.sql import schema
+from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.ledger.urls import hide, secrets_of, showable
 from tests.unit_tests.test_cli import command  # noqa: F401
 

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.watch import server as watch_server
 from adaptive_reasoner.watch.looks import Looks
 from adaptive_reasoner.watch.server import WatchServer, page

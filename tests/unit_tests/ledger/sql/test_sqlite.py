@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger, sql
-from adaptive_reasoner.ledger.account import KEEP
-from adaptive_reasoner.ledger.reading import LedgerReader
-from adaptive_reasoner.ledger.schema import open_engine
+from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+from adaptive_reasoner.ledger.settings import KEEP
+from adaptive_reasoner.ledger.sql import ledger as sql_ledger
+from adaptive_reasoner.ledger.sql.reader import LedgerReader
+from adaptive_reasoner.ledger.sql.schema import open_engine
 from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
 from tests.unit_tests.ledger.stand_ins import Clock, Priced
@@ -141,7 +142,7 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
 
 
 def test_forgets_old_charges_but_neither_sums_nor_what_is_open(opened, monkeypatch):
-    monkeypatch.setattr(sql, "TIDYING", 10)
+    monkeypatch.setattr(sql_ledger, "TIDYING", 10)
     clock = Clock()
     ledger = opened(target=50.0, keep=86_400.0, reservation_ttl=1e9, clock=clock)
     ledger.reserve(40.0, "open")

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import unknown_url
-from adaptive_reasoner.ledger.account import KEEP, Account
-from adaptive_reasoner.ledger.controller import Totals
+from adaptive_reasoner.ledger.base import unknown_url
 from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.settings import KEEP, Account
 from adaptive_reasoner.ledger.urls import showable
 
 VERSION = 3

@@ -8,8 +8,8 @@ from numbers import Real
 from typing import Any
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import Priced, Window
-from adaptive_reasoner.ledger.controller import CREDIT, PriceLaw, Totals
+from adaptive_reasoner.ledger.base import Priced, Window
+from adaptive_reasoner.ledger.price_controller import CREDIT, PriceLaw, Totals
 
 LARGEST = 2**62  # half of what a database's 64-bit integer holds
 TTL = 3600.0

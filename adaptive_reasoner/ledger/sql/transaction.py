@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from adaptive_reasoner.ledger.changes import Share
-from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
-from adaptive_reasoner.ledger.lines import Answer, Line
+from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.sql.connection import Answer, Line
 from adaptive_reasoner.ledger.store import Wanted
 
 PARTS = 16  # rows that share a period's sums on PostgreSQL, so that as many processes commit at once

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from adaptive_reasoner.ledger.schema import Statement
+from adaptive_reasoner.ledger.sql.schema import Statement
 
 
 class Answer(Protocol):
@@ -106,7 +106,7 @@ def dial(engine: sa.Engine, statements: Mapping[str, Statement]) -> Line:
     pooled.detach()
     if engine.dialect.name == "sqlite":
         return SqliteLine(connection, statements, Path(engine.url.database or ""))
-    from adaptive_reasoner.ledger.pipeline import PostgresLine
+    from adaptive_reasoner.ledger.sql.postgres import PostgresLine
 
     try:
         return PostgresLine(connection, statements)

@@ -6,7 +6,7 @@ import pytest
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
-from adaptive_reasoner.ledger.reading import LedgerReader
+from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from tests.unit_tests.ledger.stand_ins import Clock
 
 

@@ -12,14 +12,13 @@ from typing import TypeVar
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger import Reservation, Snapshot
-from adaptive_reasoner.ledger.account import LARGEST, Account
+from adaptive_reasoner.ledger.base import Reservation, Snapshot, Twinned
 from adaptive_reasoner.ledger.changes import difference, steered
-from adaptive_reasoner.ledger.controller import Totals
 from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
 from adaptive_reasoner.ledger.estimates import Estimates
+from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.settings import LARGEST, Account
 from adaptive_reasoner.ledger.store import Transaction, Wanted
-from adaptive_reasoner.ledger.twins import Twinned
 
 T = TypeVar("T")
 

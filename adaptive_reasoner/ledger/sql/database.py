@@ -18,8 +18,9 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from adaptive_reasoner.ledger import UnreachableLedgerError, schema
-from adaptive_reasoner.ledger.lines import Line, dial, file_at
+from adaptive_reasoner.ledger.base import UnreachableLedgerError
+from adaptive_reasoner.ledger.sql import schema
+from adaptive_reasoner.ledger.sql.connection import Line, dial, file_at
 from adaptive_reasoner.ledger.urls import hide_in, secrets_of, showable
 
 T = TypeVar("T")

@@ -18,16 +18,17 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger import Ledger, schema
-from adaptive_reasoner.ledger.account import Account, Terms
-from adaptive_reasoner.ledger.batches import Batches, Ticket
-from adaptive_reasoner.ledger.book import BookLedger
-from adaptive_reasoner.ledger.controller import Totals
-from adaptive_reasoner.ledger.database import join
+from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.entries import check_name
-from adaptive_reasoner.ledger.lines import Line
+from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.rules import BookLedger
+from adaptive_reasoner.ledger.settings import Account, Terms
+from adaptive_reasoner.ledger.sql import schema
+from adaptive_reasoner.ledger.sql.connection import Line
+from adaptive_reasoner.ledger.sql.database import join
+from adaptive_reasoner.ledger.sql.group_commit import Batches, Ticket
+from adaptive_reasoner.ledger.sql.transaction import SqlTransaction
 from adaptive_reasoner.ledger.store import Transaction, Wanted
-from adaptive_reasoner.ledger.transaction import SqlTransaction
 
 P = ParamSpec("P")
 T = TypeVar("T")

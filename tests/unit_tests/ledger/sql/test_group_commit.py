@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.batches import Batches, Ticket
+from adaptive_reasoner.ledger.sql.group_commit import Batches, Ticket
 from adaptive_reasoner.ledger.store import Wanted
 
 

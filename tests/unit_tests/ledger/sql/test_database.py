@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import database, open_ledger
+from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.sql import database
 
 FEW_FILES = """
 import os, resource, sys

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from adaptive_reasoner.errors import AdaptiveReasonerError
-from adaptive_reasoner.ledger import UnreachableLedgerError
+from adaptive_reasoner.ledger.base import UnreachableLedgerError
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 T = TypeVar("T")

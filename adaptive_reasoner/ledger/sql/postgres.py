@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import pq
 
-from adaptive_reasoner.ledger.schema import Statement
+from adaptive_reasoner.ledger.sql.schema import Statement
 
 # Each statement sees what others have committed, whatever the server's default: locks are waited for first.
 _BRACKETS = {"begin": "begin isolation level read committed", "commit": "commit", "rollback": "rollback"}

@@ -13,14 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import Reservation, Snapshot, schema
-from adaptive_reasoner.ledger.account import Account
-from adaptive_reasoner.ledger.book import BookLedger
+from adaptive_reasoner.ledger.base import Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import Share
-from adaptive_reasoner.ledger.controller import Totals
-from adaptive_reasoner.ledger.database import failed
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
+from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.rules import BookLedger
+from adaptive_reasoner.ledger.settings import Account
+from adaptive_reasoner.ledger.sql import schema
+from adaptive_reasoner.ledger.sql.database import failed
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.urls import secrets_of, showable
 

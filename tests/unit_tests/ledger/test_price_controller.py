@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.ledger.controller import REACH, PriceLaw, Totals
+from adaptive_reasoner.ledger.price_controller import REACH, PriceLaw, Totals
 from tests.unit_tests.ledger.stand_ins import Priced
 
 LAW = PriceLaw(target=1_000.0, price=0.002, elasticity=0.5)

@@ -1,0 +1,380 @@
+"""What every ledger can do, and what its verbs answer."""
+
+import asyncio
+from abc import ABC
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, ParamSpec, Protocol, Self, TypeVar, runtime_checkable
+
+from typing_extensions import override
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger.urls import showable
+
+Status = Literal["open", "settled", "expired", "released"]
+
+
+Window = Literal["day", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One charge, as it stood when the ledger answered.
+
+    Attributes:
+        key: Names the charge; every verb is idempotent by it.
+        question: The question it counts for; several charges of one run share it.
+        expected: Planned cost, what the price law sees until the charge is settled.
+        worst: What a hard cap holds until then.
+        status: `"open"`, `"settled"`, `"expired"` (counts as spent until settled) or `"released"`.
+        cost: What is booked as spent, once something is.
+        action: The action it pays for, where named.
+        expires_at: When it turns into spend if nobody settles it, in seconds of the ledger's clock.
+        repeated: The key stood before this call of `reserve`: another attempt made the charge.
+        budget: What the average counts its question against, where that is not the target.
+    """
+
+    key: str
+    question: str
+    expected: float
+    worst: float
+    status: Status
+    cost: float | None = None
+    action: str | None = None
+    expires_at: float = float("inf")
+    repeated: bool = field(default=False, compare=False)
+    budget: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a ledger at one moment, expired reservations already turned into spend.
+
+    Attributes:
+        cost_unit: The unit of every amount here.
+        target: Allowed mean cost a question, None where the ledger only counts.
+        price: The price of compute, in accuracy per unit of cost.
+        average: `spent` over `questions`, 0 before the first.
+        spent: Settled and expired charges.
+        reserved: Planned cost of the open reservations.
+        held: What a hard cap holds for them, their worst case.
+        questions: Distinct questions with something spent.
+        in_flight: Open reservations.
+        credit: What may still be spent above target, in questions' worth of it: negative is debt. Open
+            reservations count at what they will likely cost, going by recent charges.
+        slack: The budget does not bind: even the dearest choices spend less. The credit is full, after 50
+            questions in a row that were decided at the lowest price.
+        recent_average: Mean cost of the latest 1,000 questions, of fewer where the latest 10,000 charges are.
+        worst_recent_average: Highest mean cost of any 1,000 consecutive questions of those charges.
+        actions: Share of each action among them.
+        hard_cap: The amount never to be exceeded, None without one.
+        cap_closed: A settlement went above its worst case: nothing more is admitted under the cap.
+        average_low: Chance alone, given how much the cost of questions varies, moves the average by the
+            difference to this in 95% of runs; where a budget binds, so few are off target by more.
+        average_high: The same above the average.
+    """
+
+    cost_unit: str
+    target: float | None
+    price: float
+    average: float
+    spent: float
+    reserved: float
+    held: float
+    questions: int
+    in_flight: int
+    credit: float
+    slack: bool
+    recent_average: float
+    worst_recent_average: float
+    actions: Mapping[str, float] = field(default_factory=dict)
+    hard_cap: float | None = None
+    cap_closed: bool = False
+    average_low: float = 0.0
+    average_high: float = 0.0
+
+
+class Priced(Protocol):
+    """What a ledger reads off a policy: where its price starts, and how fast cost answers to it."""
+
+    @property
+    def cost_unit(self) -> str:
+        """The unit the policy predicts cost in."""
+
+    @property
+    def price(self) -> float:
+        """The offline price."""
+
+    @property
+    def slope(self) -> float | None:
+        """How much the mean cost falls when the log of the price rises by one, where known."""
+
+    @property
+    def budget(self) -> float | None:
+        """The mean cost a question it was trained for, where there is one."""
+
+
+class UnreachableLedgerError(LedgerError):
+    """The ledger's database does not answer. The change may have been made: repeating it is safe."""
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """Holds an average: `reserve` at the decision, `settle` at the real cost, `release` what never ran.
+
+    Every verb is idempotent by key and safe from threads and, on SQL, from processes. Amounts go in and
+    out as floats in cost units; inside they are integers, so sums are exact. The async twins never block
+    the loop.
+    """
+
+    @property
+    def cost_unit(self) -> str:
+        """The unit of every amount."""
+
+    @property
+    def target(self) -> float | None:
+        """Allowed mean cost a question; None where the ledger only counts."""
+
+    @property
+    def hard_cap(self) -> float | None:
+        """The amount never to be exceeded; None without one."""
+
+    @property
+    def price(self) -> float:
+        """The price of compute to decide the next question at, as of the last operation: it never waits."""
+
+    @property
+    def average(self) -> float:
+        """Mean spend over the distinct questions with something spent, as of the last operation."""
+
+    @property
+    def spent(self) -> float:
+        """Settled and expired charges, as of the last operation."""
+
+    def reserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+        budget: float | None = None,
+    ) -> Reservation:
+        """Charge the planned cost of one action before it runs.
+
+        Args:
+            expected: Planned cost, in cost units.
+            key: Names the charge. A repeated key returns the reservation that stands, whatever its
+                status, marked `repeated`, and charges nothing.
+            worst: Most it can cost; a hard cap holds this. Default: `expected`.
+            question: The question it counts for. Default: `key`.
+            action: The action it pays for, counted in the snapshot.
+            budget: What this question may cost in the mean, where that is not the target: the price law
+                counts what it overspends or saves against this, so that no other question pays for it.
+
+        Raises:
+            BudgetExceededError: The hard cap has no room for `worst`.
+            LedgerError: The amount is negative, not finite or too large, or the ledger is closed.
+        """
+
+    def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        """Replace the planned cost by the real one. The first settlement counts; later ones change nothing.
+
+        Args:
+            reservation: The reservation or its key. An expired one is settled too: the real cost replaces
+                the plan.
+            cost: Real cost, in cost units.
+
+        Raises:
+            BudgetExceededError: Under a hard cap, the cost was above the reservation's worst case. It is
+                booked in full, and the cap admits nothing more.
+            LedgerError: The key is unknown or was released, or the cost is negative, not finite or too
+                large. The ledger is unchanged.
+        """
+
+    def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        """Hold more for a charge, before a call that could cost more than is held. Never holds less.
+
+        Args:
+            reservation: The reservation or its key. Of an expired one, what is booked rises as well.
+            worst: The most that the charge can cost in all, what is held already included.
+
+        Raises:
+            BudgetExceededError: The hard cap has no room for it.
+            LedgerError: The key is unknown, settled or released, or the amount is negative or too large.
+        """
+
+    def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        """Book an open reservation at its worst case now, because the process that made it may have died.
+
+        If that process lives, its settlement replaces the worst case. A settled or released charge stays.
+
+        Args:
+            reservation: The reservation or its key.
+            saved: What is known not to have been spent of the worst case; it is not booked. Repeated, the
+                least amount counts that was ever booked. Without a bound the plan is booked.
+
+        Raises:
+            LedgerError: The key is unknown, or the amount is negative or too large.
+        """
+
+    def release(self, reservation: Reservation | str) -> Reservation:
+        """Take back a charge for something that never ran. It leaves no trace in the average.
+
+        A settled charge stays as it is; releasing twice changes nothing; a released key can be reserved anew.
+
+        Raises:
+            LedgerError: The key is unknown.
+        """
+
+    def charge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        """Book what was spent without a reservation, once a key.
+
+        Raises:
+            BudgetExceededError: Under a hard cap it did not fit. It is booked in full, and the cap closes.
+            LedgerError: The cost is negative, not finite or too large, or the ledger is closed.
+        """
+
+    def snapshot(self) -> Snapshot:
+        """Turn expired reservations into spend, and report."""
+
+    def history(self, limit: int = 100) -> list[Reservation]:
+        """The latest charges, oldest first."""
+
+    def reset(self) -> None:
+        """Forget every charge, open ones too, and start again on the same terms at the offline price."""
+
+    def set_target(self, target: float) -> None:
+        """Hold another average from now on; other processes see it with their next operation.
+
+        What was saved or overspent so far stays the same amount, at most `credit` questions' worth of the new
+        target either way. The price goes on from where it is. A period that is over keeps its sums.
+
+        Raises:
+            LedgerError: The target is not a finite amount above 0.
+        """
+
+    def close(self) -> None:
+        """Let go of connections; every later verb raises LedgerError."""
+
+    async def areserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+        budget: float | None = None,
+    ) -> Reservation:
+        """`reserve`, without blocking the loop."""
+
+    async def asettle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        """`settle`, without blocking the loop."""
+
+    async def aextend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        """`extend`, without blocking the loop."""
+
+    async def aexpire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        """`expire`, without blocking the loop."""
+
+    async def arelease(self, reservation: Reservation | str) -> Reservation:
+        """`release`, without blocking the loop."""
+
+    async def acharge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        """`charge`, without blocking the loop."""
+
+    async def asnapshot(self) -> Snapshot:
+        """`snapshot`, without blocking the loop."""
+
+    def __enter__(self) -> Self:
+        """Use the ledger in a `with` block, which closes it."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+
+
+def unknown_url(url: str) -> LedgerError:
+    """The error for a URL under which there is no ledger; one that holds a login is not shown.
+
+    >>> print(unknown_url("postgres://me:secret@host/db"))
+    unknown ledger URL postgres://...; use memory://, sqlite:///path or postgresql://user:password@host:port/db
+    """
+    shown = showable(url)
+    shown = f"{shown.partition('://')[0]}://..." if "@" in shown else repr(shown)
+    ways = "memory://, sqlite:///path or postgresql://user:password@host:port/db"
+    return LedgerError(f"unknown ledger URL {shown}; use {ways}")
+
+
+P = ParamSpec("P")
+
+
+T = TypeVar("T")
+
+
+class Twinned(Ledger, ABC):
+    """A ledger whose twins run the verb in a thread, where waiting for a disk or a network blocks no loop.
+
+    A task that is cancelled leaves the verb to finish: repeating it by its key tells what became of it.
+    """
+
+    async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(verb, *args, **kwargs)
+
+    def jointly(self, other: Ledger, verbs: Callable[[], T]) -> T:  # noqa: ARG002 - for those that share a database
+        """Run verbs of this ledger and another: in one transaction where both are in one database."""
+        return verbs()
+
+    @override
+    async def areserve(
+        self,
+        expected: float,
+        key: str,
+        *,
+        worst: float | None = None,
+        question: str | None = None,
+        action: str | None = None,
+        budget: float | None = None,
+    ) -> Reservation:
+        return await self._awaited(
+            self.reserve, expected, key, worst=worst, question=question, action=action, budget=budget
+        )
+
+    @override
+    async def asettle(self, reservation: Reservation | str, cost: float) -> Reservation:
+        return await self._awaited(self.settle, reservation, cost)
+
+    @override
+    async def aextend(self, reservation: Reservation | str, worst: float) -> Reservation:
+        return await self._awaited(self.extend, reservation, worst)
+
+    @override
+    async def aexpire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
+        return await self._awaited(self.expire, reservation, saved=saved)
+
+    @override
+    async def arelease(self, reservation: Reservation | str) -> Reservation:
+        return await self._awaited(self.release, reservation)
+
+    @override
+    async def acharge(
+        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+    ) -> Reservation:
+        return await self._awaited(self.charge, cost, key, question=question, action=action)
+
+    @override
+    async def asnapshot(self) -> Snapshot:
+        return await self._awaited(self.snapshot)
+
+    @override
+    def __enter__(self) -> Self:
+        return self
+
+    @override
+    def __exit__(self, *exc: object) -> None:
+        self.close()
