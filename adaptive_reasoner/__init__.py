@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.charge import Result
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
@@ -25,7 +24,8 @@ from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMete
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
 from adaptive_reasoner.policy.learned import LearnedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Priced, PricedRetries, Window
 from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade

@@ -20,7 +20,6 @@ from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
-from adaptive_reasoner.charge import Terms
 from adaptive_reasoner.graph import run_of
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.messages import chunk_of
@@ -29,7 +28,8 @@ from adaptive_reasoner.models.observed_calls import noted
 from adaptive_reasoner.models.source import SCHEMAS, ChatModel, Reach, Request, Source
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.options import Terms
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import Flow
 
 _SETTINGS = ("temperature", "max_tokens", "stop")

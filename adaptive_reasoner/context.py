@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from adaptive_reasoner.charge import Terms
 from adaptive_reasoner.graph import read
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
 from adaptive_reasoner.models.metering import is_amount
 from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.reasoner.options import Terms
 
 
 class AdaptiveContext(TypedDict, total=False):

@@ -13,7 +13,6 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
-from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.graph import emit, execution, run_of
@@ -23,7 +22,9 @@ from adaptive_reasoner.models.messages import in_context
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Messages, Source
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.options import Terms
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Flow
 
 try:

@@ -15,7 +15,6 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.bills import Bill, owe
-from adaptive_reasoner.charge import Result, Terms
 from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.durable import DurableSamples
 from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text, takes_list
@@ -25,7 +24,9 @@ from adaptive_reasoner.models.messages import in_context, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.options import Terms
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.sample_log import SampleLog
 from adaptive_reasoner.strategies.flow import Flow
 

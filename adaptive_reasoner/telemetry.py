@@ -9,7 +9,7 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from typing_extensions import override
 
-from adaptive_reasoner.reasoner import EVENT
+from adaptive_reasoner.reasoner.events import EVENT
 
 try:
     from opentelemetry import metrics, trace

@@ -127,7 +127,7 @@ strategies = {
 
 # %%
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 
 asked = list(gold)[:: 20 if MODEL else 1]
 for name, strategy in strategies.items():

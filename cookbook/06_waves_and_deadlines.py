@@ -136,7 +136,7 @@ import time
 
 from adaptive_reasoner.kit.replay import RecordedModel
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 
 
 class Slow(RecordedModel):

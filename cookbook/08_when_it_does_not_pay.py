@@ -116,7 +116,7 @@ for topic, policy in policies.items():
 # %%
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 
 policy, sources = policies["products"], recorded_sources(samples)
 ledger = open_ledger("memory://", target=BUDGET, policy=policy)

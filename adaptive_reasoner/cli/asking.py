@@ -38,7 +38,7 @@ def ask(
         print_result(loaded.decide(question, price=price).as_state(), as_json)
         return
     from adaptive_reasoner.kit.menu import Menu
-    from adaptive_reasoner.reasoner import AdaptiveReasoner
+    from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 
     menu = Menu.load(config, code="refuse" if no_code else "run")
     reasoner = AdaptiveReasoner(

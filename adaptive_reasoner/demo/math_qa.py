@@ -15,7 +15,7 @@ from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner import vote_actions
+from adaptive_reasoner.reasoner.reasoner import vote_actions
 
 VOTES = (1, 3, 5)
 

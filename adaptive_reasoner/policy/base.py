@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import inf, nan
-from typing import Literal, Protocol, runtime_checkable
+from math import inf, isfinite, nan
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
@@ -176,3 +176,11 @@ class FixedPolicy:
         if self.expected_cost > budget:
             raise InfeasibleBudgetError(budget, self.expected_cost, self.cost_unit)
         return [self.decide(question) for question in questions]
+
+
+def as_json(decision: Decision) -> dict[str, Any]:
+    """A decision as JSON has it, which knows neither NaN nor infinity."""
+    return {
+        name: None if isinstance(value, float) and not isfinite(value) else value
+        for name, value in decision.as_state().items()
+    }

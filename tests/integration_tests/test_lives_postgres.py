@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from adaptive_reasoner.ledger import open_ledger
-from tests.unit_tests.lives import Lives
+from tests.unit_tests.reasoner.lives import Lives
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from adaptive_reasoner.telemetry import Telemetry
 from tests.fakes import ScriptedModel, StatusError

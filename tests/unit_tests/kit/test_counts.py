@@ -19,7 +19,7 @@ from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from tests.fakes import ScriptedModel
 from tests.stub_server import StubServer
 from tests.unit_tests.toys import write_toy_encoder

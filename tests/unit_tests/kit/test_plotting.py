@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.charge import Result
 from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.pages.tables import html_table
 from adaptive_reasoner.policy.base import FixedPolicy
+from adaptive_reasoner.reasoner.result import Result
 from tests.unit_tests.toys import toy_outcomes
 
 RECORDED = Path(__file__).parents[3] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"

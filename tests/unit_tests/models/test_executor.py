@@ -30,7 +30,7 @@ from adaptive_reasoner.models.metering import (
 from adaptive_reasoner.models.replies import LostReplyError
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.verification import Judge, best_of_n
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel, StatusError

@@ -21,7 +21,7 @@ from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallE
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import each_request
 from adaptive_reasoner.strategies.verification import Judge, best_of_n, cascade
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass

@@ -21,7 +21,7 @@ from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.models.observed_calls import ModelCalls
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 

@@ -17,7 +17,7 @@ from adaptive_reasoner.models.media_bounds import most_media_tokens
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.prompt_bound import UNDECLARED_BLOCK_TOKENS, PromptBound, most_prompt_tokens
 from adaptive_reasoner.models.source import Request, Source
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from tests.fakes import ScriptedModel
 
 TEXT = "x" * 12_000

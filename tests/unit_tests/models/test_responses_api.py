@@ -13,7 +13,7 @@ from adaptive_reasoner.models.metering import PriceMeter, PriceTable, TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError, refused
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import vote_of
 from adaptive_reasoner.strategies.modifiers import extended_thinking
 from adaptive_reasoner.strategies.voting import self_consistency

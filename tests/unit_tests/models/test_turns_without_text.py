@@ -13,7 +13,7 @@ from adaptive_reasoner.models.messages import in_context
 from adaptive_reasoner.models.source import Source, question_of
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.verification import best_of_n
 from tests.fakes import ScriptedModel
 

@@ -17,7 +17,7 @@ from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMete
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.models.usage import Usage, readable_usage
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel, joined
 

@@ -18,7 +18,7 @@ from adaptive_reasoner.models.source import HumanMessage, Source
 from adaptive_reasoner.models.wrapped_models import Configured, main_model, mapped, models_in
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel
 

@@ -14,7 +14,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.policy.worst_cases import BoundedByQuestion, WorstCases
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel

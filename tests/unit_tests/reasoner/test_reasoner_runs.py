@@ -10,7 +10,7 @@ from langchain_core.tracers import BaseTracer
 
 from adaptive_reasoner.policy.base import FixedPolicy
 from tests.fakes import StatusError, joined
-from tests.unit_tests.reasoners import reasoner
+from tests.unit_tests.reasoner.reasoners import reasoner
 
 
 class Heard(BaseCallbackHandler):

@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from adaptive_reasoner import hold
-from adaptive_reasoner.charge import Charge
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
+from adaptive_reasoner.reasoner import hold
+from adaptive_reasoner.reasoner.run import Charge
 from adaptive_reasoner.strategies.flow import Answer, arrived
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.ledger.stand_ins import Clock

@@ -19,14 +19,14 @@ from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, SampleMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects
 from adaptive_reasoner.strategies.stop_rules import Priced
 from adaptive_reasoner.strategies.verification import best_of_n, cascade
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
-from tests.unit_tests.reasoners import ACTIONS, CheapUnderPressure, reasoner
+from tests.unit_tests.reasoner.reasoners import ACTIONS, CheapUnderPressure, reasoner
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -9,18 +9,13 @@ from typing import Any
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForChainRun,
-    BaseCallbackManager,
     CallbackManagerForChainRun,
-    adispatch_custom_event,
-    dispatch_custom_event,
 )
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from langchain_core.runnables.config import merge_configs
 from pydantic import ConfigDict, Field, SkipValidation
 from typing_extensions import Unpack, override
 
-from adaptive_reasoner.charge import Charge, Result, Terms, check_units
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -30,12 +25,13 @@ from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.label_free import LabelFreePolicy, label_free_actions
+from adaptive_reasoner.reasoner.events import asend_event, send_event
+from adaptive_reasoner.reasoner.options import Terms, check_units
+from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.reasoner.run import Charge
 from adaptive_reasoner.strategies.flow import Flow, check_flow
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
-
-EVENT = "adaptive_reasoner"
-"""Name of the custom events that callback handlers receive: each is a decision, a settlement or a failure."""
 
 
 def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)) -> dict[str, Flow]:
@@ -294,11 +290,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         charge = self._charge(question, config, terms)
         try:
             charge.open()
-            _tell(charge, charge.decided())
+            send_event(charge, charge.decided())
             yield charge
         finally:
             charge.close()
-            _tell(charge, charge.closed())
+            send_event(charge, charge.closed())
 
     @asynccontextmanager
     async def _acharged(
@@ -307,11 +303,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         charge = self._charge(question, config, terms)
         try:
             await _to_its_end(charge.open, at_once=charge.opens_at_once)
-            await _atell(charge, charge.decided())
+            await asend_event(charge, charge.decided())
             yield charge
         finally:
             await _to_its_end(charge.close, at_once=charge.closes_at_once)
-            await _atell(charge, charge.closed())
+            await asend_event(charge, charge.closed())
 
     def _charge(self, question: Any, config: RunnableConfig | None, terms: Terms) -> Charge:
         own: Terms = {"price": self.price, "max_cost": self.max_cost}
@@ -332,57 +328,6 @@ async def _aheld(charge: Charge) -> bool:
     while charge.short:
         await _to_its_end(charge.cover, at_once=charge.closes_at_once)
     return not charge.answered
-
-
-def _tell(charge: Charge, event: dict[str, Any] | None) -> None:
-    """Send an event to whoever asked for it, and to the callback handlers of the run."""
-    if event is None:
-        return
-    if charge.on_event is not None:
-        charge.on_event(event)
-    if _heard(charge.config):
-        config = _marked(charge, event)
-        _mark_run(config)
-        dispatch_custom_event(EVENT, event, config=config)
-
-
-async def _atell(charge: Charge, event: dict[str, Any] | None) -> None:
-    if event is None:
-        return
-    if charge.on_event is not None:
-        charge.on_event(event)
-    if _heard(charge.config):
-        config = _marked(charge, event)
-        _mark_run(config)
-        await adispatch_custom_event(EVENT, event, config=config)
-
-
-def _marked(charge: Charge, event: dict[str, Any]) -> RunnableConfig:
-    """The run's config, marked with the decision as its calls are and, once it is known, with the cost."""
-    if "cost" not in event:
-        return charge.caller.config
-    return merge_configs(charge.caller.config, {"metadata": {"adaptive_cost": event["cost"]}})
-
-
-def _mark_run(config: RunnableConfig) -> None:
-    """Put the marks on the run itself, which began before there was a decision, where a tracer keeps it."""
-    callbacks = config["callbacks"]
-    assert isinstance(callbacks, BaseCallbackManager)
-    marks = {
-        name: value for name, value in config.get("metadata", {}).items() if name.startswith("adaptive_")
-    }
-    actions = [tag for tag in config.get("tags", []) if tag.startswith("action:")]
-    for tracer in callbacks.handlers:
-        run = getattr(tracer, "run_map", {}).get(str(callbacks.parent_run_id))
-        if run is not None:  # its metadata may be shared with its parents: replaced, never changed
-            run.extra = {**run.extra, "metadata": {**run.extra.get("metadata", {}), **marks}}
-            run.tags = list(dict.fromkeys([*(run.tags or []), *actions]))
-
-
-def _heard(config: RunnableConfig) -> bool:
-    """Whether there is a run that the event belongs to, and a handler."""
-    callbacks = config.get("callbacks")
-    return isinstance(callbacks, BaseCallbackManager) and bool(callbacks.parent_run_id and callbacks.handlers)
 
 
 async def _to_its_end(function: Callable[[], None], *, at_once: bool) -> None:

@@ -8,19 +8,19 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.hold import Hold
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.memory import MemoryLedger
 from adaptive_reasoner.ledger.settings import Terms
 from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.hold import Hold
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import Answer, arrived
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.node_graphs import ASKED, graph_of, node
-from tests.unit_tests.reasoners import CheapUnderPressure, reasoner
+from tests.unit_tests.reasoner.reasoners import CheapUnderPressure, reasoner
 
 TASK = {"key": "task", "run_id": "run", "resumes": True}
 

@@ -2,95 +2,29 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import inf, isfinite
-from typing import Any, TypedDict
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
-from numpy.typing import ArrayLike
 
 from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.choice import Choice
-from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.hold import Hold
+from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.messages import chunk_of, messages_of, tokens_of, usage_of
-from adaptive_reasoner.models.metering import Meter, is_amount
+from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.replies import Reply
-from adaptive_reasoner.models.source import Reach, Source, directly
-from adaptive_reasoner.pages.tables import field_table
-from adaptive_reasoner.policy.base import Decision, KnowsVotes, Policy
+from adaptive_reasoner.models.source import Source, directly
+from adaptive_reasoner.policy.base import Decision, KnowsVotes, Policy, as_json
+from adaptive_reasoner.reasoner.choice import Choice
+from adaptive_reasoner.reasoner.hold import Hold
+from adaptive_reasoner.reasoner.options import Terms, check_terms, check_units
+from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Answer, Flow, Running, Task
 from adaptive_reasoner.strategies.optimal_stopping import Prospects
-
-
-@dataclass(frozen=True)
-class Result:
-    """An answer and what it took.
-
-    Attributes:
-        message: The winning reply, whole, with the usage of all calls; `record` is also in its
-            `response_metadata["adaptive_reasoner"]`.
-        answer: The canonical answer; None where the reply has none.
-        record: The decision and the bill as a plain dict, fit for graph state and for JSON: an accuracy that
-            nobody knows and a worst cost without a limit are None.
-        reply: The winning reply as it came.
-    """
-
-    message: AIMessage
-    answer: str | None
-    record: dict[str, Any]
-    reply: AIMessage
-
-    def _repr_html_(self) -> str:
-        return field_table({"answer": self.answer, **self.record}, "Result")
-
-
-class Terms(TypedDict, total=False):
-    """How a question is decided, called and charged, where it is not as the reasoner has it.
-
-    Attributes:
-        key: Names this charge in the ledger, which bills a key once; a new one where not given.
-        run_id: The question in the ledger's sense, where several charges belong to one; else `key`.
-        resumes: The key names a task that may run again: every attempt has a charge of its own, of the same
-            question. One that a dead attempt left open expires at its worst case; see `hold`.
-        saved: By the key of a dead attempt, what is known not to have been spent of its worst case. It is
-            read at the end, when the calls have told.
-        price: Takes the place of the ledger's price.
-        budget: What the ledger counts the question against, instead of its target; `price` goes with it.
-        max_cost: Only actions that cost at most this, at worst, may be chosen.
-        deadline: Seconds that the answer may take.
-        second_price: Accuracy that a second of waiting must be worth, for votes that draw in waves.
-        about: The text that is decided on; the last human turn, in its context, where not given.
-        vector: The embedding of `about`, where it is known.
-        settings: Call-time arguments of every call but a judge's.
-        source, policy, ledger, meter: Take the place of the reasoner's.
-        reach: How a source's model is called.
-        on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.
-    """
-
-    key: str | None
-    run_id: str | None
-    resumes: bool
-    saved: Mapping[str, float]
-    price: float | None
-    budget: float | None
-    max_cost: float | None
-    deadline: float | None
-    second_price: float | None
-    about: str | None
-    vector: ArrayLike | None
-    settings: Mapping[str, Any] | None
-    source: Source | None
-    policy: Policy | None
-    ledger: Ledger | None
-    meter: Meter | None
-    reach: Reach | None
-    on_event: Callable[[dict[str, Any]], None] | None
 
 
 class Charge:
@@ -124,7 +58,7 @@ class Charge:
         self.ledger, self.meter = terms.get("ledger") or ledger, terms.get("meter") or meter
         check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
         self.config = config or RunnableConfig()
-        _check_terms(terms)
+        check_terms(terms)
         self.on_event = terms.get("on_event")
         self._messages, source = messages_of(question), terms.get("source") or source
         key = terms.get("key") or uuid.uuid4().hex
@@ -243,7 +177,7 @@ class Charge:
             "key": self._hold.key,
             "run_id": self._hold.question,
             "cost_unit": self.meter.cost_unit,
-            **_known(self._decision),
+            **as_json(self._decision),
         }
 
     def closed(self) -> dict[str, Any] | None:
@@ -260,7 +194,7 @@ class Charge:
         assert self._decision is not None
         bill = self.caller.bill
         return {
-            **_known(self._decision),
+            **as_json(self._decision),
             "cost": float(self.caller.cost),
             "cost_unit": self.meter.cost_unit,
             "samples": len(bill),
@@ -336,43 +270,4 @@ class Charge:
                 "usage_metadata": usage_of(replies),
                 "response_metadata": {**message.response_metadata, "adaptive_reasoner": dict(record)},
             }
-        )
-
-
-def _check_terms(terms: Terms) -> None:
-    """Refuse amounts that are none, before anything is decided or reserved.
-
-    Raises:
-        ValueError: The price or the most cost is negative, or no number.
-    """
-    given: Mapping[str, Any] = terms
-    for name in ("price", "max_cost"):
-        amount = given.get(name)
-        if amount is not None and not is_amount(amount):
-            raise ValueError(f"{name} is a number of at least 0, not {amount!r}")
-
-
-def _known(decision: Decision) -> dict[str, Any]:
-    """A decision as JSON has it, which knows neither NaN nor infinity."""
-    return {
-        name: None if isinstance(value, float) and not isfinite(value) else value
-        for name, value in decision.as_state().items()
-    }
-
-
-def check_units(**parts: Any) -> None:
-    """Refuse parts that do not count in the same unit.
-
-    Raises:
-        LedgerError: There is more than one unit, or tokens are counted in two ways.
-    """
-    units = {name: part.cost_unit for name, part in parts.items()}
-    if len(set(units.values())) > 1:
-        raise LedgerError(f"costs must be in one unit, but there are {units}")
-    counts = {name: getattr(part, "counts", None) for name, part in parts.items()}
-    told = {name: which for name, which in counts.items() if isinstance(which, str)}
-    if len(set(told.values())) > 1:
-        raise LedgerError(
-            f"costs must count the same tokens, but there are {told}; take TokenMeter(counts=...) as the "
-            "policy was trained, or train again with the menu or with counts=..."
         )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from adaptive_reasoner.ledger import open_ledger
-from tests.unit_tests.lives import Lives
+from tests.unit_tests.reasoner.lives import Lives
 
 OFTEN = settings(
     max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)

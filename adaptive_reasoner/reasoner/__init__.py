@@ -1,0 +1,1 @@
+"""Decide, reserve, run, settle: one question from its decision to its bill.."""

@@ -1,0 +1,86 @@
+"""What a question may have of its own: price, limits, source, policy, ledger."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
+
+from numpy.typing import ArrayLike
+
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.models.metering import Meter, is_amount
+from adaptive_reasoner.models.source import Reach, Source
+from adaptive_reasoner.policy.base import Policy
+
+
+class Terms(TypedDict, total=False):
+    """How a question is decided, called and charged, where it is not as the reasoner has it.
+
+    Attributes:
+        key: Names this charge in the ledger, which bills a key once; a new one where not given.
+        run_id: The question in the ledger's sense, where several charges belong to one; else `key`.
+        resumes: The key names a task that may run again: every attempt has a charge of its own, of the same
+            question. One that a dead attempt left open expires at its worst case; see `hold`.
+        saved: By the key of a dead attempt, what is known not to have been spent of its worst case. It is
+            read at the end, when the calls have told.
+        price: Takes the place of the ledger's price.
+        budget: What the ledger counts the question against, instead of its target; `price` goes with it.
+        max_cost: Only actions that cost at most this, at worst, may be chosen.
+        deadline: Seconds that the answer may take.
+        second_price: Accuracy that a second of waiting must be worth, for votes that draw in waves.
+        about: The text that is decided on; the last human turn, in its context, where not given.
+        vector: The embedding of `about`, where it is known.
+        settings: Call-time arguments of every call but a judge's.
+        source, policy, ledger, meter: Take the place of the reasoner's.
+        reach: How a source's model is called.
+        on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.
+    """
+
+    key: str | None
+    run_id: str | None
+    resumes: bool
+    saved: Mapping[str, float]
+    price: float | None
+    budget: float | None
+    max_cost: float | None
+    deadline: float | None
+    second_price: float | None
+    about: str | None
+    vector: ArrayLike | None
+    settings: Mapping[str, Any] | None
+    source: Source | None
+    policy: Policy | None
+    ledger: Ledger | None
+    meter: Meter | None
+    reach: Reach | None
+    on_event: Callable[[dict[str, Any]], None] | None
+
+
+def check_terms(terms: Terms) -> None:
+    """Refuse amounts that are none, before anything is decided or reserved.
+
+    Raises:
+        ValueError: The price or the most cost is negative, or no number.
+    """
+    given: Mapping[str, Any] = terms
+    for name in ("price", "max_cost"):
+        amount = given.get(name)
+        if amount is not None and not is_amount(amount):
+            raise ValueError(f"{name} is a number of at least 0, not {amount!r}")
+
+
+def check_units(**parts: Any) -> None:
+    """Refuse parts that do not count in the same unit.
+
+    Raises:
+        LedgerError: There is more than one unit, or tokens are counted in two ways.
+    """
+    units = {name: part.cost_unit for name, part in parts.items()}
+    if len(set(units.values())) > 1:
+        raise LedgerError(f"costs must be in one unit, but there are {units}")
+    counts = {name: getattr(part, "counts", None) for name, part in parts.items()}
+    told = {name: which for name, which in counts.items() if isinstance(which, str)}
+    if len(set(told.values())) > 1:
+        raise LedgerError(
+            f"costs must count the same tokens, but there are {told}; take TokenMeter(counts=...) as the "
+            "policy was trained, or train again with the menu or with counts=..."
+        )
