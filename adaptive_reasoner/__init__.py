@@ -32,11 +32,11 @@ from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n,
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 
 if TYPE_CHECKING:
-    from adaptive_reasoner.budget_node import BudgetLedgerNode
-    from adaptive_reasoner.chat_model import AdaptiveChatModel
-    from adaptive_reasoner.context import AdaptiveContext
-    from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
-    from adaptive_reasoner.nodes import AdaptiveComputeNode
+    from adaptive_reasoner.integrations.budget_node import BudgetLedgerNode
+    from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+    from adaptive_reasoner.integrations.context import AdaptiveContext
+    from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
+    from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 
 __all__ = [
     "AdaptiveChatModel",
@@ -88,11 +88,11 @@ __all__ = [
 ]
 
 _LAZY = {  # they import langgraph
-    "AdaptiveChatModel": "chat_model",
-    "AdaptiveComputeMiddleware": "middleware",
-    "AdaptiveComputeNode": "nodes",
-    "AdaptiveContext": "context",
-    "BudgetLedgerNode": "budget_node",
+    "AdaptiveChatModel": "integrations.chat_model",
+    "AdaptiveComputeMiddleware": "integrations.middleware",
+    "AdaptiveComputeNode": "integrations.node",
+    "AdaptiveContext": "integrations.context",
+    "BudgetLedgerNode": "integrations.budget_node",
 }
 
 

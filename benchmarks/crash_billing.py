@@ -34,9 +34,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
 

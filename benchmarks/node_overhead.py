@@ -24,7 +24,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import PrivateAttr
 
-from adaptive_reasoner.nodes import AdaptiveComputeNode
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
 

@@ -29,7 +29,7 @@ else:
 # %%
 from langgraph.graph import START, MessagesState, StateGraph
 
-from adaptive_reasoner.nodes import AdaptiveComputeNode
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 
 node = AdaptiveComputeNode(model, budget=budget)  # generated tokens a question, on average
 graph = node.attach(StateGraph(MessagesState)).add_edge(START, node.name).compile()
@@ -86,7 +86,7 @@ plt.show()
 # %%
 from langchain.agents import create_agent
 
-from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 
 budgeted = AdaptiveComputeMiddleware(budget=budget)
 agent = create_agent(model.runnable, middleware=[budgeted])

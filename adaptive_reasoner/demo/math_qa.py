@@ -8,12 +8,12 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.demo import prompts
 from adaptive_reasoner.demo.local_model import LocalModelServer
+from adaptive_reasoner.integrations.context import AdaptiveContext
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.source import ChatModel, Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.reasoner import vote_actions
 

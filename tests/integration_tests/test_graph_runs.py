@@ -14,10 +14,10 @@ from langgraph.graph import END, START, StateGraph
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import MathState, math_sources
 from adaptive_reasoner.demo.problems import problems
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import Decision
 from adaptive_reasoner.policy.mixture import draw
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
@@ -70,7 +70,7 @@ from langgraph.graph import START, StateGraph
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.demo.math_qa import MathState
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.nodes import AdaptiveComputeNode
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.policy.learned import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from adaptive_reasoner import cli
-from adaptive_reasoner.context import Tenants
 from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.integrations.context import Tenants
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.ledger.sql import database
 from adaptive_reasoner.ledger.sql import ledger as sql_ledger

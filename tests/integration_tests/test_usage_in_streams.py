@@ -7,8 +7,8 @@ from langchain_core.runnables import ConfigurableField
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.stub_server import StubServer

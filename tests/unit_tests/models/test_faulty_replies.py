@@ -13,13 +13,13 @@ from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import PrivateAttr
 
-from adaptive_reasoner.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu import Menu
-from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import each_request

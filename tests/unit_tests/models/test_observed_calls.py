@@ -15,9 +15,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from adaptive_reasoner.chat_model import AdaptiveChatModel
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.models.observed_calls import ModelCalls
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy

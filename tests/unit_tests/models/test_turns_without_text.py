@@ -7,11 +7,11 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
-from adaptive_reasoner.chat_model import AdaptiveChatModel
-from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.models.messages import in_context
 from adaptive_reasoner.models.source import Source, question_of
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.verification import best_of_n

@@ -11,12 +11,12 @@ from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.configurable import DynamicRunnable
 from langchain_openai import ChatOpenAI
 
-from adaptive_reasoner.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.models.metering import SampleMeter
 from adaptive_reasoner.models.providers import spelled
 from adaptive_reasoner.models.source import HumanMessage, Source
 from adaptive_reasoner.models.wrapped_models import Configured, main_model, mapped, models_in
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency

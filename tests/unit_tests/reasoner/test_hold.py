@@ -19,7 +19,7 @@ from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import Answer, arrived
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
-from tests.unit_tests.node_graphs import ASKED, graph_of, node
+from tests.unit_tests.integrations.node_graphs import ASKED, graph_of, node
 from tests.unit_tests.reasoner.reasoners import CheapUnderPressure, reasoner
 
 TASK = {"key": "task", "run_id": "run", "resumes": True}
@@ -330,7 +330,7 @@ async def test_a_max_cost_that_nothing_fits_in_names_the_ways_out(answer):
 async def test_a_dead_attempt_is_corrected_by_what_its_known_samples_cost(ask, old, monkeypatch):
     if old:  # as version 0.1.0 wrote a sample's result
         monkeypatch.setattr(
-            "adaptive_reasoner.durable.DurableSamples.given",
+            "adaptive_reasoner.integrations.durable_samples.DurableSamples.given",
             lambda self, message, *_: {"sample": {"message": message, "key": self.key}},
         )
     ledger = Mortal(target=10.0, cost_unit="tokens")

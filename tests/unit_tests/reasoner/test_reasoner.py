@@ -11,13 +11,13 @@ from langchain_google_genai import ChatGoogleGenerativeAI
 from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
 
-from adaptive_reasoner.chat_model import AdaptiveChatModel
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnknownActionError, UnpricedUsageError
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model

@@ -10,13 +10,13 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import RetryPolicy
 
-from adaptive_reasoner import bills
-from adaptive_reasoner.budget_node import BudgetLedgerNode
 from adaptive_reasoner.errors import LedgerError, UnpricedUsageError
+from adaptive_reasoner.integrations import bills
+from adaptive_reasoner.integrations.budget_node import BudgetLedgerNode
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, PriceMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import Decision, FixedPolicy
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel

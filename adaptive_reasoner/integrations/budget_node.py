@@ -12,9 +12,9 @@ from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
-from adaptive_reasoner.bills import Bill, owed_by, strike
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
-from adaptive_reasoner.graph import attach, execution, read, run_of
+from adaptive_reasoner.integrations.bills import Bill, owed_by, strike
+from adaptive_reasoner.integrations.langgraph_runtime import attach, execution, read, run_of
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import (
     UNDECLARED_MAX_TOKENS,

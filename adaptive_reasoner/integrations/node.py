@@ -14,10 +14,20 @@ from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
-from adaptive_reasoner.bills import Bill, owe
-from adaptive_reasoner.context import Tenants, terms_of
-from adaptive_reasoner.durable import DurableSamples
-from adaptive_reasoner.graph import attach, context, emit, execution, read, run_of, says_text, takes_list
+from adaptive_reasoner.integrations.bills import Bill, owe
+from adaptive_reasoner.integrations.context import Tenants, terms_of
+from adaptive_reasoner.integrations.durable_samples import DurableSamples
+from adaptive_reasoner.integrations.langgraph_runtime import (
+    attach,
+    context,
+    emit,
+    execution,
+    read,
+    run_of,
+    says_text,
+    takes_list,
+)
+from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.messages import in_context, messages_of
@@ -27,7 +37,6 @@ from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.options import Terms
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
-from adaptive_reasoner.sample_log import SampleLog
 from adaptive_reasoner.strategies.flow import Flow
 
 _logger = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
-from adaptive_reasoner.context import AdaptiveContext
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
+from adaptive_reasoner.integrations.context import AdaptiveContext
+from adaptive_reasoner.integrations.middleware import AdaptiveAgentState, AdaptiveComputeMiddleware
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.middleware import AdaptiveAgentState, AdaptiveComputeMiddleware
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy

@@ -20,7 +20,7 @@ from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
-from adaptive_reasoner.graph import run_of
+from adaptive_reasoner.integrations.langgraph_runtime import run_of
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.messages import chunk_of
 from adaptive_reasoner.models.metering import Meter

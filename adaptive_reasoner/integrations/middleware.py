@@ -13,9 +13,9 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
-from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.graph import emit, execution, run_of
+from adaptive_reasoner.integrations.context import Tenants, terms_of
+from adaptive_reasoner.integrations.langgraph_runtime import emit, execution, run_of
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.messages import in_context
@@ -38,7 +38,7 @@ try:
         PrivateStateAttr,
     )
 
-    from adaptive_reasoner.agent_calls import AgentCalls, preamble
+    from adaptive_reasoner.integrations.agent_calls import AgentCalls, preamble
 except ModuleNotFoundError as error:
     raise ImportError('create_agent needs langchain: pip install "adaptive-reasoner[agents]"') from error
 

@@ -17,15 +17,15 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 
 from adaptive_reasoner.errors import LedgerError, UnknownActionError
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Request
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.flow import Answer
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel, StatusError
 from tests.stub_server import StubServer
-from tests.unit_tests.node_graphs import (
+from tests.unit_tests.integrations.node_graphs import (
     ACTIONS,
     ASKED,
     State,

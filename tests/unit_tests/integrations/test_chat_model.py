@@ -13,8 +13,8 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel
 
-from adaptive_reasoner.chat_model import AdaptiveChatModel
 from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy

@@ -15,7 +15,7 @@ from langchain_openai import ChatOpenAI
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from adaptive_reasoner.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.stub_server import StubServer

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.context import Tenants, terms_of
 from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.integrations.context import Tenants, terms_of
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
 

@@ -4,8 +4,8 @@ from typing import TypedDict
 
 from langgraph.graph import END, START, MessagesState, StateGraph
 
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel

@@ -9,14 +9,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from adaptive_reasoner.chat_model import AdaptiveChatModel
-from adaptive_reasoner.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
+from adaptive_reasoner.integrations.opentelemetry import Telemetry
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
-from adaptive_reasoner.telemetry import Telemetry
 from tests.fakes import ScriptedModel, StatusError
 
 ASKED = {"messages": [HumanMessage("5 + 9?")]}

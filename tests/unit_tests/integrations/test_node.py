@@ -8,8 +8,8 @@ from langgraph.graph.message import add_messages
 from langgraph.types import RetryPolicy
 from pydantic import BaseModel
 
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.nodes import AdaptiveComputeNode
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError

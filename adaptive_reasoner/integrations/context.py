@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from adaptive_reasoner.graph import read
+from adaptive_reasoner.integrations.langgraph_runtime import read
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
