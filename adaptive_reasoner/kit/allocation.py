@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.concave import Edges, best_at, chosen_from, climb, edges_between, mean_best_value
@@ -22,8 +23,6 @@ from adaptive_reasoner.pages.tables import html_table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 _SAMPLE = 20_000  # rows a price is first guessed from, in tables larger than twice that
 _MARGIN = 6.0  # standard errors left around that guess
@@ -392,5 +391,5 @@ def _mean_of(table: Floats, choice: Ints) -> float:
     return float(chosen_from(np.asarray(table, dtype=np.float64), choice).mean())
 
 
-def _scalar(values: NDArray[np.float64]) -> Any:
+def _scalar(values: Floats) -> Any:
     return values if np.ndim(values) else float(values)

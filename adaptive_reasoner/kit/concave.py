@@ -10,9 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Bools = NDArray[np.bool_]
+from adaptive_reasoner.arrays import Floats, Ints
 
 _BLOCK = 4096  # rows worked on at a time, so that a block of eight actions stays in the cache
 

@@ -1,11 +1,9 @@
 """In what waves a vote is drawn, written so that many votes on collected samples are played at once."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Ints
 from adaptive_reasoner.kit.dealing import Course, Deals
-
-Ints = NDArray[np.intp]
 
 
 def at_once(samples: int) -> Course:

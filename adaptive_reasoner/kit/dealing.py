@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.estimation import Replies, prompts_of
 from adaptive_reasoner.kit.samples import Sample, Samples
 from adaptive_reasoner.kit.voting import Shared, Tally, answer_codes, running_sums, sample_orders
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 Course = Callable[["Deals", Ints], Ints]
 """How many samples to start next in each order of the deals, given how many it has; 0 to stop."""
@@ -121,7 +118,7 @@ class Deals:
         """Mean of each question over its orders, shape (n,)."""
         return np.bincount(self.question, weights=values) / np.bincount(self.question)
 
-    def ended(self, over: NDArray[np.bool_], course: Course | None = None) -> Floats:
+    def ended(self, over: Bools, course: Course | None = None) -> Floats:
         """Mean accuracy, cost, tokens and draws of each question, when an order ends where it is first over.
 
         Args:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.policy.features import (
     ENCODER_FILES,
     SURFACE_FEATURES,
@@ -44,7 +44,7 @@ class Encoder(Protocol):
         """Equal identities give equal vectors."""
         ...
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str]) -> Matrix:
         """Vectors of unit length, shape (len(texts), dimension)."""
         ...
 
@@ -208,7 +208,7 @@ class VectorCache:
         self.encoder = encoder
         self.path = (folder or cache_folder() / "vectors") / f"{encoder.identity[:32]}.npz"
 
-    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def vectors(self, texts: Sequence[str]) -> Matrix:
         """Unit vectors of `texts`, shape (len(texts), dimension)."""
         keys = [hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in texts]
         known = self._read()
@@ -220,7 +220,7 @@ class VectorCache:
             return np.empty((0, self.encoder.dimension), dtype=np.float32)
         return np.stack([known[key] for key in keys])
 
-    def _read(self) -> dict[str, NDArray[np.float32]]:
+    def _read(self) -> dict[str, Matrix]:
         try:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
@@ -233,7 +233,7 @@ class VectorCache:
         ):  # absent or damaged: computed again
             return {}
 
-    def _write(self, known: dict[str, NDArray[np.float32]]) -> None:
+    def _write(self, known: dict[str, Matrix]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self.path.parent, suffix=".unfinished")
         try:
@@ -244,9 +244,7 @@ class VectorCache:
             Path(name).unlink(missing_ok=True)
 
 
-def feature_matrix(
-    texts: Sequence[str], encoder: Encoder, *, cache: VectorCache | None = None
-) -> NDArray[np.float32]:
+def feature_matrix(texts: Sequence[str], encoder: Encoder, *, cache: VectorCache | None = None) -> Matrix:
     """What a policy sees of each question: its vector, then its surface features.
 
     Args:

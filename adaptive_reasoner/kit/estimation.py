@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 Sizes = Sequence[int] | Mapping[str, Sequence[int]]
 
 

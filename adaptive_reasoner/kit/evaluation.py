@@ -7,8 +7,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.contenders import Mistakes
@@ -32,7 +32,6 @@ from adaptive_reasoner.pages.tables import html_table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 Path = str | PathLike[str]
 
 _VOTES = (1, 3, 5, 9, 15, 25, 39)

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.kit.encoding import Encoder, VectorCache
 from adaptive_reasoner.kit.estimation import Replies
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Sample, Samples
 from adaptive_reasoner.kit.voting import vote_accuracy
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, surface_features
-
-Floats = NDArray[np.float64]
-Matrix = NDArray[np.float32]
 
 SEEN = (
     "likeness",  # cosine of answer and question

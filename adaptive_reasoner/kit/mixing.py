@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation import Hull, uniform_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.mixture import Mixture
-
-Floats = NDArray[np.float64]
 
 _STANDS_OUT = 0.7  # standard errors
 

@@ -8,15 +8,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats, Ints, Texts
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.rows import Asked, is_null, number_field, number_text, text_field
 from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
 from adaptive_reasoner.pages.tables import html_table
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Texts = NDArray[np.object_]
 
 HALVES = ("accuracy_a", "accuracy_b", "cost_a", "cost_b")
 
@@ -234,7 +231,7 @@ Fault = tuple[int, int, str]
 
 def _fault(accuracy: Floats, cost: Floats, samples: Ints, *, bounded: bool) -> Fault | None:
     """The first cell that is out of range, with the reason."""
-    faults: list[tuple[NDArray[np.bool_], Callable[[int, int], str]]] = [
+    faults: list[tuple[Bools, Callable[[int, int], str]]] = [
         (~np.isfinite(accuracy), lambda i, j: f"accuracy is {accuracy[i, j]}; a finite number is needed"),
         (~np.isfinite(cost), lambda i, j: f"cost is {cost[i, j]}; a finite number is needed"),
         (cost < 0, lambda i, j: f"cost is {cost[i, j]}; a cost is never negative"),

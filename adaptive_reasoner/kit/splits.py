@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Ints
 from adaptive_reasoner.errors import OutcomesError
 
-Ints = NDArray[np.intp]
 Texts = Sequence[str] | NDArray[np.object_]
 
 

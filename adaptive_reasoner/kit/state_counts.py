@@ -9,13 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.dealing import Deals
 from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 _PRIOR = 10.0  # questions that the model of all states counts for
 _NEWTON = 12  # steps; a dozen is plenty for one weight
@@ -123,7 +120,7 @@ class StateCounts:
         table[0, 0, 0] = of_question.mean()
         return table
 
-    def _share_of(self, happened: Floats, where: NDArray[np.bool_] | np.bool_ | bool) -> Floats:
+    def _share_of(self, happened: Floats, where: Bools | np.bool_ | bool) -> Floats:
         """How often something happens in each state: as counted, leaning on the model of all states."""
         size = self.limit + 1
         drawn, top, second = np.indices((size,) * 3)

@@ -16,18 +16,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.courses import by_state
 from adaptive_reasoner.kit.dealing import Course, Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects, plan
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 COSTS = np.geomspace(2e-4, 0.3, 30)
 """What a sample may have to be worth, in accuracy: the prices that a rule is tried at."""

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.strategies.stop_rules import samples_needed
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 _ORDERS = 120  # orders of the samples a vote's cost is averaged over, at least
 _ORDERS_AT_ONCE = 50_000  # bounds memory, not precision

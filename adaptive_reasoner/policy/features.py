@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.policy.onnx_models import open_model
 from adaptive_reasoner.policy.regular_files import Refusing, read_regular
@@ -90,7 +91,7 @@ _LETTER_OR_SPACE = re.compile(r"[^\W\d_]|\s")
 _BRACKET = re.compile(r"[()\[\]{}]")
 
 
-def surface_features(text: str, n_tokens: int) -> NDArray[np.float32]:
+def surface_features(text: str, n_tokens: int) -> Matrix:
     """What the text looks like, without understanding it: length, numbers, structure, kinds of words.
 
     Args:
@@ -180,7 +181,7 @@ class EncoderSession:
         digests = (hashlib.sha256((self.folder / name).read_bytes()).digest() for name in ENCODER_FILES)
         return hashlib.sha256(b"".join(digests)).hexdigest()
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str]) -> Matrix:
         """Vectors of unit length, shape (len(texts), dimension)."""
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
@@ -191,7 +192,7 @@ class EncoderSession:
         """Tokens of the whole text, also of what the encoder cuts off; special tokens do not count."""
         return _tokens(self._tokenize(text))
 
-    def features(self, text: str, vector: ArrayLike | None = None) -> NDArray[np.float32]:
+    def features(self, text: str, vector: ArrayLike | None = None) -> Matrix:
         """The vector of `text` (taken as given where it is known), then its surface features.
 
         Raises:
@@ -208,10 +209,10 @@ class EncoderSession:
         with Refusing(self.folder / "tokenizer.json", "it cannot encode a text"):
             return self._tokenizer.encode(text.encode(errors="replace").decode())
 
-    def _vector(self, encoding: Any) -> NDArray[np.float32]:
+    def _vector(self, encoding: Any) -> Matrix:
         ids = np.array([encoding.ids], dtype=np.int64)
         with Refusing(self.folder / "encoder.onnx", "it cannot encode a text"):
-            vector: NDArray[np.float32] = self._session.run(None, _inputs(ids))[0][0]
+            vector: Matrix = self._session.run(None, _inputs(ids))[0][0]
         if vector.shape != (self.dimension,):
             raise PolicyFormatError(
                 f"{self.folder / 'encoder.onnx'}: a vector of it is of shape {vector.shape}, "

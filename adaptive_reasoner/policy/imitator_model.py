@@ -4,15 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.policy.onnx_models import open_model
 from adaptive_reasoner.policy.regular_files import Refusing
 
 IMITATOR = "imitator.onnx"
-
-_Floats = NDArray[np.float64]
 
 
 class ImitatorSession:
@@ -27,7 +25,7 @@ class ImitatorSession:
         PolicyFormatError: The file is missing, is no such model, or its predictions are not finite.
     """
 
-    def __init__(self, folder: Path, *, actions: int, features: NDArray[np.float32]) -> None:
+    def __init__(self, folder: Path, *, actions: int, features: Matrix) -> None:
         self.path = folder / IMITATOR
         self._session, outputs = open_model(self.path, {"features": features[None]})
         self._opening = folder, actions, features
@@ -46,7 +44,7 @@ class ImitatorSession:
     def __reduce__(self) -> tuple[Any, ...]:
         return _opened, self._opening
 
-    def predict(self, features: NDArray[np.float32]) -> tuple[_Floats, _Floats, _Floats]:
+    def predict(self, features: Matrix) -> tuple[Floats, Floats, Floats]:
         """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions.
 
         A question whose prediction is not finite is not familiar at all.
@@ -59,5 +57,5 @@ class ImitatorSession:
             return accuracy, np.maximum(cost, 0.0), np.where(known, familiarity[:, 0], -np.inf)
 
 
-def _opened(folder: Path, actions: int, features: NDArray[np.float32]) -> ImitatorSession:
+def _opened(folder: Path, actions: int, features: Matrix) -> ImitatorSession:
     return ImitatorSession(folder, actions=actions, features=features)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.errors import BudgetExceededError, PolicyFormatError
 from adaptive_reasoner.policy.base import Decision, Reason
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
@@ -21,8 +22,6 @@ from adaptive_reasoner.policy.regular_files import Refusing
 from adaptive_reasoner.policy.vote_tables import read_prospects, source_of
 from adaptive_reasoner.policy.worst_cases import CallBound, WorstCases
 from adaptive_reasoner.strategies.optimal_stopping import Prospects
-
-_Floats = NDArray[np.float64]
 
 
 class LearnedPolicy:
@@ -170,7 +169,7 @@ class LearnedPolicy:
             for action, (a, c, reason) in zip(choice, expected, strict=True)
         ]
 
-    def predict(self, features: NDArray[np.float32]) -> tuple[_Floats, _Floats, _Floats]:
+    def predict(self, features: Matrix) -> tuple[Floats, Floats, Floats]:
         """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions."""
         return self._imitator.predict(features)
 
@@ -204,7 +203,7 @@ class LearnedPolicy:
         features = self.encoder.features(TRIAL_TEXT)
         return ImitatorSession(self.folder, actions=len(self.actions), features=features)
 
-    def _expectations(self, question: str, vector: ArrayLike | None) -> tuple[_Floats, _Floats, Reason]:
+    def _expectations(self, question: str, vector: ArrayLike | None) -> tuple[Floats, Floats, Reason]:
         if not self._learned:
             return self.mixture.accuracy, self.mixture.cost, "mixture"
         accuracy, cost, familiarity = self.predict(self.encoder.features(question, vector)[None])
@@ -212,7 +211,7 @@ class LearnedPolicy:
             return self.mixture.accuracy, self.mixture.cost, "fallback"
         return accuracy[0], cost[0], "policy"
 
-    def _best_within(self, accuracy: _Floats, cost: _Floats, price: float, max_cost: float) -> int:
+    def _best_within(self, accuracy: Floats, cost: Floats, price: float, max_cost: float) -> int:
         worst = self._worst.all()
         fits = np.flatnonzero(worst <= max_cost)
         if not len(fits):
@@ -220,7 +219,7 @@ class LearnedPolicy:
         return int(fits[_best(accuracy[fits], cost[fits], price)])
 
     def _decision(
-        self, action: int, accuracy: _Floats, cost: _Floats, price: float, reason: Reason
+        self, action: int, accuracy: Floats, cost: Floats, price: float, reason: Reason
     ) -> Decision:
         expected = float(accuracy[action])
         return Decision(
@@ -234,7 +233,7 @@ class LearnedPolicy:
         )
 
 
-def _best(accuracy: _Floats, cost: _Floats, price: float) -> int:
+def _best(accuracy: Floats, cost: Floats, price: float) -> int:
     """Argmax of accuracy - price * cost, ties to the cheaper action."""
     return int(np.lexsort((cost, price * cost - accuracy))[0])
 

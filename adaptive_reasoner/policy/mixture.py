@@ -7,12 +7,10 @@ from itertools import pairwise
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import InfeasibleBudgetError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 _BEND = 1 + 1e-9  # a hull whose slope falls by less is straight there
 _FAR = 20.0  # in log price; hulls that bend more sharply need no wider stretch to hand over, and no overflow

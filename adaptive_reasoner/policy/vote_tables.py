@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.policy.onnx_models import open_model
 from adaptive_reasoner.policy.regular_files import Refusing
@@ -57,7 +57,7 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
     return found
 
 
-def _tables(session: Any, number: int, size: int) -> NDArray[np.float64]:
+def _tables(session: Any, number: int, size: int) -> Floats:
     """The three tables of a source, asked for one number of samples after another to keep memory low."""
     tables = np.empty((3, size, size, size))
     votes = np.indices((size, size)).reshape(2, -1).T

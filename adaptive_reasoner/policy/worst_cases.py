@@ -5,7 +5,8 @@ from math import inf
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+
+from adaptive_reasoner.arrays import Floats
 
 CallBound = Callable[[str], float]
 """The most that one call of an action, by name, can cost on the question at hand."""
@@ -61,7 +62,7 @@ class WorstCases:
             return declared
         return inf if self._call is None or not calls else calls * self._call(self._actions[number])
 
-    def all(self) -> NDArray[np.float64]:
+    def all(self) -> Floats:
         """The worst cost of every action, shape (k,)."""
         return np.array([self[number] for number in range(len(self._actions))])
 

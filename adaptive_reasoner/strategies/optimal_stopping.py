@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+from adaptive_reasoner.arrays import Bools, Floats, Ints
 
 _ACCURACY_STEP = 0.05  # what is expected of a question is rounded to this, for plans to be used again
 _SURE = 50.0  # log-odds beyond which nothing is more certain
@@ -59,7 +57,7 @@ class Prospects:
         return len(self.right) - 1
 
     @cached_property
-    def decided(self) -> NDArray[np.bool_]:
+    def decided(self) -> Bools:
         """States of a vote of `limit` whose leader cannot be caught any more."""
         drawn, top, second = np.indices(self.right.shape)
         return np.asarray(top > second + self.limit - drawn)

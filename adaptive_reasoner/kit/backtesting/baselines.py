@@ -7,14 +7,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
-
-Floats = NDArray[np.float64]
 
 _AVERAGE_QUESTIONS = 5  # a key counts as if it had been seen with this many average questions more
 _LENGTH_CLASSES = 10
@@ -103,7 +101,7 @@ def oracle_crossfit(test: Outcomes, budget: float) -> Play | None:
     )
 
 
-def _key_means(values: Floats, index: NDArray[np.intp]) -> Floats:
+def _key_means(values: Floats, index: Ints) -> Floats:
     """For each question the mean of its key, shape as `values`."""
     count = np.bincount(index)[:, None]
     totals = np.stack([np.bincount(index, weights=column) for column in values.T], axis=1)

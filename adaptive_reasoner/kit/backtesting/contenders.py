@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.backtesting.baselines import affordable
@@ -16,10 +16,6 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.looking import FirstLook
 from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule
 from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule, StopRule
 from adaptive_reasoner.kit.courses import at_once, by_state
@@ -21,9 +21,6 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import plan
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 _MOST_FREQUENT = 20  # answers that a column of their own tells apart
 _RIDGES = (1.0, 10.0, 100.0, 1000.0)
@@ -43,7 +40,7 @@ class Exits(NamedTuple):
 
 
 def escalation_rules(
-    samples: Samples, table: Outcomes, features: NDArray[np.float32], *, seed: int = 0
+    samples: Samples, table: Outcomes, features: Matrix, *, seed: int = 0
 ) -> dict[str, StopRule]:
     """The rules `cascade_threshold`, `cascade_routing` and `one_price`.
 
@@ -138,7 +135,7 @@ class Routing:
         chosen = np.where(direct, values(early).argmax(axis=1), escalate)
         return self._played(rows, chosen, direct)
 
-    def _played(self, rows: Ints, chosen: Ints, direct: NDArray[np.bool_] | None = None) -> Floats:
+    def _played(self, rows: Ints, chosen: Ints, direct: Bools | None = None) -> Floats:
         """Accuracy and cost where the answer is that of a dearer source, or (-1) of the cheap one."""
         exits, each = self.exits.at(rows), np.arange(len(rows))
         first = self.cost[rows] if direct is None else np.where(direct, 0.0, self.cost[rows])

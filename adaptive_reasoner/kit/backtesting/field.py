@@ -3,9 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.backtesting.contenders import (
     Mistakes,
@@ -19,10 +17,6 @@ from adaptive_reasoner.kit.backtesting.stop_rules import StopRule
 from adaptive_reasoner.kit.looking import FirstLook
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.splits import split_by_text
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

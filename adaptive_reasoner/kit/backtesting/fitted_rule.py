@@ -6,16 +6,13 @@ from functools import cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.backtesting.waiting import Waits
 from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 PRICES = 40
 """How many prices a family is tried at."""

@@ -4,16 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.kit.backtesting.contenders import Split, value_shares
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.splits import split_by_text
-
-Matrix = NDArray[np.float32]
 
 _AMOUNTS = (2, 4, 8, 16)
 

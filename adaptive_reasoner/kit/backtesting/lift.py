@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.learning.gate import bootstrap_means
 from adaptive_reasoner.kit.outcomes import Outcomes
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 Key = tuple[str, float]
 """A policy's name and its budget."""
 

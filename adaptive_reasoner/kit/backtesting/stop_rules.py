@@ -6,8 +6,8 @@ from functools import cache
 from typing import Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule, as_table
 from adaptive_reasoner.kit.backtesting.lift import Play
@@ -24,10 +24,6 @@ from adaptive_reasoner.kit.voting import vote_accuracy, vote_cost
 from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Terms, VoteState
 from adaptive_reasoner.strategies.stop_rules import StopRule as OnlineRule
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Matrix = NDArray[np.float32]
 
 _TERCILES = (1 / 3, 2 / 3)
 _KINDS = 2 * (len(_TERCILES) + 1)  # of first samples: answered or not, by length
@@ -237,7 +233,7 @@ def replay_rules(
     return {**rules, "priced_stop": PricedRule(deals, table, expected)}
 
 
-def beta_stops(deals: Deals, thresholds: Sequence[float] = _THRESHOLDS) -> Iterator[NDArray[np.bool_]]:
+def beta_stops(deals: Deals, thresholds: Sequence[float] = _THRESHOLDS) -> Iterator[Bools]:
     """Where the leader is ahead for good with each of the probabilities."""
     most = deals.limit + 1
     confidence = np.array([[beta_confidence(top, second) for second in range(most)] for top in range(most)])
@@ -245,7 +241,7 @@ def beta_stops(deals: Deals, thresholds: Sequence[float] = _THRESHOLDS) -> Itera
         yield (confidence[deals.top, deals.second] >= threshold) & (deals.top > 0)
 
 
-def windows_agree(deals: Deals) -> Iterator[NDArray[np.bool_]]:
+def windows_agree(deals: Deals) -> Iterator[Bools]:
     """Where all answers of one window agree, for windows of 1 to `limit`."""
     for size in range(1, deals.limit + 1):
         ends = np.arange(deals.limit + 1) % size == 0
@@ -263,7 +259,7 @@ class _Waiting:
         return waits(self.deals.select(rows), self.courses, shares)
 
 
-def _played(deals: Deals, over: Iterable[NDArray[np.bool_]], courses: Sequence[Course]) -> Floats:
+def _played(deals: Deals, over: Iterable[Bools], courses: Sequence[Course]) -> Floats:
     """Accuracy, cost and tokens of each question, shape (3, n, courses)."""
     ends = [deals.ended(each, course)[:3] for each, course in zip(over, courses, strict=True)]
     return np.stack(ends, axis=2)

@@ -4,17 +4,13 @@ from collections.abc import Sequence
 from math import exp
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial
 from adaptive_reasoner.kit.learning.foresight import Foresight
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Matrix = NDArray[np.float32]
 
 _FARTHEST = 3.0  # how far a ledger may lead prices, in logarithms
 _HALVINGS = 30

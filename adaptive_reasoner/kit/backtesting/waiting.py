@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.dealing import Course, Deals
-
-Floats = NDArray[np.float64]
 
 _SLOWEST = 0.95
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from math import comb, inf
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.collecting.stock import Stretch
@@ -23,8 +23,6 @@ from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables import Row
-
-Floats = NDArray[np.float64]
 
 _DRAWS = 16  # particles a pilot question
 _PRIOR = 0.5  # of each of the three likelihoods, in samples

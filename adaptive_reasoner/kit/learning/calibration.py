@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.kit.outcomes import Outcomes
-
-Floats = NDArray[np.float64]
 
 _MOST = 1.5  # times a prediction may be stretched, should it prove too timid
 _BINS = 10
@@ -37,7 +35,7 @@ class Calibration:
     slopes: Floats
 
     @classmethod
-    def fit(cls, raw: Floats, truth: Floats, rows: NDArray[np.bool_] | None = None) -> "Calibration":
+    def fit(cls, raw: Floats, truth: Floats, rows: Bools | None = None) -> "Calibration":
         """The map that brings held-out predictions closest to the truth.
 
         Each slope is a least-squares estimate, itself shrunk by what it may owe to chance (positive-part

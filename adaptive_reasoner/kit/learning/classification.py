@@ -3,21 +3,17 @@
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.learning.crossfit import folds_of
 from adaptive_reasoner.kit.outcomes import Outcomes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Matrix = NDArray[np.float32]
 
 _DIRECTIONS = 64
 _PRICES = 7  # prices tried to the left and right of the oracle's, a factor of two apart

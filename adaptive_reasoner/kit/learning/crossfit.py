@@ -5,18 +5,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix, Texts
 from adaptive_reasoner.kit.learning.calibration import Calibration
 from adaptive_reasoner.kit.learning.familiarity import Familiarity
 from adaptive_reasoner.kit.learning.gate import ROUNDING
-from adaptive_reasoner.kit.learning.learners import Constant, Learner, Matrix, Neighbours, Ridge, Trees
+from adaptive_reasoner.kit.learning.learners import Constant, Learner, Neighbours, Ridge, Trees
 from adaptive_reasoner.kit.learning.response import Response, lift_by_question
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.splits import text_index
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 CANDIDATES: Mapping[str, tuple[str, ...]] = {
     " + ".join(members): members
@@ -84,7 +81,7 @@ def members_of(name: str) -> tuple[str, ...]:
     return near if near == ("constant",) else tuple(dict.fromkeys((*near, *FAR)))
 
 
-def folds_of(texts: NDArray[np.object_], seed: int) -> Ints:
+def folds_of(texts: Texts, seed: int) -> Ints:
     """The fold of each question, equal texts in the same one; shape (n,)."""
     text = text_index(texts)
     count = int(text.max()) + 1
@@ -208,7 +205,7 @@ class CrossFit:
             self._responses[key] = (Response.of(predicted, self.outcomes.select(rows)), calibration)
         return self._responses[key]
 
-    def _rows(self, without: int | None) -> NDArray[np.bool_]:
+    def _rows(self, without: int | None) -> Bools:
         rows = np.ones(len(self.fold), dtype=bool) if without is None else self.fold != without
         return rows if rows.any() else ~rows  # of one fold only there is nothing else to go by
 

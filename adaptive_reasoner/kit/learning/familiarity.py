@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Matrix, Texts
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
-
-Floats = NDArray[np.float64]
-Matrix = NDArray[np.float32]
 
 _APART = 1e-3  # at least between what is rare and what is known, also where all questions are alike
 _KEPT = 2048  # training questions kept for comparison
@@ -38,9 +35,7 @@ class Familiarity:
     known: float
 
     @classmethod
-    def fit(
-        cls, vectors: Matrix, groups: NDArray[np.object_] | None = None, *, seed: int = 0
-    ) -> "Familiarity":
+    def fit(cls, vectors: Matrix, groups: Texts | None = None, *, seed: int = 0) -> "Familiarity":
         """Keep a sample of the training questions, and see how familiar each is to the others.
 
         Where groups are known, a group seen from the others is not strange either: on a new topic of the same

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.response import SPREAD
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture
 from adaptive_reasoner.policy.vote_tables import source_of
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +29,7 @@ class Foresight:
 
     accuracy: Floats
     cost: Floats
-    unlike: NDArray[np.bool_]
+    unlike: Bools
     draws: Floats
     curve: CostCurve
     mixture: Mixture

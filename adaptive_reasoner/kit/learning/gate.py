@@ -5,13 +5,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Texts
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.splits import text_index
 from adaptive_reasoner.policy.mixture import hull
 
-Floats = NDArray[np.float64]
 Answer = Literal["ship", "do not ship", "not enough questions"]
 
 WORTHWHILE = 0.01
@@ -118,9 +117,7 @@ def detectable_lift(drawn: Floats, costs: Floats, outcomes: Outcomes) -> float:
     return _DETECTS * max(float(np.std(drawn)), _chance(costs, outcomes))
 
 
-def bootstrap_means(
-    columns: Floats, texts: Sequence[str] | NDArray[np.object_], draws: int, seed: int
-) -> Floats:
+def bootstrap_means(columns: Floats, texts: Sequence[str] | Texts, draws: int, seed: int) -> Floats:
     """Means of `columns`, shape (n, p), over `draws` bootstrap samples of the questions, shape (draws, p).
 
     Questions of equal text are drawn together: they are one observation of the same thing.

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+from adaptive_reasoner.arrays import Floats, Ints, Matrix
 
 INPUT = "features"
 _OPSETS = (("", 17), ("ai.onnx.ml", 3))
@@ -132,7 +131,7 @@ class Graph:
         return model
 
 
-def _rounded_down(threshold: Floats) -> NDArray[np.float32]:
+def _rounded_down(threshold: Floats) -> Matrix:
     """The largest float32 not above each threshold: the comparison with a float32 feature stays the same."""
     rounded = threshold.astype(np.float32)
     too_large = rounded > threshold

@@ -7,11 +7,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import onnxruntime
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from onnx import ModelProto
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.learning.classification import Classifier
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
@@ -134,7 +135,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         price: float | None = None,
         budget: float | None = None,
         keys: Sequence[str] | None = None,
-    ) -> NDArray[np.intp]:
+    ) -> Ints:
         """The position of the action to take for each question, shape (m,).
 
         A question unlike all training questions gets the mixture of fixed actions that costs as much.
@@ -219,9 +220,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             }
         )
 
-    def _fit_value(
-        self, X: NDArray[np.float32], outcomes: Outcomes, budget: float | None, fixed: Outcomes
-    ) -> None:
+    def _fit_value(self, X: Matrix, outcomes: Outcomes, budget: float | None, fixed: Outcomes) -> None:
         vector = self._vector(X.shape[1])
         if self.learner not in ("auto", *CANDIDATES):
             raise ValueError(f"unknown learner {self.learner!r}; known are auto, {', '.join(CANDIDATES)}")
@@ -262,7 +261,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
                 self._members[name] = build(name, vector, self.seed).fit(X, targets)
         return self._members[name]
 
-    def _run(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+    def _run(self, X: Matrix) -> tuple[Floats, ...]:
         """Accuracy (m, k), cost (m, k) and familiarity (m,)."""
         session = self._session()
         parts = [
@@ -284,7 +283,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         return self._sessions[self.learner_]
 
 
-def _matrix(X: ArrayLike) -> NDArray[np.float32]:
+def _matrix(X: ArrayLike) -> Matrix:
     matrix = np.ascontiguousarray(X, dtype=np.float32)
     if matrix.ndim != 2:
         raise ValueError(f"features of shape (questions, width) are needed, not {matrix.shape}")

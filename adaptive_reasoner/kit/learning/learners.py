@@ -8,16 +8,13 @@ what it has learnt into a `Graph`.
 from typing import Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import RidgeCV
 
+from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph, Tree
-
-Floats = NDArray[np.float64]
-Matrix = NDArray[np.float32]
 
 _ALPHAS = np.geomspace(30.0, 1e6, 14)
 _NEIGHBOURS = (5, 10, 20, 30, 50, 80)
@@ -169,7 +166,7 @@ class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return np.hstack([X[:, : self.vector] @ self.axes_, X[:, self.vector :]])
 
 
-def nearest(queries: Matrix, vectors: Matrix, count: int, *, skip_self: bool = False) -> NDArray[np.intp]:
+def nearest(queries: Matrix, vectors: Matrix, count: int, *, skip_self: bool = False) -> Ints:
     """Rows of `vectors` most similar to each query by inner product, the most similar first.
 
     Args:

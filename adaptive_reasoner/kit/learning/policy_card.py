@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.kit.encoding import Encoder
 from adaptive_reasoner.kit.learning.calibration import calibration_error, reliability
@@ -145,7 +145,7 @@ def _held_out(imitator: Imitator, outcomes: Outcomes, budget: float) -> dict[str
     price = imitator.curve_.price_at(max(budget, imitator.curve_.cheapest))
     moves = Moves.of(imitator.held_out_)
 
-    def mean(table: NDArray[np.float64]) -> float:
+    def mean(table: Floats) -> float:
         return float(moves.chosen(table, price).mean())
 
     return {"price": price, "accuracy": mean(outcomes.accuracy), "cost": mean(outcomes.cost)}

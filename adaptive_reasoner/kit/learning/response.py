@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation import Priced
 from adaptive_reasoner.kit.concave import best_at, edges_between
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.mixture import CostCurve, hull
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 SPREAD = 0.1
 """Half-width, in log price, by which each question's price is jittered when deciding.

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation import Frontier, Hull, solve
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -17,8 +17,6 @@ from adaptive_reasoner.kit.reporting.standing import Hindsight, Standing, standi
 _VERTICES = 200  # of a curve that are drawn
 _STEPS = 120  # of the dial
 _LEAST = 1e-9  # where a logarithmic scale begins
-
-Floats = NDArray[np.float64]
 
 
 def frontier_section(

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.errors import PolicyFormatError, UnknownActionError
 from adaptive_reasoner.kit.encoding import feature_matrix
 from adaptive_reasoner.kit.learning.crossfit import Predictions
@@ -14,8 +14,6 @@ from adaptive_reasoner.kit.learning.response import Moves
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.policy.mixture import Mixture
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +31,7 @@ class Playing:
     policy: LearnedPolicy
     table: Outcomes
     predictions: Predictions
-    familiar: NDArray[np.bool_]
+    familiar: Bools
     trained_on: bool
 
     @classmethod

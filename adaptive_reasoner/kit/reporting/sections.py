@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation import Frontier
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.learning.calibration import reliability
@@ -14,8 +14,6 @@ from adaptive_reasoner.kit.reporting import figures
 from adaptive_reasoner.kit.reporting.page import Section, Table
 from adaptive_reasoner.kit.reporting.play import Playing
 from adaptive_reasoner.kit.splits import text_index
-
-Floats = NDArray[np.float64]
 
 _DRAWN_GROUPS = 30  # groups a figure has room for; the table holds all
 _CLASSES = 10  # of predicted difficulty
@@ -207,7 +205,7 @@ def regret_section(table: Outcomes, shares: Floats, price: float, *, seen: bool)
     return Section("regret", "Where it was wrong", text + (_SEEN if seen else ""), (), tables if rows else ())
 
 
-def _difficulty(table: Outcomes, playing: Playing) -> list[tuple[str, NDArray[np.intp]]]:
+def _difficulty(table: Outcomes, playing: Playing) -> list[tuple[str, Ints]]:
     """Classes of equally many questions, hardest first, named by the accuracy expected."""
     expected = playing.predictions.accuracy.mean(axis=1)
     parts = np.array_split(np.argsort(expected, kind="stable"), max(1, min(_CLASSES, len(table) // _FEWEST)))
@@ -224,7 +222,7 @@ def _difficulty(table: Outcomes, playing: Playing) -> list[tuple[str, NDArray[np
 def _long(
     table: Outcomes,
     shares: Floats,
-    parts: Sequence[tuple[str, NDArray[np.intp]]],
+    parts: Sequence[tuple[str, Ints]],
     by_cost: Sequence[int],
     by: str,
 ) -> list[dict[str, Any]]:
@@ -245,7 +243,7 @@ def _long(
 def _wide(
     table: Outcomes,
     shares: Floats,
-    parts: Sequence[tuple[str, NDArray[np.intp]]],
+    parts: Sequence[tuple[str, Ints]],
     by_cost: Sequence[int],
     caption: str,
     by: str,

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation import Hull, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_in_sample
 from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Play, Trial, measure
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.play import Playing
-
-Floats = NDArray[np.float64]
 
 _BUDGETS = 14  # along the curve of a policy
 _DRAWS = 1_000
