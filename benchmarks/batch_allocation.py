@@ -27,13 +27,14 @@ from sklearn.linear_model import LogisticRegression
 
 from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.backtesting import baselines
-from adaptive_reasoner.kit.backtesting.lift import Interval, Play, Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.splits import split_by_text
+from adaptive_reasoner.kit.tables.bootstrap import Interval
+from adaptive_reasoner.kit.tables.splits import split_by_text
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (1, 2, 4, 8, 16, 32)

@@ -33,8 +33,8 @@ from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.stop_fitting import COSTS, fit_stop, replayed
+from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.strategies.optimal_stopping import plan
 
 ROOT = Path(__file__).resolve().parents[1]

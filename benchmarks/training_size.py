@@ -20,7 +20,7 @@ from adaptive_reasoner.kit.backtesting.contenders import Split, value_shares
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.splits import split_by_text
+from adaptive_reasoner.kit.tables.splits import split_by_text
 
 ROOT = Path(__file__).resolve().parents[1]
 BUDGETS = {"bbh_direct_cot.outcomes.parquet": 75, "two_models_mmlu_gsm8k.outcomes.parquet": 12}

@@ -23,7 +23,7 @@ from adaptive_reasoner.kit.collecting.settling import Adaptive, Settling
 from adaptive_reasoner.kit.collecting.stock import Before, Stock, Stretch
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.tables import PathLike, Row
+from adaptive_reasoner.kit.tables.files import PathLike, Row
 
 __all__ = ["Collected", "Progress", "collect"]
 

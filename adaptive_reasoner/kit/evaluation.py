@@ -15,7 +15,7 @@ from adaptive_reasoner.kit.backtesting.contenders import Mistakes
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.field import Field
 from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_curve
-from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Key, measure
+from adaptive_reasoner.kit.backtesting.lift import Gain, Key, measure
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
 from adaptive_reasoner.kit.backtesting.unseen import play_unseen_groups
 from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
@@ -26,7 +26,8 @@ from adaptive_reasoner.kit.learning.imitator import Observed
 from adaptive_reasoner.kit.looking import look_first
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.tables import read_rows
+from adaptive_reasoner.kit.tables.bootstrap import Interval
+from adaptive_reasoner.kit.tables.files import read_rows
 from adaptive_reasoner.pages.tables import html_table
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from adaptive_reasoner.kit.hosted_model import HostedModel
 from adaptive_reasoner.kit.menu_code import CodeUse
 from adaptive_reasoner.kit.menu_file import read_menu
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
-from adaptive_reasoner.kit.tables import PathLike
+from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.metering import Meter, PriceTable, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Flow

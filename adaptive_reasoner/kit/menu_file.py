@@ -86,7 +86,7 @@ from adaptive_reasoner.kit.menu_code import CodeUse, MenuCode
 from adaptive_reasoner.kit.menu_entries import NUMBER, Entries, entries_of
 from adaptive_reasoner.kit.menu_prices import meters_of
 from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, Recipe
-from adaptive_reasoner.kit.tables import PathLike
+from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.source import Source
 
 _GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice, "math": math}

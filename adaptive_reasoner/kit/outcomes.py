@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Texts
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.rows import Asked, is_null, number_field, number_text, text_field
-from adaptive_reasoner.kit.splits import split_by_text
-from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
+from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
+from adaptive_reasoner.kit.tables.row_fields import Asked, is_null, number_field, number_text, text_field
+from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.pages.tables import html_table
 
 HALVES = ("accuracy_a", "accuracy_b", "cost_a", "cost_b")

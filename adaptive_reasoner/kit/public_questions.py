@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers.extraction import stated_answer
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.questions import Question, checked_questions, read_questions
-from adaptive_reasoner.kit.rows import cell_text
+from adaptive_reasoner.kit.tables.row_fields import cell_text
 
 _FILES = frozenset({".jsonl", ".csv", ".parquet"})
 

@@ -7,8 +7,8 @@ from numbers import Number
 from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.rows import cell_text, is_null
-from adaptive_reasoner.kit.tables import PathLike, read_rows
+from adaptive_reasoner.kit.tables.files import PathLike, read_rows
+from adaptive_reasoner.kit.tables.row_fields import cell_text, is_null
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from adaptive_reasoner.answers.extraction import Grader, exact
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.rows import (
+from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
+from adaptive_reasoner.kit.tables.row_fields import (
     Asked,
     amount_field,
     cell_text,
@@ -20,7 +21,6 @@ from adaptive_reasoner.kit.rows import (
     text_field,
     whole_field,
 )
-from adaptive_reasoner.kit.tables import PathLike, read_rows, write_rows
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
 _BESIDE_COST = ("grading_cost", "batch_discount")

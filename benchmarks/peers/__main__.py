@@ -24,8 +24,9 @@ from environments import PEERS, python_of, versions_of
 from tuning import play_at
 
 from adaptive_reasoner.kit.backtesting.baselines import group_lookup
-from adaptive_reasoner.kit.backtesting.lift import Interval, Play, Trial, measure, mixture_accuracy
+from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure, mixture_accuracy
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
+from adaptive_reasoner.kit.tables.bootstrap import Interval
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVEN = {  # driver: its environment, None for ours; and what it must find in the shell

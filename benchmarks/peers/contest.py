@@ -15,7 +15,7 @@ from adaptive_reasoner.kit.backtesting.contenders import Split, label_shares, va
 from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.splits import split_by_text
+from adaptive_reasoner.kit.tables.splits import split_by_text
 
 DRIVERS = Path(__file__).parent / "drivers"
 VALIDATION = 0.3  # of the questions that are not held out

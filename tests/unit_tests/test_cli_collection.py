@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 import adaptive_reasoner
 from adaptive_reasoner import cli
-from adaptive_reasoner.kit.tables import write_rows
+from adaptive_reasoner.kit.tables.files import write_rows
 from tests.stub_server import StubServer
 
 QUESTIONS = [{"question_id": f"q{i}", "question": f"What is {i} + 1?", "gold": str(i + 1)} for i in range(6)]

@@ -11,7 +11,7 @@ from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.splits import split_by_text
+from adaptive_reasoner.kit.tables.splits import split_by_text
 
 _AMOUNTS = (2, 4, 8, 16)
 

@@ -12,8 +12,8 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.learning.gate import bootstrap_means
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.tables.bootstrap import Interval, bootstrap_means
 
 Key = tuple[str, float]
 """A policy's name and its budget."""
@@ -56,21 +56,6 @@ class Trial:
 
     held_out: Ints
     plays: Mapping[Key, Play]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its 95% interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Floats) -> Self:
-        """From the estimate and its bootstrap draws, in this order."""
-        low, high = np.quantile(values[1:], [0.025, 0.975])
-        return cls(float(values[0]), float(low), float(high))
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, 
 from adaptive_reasoner.kit.collecting.stock import Before, Stretch
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.tables import Row
+from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.models.metering import cost_or_worst
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Source

@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls
 from adaptive_reasoner.kit.collecting.stock import Stock, Tally
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.tables import PathLike, Row
+from adaptive_reasoner.kit.tables.files import PathLike, Row
 from adaptive_reasoner.models.source import Source
 
 _BYTES_PER_TOKEN = 4

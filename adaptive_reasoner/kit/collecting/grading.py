@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.tables import Row
+from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.models.replies import EmptyReplyError, Reply
 from adaptive_reasoner.models.usage import Usage
 from adaptive_reasoner.strategies.flow import vote_of

@@ -10,8 +10,14 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.file_place import FilePlace
-from adaptive_reasoner.kit.rows import amount_field, is_null, optional_number, text_field, whole_field
-from adaptive_reasoner.kit.tables import PathLike, Row, read_rows
+from adaptive_reasoner.kit.tables.files import PathLike, Row, read_rows
+from adaptive_reasoner.kit.tables.row_fields import (
+    amount_field,
+    is_null,
+    optional_number,
+    text_field,
+    whole_field,
+)
 
 
 class SampleKey(NamedTuple):

@@ -22,7 +22,7 @@ from adaptive_reasoner.kit.collecting.stock import Stretch
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.tables import Row
+from adaptive_reasoner.kit.tables.files import Row
 
 _DRAWS = 16  # particles a pilot question
 _PRIOR = 0.5  # of each of the three likelihoods, in samples

@@ -15,8 +15,8 @@ from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of, paid_for
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.rows import cell_text, number_text, optional_number
-from adaptive_reasoner.kit.tables import Row
+from adaptive_reasoner.kit.tables.files import Row
+from adaptive_reasoner.kit.tables.row_fields import cell_text, number_text, optional_number
 
 _BEGINNING = 200  # characters by which prompts are told to begin alike
 

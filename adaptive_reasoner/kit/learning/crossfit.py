@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.learning.gate import ROUNDING
 from adaptive_reasoner.kit.learning.learners import Constant, Learner, Neighbours, Ridge, Trees
 from adaptive_reasoner.kit.learning.response import Response, lift_by_question
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.splits import text_index
+from adaptive_reasoner.kit.tables.splits import text_index
 
 CANDIDATES: Mapping[str, tuple[str, ...]] = {
     " + ".join(members): members

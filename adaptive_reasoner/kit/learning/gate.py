@@ -1,14 +1,14 @@
 """Whether a policy has earned its place: a test of its lift over mixtures of fixed actions."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from adaptive_reasoner.arrays import Floats, Texts
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.splits import text_index
+from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
+from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.mixture import hull
 
 Answer = Literal["ship", "do not ship", "not enough questions"]
@@ -24,7 +24,6 @@ _TAIL = 0.025  # chance of shipping a policy that gains nothing
 _DETECTS = 1.96 + 0.84  # standard errors of a lift that is shown four times in five
 _FEWEST = 20  # different questions; fewer say nothing about how much they vary
 _RARELY = 0.1  # at the ends of the hull, too, a policy would change some actions
-_BLOCK = 100  # bootstrap draws worked on at a time
 
 
 @dataclass(frozen=True)
@@ -115,25 +114,6 @@ def detectable_lift(drawn: Floats, costs: Floats, outcomes: Outcomes) -> float:
         outcomes: The table of the questions.
     """
     return _DETECTS * max(float(np.std(drawn)), _chance(costs, outcomes))
-
-
-def bootstrap_means(columns: Floats, texts: Sequence[str] | Texts, draws: int, seed: int) -> Floats:
-    """Means of `columns`, shape (n, p), over `draws` bootstrap samples of the questions, shape (draws, p).
-
-    Questions of equal text are drawn together: they are one observation of the same thing.
-    """
-    rng = np.random.default_rng(seed)
-    text = text_index(texts)
-    size = np.bincount(text)
-    totals = np.stack([np.bincount(text, weights=column) for column in columns.T], axis=1)
-    means = np.empty((draws, columns.shape[1]))
-    for first in range(0, draws, _BLOCK):
-        block = slice(first, min(first + _BLOCK, draws))
-        counts = rng.multinomial(
-            len(size), np.full(len(size), 1 / len(size)), size=block.stop - first
-        ).astype(float)
-        means[block] = (counts @ totals) / (counts @ size)[:, None]
-    return means
 
 
 def _lift(accuracy: Floats, cost: Floats, fixed_accuracy: Floats, fixed_cost: Floats) -> float:

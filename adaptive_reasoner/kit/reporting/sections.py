@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import figures
 from adaptive_reasoner.kit.reporting.page import Section, Table
 from adaptive_reasoner.kit.reporting.play import Playing
-from adaptive_reasoner.kit.splits import text_index
+from adaptive_reasoner.kit.tables.splits import text_index
 
 _DRAWN_GROUPS = 30  # groups a figure has room for; the table holds all
 _CLASSES = 10  # of predicted difficulty

@@ -9,9 +9,10 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation import Hull, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_in_sample
-from adaptive_reasoner.kit.backtesting.lift import Gain, Interval, Play, Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import Gain, Play, Trial, measure
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.play import Playing
+from adaptive_reasoner.kit.tables.bootstrap import Interval
 
 _BUDGETS = 14  # along the curve of a policy
 _DRAWS = 1_000

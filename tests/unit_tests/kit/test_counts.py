@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.tables import write_rows
+from adaptive_reasoner.kit.tables.files import write_rows
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source

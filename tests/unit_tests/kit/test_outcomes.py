@@ -5,7 +5,7 @@ import pytest
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.outcomes import HALVES, Halves, Outcomes
-from adaptive_reasoner.kit.tables import write_rows
+from adaptive_reasoner.kit.tables.files import write_rows
 
 
 def rows(n=3, actions=("direct", "cot"), **more):

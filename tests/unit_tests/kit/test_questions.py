@@ -4,7 +4,7 @@ import pytest
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.questions import Question, read_questions, text_id
-from adaptive_reasoner.kit.tables import write_rows
+from adaptive_reasoner.kit.tables.files import write_rows
 
 
 def written(folder, *rows, name="questions.jsonl"):

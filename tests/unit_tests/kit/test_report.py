@@ -10,7 +10,6 @@ import pytest
 
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
-from adaptive_reasoner.kit.backtesting.lift import Interval
 from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
@@ -23,6 +22,7 @@ from adaptive_reasoner.kit.reporting.play import Playing, mixture_shares, with_a
 from adaptive_reasoner.kit.reporting.standing import Saving, Standing
 from adaptive_reasoner.kit.reporting.words import judged
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.bootstrap import Interval
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder

@@ -8,7 +8,6 @@ from langchain_core.messages import HumanMessage
 from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.splits import split_by_text
 from adaptive_reasoner.kit.state_counts import StateCounts
 from adaptive_reasoner.kit.stop_fitting import (
     COSTS,
@@ -19,6 +18,7 @@ from adaptive_reasoner.kit.stop_fitting import (
     replayed,
     stopping_graph,
 )
+from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.policy.vote_tables import STOP_MODEL, read_prospects

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.learning.gate import WORTHWHILE, bootstrap_means, judge
+from adaptive_reasoner.kit.learning.gate import WORTHWHILE, judge
+from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
 from tests.unit_tests.toys import toy_outcomes
 
 

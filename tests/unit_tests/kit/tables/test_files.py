@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.questions import read_questions
-from adaptive_reasoner.kit.tables import read_rows, write_rows
+from adaptive_reasoner.kit.tables.files import read_rows, write_rows
 
 FORMATS = ["jsonl", "csv", "parquet"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)

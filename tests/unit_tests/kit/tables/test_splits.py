@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.splits import split_by_text
+from adaptive_reasoner.kit.tables.splits import split_by_text
 
 
 @given(

@@ -11,8 +11,8 @@ from adaptive_reasoner.answers import exact, numeric
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import checked_questions, read_questions
-from adaptive_reasoner.kit.rows import cell_text, is_null, optional_number
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.row_fields import cell_text, is_null, optional_number
 
 NOTHING = [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), Decimal("NaN")]
 ASKED = {"question_id": "q", "question": "x", "cost": 1.0, "cost_unit": "tokens"}

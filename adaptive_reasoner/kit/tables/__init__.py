@@ -1,0 +1,1 @@
+"""Tables in files: rows, fields, splits, intervals.."""
