@@ -24,9 +24,9 @@ from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.learning.imitator import Imitator
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.recipes import Recipe
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.recipes import Recipe
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 

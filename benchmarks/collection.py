@@ -30,7 +30,7 @@ from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.source import Source
 

@@ -37,7 +37,7 @@ def ask(
     if config is None:
         print_result(loaded.decide(question, price=price).as_state(), as_json)
         return
-    from adaptive_reasoner.kit.menu import Menu
+    from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 
     menu = Menu.load(config, code="refuse" if no_code else "run")

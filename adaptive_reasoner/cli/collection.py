@@ -11,7 +11,7 @@ from adaptive_reasoner.console import err, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
-    from adaptive_reasoner.kit.menu_code import CodeUse
+    from adaptive_reasoner.kit.menu.toml_code import CodeUse
 
 
 def collect(
@@ -68,8 +68,8 @@ def collect(
     from adaptive_reasoner.kit.collecting.forecast import forecast
     from adaptive_reasoner.kit.collecting.settling import Adaptive
     from adaptive_reasoner.kit.collection import collect as collect_samples
-    from adaptive_reasoner.kit.menu import Menu
-    from adaptive_reasoner.kit.presets import preset_menu
+    from adaptive_reasoner.kit.menu.menu import Menu
+    from adaptive_reasoner.kit.menu.presets import preset_menu
     from adaptive_reasoner.kit.public_questions import open_questions, questions_to_price
 
     if (adaptive is None) != (budget is None):

@@ -19,7 +19,7 @@ from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources

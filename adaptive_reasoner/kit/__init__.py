@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.allocation import Allocation, Frontier, Hull, frontier, solve, uniform_hull
     from adaptive_reasoner.kit.collecting.forecast import Forecast, forecast
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
-    from adaptive_reasoner.kit.collecting.referee import Referee
-    from adaptive_reasoner.kit.collecting.retries import Retries
     from adaptive_reasoner.kit.collecting.settling import Adaptive
     from adaptive_reasoner.kit.collection import collect
     from adaptive_reasoner.kit.estimation import estimate
@@ -22,9 +20,11 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.imitation import train
     from adaptive_reasoner.kit.learning.imitator import Imitator
     from adaptive_reasoner.kit.looking import FirstLook, look_first
-    from adaptive_reasoner.kit.menu import Menu
+    from adaptive_reasoner.kit.menu.llm_grader import Referee
+    from adaptive_reasoner.kit.menu.menu import Menu
+    from adaptive_reasoner.kit.menu.presets import preset_menu
+    from adaptive_reasoner.kit.menu.retries import Retries
     from adaptive_reasoner.kit.outcomes import Outcomes
-    from adaptive_reasoner.kit.presets import preset_menu
     from adaptive_reasoner.kit.public_questions import open_questions
     from adaptive_reasoner.kit.questions import Question, read_questions
     from adaptive_reasoner.kit.replay import RecordedModel, recorded_sources
@@ -42,14 +42,14 @@ _HOME = {
     "Frontier": "allocation",
     "Hull": "allocation",
     "Imitator": "imitation",
-    "Menu": "menu",
+    "Menu": "menu.menu",
     "Outcomes": "outcomes",
     "Progress": "collection",
     "Question": "questions",
     "RecordedModel": "replay",
-    "Referee": "collecting.referee",
+    "Referee": "menu.llm_grader",
     "Report": "report",
-    "Retries": "collecting.retries",
+    "Retries": "menu.retries",
     "Samples": "samples",
     "backtest": "evaluation",
     "collect": "collection",
@@ -59,7 +59,7 @@ _HOME = {
     "look_first": "looking",
     "open_questions": "public_questions",
     "outcomes_report": "report",
-    "preset_menu": "presets",
+    "preset_menu": "menu.presets",
     "read_questions": "questions",
     "recorded_sources": "replay",
     "solve": "allocation",

@@ -17,11 +17,11 @@ from adaptive_reasoner.kit.collecting.connections import Connections
 from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, verdict
 from adaptive_reasoner.kit.collecting.progress import Collected, Progress
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
-from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.settling import Adaptive, Settling
 from adaptive_reasoner.kit.collecting.stock import Before, Stock, Stretch
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import PathLike, Row
 

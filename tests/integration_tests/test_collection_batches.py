@@ -9,7 +9,7 @@ from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesErr
 from adaptive_reasoner.kit.collecting.batches import BatchJob
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.metering import PriceMeter
 from adaptive_reasoner.models.source import Source

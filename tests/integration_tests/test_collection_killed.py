@@ -12,9 +12,9 @@ import pytest
 
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
-from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.source import Source
 from tests.stub_server import StubServer

@@ -10,14 +10,14 @@ from langchain_core.messages import BaseMessage
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
-from adaptive_reasoner.kit.collecting.retries import (
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
+from adaptive_reasoner.kit.collecting.stock import Before
+from adaptive_reasoner.kit.menu.retries import (
     Retries,
     refuses_all,
     retry_after,
     worth_another,
 )
-from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
-from adaptive_reasoner.kit.collecting.stock import Before
 from adaptive_reasoner.models.api_errors import causes, is_unreachable
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import Meter, prompt_cost

@@ -20,10 +20,10 @@ from adaptive_reasoner.kit.collecting.bodies import status_told
 from adaptive_reasoner.kit.collecting.cap import Cap
 from adaptive_reasoner.kit.collecting.connections import Connections
 from adaptive_reasoner.kit.collecting.grading import Grading, row_of
-from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.stock import Before, Stretch
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.models.metering import cost_or_worst

@@ -9,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableBinding
 
 from adaptive_reasoner.kit.collecting.bodies import ENCODINGS, check_body
-from adaptive_reasoner.kit.hosted_model import HostedModel
+from adaptive_reasoner.kit.menu.hosted_model import HostedModel
 from adaptive_reasoner.models.source import ChatModel, Source
 
 LONGEST_CALL = 600.0

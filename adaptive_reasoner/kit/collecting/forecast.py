@@ -9,10 +9,10 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from adaptive_reasoner.kit.collecting.batches import batch_share
-from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, keyed_rows
 from adaptive_reasoner.kit.collecting.stock import Stock, Tally
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import PathLike, Row
 from adaptive_reasoner.models.source import Source

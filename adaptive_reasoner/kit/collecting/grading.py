@@ -9,9 +9,9 @@ from adaptive_reasoner.answers.extraction import choice, choice_answer, exact, f
 from adaptive_reasoner.answers.math_equivalence import check_installed, math, math_answer
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.kit.collecting.attempts import Drawn
-from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.models.replies import EmptyReplyError, Reply

@@ -13,7 +13,7 @@ from langchain_core.messages import HumanMessage
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of, paid_for
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.kit.tables.row_fields import cell_text, number_text, optional_number

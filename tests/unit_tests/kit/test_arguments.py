@@ -11,7 +11,7 @@ from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.evaluation import backtest
 from adaptive_reasoner.kit.imitation import train
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.report import outcomes_report

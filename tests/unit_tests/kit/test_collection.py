@@ -14,7 +14,7 @@ from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.background import in_background
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.metering import SampleMeter
 from adaptive_reasoner.models.source import Source

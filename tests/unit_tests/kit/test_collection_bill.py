@@ -2,11 +2,11 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import BudgetExceededError, OutcomesError, UnpricedUsageError
-from adaptive_reasoner.kit.collecting.referee import Referee
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.estimation import estimate
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter

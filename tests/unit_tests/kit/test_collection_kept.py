@@ -12,12 +12,12 @@ from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.forecast import forecast
-from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.collecting.settling import Adaptive
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter

@@ -11,8 +11,8 @@ from adaptive_reasoner.errors import InfeasibleBudgetError, MenuError, OutcomesE
 from adaptive_reasoner.kit.collecting.forecast import forecast
 from adaptive_reasoner.kit.collecting.settling import Adaptive
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.hosted_model import HostedModel
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.hosted_model import HostedModel
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.models.metering import SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError

@@ -10,7 +10,7 @@ from adaptive_reasoner.errors import BudgetExceededError, LedgerError, OutcomesE
 from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import write_rows

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
-from adaptive_reasoner.kit.collecting.retries import refuses_all
+from adaptive_reasoner.kit.menu.retries import refuses_all
 from adaptive_reasoner.models.api_errors import status_of
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import (

@@ -17,7 +17,7 @@ from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy

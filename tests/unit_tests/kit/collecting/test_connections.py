@@ -4,8 +4,8 @@ import pytest
 
 from adaptive_reasoner.kit.collecting.connections import LONGEST_CALL, Connections
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.hosted_model import HostedModel
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.hosted_model import HostedModel
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel

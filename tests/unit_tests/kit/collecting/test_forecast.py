@@ -4,11 +4,11 @@ import pytest
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.forecast import forecast
-from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.collecting.retries import Retries
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.source import Source

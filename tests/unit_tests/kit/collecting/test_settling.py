@@ -13,7 +13,7 @@ from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.collecting.settling import Adaptive, vote_accuracy
 from adaptive_reasoner.kit.collection import collect
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel

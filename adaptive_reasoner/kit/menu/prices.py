@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import inf
 
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
-from adaptive_reasoner.kit.menu_entries import NUMBER, Entries, entries_of
+from adaptive_reasoner.kit.menu.toml_entries import NUMBER, Entries, entries_of
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import Meter, PriceMeter, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source

@@ -79,13 +79,13 @@ from typing import Any
 from adaptive_reasoner.answers.extraction import AnswerKey, Grader, choice, choice_answer, exact, numeric
 from adaptive_reasoner.answers.math_equivalence import math, math_answer
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.collecting.retries import Retries
-from adaptive_reasoner.kit.hosted_model import HostedModel, check_key
-from adaptive_reasoner.kit.menu_code import CodeUse, MenuCode
-from adaptive_reasoner.kit.menu_entries import NUMBER, Entries, entries_of
-from adaptive_reasoner.kit.menu_prices import meters_of
-from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, Recipe
+from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.prices import meters_of
+from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, Recipe
+from adaptive_reasoner.kit.menu.retries import Retries
+from adaptive_reasoner.kit.menu.toml_code import CodeUse, MenuCode
+from adaptive_reasoner.kit.menu.toml_entries import NUMBER, Entries, entries_of
 from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.source import Source
 

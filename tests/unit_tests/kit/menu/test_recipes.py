@@ -2,8 +2,8 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.menu import Menu
-from adaptive_reasoner.kit.recipes import Recipe
+from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.recipes import Recipe
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source

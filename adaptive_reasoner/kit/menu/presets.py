@@ -6,10 +6,10 @@ from math import inf
 from adaptive_reasoner.answers.extraction import AnswerKey, Grader, final_answer, numeric
 from adaptive_reasoner.answers.math_equivalence import math, math_answer
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.hosted_model import HostedModel
-from adaptive_reasoner.kit.menu import Menu
-from adaptive_reasoner.kit.menu_file import Template
-from adaptive_reasoner.kit.recipes import Recipe
+from adaptive_reasoner.kit.menu.hosted_model import HostedModel
+from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.recipes import Recipe
+from adaptive_reasoner.kit.menu.toml_file import Template
 from adaptive_reasoner.models.source import Source
 
 _STEPS = Template(

@@ -5,10 +5,10 @@ import pytest
 
 from adaptive_reasoner.answers import choice_answer, exact, math, math_answer, numeric
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit import menu_file
-from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.menu import Menu
-from adaptive_reasoner.kit.recipes import Recipe
+from adaptive_reasoner.kit.menu import toml_file
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.recipes import Recipe
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
@@ -105,7 +105,7 @@ def test_loads_all_a_menu_can_say(load):
 
 
 def test_the_example_in_the_docs_loads(load):
-    example = menu_file.__doc__.partition("\n\n")[2]
+    example = toml_file.__doc__.partition("\n\n")[2]
     menu = load(re.sub("^    ", "", example, flags=re.MULTILINE).replace("my_graders", "my_prompts"))
     assert list(menu.sources) == ["direct", "cot"]
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from adaptive_reasoner.kit.collecting.retries import (
+from adaptive_reasoner.kit.menu.retries import (
     Retries,
     refuses_all,
     retry_after,

@@ -12,12 +12,12 @@ from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.answers.extraction import AnswerKey, Grader, exact, final_answer
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.collecting.referee import Referee
-from adaptive_reasoner.kit.collecting.retries import Retries
-from adaptive_reasoner.kit.hosted_model import HostedModel
-from adaptive_reasoner.kit.menu_code import CodeUse
-from adaptive_reasoner.kit.menu_file import read_menu
-from adaptive_reasoner.kit.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
+from adaptive_reasoner.kit.menu.hosted_model import HostedModel
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
+from adaptive_reasoner.kit.menu.retries import Retries
+from adaptive_reasoner.kit.menu.toml_code import CodeUse
+from adaptive_reasoner.kit.menu.toml_file import read_menu
 from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.metering import Meter, PriceTable, TokenMeter
 from adaptive_reasoner.models.source import Source
@@ -109,7 +109,7 @@ class Menu:
 
     @classmethod
     def load(cls, path: PathLike, *, code: CodeUse = "run") -> Self:
-        """Read a menu from a TOML file; `adaptive_reasoner.kit.menu_file` shows one.
+        """Read a menu from a TOML file; `adaptive_reasoner.kit.menu.toml_file` shows one.
 
         No model is made yet, so no key is needed and nothing is called. A menu that names functions is a
         program, and loading it imports the modules that its `[code]` names.

@@ -6,7 +6,7 @@ import pytest
 
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.forecast import forecast
-from adaptive_reasoner.kit.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 
 ASK = '[sources.ask]\nmodel = "m"\nbase_url = "http://127.0.0.1:1/v1"\nmax_tokens = 8\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.menu_entries import Entries, entries_of
+from adaptive_reasoner.kit.menu.toml_entries import Entries, entries_of
 
 CodeUse = Literal["run", "leave", "refuse"]
 """What to do with the functions that a menu names: load them, keep their names only, or refuse the menu."""

@@ -1,0 +1,1 @@
+"""What is sampled and chosen among: sources, actions, prices, graders.."""
