@@ -19,8 +19,8 @@ import numpy as np
 
 from adaptive_reasoner.answers import exact
 from adaptive_reasoner.kit.allocation import uniform_hull
-from adaptive_reasoner.kit.collecting.settling import Adaptive
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.learning.imitator import Imitator

@@ -17,7 +17,7 @@ MODEL = None  # a model to ask, such as "openai:gpt-5-mini"; None takes a record
 # %%
 from dataclasses import replace
 
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.public_questions import open_questions
 from adaptive_reasoner.kit.samples import Samples

@@ -19,7 +19,7 @@ SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or what `collect` wrote f
 # %%
 from dataclasses import replace
 
-from adaptive_reasoner.kit.collecting.forecast import forecast
+from adaptive_reasoner.kit.collecting.cost_forecast import forecast
 from adaptive_reasoner.kit.menu.presets import preset_menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.metering import PriceMeter

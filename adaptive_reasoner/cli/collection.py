@@ -65,9 +65,9 @@ def collect(
 ) -> None:
     """Sample a model on questions with known answers; safe to kill and start again."""
     from adaptive_reasoner.answers.math_equivalence import is_number
-    from adaptive_reasoner.kit.collecting.forecast import forecast
-    from adaptive_reasoner.kit.collecting.settling import Adaptive
-    from adaptive_reasoner.kit.collection import collect as collect_samples
+    from adaptive_reasoner.kit.collecting.collector import collect as collect_samples
+    from adaptive_reasoner.kit.collecting.cost_forecast import forecast
+    from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
     from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.kit.menu.presets import preset_menu
     from adaptive_reasoner.kit.public_questions import open_questions, questions_to_price

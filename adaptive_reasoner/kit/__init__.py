@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.allocation import Allocation, Frontier, Hull, frontier, solve, uniform_hull
-    from adaptive_reasoner.kit.collecting.forecast import Forecast, forecast
+    from adaptive_reasoner.kit.collecting.collector import collect
+    from adaptive_reasoner.kit.collecting.cost_forecast import Forecast, forecast
+    from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
-    from adaptive_reasoner.kit.collecting.settling import Adaptive
-    from adaptive_reasoner.kit.collection import collect
     from adaptive_reasoner.kit.estimation import estimate
     from adaptive_reasoner.kit.evaluation import Backtest, backtest
     from adaptive_reasoner.kit.imitation import train
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.samples import Samples
 
 _HOME = {
-    "Adaptive": "collecting.settling",
+    "Adaptive": "collecting.early_stopping",
     "Allocation": "allocation",
     "Backtest": "evaluation",
-    "Collected": "collection",
+    "Collected": "collecting.collector",
     "FirstLook": "looking",
-    "Forecast": "collecting.forecast",
+    "Forecast": "collecting.cost_forecast",
     "Frontier": "allocation",
     "Hull": "allocation",
     "Imitator": "imitation",
     "Menu": "menu.menu",
     "Outcomes": "outcomes",
-    "Progress": "collection",
+    "Progress": "collecting.collector",
     "Question": "questions",
     "RecordedModel": "replay",
     "Referee": "menu.llm_grader",
@@ -52,9 +52,9 @@ _HOME = {
     "Retries": "menu.retries",
     "Samples": "samples",
     "backtest": "evaluation",
-    "collect": "collection",
+    "collect": "collecting.collector",
     "estimate": "estimation",
-    "forecast": "collecting.forecast",
+    "forecast": "collecting.cost_forecast",
     "frontier": "allocation",
     "look_first": "looking",
     "open_questions": "public_questions",

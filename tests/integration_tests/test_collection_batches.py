@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from adaptive_reasoner.errors import BudgetExceededError, MenuError, OutcomesError
-from adaptive_reasoner.kit.collecting.batches import BatchJob
-from adaptive_reasoner.kit.collecting.forecast import forecast
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.batch_api import BatchJob
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.cost_forecast import forecast
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.metering import PriceMeter
@@ -143,7 +143,7 @@ def test_a_batch_outlives_a_bad_moment_of_the_endpoint(out):
 
 @pytest.mark.parametrize("change", ["no batch", "prompt", "samples", "question"])
 def test_a_batch_under_way_is_neither_bought_twice_nor_taken_for_another(out, monkeypatch, change):
-    monkeypatch.setattr("adaptive_reasoner.kit.collecting.batches._PATIENCE", 0)
+    monkeypatch.setattr("adaptive_reasoner.kit.collecting.batch_api._PATIENCE", 0)
     with Unsteady(polls=10**9, down=10**9) as stub:
         menu = menu_at(stub.base_url)
         left_under_way(out, stub, menu)

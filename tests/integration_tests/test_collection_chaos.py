@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.samples import Samples
 from tests.integration_tests.test_collection_killed import WANTED, keys_of, menu_at, questions, rows_of
 from tests.stub_server import StubServer

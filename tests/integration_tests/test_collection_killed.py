@@ -12,7 +12,7 @@ import pytest
 
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.questions import Question
@@ -25,7 +25,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 COLLECT = """
 import sys
 from tests.integration_tests.test_collection_killed import menu_at, questions
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
 cap = float(sys.argv[3]) if sys.argv[3:] else None
 collect(questions(), menu_at(sys.argv[1]), sys.argv[2], concurrency=8, max_cost=cap)
 """

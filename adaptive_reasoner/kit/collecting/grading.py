@@ -8,8 +8,8 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers.extraction import choice, choice_answer, exact, final_answer, numeric
 from adaptive_reasoner.answers.math_equivalence import check_installed, math, math_answer
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.kit.collecting.attempts import Drawn
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
+from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
-from adaptive_reasoner.kit.collecting.forecast import forecast
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.cost_forecast import forecast
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.evaluation import backtest
 from adaptive_reasoner.kit.imitation import train
@@ -16,7 +16,7 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.samples import Samples
-from tests.unit_tests.kit.sums import menu, questions
+from tests.unit_tests.kit.collecting.sums import menu, questions
 from tests.unit_tests.toys import toy_outcomes
 
 ROW = {"question_id": "q", "question": "x", "source": "s", "sample": 0, "answer": "1", "gold": "1"}

@@ -16,7 +16,7 @@ from pydantic import PrivateAttr
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 from adaptive_reasoner.models.source import Source
@@ -26,7 +26,7 @@ from adaptive_reasoner.strategies.flow import each_request
 from adaptive_reasoner.strategies.verification import Judge, best_of_n, cascade
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, joined
-from tests.unit_tests.kit.sums import questions, rows_of
+from tests.unit_tests.kit.collecting.sums import questions, rows_of
 
 USAGE = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
 DONE = {"finish_reason": "stop"}

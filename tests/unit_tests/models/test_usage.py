@@ -7,7 +7,7 @@ from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
 from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.collecting.forecast import forecast
+from adaptive_reasoner.kit.collecting.cost_forecast import forecast
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.forecast import forecast
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.cost_forecast import forecast
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
-from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.retries import Retries

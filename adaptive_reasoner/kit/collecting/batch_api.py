@@ -15,13 +15,13 @@ from uuid import uuid4
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.errors import MenuError, OutcomesError, UnpricedUsageError
-from adaptive_reasoner.kit.collecting.attempts import Drawn, shared_prompt
 from adaptive_reasoner.kit.collecting.bodies import status_told
-from adaptive_reasoner.kit.collecting.cap import Cap
-from adaptive_reasoner.kit.collecting.connections import Connections
+from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.grading import Grading, row_of
+from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
-from adaptive_reasoner.kit.collecting.stock import Before, Stretch
+from adaptive_reasoner.kit.collecting.sampler import Drawn, shared_prompt
+from adaptive_reasoner.kit.collecting.worklist import Before, Stretch
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question

@@ -9,17 +9,17 @@ from dataclasses import replace
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError, OutcomesError
-from adaptive_reasoner.kit.collecting.attempts import Contact, Drawer, Drawn
-from adaptive_reasoner.kit.collecting.background import in_background
-from adaptive_reasoner.kit.collecting.batches import Batches, BatchJob
-from adaptive_reasoner.kit.collecting.cap import Cap, check_bounded
-from adaptive_reasoner.kit.collecting.connections import Connections
+from adaptive_reasoner.kit.collecting.batch_api import Batches, BatchJob
+from adaptive_reasoner.kit.collecting.cost_cap import Cap, check_bounded
+from adaptive_reasoner.kit.collecting.early_stopping import Adaptive, Settling
+from adaptive_reasoner.kit.collecting.event_loop import in_background
 from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, verdict
+from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.progress import Collected, Progress
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
-from adaptive_reasoner.kit.collecting.settling import Adaptive, Settling
-from adaptive_reasoner.kit.collecting.stock import Before, Stock, Stretch
+from adaptive_reasoner.kit.collecting.sampler import Contact, Drawer, Drawn
+from adaptive_reasoner.kit.collecting.worklist import Before, Stock, Stretch
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question

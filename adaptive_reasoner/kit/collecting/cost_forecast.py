@@ -8,9 +8,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from adaptive_reasoner.kit.collecting.batches import batch_share
+from adaptive_reasoner.kit.collecting.batch_api import batch_share
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, keyed_rows
-from adaptive_reasoner.kit.collecting.stock import Stock, Tally
+from adaptive_reasoner.kit.collecting.worklist import Stock, Tally
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from langchain_core.messages import BaseMessage
 
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.collecting.cap import Cap
+from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
-from adaptive_reasoner.kit.collecting.stock import Before
+from adaptive_reasoner.kit.collecting.worklist import Before
 from adaptive_reasoner.kit.menu.retries import (
     Retries,
     refuses_all,

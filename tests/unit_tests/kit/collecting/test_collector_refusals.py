@@ -8,15 +8,15 @@ from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, MenuError, OutcomesError
-from adaptive_reasoner.kit.collecting.forecast import forecast
-from adaptive_reasoner.kit.collecting.settling import Adaptive
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.cost_forecast import forecast
+from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.models.metering import SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
-from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions, rows_of
+from tests.unit_tests.kit.collecting.sums import ONCE, keys_of, menu, questions, rows_of
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from pydantic import PrivateAttr
 
 from adaptive_reasoner.answers import math, math_answer
 from adaptive_reasoner.errors import MenuError, OutcomesError
-from adaptive_reasoner.kit.collecting.background import in_background
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.event_loop import in_background
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
-from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.metering import SampleMeter
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
-from tests.unit_tests.kit.sums import keys_of, menu, questions, rows_of
+from tests.unit_tests.kit.collecting.sums import keys_of, menu, questions, rows_of
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.errors import MenuError, OutcomesError
-from adaptive_reasoner.kit.collecting.forecast import forecast
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.cost_forecast import forecast
+from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
-from adaptive_reasoner.kit.collecting.settling import Adaptive
-from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.retries import Retries
@@ -23,7 +23,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
-from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions, rows_of
+from tests.unit_tests.kit.collecting.sums import ONCE, keys_of, menu, questions, rows_of
 
 REPLY = {
     "id": "x",

@@ -11,8 +11,8 @@ from pydantic import PrivateAttr
 
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import InfeasibleBudgetError
-from adaptive_reasoner.kit.collecting.settling import Adaptive, vote_accuracy
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.early_stopping import Adaptive, vote_accuracy
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.source import Source

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_reasoner.kit.collecting.cap import Cap
+from adaptive_reasoner.kit.collecting.cost_cap import Cap
 
 amounts = st.floats(0, 1e3, allow_nan=False)
 

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from adaptive_reasoner.kit.collecting.connections import LONGEST_CALL, Connections
-from adaptive_reasoner.kit.collection import collect
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.http_clients import LONGEST_CALL, Connections
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question

@@ -2,8 +2,8 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import BudgetExceededError, OutcomesError, UnpricedUsageError
+from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
-from adaptive_reasoner.kit.collection import collect
 from adaptive_reasoner.kit.estimation import estimate
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
@@ -14,7 +14,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel, StatusError
-from tests.unit_tests.kit.sums import ONCE, keys_of, menu, questions, rows_of
+from tests.unit_tests.kit.collecting.sums import ONCE, keys_of, menu, questions, rows_of
 
 
 @pytest.fixture
