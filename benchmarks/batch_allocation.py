@@ -29,7 +29,7 @@ from adaptive_reasoner.kit.allocation import solve
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples

@@ -73,7 +73,7 @@ samples.of(samples.question_ids[0], samples.sources[0])[0]
 # than five replies.
 
 # %%
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 
 outcomes = estimate(samples, votes=(1, 3, 5))
 for action, accuracy, cost in zip(

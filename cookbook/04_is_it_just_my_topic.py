@@ -9,7 +9,7 @@
 SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or yours, with groups
 
 # %%
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 
 samples = Samples.read(SAMPLES)

@@ -21,7 +21,7 @@ MODEL = None  # a model for the last part, such as "openai:gpt-5-mini"; None tak
 import numpy as np
 
 from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 
 samples = Samples.read("data/smollm2_arithmetic.samples.parquet")

@@ -56,7 +56,7 @@ print(len(records), sum(record["cost"] for record in records))
 written = worker.write_text(source)
 
 # %%
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger

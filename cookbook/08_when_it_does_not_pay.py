@@ -10,7 +10,7 @@ SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or a file of yours
 # %%
 import numpy as np
 
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.evaluation import backtest
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.samples import Samples

@@ -100,7 +100,7 @@ def estimate(
     as_json: AsJson = False,
 ) -> None:
     """From samples to outcomes: what each action would score and cost on each question."""
-    from adaptive_reasoner.kit.estimation import estimate as estimate_outcomes
+    from adaptive_reasoner.kit.estimating.estimation import estimate as estimate_outcomes
     from adaptive_reasoner.kit.samples import Samples
 
     with progress("estimating"):

@@ -17,7 +17,7 @@ from adaptive_reasoner.demo.math_qa import VOTES, build_graph, math_sources
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.collecting.collector import collect
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes

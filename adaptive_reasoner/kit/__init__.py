@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.cost_forecast import Forecast, forecast
     from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
-    from adaptive_reasoner.kit.estimation import estimate
+    from adaptive_reasoner.kit.estimating.estimation import estimate
     from adaptive_reasoner.kit.evaluation import Backtest, backtest
     from adaptive_reasoner.kit.imitation import train
     from adaptive_reasoner.kit.learning.imitator import Imitator
@@ -53,7 +53,7 @@ _HOME = {
     "Samples": "samples",
     "backtest": "evaluation",
     "collect": "collecting.collector",
-    "estimate": "estimation",
+    "estimate": "estimating.estimation",
     "forecast": "collecting.cost_forecast",
     "frontier": "allocation",
     "look_first": "looking",

@@ -12,9 +12,9 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
-from adaptive_reasoner.kit.estimation import Replies, prompts_of
+from adaptive_reasoner.kit.estimating.estimation import Replies, prompts_of
+from adaptive_reasoner.kit.estimating.voting import Shared, Tally, answer_codes, running_sums, sample_orders
 from adaptive_reasoner.kit.samples import Sample, Samples
-from adaptive_reasoner.kit.voting import Shared, Tally, answer_codes, running_sums, sample_orders
 
 Course = Callable[["Deals", Ints], Ints]
 """How many samples to start next in each order of the deals, given how many it has; 0 to stop."""

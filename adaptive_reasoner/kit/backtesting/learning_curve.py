@@ -8,7 +8,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.kit.backtesting.contenders import Split, value_shares
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.splits import split_by_text

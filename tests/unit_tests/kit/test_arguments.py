@@ -8,7 +8,7 @@ import pytest
 from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.cost_forecast import forecast
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.evaluation import backtest
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.menu.menu import Menu

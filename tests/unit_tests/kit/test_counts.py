@@ -8,7 +8,7 @@ import pytest
 from adaptive_reasoner import cli
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, OutcomesError
 from adaptive_reasoner.kit.encoding import VectorCache
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.pages.tables import html_table
 from adaptive_reasoner.policy.base import FixedPolicy

@@ -11,7 +11,7 @@ import pytest
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.encoding import VectorCache
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.outcomes import Outcomes

@@ -3,7 +3,7 @@
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from adaptive_reasoner.kit.allocation import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting import baselines
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples

@@ -5,7 +5,7 @@ import pytest
 
 from adaptive_reasoner.kit.allocation import uniform_hull
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 
 FIT, HELD_OUT = np.arange(0, 200, 2), np.arange(1, 200, 2)

@@ -7,7 +7,7 @@ import pytest
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
 from adaptive_reasoner.strategies.stop_rules import Votes
 from tests.unit_tests.kit.ballots import ballots_of

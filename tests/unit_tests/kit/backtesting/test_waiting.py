@@ -9,7 +9,7 @@ from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.waiting import waits
 from adaptive_reasoner.kit.courses import after_first, at_once, by_state, by_window
 from adaptive_reasoner.kit.dealing import Deals, packs_of
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.strategies.stop_rules import Lossless, Terms, Votes, VoteState
 from tests.unit_tests.kit.ballots import ballots_of
 

@@ -4,7 +4,7 @@ from langchain_core.messages import HumanMessage
 from adaptive_reasoner.errors import BudgetExceededError, OutcomesError, UnpricedUsageError
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
-from adaptive_reasoner.kit.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.samples import Samples

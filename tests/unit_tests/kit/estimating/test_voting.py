@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.voting import answer_codes, best_of_k, pass_at_k, vote_accuracy, vote_cost
+from adaptive_reasoner.kit.estimating.voting import (
+    answer_codes,
+    best_of_k,
+    pass_at_k,
+    vote_accuracy,
+    vote_cost,
+)
 from adaptive_reasoner.strategies.stop_rules import Votes
 
 ANSWERS = st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=8)

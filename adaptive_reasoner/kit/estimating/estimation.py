@@ -11,9 +11,9 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
+from adaptive_reasoner.kit.estimating.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
 
 Sizes = Sequence[int] | Mapping[str, Sequence[int]]
 

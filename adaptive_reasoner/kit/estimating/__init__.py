@@ -1,0 +1,1 @@
+"""From samples to outcomes: what each action scores and costs.."""
