@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_reasoner.answers import exact
-from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder

@@ -25,7 +25,7 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from adaptive_reasoner.kit.allocation import solve
+from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_reasoner.demo.problems import problems
-from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.imitator import Imitator

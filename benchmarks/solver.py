@@ -19,8 +19,8 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, vstack
 
-from adaptive_reasoner.kit.allocation import frontier, solve
-from adaptive_reasoner.kit.concave import best_at
+from adaptive_reasoner.kit.allocation.concave_hull import best_at
+from adaptive_reasoner.kit.allocation.solver import frontier, solve
 
 ROOT = Path(__file__).resolve().parents[1]
 PRICES = np.array([1.0, 2, 3, 5, 8, 13, 21, 34])

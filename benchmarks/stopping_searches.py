@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from adaptive_reasoner.kit.allocation import solve, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.lift import Trial, measure

@@ -88,7 +88,7 @@ for action, accuracy, cost in zip(
 # for any policy. `gap` is the certificate: how far it may lie below the optimum.
 
 # %%
-from adaptive_reasoner.kit.allocation import solve, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 
 budget = 12.0 if MODEL is None else float(outcomes.cost.mean(axis=0).mean())
 oracle = solve(outcomes, budget)
@@ -143,7 +143,7 @@ print(
 )
 
 # %%
-from adaptive_reasoner.kit.allocation import frontier
+from adaptive_reasoner.kit.allocation.solver import frontier
 
 axes = frontier(held_out).plot()
 axes.plot([cost], [accuracy], "D", color="tab:orange", label="policy")

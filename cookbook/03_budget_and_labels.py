@@ -7,7 +7,7 @@
 SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or a file that `collect` wrote
 
 # %%
-from adaptive_reasoner.kit.allocation import frontier, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 

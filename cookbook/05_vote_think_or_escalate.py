@@ -20,7 +20,7 @@ MODEL = None  # a model for the last part, such as "openai:gpt-5-mini"; None tak
 # %%
 import numpy as np
 
-from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import frontier, solve, uniform_hull
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 

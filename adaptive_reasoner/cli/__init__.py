@@ -123,7 +123,7 @@ def solve(
     outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")], budget: Budget, as_json: AsJson = False
 ) -> None:
     """The best that any policy could do on these outcomes: the oracle, exact."""
-    from adaptive_reasoner.kit.allocation import solve as solve_outcomes
+    from adaptive_reasoner.kit.allocation.solver import solve as solve_outcomes
     from adaptive_reasoner.kit.outcomes import Outcomes
 
     with progress("solving"):

@@ -15,7 +15,7 @@ from adaptive_reasoner.console import err, out, print_table, progress
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import VOTES, build_graph, math_sources
 from adaptive_reasoner.demo.problems import problems
-from adaptive_reasoner.kit.allocation import solve, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.imitation import train

@@ -10,7 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adaptive_reasoner.kit.allocation import Allocation, Frontier, Hull, frontier, solve, uniform_hull
+    from adaptive_reasoner.kit.allocation.solver import (
+        Allocation,
+        Frontier,
+        Hull,
+        frontier,
+        solve,
+        uniform_hull,
+    )
     from adaptive_reasoner.kit.collecting.collector import collect
     from adaptive_reasoner.kit.collecting.cost_forecast import Forecast, forecast
     from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
@@ -34,13 +41,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Adaptive": "collecting.early_stopping",
-    "Allocation": "allocation",
+    "Allocation": "allocation.solver",
     "Backtest": "evaluation",
     "Collected": "collecting.collector",
     "FirstLook": "looking",
     "Forecast": "collecting.cost_forecast",
-    "Frontier": "allocation",
-    "Hull": "allocation",
+    "Frontier": "allocation.solver",
+    "Hull": "allocation.solver",
     "Imitator": "imitation",
     "Menu": "menu.menu",
     "Outcomes": "outcomes",
@@ -55,16 +62,16 @@ _HOME = {
     "collect": "collecting.collector",
     "estimate": "estimating.estimation",
     "forecast": "collecting.cost_forecast",
-    "frontier": "allocation",
+    "frontier": "allocation.solver",
     "look_first": "looking",
     "open_questions": "public_questions",
     "outcomes_report": "report",
     "preset_menu": "menu.presets",
     "read_questions": "questions",
     "recorded_sources": "replay",
-    "solve": "allocation",
+    "solve": "allocation.solver",
     "train": "imitation",
-    "uniform_hull": "allocation",
+    "uniform_hull": "allocation.solver",
 }
 
 __all__ = [

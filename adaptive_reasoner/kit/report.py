@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adaptive_reasoner.kit.allocation import frontier, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
 from adaptive_reasoner.kit.outcomes import Outcomes

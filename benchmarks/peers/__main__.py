@@ -23,8 +23,9 @@ from contest import LOOKUP, OURS, OURS_TUNED, Parts, choices_of, our_choices, re
 from environments import PEERS, python_of, versions_of
 from tuning import play_at
 
+from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy
 from adaptive_reasoner.kit.backtesting.baselines import group_lookup
-from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure, mixture_accuracy
+from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 

@@ -222,7 +222,7 @@ def test_the_help_says_what_the_exit_codes_mean(command):
 
 def test_ctrl_c_ends_with_130(command, outcomes, monkeypatch):
     monkeypatch.setattr(
-        "adaptive_reasoner.kit.allocation.solve", lambda *_: os.kill(os.getpid(), signal.SIGINT)
+        "adaptive_reasoner.kit.allocation.solver.solve", lambda *_: os.kill(os.getpid(), signal.SIGINT)
     )
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

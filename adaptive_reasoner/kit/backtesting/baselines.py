@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.allocation import solve
+from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
+from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.lift import Play
-from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 _AVERAGE_QUESTIONS = 5  # a key counts as if it had been seen with this many average questions more

@@ -8,13 +8,13 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.errors import InfeasibleBudgetError
-from adaptive_reasoner.kit.allocation import solve
+from adaptive_reasoner.kit.allocation.concave_hull import best_at
+from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
+from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.baselines import affordable
 from adaptive_reasoner.kit.backtesting.lift import Play
-from adaptive_reasoner.kit.concave import best_at
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.looking import FirstLook
-from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 

@@ -8,7 +8,8 @@ from typing import Protocol, Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
-from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.allocation.mixtures import shares_at
+from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule, as_table
 from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.backtesting.waiting import Waits, waits
@@ -17,7 +18,6 @@ from adaptive_reasoner.kit.dealing import Course, Deals, Pack, draws_allowed, pa
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy, vote_cost
 from adaptive_reasoner.kit.learning.foresight import beyond_mean
 from adaptive_reasoner.kit.learning.imitator import Imitator
-from adaptive_reasoner.kit.mixing import shares_at
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.stop_fitting import FittedStop, courses, fit_stop

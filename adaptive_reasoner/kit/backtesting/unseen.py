@@ -6,10 +6,10 @@ from math import exp
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
+from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial
 from adaptive_reasoner.kit.learning.foresight import Foresight
 from adaptive_reasoner.kit.learning.imitator import Imitator
-from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 _FARTHEST = 3.0  # how far a ledger may lead prices, in logarithms

@@ -17,7 +17,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
-from adaptive_reasoner.kit.allocation import solve
+from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.collecting.worklist import Stretch
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes

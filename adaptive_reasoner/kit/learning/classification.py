@@ -10,8 +10,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
-from adaptive_reasoner.kit.allocation import solve
-from adaptive_reasoner.kit.concave import best_at
+from adaptive_reasoner.kit.allocation.concave_hull import best_at
+from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.learning.crossfit import folds_of
 from adaptive_reasoner.kit.outcomes import Outcomes
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
-from adaptive_reasoner.kit.concave import best_at
+from adaptive_reasoner.kit.allocation.concave_hull import best_at
 from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.response import SPREAD
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture

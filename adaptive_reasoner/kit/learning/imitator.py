@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
+from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.learning.classification import Classifier
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
@@ -32,7 +33,6 @@ from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.learning.learners import Learner
 from adaptive_reasoner.kit.learning.response import Response, fit_cost_curve
 from adaptive_reasoner.kit.looking import SEEN
-from adaptive_reasoner.kit.mixing import steady_mixture
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
 from adaptive_reasoner.policy.mixture import CostCurve, draw

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.allocation import Priced
-from adaptive_reasoner.kit.concave import best_at, edges_between
+from adaptive_reasoner.kit.allocation.concave_hull import best_at, edges_between
+from adaptive_reasoner.kit.allocation.solver import Priced
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.mixture import CostCurve, hull
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.allocation import Frontier, Hull, solve
+from adaptive_reasoner.kit.allocation.solver import Frontier, Hull, solve
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import figures

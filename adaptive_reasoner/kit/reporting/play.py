@@ -7,13 +7,13 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.errors import PolicyFormatError, UnknownActionError
+from adaptive_reasoner.kit.allocation.mixtures import mixture_shares
 from adaptive_reasoner.kit.encoding import feature_matrix
 from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.policy_card import digest_of
 from adaptive_reasoner.kit.learning.response import Moves
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.learned import LearnedPolicy
-from adaptive_reasoner.policy.mixture import Mixture
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,19 +101,3 @@ def with_actions(outcomes: Outcomes, actions: tuple[str, ...]) -> Outcomes:
         if halves is None
         else replace(halves, **{name: cells[:, at] for name, cells in vars(halves).items()}),
     )
-
-
-def mixture_shares(mixture: Mixture, budget: float) -> Floats:
-    """Probability with which the mixture that costs `budget` on average draws each action, shape (k,).
-
-    Example:
-        >>> fixed = Mixture(np.array([0.5, 0.8]), np.array([10.0, 90.0]))
-        >>> mixture_shares(fixed, 30.0).tolist()
-        [0.75, 0.25]
-    """
-    at = float(np.interp(budget, mixture.cost[mixture.vertices], np.arange(len(mixture.vertices))))
-    shares = np.zeros(len(mixture.cost))
-    shares[mixture.vertices[int(at)]] = 1 - at % 1
-    if at % 1:
-        shares[mixture.vertices[int(at) + 1]] = at % 1
-    return shares

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.allocation import Frontier
+from adaptive_reasoner.kit.allocation.solver import Frontier
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.outcomes import Outcomes

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.allocation import Hull, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import Hull, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_in_sample
 from adaptive_reasoner.kit.backtesting.lift import Gain, Play, Trial, measure
 from adaptive_reasoner.kit.outcomes import Outcomes

@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import clone
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, UnknownActionError
-from adaptive_reasoner.kit.allocation import solve, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
 from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.crossfit import CANDIDATES, FAR, build, standard, targets_of

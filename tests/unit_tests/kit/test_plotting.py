@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import frontier, solve, uniform_hull
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.pages.tables import html_table

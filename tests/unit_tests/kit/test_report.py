@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.kit.allocation import solve, uniform_hull
+from adaptive_reasoner.kit.allocation.mixtures import mixture_shares
+from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.imitation import train
@@ -18,7 +19,7 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.reporting.labels import labels_section
 from adaptive_reasoner.kit.reporting.page import Report, Section, Table, Verdict
-from adaptive_reasoner.kit.reporting.play import Playing, mixture_shares, with_actions
+from adaptive_reasoner.kit.reporting.play import Playing, with_actions
 from adaptive_reasoner.kit.reporting.standing import Saving, Standing
 from adaptive_reasoner.kit.reporting.words import judged
 from adaptive_reasoner.kit.samples import Samples

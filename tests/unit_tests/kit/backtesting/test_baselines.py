@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.allocation import solve, uniform_hull
+from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
+from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.mixing import shares_at, steady_hull
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptive_reasoner.kit.allocation import uniform_hull
-from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure, mixture_accuracy, mixture_cost
+from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy, mixture_cost
+from adaptive_reasoner.kit.allocation.solver import uniform_hull
+from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 from tests.unit_tests.kit.backtesting.test_baselines import table_of
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_reasoner.kit.allocation import uniform_hull
+from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.response import (
     BAND,

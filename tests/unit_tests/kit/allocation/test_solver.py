@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
-from adaptive_reasoner.kit.allocation import frontier, solve, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import frontier, solve, uniform_hull
 
 
 @dataclass

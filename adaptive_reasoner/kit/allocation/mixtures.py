@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.allocation import Hull, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import Hull, uniform_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.mixture import Mixture
 
@@ -60,3 +60,67 @@ def _standing(outcomes: Outcomes, vertices: Sequence[int]) -> float:
     height = (accuracy - slope * cost) @ np.array([share - 1, 1, -share])
     error = float(height.std() / np.sqrt(len(height)))
     return float(height.mean()) / error if error > 0 else np.inf
+
+
+def mixture_shares(mixture: Mixture, budget: float) -> Floats:
+    """Probability with which the mixture that costs `budget` on average draws each action, shape (k,).
+
+    Example:
+        >>> fixed = Mixture(np.array([0.5, 0.8]), np.array([10.0, 90.0]))
+        >>> mixture_shares(fixed, 30.0).tolist()
+        [0.75, 0.25]
+    """
+    at = float(np.interp(budget, mixture.cost[mixture.vertices], np.arange(len(mixture.vertices))))
+    shares = np.zeros(len(mixture.cost))
+    shares[mixture.vertices[int(at)]] = 1 - at % 1
+    if at % 1:
+        shares[mixture.vertices[int(at) + 1]] = at % 1
+    return shares
+
+
+def mixture_accuracy(accuracy: Floats, cost: Floats, budget: Floats) -> Floats:
+    """Accuracy of the best mixture of k actions within a mean cost, for many tables at once.
+
+    Args:
+        accuracy: Mean accuracy of each action, shape (d, k).
+        cost: Mean cost of each action, shape (d, k).
+        budget: Mean costs allowed, shape (d, p); below the cheapest action's, that action's is allowed.
+
+    Returns:
+        Shape (d, p).
+
+    Example:
+        >>> mixture_accuracy(np.array([[0.2, 0.6]]), np.array([[1.0, 3.0]]), np.array([[0.5, 2.0, 9.0]]))
+        array([[0.2, 0.4, 0.6]])
+    """
+    budget = np.maximum(budget, cost.min(axis=1, keepdims=True))
+    best = np.full(budget.shape, -np.inf)
+    for a, c in zip(accuracy.T[:, :, None], cost.T[:, :, None], strict=True):
+        within = c <= budget
+        np.maximum(best, np.where(within, a, -np.inf), out=best)
+        for a_dear, c_dear in zip(accuracy.T[:, :, None], cost.T[:, :, None], strict=True):
+            if (c_dear > c).any() and (a_dear > a).any():
+                share = np.divide(
+                    budget - c, c_dear - c, out=np.zeros_like(best), where=within & (c_dear > budget)
+                )
+                np.maximum(best, np.where(within, a + share * (a_dear - a), -np.inf), out=best)
+    return best
+
+
+def mixture_cost(accuracy: Floats, cost: Floats, wanted: Floats) -> Floats:
+    """Mean cost of the cheapest mixture of k actions that is accurate enough, for many tables at once.
+
+    Args:
+        accuracy: Mean accuracy of each action, shape (d, k).
+        cost: Mean cost of each action, shape (d, k).
+        wanted: Accuracies wanted, shape (d, p); above the best action's, that action's is wanted.
+
+    Returns:
+        Shape (d, p).
+
+    Example:
+        >>> mixture_cost(np.array([[0.2, 0.6]]), np.array([[1.0, 3.0]]), np.array([[0.1, 0.4, 0.9]]))
+        array([[1., 2., 3.]])
+    """
+    # The same problem with the axes exchanged and their signs turned.
+    return -mixture_accuracy(-cost, -accuracy, -np.minimum(wanted, accuracy.max(axis=1, keepdims=True)))

@@ -16,8 +16,15 @@ from numpy.typing import ArrayLike
 
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.kit.allocation.concave_hull import (
+    Edges,
+    best_at,
+    chosen_from,
+    climb,
+    edges_between,
+    mean_best_value,
+)
 from adaptive_reasoner.kit.arguments import check_argument
-from adaptive_reasoner.kit.concave import Edges, best_at, chosen_from, climb, edges_between, mean_best_value
 from adaptive_reasoner.pages.tables import html_table
 
 if TYPE_CHECKING:
