@@ -9,9 +9,9 @@ from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
 from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
 from adaptive_reasoner.kit.backtesting.lift import Trial, measure
-from adaptive_reasoner.kit.dealing import draws_allowed, packs_of
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.tables.splits import split_by_text
+from adaptive_reasoner.kit.votes.permutations import draws_allowed, packs_of
 from adaptive_reasoner.policy.mixture import hull
 
 

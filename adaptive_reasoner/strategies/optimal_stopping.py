@@ -2,7 +2,7 @@
 
 The state of a vote is (drawn, top, second): samples drawn, votes of the leader and of the runner-up. What is
 known of votes is held in tables over these states, by nobody's labels (`beta_prospects`) or from collected
-samples (`adaptive_reasoner.kit.stop_fitting`). Prices enter only when a vote is planned, so one table serves
+samples (`adaptive_reasoner.kit.votes.fitting`). Prices enter only when a vote is planned, so one table serves
 every price.
 """
 

@@ -15,11 +15,11 @@ import numpy as np
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule
 from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule, StopRule
-from adaptive_reasoner.kit.courses import at_once, by_state
-from adaptive_reasoner.kit.dealing import Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.state_counts import StateCounts
+from adaptive_reasoner.kit.votes.permutations import Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.schedules import at_once, by_state
+from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import plan
 
 _MOST_FREQUENT = 20  # answers that a column of their own tells apart

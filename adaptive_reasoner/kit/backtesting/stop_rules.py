@@ -13,14 +13,14 @@ from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule, as_table
 from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.backtesting.waiting import Waits, waits
-from adaptive_reasoner.kit.courses import after_first, at_once, by_state, by_window
-from adaptive_reasoner.kit.dealing import Course, Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy, vote_cost
 from adaptive_reasoner.kit.learning.foresight import beyond_mean
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.stop_fitting import FittedStop, courses, fit_stop
+from adaptive_reasoner.kit.votes.fitting import FittedStop, courses, fit_stop
+from adaptive_reasoner.kit.votes.permutations import Course, Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
 from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Terms, VoteState
 from adaptive_reasoner.strategies.stop_rules import StopRule as OnlineRule

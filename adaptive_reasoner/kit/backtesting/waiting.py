@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.dealing import Course, Deals
+from adaptive_reasoner.kit.votes.permutations import Course, Deals
 
 _SLOWEST = 0.95
 

@@ -7,11 +7,11 @@ import pytest
 
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.waiting import waits
-from adaptive_reasoner.kit.courses import after_first, at_once, by_state, by_window
-from adaptive_reasoner.kit.dealing import Deals, packs_of
 from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.votes.permutations import Deals, packs_of
+from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
 from adaptive_reasoner.strategies.stop_rules import Lossless, Terms, Votes, VoteState
-from tests.unit_tests.kit.ballots import ballots_of
+from tests.unit_tests.kit.votes.ballots import ballots_of
 
 
 def samples_of(*ballots, seconds=None, **fields):

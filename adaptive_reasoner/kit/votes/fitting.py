@@ -19,11 +19,11 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.courses import by_state
-from adaptive_reasoner.kit.dealing import Course, Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.state_counts import StateCounts
+from adaptive_reasoner.kit.votes.permutations import Course, Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.schedules import by_state
+from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects, plan
 
 COSTS = np.geomspace(2e-4, 0.3, 30)

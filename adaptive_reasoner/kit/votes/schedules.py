@@ -3,7 +3,7 @@
 import numpy as np
 
 from adaptive_reasoner.arrays import Ints
-from adaptive_reasoner.kit.dealing import Course, Deals
+from adaptive_reasoner.kit.votes.permutations import Course, Deals
 
 
 def at_once(samples: int) -> Course:

@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.kit.dealing import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.state_counts import StateCounts
-from adaptive_reasoner.kit.stop_fitting import (
+from adaptive_reasoner.kit.tables.splits import split_by_text
+from adaptive_reasoner.kit.votes.fitting import (
     COSTS,
     chances_of_success,
     courses,
@@ -18,7 +17,8 @@ from adaptive_reasoner.kit.stop_fitting import (
     replayed,
     stopping_graph,
 )
-from adaptive_reasoner.kit.tables.splits import split_by_text
+from adaptive_reasoner.kit.votes.permutations import Deals, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.models.executor import Caller
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.policy.vote_tables import STOP_MODEL, read_prospects
@@ -26,7 +26,7 @@ from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.optimal_stopping import beta_prospects
 from adaptive_reasoner.strategies.stop_rules import Priced, Terms, VoteState
 from adaptive_reasoner.strategies.voting import adaptive_consistency
-from tests.unit_tests.kit.ballots import ballots_of
+from tests.unit_tests.kit.votes.ballots import ballots_of
 
 
 def samples_of(ballots, *, source="cot"):

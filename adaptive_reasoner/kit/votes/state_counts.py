@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
-from adaptive_reasoner.kit.dealing import Deals
+from adaptive_reasoner.kit.votes.permutations import Deals
 from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects
 
 _PRIOR = 10.0  # questions that the model of all states counts for

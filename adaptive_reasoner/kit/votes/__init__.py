@@ -1,0 +1,1 @@
+"""Votes replayed over recorded samples, and what is learned from them.."""
