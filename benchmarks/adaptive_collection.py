@@ -21,8 +21,8 @@ from adaptive_reasoner.answers import exact
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
-from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.recipes import Recipe

@@ -28,8 +28,8 @@ from sklearn.linear_model import LogisticRegression
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
-from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples

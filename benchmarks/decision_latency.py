@@ -20,9 +20,9 @@ import numpy as np
 
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
-from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.learned import LearnedPolicy
 

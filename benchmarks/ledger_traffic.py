@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adaptive_reasoner.kit.encoding import VectorCache, open_encoder
+from adaptive_reasoner.kit.learning.encoders import VectorCache, open_encoder
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger

@@ -29,8 +29,8 @@ import numpy as np
 from stopping_searches import best_mixture, checked, ladder
 
 from adaptive_reasoner.kit.backtesting.stop_rules import beta_stops, expected_by_imitators, windows_agree
-from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.fitting import COSTS, fit_stop, replayed

@@ -18,7 +18,7 @@ import numpy as np
 
 from adaptive_reasoner.kit.backtesting.contenders import Split, value_shares
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
-from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import split_by_text
 

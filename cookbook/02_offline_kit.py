@@ -107,7 +107,7 @@ oracle.shares()
 # may go out; where it may not, the policy is the best mixture of fixed actions.
 
 # %%
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.training import train
 
 fit, held_out = outcomes.split(test_size=0.5, seed=0)
 trained = train(fit, budget=budget)

@@ -95,7 +95,7 @@ plt.show()
 # mislead either way: look at the width of the interval, not at its middle.
 
 # %%
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.training import train
 
 order = np.random.default_rng(0).permutation(len(outcomes))
 gates = {n: train(outcomes.select(order[:n]), budget=12.0).gate for n in (60, len(outcomes))}

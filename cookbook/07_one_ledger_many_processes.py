@@ -57,7 +57,7 @@ written = worker.write_text(source)
 
 # %%
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.policy.learned import LearnedPolicy

@@ -12,7 +12,7 @@ import numpy as np
 
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.evaluation import backtest
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.samples import Samples
 
 samples = Samples.read(SAMPLES)

@@ -162,7 +162,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Learn when to think harder, and write the policy folder."""
-    from adaptive_reasoner.kit.imitation import train as train_policy
+    from adaptive_reasoner.kit.learning.training import train as train_policy
     from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.samples import Samples

@@ -18,7 +18,7 @@ from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
     from adaptive_reasoner.kit.estimating.estimation import estimate
     from adaptive_reasoner.kit.evaluation import Backtest, backtest
-    from adaptive_reasoner.kit.imitation import train
+    from adaptive_reasoner.kit.learning.first_sample import FirstLook, look_first
     from adaptive_reasoner.kit.learning.imitator import Imitator
-    from adaptive_reasoner.kit.looking import FirstLook, look_first
+    from adaptive_reasoner.kit.learning.training import train
     from adaptive_reasoner.kit.menu.llm_grader import Referee
     from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.kit.menu.presets import preset_menu
@@ -44,11 +44,11 @@ _HOME = {
     "Allocation": "allocation.solver",
     "Backtest": "evaluation",
     "Collected": "collecting.collector",
-    "FirstLook": "looking",
+    "FirstLook": "learning.first_sample",
     "Forecast": "collecting.cost_forecast",
     "Frontier": "allocation.solver",
     "Hull": "allocation.solver",
-    "Imitator": "imitation",
+    "Imitator": "learning.training",
     "Menu": "menu.menu",
     "Outcomes": "outcomes",
     "Progress": "collecting.collector",
@@ -63,14 +63,14 @@ _HOME = {
     "estimate": "estimating.estimation",
     "forecast": "collecting.cost_forecast",
     "frontier": "allocation.solver",
-    "look_first": "looking",
+    "look_first": "learning.first_sample",
     "open_questions": "public_questions",
     "outcomes_report": "report",
     "preset_menu": "menu.presets",
     "read_questions": "questions",
     "recorded_sources": "replay",
     "solve": "allocation.solver",
-    "train": "imitation",
+    "train": "learning.training",
     "uniform_hull": "allocation.solver",
 }
 

@@ -19,11 +19,11 @@ from adaptive_reasoner.kit.backtesting.lift import Gain, Key, measure
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
 from adaptive_reasoner.kit.backtesting.unseen import play_unseen_groups
 from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
-from adaptive_reasoner.kit.encoding import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.learning.encoders import Encoder, feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.first_sample import look_first
 from adaptive_reasoner.kit.learning.gate import ROUNDING, Answer, answer_to, detectable_lift
 from adaptive_reasoner.kit.learning.imitator import Observed
-from adaptive_reasoner.kit.looking import look_first
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import Interval

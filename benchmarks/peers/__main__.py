@@ -26,7 +26,7 @@ from tuning import play_at
 from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy
 from adaptive_reasoner.kit.backtesting.baselines import group_lookup
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
-from adaptive_reasoner.kit.encoding import feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ import pytest
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.demo.run import answer
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources
 from adaptive_reasoner.kit.samples import Samples

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.encoders import VectorCache
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger

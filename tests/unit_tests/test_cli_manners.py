@@ -16,8 +16,8 @@ from tests.unit_tests.test_cli import asked, command, outcomes, samples  # noqa:
 
 @pytest.fixture(scope="module")
 def policy_folder(tmp_path_factory):
-    from adaptive_reasoner.kit.encoding import VectorCache
-    from adaptive_reasoner.kit.imitation import train
+    from adaptive_reasoner.kit.learning.encoders import VectorCache
+    from adaptive_reasoner.kit.learning.training import train
     from adaptive_reasoner.policy.features import EncoderSession
     from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 

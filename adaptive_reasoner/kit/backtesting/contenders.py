@@ -13,8 +13,8 @@ from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.baselines import affordable
 from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.learning.first_sample import FirstLook
 from adaptive_reasoner.kit.learning.imitator import Imitator
-from adaptive_reasoner.kit.looking import FirstLook
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 

@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.backtesting.contenders import (
 )
 from adaptive_reasoner.kit.backtesting.lift import Key, Play, Trial
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule
-from adaptive_reasoner.kit.looking import FirstLook
+from adaptive_reasoner.kit.learning.first_sample import FirstLook
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import split_by_text
 

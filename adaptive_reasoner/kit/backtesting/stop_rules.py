@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, Fitted
 from adaptive_reasoner.kit.backtesting.lift import Play
 from adaptive_reasoner.kit.backtesting.waiting import Waits, waits
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy, vote_cost
-from adaptive_reasoner.kit.learning.foresight import beyond_mean
+from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples

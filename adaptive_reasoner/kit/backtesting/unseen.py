@@ -8,7 +8,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial
-from adaptive_reasoner.kit.learning.foresight import Foresight
+from adaptive_reasoner.kit.learning.forecasts import Foresight
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 

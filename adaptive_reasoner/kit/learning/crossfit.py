@@ -8,10 +8,10 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix, Texts
 from adaptive_reasoner.kit.learning.calibration import Calibration
-from adaptive_reasoner.kit.learning.familiarity import Familiarity
+from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_question
 from adaptive_reasoner.kit.learning.gate import ROUNDING
 from adaptive_reasoner.kit.learning.learners import Constant, Learner, Neighbours, Ridge, Trees
-from adaptive_reasoner.kit.learning.response import Response, lift_by_question
+from adaptive_reasoner.kit.learning.novelty import Familiarity
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import text_index
 

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
-from adaptive_reasoner.kit.learning.classification import Classifier
+from adaptive_reasoner.kit.learning.cost_response import Response, fit_cost_curve
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
     FAR,
@@ -26,13 +26,13 @@ from adaptive_reasoner.kit.learning.crossfit import (
     standard,
     targets_of,
 )
-from adaptive_reasoner.kit.learning.familiarity import Familiarity
-from adaptive_reasoner.kit.learning.foresight import Foresight
+from adaptive_reasoner.kit.learning.first_sample import SEEN
+from adaptive_reasoner.kit.learning.forecasts import Foresight
 from adaptive_reasoner.kit.learning.gate import Gate, judge
-from adaptive_reasoner.kit.learning.graph import INPUT, Graph
+from adaptive_reasoner.kit.learning.label_classifier import Classifier
 from adaptive_reasoner.kit.learning.learners import Learner
-from adaptive_reasoner.kit.learning.response import Response, fit_cost_curve
-from adaptive_reasoner.kit.looking import SEEN
+from adaptive_reasoner.kit.learning.novelty import Familiarity
+from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
 from adaptive_reasoner.policy.mixture import CostCurve, draw

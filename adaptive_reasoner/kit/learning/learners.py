@@ -14,7 +14,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import RidgeCV
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
-from adaptive_reasoner.kit.learning.graph import INPUT, Graph, Tree
+from adaptive_reasoner.kit.onnx_graph import INPUT, Graph, Tree
 
 _ALPHAS = np.geomspace(30.0, 1e6, 14)
 _NEIGHBOURS = (5, 10, 20, 30, 50, 80)

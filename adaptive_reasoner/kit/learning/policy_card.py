@@ -11,11 +11,11 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
-from adaptive_reasoner.kit.encoding import Encoder
 from adaptive_reasoner.kit.learning.calibration import calibration_error, reliability
+from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves
+from adaptive_reasoner.kit.learning.encoders import Encoder
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
-from adaptive_reasoner.kit.learning.response import SPREAD, Moves
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
 from adaptive_reasoner.policy.mixture import CostCurve

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.kit.backtesting.learning_curve import learning_curve
-from adaptive_reasoner.kit.encoding import feature_matrix
 from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.learning.encoders import feature_matrix
 from adaptive_reasoner.kit.reporting import figures
 from adaptive_reasoner.kit.reporting.page import Fact, Section, Table
 from adaptive_reasoner.kit.reporting.standing import Saving

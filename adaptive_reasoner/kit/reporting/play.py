@@ -8,10 +8,10 @@ import numpy as np
 from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.errors import PolicyFormatError, UnknownActionError
 from adaptive_reasoner.kit.allocation.mixtures import mixture_shares
-from adaptive_reasoner.kit.encoding import feature_matrix
+from adaptive_reasoner.kit.learning.cost_response import Moves
 from adaptive_reasoner.kit.learning.crossfit import Predictions
+from adaptive_reasoner.kit.learning.encoders import feature_matrix
 from adaptive_reasoner.kit.learning.policy_card import digest_of
-from adaptive_reasoner.kit.learning.response import Moves
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.learned import LearnedPolicy
 

@@ -19,7 +19,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.learning.graph import INPUT, Graph
+from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.permutations import Course, Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.votes.schedules import by_state

@@ -10,7 +10,7 @@ from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.cost_forecast import forecast
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.evaluation import backtest
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.replay import recorded_sources

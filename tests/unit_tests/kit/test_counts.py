@@ -7,9 +7,9 @@ import pytest
 
 from adaptive_reasoner import cli
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, OutcomesError
-from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.encoders import VectorCache
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples

@@ -11,10 +11,10 @@ import pytest
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.kit.allocation.mixtures import mixture_shares
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
-from adaptive_reasoner.kit.encoding import VectorCache
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.calibration import reliability
+from adaptive_reasoner.kit.learning.encoders import VectorCache
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.report import outcomes_report
 from adaptive_reasoner.kit.reporting.labels import labels_section

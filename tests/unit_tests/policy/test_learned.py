@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
-from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.folder import write_policy_folder

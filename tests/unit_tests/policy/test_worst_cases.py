@@ -6,8 +6,8 @@ from math import inf
 import pytest
 
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.kit.encoding import VectorCache
-from adaptive_reasoner.kit.imitation import train
+from adaptive_reasoner.kit.learning.encoders import VectorCache
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.source import Source

@@ -2,8 +2,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from adaptive_reasoner.kit.learning.graph import INPUT, Graph
 from adaptive_reasoner.kit.learning.learners import Constant, Neighbours, Ridge, Trees, nearest
+from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 
 VECTOR, SURFACE, TARGETS = 12, 5, 4
 

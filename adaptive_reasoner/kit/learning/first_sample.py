@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Matrix
-from adaptive_reasoner.kit.encoding import Encoder, VectorCache
 from adaptive_reasoner.kit.estimating.estimation import Replies
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy
+from adaptive_reasoner.kit.learning.encoders import Encoder, VectorCache
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Sample, Samples
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, surface_features

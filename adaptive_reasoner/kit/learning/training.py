@@ -9,8 +9,8 @@ from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
-from adaptive_reasoner.kit.encoding import Encoder, VectorCache, feature_matrix, open_encoder
-from adaptive_reasoner.kit.learning.foresight import beyond_mean
+from adaptive_reasoner.kit.learning.encoders import Encoder, VectorCache, feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_card import Counts, describe

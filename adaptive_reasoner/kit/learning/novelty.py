@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Matrix, Texts
-from adaptive_reasoner.kit.learning.graph import INPUT, Graph
+from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 
 _APART = 1e-3  # at least between what is rare and what is known, also where all questions are alike
 _KEPT = 2048  # training questions kept for comparison

@@ -2,8 +2,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from adaptive_reasoner.kit.learning.familiarity import Familiarity
-from adaptive_reasoner.kit.learning.graph import INPUT, Graph
+from adaptive_reasoner.kit.learning.novelty import Familiarity
+from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 
 DIMENSION = 16
 

@@ -7,11 +7,11 @@ from sklearn.base import clone
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, UnknownActionError
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
-from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
-from adaptive_reasoner.kit.imitation import train
 from adaptive_reasoner.kit.learning.crossfit import CANDIDATES, FAR, build, standard, targets_of
+from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_card import worst_costs
+from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.features import EncoderSession

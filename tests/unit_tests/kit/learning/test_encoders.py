@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix, open_encoder
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, EncoderSession, surface_features
 from tests.unit_tests.toys import DIMENSION, write_toy_encoder
 

@@ -5,13 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.encoding import VectorCache, feature_matrix
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy
-from adaptive_reasoner.kit.looking import SEEN, look_first
+from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix
+from adaptive_reasoner.kit.learning.first_sample import SEEN, look_first
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
-from tests.unit_tests.kit.test_imitation import toy_encoder
+from tests.unit_tests.kit.learning.test_training import toy_encoder
 from tests.unit_tests.toys import DIMENSION
 
 

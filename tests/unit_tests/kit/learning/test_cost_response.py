@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
-from adaptive_reasoner.kit.learning.crossfit import Predictions
-from adaptive_reasoner.kit.learning.response import (
+from adaptive_reasoner.kit.learning.cost_response import (
     BAND,
     SPREAD,
     Moves,
@@ -15,6 +14,7 @@ from adaptive_reasoner.kit.learning.response import (
     fit_cost_curve,
     lift_by_question,
 )
+from adaptive_reasoner.kit.learning.crossfit import Predictions
 from tests.unit_tests.toys import toy_outcomes
 
 
