@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import adaptive_reasoner
-from adaptive_reasoner.kit.evaluation import backtest
+from adaptive_reasoner.kit.backtesting.evaluation import backtest
 
 ROOT = Path(__file__).resolve().parents[1]
 BUDGETS = {

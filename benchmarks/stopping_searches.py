@@ -7,7 +7,7 @@ import numpy as np
 
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
-from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
+from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
 from adaptive_reasoner.kit.backtesting.lift import Trial, measure
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.tables.splits import split_by_text

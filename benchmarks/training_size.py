@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptive_reasoner.kit.backtesting.contenders import Split, value_shares
+from adaptive_reasoner.kit.backtesting.imitators import Split, value_shares
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.outcomes import Outcomes

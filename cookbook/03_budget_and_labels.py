@@ -58,7 +58,7 @@ print(f"spend {budget:.1f} {outcomes.cost_unit} a question")
 # %%
 import matplotlib.pyplot as plt
 
-from adaptive_reasoner.kit.evaluation import backtest
+from adaptive_reasoner.kit.backtesting.evaluation import backtest
 
 budgets = [6.0, 12.0]
 tested = backtest(outcomes, budgets=budgets, splits=2)

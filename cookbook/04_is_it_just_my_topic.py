@@ -35,7 +35,7 @@ for group in sorted(set(outcomes.groups)):
 # Every rule at the same budget, on questions it has not seen.
 
 # %%
-from adaptive_reasoner.kit.evaluation import backtest
+from adaptive_reasoner.kit.backtesting.evaluation import backtest
 
 BUDGET = 12.0
 tested = backtest(outcomes, budgets=[BUDGET], splits=3)

@@ -10,8 +10,8 @@ SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or a file of yours
 # %%
 import numpy as np
 
+from adaptive_reasoner.kit.backtesting.evaluation import backtest
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.evaluation import backtest
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.samples import Samples
 

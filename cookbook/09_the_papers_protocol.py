@@ -54,8 +54,8 @@ print("actions:", ", ".join(menu.actions))
 # The recorded run has 240 questions and eight samples of each source, so k goes to 8 here.
 
 # %%
+from adaptive_reasoner.kit.backtesting.evaluation import backtest
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.evaluation import backtest
 from adaptive_reasoner.kit.samples import Samples
 
 samples = Samples.read(SAMPLES).of_source("direct")

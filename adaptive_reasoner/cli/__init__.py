@@ -194,8 +194,8 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """What a policy would have done on questions it has not seen, against every baseline."""
-    from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
-    from adaptive_reasoner.kit.evaluation import backtest as run_backtest
+    from adaptive_reasoner.kit.backtesting.evaluation import backtest as run_backtest
+    from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 
     with progress("backtesting"):
         tested = run_backtest(

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
         solve,
         uniform_hull,
     )
+    from adaptive_reasoner.kit.backtesting.evaluation import Backtest, backtest
     from adaptive_reasoner.kit.collecting.collector import collect
     from adaptive_reasoner.kit.collecting.cost_forecast import Forecast, forecast
     from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
     from adaptive_reasoner.kit.estimating.estimation import estimate
-    from adaptive_reasoner.kit.evaluation import Backtest, backtest
     from adaptive_reasoner.kit.learning.first_sample import FirstLook, look_first
     from adaptive_reasoner.kit.learning.imitator import Imitator
     from adaptive_reasoner.kit.learning.training import train
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Adaptive": "collecting.early_stopping",
     "Allocation": "allocation.solver",
-    "Backtest": "evaluation",
+    "Backtest": "backtesting.evaluation",
     "Collected": "collecting.collector",
     "FirstLook": "learning.first_sample",
     "Forecast": "collecting.cost_forecast",
@@ -58,7 +58,7 @@ _HOME = {
     "Report": "report",
     "Retries": "menu.retries",
     "Samples": "samples",
-    "backtest": "evaluation",
+    "backtest": "backtesting.evaluation",
     "collect": "collecting.collector",
     "estimate": "estimating.estimation",
     "forecast": "collecting.cost_forecast",

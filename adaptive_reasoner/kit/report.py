@@ -5,7 +5,7 @@ from typing import Any
 
 from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
-from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
+from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import standing, words
 from adaptive_reasoner.kit.reporting.frontier import dial_of, frontier_section

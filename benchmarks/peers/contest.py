@@ -12,7 +12,7 @@ import numpy as np
 
 import adaptive_reasoner
 from adaptive_reasoner.kit.allocation.concave_hull import best_at
-from adaptive_reasoner.kit.backtesting.contenders import Split, label_shares, value_shares
+from adaptive_reasoner.kit.backtesting.imitators import Split, label_shares, value_shares
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import split_by_text

@@ -10,8 +10,8 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation.mixtures import shares_at
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
+from adaptive_reasoner.kit.backtesting.latency import Waits
 from adaptive_reasoner.kit.backtesting.lift import Play
-from adaptive_reasoner.kit.backtesting.waiting import Waits
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 PRICES = 40

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptive_reasoner.arrays import Matrix
-from adaptive_reasoner.kit.backtesting.contenders import Split, value_shares
+from adaptive_reasoner.kit.backtesting.imitators import Split, value_shares
 from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes

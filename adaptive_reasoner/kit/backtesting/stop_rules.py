@@ -11,8 +11,8 @@ from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import shares_at
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule, as_table
+from adaptive_reasoner.kit.backtesting.latency import Waits, waits
 from adaptive_reasoner.kit.backtesting.lift import Play
-from adaptive_reasoner.kit.backtesting.waiting import Waits, waits
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy, vote_cost
 from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.imitator import Imitator

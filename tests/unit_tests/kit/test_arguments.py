@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from adaptive_reasoner.kit.allocation.solver import frontier, solve, uniform_hull
+from adaptive_reasoner.kit.backtesting.evaluation import backtest
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.cost_forecast import forecast
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.evaluation import backtest
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question

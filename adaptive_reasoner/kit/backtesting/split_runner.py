@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting import baselines
-from adaptive_reasoner.kit.backtesting.contenders import (
+from adaptive_reasoner.kit.backtesting.imitators import (
     Mistakes,
     Split,
     label_shares,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
-from adaptive_reasoner.kit.backtesting.contenders import Mistakes
-from adaptive_reasoner.kit.evaluation import backtest
+from adaptive_reasoner.kit.backtesting.evaluation import backtest
+from adaptive_reasoner.kit.backtesting.imitators import Mistakes
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 

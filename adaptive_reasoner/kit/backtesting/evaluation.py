@@ -11,14 +11,14 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
-from adaptive_reasoner.kit.backtesting.contenders import Mistakes
-from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
-from adaptive_reasoner.kit.backtesting.field import Field
+from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
+from adaptive_reasoner.kit.backtesting.imitators import Mistakes
+from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_curve
 from adaptive_reasoner.kit.backtesting.lift import Gain, Key, measure
+from adaptive_reasoner.kit.backtesting.split_runner import Field
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
-from adaptive_reasoner.kit.backtesting.unseen import play_unseen_groups
-from adaptive_reasoner.kit.backtesting.waiting import of_stop_rules
+from adaptive_reasoner.kit.backtesting.unseen_groups import play_unseen_groups
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.first_sample import look_first

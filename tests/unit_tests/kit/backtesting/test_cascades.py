@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
-from adaptive_reasoner.kit.backtesting.escalation import escalation_rules
+from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 

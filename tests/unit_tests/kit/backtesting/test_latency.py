@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from adaptive_reasoner.kit.backtesting.latency import waits
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
-from adaptive_reasoner.kit.backtesting.waiting import waits
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.votes.permutations import Deals, packs_of
 from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
