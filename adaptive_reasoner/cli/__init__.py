@@ -254,7 +254,7 @@ def report(
 ) -> None:
     """One HTML page, readable from the disk: what a budget buys, and whether a policy is worth shipping."""
     from adaptive_reasoner.kit.outcomes import Outcomes
-    from adaptive_reasoner.kit.report import outcomes_report
+    from adaptive_reasoner.kit.reporting.build import outcomes_report
     from adaptive_reasoner.kit.samples import Samples
     from adaptive_reasoner.policy.learned import LearnedPolicy
 

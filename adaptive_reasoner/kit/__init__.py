@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.public_questions import open_questions
     from adaptive_reasoner.kit.questions import Question, read_questions
     from adaptive_reasoner.kit.replay import RecordedModel, recorded_sources
-    from adaptive_reasoner.kit.report import outcomes_report
-    from adaptive_reasoner.kit.reporting.page import Report
+    from adaptive_reasoner.kit.reporting.build import outcomes_report
+    from adaptive_reasoner.kit.reporting.html_page import Report
     from adaptive_reasoner.kit.samples import Samples
 
 _HOME = {
@@ -55,7 +55,7 @@ _HOME = {
     "Question": "questions",
     "RecordedModel": "replay",
     "Referee": "menu.llm_grader",
-    "Report": "report",
+    "Report": "reporting.build",
     "Retries": "menu.retries",
     "Samples": "samples",
     "backtest": "backtesting.evaluation",
@@ -65,7 +65,7 @@ _HOME = {
     "frontier": "allocation.solver",
     "look_first": "learning.first_sample",
     "open_questions": "public_questions",
-    "outcomes_report": "report",
+    "outcomes_report": "reporting.build",
     "preset_menu": "menu.presets",
     "read_questions": "questions",
     "recorded_sources": "replay",

@@ -9,7 +9,7 @@ import pytest
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.training import train
-from adaptive_reasoner.kit.report import outcomes_report
+from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.sql.reader import LedgerReader

@@ -10,9 +10,9 @@ from adaptive_reasoner.kit.allocation.solver import Frontier, Hull, solve
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import figures
-from adaptive_reasoner.kit.reporting.page import Dial, Section, Table
-from adaptive_reasoner.kit.reporting.play import Playing
-from adaptive_reasoner.kit.reporting.standing import Hindsight, Standing, standing_of
+from adaptive_reasoner.kit.reporting.html_page import Dial, Section, Table
+from adaptive_reasoner.kit.reporting.policy_on_table import Playing
+from adaptive_reasoner.kit.reporting.summary import Hindsight, Standing, standing_of
 
 _VERTICES = 200  # of a curve that are drawn
 _STEPS = 120  # of the dial

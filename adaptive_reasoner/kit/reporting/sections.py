@@ -11,8 +11,8 @@ from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import figures
-from adaptive_reasoner.kit.reporting.page import Section, Table
-from adaptive_reasoner.kit.reporting.play import Playing
+from adaptive_reasoner.kit.reporting.html_page import Section, Table
+from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.tables.splits import text_index
 
 _DRAWN_GROUPS = 30  # groups a figure has room for; the table holds all

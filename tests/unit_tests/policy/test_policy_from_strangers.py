@@ -21,7 +21,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.kit.reporting.play import Playing
+from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.toys import toy_outcomes
 

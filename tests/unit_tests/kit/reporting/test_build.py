@@ -16,12 +16,12 @@ from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.report import outcomes_report
-from adaptive_reasoner.kit.reporting.labels import labels_section
-from adaptive_reasoner.kit.reporting.page import Report, Section, Table, Verdict
-from adaptive_reasoner.kit.reporting.play import Playing, with_actions
-from adaptive_reasoner.kit.reporting.standing import Saving, Standing
-from adaptive_reasoner.kit.reporting.words import judged
+from adaptive_reasoner.kit.reporting.build import outcomes_report
+from adaptive_reasoner.kit.reporting.html_page import Report, Section, Table, Verdict
+from adaptive_reasoner.kit.reporting.label_cost import labels_section
+from adaptive_reasoner.kit.reporting.policy_on_table import Playing, with_actions
+from adaptive_reasoner.kit.reporting.summary import Saving, Standing
+from adaptive_reasoner.kit.reporting.wording import judged
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 from adaptive_reasoner.policy.features import EncoderSession

@@ -5,8 +5,8 @@ from typing import Any
 
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.learning.gate import ROUNDING, WORTHWHILE
-from adaptive_reasoner.kit.reporting.page import Verdict
-from adaptive_reasoner.kit.reporting.standing import Standing
+from adaptive_reasoner.kit.reporting.html_page import Verdict
+from adaptive_reasoner.kit.reporting.summary import Standing
 
 _MERE_TOPIC = 0.25  # share of the lift left within groups, below which it is topic rather than difficulty
 

@@ -7,18 +7,18 @@ from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.reporting import standing, words
+from adaptive_reasoner.kit.reporting import summary, wording
 from adaptive_reasoner.kit.reporting.frontier import dial_of, frontier_section
-from adaptive_reasoner.kit.reporting.labels import labels_section, learning_points, learning_section
-from adaptive_reasoner.kit.reporting.page import Dial, Fact, Report, Section, Table, Verdict
-from adaptive_reasoner.kit.reporting.play import Playing
+from adaptive_reasoner.kit.reporting.html_page import Dial, Fact, Report, Section, Table, Verdict
+from adaptive_reasoner.kit.reporting.label_cost import labels_section, learning_points, learning_section
+from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.reporting.sections import (
     calibration_section,
     compute_section,
     price_section,
     regret_section,
 )
-from adaptive_reasoner.kit.reporting.standing import Hindsight, Saving, Standing
+from adaptive_reasoner.kit.reporting.summary import Hindsight, Saving, Standing
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
@@ -58,18 +58,18 @@ def outcomes_report(
     if policy is not None:
         policy = policy if budget is None else policy.at(budget=budget)
         playing = Playing.of(policy, outcomes)
-        gains = standing.along_budgets(playing, outcomes)
-        budget = standing.own_budget(playing)
+        gains = summary.along_budgets(playing, outcomes)
+        budget = summary.own_budget(playing)
     hull, best = uniform_hull(outcomes), frontier(outcomes)
     if rows and (playing is None or playing.trained_on):
-        asked, stands = standing.from_backtest(rows, budget)
+        asked, stands = summary.from_backtest(rows, budget)
         budget = asked if budget is None else budget
     elif playing is not None and playing.trained_on:
-        stands = standing.from_card(playing.policy.card, hull)
+        stands = summary.from_card(playing.policy.card, hull)
     elif playing is not None and budget is not None:
-        stands = standing.from_gain(gains[budget], "on these questions, which the policy was not trained on")
+        stands = summary.from_gain(gains[budget], "on these questions, which the policy was not trained on")
     if budget is None:
-        budget = standing.most_to_gain(outcomes)
+        budget = summary.most_to_gain(outcomes)
     at_budget = best.at(budget)
     hindsight = Hindsight.of(outcomes, budget if stands is None else max(stands.cost, float(best.costs[0])))
     bill = _bill(samples, policy)
@@ -116,10 +116,10 @@ def _verdict(
 ) -> Verdict:
     unit, accuracy_unit = outcomes.cost_unit, outcomes.accuracy_unit
     if stands is None:
-        return words.room(hindsight.gains, budget=budget, unit=unit, accuracy_unit=accuracy_unit)
+        return wording.room(hindsight.gains, budget=budget, unit=unit, accuracy_unit=accuracy_unit)
     gate = {} if playing is None else playing.policy.card["report"]["gate"]
     answer = playing.policy.verdict if playing is not None else (backtest or {}).get("verdict")
-    return words.judged(
+    return wording.judged(
         stands, answer=answer, needed=gate.get("needed"), unit=unit, accuracy_unit=accuracy_unit
     )
 
@@ -138,35 +138,35 @@ def _facts(
         facts = [
             Fact(
                 "Looked at",
-                f"{words.amount(budget)} {unit}",
+                f"{wording.amount(budget)} {unit}",
                 "mean cost a question, where hindsight gains most unless a budget is given",
             ),
             Fact(
                 "The best random mixture",
-                words.level(float(uniform_hull(outcomes).accuracy_at(budget)), accuracy_unit),
+                wording.level(float(uniform_hull(outcomes).accuracy_at(budget)), accuracy_unit),
                 "of fixed actions, at that cost",
             ),
             Fact(
                 "Hindsight",
-                words.level(oracle, accuracy_unit),
+                wording.level(oracle, accuracy_unit),
                 "knowing every outcome: no policy can do better",
             ),
         ]
         if crossfit is not None:
             halves = "chosen on one half of the samples, scored on the other"
-            facts.append(Fact("Cross-fitted", words.level(crossfit.accuracy, accuracy_unit), halves))
+            facts.append(Fact("Cross-fitted", wording.level(crossfit.accuracy, accuracy_unit), halves))
         return facts
     lift = stands.lift
     facts = [
         Fact(
             "Lift over the mixture",
-            words.points(lift.mean, accuracy_unit),
-            f"95% interval {words.between(lift.low, lift.high, accuracy_unit)}",
+            wording.points(lift.mean, accuracy_unit),
+            f"95% interval {wording.between(lift.low, lift.high, accuracy_unit)}",
         ),
         Fact(
             "Mean cost",
-            f"{words.amount(stands.cost)} {unit}",
-            f"of {words.amount(budget)} allowed a question",
+            f"{wording.amount(stands.cost)} {unit}",
+            f"of {wording.amount(budget)} allowed a question",
         ),
     ]
     if saving is not None and saving.cost > 0:
@@ -176,7 +176,7 @@ def _facts(
             Fact(
                 "Compute saved",
                 f"{more}{times:.2f} times",
-                f"a mixture as accurate costs {words.amount(stands.cost + saving.cost)} {unit}",
+                f"a mixture as accurate costs {wording.amount(stands.cost + saving.cost)} {unit}",
             )
         )
     closed = hindsight.closed(lift.mean)
@@ -186,12 +186,12 @@ def _facts(
             if len(closed) > 1
             else "of one oracle's"
         )
-        facts.append(Fact("Of hindsight's gain", words.share_closed(closed), of))
+        facts.append(Fact("Of hindsight's gain", wording.share_closed(closed), of))
     if stands.within_groups is not None:
         facts.append(
             Fact(
                 "Within groups",
-                words.points(stands.within_groups, accuracy_unit),
+                wording.points(stands.within_groups, accuracy_unit),
                 "what is difficulty, not only topic",
             )
         )

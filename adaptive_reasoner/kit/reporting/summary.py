@@ -11,7 +11,7 @@ from adaptive_reasoner.kit.allocation.solver import Hull, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_in_sample
 from adaptive_reasoner.kit.backtesting.lift import Gain, Play, Trial, measure
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.reporting.play import Playing
+from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 
 _BUDGETS = 14  # along the curve of a policy

@@ -10,9 +10,9 @@ from adaptive_reasoner.kit.backtesting.learning_curve import learning_curve
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import feature_matrix
 from adaptive_reasoner.kit.reporting import figures
-from adaptive_reasoner.kit.reporting.page import Fact, Section, Table
-from adaptive_reasoner.kit.reporting.standing import Saving
-from adaptive_reasoner.kit.reporting.words import amount
+from adaptive_reasoner.kit.reporting.html_page import Fact, Section, Table
+from adaptive_reasoner.kit.reporting.summary import Saving
+from adaptive_reasoner.kit.reporting.wording import amount
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
