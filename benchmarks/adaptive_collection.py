@@ -27,7 +27,7 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.recipes import Recipe
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@
 MODEL = None  # your model, such as "openai:gpt-5-mini"; None takes a recorded run
 
 # %%
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.source import Source
 

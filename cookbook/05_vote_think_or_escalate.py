@@ -92,7 +92,7 @@ plt.show()
 
 # %%
 from adaptive_reasoner.answers import exact, final_answer
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.verification import Checker, best_of_n, cascade

@@ -9,7 +9,7 @@
 MODEL = None  # a model to ask, such as "openai:gpt-5-mini"; None takes a recorded run
 
 # %%
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.source import Source
 
@@ -134,7 +134,7 @@ for second_price in (0.0, 0.01, 0.05):
 # %%
 import time
 
-from adaptive_reasoner.kit.replay import RecordedModel
+from adaptive_reasoner.kit.recorded_model import RecordedModel
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 

@@ -114,7 +114,7 @@ for topic, policy in policies.items():
 # record.
 
 # %%
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 

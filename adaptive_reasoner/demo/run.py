@@ -22,7 +22,7 @@ from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.reporting.html_page import Report, Section, Table
 from adaptive_reasoner.kit.samples import Samples

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.public_questions import open_questions
     from adaptive_reasoner.kit.questions import Question, read_questions
-    from adaptive_reasoner.kit.replay import RecordedModel, recorded_sources
+    from adaptive_reasoner.kit.recorded_model import RecordedModel, recorded_sources
     from adaptive_reasoner.kit.reporting.build import outcomes_report
     from adaptive_reasoner.kit.reporting.html_page import Report
     from adaptive_reasoner.kit.samples import Samples
@@ -53,7 +53,7 @@ _HOME = {
     "Outcomes": "outcomes",
     "Progress": "collecting.collector",
     "Question": "questions",
-    "RecordedModel": "replay",
+    "RecordedModel": "recorded_model",
     "Referee": "menu.llm_grader",
     "Report": "reporting.build",
     "Retries": "menu.retries",
@@ -68,7 +68,7 @@ _HOME = {
     "outcomes_report": "reporting.build",
     "preset_menu": "menu.presets",
     "read_questions": "questions",
-    "recorded_sources": "replay",
+    "recorded_sources": "recorded_model",
     "solve": "allocation.solver",
     "train": "learning.training",
     "uniform_hull": "allocation.solver",

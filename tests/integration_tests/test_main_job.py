@@ -12,7 +12,7 @@ from adaptive_reasoner.demo.run import answer
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
 

@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.samples import Samples
 from tests.unit_tests.kit.collecting.sums import menu, questions

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.kit.replay import recorded_sources
+from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.fitting import (
