@@ -45,7 +45,7 @@ import numpy as np
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.answers import exact
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, Window
@@ -58,7 +58,7 @@ def play(rule, **task):
     """Accuracy, cost and rounds of a vote of at most 8, mean over the questions."""
     seen = []
     for question in asked:
-        caller = Caller(source, TokenMeter())
+        caller = CallExecutor(source, TokenMeter())
         answer = run(
             adaptive_consistency(8, rule), Task([HumanMessage(question)], **task), caller
         )

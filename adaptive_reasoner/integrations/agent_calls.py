@@ -17,7 +17,7 @@ from typing_extensions import override
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.observed_calls import model_calls
 from adaptive_reasoner.models.prompt_bound import SchemaText
-from adaptive_reasoner.models.source import ChatModel, Messages, Request, Source, as_text, directly
+from adaptive_reasoner.models.source import ChatModel, Messages, Request, Source, as_text, default_resolver
 from adaptive_reasoner.models.wrapped_models import mapped, models_in
 
 _NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0}
@@ -52,9 +52,13 @@ class AgentCalls:
         state: Mapping[str, Any] = request.state
         self.account: dict[str, Any] = state.get("adaptive_account") or nothing
 
-    def reach(self, source: Source, request: Request) -> ChatModel:
+    def resolve_model(self, source: Source, request: Request) -> ChatModel:
         """The source's model through the handler; a judge, which is no part of the agent, without it."""
-        return directly(source, request) if request.apart else _Sample(self, source, request.competes)
+        return (
+            default_resolver(source, request)
+            if request.auxiliary
+            else _Sample(self, source, request.hidden_sample)
+        )
 
     def kept(self, response: ModelResponse[Any], source: Source) -> AIMessage:
         """The reply in a response, which is kept for the winner."""
@@ -77,8 +81,8 @@ class AgentCalls:
 class _Sample(Runnable[Any, AIMessage]):
     """One way to make the agent's model call."""
 
-    def __init__(self, calls: AgentCalls, source: Source, competes: bool) -> None:
-        self._calls, self._source, self._competes = calls, source, competes
+    def __init__(self, calls: AgentCalls, source: Source, hidden_sample: bool) -> None:
+        self._calls, self._source, self._competes = calls, source, hidden_sample
 
     @override
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:

@@ -25,7 +25,7 @@ from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.messages import chunk_of
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.observed_calls import noted
-from adaptive_reasoner.models.source import SCHEMAS, ChatModel, Reach, Request, Source
+from adaptive_reasoner.models.source import SCHEMAS, ChatModel, ModelResolver, Request, Source
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.options import Terms
@@ -238,7 +238,11 @@ class AdaptiveChatModel(BaseChatModel):
         """Where events go, and the terms of a call: its settings are those of every sample."""
         settings = self._settings_of(stop, settings)
         config = ensure_config()
-        terms: Terms = {"settings": settings, "reach": self._reach(settings), "run_id": run_of(config)}
+        terms: Terms = {
+            "settings": settings,
+            "resolve_model": self._reach(settings),
+            "run_id": run_of(config),
+        }
         if run is not None:
             manager = (
                 AsyncCallbackManager if isinstance(run, AsyncCallbackManagerForLLMRun) else CallbackManager
@@ -246,12 +250,12 @@ class AdaptiveChatModel(BaseChatModel):
             config["callbacks"] = manager(run.handlers, run.inheritable_handlers, run.run_id)
         return config, terms
 
-    def _reach(self, settings: Mapping[str, Any]) -> Reach:
+    def _reach(self, settings: Mapping[str, Any]) -> ModelResolver:
         tied = [name for name in SCHEMAS if settings.get(name)]
 
-        def reach(source: Source, request: Request) -> ChatModel:
+        def resolve_model(source: Source, request: Request) -> ChatModel:
             def untraced(model: BaseChatModel) -> Untraced:
-                if tied and not request.apart and not isinstance(model, type(self._main)):
+                if tied and not request.auxiliary and not isinstance(model, type(self._main)):
                     raise TypeError(
                         f"{', '.join(tied)} were bound for {type(self._main).__name__} and cannot go to "
                         f"{type(model).__name__}: use models of one package, or AdaptiveComputeMiddleware"
@@ -260,7 +264,7 @@ class AdaptiveChatModel(BaseChatModel):
 
             return mapped(source.runnable, untraced)
 
-        return reach
+        return resolve_model
 
 
 class Untraced(Runnable[Any, AIMessage]):

@@ -13,7 +13,7 @@ from typing_extensions import override
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.replies import from_cache
-from adaptive_reasoner.models.source import ChatModel, Request, Source, directly
+from adaptive_reasoner.models.source import ChatModel, Request, Source, default_resolver
 
 
 class DurableSamples:
@@ -40,9 +40,9 @@ class DurableSamples:
         self._paid: list[AIMessage] = []
         self._calling = threading.Lock()
 
-    def reach(self, source: Source, request: Request) -> ChatModel:
+    def resolve_model(self, source: Source, request: Request) -> ChatModel:
         """The source's model, called as a task."""
-        return _TaskCall(self, directly(source, request), request.worst)
+        return _TaskCall(self, default_resolver(source, request), request.worst)
 
     def cost(self, message: AIMessage, seconds: float) -> float:
         """What a call costs this charge."""

@@ -216,7 +216,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         terms: Terms = {
             "source": Source(request.model, settings=request.model_settings, preamble=preamble(request)),
             "policy": policy,
-            "reach": calls.reach,
+            "resolve_model": calls.resolve_model,
             "key": f"{task.task_id}:1" if task else None,
             "run_id": account["run_id"],
             "resumes": True,

@@ -211,7 +211,7 @@ class _Visit:
         self.terms |= terms_of(context(), policy=node.reasoner.policy, tenants=node.tenants, price=price)
         if node.durable and task is not None:
             self._durable = DurableSamples(node.reasoner.meter)
-            self.terms["reach"], self.terms["meter"] = self._durable.reach, self._durable
+            self.terms["resolve_model"], self.terms["meter"] = self._durable.resolve_model, self._durable
             self.terms["saved"] = self._durable.saved
         self.terms |= given
 

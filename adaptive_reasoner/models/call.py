@@ -21,7 +21,7 @@ from adaptive_reasoner.models.finish_reasons import finish_reason, names_reason
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, prompt_cost
 from adaptive_reasoner.models.observed_calls import ModelCall, ModelCalls
 from adaptive_reasoner.models.prompt_bound import bounded
-from adaptive_reasoner.models.providers import spelled, thinking_tokens
+from adaptive_reasoner.models.providers import provider_kwargs, thinking_tokens
 from adaptive_reasoner.models.replies import (
     EmptyReplyError,
     LostReplyError,
@@ -30,7 +30,14 @@ from adaptive_reasoner.models.replies import (
     from_cache,
     refused,
 )
-from adaptive_reasoner.models.source import ChatModel, Reach, Request, Source, directly, room_in
+from adaptive_reasoner.models.source import (
+    ChatModel,
+    ModelResolver,
+    Request,
+    Source,
+    default_resolver,
+    max_output_tokens,
+)
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
@@ -56,7 +63,7 @@ class Surroundings(Protocol):
         """Call-time arguments of every call but a judge's."""
 
     @property
-    def reach(self) -> Reach:
+    def resolve_model(self) -> ModelResolver:
         """How a source's model is reached."""
 
 
@@ -70,19 +77,23 @@ class Call:
         self._source, self._request = source, request
         self._messages = source.messages(request.messages)
         self._timeout, self._deadline = source.timeout, time.monotonic() + request.timeout
-        around = {} if request.apart else caller.settings
+        around = {} if request.auxiliary else caller.settings
         settings = {**source.settings, **around, **request.settings}
         thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
         if source.max_tokens is not None:
             settings.setdefault("max_tokens", source.max_tokens + thinking)
-        self._declared_tokens = room_in(settings) or source.declared_tokens
+        self._declared_tokens = max_output_tokens(settings) or source.declared_tokens
         self._most_tokens = self._declared_tokens or source.most_tokens + thinking
-        self._settings = spelled(source.runnable, settings, thinking=request.thinking, samples=samples)
+        self._settings = provider_kwargs(
+            source.runnable, settings, thinking=request.thinking, samples=samples
+        )
         self._config = caller.config
-        if request.competes:
+        if request.hidden_sample:
             self._config = merge_configs(caller.config, {"tags": [_HIDDEN_FROM_STREAMS]})
-        at_most = request if caller.reach is directly else replace(request, worst=self.worst_cost)
-        self._model = caller.reach(source, at_most)
+        at_most = (
+            request if caller.resolve_model is default_resolver else replace(request, worst=self.worst_cost)
+        )
+        self._model = caller.resolve_model(source, at_most)
         self._sampling()  # refuses what draws one sample a call, before any is made
         self.started = False
         self._seconds = 0.0
@@ -166,7 +177,7 @@ class Call:
         return [
             Reply(message, None, *alike) if error is None else Reply(None, error, *alike, faulty=faulty)
             for message, error in zip(messages, errors, strict=True)
-            for faulty in [message if not self._request.apart and _whole(message) else None]
+            for faulty in [message if not self._request.auxiliary and _whole(message) else None]
         ]
 
     def _cost_of(self, call: ModelCall | None, error: BaseException | None) -> tuple[float, bool]:
@@ -195,7 +206,7 @@ class Call:
     @property
     def worst_cost(self) -> float:
         """The most that the call can cost: infinite where its prompt holds what cannot be bounded."""
-        billed = self._source.billed(self._request.messages, self._settings)
+        billed = self._source.billable_messages(self._request.messages, self._settings)
         return self._meter.worst_cost(billed, self._samples * self._most_tokens)
 
     @property
@@ -204,7 +215,7 @@ class Call:
         worst = self.worst_cost
         if isfinite(worst):
             return worst
-        billed = bounded(self._source.billed(self._request.messages, self._settings))
+        billed = bounded(self._source.billable_messages(self._request.messages, self._settings))
         return self._meter.worst_cost(billed, self._samples * self._most_tokens)
 
     @property

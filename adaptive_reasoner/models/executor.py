@@ -17,7 +17,7 @@ from adaptive_reasoner.models.call import Call, Result, interrupted, joined
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.providers import open_to_thinking
 from adaptive_reasoner.models.replies import LostReplyError, Reply
-from adaptive_reasoner.models.source import Reach, Request, Source, directly
+from adaptive_reasoner.models.source import ModelResolver, Request, Source, default_resolver
 
 
 class Bound(NamedTuple):
@@ -27,7 +27,7 @@ class Bound(NamedTuple):
     declared: bool
 
 
-class Caller:
+class CallExecutor:
     """Makes the calls of one question, and keeps its bill.
 
     Args:
@@ -36,7 +36,7 @@ class Caller:
         config: Callbacks, tags and `max_concurrency` of the surrounding run.
         settings: Call-time arguments of every call but a judge's; a source's give way to them, a strategy's
             do not.
-        reach: How a source's model is reached.
+        resolve_model: How a source's model is reached.
         on_reply: Told of every reply as it is booked.
 
     Attributes:
@@ -51,11 +51,11 @@ class Caller:
         config: RunnableConfig | None = None,
         *,
         settings: Mapping[str, Any] | None = None,
-        reach: Reach = directly,
+        resolve_model: ModelResolver = default_resolver,
         on_reply: Callable[[Reply], None] | None = None,
     ) -> None:
         self.source, self.meter, self.config = source, meter, config or RunnableConfig()
-        self.settings, self.reach, self.on_reply = settings or {}, reach, on_reply
+        self.settings, self.resolve_model, self.on_reply = settings or {}, resolve_model, on_reply
         self.bill: list[Reply] = []
         self.rounds = 0
 
@@ -80,7 +80,7 @@ class Caller:
         """Book calls that are not made, as the ledger does not hold what they could cost."""
         return self._booked([Reply(None, error, 0.0, 0.0)] * len(requests))
 
-    def wave(self, requests: Sequence[Request]) -> list[Reply]:
+    def run_round(self, requests: Sequence[Request]) -> list[Reply]:
         """Make the calls side by side, in threads; what fails comes back as a reply with its error.
 
         Raises:
@@ -95,8 +95,8 @@ class Caller:
             replies = self._book(calls, [_outcome(future) for future in futures])
         return replies
 
-    async def awave(self, requests: Sequence[Request]) -> list[Reply]:
-        """Like `wave`, as tasks; a cancellation cancels them all and bills those that had started."""
+    async def arun_round(self, requests: Sequence[Request]) -> list[Reply]:
+        """Like `run_round`, as tasks; a cancellation cancels them all and bills those that had started."""
         calls = self._calls(requests)
         slots = asyncio.Semaphore(self._concurrency(calls))
         tasks = [asyncio.ensure_future(call.ainvoke(slots)) for call in calls]
@@ -149,7 +149,11 @@ class Caller:
         for _, same in itertools.groupby(requests, key=id):
             wanted = list(same)
             source = self._source(wanted[0])
-            at_once = source.samples_per_request if wanted[0].competes and self.reach is directly else 1
+            at_once = (
+                source.samples_per_request
+                if wanted[0].hidden_sample and self.resolve_model is default_resolver
+                else 1
+            )
             for first in range(0, len(wanted), at_once):
                 yield wanted[0], source, min(at_once, len(wanted) - first), at_once
 

@@ -61,7 +61,7 @@ def thinking_tokens(thinking: Thinking) -> int:
     return thinking
 
 
-def spelled(
+def provider_kwargs(
     model: Runnable[Any, Any],
     settings: Mapping[str, Any],
     *,
@@ -81,7 +81,7 @@ def spelled(
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> spelled(FakeListChatModel(responses=[""]), {"max_tokens": 9}, thinking="low")
+        >>> provider_kwargs(FakeListChatModel(responses=[""]), {"max_tokens": 9}, thinking="low")
         {'reasoning_effort': 'low', 'max_tokens': 9}
     """
     bound = next((bound for _, bound in models_in(model)), {})

@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_prompt_tokens
-from adaptive_reasoner.models.providers import Thinking, spelled, unwrapped
+from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
 from adaptive_reasoner.models.wrapped_models import mapped, models_in
 
 Messages = Sequence[BaseMessage]
@@ -89,7 +89,9 @@ class Source:
         if self.max_prompt_tokens is not None and not self.max_prompt_tokens > 0:
             raise ValueError(f"a prompt has at least 1 token, not {self.max_prompt_tokens}")
         if self.samples_per_request > 1 and isinstance(model, Runnable):
-            spelled(model, self.settings, samples=self.samples_per_request)  # refuses where there is no `n`
+            provider_kwargs(
+                model, self.settings, samples=self.samples_per_request
+            )  # refuses where there is no `n`
 
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation.
@@ -109,7 +111,7 @@ class Source:
             )
         return [HumanMessage(prompt)]
 
-    def billed(self, messages: Messages, settings: Mapping[str, Any] | None = None) -> Messages:
+    def billable_messages(self, messages: Messages, settings: Mapping[str, Any] | None = None) -> Messages:
         """All that a provider bills as prompt, for a worst case: tools and formats too, as text.
 
         Args:
@@ -148,10 +150,10 @@ class Source:
         A model that is yet to be made is not made for this, and has said nothing. Of a model and its
         fallbacks it is the most that any of them declares; None where one declares nothing.
         """
-        here = room_in(self.settings) or self.max_tokens
+        here = max_output_tokens(self.settings) or self.max_tokens
         if here:
             return here
-        most = [room_in(bound) or _room_on(model) for model, bound in models_in(self._made)]
+        most = [max_output_tokens(bound) or _room_on(model) for model, bound in models_in(self._made)]
         return max((each for each in most if each), default=None) if all(most) else None
 
     @property
@@ -187,8 +189,8 @@ class Request:
         settings: Call-time arguments on top of the source's.
         thinking: How hard to think: an effort or a number of tokens.
         timeout: The most seconds of this call.
-        competes: One of several samples, of which the user sees only the winner.
-        apart: Not an answer but a word about some, as a judge's: what the surrounding run adds to its calls,
+        hidden_sample: One of several samples, of which the user sees only the winner.
+        auxiliary: Not an answer but a word about some, as a judge's: what the surrounding run adds to its calls,
             settings, tools and formats, is not for it.
         worst: The most that the call can cost, once whoever makes it has worked that out.
     """
@@ -199,25 +201,25 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     thinking: Thinking | None = None
     timeout: float = inf
-    competes: bool = False
-    apart: bool = False
+    hidden_sample: bool = False
+    auxiliary: bool = False
     worst: float = inf
 
 
-Reach = Callable[[Source, Request], ChatModel]
+ModelResolver = Callable[[Source, Request], ChatModel]
 """How a source's model is reached for a request."""
 
 
-def directly(source: Source, request: Request) -> ChatModel:
+def default_resolver(source: Source, request: Request) -> ChatModel:
     """Call the model itself, as a run of its own."""
-    return source.sampler if request.competes else source.runnable
+    return source.sampler if request.hidden_sample else source.runnable
 
 
-def room_in(settings: Mapping[str, Any]) -> int | None:
+def max_output_tokens(settings: Mapping[str, Any]) -> int | None:
     """The most tokens of a reply that call-time arguments allow, whatever their provider calls it.
 
     Example:
-        >>> room_in({"max_output_tokens": 64}), room_in({"temperature": 0.7})
+        >>> max_output_tokens({"max_output_tokens": 64}), max_output_tokens({"temperature": 0.7})
         (64, None)
     """
     said = (settings.get(name) for name in _ROOM)
@@ -226,7 +228,7 @@ def room_in(settings: Mapping[str, Any]) -> int | None:
 
 def _room_on(model: BaseChatModel) -> int | None:
     """The most tokens of a reply that a model itself declares, or its profile."""
-    return room_in({name: getattr(model, name, None) for name in _ROOM}) or room_in(
+    return max_output_tokens({name: getattr(model, name, None) for name in _ROOM}) or max_output_tokens(
         getattr(model, "profile", None) or {}
     )
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.entries import beyond_cap
-from adaptive_reasoner.models.executor import Bound, Caller
+from adaptive_reasoner.models.executor import Bound, CallExecutor
 from adaptive_reasoner.models.messages import in_context
 from adaptive_reasoner.models.source import Messages, Request
 from adaptive_reasoner.policy.base import Decision, Policy
@@ -36,7 +36,7 @@ class Choice:
         self,
         policy: Policy,
         actions: Mapping[str, Flow],
-        caller: Caller,
+        caller: CallExecutor,
         ledger: Ledger,
         messages: Messages,
         *,

@@ -6,13 +6,13 @@ from langchain_core.callbacks import BaseCallbackManager, adispatch_custom_event
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
-from adaptive_reasoner.reasoner.run import Charge
+from adaptive_reasoner.reasoner.run import QuestionRun
 
 EVENT = "adaptive_reasoner"
 """Name of the custom events that callback handlers receive: each is a decision, a settlement or a failure."""
 
 
-def send_event(charge: Charge, event: dict[str, Any] | None) -> None:
+def send_event(charge: QuestionRun, event: dict[str, Any] | None) -> None:
     """Send an event to whoever asked for it, and to the callback handlers of the run."""
     if event is None:
         return
@@ -24,7 +24,7 @@ def send_event(charge: Charge, event: dict[str, Any] | None) -> None:
         dispatch_custom_event(EVENT, event, config=config)
 
 
-async def asend_event(charge: Charge, event: dict[str, Any] | None) -> None:
+async def asend_event(charge: QuestionRun, event: dict[str, Any] | None) -> None:
     if event is None:
         return
     if charge.on_event is not None:
@@ -35,7 +35,7 @@ async def asend_event(charge: Charge, event: dict[str, Any] | None) -> None:
         await adispatch_custom_event(EVENT, event, config=config)
 
 
-def marked_config(charge: Charge, event: dict[str, Any]) -> RunnableConfig:
+def marked_config(charge: QuestionRun, event: dict[str, Any]) -> RunnableConfig:
     """The run's config, marked with the decision as its calls are and, once it is known, with the cost."""
     if "cost" not in event:
         return charge.caller.config

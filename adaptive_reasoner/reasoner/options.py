@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import Meter, is_amount
-from adaptive_reasoner.models.source import Reach, Source
+from adaptive_reasoner.models.source import ModelResolver, Source
 from adaptive_reasoner.policy.base import Policy
 
 
@@ -31,7 +31,7 @@ class Terms(TypedDict, total=False):
         vector: The embedding of `about`, where it is known.
         settings: Call-time arguments of every call but a judge's.
         source, policy, ledger, meter: Take the place of the reasoner's.
-        reach: How a source's model is called.
+        resolve_model: How a source's model is called.
         on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.
     """
 
@@ -51,7 +51,7 @@ class Terms(TypedDict, total=False):
     policy: Policy | None
     ledger: Ledger | None
     meter: Meter | None
-    reach: Reach | None
+    resolve_model: ModelResolver | None
     on_event: Callable[[dict[str, Any]], None] | None
 
 

@@ -28,7 +28,7 @@ from adaptive_reasoner.policy.label_free import LabelFreePolicy, label_free_acti
 from adaptive_reasoner.reasoner.events import asend_event, send_event
 from adaptive_reasoner.reasoner.options import Terms, check_units
 from adaptive_reasoner.reasoner.result import Result
-from adaptive_reasoner.reasoner.run import Charge
+from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.strategies.flow import Flow, check_flow
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
@@ -235,7 +235,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """
         with self._charged(question, config, terms) as charge:
             while _held(charge):
-                charge.send(charge.caller.wave(charge.running.requests))
+                charge.send(charge.caller.run_round(charge.running.requests))
         return charge.result()
 
     async def aanswer(
@@ -244,7 +244,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """`answer`, without blocking the loop: an embedding and a ledger that waits run in a thread."""
         async with self._acharged(question, config, terms) as charge:
             while await _aheld(charge):
-                charge.send(await charge.caller.awave(charge.running.requests))
+                charge.send(await charge.caller.arun_round(charge.running.requests))
         return charge.result()
 
     def stream_answer(
@@ -264,7 +264,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                     streamed.append(charge.caller.bill[-1])
                     charge.send(streamed[-1:])
                 else:
-                    charge.send(charge.caller.wave(charge.running.requests))
+                    charge.send(charge.caller.run_round(charge.running.requests))
             yield charge.last_chunk(streamed)
 
     async def astream_answer(
@@ -281,11 +281,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                     streamed.append(charge.caller.bill[-1])
                     charge.send(streamed[-1:])
                 else:
-                    charge.send(await charge.caller.awave(charge.running.requests))
+                    charge.send(await charge.caller.arun_round(charge.running.requests))
             yield charge.last_chunk(streamed)
 
     @contextmanager
-    def _charged(self, question: Any, config: RunnableConfig | None, terms: Terms) -> Iterator[Charge]:
+    def _charged(self, question: Any, config: RunnableConfig | None, terms: Terms) -> Iterator[QuestionRun]:
         """A question under way: decided and reserved at the beginning, settled and told of at the end."""
         charge = self._charge(question, config, terms)
         try:
@@ -299,7 +299,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     @asynccontextmanager
     async def _acharged(
         self, question: Any, config: RunnableConfig | None, terms: Terms
-    ) -> AsyncIterator[Charge]:
+    ) -> AsyncIterator[QuestionRun]:
         charge = self._charge(question, config, terms)
         try:
             await _to_its_end(charge.open, at_once=charge.opens_at_once)
@@ -309,22 +309,22 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             await _to_its_end(charge.close, at_once=charge.closes_at_once)
             await asend_event(charge, charge.closed())
 
-    def _charge(self, question: Any, config: RunnableConfig | None, terms: Terms) -> Charge:
+    def _charge(self, question: Any, config: RunnableConfig | None, terms: Terms) -> QuestionRun:
         own: Terms = {"price": self.price, "max_cost": self.max_cost}
         given: Terms = {**own, **terms}
-        return Charge(
+        return QuestionRun(
             self.source, self.policy, self.actions, self.ledger, self.meter, question, config, given
         )
 
 
-def _held(charge: Charge) -> bool:
+def _held(charge: QuestionRun) -> bool:
     """See to it that the next calls are held; whether there are any."""
     while charge.short:
         charge.cover()
     return not charge.answered
 
 
-async def _aheld(charge: Charge) -> bool:
+async def _aheld(charge: QuestionRun) -> bool:
     while charge.short:
         await _to_its_end(charge.cover, at_once=charge.closes_at_once)
     return not charge.answered

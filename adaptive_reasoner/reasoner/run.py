@@ -13,11 +13,11 @@ from langchain_core.runnables.config import merge_configs
 from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger.base import Ledger
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import chunk_of, messages_of, tokens_of, usage_of
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.replies import Reply
-from adaptive_reasoner.models.source import Source, directly
+from adaptive_reasoner.models.source import Source, default_resolver
 from adaptive_reasoner.policy.base import Decision, KnowsVotes, Policy, as_json
 from adaptive_reasoner.reasoner.choice import Choice
 from adaptive_reasoner.reasoner.hold import Hold
@@ -27,7 +27,7 @@ from adaptive_reasoner.strategies.flow import Answer, Flow, Running, Task
 from adaptive_reasoner.strategies.optimal_stopping import Prospects
 
 
-class Charge:
+class QuestionRun:
     """One question under way: opened with a decision and a reservation, closed with the real cost.
 
     Args:
@@ -71,12 +71,12 @@ class Charge:
         self._running: Running | None = None
         self._held = False  # what the next calls can cost
         self._opened = time.monotonic()
-        self.caller = Caller(
+        self.caller = CallExecutor(
             source,
             self.meter,
             self.config,
             settings=terms.get("settings"),
-            reach=terms.get("reach") or directly,
+            resolve_model=terms.get("resolve_model") or default_resolver,
             on_reply=self._replied,
         )
         self._choice = Choice(

@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.answers.extraction import AnswerKey
 from adaptive_reasoner.errors import AdaptiveReasonerError
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
 from adaptive_reasoner.models.source import Messages, Request
@@ -106,7 +106,7 @@ class Running:
     @property
     def visible(self) -> bool:
         """Whether the next reply is for the user to see, and so may be streamed."""
-        return len(self._wanted) == 1 and not self._wanted[0].competes
+        return len(self._wanted) == 1 and not self._wanted[0].hidden_sample
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies."""
@@ -131,19 +131,19 @@ def _last_resort(reply: Reply) -> int:
     return next((at for at, kind in enumerate(kinds) if isinstance(reply.error, kind)), len(kinds))
 
 
-def run(flow: Flow, task: Task, caller: Caller) -> Answer:
+def run(flow: Flow, task: Task, caller: CallExecutor) -> Answer:
     """Drive a flow to its answer; its waves run in threads, which a deadline ends only between waves."""
     running = Running(flow, task)
     while running.answer is None:
-        running.send(caller.wave(running.requests))
+        running.send(caller.run_round(running.requests))
     return running.answer
 
 
-async def arun(flow: Flow, task: Task, caller: Caller) -> Answer:
+async def arun(flow: Flow, task: Task, caller: CallExecutor) -> Answer:
     """Drive a flow to its answer; its waves run as tasks, which the deadline ends."""
     running = Running(flow, task)
     while running.answer is None:
-        running.send(await caller.awave(running.requests))
+        running.send(await caller.arun_round(running.requests))
     return running.answer
 
 

@@ -67,8 +67,8 @@ class Judge:
             Request(
                 [HumanMessage(self.prompt(question, message.text or final_answer(message) or ""))],
                 source=source,
-                competes=True,
-                apart=True,
+                hidden_sample=True,
+                auxiliary=True,
             )
             for message in messages
         ]
@@ -111,7 +111,7 @@ def best_of_n(samples: int, scorer: Scorer | Checker, *, key: AnswerKey = final_
         return _first_accepted(samples, scorer, key)
 
     def flow(task: Task) -> Steps:
-        replies = yield [Request(task.messages, competes=samples > 1)] * samples
+        replies = yield [Request(task.messages, hidden_sample=samples > 1)] * samples
         messages = arrived(replies)
         scores = yield from _scored(scorer, question_of(task.messages), messages)
         best = max(range(len(messages)), key=lambda at: (not refused(messages[at]), scores[at]))
@@ -144,7 +144,7 @@ def cascade(
         raise ValueError(f"an agreement to accept lies in [0, 1], not at {accept}")
 
     check_flow(strong, "the strong strategy")
-    tried = each_request(cheap, lambda request: replace(request, competes=True))
+    tried = each_request(cheap, lambda request: replace(request, hidden_sample=True))
 
     def flow(task: Task) -> Steps:
         try:
@@ -168,7 +168,7 @@ def _first_accepted(samples: int, checker: Checker, key: AnswerKey) -> Flow:
     def flow(task: Task) -> Steps:
         question, replies = question_of(task.messages), list[Reply]()
         while wave := checker.retries.wave(len(replies), samples, terms_of(task, replies)):
-            drawn = yield [Request(task.messages, competes=samples > 1)] * wave
+            drawn = yield [Request(task.messages, hidden_sample=samples > 1)] * wave
             replies += drawn
             if not drawn:  # no time was left to start any
                 break

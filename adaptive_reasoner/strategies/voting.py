@@ -63,7 +63,7 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: AnswerKey = final
     def flow(task: Task) -> Steps:
         votes, replies = Votes(samples), list[Reply]()
         while wave := stop.wave(votes.state, terms_of(task, replies)):
-            drawn = yield [Request(task.messages, competes=samples > 1)] * wave
+            drawn = yield [Request(task.messages, hidden_sample=samples > 1)] * wave
             votes.add(vote_of(reply.message, key) for reply in drawn)
             replies += drawn
             if not drawn:  # no time was left to start any

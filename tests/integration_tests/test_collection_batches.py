@@ -44,9 +44,9 @@ def test_draws_the_same_rows_as_calls_do_at_half_the_price(out):
     assert done.cost == pytest.approx(calls.cost / 2)
 
     def contents(path):
-        apart = ("seconds", "batch", "batch_discount")
+        auxiliary = ("seconds", "batch", "batch_discount")
         return sorted(
-            json.dumps({name: value for name, value in row.items() if name not in apart})
+            json.dumps({name: value for name, value in row.items() if name not in auxiliary})
             for row in rows_of(path)
         )
 

@@ -305,7 +305,7 @@ class Batches:
     def _worst(self, key: SampleKey) -> float:
         source = self._source(key.source)
         question = HumanMessage(self.questions[key.question_id].question)
-        messages = source.billed([question])
+        messages = source.billable_messages([question])
         worst = self.menu.meter_of(key.source).worst_cost(messages, source.most_tokens)
         return worst * batch_share(self.menu.cost_unit)
 

@@ -157,7 +157,9 @@ class _Recorded:
 
 def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: Tally) -> SourceForecast:
     source = menu.sources[name]
-    sent = [(source.billed([HumanMessage(question.question)]), samples) for question, samples in left]
+    sent = [
+        (source.billable_messages([HumanMessage(question.question)]), samples) for question, samples in left
+    ]
     calls, tokens, bound, expected = _of_calls(sent, name, menu)
     if tally.counts[name]:
         expected = calls * (tally.costs[name] + tally.saved[name]) / tally.counts[name]
@@ -174,7 +176,7 @@ def _refereed(
         reply = "x" * (menu.sources[name].most_tokens * _BYTES_PER_TOKEN)
         for question, samples in left:
             request = referee.prompt(question.question, question.gold, reply)
-            sent.append((judge.billed([HumanMessage(request)]), samples))
+            sent.append((judge.billable_messages([HumanMessage(request)]), samples))
     return SourceForecast(referee.source, *_of_calls(sent, referee.source, menu), "half of max_tokens")
 
 

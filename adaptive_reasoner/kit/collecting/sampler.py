@@ -19,7 +19,7 @@ from adaptive_reasoner.kit.menu.retries import (
     worth_another,
 )
 from adaptive_reasoner.models.api_errors import causes, is_unreachable
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import Meter, prompt_cost
 from adaptive_reasoner.models.prompt_bound import most_prompt_tokens
 from adaptive_reasoner.models.replies import Reply
@@ -114,7 +114,7 @@ class Drawer:
             MenuError: The source cannot be called at all.
             UnpricedUsageError: A reply came whose cost cannot be known.
         """
-        sent = self._source.billed(messages)
+        sent = self._source.billable_messages(messages)
         worst = self._meter.worst_cost(sent, self._most_tokens)
         most_tokens = most_prompt_tokens(sent) + self._most_tokens
         cost, estimated = before.cost, before.estimated
@@ -165,7 +165,9 @@ class Drawer:
         await asyncio.sleep(self._retries.pause(made, error, self._jitter))
 
     async def _call(self, messages: Sequence[BaseMessage]) -> Reply:
-        (reply,) = await Caller(self._source, self._meter).awave([Request(messages, competes=True)])
+        (reply,) = await CallExecutor(self._source, self._meter).arun_round(
+            [Request(messages, hidden_sample=True)]
+        )
         self._answered |= reply.received is not None
         self._contact.made |= self._answered
         return reply

@@ -77,7 +77,7 @@ async def test_a_task_that_failed_and_is_retried_is_one_question_and_no_call_is_
 def _all_or_nothing(task):
     """A flow that fails where one of three calls does."""
 
-    replies = yield [Request(task.messages, competes=True)] * 3
+    replies = yield [Request(task.messages, hidden_sample=True)] * 3
     for reply in replies:
         if reply.error:
             raise reply.error

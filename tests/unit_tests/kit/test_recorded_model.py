@@ -3,7 +3,7 @@ from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
@@ -30,7 +30,7 @@ def recorded(answers=("14", "14", None, "15", "14")):
 
 def test_deals_every_recorded_reply_once_before_it_deals_one_again():
     source = recorded_sources(recorded(), seed=3)["cot"]
-    caller = Caller(source, TokenMeter())
+    caller = CallExecutor(source, TokenMeter())
     task = Task([HumanMessage("5 + 9?")])
     answers = [run(single_pass(), task, caller).value for _ in range(10)]
     assert sorted(map(str, answers[:5])) == sorted(map(str, answers[5:])) == ["14", "14", "14", "15", "None"]
@@ -38,14 +38,16 @@ def test_deals_every_recorded_reply_once_before_it_deals_one_again():
 
 
 def test_a_vote_over_the_record_is_the_vote_over_its_samples():
-    caller = Caller(recorded_sources(recorded())["cot"], TokenMeter())
+    caller = CallExecutor(recorded_sources(recorded())["cot"], TokenMeter())
     answer = run(self_consistency(5), Task([HumanMessage("5 + 9?")]), caller)
     assert answer.value == "14"
 
 
 def test_equal_seeds_replay_equally_and_other_seeds_otherwise():
     def order(seed):
-        caller = Caller(recorded_sources(recorded(tuple(map(str, range(9)))), seed=seed)["cot"], TokenMeter())
+        caller = CallExecutor(
+            recorded_sources(recorded(tuple(map(str, range(9)))), seed=seed)["cot"], TokenMeter()
+        )
         task = Task([HumanMessage("5 + 9?")])
         return [run(single_pass(), task, caller).value for _ in range(9)]
 
@@ -53,6 +55,6 @@ def test_equal_seeds_replay_equally_and_other_seeds_otherwise():
 
 
 def test_a_question_that_was_not_recorded_is_named():
-    caller = Caller(recorded_sources(recorded())["cot"], TokenMeter())
+    caller = CallExecutor(recorded_sources(recorded())["cot"], TokenMeter())
     with pytest.raises(LookupError, match="6 \\+ 6"):
         run(single_pass(), Task([HumanMessage("6 + 6?")]), caller)

@@ -19,7 +19,7 @@ from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.kit.menu.retries import refuses_all
 from adaptive_reasoner.models.api_errors import status_of
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import (
     UNDECLARED_MAX_TOKENS,
     PriceMeter,
@@ -52,8 +52,8 @@ def model_at(stub, name="stub"):
 
 async def test_replies_that_came_before_a_cancellation_are_billed_at_what_they_cost():
     model = ScriptedModel(answers=("the Answer: 14",), latency=0.1)
-    made = Caller(Source(model, max_tokens=50), TokenMeter(), {"max_concurrency": 1})
-    wave = asyncio.create_task(made.awave([Request(QUESTION, competes=True)] * 4))
+    made = CallExecutor(Source(model, max_tokens=50), TokenMeter(), {"max_concurrency": 1})
+    wave = asyncio.create_task(made.arun_round([Request(QUESTION, hidden_sample=True)] * 4))
     await asyncio.sleep(0.25)
     wave.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -109,8 +109,8 @@ def unreadable_reply():
     ids=["429", "429 of Google", "no such host", "in a stream", "without a status", "unreadable", "timeout"],
 )
 def test_only_what_was_refused_costs_nothing(error, cost):
-    made = Caller(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter())
-    (reply,) = made.wave([Request(QUESTION)])
+    made = CallExecutor(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter())
+    (reply,) = made.run_round([Request(QUESTION)])
     assert (reply.cost, reply.estimated) == (cost, cost > 0)
 
 
@@ -149,9 +149,9 @@ def test_a_refusal_whose_status_stands_on_its_response_costs_nothing(made, statu
     error = made(status)
     if wrapped:
         error, error.__cause__ = RuntimeError("wrapped"), error
-    (reply,) = Caller(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter()).wave(
-        [Request(QUESTION)]
-    )
+    (reply,) = CallExecutor(
+        Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter()
+    ).run_round([Request(QUESTION)])
     assert (reply.cost, reply.estimated) == (cost, cost > 0)
     assert refuses_all(error) == (status == 401)
 
@@ -166,13 +166,13 @@ def test_what_was_never_sent_costs_nothing():
 
     with StubServer() as stub:
         model = model_at(stub)
-        apart = [SystemMessage("a"), *QUESTION, SystemMessage("b")]  # which Anthropic does not take
+        auxiliary = [SystemMessage("a"), *QUESTION, SystemMessage("b")]  # which Anthropic does not take
         for source, messages in (
             (Source(model, settings={"nonsense": 1}, max_tokens=50), QUESTION),
             (Source(model.bind(nonsense=1), max_tokens=50), QUESTION),
-            (Source(ChatAnthropic(model="claude-haiku-4-5", api_key="none"), max_tokens=50), apart),
+            (Source(ChatAnthropic(model="claude-haiku-4-5", api_key="none"), max_tokens=50), auxiliary),
         ):
-            (reply,) = Caller(source, TokenMeter()).wave([Request(messages)])
+            (reply,) = CallExecutor(source, TokenMeter()).run_round([Request(messages)])
             assert isinstance(reply.error, (TypeError, ValueError))
             assert (reply.cost, reply.estimated, stub.bodies) == (0.0, False, [])
 
@@ -184,9 +184,9 @@ AFTERWARDS = "Parser.parse() got an unexpected keyword argument 'strict'"
     "error", [TypeError("None"), TypeError(AFTERWARDS), ValueError("choices"), KeyError("x")]
 )
 def test_an_error_that_may_have_come_after_the_reply_costs_the_worst_case(error):
-    (reply,) = Caller(Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter()).wave(
-        [Request(QUESTION)]
-    )
+    (reply,) = CallExecutor(
+        Source(ScriptedModel(failures={0: error}), max_tokens=50), TokenMeter()
+    ).run_round([Request(QUESTION)])
     assert (reply.cost, reply.estimated) == (50.0, True)
 
 
@@ -205,7 +205,7 @@ def test_a_reply_inside_an_error_whose_price_is_unknown_is_billed_at_the_worst_c
     table = PriceTable({"scripted": PriceMeter(prompt=0.0, completion=1e6)})
     with pytest.raises(UnpricedUsageError):
         table.cost(error.ai_message, 0.0)
-    (reply,) = Caller(source, table).wave([Request(QUESTION)])
+    (reply,) = CallExecutor(source, table).run_round([Request(QUESTION)])
     assert (reply.cost, reply.estimated, reply.error) == (50.0, True, error)
 
 
@@ -258,19 +258,21 @@ def test_a_reply_is_whole_where_it_says_why_it_ended_or_its_provider_never_does(
         def _reply(self, messages, kwargs):
             return AIMessage("14", **made)
 
-    (reply,) = Caller(Source(Given()), SampleMeter()).wave([Request(QUESTION)])
+    (reply,) = CallExecutor(Source(Given()), SampleMeter()).run_round([Request(QUESTION)])
     assert (reply.message is not None) == whole
 
 
 async def test_a_call_that_was_given_up_says_after_how_long():
-    made = Caller(Source(ScriptedModel(latency=5.0), max_tokens=50, timeout=0.05), TokenMeter())
-    (reply,) = await made.awave([Request(QUESTION)])
+    made = CallExecutor(Source(ScriptedModel(latency=5.0), max_tokens=50, timeout=0.05), TokenMeter())
+    (reply,) = await made.arun_round([Request(QUESTION)])
     assert isinstance(reply.error, TimeoutError)
     assert str(reply.error) == "there was no reply within 0.05 seconds"
 
 
 @pytest.mark.parametrize(("declared", "worst"), [(None, UNDECLARED_MAX_TOKENS + 24_576), (100, 100 + 24_576)])
 def test_a_lost_call_that_was_to_think_is_billed_with_its_thoughts(declared, worst):
-    made = Caller(Source(ScriptedModel(failures={0: TimeoutError()}), max_tokens=declared), TokenMeter())
-    (reply,) = made.wave([Request(QUESTION, thinking="high")])
+    made = CallExecutor(
+        Source(ScriptedModel(failures={0: TimeoutError()}), max_tokens=declared), TokenMeter()
+    )
+    (reply,) = made.run_round([Request(QUESTION, thinking="high")])
     assert reply.cost == worst

@@ -4,7 +4,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
 from adaptive_reasoner.answers import final_answer
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import finish_reason, was_cut, was_filtered
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, refused
@@ -77,8 +77,8 @@ def test_a_cut_reply_never_votes_and_costs_what_it_used(metadata):
     assert (was_cut(cut), was_filtered(cut), final_answer(cut)) == (True, False, None)
     boxed = AIMessage(r"\boxed{60} but wait, let me", response_metadata=metadata)
     assert vote_of(boxed, final_answer) is None
-    made = Caller(Source(ScriptedModel(replies={0: cut}, answers=("two words",))), TokenMeter())
-    (reply,) = made.wave([Request([HumanMessage("23 + 45?")])])
+    made = CallExecutor(Source(ScriptedModel(replies={0: cut}, answers=("two words",))), TokenMeter())
+    (reply,) = made.run_round([Request([HumanMessage("23 + 45?")])])
     assert (reply.cost, reply.estimated, reply.error, reply.message.text) == (2.0, False, None, TEXT)
 
 
@@ -105,7 +105,7 @@ def test_a_reply_cut_while_it_thought_is_empty_and_costs_what_it_used():
     cut = AIMessage(
         [], response_metadata={**RESPONSES, "incomplete_details": {"reason": "max_output_tokens"}}
     )
-    made = Caller(Source(ScriptedModel(replies={0: cut}, answers=("two words",))), TokenMeter())
-    (reply,) = made.wave([Request([HumanMessage("23 + 45?")])])
+    made = CallExecutor(Source(ScriptedModel(replies={0: cut}, answers=("two words",))), TokenMeter())
+    (reply,) = made.run_round([Request([HumanMessage("23 + 45?")])])
     assert isinstance(reply.error, EmptyReplyError)
     assert (reply.cost, reply.estimated) == (2.0, False)

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.media_bounds import most_media_tokens
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
@@ -205,7 +205,7 @@ def test_a_listed_price_has_no_bound_where_the_prompt_has_none():
 
 def test_a_lost_call_without_a_bound_is_billed_at_a_finite_amount():
     source = Source(ScriptedModel(failures={0: TimeoutError()}), max_tokens=50)
-    (reply,) = Caller(source, TokenMeter("total")).wave([Request([UNKNOWN])])
+    (reply,) = CallExecutor(source, TokenMeter("total")).run_round([Request([UNKNOWN])])
     assert UNDECLARED_BLOCK_TOKENS < reply.cost < UNDECLARED_BLOCK_TOKENS + 200
     assert reply.estimated
 

@@ -4,7 +4,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableBinding
 
-from adaptive_reasoner.models.providers import open_to_thinking, spelled
+from adaptive_reasoner.models.providers import open_to_thinking, provider_kwargs
 from adaptive_reasoner.models.source import Source
 
 MESSAGES = [HumanMessage("5 + 9?")]
@@ -53,7 +53,7 @@ def xai(**fields):
 
 
 def payload(model, settings, **asked):
-    words = spelled(model, settings, **asked)
+    words = provider_kwargs(model, settings, **asked)
     if hasattr(model, "_get_request_payload"):
         return model._get_request_payload(MESSAGES, **words)
     if hasattr(model, "_chat_params"):
@@ -138,37 +138,39 @@ def test_thinking_and_room_for_it_reach_the_provider_in_its_own_words(model, thi
 
 
 def test_without_thinking_nothing_is_said_of_it():
-    assert spelled(openai(), {"max_tokens": 9}) == {"max_tokens": 9}
+    assert provider_kwargs(openai(), {"max_tokens": 9}) == {"max_tokens": 9}
     assert payload(gemini("gemini-2.5-flash"), {"max_tokens": 9})["max_output_tokens"] == 9
 
 
 def test_what_the_settings_say_themselves_comes_first():
-    assert spelled(openai(), {"reasoning_effort": "low"}, thinking="high") == {"reasoning_effort": "low"}
+    assert provider_kwargs(openai(), {"reasoning_effort": "low"}, thinking="high") == {
+        "reasoning_effort": "low"
+    }
 
 
 def test_several_samples_at_once_where_the_provider_has_them():
     assert payload(openai(), {}, samples=3)["n"] == 3
     assert payload(gemini("gemini-2.5-flash"), {}, samples=3)["candidate_count"] == 3
     with pytest.raises(ValueError, match="ChatAnthropic draws one sample"):
-        spelled(anthropic("claude-haiku-4-5"), {}, samples=2)
+        provider_kwargs(anthropic("claude-haiku-4-5"), {}, samples=2)
 
 
 def test_a_budget_that_leaves_no_room_for_the_reply_is_refused():
     with pytest.raises(ValueError, match="no room"):
-        spelled(anthropic("claude-haiku-4-5"), {"max_tokens": 100}, thinking="low")
+        provider_kwargs(anthropic("claude-haiku-4-5"), {"max_tokens": 100}, thinking="low")
 
 
 def test_a_binding_speaks_the_dialect_of_the_model_in_it():
     bound = RunnableBinding(bound=ollama("qwen3"), kwargs={})
-    assert spelled(bound, {}, thinking="low") == {"reasoning": True}
+    assert provider_kwargs(bound, {}, thinking="low") == {"reasoning": True}
 
 
 def test_a_budget_beyond_the_models_own_limit_is_refused_before_the_call():
     anthropic = pytest.importorskip("langchain_anthropic")
     model = anthropic.ChatAnthropic(model="claude-haiku-4-5", api_key="none", max_tokens=2000)
     with pytest.raises(ValueError, match=r"leaves no room .* in max_tokens=2000"):
-        spelled(model, {}, thinking="high")
-    assert spelled(model, {"max_tokens": 30_000}, thinking="high")["max_tokens"] == 30_000
+        provider_kwargs(model, {}, thinking="high")
+    assert provider_kwargs(model, {"max_tokens": 30_000}, thinking="high")["max_tokens"] == 30_000
 
 
 ENABLED = {"type": "enabled", "budget_tokens": 1024}
@@ -257,8 +259,8 @@ def test_thinking_that_a_model_was_made_with_gives_way_to_what_is_asked(model, t
 def test_thinking_that_cannot_be_sent_is_refused():
     model = anthropic("claude-haiku-4-5", thinking=ENABLED)
     with pytest.raises(ValueError, match=r"made with thinking=.*1024.*make it without"):
-        spelled(model, {"max_tokens": 5000}, thinking=3000)
-    assert spelled(model, {"max_tokens": 9}) == {"max_tokens": 9}
+        provider_kwargs(model, {"max_tokens": 5000}, thinking=3000)
+    assert provider_kwargs(model, {"max_tokens": 9}) == {"max_tokens": 9}
 
 
 def test_a_model_in_bindings_is_opened_to_thinking_where_it_is():
@@ -275,22 +277,24 @@ def test_a_model_in_fallbacks_is_opened_to_thinking_and_spoken_to_in_its_words()
     model = anthropic("claude-haiku-4-5", thinking=ENABLED)
     either = model.with_fallbacks([anthropic("claude-opus-4-5", thinking=ENABLED)])
     with pytest.raises(ValueError, match="make it without"):
-        spelled(either, {"max_tokens": 5000}, thinking=3000)
+        provider_kwargs(either, {"max_tokens": 5000}, thinking=3000)
     opened = open_to_thinking(either)
     assert [each.thinking for each in opened.runnables] == [None, None]
-    assert spelled(opened, {"max_tokens": 5000}, thinking=3000)["thinking"]["budget_tokens"] == 3000
+    assert provider_kwargs(opened, {"max_tokens": 5000}, thinking=3000)["thinking"]["budget_tokens"] == 3000
     mixed = model.with_fallbacks([openai()])
-    assert spelled(mixed, {}, thinking="low") == {"reasoning_effort": "low"}
+    assert provider_kwargs(mixed, {}, thinking="low") == {"reasoning_effort": "low"}
     assert open_to_thinking(mixed).runnable.thinking is None
 
 
 def test_an_effort_joins_the_reasoning_that_is_bound_or_given():
     bound = openai().bind(reasoning={"summary": "auto"})
-    assert spelled(bound, {}, thinking="low") == {"reasoning": {"summary": "auto", "effort": "low"}}
+    assert provider_kwargs(bound, {}, thinking="low") == {"reasoning": {"summary": "auto", "effort": "low"}}
     given = {"reasoning": {"effort": "high", "summary": "auto"}}
-    assert spelled(openai(use_responses_api=True), given, thinking="low") == given
+    assert provider_kwargs(openai(use_responses_api=True), given, thinking="low") == given
     held = openai(reasoning={"summary": "auto"})
-    assert spelled(held, {"reasoning_effort": "low"}) == {"reasoning": {"summary": "auto", "effort": "low"}}
+    assert provider_kwargs(held, {"reasoning_effort": "low"}) == {
+        "reasoning": {"summary": "auto", "effort": "low"}
+    }
 
 
 def test_several_samples_at_once_are_refused_where_the_endpoint_has_none():

@@ -8,7 +8,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner.answers import final_answer
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError, refused
 from adaptive_reasoner.models.source import Request, Source
@@ -33,7 +33,7 @@ def model_at(stub, **fields):
 
 def calls(source, meter, request, way):
     """The reply to a request, called, awaited or streamed."""
-    made = Caller(source, meter)
+    made = CallExecutor(source, meter)
 
     async def read():
         return [chunk async for chunk in made.astream(request)]
@@ -43,9 +43,9 @@ def calls(source, meter, request, way):
     elif way == "streamed asynchronously":
         asyncio.run(read())
     elif way == "awaited":
-        asyncio.run(made.awave([request]))
+        asyncio.run(made.arun_round([request]))
     else:
-        made.wave([request])
+        made.run_round([request])
     (reply,) = made.bill
     return reply
 
@@ -158,8 +158,8 @@ def test_a_vote_over_responses_counts_every_sample():
 
 def test_samples_at_once_are_refused_before_any_call_where_only_a_chat_model_could_draw_them():
     asked = []
-    made = Caller(Source(RunnableLambda(asked.append), samples_per_request=3), TokenMeter())
-    request = Request(QUESTION, competes=True)
+    made = CallExecutor(Source(RunnableLambda(asked.append), samples_per_request=3), TokenMeter())
+    request = Request(QUESTION, hidden_sample=True)
     with pytest.raises(TypeError, match="leave samples_per_request at 1"):
-        made.wave([request] * 3)
+        made.run_round([request] * 3)
     assert (asked, made.bill) == ([], [])

@@ -11,7 +11,7 @@ from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import tokens_of, usage_of
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, TokenMeter, prompt_cost
 from adaptive_reasoner.models.source import Request, Source
@@ -338,8 +338,10 @@ def test_a_reply_whose_usage_cannot_be_is_kept_and_costs_its_worst_case(usage, m
 
 async def test_one_sample_whose_usage_cannot_be_does_not_take_the_others_along():
     good, bad = message(counts(10, 5, 15)), message(counts(10, -5, 5))
-    made = Caller(Source(FakeMessagesListChatModel(responses=[good, bad, good]), max_tokens=50), TokenMeter())
-    replies = await made.awave([Request(QUESTION)] * 3)
+    made = CallExecutor(
+        Source(FakeMessagesListChatModel(responses=[good, bad, good]), max_tokens=50), TokenMeter()
+    )
+    replies = await made.arun_round([Request(QUESTION)] * 3)
     assert sorted((reply.cost, reply.estimated) for reply in replies) == [(5, False), (5, False), (50, True)]
     assert all(reply.message is not None for reply in replies)
     assert usage_of(replies) == counts(20, 10, 30)
@@ -374,7 +376,7 @@ class Odd:
 
 @pytest.mark.parametrize("cost", [-5.0, NAN, float("inf")])
 def test_what_no_meter_can_mean_is_booked_at_the_worst_case(cost):
-    (reply,) = Caller(Source(ScriptedModel(), max_tokens=50), Odd(cost)).wave([Request(QUESTION)])
+    (reply,) = CallExecutor(Source(ScriptedModel(), max_tokens=50), Odd(cost)).run_round([Request(QUESTION)])
     assert (reply.cost, reply.estimated, reply.message.text) == (50.0, True, "Answer: 42")
 
 
@@ -394,7 +396,7 @@ def test_a_stream_whose_usage_is_negative_keeps_its_text_and_costs_its_worst_cas
         def _reply(self, messages, kwargs):
             return message(counts(10, -5, 5))
 
-    made = Caller(Source(Streamed(), max_tokens=50), TokenMeter())
+    made = CallExecutor(Source(Streamed(), max_tokens=50), TokenMeter())
     assert "".join(chunk.text for chunk in made.stream(Request(QUESTION))) == "Answer: 14"
     assert [(reply.cost, reply.estimated, reply.error) for reply in made.bill] == [(50, True, None)]
 

@@ -14,7 +14,7 @@ from langchain_openai import ChatOpenAI
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.models.metering import SampleMeter
-from adaptive_reasoner.models.providers import spelled
+from adaptive_reasoner.models.providers import provider_kwargs
 from adaptive_reasoner.models.source import HumanMessage, Source
 from adaptive_reasoner.models.wrapped_models import Configured, main_model, mapped, models_in
 from adaptive_reasoner.policy.base import FixedPolicy
@@ -172,7 +172,9 @@ def test_the_most_tokens_of_a_model_and_its_fallbacks_are_those_of_the_longest()
 @wrapped
 def test_a_request_is_in_the_words_of_the_provider_inside(wrap):
     model = wrap(open_ai())
-    assert spelled(model, {}, thinking="low", samples=2) == spelled(open_ai(), {}, thinking="low", samples=2)
+    assert provider_kwargs(model, {}, thinking="low", samples=2) == provider_kwargs(
+        open_ai(), {}, thinking="low", samples=2
+    )
 
 
 @wrapped

@@ -12,7 +12,7 @@ from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner import hold
-from adaptive_reasoner.reasoner.run import Charge
+from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.strategies.flow import Answer, arrived
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.ledger.stand_ins import Clock
@@ -57,7 +57,7 @@ def waves(*sizes):
     def flow(task):
         replies = []
         for size in sizes:
-            replies += yield [Request(task.messages, competes=True)] * size
+            replies += yield [Request(task.messages, hidden_sample=True)] * size
         return Answer(arrived(replies)[0], "42")
 
     return flow
@@ -99,7 +99,7 @@ class Lives(RuleBasedStateMachine):
         worst=st.sampled_from([5.0, 60.0, 180.0, inf]),
     )
     def start(self, process, task, action, worst):
-        charge = Charge(
+        charge = QuestionRun(
             *(self.source, FixedPolicy(action, expected_cost=5.0, worst_cost=worst), FLOWS),
             *(self.ledgers[process % len(self.ledgers)], TokenMeter(), "6 * 7?", None),
             {"key": task, "run_id": f"question {task}", "resumes": True},
@@ -125,7 +125,7 @@ class Lives(RuleBasedStateMachine):
                 run.cover()
             if not run.answered:
                 self.honest &= end != "lost"
-                run.send(run.caller.wave(run.running.requests))
+                run.send(run.caller.run_round(run.running.requests))
         except (StatusError, TimeoutError, BudgetExceededError):
             self.finish(run)
         if run in self.live and run.answered:

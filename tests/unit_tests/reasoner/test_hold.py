@@ -64,7 +64,7 @@ def in_turn(calls):
     def flow(task):
         replies = []
         for _ in range(calls):
-            replies += yield [Request(task.messages, competes=True)]
+            replies += yield [Request(task.messages, hidden_sample=True)]
         return Answer(arrived(replies)[0], "14")
 
     return flow

@@ -4,7 +4,7 @@ import itertools
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Task, arun, run
@@ -26,7 +26,9 @@ def drive(request):
 
 
 def caller(*answers, **fields):
-    return Caller(Source(ScriptedModel(answers=answers or ANSWERS, **fields), max_tokens=50), TokenMeter())
+    return CallExecutor(
+        Source(ScriptedModel(answers=answers or ANSWERS, **fields), max_tokens=50), TokenMeter()
+    )
 
 
 def near_14(question, message):

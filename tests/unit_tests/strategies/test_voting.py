@@ -10,7 +10,7 @@ from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
 from adaptive_reasoner.models.source import Source
@@ -34,7 +34,7 @@ def drive(request):
 
 def caller(*answers, max_tokens=50, config=None, **fields):
     source = Source(ScriptedModel(answers=answers or ("Answer: 42",), **fields), max_tokens=max_tokens)
-    return Caller(source, TokenMeter(), config)
+    return CallExecutor(source, TokenMeter(), config)
 
 
 def test_single_pass_is_one_call_at_its_metered_cost(drive):
@@ -170,7 +170,7 @@ def test_a_model_factory_is_called_once_and_only_when_needed():
     source = Source(factory, max_tokens=9)
     assert next(calls) == 0
     for _ in range(2):
-        run(single_pass(), TASK, Caller(source, TokenMeter()))
+        run(single_pass(), TASK, CallExecutor(source, TokenMeter()))
     assert next(calls) == 2
 
 
@@ -222,7 +222,7 @@ def test_no_wave_is_started_that_cannot_be_back_by_the_deadline(drive):
 async def test_a_deadline_ends_the_calls_and_the_vote_answers_from_what_arrived():
     model = ScriptedModel(answers=("Answer: 7",))
     slow = Source(ScriptedModel(answers=("Answer: 8",), latency=30.0), max_tokens=50)
-    made = Caller(Source(model, max_tokens=50), TokenMeter())
+    made = CallExecutor(Source(model, max_tokens=50), TokenMeter())
     task = Task(TASK.messages, deadline=time.monotonic() + 0.5)
     assert (await arun(single_pass(), task, made)).value == "7"
     with pytest.raises(TimeoutError):
@@ -232,7 +232,7 @@ async def test_a_deadline_ends_the_calls_and_the_vote_answers_from_what_arrived(
 
 async def test_a_sample_that_drips_for_ever_is_ended_by_its_timeout_and_billed_at_its_worst_case():
     source = Source(ScriptedModel(latency=30.0), max_tokens=50, timeout=0.01)
-    made = Caller(source, TokenMeter())
+    made = CallExecutor(source, TokenMeter())
     with pytest.raises(TimeoutError):
         await arun(self_consistency(3), TASK, made)
     assert [(reply.cost, reply.estimated) for reply in made.bill] == [(50, True)] * 3
@@ -270,7 +270,7 @@ def test_a_tie_goes_to_the_answer_seen_first_and_silence_to_the_first_that_arriv
 
 def test_one_request_draws_several_samples_and_its_usage_counts_once(drive):
     source = Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50, samples_per_request=4)
-    made = Caller(source, TokenMeter(counts="total"))
+    made = CallExecutor(source, TokenMeter(counts="total"))
     answer = drive(self_consistency(9), made)
     requests = source.runnable.requests
     assert [request.get("n", 1) for request in requests] == [4, 1]  # five are needed at first
@@ -280,11 +280,13 @@ def test_one_request_draws_several_samples_and_its_usage_counts_once(drive):
 
 def test_what_a_further_request_pays_is_read_from_those_that_were_made(drive):
     source = Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50, samples_per_request=4)
-    made = Caller(source, TokenMeter(counts="total"))
+    made = CallExecutor(source, TokenMeter(counts="total"))
     drive(self_consistency(9), made)
     terms = terms_of(TASK, made.bill)
     assert (terms.cost, terms.prompt_cost, terms.samples_per_request) == (2.0, 10.0, 4)
-    alone = Caller(Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50), TokenMeter(counts="total"))
+    alone = CallExecutor(
+        Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50), TokenMeter(counts="total")
+    )
     drive(self_consistency(9), alone)
     terms = terms_of(TASK, alone.bill)
     assert (terms.cost, terms.prompt_cost, terms.samples_per_request) == (12.0, 0.0, 1)
@@ -292,14 +294,14 @@ def test_what_a_further_request_pays_is_read_from_those_that_were_made(drive):
 
 def test_a_lost_request_for_several_samples_costs_the_worst_case_of_all():
     source = Source(ScriptedModel(failures={0: ConnectionResetError()}), max_tokens=50, samples_per_request=3)
-    made = Caller(source, TokenMeter())
+    made = CallExecutor(source, TokenMeter())
     assert run(self_consistency(5), TASK, made).votes == {"42": 2}
     assert [(reply.cost, reply.estimated) for reply in made.bill[:3]] == [(50, True)] * 3
 
 
 def test_switching_the_model_keeps_prompt_and_settings():
     other = ScriptedModel(answers=("Answer: 9",))
-    made = Caller(
+    made = CallExecutor(
         Source(ScriptedModel(), prompt="Q: {}".format, settings={"seed": 3}, max_tokens=50), TokenMeter()
     )
     assert run(switch_model(other, self_consistency(3)), TASK, made).value == "9"

@@ -8,7 +8,7 @@ from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Task, run
@@ -148,7 +148,7 @@ def test_votes_are_estimated_at_what_requests_for_several_samples_cost_online(ou
     assert {(row["prompt_cost"], row["samples_per_request"]) for row in rows_of(out)} == {(prompt, 4)}
     outcomes = estimate(Samples.read(out), votes=(1, 3, 9))
     for votes, expected in zip((1, 3, 9), outcomes.cost[0], strict=True):
-        online = Caller(source, meter)
+        online = CallExecutor(source, meter)
         run(self_consistency(votes), Task([HumanMessage("What is 0 + 1?")]), online)
         assert expected == pytest.approx(online.cost)
 

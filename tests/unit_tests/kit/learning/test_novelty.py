@@ -27,10 +27,10 @@ def test_new_topics_of_the_same_kind_are_not_strange():
     vectors = np.vstack([around(topic, 50, seed=topic) for topic in range(7)]) + shared
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     seen, new = vectors[:300], vectors[300:]
-    apart = Familiarity.fit(seen, topics.astype(str).astype(object))
+    auxiliary = Familiarity.fit(seen, topics.astype(str).astype(object))
     together = Familiarity.fit(seen)
     assert (together.scores(new) < together.at_least).mean() > 0.9
-    assert (apart.scores(new) < apart.at_least).mean() < 0.2
+    assert (auxiliary.scores(new) < auxiliary.at_least).mean() < 0.2
 
 
 def test_trust_is_whole_among_known_questions_and_gone_beyond_the_rarest():

@@ -4,7 +4,7 @@ from langchain_core.messages import HumanMessage
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.recipes import Recipe
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Task, run
@@ -73,7 +73,7 @@ def sources(**answers):
 
 def answer(recipe, made, price=0.0):
     flow = Menu(made, recipes={"it": recipe}).actions["it"]
-    caller = Caller(next(iter(made.values())), TokenMeter())
+    caller = CallExecutor(next(iter(made.values())), TokenMeter())
     return run(flow, Task([HumanMessage("5 + 9?")], price=price), caller), caller
 
 

@@ -19,7 +19,7 @@ from adaptive_reasoner.kit.votes.fitting import (
 )
 from adaptive_reasoner.kit.votes.permutations import Deals, draws_allowed, packs_of
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
-from adaptive_reasoner.models.executor import Caller
+from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.policy.vote_tables import STOP_MODEL, read_prospects
 from adaptive_reasoner.strategies.flow import Task, run
@@ -191,7 +191,7 @@ def test_a_vote_online_ends_where_the_replay_says_it_does(hard):
     (source,) = recorded_sources(hard, seed=5).values()
     flow, found = adaptive_consistency(16, Priced()), []
     for question in hard.questions * 2:
-        caller = Caller(source, TokenMeter())
+        caller = CallExecutor(source, TokenMeter())
         task = Task([HumanMessage(question)], price=0.01 / 2.0, prospects=fitted.prospects)
         answer = run(flow, task, caller)
         found.append((answer.value == "right", len(caller.bill)))
