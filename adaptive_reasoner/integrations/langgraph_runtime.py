@@ -146,7 +146,7 @@ def run_of(config: RunnableConfig) -> str | None:
     return name
 
 
-def emit(event: Mapping[str, Any]) -> None:
+def write_stream_event(event: Mapping[str, Any]) -> None:
     """Send a custom stream event, where there is a graph to stream it."""
     try:
         writer = get_stream_writer()

@@ -15,10 +15,10 @@ from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.context import Tenants, terms_of
-from adaptive_reasoner.integrations.langgraph_runtime import emit, execution, run_of
+from adaptive_reasoner.integrations.langgraph_runtime import execution, run_of, write_stream_event
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
-from adaptive_reasoner.models.messages import in_context
+from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Messages, Source
 from adaptive_reasoner.policy.base import Policy
@@ -221,7 +221,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             "run_id": account["run_id"],
             "resumes": True,
             "about": self.about(step) if self.about else question,
-            "on_event": emit,
+            "on_event": write_stream_event,
         }
         runtime: Runtime[Any] | None = calls.request.runtime
         terms |= terms_of(runtime and runtime.context, policy=policy, tenants=self.tenants)
@@ -237,7 +237,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
 
     def _question(self, messages: Messages) -> str:
         try:
-            return in_context(messages)
+            return decision_text(messages)
         except ValueError as error:
             if self.about is None:
                 raise ValueError(
@@ -294,7 +294,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             "left": float(reason.left),
             "cost_unit": unit,
         }
-        emit(told)
+        write_stream_event(told)
         said = AIMessage(f"I stop here: {text}", response_metadata={"adaptive_reasoner": told})
         return ExtendedModelResponse(
             model_response=ModelResponse(result=[said]),

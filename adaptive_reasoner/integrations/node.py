@@ -20,17 +20,17 @@ from adaptive_reasoner.integrations.durable_samples import DurableSamples
 from adaptive_reasoner.integrations.langgraph_runtime import (
     attach,
     context,
-    emit,
     execution,
     read,
     run_of,
     says_text,
     takes_list,
+    write_stream_event,
 )
 from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
-from adaptive_reasoner.models.messages import in_context, messages_of
+from adaptive_reasoner.models.messages import decision_text, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
@@ -165,7 +165,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
-        visit = _Visit(self, input, ensure_config(config), kwargs)
+        visit = _NodeInvocation(self, input, ensure_config(config), kwargs)
         try:
             result = self.reasoner.answer(visit.question, visit.config, **visit.terms)
         finally:
@@ -175,7 +175,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
         await self.tenants.aready(context())
-        visit = _Visit(self, input, ensure_config(config), kwargs)
+        visit = _NodeInvocation(self, input, ensure_config(config), kwargs)
         try:
             result = await self.reasoner.aanswer(visit.question, visit.config, **visit.terms)
         finally:
@@ -184,7 +184,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         return visit.update(result)
 
 
-class _Visit:
+class _NodeInvocation:
     """One question that comes by the node."""
 
     def __init__(self, node: AdaptiveComputeNode, state: Any, config: RunnableConfig, given: Any) -> None:
@@ -239,7 +239,9 @@ class _Visit:
         node, why = self._node, f"{type(error).__name__}: {error}"
         told = f"{node.name}: {len(self._samples)} samples were not logged: {why}"
         _logger.warning(told)
-        emit({"node": node.name, "event": "log_failed", "samples": len(self._samples), "error": why})
+        write_stream_event(
+            {"node": node.name, "event": "log_failed", "samples": len(self._samples), "error": why}
+        )
         if not node.log_failed:
             node.log_failed = True
             with suppress(UserWarning):  # where warnings are made errors, the answer stands all the same
@@ -250,7 +252,7 @@ class _Visit:
         try:
             messages = messages_of(self.question)
             if about is None:
-                return in_context(messages)
+                return decision_text(messages)
         except ValueError as error:
             raise ValueError(f"state key {self._node.input_key!r}: {error}") from error
         return about(state)
@@ -273,4 +275,4 @@ class _Visit:
             self._samples.append(event)
         elif self._question is not None and (event["event"] == "settled" or event.get("cost")):
             owe(self._question, Bill(event["key"], event["cost"], event["action"]))
-        emit({"node": self._node.name, **event})
+        write_stream_event({"node": self._node.name, **event})

@@ -25,7 +25,7 @@ REMEMBERED = 100_000
 class MemoryLedger(BookLedger):
     """Safe from threads and tasks; gone with the process. It knows the latest 100,000 charges by key."""
 
-    immediate = True  # its verbs never wait, so they block no loop
+    non_blocking = True  # its verbs never wait, so they block no loop
 
     def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
         super().__init__(account, clock=clock)

@@ -36,14 +36,14 @@ def messages_of(question: Any) -> Messages:
     )
 
 
-def in_context(messages: Messages, *, context: int = CONTEXT) -> str:
+def decision_text(messages: Messages, *, context: int = CONTEXT) -> str:
     r"""What a conversation asks: its last human turn, after the end of what was said before it.
 
     A question that stands alone is decided on as it is, so as the offline kit saw it. See `question_of` for a
     turn without text.
 
     Example:
-        >>> in_context([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")], context=5)
+        >>> decision_text([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")], context=5)
         '?\nNo.\nAnd 97?'
     """
     question = question_of(messages)

@@ -7,14 +7,14 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
-from adaptive_reasoner.strategies.optimal_stopping import Prospects
+from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 
 @runtime_checkable
-class KnowsVotes(Protocol):
+class HasVoteModel(Protocol):
     """A policy that also knows when votes are best ended."""
 
-    def prospects(self, action: str, expected_accuracy: float) -> Prospects | None:
+    def prospects(self, action: str, expected_accuracy: float) -> VoteModel | None:
         """What is known of votes of `action`; None where nothing is.
 
         Args:
@@ -130,7 +130,7 @@ class FixedPolicy:
         'vote_5'
     """
 
-    immediate = True  # decides without computing anything, so in no thread of its own
+    non_blocking = True  # decides without computing anything, so in no thread of its own
 
     def __init__(
         self,

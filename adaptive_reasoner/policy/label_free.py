@@ -45,7 +45,7 @@ class LabelFreePolicy:
     actions = ("adaptive_vote", "single_pass")
     slope: float | None = None
     policy_id = "label_free"
-    immediate = True  # decides without computing anything, so in no thread of its own
+    non_blocking = True  # decides without computing anything, so in no thread of its own
 
     def __init__(
         self, source: Source, meter: Meter, *, budget: float | None = None, samples: int = SAMPLES

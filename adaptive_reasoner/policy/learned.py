@@ -17,11 +17,11 @@ from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, Enco
 from adaptive_reasoner.policy.fields import check_fields
 from adaptive_reasoner.policy.folder import CARD, PathLike, counts_of, read_policy_folder
 from adaptive_reasoner.policy.imitator_model import ImitatorSession
-from adaptive_reasoner.policy.mixture import CostCurve, Mixture, draw, spend
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture, spend, uniform_from_key
 from adaptive_reasoner.policy.regular_files import Refusing
-from adaptive_reasoner.policy.vote_tables import read_prospects, source_of
+from adaptive_reasoner.policy.vote_tables import read_vote_models, source_of
 from adaptive_reasoner.policy.worst_cases import CallBound, WorstCases
-from adaptive_reasoner.strategies.optimal_stopping import Prospects
+from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 
 class LearnedPolicy:
@@ -143,7 +143,7 @@ class LearnedPolicy:
             BudgetExceededError: No action fits under `max_cost`.
         """
         price = self.price if price is None else _checked(price)
-        at = draw(question if key is None else key)
+        at = uniform_from_key(question if key is None else key)
         accuracy, cost, reason = self._expectations(question, vector)
         if reason == "policy":
             action = _best(accuracy, cost, price * exp(self._spread * (2 * at - 1)))
@@ -173,7 +173,7 @@ class LearnedPolicy:
         """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions."""
         return self._imitator.predict(features)
 
-    def prospects(self, action: str, expected_accuracy: float | None = None) -> Prospects | None:
+    def prospects(self, action: str, expected_accuracy: float | None = None) -> VoteModel | None:
         """What collected samples say of votes of `action`; None where the policy was trained without them.
 
         Args:
@@ -189,9 +189,9 @@ class LearnedPolicy:
         return self._votes[source].of_question(expected_accuracy - mean)
 
     @cached_property
-    def _votes(self) -> dict[str, Prospects]:
+    def _votes(self) -> dict[str, VoteModel]:
         said = self.card.get("stopping", {})
-        return read_prospects(self.folder, said) if said else {}
+        return read_vote_models(self.folder, said) if said else {}
 
     @cached_property
     def encoder(self) -> EncoderSession:

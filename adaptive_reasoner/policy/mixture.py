@@ -18,11 +18,11 @@ _ROUNDING = 1e-9  # relative error of a mean: a budget of just the cheapest cost
 _NEAR = 0.25  # half-width, in log price, of the difference a slope is taken over
 
 
-def draw(key: str) -> float:
+def uniform_from_key(key: str) -> float:
     """A number in [0, 1) for `key`, always the same, and uniform over keys.
 
     Example:
-        >>> draw("question 7") == draw("question 7"), 0 <= draw("question 8") < 1
+        >>> uniform_from_key("question 7") == uniform_from_key("question 7"), 0 <= uniform_from_key("question 8") < 1
         (True, True)
     """
     digest = hashlib.blake2b(

@@ -10,13 +10,13 @@ from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.policy.onnx_models import open_model
 from adaptive_reasoner.policy.regular_files import Refusing
-from adaptive_reasoner.strategies.optimal_stopping import Prospects
+from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 STOP_MODEL = "stopping.onnx"
 _STATE_BYTES = 12  # of a state in the file: three chances in float32
 
 
-def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, Prospects]:
+def read_vote_models(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> dict[str, VoteModel]:
     """The prospects of votes on each source.
 
     Args:
@@ -43,7 +43,7 @@ def read_prospects(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> di
         if not all(((table >= 0) & (table <= 1)).all() for table in (right, top, second)):
             raise PolicyFormatError(f"{path}: its chances are no probabilities; train again")
         accepted, tilt = said.get("accepted"), said.get("tilt")
-        found[source] = Prospects(
+        found[source] = VoteModel(
             right,
             top,
             second,

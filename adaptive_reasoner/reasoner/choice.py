@@ -9,11 +9,11 @@ from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.entries import beyond_cap
 from adaptive_reasoner.models.executor import Bound, CallExecutor
-from adaptive_reasoner.models.messages import in_context
+from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.source import Messages, Request
 from adaptive_reasoner.policy.base import Decision, Policy
 from adaptive_reasoner.policy.worst_cases import BoundedByQuestion
-from adaptive_reasoner.strategies.flow import Flow, Running, Task
+from adaptive_reasoner.strategies.flow import Flow, FlowRunner, Task
 
 _ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
 
@@ -63,7 +63,7 @@ class Choice:
         policy = self._policy
         if isinstance(policy, BoundedByQuestion):
             policy = policy.with_worst_case_of(self.most_of_call)
-        about = self._about or in_context(self._messages)
+        about = self._about or decision_text(self._messages)
         try:
             decision = policy.decide(about, price=self._price, max_cost=most, key=key, **self._known)
         except BudgetExceededError as dear:
@@ -103,7 +103,7 @@ class Choice:
         """The most that one call of an action can cost on this conversation; infinite where nobody knows."""
         if action not in self._actions:
             raise UnknownActionError(action, self._actions)
-        requests = Running(self._actions[action], Task(self._messages, price=self._price)).requests
+        requests = FlowRunner(self._actions[action], Task(self._messages, price=self._price)).requests
         different = {id(request): request for request in requests}.values()
         bounds = [self._caller.bound([request]) for request in different]
         return max((bound.cost if self.admits(bound) else inf for bound in bounds), default=0.0)

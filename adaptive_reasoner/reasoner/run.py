@@ -18,13 +18,13 @@ from adaptive_reasoner.models.messages import chunk_of, messages_of, tokens_of, 
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Source, default_resolver
-from adaptive_reasoner.policy.base import Decision, KnowsVotes, Policy, as_json
+from adaptive_reasoner.policy.base import Decision, HasVoteModel, Policy, as_json
 from adaptive_reasoner.reasoner.choice import Choice
 from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import Terms, check_terms, check_units
 from adaptive_reasoner.reasoner.result import Result
-from adaptive_reasoner.strategies.flow import Answer, Flow, Running, Task
-from adaptive_reasoner.strategies.optimal_stopping import Prospects
+from adaptive_reasoner.strategies.flow import Answer, Flow, FlowRunner, Task
+from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 
 class QuestionRun:
@@ -68,7 +68,7 @@ class QuestionRun:
         )
         self._terms = terms
         self._decision: Decision | None = None
-        self._running: Running | None = None
+        self._running: FlowRunner | None = None
         self._held = False  # what the next calls can cost
         self._opened = time.monotonic()
         self.caller = CallExecutor(
@@ -92,7 +92,7 @@ class QuestionRun:
         most = inf if limit is None else limit
         while self._hold.reservation is None:
             decision = self._choice.decide(most, full, key=self._hold.question)
-            running = Running(self.actions[decision.action], self._task(decision))
+            running = FlowRunner(self.actions[decision.action], self._task(decision))
             try:
                 bound = self._choice.bound(running.requests)
                 declared = decision.worst_cost if decision.worst_cost < inf else decision.expected_cost
@@ -145,15 +145,15 @@ class QuestionRun:
     @property
     def opens_at_once(self) -> bool:
         """Whether decision and reservation neither compute nor wait, and so need no thread of their own."""
-        return getattr(self.policy, "immediate", False) and self.closes_at_once
+        return getattr(self.policy, "non_blocking", False) and self.closes_at_once
 
     @property
     def closes_at_once(self) -> bool:
         """Whether the ledger answers without waiting for a disk or a network."""
-        return getattr(self.ledger, "immediate", False)
+        return getattr(self.ledger, "non_blocking", False)
 
     @property
-    def running(self) -> Running:
+    def running(self) -> FlowRunner:
         """The flow on its way."""
         assert self._running is not None
         return self._running
@@ -241,8 +241,8 @@ class QuestionRun:
             prospects=self._prospects(decision),
         )
 
-    def _prospects(self, decision: Decision) -> Prospects | None:
-        if not isinstance(self.policy, KnowsVotes):
+    def _prospects(self, decision: Decision) -> VoteModel | None:
+        if not isinstance(self.policy, HasVoteModel):
             return None
         return self.policy.prospects(decision.action, decision.expected_accuracy)
 

@@ -21,7 +21,7 @@ from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
 from adaptive_reasoner.models.source import Messages, Request
-from adaptive_reasoner.strategies.optimal_stopping import Prospects
+from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 from adaptive_reasoner.strategies.stop_rules import Terms
 
 
@@ -41,7 +41,7 @@ class Task:
     price: float = 0.0
     second_price: float = 0.0
     deadline: float = inf
-    prospects: Prospects | None = None
+    prospects: VoteModel | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -73,14 +73,14 @@ Flow = Callable[[Task], Steps]
 
 
 class NothingArrivedError(AdaptiveReasonerError):
-    """No call gave a usable reply; see `Running` for what comes of it."""
+    """No call gave a usable reply; see `FlowRunner` for what comes of it."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
         super().__init__(str(error))
 
 
-class Running:
+class FlowRunner:
     """A flow on its way: the calls it waits for, or its answer.
 
     Attributes:
@@ -133,7 +133,7 @@ def _last_resort(reply: Reply) -> int:
 
 def run(flow: Flow, task: Task, caller: CallExecutor) -> Answer:
     """Drive a flow to its answer; its waves run in threads, which a deadline ends only between waves."""
-    running = Running(flow, task)
+    running = FlowRunner(flow, task)
     while running.answer is None:
         running.send(caller.run_round(running.requests))
     return running.answer
@@ -141,7 +141,7 @@ def run(flow: Flow, task: Task, caller: CallExecutor) -> Answer:
 
 async def arun(flow: Flow, task: Task, caller: CallExecutor) -> Answer:
     """Drive a flow to its answer; its waves run as tasks, which the deadline ends."""
-    running = Running(flow, task)
+    running = FlowRunner(flow, task)
     while running.answer is None:
         running.send(await caller.arun_round(running.requests))
     return running.answer
@@ -196,7 +196,7 @@ def each_request(flow: Flow, change: Callable[[Request], Request]) -> Flow:
     return changed
 
 
-def arrived(replies: Sequence[Reply]) -> list[AIMessage]:
+def usable_messages(replies: Sequence[Reply]) -> list[AIMessage]:
     """The usable messages.
 
     Raises:

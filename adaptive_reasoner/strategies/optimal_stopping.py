@@ -1,7 +1,7 @@
 """What a vote may still become, and when at a price it is best ended: optimal stopping on its counts.
 
 The state of a vote is (drawn, top, second): samples drawn, votes of the leader and of the runner-up. What is
-known of votes is held in tables over these states, by nobody's labels (`beta_prospects`) or from collected
+known of votes is held in tables over these states, by nobody's labels (`beta_vote_model`) or from collected
 samples (`adaptive_reasoner.kit.votes.fitting`). Prices enter only when a vote is planned, so one table serves
 every price.
 """
@@ -21,7 +21,7 @@ _STEPS = 50  # prices are rounded to 1/50 of a factor e, for plans to be used ag
 
 
 @dataclass(frozen=True, eq=False)
-class Prospects:
+class VoteModel:
     """What is known of a vote in each state, for up to `limit` samples.
 
     The tables have shape (limit + 1, limit + 1, limit + 1), by samples drawn and votes of the first two; what
@@ -62,21 +62,21 @@ class Prospects:
         drawn, top, second = np.indices(self.right.shape)
         return np.asarray(top > second + self.limit - drawn)
 
-    def within(self, limit: int) -> "Prospects":
+    def within(self, limit: int) -> "VoteModel":
         """The same for votes of at most `limit` samples."""
         if limit >= self.limit:
             return self
         return self._within(limit)
 
     @lru_cache(maxsize=64)  # noqa: B019 - prospects live as long as their policy
-    def _within(self, limit: int) -> "Prospects":
+    def _within(self, limit: int) -> "VoteModel":
         cut = (slice(limit + 1),) * 3
         accepted = None if self.accepted is None else self.accepted[:limit]
         return replace(
             self, right=self.right[cut], top=self.top[cut], second=self.second[cut], accepted=accepted
         )
 
-    def of_question(self, beyond: float) -> "Prospects":
+    def of_question(self, beyond: float) -> "VoteModel":
         """The same for one question.
 
         Args:
@@ -86,7 +86,7 @@ class Prospects:
         return self._of_question(steps) if steps else self
 
     @lru_cache(maxsize=64)  # noqa: B019 - as above
-    def _of_question(self, steps: int) -> "Prospects":
+    def _of_question(self, steps: int) -> "VoteModel":
         right, top, second = (
             _shifted(table, slope * steps * _ACCURACY_STEP)
             for table, slope in zip((self.right, self.top, self.second), self.tilt or (), strict=True)
@@ -111,7 +111,7 @@ def beta_confidence(top: int, second: int) -> float:
 
 
 @lru_cache(maxsize=16)
-def beta_prospects(limit: int) -> Prospects:
+def beta_vote_model(limit: int) -> VoteModel:
     """What can be said without labels: the two leading answers under a Beta posterior.
 
     The leader is right with `beta_confidence`, and the next vote goes to it with the posterior mean
@@ -124,7 +124,7 @@ def beta_prospects(limit: int) -> Prospects:
     )
     right = np.where(top > 0, confidence[top, second], 0.0)
     joins = np.where(top > 0, (top + 1) / (top + second + 2), 1.0)
-    return Prospects(right, joins, 1.0 - joins, accepted=1.0 / (np.arange(limit) + 2))
+    return VoteModel(right, joins, 1.0 - joins, accepted=1.0 / (np.arange(limit) + 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ class Plan:
     """The best course of a vote at a price.
 
     Attributes:
-        wave: Samples to start next in each state, shape as the tables of `Prospects`; 0 to stop.
+        wave: Samples to start next in each state, shape as the tables of `VoteModel`; 0 to stop.
         worth: Expected accuracy less all that is still paid, in each state.
     """
 
@@ -141,7 +141,7 @@ class Plan:
 
 
 def plan(
-    prospects: Prospects,
+    prospects: VoteModel,
     cost: float,
     *,
     round_cost: float = 0.0,
@@ -165,7 +165,7 @@ def plan(
         last: Only one more round can be waited for.
 
     Example:
-        >>> course = plan(beta_prospects(5), cost=0.001)
+        >>> course = plan(beta_vote_model(5), cost=0.001)
         >>> int(course.wave[0, 0, 0]), int(course.wave[2, 2, 0]), int(course.wave[3, 3, 0])
         (3, 1, 0)
     """
@@ -200,7 +200,7 @@ def retries_worth(accepted: Sequence[float] | Floats, cost: float) -> Floats:
 
 @lru_cache(maxsize=128)
 def _planned(
-    prospects: Prospects, cost: float, round_cost: float, request_cost: float, together: int, last: bool
+    prospects: VoteModel, cost: float, round_cost: float, request_cost: float, together: int, last: bool
 ) -> Plan:
     limit, right, decided = prospects.limit, prospects.right, prospects.decided
     wave = np.zeros(right.shape, dtype=np.intp)
@@ -232,7 +232,7 @@ def _planned(
 class _Step:
     """One sample more, from all states with `drawn` samples."""
 
-    def __init__(self, prospects: Prospects, drawn: int) -> None:
+    def __init__(self, prospects: VoteModel, drawn: int) -> None:
         size = prospects.limit + 1
         top, second = np.indices((size, size))
         above, beside = np.minimum(top + 1, size - 1), np.minimum(second + 1, size - 1)

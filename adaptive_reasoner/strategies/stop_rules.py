@@ -11,9 +11,9 @@ from math import inf
 from typing import Protocol
 
 from adaptive_reasoner.strategies.optimal_stopping import (
-    Prospects,
+    VoteModel,
     beta_confidence,
-    beta_prospects,
+    beta_vote_model,
     plan,
     retries_worth,
 )
@@ -65,7 +65,7 @@ class Terms:
     second_price: float = 0.0
     seconds: float = 0.0
     seconds_left: float = inf
-    prospects: Prospects | None = None
+    prospects: VoteModel | None = None
 
     @property
     def in_time(self) -> bool:
@@ -167,7 +167,7 @@ class Priced:
         """The wave that is worth most, at the task's price and what a sample of this vote costs."""
         if state.drawn and not (terms.in_time and state.needed):
             return 0
-        known = terms.prospects or beta_prospects(state.limit)
+        known = terms.prospects or beta_vote_model(state.limit)
         if state.drawn >= min(known.limit, state.limit):
             return 0
         paid = terms.cost, terms.prompt_cost, terms.samples_per_request
@@ -219,7 +219,7 @@ class PricedRetries:
     def wave(self, rejected: int, limit: int, terms: Terms) -> int:
         """1 while a further try is worth it."""
         known = terms.prospects if terms.prospects and terms.prospects.accepted is not None else None
-        accepted = (known or beta_prospects(limit)).accepted
+        accepted = (known or beta_vote_model(limit)).accepted
         assert accepted is not None
         if not rejected or not Persistent().wave(rejected, min(limit, len(accepted)), terms):
             return int(not rejected)

@@ -16,10 +16,10 @@ from adaptive_reasoner.strategies.flow import (
     NothingArrivedError,
     Steps,
     Task,
-    arrived,
     check_flow,
     each_request,
     terms_of,
+    usable_messages,
     vote_of,
 )
 from adaptive_reasoner.strategies.stop_rules import Persistent, Retries
@@ -112,7 +112,7 @@ def best_of_n(samples: int, scorer: Scorer | Checker, *, key: AnswerKey = final_
 
     def flow(task: Task) -> Steps:
         replies = yield [Request(task.messages, hidden_sample=samples > 1)] * samples
-        messages = arrived(replies)
+        messages = usable_messages(replies)
         scores = yield from _scored(scorer, question_of(task.messages), messages)
         best = max(range(len(messages)), key=lambda at: (not refused(messages[at]), scores[at]))
         return Answer(
@@ -175,7 +175,7 @@ def _first_accepted(samples: int, checker: Checker, key: AnswerKey) -> Flow:
             for reply in drawn:
                 if reply.message is not None and checker.accepts(question, reply.message):
                     return Answer(reply.message, vote_of(reply.message, key), score=1.0)
-        first = arrived(replies)[0]
+        first = usable_messages(replies)[0]
         return Answer(first, vote_of(first, key), agreement=0.0, score=0.0)
 
     return flow

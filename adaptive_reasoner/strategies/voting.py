@@ -12,8 +12,8 @@ from adaptive_reasoner.strategies.flow import (
     Flow,
     Steps,
     Task,
-    arrived,
     terms_of,
+    usable_messages,
     vote_of,
 )
 from adaptive_reasoner.strategies.stop_rules import Lossless, StopRule, Votes
@@ -24,7 +24,7 @@ def single_pass(*, key: AnswerKey = final_answer) -> Flow:
 
     def flow(task: Task) -> Steps:
         replies = yield [Request(task.messages)]
-        (message,) = arrived(replies)
+        (message,) = usable_messages(replies)
         return Answer(message, vote_of(message, key))
 
     return flow
@@ -68,7 +68,7 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: AnswerKey = final
             replies += drawn
             if not drawn:  # no time was left to start any
                 break
-        messages = arrived(replies)
+        messages = usable_messages(replies)
         winner = next((message for message in messages if vote_of(message, key) == votes.winner), messages[0])
         return Answer(winner, votes.winner, votes.agreement, votes.counts)
 

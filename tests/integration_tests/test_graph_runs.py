@@ -19,7 +19,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Decision
-from adaptive_reasoner.policy.mixture import draw
+from adaptive_reasoner.policy.mixture import uniform_from_key
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
 
@@ -36,7 +36,7 @@ class KnowsTheGain:
     cost_unit, price, budget, slope, policy_id = "tokens", 0.025, None, None, "test"
 
     def decide(self, question, *, price=None, max_cost=inf, key=None):
-        gain = 0.4 * draw(question)
+        gain = 0.4 * uniform_from_key(question)
         action = "vote_9" if gain > price * (COST["vote_9"] - COST["single_pass"]) else "single_pass"
         return Decision(action, COST[action], 9 * 50.0, nan, price, "policy", self.policy_id)
 

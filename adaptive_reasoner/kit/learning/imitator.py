@@ -35,7 +35,7 @@ from adaptive_reasoner.kit.learning.novelty import Familiarity
 from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
-from adaptive_reasoner.policy.mixture import CostCurve, draw
+from adaptive_reasoner.policy.mixture import CostCurve, uniform_from_key
 
 Objective = Literal["value", "regret", "labels"]
 Observed = Literal["question", "first_sample"]
@@ -171,7 +171,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             accuracy=accuracy,
             cost=cost,
             unlike=familiarity < self.familiarity_.at_least,
-            draws=evenly if keys is None else np.array([draw(key) for key in keys]),
+            draws=evenly if keys is None else np.array([uniform_from_key(key) for key in keys]),
             curve=self.curve_,
             mixture=self.mixture_,
         )

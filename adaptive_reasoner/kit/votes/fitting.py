@@ -24,7 +24,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.permutations import Course, Deals, Pack, draws_allowed, packs_of
 from adaptive_reasoner.kit.votes.schedules import by_state
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
-from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects, plan
+from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model, plan
 
 COSTS = np.geomspace(2e-4, 0.3, 30)
 """What a sample may have to be worth, in accuracy: the prices that a rule is tried at."""
@@ -48,7 +48,7 @@ class FittedStop:
         draws: Likewise.
     """
 
-    prospects: Prospects
+    prospects: VoteModel
     learned: bool
     gain: float
     accuracy: Floats
@@ -146,14 +146,14 @@ def fit_stop(deals: Deals, *, beyond: Floats | None = None, folds: int = _FOLDS,
         seed: Of the folds.
     """
     paid, counts = _paid(deals), StateCounts.of(deals)
-    prior = replace(beta_prospects(deals.limit), **paid)
+    prior = replace(beta_vote_model(deals.limit), **paid)
     fold = np.random.default_rng(seed).permutation(deals.questions) % min(folds, deals.questions)
     held_out = [np.flatnonzero(fold == number) for number in range(int(fold.max()) + 1)]
     others = [
         counts.select(np.flatnonzero(fold != n)) if fold.max() else counts for n in range(len(held_out))
     ]
 
-    def out_of_fold(known: Sequence[Prospects]) -> Floats:
+    def out_of_fold(known: Sequence[VoteModel]) -> Floats:
         played = np.empty((4, deals.questions, len(COSTS)))
         for rows, each in zip(held_out, known, strict=True):
             own = None if beyond is None else beyond[rows]
@@ -178,7 +178,7 @@ def fit_stop(deals: Deals, *, beyond: Floats | None = None, folds: int = _FOLDS,
 
 def replayed(
     deals: Deals,
-    prospects: Prospects,
+    prospects: VoteModel,
     costs: Sequence[float] | Floats = COSTS,
     *,
     beyond: Floats | None = None,
@@ -192,7 +192,7 @@ def replayed(
 
 
 def courses(
-    prospects: Prospects, costs: Sequence[float] | Floats = COSTS, *, beyond: Floats | None = None
+    prospects: VoteModel, costs: Sequence[float] | Floats = COSTS, *, beyond: Floats | None = None
 ) -> list[Course]:
     """The best plan at each cost of a sample, for questions of which more or less is expected."""
     if beyond is None:
@@ -203,7 +203,7 @@ def courses(
     return [by_state(np.stack([_waves(k, float(cost)) for k in kinds]), kind) for cost in costs]
 
 
-def _waves(known: Prospects, cost: float) -> Ints:
+def _waves(known: VoteModel, cost: float) -> Ints:
     """The best plan where a sample that is asked for alone must be worth `cost`."""
     shared = cost * min(1.0, known.prompt_cost / known.cost) if known.cost else 0.0
     together = known.samples_per_request

@@ -12,7 +12,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.votes.permutations import Deals
-from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects
+from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model
 
 _PRIOR = 10.0  # questions that the model of all states counts for
 _NEWTON = 12  # steps; a dozen is plenty for one weight
@@ -63,7 +63,7 @@ class StateCounts:
         names = ("question", "state", "weight", "right", "top", "second")
         return type(self)(self.limit, **{name: getattr(self, name)[kept] for name in names})
 
-    def prospects(self) -> Prospects:
+    def prospects(self) -> VoteModel:
         """What these questions say of every state."""
         drawn, top, _ = np.indices((self.limit + 1,) * 3)
         going_on = drawn < self.limit
@@ -75,9 +75,9 @@ class StateCounts:
         joins[0, 0, 0] = self._summed(self.top)[0, 0, 0] / self._summed(self.weight)[0, 0, 0]
         lifts[0, 0, 0] = 0.0
         whole = np.maximum(1.0, joins + lifts)
-        return Prospects(right, joins / whole, lifts / whole)
+        return VoteModel(right, joins / whole, lifts / whole)
 
-    def tilted(self, prospects: Prospects, beyond: Floats) -> Prospects:
+    def tilted(self, prospects: VoteModel, beyond: Floats) -> VoteModel:
         """The same chances, shifted by what is expected of each question.
 
         Args:
@@ -145,7 +145,7 @@ class StateCounts:
 
 def _features(drawn: Ints, top: Ints, second: Ints) -> Floats:
     """What the model of all states sees of one, shape (states, 11), centred and scaled."""
-    right = beta_prospects(int(drawn.max())).right
+    right = beta_vote_model(int(drawn.max())).right
     confidence = np.clip(right[drawn, top, second], 0.5, 1 - 1e-12)
     log_odds, others = np.log(confidence / (1 - confidence)), drawn - top - second
     columns = np.stack(

@@ -10,7 +10,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
-from adaptive_reasoner.models.messages import in_context
+from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.source import Source, question_of
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
@@ -74,7 +74,7 @@ def test_it_is_answered(through, turn):
     ],
 )
 def test_it_is_decided_on_by_what_there_is(turn, question):
-    assert in_context(turn) == question
+    assert decision_text(turn) == question
 
 
 @pytest.mark.parametrize("turn", [[], [HumanMessage("")], [HumanMessage([])], [SystemMessage(" ")]])

@@ -13,7 +13,7 @@ from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner import hold
 from adaptive_reasoner.reasoner.run import QuestionRun
-from adaptive_reasoner.strategies.flow import Answer, arrived
+from adaptive_reasoner.strategies.flow import Answer, usable_messages
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.ledger.stand_ins import Clock
 
@@ -58,7 +58,7 @@ def waves(*sizes):
         replies = []
         for size in sizes:
             replies += yield [Request(task.messages, hidden_sample=True)] * size
-        return Answer(arrived(replies)[0], "42")
+        return Answer(usable_messages(replies)[0], "42")
 
     return flow
 

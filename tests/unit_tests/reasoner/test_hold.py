@@ -16,7 +16,7 @@ from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.strategies.flow import Answer, arrived
+from adaptive_reasoner.strategies.flow import Answer, usable_messages
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.integrations.node_graphs import ASKED, graph_of, node
@@ -65,7 +65,7 @@ def in_turn(calls):
         replies = []
         for _ in range(calls):
             replies += yield [Request(task.messages, hidden_sample=True)]
-        return Answer(arrived(replies)[0], "14")
+        return Answer(usable_messages(replies)[0], "14")
 
     return flow
 

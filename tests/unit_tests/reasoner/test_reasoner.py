@@ -21,7 +21,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
-from adaptive_reasoner.strategies.optimal_stopping import Prospects, beta_prospects
+from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model
 from adaptive_reasoner.strategies.stop_rules import Priced
 from adaptive_reasoner.strategies.verification import best_of_n, cascade
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
@@ -317,8 +317,8 @@ def test_the_policy_says_when_a_priced_vote_is_over(ask, known, samples):
         def prospects(self, action, expected_accuracy):
             assert action == "vote"
             assert isnan(expected_accuracy)  # this policy expects none
-            prior = beta_prospects(9)
-            return known and Prospects(prior.right > 0, prior.top, prior.second, cost=2.0)
+            prior = beta_vote_model(9)
+            return known and VoteModel(prior.right > 0, prior.top, prior.second, cost=2.0)
 
     made = AdaptiveReasoner(
         Source(ScriptedModel(answers=("Answer: 14",)), max_tokens=50),

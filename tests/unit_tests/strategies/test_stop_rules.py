@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from scipy.special import logit
 from scipy.stats import beta
 
-from adaptive_reasoner.strategies.optimal_stopping import beta_confidence, beta_prospects, plan, retries_worth
+from adaptive_reasoner.strategies.optimal_stopping import (
+    beta_confidence,
+    beta_vote_model,
+    plan,
+    retries_worth,
+)
 from adaptive_reasoner.strategies.stop_rules import (
     Beta,
     Lossless,
@@ -103,14 +108,14 @@ def brute_force(prospects, cost, round_cost=0.0, request_cost=0.0, together=1, *
 
 @pytest.mark.parametrize(("cost", "round_cost"), list(product((0.002, 0.02, 0.1), (0.0, 0.03))))
 def test_the_plan_is_the_best_of_all_courses(cost, round_cost):
-    prospects = beta_prospects(4)
+    prospects = beta_vote_model(4)
     exact = [brute_force(prospects, cost * scale, round_cost * scale) for scale in (0.98, 1.02)]
     # Prices are rounded by up to a hundredth, and the value falls with the price.
     assert exact[1] <= plan(prospects, cost, round_cost=round_cost).worth[0, 0, 0] <= exact[0]
 
 
 def test_what_is_expected_of_a_question_shifts_the_log_odds_of_every_state():
-    blind = beta_prospects(3)
+    blind = beta_vote_model(3)
     assert blind.of_question(0.3) is blind
     told = replace(blind, tilt=(2.0, 1.0, -1.0))
     assert told.of_question(0.02) is told
@@ -126,7 +131,7 @@ def test_what_is_expected_of_a_question_shifts_the_log_odds_of_every_state():
 @pytest.mark.parametrize("cost", [0.002, 0.02])
 @pytest.mark.parametrize(("request_cost", "together"), list(product((0.004, 0.05), (2, 3, 9))))
 def test_the_plan_is_the_best_of_all_courses_where_requests_share_a_prompt(cost, request_cost, together):
-    prospects = beta_prospects(5)
+    prospects = beta_vote_model(5)
     paid = ((cost * scale, 0.0, request_cost * scale, together) for scale in (0.98, 1.02))
     dear, cheap = (brute_force(prospects, *each) for each in paid)
     course = plan(prospects, cost, request_cost=request_cost, samples_per_request=together)
@@ -134,7 +139,7 @@ def test_the_plan_is_the_best_of_all_courses_where_requests_share_a_prompt(cost,
 
 
 def test_a_prompt_that_nobody_shares_is_a_part_of_the_sample():
-    prospects = beta_prospects(6)
+    prospects = beta_vote_model(6)
     alone = plan(prospects, 0.01, request_cost=0.02)
     assert (alone.wave == plan(prospects, 0.03).wave).all()
 
@@ -150,7 +155,7 @@ def test_dear_prompts_fill_the_requests():
 
 
 def test_what_collected_samples_paid_for_prompts_plans_the_first_wave():
-    known = replace(beta_prospects(8), cost=0.021, prompt_cost=0.02, samples_per_request=4)
+    known = replace(beta_vote_model(8), cost=0.021, prompt_cost=0.02, samples_per_request=4)
     same = Terms(price=1.0, cost=0.001, prompt_cost=0.02, samples_per_request=4)
     state = VoteState(0, 0, 0, 8)
     assert Priced().wave(state, Terms(price=1.0, prospects=known)) == Priced().wave(state, same)
@@ -163,7 +168,7 @@ def test_the_confidence_is_the_beta_tail(one, other):
 
 
 def test_under_the_posterior_looking_on_never_loses_accuracy():
-    prospects = beta_prospects(8)
+    prospects = beta_vote_model(8)
     free = plan(prospects, 0.0).worth
     assert free[0, 0, 0] > prospects.right[1, 1, 0]
     assert free[1, 1, 0] >= prospects.right[1, 1, 0]
@@ -182,4 +187,4 @@ def test_what_makes_no_sense_is_refused_at_once():
     with pytest.raises(ValueError, match="not 0"):
         Window(0)
     with pytest.raises(ValueError, match="at least 0"):
-        plan(beta_prospects(3), -1.0)
+        plan(beta_vote_model(3), -1.0)

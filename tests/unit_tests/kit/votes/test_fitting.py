@@ -21,9 +21,9 @@ from adaptive_reasoner.kit.votes.permutations import Deals, draws_allowed, packs
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
-from adaptive_reasoner.policy.vote_tables import STOP_MODEL, read_prospects
+from adaptive_reasoner.policy.vote_tables import STOP_MODEL, read_vote_models
 from adaptive_reasoner.strategies.flow import Task, run
-from adaptive_reasoner.strategies.optimal_stopping import beta_prospects
+from adaptive_reasoner.strategies.optimal_stopping import beta_vote_model
 from adaptive_reasoner.strategies.stop_rules import Priced, Terms, VoteState
 from adaptive_reasoner.strategies.voting import adaptive_consistency
 from tests.unit_tests.kit.votes.ballots import ballots_of
@@ -64,7 +64,7 @@ def test_on_hard_questions_it_beats_the_beta_posterior_on_questions_it_has_not_s
     fitted = fit_stop(dealt(hard))
     assert fitted.learned
     fresh = dealt(samples_of(hard_questions(300, 16, seed=1)))
-    learned, plain = (replayed(fresh, known) for known in (fitted.prospects, beta_prospects(fresh.limit)))
+    learned, plain = (replayed(fresh, known) for known in (fitted.prospects, beta_vote_model(fresh.limit)))
     gains = [at_equal_draws(learned, n) - at_equal_draws(plain, n) for n in (2, 3, 4, 5, 6)]
     assert np.mean(gains) > 0.004
     assert min(gains) > -0.003
@@ -156,7 +156,7 @@ def test_what_is_shipped_is_what_was_learned(hard, tmp_path):
     stops = fit_stops(Samples.from_rows(rows))
     stops["cot"] = replace(stops["cot"], prospects=replace(stops["cot"].prospects, tilt=(2.0, 1.0, -0.5)))
     (tmp_path / STOP_MODEL).write_bytes(stopping_graph(stops).SerializeToString())
-    read = read_prospects(tmp_path, {source: stop.as_card() for source, stop in stops.items()})
+    read = read_vote_models(tmp_path, {source: stop.as_card() for source, stop in stops.items()})
     assert list(read) == ["cot", "direct"]
     for source, stop in stops.items():
         assert read[source].limit == stop.prospects.limit
@@ -174,7 +174,7 @@ def test_a_folder_that_says_nothing_of_questions_and_requests_is_read_as_before(
     card = stops["cot"].as_card()
     for later in ("tilt", "question_gain", "prompt_cost", "samples_per_request"):
         del card[later]
-    known = read_prospects(tmp_path, {"cot": card})["cot"]
+    known = read_vote_models(tmp_path, {"cot": card})["cot"]
     assert (known.tilt, known.prompt_cost, known.samples_per_request) == (None, 0.0, 1)
     assert known.of_question(0.5) is known
 
@@ -226,6 +226,8 @@ def test_on_real_samples_it_is_no_worse_than_the_posterior_it_contains(name, sha
     for split in range(4):
         fit, held_out = split_by_text(samples.questions, seed=split)
         fitted, fresh = fit_stop(deals.select(fit)), deals.select(held_out)
-        learned, plain = (replayed(fresh, known) for known in (fitted.prospects, beta_prospects(fresh.limit)))
+        learned, plain = (
+            replayed(fresh, known) for known in (fitted.prospects, beta_vote_model(fresh.limit))
+        )
         gains.append([at_equal_draws(learned, n) - at_equal_draws(plain, n) for n in range(2, 13)])
     assert np.mean(gains, axis=0).min() > -0.003
