@@ -317,7 +317,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Twinned(Ledger, ABC):
+class AsyncVerbs(Ledger, ABC):
     """A ledger whose twins run the verb in a thread, where waiting for a disk or a network blocks no loop.
 
     A task that is cancelled leaves the verb to finish: repeating it by its key tells what became of it.
@@ -326,7 +326,7 @@ class Twinned(Ledger, ABC):
     async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(verb, *args, **kwargs)
 
-    def jointly(self, other: Ledger, verbs: Callable[[], T]) -> T:  # noqa: ARG002 - for those that share a database
+    def in_one_transaction(self, other: Ledger, verbs: Callable[[], T]) -> T:  # noqa: ARG002 - for those that share a database
         """Run verbs of this ledger and another: in one transaction where both are in one database."""
         return verbs()
 

@@ -58,7 +58,7 @@ class Entry:
             expected=self.expected / account.scale,
             worst=float("inf") if self.worst is None else self.worst / account.scale,
             status=self.status,
-            cost=account.outside(self.cost),
+            cost=account.from_units(self.cost),
             action=self.action,
             expires_at=self.expires_at,
         )
@@ -127,7 +127,7 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: To
     average = account.mean(totals.spent, totals.questions)
     return Snapshot(
         cost_unit=account.cost_unit,
-        target=account.outside(account.target),
+        target=account.from_units(account.target),
         price=account.price_at(likely),
         average=average,
         spent=totals.spent / scale,
@@ -140,7 +140,7 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: To
         recent_average=account.mean(sum(recent), len(recent)),
         worst_recent_average=worst_mean(costs.values(), WINDOW) / scale,
         actions={action: count / actions.total() for action, count in sorted(actions.items())},
-        hard_cap=account.outside(account.hard_cap),
+        hard_cap=account.from_units(account.hard_cap),
         cap_closed=totals.breaches > 0,
         average_low=max(average - off, 0.0),
         average_high=average + off,

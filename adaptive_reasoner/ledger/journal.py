@@ -16,8 +16,8 @@ from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot, UnreachableLedgerError
 from adaptive_reasoner.ledger.entries import check_action, check_name
 from adaptive_reasoner.ledger.journal_file import JournalFile
-from adaptive_reasoner.ledger.proxy import Fronting
-from adaptive_reasoner.ledger.settings import small
+from adaptive_reasoner.ledger.proxy import LedgerProxy
+from adaptive_reasoner.ledger.settings import to_units
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ _AMOUNTS = {  # by verb, the first of which a line must have
 _NAMES = ("key", "question", "action")
 
 
-class JournaledLedger(Fronting):
+class JournaledLedger(LedgerProxy):
     """A ledger that keeps working when its database does not answer.
 
     What could not be charged is written to a file, and waited for until it is on the disk. The verbs that
@@ -275,7 +275,7 @@ class JournaledLedger(Fronting):
 
     def _amount(self, amount: float, what: str) -> float:
         """The amount as it is, after the refusals of a ledger that could be asked."""
-        small(amount, self.cost_unit, what)
+        to_units(amount, self.cost_unit, what)
         return float(amount)
 
 

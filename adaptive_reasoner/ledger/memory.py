@@ -11,7 +11,7 @@ from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import Totals
-from adaptive_reasoner.ledger.rules import BookLedger
+from adaptive_reasoner.ledger.rules import TransactionalLedger
 from adaptive_reasoner.ledger.settings import Account
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 REMEMBERED = 100_000
 
 
-class MemoryLedger(BookLedger):
+class MemoryLedger(TransactionalLedger):
     """Safe from threads and tasks; gone with the process. It knows the latest 100,000 charges by key."""
 
     non_blocking = True  # its verbs never wait, so they block no loop

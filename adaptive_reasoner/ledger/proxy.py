@@ -2,10 +2,10 @@
 
 from typing_extensions import override
 
-from adaptive_reasoner.ledger.base import Ledger, Twinned
+from adaptive_reasoner.ledger.base import AsyncVerbs, Ledger
 
 
-class Fronting(Twinned):
+class LedgerProxy(AsyncVerbs):
     """A ledger in front of another, whose state it shows as its own.
 
     Attributes:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger.base import Reservation, Snapshot, Twinned
+from adaptive_reasoner.ledger.base import AsyncVerbs, Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import difference, steered
 from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
 from adaptive_reasoner.ledger.estimates import Estimates
@@ -26,7 +26,7 @@ HISTORY = 10_000
 AT_ONCE = 500  # expired reservations booked in one transaction: a database locks a question of each
 
 
-class BookLedger(Twinned):
+class TransactionalLedger(AsyncVerbs):
     """A ledger on a store of entries and totals. Subclasses give the transactions."""
 
     _place = "in memory"  # where it is kept, for messages
@@ -57,7 +57,7 @@ class BookLedger(Twinned):
     @property
     @override
     def target(self) -> float | None:
-        return self._account.outside(self._account.target)
+        return self._account.from_units(self._account.target)
 
     @property
     @override
@@ -77,7 +77,7 @@ class BookLedger(Twinned):
     @property
     @override
     def hard_cap(self) -> float | None:
-        return self._account.outside(self._account.hard_cap)
+        return self._account.from_units(self._account.hard_cap)
 
     # Verbs
 
@@ -92,7 +92,7 @@ class BookLedger(Twinned):
         action: str | None = None,
         budget: float | None = None,
     ) -> Reservation:
-        planned = self._account.inside(expected, "expected")
+        planned = self._account.to_units(expected, "expected")
         bound = planned if worst is None else self._account.bound(worst)
         now = self._clock()
         if now >= self._next_sweep:
@@ -147,7 +147,7 @@ class BookLedger(Twinned):
 
     @override
     def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
-        unspent, wanted = self._account.inside(saved, "saved"), self._wanted(reservation)
+        unspent, wanted = self._account.to_units(saved, "saved"), self._wanted(reservation)
 
         def change(transaction: Transaction) -> Entry:
             known = self._known(transaction, wanted)
@@ -165,7 +165,7 @@ class BookLedger(Twinned):
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
-        real, wanted = self._account.inside(cost, "cost"), self._wanted(reservation)
+        real, wanted = self._account.to_units(cost, "cost"), self._wanted(reservation)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
             known = self._known(transaction, wanted)
@@ -193,7 +193,7 @@ class BookLedger(Twinned):
     def charge(
         self, cost: float, key: str, *, question: str | None = None, action: str | None = None
     ) -> Reservation:
-        real, now = self._account.inside(cost, "cost"), self._clock()
+        real, now = self._account.to_units(cost, "cost"), self._clock()
         entry = Entry(
             key=check_name(key),
             question=check_name(question or key),
@@ -244,7 +244,7 @@ class BookLedger(Twinned):
 
     @override
     def set_target(self, target: float) -> None:
-        if not (wanted := self._account.inside(target, "target")):
+        if not (wanted := self._account.to_units(target, "target")):
             raise LedgerError(f"target must be a finite number above 0, got {target:g}")
 
         def change(transaction: Transaction) -> None:

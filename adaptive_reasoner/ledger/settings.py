@@ -79,20 +79,20 @@ class Account:
         """The mean of so many small amounts, in cost units; 0 of none."""
         return total / self.scale / count if count else 0.0
 
-    def inside(self, amount: float, what: str) -> int:
+    def to_units(self, amount: float, what: str) -> int:
         """An amount in small units; refuses what is no amount."""
-        return small(amount, self.cost_unit, what)
+        return to_units(amount, self.cost_unit, what)
 
     def bound(self, worst: float) -> int | None:
         """A worst case in small units, None where there is no bound."""
-        return None if worst == math.inf else self.inside(worst, "worst")
+        return None if worst == math.inf else self.to_units(worst, "worst")
 
     def allowance(self, budget: float | None) -> int:
         """What a question with a budget of its own is forgiven: target less budget, in small units."""
-        own = self.target if budget is None else self.inside(budget, "budget")
+        own = self.target if budget is None else self.to_units(budget, "budget")
         return 0 if self.target is None or own is None else self.target - own
 
-    def outside(self, amount: int | None) -> float | None:
+    def from_units(self, amount: int | None) -> float | None:
         """A small amount in cost units."""
         return None if amount is None else amount / self.scale
 
@@ -161,7 +161,7 @@ class Terms:
 
     def _amount(self, name: str, amount: float | None, unit: str) -> int | None:
         amount = positive(name, amount)
-        counted = None if amount is None else small(amount, unit, name)
+        counted = None if amount is None else to_units(amount, unit, name)
         if counted == 0:
             raise LedgerError(f"{name} of {amount:g} {unit} is less than the smallest amount that is counted")
         return counted
@@ -196,13 +196,13 @@ def scale_of(cost_unit: str) -> int:
     return 1_000_000_000 if cost_unit == "usd" else 1_000_000
 
 
-def small(amount: float, cost_unit: str, what: str) -> int:
+def to_units(amount: float, cost_unit: str, what: str) -> int:
     """An amount in small units.
 
     Raises:
         LedgerError: It is negative, not finite, or too large to count.
 
-    >>> small(0.5, "usd", "cost")
+    >>> to_units(0.5, "usd", "cost")
     500000000
     """
     if not math.isfinite(amount) or amount < 0.0:

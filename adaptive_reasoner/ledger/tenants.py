@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot, Twinned, UnreachableLedgerError
-from adaptive_reasoner.ledger.proxy import Fronting
+from adaptive_reasoner.ledger.base import AsyncVerbs, Ledger, Reservation, Snapshot, UnreachableLedgerError
+from adaptive_reasoner.ledger.proxy import LedgerProxy
 
 
-class TenantLedger(Fronting):
+class TenantLedger(LedgerProxy):
     """Charges a tenant's own ledger and the common one, and decides at the higher of their two prices.
 
     In terms of duality, the price of a question is the common price plus what the tenant's own budget adds to
@@ -183,7 +183,9 @@ class TenantLedger(Fronting):
         self.own.close()
 
     def _jointly(self, verbs: Callable[[], Reservation]) -> Reservation:
-        return self.own.jointly(self.common, verbs) if isinstance(self.own, Twinned) else verbs()
+        return (
+            self.own.in_one_transaction(self.common, verbs) if isinstance(self.own, AsyncVerbs) else verbs()
+        )
 
     def _in_common(self, reservation: Reservation | str) -> Reservation | str:
         """What stands for a tenant's reservation in the common ledger."""

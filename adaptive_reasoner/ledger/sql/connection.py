@@ -20,7 +20,7 @@ class Answer(Protocol):
         """All rows."""
 
 
-class Line(Protocol):
+class Connection(Protocol):
     """A connection for one transaction at a time."""
 
     def begin(self) -> None:
@@ -99,7 +99,7 @@ def file_at(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def dial(engine: sa.Engine, statements: Mapping[str, Statement]) -> Line:
+def connect(engine: sa.Engine, statements: Mapping[str, Statement]) -> Connection:
     """A new connection, for one transaction at a time."""
     pooled = engine.raw_connection()
     connection: Any = pooled.driver_connection

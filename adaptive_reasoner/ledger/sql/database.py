@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adaptive_reasoner.ledger.base import UnreachableLedgerError
 from adaptive_reasoner.ledger.sql import schema
-from adaptive_reasoner.ledger.sql.connection import Line, dial, file_at
+from adaptive_reasoner.ledger.sql.connection import Connection, connect, file_at
 from adaptive_reasoner.ledger.urls import hide_in, secrets_of, showable
 
 T = TypeVar("T")
@@ -54,11 +54,11 @@ class Database:
         self._file: tuple[int, int] | None = None
         self._statements = schema.compiled(self._engine.dialect)
         self._users = 0
-        self._of_parent: list[Line] = []
+        self._of_parent: list[Connection] = []
         self._start()
 
     def _start(self) -> None:
-        self._idle: list[Line] = []
+        self._idle: list[Connection] = []
         self._turns = threading.Semaphore(AT_ONCE if self.shared else 1)
         self.threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
 
@@ -66,7 +66,7 @@ class Database:
         """One ledger less; the last one closes every connection."""
         with _lock:
             self._users -= 1
-            lines: list[Line] = []
+            lines: list[Connection] = []
             if not self._users:
                 lines, self._idle = self._idle, []
                 _resting.pop(self, None)
@@ -91,7 +91,7 @@ class Database:
             self._file = file_at(self._path)
         return done
 
-    def transact(self, work: Callable[[Line], None]) -> None:
+    def transact(self, work: Callable[[Connection], None]) -> None:
         """Run in one transaction, again where another got in between or the connection was lost.
 
         Raises:
@@ -113,7 +113,7 @@ class Database:
                 raise failed(error, self._secrets) from error
             attempt += 1
 
-    def _attempt(self, work: Callable[[Line], None]) -> tuple[Exception | None, bool]:
+    def _attempt(self, work: Callable[[Connection], None]) -> tuple[Exception | None, bool]:
         """Run once; the driver's error where there was one, and whether the connection still works."""
         driver_error = self._engine.dialect.loaded_dbapi.Error
         with self._turns:
@@ -143,7 +143,7 @@ class Database:
             self._rest(line)
             return None, True
 
-    def _take(self) -> Line:
+    def _take(self) -> Connection:
         """An idle connection, or a new one."""
         with _lock:
             line = self._idle.pop() if self._idle else None
@@ -153,11 +153,11 @@ class Database:
             return line
         if self._path is not None and file_at(self._path) != self._file:
             raise sqlite3.OperationalError(f"{self._path} was removed or replaced")  # and is not made anew
-        return dial(self._engine, self._statements)
+        return connect(self._engine, self._statements)
 
-    def _rest(self, line: Line) -> None:
+    def _rest(self, line: Connection) -> None:
         """Keep a connection for the next transaction; close those that were idle longest beyond `KEPT`."""
-        surplus: list[tuple[Database, Line]] = []
+        surplus: list[tuple[Database, Connection]] = []
         with _lock:
             if not self._users:
                 surplus.append((self, line))
@@ -174,7 +174,7 @@ class Database:
             database._close(idle)
             database._engine.dispose()
 
-    def _lose(self, line: Line) -> None:
+    def _lose(self, line: Connection) -> None:
         """Close a connection that broke, and the idle ones, which most likely broke with it."""
         with _lock:
             lines, self._idle = [line, *self._idle], []
@@ -182,7 +182,7 @@ class Database:
         for each in lines:
             self._close(each)
 
-    def _close(self, line: Line) -> None:
+    def _close(self, line: Connection) -> None:
         with suppress(self._engine.dialect.loaded_dbapi.Error):
             line.close()
 

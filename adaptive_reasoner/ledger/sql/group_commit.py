@@ -16,7 +16,7 @@ TOGETHER = 64  # changes in one transaction at most
 PATIENCE = 0.0002  # seconds a leader waits for those who were served just now and may come again
 
 
-class Ticket(Generic[T]):
+class PendingChange(Generic[T]):
     """A change that waits for a transaction, and then its outcome.
 
     Attributes:
@@ -64,7 +64,7 @@ class Ticket(Generic[T]):
         return self._results[0]
 
 
-class Batches:
+class GroupCommit:
     """Tickets in the order they came, and who runs the first of them.
 
     Whoever comes while nobody leads, leads. A leader runs its own change with those that may share its
@@ -78,14 +78,14 @@ class Batches:
         waiting: Who is not running yet.
     """
 
-    def __init__(self, run: Callable[[Sequence[Ticket[Any]]], None]) -> None:
+    def __init__(self, run: Callable[[Sequence[PendingChange[Any]]], None]) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self.waiting: deque[Ticket[Any]] = deque()
-        self._leader: Ticket[Any] | None = None
+        self.waiting: deque[PendingChange[Any]] = deque()
+        self._leader: PendingChange[Any] | None = None
         self._lately = 1  # how many ran together last
 
-    def pass_through(self, ticket: Ticket[Any]) -> None:
+    def pass_through(self, ticket: PendingChange[Any]) -> None:
         """Return when the ticket's change is made, or has failed."""
         with self._lock:
             self.waiting.append(ticket)
@@ -112,7 +112,7 @@ class Batches:
             for ticket in tickets:
                 ticket.finish()
 
-    def _together(self) -> Sequence[Ticket[Any]]:
+    def _together(self) -> Sequence[PendingChange[Any]]:
         """What runs together: changes of one charge each, none of which can touch what another does."""
         with self._lock:
             tickets = [self.waiting.popleft()]
@@ -125,7 +125,7 @@ class Batches:
                 tickets.append(self.waiting.popleft())
             return tickets
 
-    def _leave(self, ticket: Ticket[Any]) -> None:
+    def _leave(self, ticket: PendingChange[Any]) -> None:
         """Wait no longer, after an interruption."""
         with self._lock:
             if ticket in self.waiting:

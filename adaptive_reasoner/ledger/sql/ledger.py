@@ -21,12 +21,12 @@ from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.entries import check_name
 from adaptive_reasoner.ledger.price_controller import Totals
-from adaptive_reasoner.ledger.rules import BookLedger
+from adaptive_reasoner.ledger.rules import TransactionalLedger
 from adaptive_reasoner.ledger.settings import Account, Terms
 from adaptive_reasoner.ledger.sql import schema
-from adaptive_reasoner.ledger.sql.connection import Line
+from adaptive_reasoner.ledger.sql.connection import Connection
 from adaptive_reasoner.ledger.sql.database import join
-from adaptive_reasoner.ledger.sql.group_commit import Batches, Ticket
+from adaptive_reasoner.ledger.sql.group_commit import GroupCommit, PendingChange
 from adaptive_reasoner.ledger.sql.transaction import SqlTransaction
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 TIDYING = 1_000  # changes of a process after which it forgets old charges
 
 
-class SqlLedger(BookLedger):
+class SqlLedger(TransactionalLedger):
     """A ledger in a database, for any number of threads, tasks and processes."""
 
     def __init__(self, url: str, name: str, terms: Terms, *, clock: Callable[[], float]) -> None:
@@ -45,8 +45,8 @@ class SqlLedger(BookLedger):
         self._place = f"at {self._database.shown}"
         self._pid = os.getpid()
         self._alone = threading.Lock()  # while it has a transaction
-        self._joint: tuple[int, Line] | None = None  # thread and line of a common transaction
-        self._batches = Batches(self._run)
+        self._joint: tuple[int, Connection] | None = None  # thread and line of a common transaction
+        self._batches = GroupCommit(self._run)
         self._changes = 0
         try:
             account = self._database.prepare(partial(self._open, terms=terms))
@@ -72,7 +72,7 @@ class SqlLedger(BookLedger):
         return await loop.run_in_executor(self._database.threads, partial(verb, *args, **kwargs))
 
     @override
-    def jointly(self, other: Ledger, verbs: Callable[[], T]) -> T:
+    def in_one_transaction(self, other: Ledger, verbs: Callable[[], T]) -> T:
         """Run verbs of this ledger and another, in one transaction where both are in one database.
 
         Either all of it happens or nothing; only what a hard cap refuses or books in full is kept as it
@@ -85,7 +85,7 @@ class SqlLedger(BookLedger):
         results: list[T] = []
         refused: list[BudgetExceededError] = []
 
-        def work(line: Line) -> None:
+        def work(line: Connection) -> None:
             results.clear()
             refused.clear()
             self._joint = other._joint = threading.get_ident(), line
@@ -111,20 +111,20 @@ class SqlLedger(BookLedger):
             transaction.flush()
             self._remember(transaction.loaded)
             return done
-        ticket = Ticket(change, wanted)
+        ticket = PendingChange(change, wanted)
         self._batches.pass_through(ticket)
         return ticket.outcome()
 
     def _mind_forks(self) -> None:
         """After a fork, connections and waiting threads are the parent's."""
         if self._pid != os.getpid():
-            self._alone, self._batches = threading.Lock(), Batches(self._run)
+            self._alone, self._batches = threading.Lock(), GroupCommit(self._run)
             self._pid = os.getpid()
 
-    def _run(self, tickets: Sequence[Ticket[Any]]) -> None:
+    def _run(self, tickets: Sequence[PendingChange[Any]]) -> None:
         """Run what waits in one transaction; what fails by the ledger's rules fails alone."""
 
-        def work(line: Line) -> None:
+        def work(line: Connection) -> None:
             transaction = self._transaction(line)
             transaction.look_up([ticket.wanted for ticket in tickets if ticket.wanted is not None])
             for ticket in tickets:
@@ -151,7 +151,7 @@ class SqlLedger(BookLedger):
             before = self._clock() - self._account.keep
             self._database.transact(lambda line: self._transaction(line).forget(before, 2 * TIDYING))
 
-    def _transaction(self, line: Line) -> SqlTransaction:
+    def _transaction(self, line: Connection) -> SqlTransaction:
         capped = self._account.hard_cap is not None
         return SqlTransaction(line, self._name, shared=self._database.shared, capped=capped, hold=self._hold)
 

@@ -18,7 +18,7 @@ from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import Totals
-from adaptive_reasoner.ledger.rules import BookLedger
+from adaptive_reasoner.ledger.rules import TransactionalLedger
 from adaptive_reasoner.ledger.settings import Account
 from adaptive_reasoner.ledger.sql import schema
 from adaptive_reasoner.ledger.sql.database import failed
@@ -106,7 +106,7 @@ class LedgerReader:
         return Account(*found)
 
 
-class _Book(BookLedger):
+class _Book(TransactionalLedger):
     """The rules of a ledger over a view of its store; what they write stays in the view."""
 
     def __init__(self, view: "_View", account: Account, *, clock: Callable[[], float]) -> None:

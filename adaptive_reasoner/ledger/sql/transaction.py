@@ -7,7 +7,7 @@ from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import Totals
-from adaptive_reasoner.ledger.sql.connection import Answer, Line
+from adaptive_reasoner.ledger.sql.connection import Answer, Connection
 from adaptive_reasoner.ledger.store import Wanted
 
 PARTS = 16  # rows that share a period's sums on PostgreSQL, so that as many processes commit at once
@@ -23,7 +23,7 @@ class SqlTransaction:
     """
 
     def __init__(
-        self, line: Line, name: str, *, shared: bool, capped: bool, hold: Callable[[int | None], None]
+        self, line: Connection, name: str, *, shared: bool, capped: bool, hold: Callable[[int | None], None]
     ) -> None:
         self.loaded: dict[str, Totals] = {}
         self._hold = hold  # told of the target in force, with every sum that is read

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.sql.group_commit import Batches, Ticket
+from adaptive_reasoner.ledger.sql.group_commit import GroupCommit, PendingChange
 from adaptive_reasoner.ledger.store import Wanted
 
 
@@ -29,7 +29,7 @@ def queued(batches, wanted, runs):
     """A thread for each, in their order: the first leads, the others wait until it is through."""
     threads = []
     for number, each in enumerate(wanted):
-        ticket = Ticket(lambda _, number=number: number, each)
+        ticket = PendingChange(lambda _, number=number: number, each)
         thread = threading.Thread(target=batches.pass_through, args=(ticket,))
         thread.start()
         threads.append(thread)
@@ -57,22 +57,22 @@ def charge(key, question=None):
 )
 def test_changes_that_wait_run_together_unless_they_may_touch_the_same(wanted, together):
     runs = Runs()
-    queued(Batches(runs), wanted, runs)
+    queued(GroupCommit(runs), wanted, runs)
     assert runs.together == together
 
 
 def test_the_next_leads_after_a_run_that_was_interrupted():
     runs = Runs(failing=[1])
-    batches = Batches(runs)
+    batches = GroupCommit(runs)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(threading, "excepthook", lambda _: None)
         queued(batches, [charge("a"), charge("b"), charge("c")], runs)
     assert runs.together == [[0], [1, 2]]
-    ticket = Ticket(lambda _: "later", charge("d"))
+    ticket = PendingChange(lambda _: "later", charge("d"))
     batches.pass_through(ticket)
     assert ticket.outcome() == "later"
 
 
 def test_a_change_that_never_ran_is_to_be_repeated():
     with pytest.raises(LedgerError, match="repeat the call"):
-        Ticket(lambda _: None, None).outcome()
+        PendingChange(lambda _: None, None).outcome()
