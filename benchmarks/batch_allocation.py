@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting import baselines
-from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.imitator import Imitator
@@ -100,11 +100,11 @@ def plays_of(procedure, table, features, width, parts, budgets, seed):
     probe = SimpleNamespace(actions=table.actions, accuracy=accuracy, cost=cost, cost_unit=table.cost_unit)
     for budget in budgets:
         within = max(budget, float(foreseen.cost.min(axis=1).mean()))
-        yield ("batch", budget), Play.of(held_out, solve(foreseen, within).probabilities())
+        yield ("batch", budget), Performance.of(held_out, solve(foreseen, within).probabilities())
         chosen = imitator.choose(asked, budget=budget)
-        yield ("price", budget), Play.of(held_out, np.eye(len(table.actions))[chosen])
+        yield ("price", budget), Performance.of(held_out, np.eye(len(table.actions))[chosen])
         if procedure != "vote-of-k":
-            yield ("probe", budget), Play.of(held_out, solve(probe, budget).probabilities())
+            yield ("probe", budget), Performance.of(held_out, solve(probe, budget).probabilities())
         yield ("uniform", budget), baselines.uniform(fit, held_out, budget)
         yield ("oracle in sample", budget), baselines.oracle_in_sample(held_out, budget)
 
@@ -116,7 +116,7 @@ def run(procedure, path, source, budgets, splits, seed):
     for number in range(seed, seed + splits):
         parts = split_by_text(table.questions, test_size=0.5, seed=number)
         plays = dict(plays_of(procedure, table, features, encoder.dimension, parts, budgets, number))
-        trials.append(Trial(parts[1], plays))
+        trials.append(SplitResult(parts[1], plays))
     gains = measure(table, trials, seed=seed)
     rows = []
     for (policy, budget), gain in sorted(gains.items(), key=lambda item: item[0][1]):

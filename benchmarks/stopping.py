@@ -34,7 +34,7 @@ from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.fitting import COSTS, fit_stop, replayed
-from adaptive_reasoner.kit.votes.permutations import Deals, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, packs_of
 from adaptive_reasoner.strategies.optimal_stopping import plan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,7 +95,7 @@ def along_prices(accuracy, draws, at):
 
 def compared(name, samples, source, *, splits, draws, seed):
     packs = packs_of(samples, source, samples.question_ids)
-    deals = Deals.of(packs, draws_allowed(packs), seed=seed)
+    deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
     at = AT[deals.limit * 0.9 >= AT]
     rivals = to_beat(deals)
     tests = []
@@ -136,7 +136,7 @@ def told(name, samples, source, encoder, *, splits, draws, seed):
     """What it is worth to know the question, at equal mean draws, out of fold."""
     splits = max(splits, SMALL_SPLITS) if len(samples) < SMALL else splits
     packs = packs_of(samples, source, samples.question_ids)
-    deals = Deals.of(packs, draws_allowed(packs), seed=seed)
+    deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
     sizes = [size for size in (1, 3, 5, 9, 15) if size <= 2 * deals.limit]
     table = estimate(samples, votes=sizes, seed=seed)
     features = feature_matrix(list(samples.questions), encoder)
@@ -185,7 +185,7 @@ def shared_prompts(name, samples, source, share, *, splits, draws, seed):
     paid = {"cost": cost, "prompt_cost": share * cost, "samples_per_request": 4}
     samples = Samples.from_rows({**row, **paid} for row in samples.rows())
     packs = packs_of(samples, source, samples.question_ids)
-    deals = Deals.of(packs, draws_allowed(packs), seed=seed)
+    deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
     at, tests = np.linspace(1.2, 8.0, 18) * cost, []
     for split in range(splits):
         fit, held_out = split_by_text(samples.questions, seed=seed + split)
@@ -216,7 +216,7 @@ def shared_prompts(name, samples, source, share, *, splits, draws, seed):
 def waited(samples, *, seed, cost=0.002):
     """Rounds of the priced stop as waiting gets dearer, on the half of the questions it was not fitted on."""
     packs = packs_of(samples, samples.sources[0], samples.question_ids)
-    deals = Deals.of(packs, draws_allowed(packs), seed=seed)
+    deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
     fit, held_out = split_by_text(samples.questions, seed=seed)
     known, deals = fit_stop(deals.select(fit)).prospects, deals.select(held_out)
     column = np.arange(len(deals.question))

@@ -8,7 +8,7 @@ import numpy as np
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
 from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
-from adaptive_reasoner.kit.backtesting.lift import Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import SplitResult, measure
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.permutations import draws_allowed, packs_of
@@ -141,7 +141,7 @@ def ladder(samples, *, splits, draws, seed, budgets=(1000, 1500, 2200, 3000, 450
             for name in ("one_price", "cascade_threshold")
             for budget in budgets
         }
-        trials.append(Trial(held_out, played))
+        trials.append(SplitResult(held_out, played))
     for (name, budget), gain in measure(table, trials, draws=draws, seed=seed).items():
         yield {
             "after cheap samples": name,

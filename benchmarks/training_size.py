@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_reasoner.kit.backtesting.imitators import Split, value_shares
-from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import split_by_text
@@ -37,8 +37,8 @@ def trial_of(table, features, budget, seed):
         few = np.sort(shuffled[: len(fit) // part])
         split = Split.of(table, features, few, held_out)
         ((_, ungated),) = value_shares(split, [budget], seed=seed)
-        plays[f"1/{part}", budget] = Play.of(split.held_out, ungated)
-    return Trial(held_out, plays)
+        plays[f"1/{part}", budget] = Performance.of(split.held_out, ungated)
+    return SplitResult(held_out, plays)
 
 
 def rows_of(table, trials, budget):

@@ -62,11 +62,11 @@ class AgentStep:
     left: float
 
 
-Account = dict[str, Any]
+SpendCounter = dict[str, Any]
 """What a thread knows of its spending: `run_id`, `run` (cost), `thread` (cost) and `steps`."""
 
 
-def booked(before: Account | None, change: Account) -> Account:
+def booked(before: SpendCounter | None, change: SpendCounter) -> SpendCounter:
     """Add to an account; a change under a new `run_id` begins a new run of the thread.
 
     Example:
@@ -85,7 +85,7 @@ class AdaptiveAgentState(AgentState[Any]):
     """The agent's state, with an account that neither its input nor its output shows."""
 
     # The reducer comes last: LangGraph reads no other, and without it the spend would be overwritten.
-    adaptive_account: NotRequired[Annotated[Account, PrivateStateAttr, booked]]
+    adaptive_account: NotRequired[Annotated[SpendCounter, PrivateStateAttr, booked]]
 
 
 class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
@@ -245,7 +245,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
                 ) from error
             return ""
 
-    def _left(self, account: Account) -> float:
+    def _left(self, account: SpendCounter) -> float:
         """What the run may still cost."""
         of_run = inf if self.run_budget is None else self.run_budget - account["run"]
         of_thread = inf if self.thread_budget is None else self.thread_budget - account["thread"]

@@ -14,7 +14,7 @@ from adaptive_reasoner.ledger.sql.reader import LedgerReader
 KEPT = 1_800  # looks; at one a second, the last half hour
 
 
-class Looks:
+class Poller:
     """Takes a look whenever the last one has grown old, and remembers.
 
     Args:

@@ -17,7 +17,7 @@ from typing_extensions import override
 from adaptive_reasoner import pages
 from adaptive_reasoner.console import to_json
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
-from adaptive_reasoner.watch.looks import Looks
+from adaptive_reasoner.watch.looks import Poller
 
 PATIENCE = 10.0  # seconds in which a whole request must arrive, and in which an answer must be taken
 LONGEST = 16_384  # bytes of a request
@@ -49,7 +49,7 @@ class WatchServer:
     """
 
     def __init__(self, reader: LedgerReader, *, port: int = 0, every: float = 1.0) -> None:
-        self.looks = Looks(reader, every=every)
+        self.looks = Poller(reader, every=every)
         self._server = _Server((_HOST, port), self.looks)
         self._ended = threading.Event()
         self._looking = threading.Thread(target=self._keep_looking, name="ledger-watch", daemon=True)
@@ -90,7 +90,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = VIEWERS
 
-    def __init__(self, address: tuple[str, int], looks: Looks) -> None:
+    def __init__(self, address: tuple[str, int], looks: Poller) -> None:
         super().__init__(address, _Handler)
         self.looks = looks
         self.names = {f"{name}:{self.server_port}" for name in (_HOST, "localhost")}
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         return found() if found else None
 
 
-def page(looks: Looks) -> str:
+def page(looks: Poller) -> str:
     """The page as it stands, with the latest figures in it for readers without JavaScript."""
     seen = looks.since()
     latest = seen["looks"][-1] if seen["looks"] else {}

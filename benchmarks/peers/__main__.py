@@ -25,7 +25,7 @@ from tuning import play_at
 
 from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy
 from adaptive_reasoner.kit.backtesting.baselines import group_lookup
-from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 
@@ -62,7 +62,7 @@ def trial_of(parts, kept, pythons):
     """
     held_out, validation = parts.table.select(parts.test), parts.table.select(parts.validation)
     played, policies = our_choices(parts, kept)
-    plays = {key: Play.of(held_out, np.eye(2)[choice]) for key, choice in played.items()}
+    plays = {key: Performance.of(held_out, np.eye(2)[choice]) for key, choice in played.items()}
     for budget in parts.budgets:
         plays[LOOKUP, budget] = group_lookup(parts.table.select(parts.fit), held_out, budget)
     variants, seconds = {}, {}
@@ -72,7 +72,7 @@ def trial_of(parts, kept, pythons):
     for policy, dials in policies.items():
         for budget in parts.budgets:
             plays[policy, budget], variants[policy, budget] = play_at(budget, dials, validation, held_out)
-    return Trial(parts.test, plays), variants, seconds
+    return SplitResult(parts.test, plays), variants, seconds
 
 
 def rows_of(table, trials, variants, seed):

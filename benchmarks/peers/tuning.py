@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.backtesting.lift import Performance
 
 
 def play_at(budget, variants, validation, test):
@@ -38,7 +38,7 @@ def play_at(budget, variants, validation, test):
                 + share * np.take_along_axis(cells.T, unseen[[high]], axis=0)[0]
                 for cells in (test.accuracy, test.cost)
             ]
-            best = reached, Play(*parts), name
+            best = reached, Performance(*parts), name
     return best[1:]
 
 

@@ -11,24 +11,24 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
 from adaptive_reasoner.kit.allocation.solver import solve
-from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.backtesting.lift import Performance
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 _AVERAGE_QUESTIONS = 5  # a key counts as if it had been seen with this many average questions more
 _LENGTH_CLASSES = 10
 
 
-def fixed(test: Outcomes, action: str) -> Play:
+def fixed(test: Outcomes, action: str) -> Performance:
     """The same action for every question."""
-    return Play.of(test, np.array([name == action for name in test.actions], dtype=np.float64))
+    return Performance.of(test, np.array([name == action for name in test.actions], dtype=np.float64))
 
 
-def uniform(fit: Outcomes, test: Outcomes, budget: float) -> Play:
+def uniform(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
     """The best random mixture of fixed actions, at odds that ignore the question."""
-    return Play.of(test, shares_at(steady_hull(fit), budget, fit.actions))
+    return Performance.of(test, shares_at(steady_hull(fit), budget, fit.actions))
 
 
-def length_rule(fit: Outcomes, test: Outcomes, budget: float) -> Play:
+def length_rule(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
     """What the length of the text alone is worth: the look-up table of ten classes of length."""
     length, held_out = (np.array([len(text) for text in table.questions]) for table in (fit, test))
     edges = np.quantile(length, np.arange(1, _LENGTH_CLASSES) / _LENGTH_CLASSES)
@@ -36,7 +36,7 @@ def length_rule(fit: Outcomes, test: Outcomes, budget: float) -> Play:
     return lookup(fit, test, classes, wanted, budget)
 
 
-def group_lookup(fit: Outcomes, test: Outcomes, budget: float) -> Play:
+def group_lookup(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
     """What knowing the group is worth: the look-up table of groups.
 
     Raises:
@@ -49,7 +49,7 @@ def group_lookup(fit: Outcomes, test: Outcomes, budget: float) -> Play:
 
 def lookup(
     fit: Outcomes, test: Outcomes, keys: Sequence[Hashable], wanted: Sequence[Hashable], budget: float
-) -> Play:
+) -> Performance:
     """The best policy that sees nothing of a question but its key.
 
     Args:
@@ -68,15 +68,15 @@ def lookup(
     count = np.bincount(index)[:, None]
     by_key = np.stack([np.bincount(index, weights=column) for column in best.T], axis=1) / count
     unseen = shares_at(steady_hull(fit), budget, fit.actions)
-    return Play.of(test, np.array([by_key[known[key]] if key in known else unseen for key in wanted]))
+    return Performance.of(test, np.array([by_key[known[key]] if key in known else unseen for key in wanted]))
 
 
-def oracle_in_sample(test: Outcomes, budget: float) -> Play:
+def oracle_in_sample(test: Outcomes, budget: float) -> Performance:
     """Perfect knowledge of the test's own figures: chosen and scored on the same samples, hence too good."""
-    return Play.of(test, solve(test, affordable(test, budget)).probabilities())
+    return Performance.of(test, solve(test, affordable(test, budget)).probabilities())
 
 
-def oracle_crossfit(test: Outcomes, budget: float) -> Play | None:
+def oracle_crossfit(test: Outcomes, budget: float) -> Performance | None:
     """Chosen on one half of each question's samples, scored on the other, both ways: hence a little too bad.
 
     Only actions that both halves of every question know are played; None where there are none.
@@ -92,10 +92,10 @@ def oracle_crossfit(test: Outcomes, budget: float) -> Play | None:
         for accuracy, cost in ((halves.accuracy_a, halves.cost_a), (halves.accuracy_b, halves.cost_b))
     )
     plays = [
-        Play.of(scored, solve(chosen, affordable(chosen, budget)).probabilities())
+        Performance.of(scored, solve(chosen, affordable(chosen, budget)).probabilities())
         for chosen, scored in ((a, b), (b, a))
     ]
-    return Play(
+    return Performance(
         accuracy=np.mean([play.accuracy for play in plays], axis=0),
         cost=np.mean([play.cost for play in plays], axis=0),
     )

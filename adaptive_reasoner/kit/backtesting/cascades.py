@@ -17,7 +17,7 @@ from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, Fitted
 from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule, StopRule
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.votes.permutations import Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, SampleGroup, draws_allowed, packs_of
 from adaptive_reasoner.kit.votes.schedules import at_once, by_state
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import plan
@@ -78,7 +78,7 @@ def escalation_rules(
     if min(pack.codes.shape[1] for pack in packs[cheap]) < _FEWEST_VOTES:
         threshold = replace(routing, by_threshold=True)
         return {**rules, "cascade_threshold": FittedRule("cascade_threshold", table, threshold, seed)}
-    deals = Deals.of(packs[cheap], limit, seed=seed)
+    deals = ReplayedVotes.of(packs[cheap], limit, seed=seed)
     values = np.stack(list(_vote_cascades(deals, exits)), axis=2)
     rules["cascade_threshold"] = GivenRule.of("cascade_threshold", table, values)
     return {**rules, "one_price": FittedRule("one_price", table, OnePrice(deals, exits), seed)}
@@ -160,7 +160,7 @@ class OnePrice:
         exits: What the dearer sources would bring.
     """
 
-    deals: Deals
+    deals: ReplayedVotes
     exits: Exits
 
     def fit(self, rows: Ints) -> Fitted:
@@ -195,7 +195,7 @@ class OnePrice:
         return Fitted(play)
 
 
-def _escalated(deals: Deals, exits: Exits, leave: Ints) -> Deals:
+def _escalated(deals: ReplayedVotes, exits: Exits, leave: Ints) -> ReplayedVotes:
     """The deals where stopping in a state means asking a dearer source, or (-1) keeping the vote's answer."""
     accuracy, cost = (
         np.take_along_axis(part[deals.question], np.maximum(leave, 0).T, axis=1).T for part in exits
@@ -208,7 +208,7 @@ def _escalated(deals: Deals, exits: Exits, leave: Ints) -> Deals:
     )
 
 
-def _vote_cascades(deals: Deals, exits: Exits) -> Iterator[Floats]:
+def _vote_cascades(deals: ReplayedVotes, exits: Exits) -> Iterator[Floats]:
     """Votes of k whose answer is accepted above a share; else the call goes to one of the dearer sources."""
     drawn = np.arange(deals.limit + 1)[:, None]
     for votes in range(1, deals.limit + 1):
@@ -219,7 +219,7 @@ def _vote_cascades(deals: Deals, exits: Exits) -> Iterator[Floats]:
                 yield _escalated(deals, exits, leave).ended(over, at_once(votes))[:3]
 
 
-def _means(packs: Sequence[Pack], questions: int) -> Exits:
+def _means(packs: Sequence[SampleGroup], questions: int) -> Exits:
     accuracy, cost = np.empty((2, questions))
     for pack in packs:
         accuracy[pack.rows], cost[pack.rows] = pack.correct.mean(axis=1), pack.cost.mean(axis=1)

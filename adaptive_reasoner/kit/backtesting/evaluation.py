@@ -16,7 +16,7 @@ from adaptive_reasoner.kit.backtesting.imitators import Mistakes
 from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_curve
 from adaptive_reasoner.kit.backtesting.lift import Gain, Key, measure
-from adaptive_reasoner.kit.backtesting.split_runner import Field
+from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import play_unseen_groups
 from adaptive_reasoner.kit.estimating.estimation import estimate
@@ -218,7 +218,7 @@ def backtest(
         rules |= replay_rules(replies, source, outcomes, features, seed=seed)
         rules |= escalation_rules(replies, outcomes, features, seed=seed)
     look = None if replies is None else look_first(replies, outcomes, features, encoder)
-    field = Field(outcomes, features, tuple(dict.fromkeys(budgets)), rules, look)
+    field = SplitRunner(outcomes, features, tuple(dict.fromkeys(budgets)), rules, look)
     played = [field.play(seed + number, test_size=test_size) for number in range(splits)]
     unseen = play_unseen_groups(field.table, field.features, field.budgets, folds=max(2, splits), seed=seed)
     trials = [one.trial for one in played] + ([] if unseen is None else [unseen])

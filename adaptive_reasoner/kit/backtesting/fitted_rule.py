@@ -11,7 +11,7 @@ from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation.mixtures import shares_at
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.latency import Waits
-from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.backtesting.lift import Performance
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 PRICES = 40
@@ -53,14 +53,14 @@ class FittedRule:
         self._name, self._table, self._family, self._seed = name, table, family, seed
         self._played = cache(self._on)
 
-    def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
+    def play(self, fit: Ints, held_out: Ints, budget: float) -> Performance:
         """The mixture of prices that is best at `budget` out of fold on `fit`, on the questions held out."""
         fitted, known, (accuracy, cost, tokens) = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
         offered = as_table(self._name, self._table.select(fit), *known[:2])
         shares = shares_at(uniform_hull(offered), budget, offered.actions)
         waited = (None, None) if fitted.waits is None else fitted.waits(held_out, shares)
         known_tokens = None if np.isnan(tokens).any() else tokens @ shares
-        return Play(accuracy @ shares, cost @ shares, known_tokens, *waited)
+        return Performance(accuracy @ shares, cost @ shares, known_tokens, *waited)
 
     def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[Fitted, Floats, Floats]:
         rows = np.array(fit)

@@ -12,7 +12,7 @@ from adaptive_reasoner.kit.allocation.concave_hull import best_at
 from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.baselines import affordable
-from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.backtesting.lift import Performance
 from adaptive_reasoner.kit.learning.first_sample import FirstLook
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -55,7 +55,7 @@ def value_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[t
 
 def look_plays(
     look: FirstLook, split: Split, fit: Ints, held_out: Ints, budgets: Sequence[float], *, seed: int
-) -> list[tuple[Play, Play]]:
+) -> list[tuple[Performance, Performance]]:
     """The same of an imitator that looks first, at what it costs with the look.
 
     Where the gate does not ship it, nobody looks: the mixture of fixed actions is played without.
@@ -66,10 +66,10 @@ def look_plays(
     played = []
     for budget in budgets:
         moved = imitator.around(budget)
-        mixture = Play.of(split.held_out, shares_at(steady_hull(split.fit), budget, split.fit.actions))
+        mixture = Performance.of(split.held_out, shares_at(steady_hull(split.fit), budget, split.fit.actions))
         try:
             choice = moved.choose(after.held_out_features, budget=budget)
-            ungated = Play.of(after.held_out, _pure(choice, len(split.fit.actions)))
+            ungated = Performance.of(after.held_out, _pure(choice, len(split.fit.actions)))
             played.append((ungated if moved.gate().answer == "ship" else mixture, ungated))
         except InfeasibleBudgetError:  # the looks alone cost more
             played.append((mixture, mixture))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.votes.permutations import Course, Deals
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, Schedule
 
 _SLOWEST = 0.95
 
@@ -35,7 +35,7 @@ def of_stop_rules(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def waits(deals: Deals, courses: Sequence[Course], shares: Floats) -> Waits:
+def waits(deals: ReplayedVotes, courses: Sequence[Schedule], shares: Floats) -> Waits:
     """What a mixture of courses makes people wait. A wave takes as long as its slowest sample.
 
     Args:
@@ -55,14 +55,14 @@ def waits(deals: Deals, courses: Sequence[Course], shares: Floats) -> Waits:
     return Waits(rounds, float(seconds[order][np.searchsorted(reached, _SLOWEST * reached[-1])]))
 
 
-def _rounds(deals: Deals, course: Course) -> Floats:
+def _rounds(deals: ReplayedVotes, course: Schedule) -> Floats:
     rounds = np.zeros(len(deals.question))
     for _, wave in deals.waves(course):
         rounds += wave > 0
     return rounds
 
 
-def _seconds(deals: Deals, course: Course) -> Floats:
+def _seconds(deals: ReplayedVotes, course: Schedule) -> Floats:
     column, seconds = np.arange(len(deals.question)), np.zeros(len(deals.question))
     for drawn, wave in deals.waves(course):
         slowest = np.zeros(len(column))

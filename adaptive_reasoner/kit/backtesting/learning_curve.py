@@ -7,7 +7,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.kit.backtesting.imitators import Split, value_shares
-from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -82,8 +82,8 @@ def learning_curve(
             for budget, (_, ungated) in zip(budgets, played, strict=True):
                 shares = np.zeros(split.held_out.accuracy.shape)
                 shares[:, columns] = ungated
-                plays[str(amount), budget] = Play.of(split.held_out, shares)
-        trials.append(Trial(held_out, plays))
+                plays[str(amount), budget] = Performance.of(split.held_out, shares)
+        trials.append(SplitResult(held_out, plays))
     if not trained:
         return ()
     asked = float(np.mean([len(fit) for fit, _ in parts]))

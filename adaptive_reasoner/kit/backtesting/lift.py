@@ -23,7 +23,7 @@ _SMALLEST_GROUP = 10  # held-out questions; in smaller groups the group's own be
 
 
 @dataclass(frozen=True, eq=False)
-class Play:
+class Performance:
     """What a policy scores and pays on each of m held-out questions, in expectation over its coins.
 
     Attributes:
@@ -47,7 +47,7 @@ class Play:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class SplitResult:
     """One split: which questions were held out, and what each policy did on them.
 
     Attributes:
@@ -56,7 +56,7 @@ class Trial:
     """
 
     held_out: Ints
-    plays: Mapping[Key, Play]
+    plays: Mapping[Key, Performance]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,9 @@ class Gain:
         return None if self.lift_within_groups is None else self.lift_within_groups.mean
 
 
-def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed: int = 0) -> dict[Key, Gain]:
+def measure(
+    table: Outcomes, trials: Sequence[SplitResult], *, draws: int = 2000, seed: int = 0
+) -> dict[Key, Gain]:
     """Compare every play with the mixtures of fixed actions on the same held-out questions.
 
     Args:
@@ -136,7 +138,7 @@ def measure(table: Outcomes, trials: Sequence[Trial], *, draws: int = 2000, seed
 
 
 def _means(
-    table: Outcomes, trials: Sequence[Trial], stacked: Floats, *, draws: int, seed: int
+    table: Outcomes, trials: Sequence[SplitResult], stacked: Floats, *, draws: int, seed: int
 ) -> list[dict[Key, tuple[Floats, ...]]]:
     """For each trial what `_compared` says of its part of the stacked columns."""
     drawn = np.vstack([stacked.mean(axis=0), bootstrap_means(stacked, table.questions, draws, seed)])
@@ -145,11 +147,11 @@ def _means(
     return [_compared(table, trial, part) for trial, part in zip(trials, parts, strict=True)]
 
 
-def _width(table: Outcomes, trial: Trial) -> int:
+def _width(table: Outcomes, trial: SplitResult) -> int:
     return 1 + 2 * len(table.actions) + 2 * len(trial.plays)
 
 
-def _columns(table: Outcomes, trial: Trial) -> Floats:
+def _columns(table: Outcomes, trial: SplitResult) -> Floats:
     """What is averaged over the questions of a trial, and 0 for all others; the first column counts them."""
     held_out, plays = table.select(trial.held_out), trial.plays.values()
     columns = np.zeros((len(table), _width(table, trial)))
@@ -165,7 +167,7 @@ def _columns(table: Outcomes, trial: Trial) -> Floats:
     return columns
 
 
-def _compared(table: Outcomes, trial: Trial, means: Floats) -> dict[Key, tuple[Floats, ...]]:
+def _compared(table: Outcomes, trial: SplitResult, means: Floats) -> dict[Key, tuple[Floats, ...]]:
     """Of each play accuracy, cost, the mixtures' accuracy at that cost and their cost at that accuracy.
 
     Each has shape (1 + draws,), as the means of `_columns` have: the estimate, then its draws.
@@ -183,7 +185,7 @@ def _compared(table: Outcomes, trial: Trial, means: Floats) -> dict[Key, tuple[F
 
 
 def _within_groups(
-    table: Outcomes, trials: Sequence[Trial], stacked: Floats, *, draws: int, seed: int
+    table: Outcomes, trials: Sequence[SplitResult], stacked: Floats, *, draws: int, seed: int
 ) -> list[dict[Key, Floats | None]]:
     """For each trial and play its lift within groups, then the draws of that; None where it says nothing."""
     if table.groups is None:

@@ -12,7 +12,7 @@ from adaptive_reasoner.kit.backtesting.imitators import (
     look_plays,
     value_shares,
 )
-from adaptive_reasoner.kit.backtesting.lift import Key, Play, Trial
+from adaptive_reasoner.kit.backtesting.lift import Key, Performance, SplitResult
 from adaptive_reasoner.kit.backtesting.stop_rules import StopRule
 from adaptive_reasoner.kit.learning.first_sample import FirstLook
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -23,12 +23,12 @@ from adaptive_reasoner.kit.tables.splits import split_by_text
 class Played:
     """What one split came to, and how the imitators' choices differ from the oracle's."""
 
-    trial: Trial
+    trial: SplitResult
     mistakes: Mapping[Key, Mistakes]
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class SplitRunner:
     """The field of a backtest: questions, budgets, and the stop rules replayed beforehand.
 
     Attributes:
@@ -50,7 +50,7 @@ class Field:
         fit, held_out = split_by_text(self.table.questions, test_size=test_size, seed=seed)
         split = Split.of(self.table, self.features, fit, held_out)
         chosen = dict(self._imitators(split, seed))
-        plays = {key: Play.of(split.held_out, shares) for key, shares in chosen.items()}
+        plays = {key: Performance.of(split.held_out, shares) for key, shares in chosen.items()}
         plays |= dict(self._baselines(split)) | dict(self._stop_rules(fit, held_out))
         if self.look is not None:
             looked = look_plays(self.look, split, fit, held_out, self.budgets, seed=seed)
@@ -58,7 +58,7 @@ class Field:
                 plays["imitator_first_sample", budget] = shipped
                 plays["first_sample_ungated", budget] = ungated
         mistakes = {key: Mistakes.of(split.held_out, shares, key[1]) for key, shares in chosen.items()}
-        return Played(Trial(held_out, plays), mistakes)
+        return Played(SplitResult(held_out, plays), mistakes)
 
     def _imitators(self, split: Split, seed: int) -> Iterator[tuple[Key, Floats]]:
         values = value_shares(split, self.budgets, seed=seed)
@@ -68,9 +68,9 @@ class Field:
             yield ("imitator_ungated", budget), ungated
             yield ("imitator_labels", budget), labelled
 
-    def _baselines(self, split: Split) -> Iterator[tuple[Key, Play]]:
+    def _baselines(self, split: Split) -> Iterator[tuple[Key, Performance]]:
         fit, held_out = split.fit, split.held_out
-        learned: dict[str, Callable[[Outcomes, Outcomes, float], Play]] = {
+        learned: dict[str, Callable[[Outcomes, Outcomes, float], Performance]] = {
             "uniform": baselines.uniform,
             "length_rule": baselines.length_rule,
         }
@@ -86,7 +86,7 @@ class Field:
             for action in self.table.actions:
                 yield (action, budget), baselines.fixed(held_out, action)
 
-    def _stop_rules(self, fit: Ints, held_out: Ints) -> Iterator[tuple[Key, Play]]:
+    def _stop_rules(self, fit: Ints, held_out: Ints) -> Iterator[tuple[Key, Performance]]:
         for name, rule in self.rules.items():
             for budget in self.budgets:
                 yield (name, budget), rule.play(fit, held_out, budget)

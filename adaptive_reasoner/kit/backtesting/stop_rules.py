@@ -12,14 +12,20 @@ from adaptive_reasoner.kit.allocation.mixtures import shares_at
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule, as_table
 from adaptive_reasoner.kit.backtesting.latency import Waits, waits
-from adaptive_reasoner.kit.backtesting.lift import Play
+from adaptive_reasoner.kit.backtesting.lift import Performance
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy, vote_cost
 from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.fitting import FittedStop, courses, fit_stop
-from adaptive_reasoner.kit.votes.permutations import Course, Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import (
+    ReplayedVotes,
+    SampleGroup,
+    Schedule,
+    draws_allowed,
+    packs_of,
+)
 from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
 from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Terms, VoteState
@@ -33,7 +39,7 @@ _THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.
 class StopRule(Protocol):
     """A family of stopping rules on the same questions."""
 
-    def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
+    def play(self, fit: Ints, held_out: Ints, budget: float) -> Performance:
         """What is best at `budget` on the questions `fit`, played on those held out."""
 
 
@@ -59,12 +65,12 @@ class GivenRule:
         accuracy, cost, tokens = values
         return cls(as_table(name, table, accuracy, cost), None if np.isnan(tokens).any() else tokens, waits)
 
-    def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
+    def play(self, fit: Ints, held_out: Ints, budget: float) -> Performance:
         """The mixture of parameters that is best at `budget` on the questions `fit`, on those held out."""
         shares = shares_at(uniform_hull(self.table.select(fit)), budget, self.table.actions)
         tokens = None if self.tokens is None else self.tokens[held_out] @ shares
         rounds, seconds = (None, None) if self.waits is None else self.waits(held_out, shares)
-        played = Play.of(self.table.select(held_out), shares)
+        played = Performance.of(self.table.select(held_out), shares)
         return replace(played, tokens=tokens, rounds=rounds, p95_seconds=seconds)
 
 
@@ -78,11 +84,11 @@ class PricedRule:
             out of fold and for those held out; None where nothing is.
     """
 
-    def __init__(self, deals: Deals, table: Outcomes, expected: "Expected | None" = None) -> None:
+    def __init__(self, deals: ReplayedVotes, table: Outcomes, expected: "Expected | None" = None) -> None:
         self._deals, self._table, self._expected = deals, table, expected
         self._played = cache(self._on)
 
-    def play(self, fit: Ints, held_out: Ints, budget: float) -> Play:
+    def play(self, fit: Ints, held_out: Ints, budget: float) -> Performance:
         """The mixture of prices that is best at `budget` out of fold on `fit`, on the questions held out."""
         fitted, plans, played = self._played(tuple(fit.tolist()), tuple(held_out.tolist()))
         accuracy, cost, tokens, _ = played
@@ -90,9 +96,9 @@ class PricedRule:
         shares = shares_at(uniform_hull(offered), budget, offered.actions)
         known_tokens = None if np.isnan(tokens).any() else tokens @ shares
         waited = waits(self._deals.select(held_out), plans, shares)
-        return Play(accuracy @ shares, cost @ shares, known_tokens, *waited)
+        return Performance(accuracy @ shares, cost @ shares, known_tokens, *waited)
 
-    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[FittedStop, list[Course], Floats]:
+    def _on(self, fit: Sequence[int], held_out: Sequence[int]) -> tuple[FittedStop, list[Schedule], Floats]:
         rows, others = np.array(fit), np.array(held_out)
         seen, unseen = (None, None) if self._expected is None else self._expected(rows, others)
         fitted, deals = fit_stop(self._deals.select(rows), beyond=seen), self._deals.select(others)
@@ -128,7 +134,7 @@ class AfterFirstSample:
         deals: Votes of all questions.
     """
 
-    deals: Deals
+    deals: ReplayedVotes
 
     def fit(self, rows: Ints) -> Fitted:
         """Learn what further samples bring after first samples of each kind."""
@@ -162,13 +168,13 @@ class AfterFirstSample:
         return Fitted(play, waited)
 
 
-def _length(deals: Deals) -> Floats:
+def _length(deals: ReplayedVotes) -> Floats:
     """How long each order's first sample is, or what it cost where that is not known."""
     length: Floats = deals.cost[1] if np.isnan(deals.tokens[1]).any() else deals.tokens[1]
     return length
 
 
-def _kind(deals: Deals, edges: Floats) -> Ints:
+def _kind(deals: ReplayedVotes, edges: Floats) -> Ints:
     answers = (deals.top[1] > 0).astype(np.intp)
     kind: Ints = answers * (_KINDS // 2) + np.searchsorted(edges, _length(deals))
     return kind
@@ -206,9 +212,9 @@ def replay_rules(
     limit = draws_allowed(packs)
     if limit < 2:
         return {}
-    deals = Deals.of(packs, limit, seed=seed)
+    deals = ReplayedVotes.of(packs, limit, seed=seed)
     sizes = range(1, limit + 1)
-    given: dict[str, list[Course]] = {
+    given: dict[str, list[Schedule]] = {
         "vote_k": [at_once(size) for size in sizes],
         "lossless": [by_state(_waves(Lossless(), limit, size)) for size in sizes],
         "beta_stop": [by_state(_waves(Beta(tau), limit)) for tau in _THRESHOLDS],
@@ -233,7 +239,7 @@ def replay_rules(
     return {**rules, "priced_stop": PricedRule(deals, table, expected)}
 
 
-def beta_stops(deals: Deals, thresholds: Sequence[float] = _THRESHOLDS) -> Iterator[Bools]:
+def beta_stops(deals: ReplayedVotes, thresholds: Sequence[float] = _THRESHOLDS) -> Iterator[Bools]:
     """Where the leader is ahead for good with each of the probabilities."""
     most = deals.limit + 1
     confidence = np.array([[beta_confidence(top, second) for second in range(most)] for top in range(most)])
@@ -241,7 +247,7 @@ def beta_stops(deals: Deals, thresholds: Sequence[float] = _THRESHOLDS) -> Itera
         yield (confidence[deals.top, deals.second] >= threshold) & (deals.top > 0)
 
 
-def windows_agree(deals: Deals) -> Iterator[Bools]:
+def windows_agree(deals: ReplayedVotes) -> Iterator[Bools]:
     """Where all answers of one window agree, for windows of 1 to `limit`."""
     for size in range(1, deals.limit + 1):
         ends = np.arange(deals.limit + 1) % size == 0
@@ -252,14 +258,14 @@ def windows_agree(deals: Deals) -> Iterator[Bools]:
 class _Waiting:
     """How long questions of the deals take at a mixture of courses."""
 
-    deals: Deals
-    courses: Sequence[Course]
+    deals: ReplayedVotes
+    courses: Sequence[Schedule]
 
     def __call__(self, rows: Ints, shares: Floats) -> Waits:
         return waits(self.deals.select(rows), self.courses, shares)
 
 
-def _played(deals: Deals, over: Iterable[Bools], courses: Sequence[Course]) -> Floats:
+def _played(deals: ReplayedVotes, over: Iterable[Bools], courses: Sequence[Schedule]) -> Floats:
     """Accuracy, cost and tokens of each question, shape (3, n, courses)."""
     ends = [deals.ended(each, course)[:3] for each, course in zip(over, courses, strict=True)]
     return np.stack(ends, axis=2)
@@ -275,7 +281,7 @@ def _waves(rule: OnlineRule, limit: int, most: int | None = None) -> Ints:
     return wave
 
 
-def _by_pack(packs: Sequence[Pack], questions: int, limit: int, votes: "_Votes") -> Floats:
+def _by_pack(packs: Sequence[SampleGroup], questions: int, limit: int, votes: "_Votes") -> Floats:
     values = np.empty((3, questions, limit))
     for pack in packs:
         values[:, pack.rows] = votes(pack, limit)
@@ -283,10 +289,10 @@ def _by_pack(packs: Sequence[Pack], questions: int, limit: int, votes: "_Votes")
 
 
 class _Votes(Protocol):
-    def __call__(self, pack: Pack, limit: int, /) -> Floats: ...
+    def __call__(self, pack: SampleGroup, limit: int, /) -> Floats: ...
 
 
-def _whole_votes(pack: Pack, limit: int) -> Floats:
+def _whole_votes(pack: SampleGroup, limit: int) -> Floats:
     """Accuracy, cost and tokens of votes of 1 to `limit`, shape (3, q, limit)."""
     sizes = np.arange(1, limit + 1)
     cost, tokens = (column.mean(axis=1, keepdims=True) * sizes for column in (pack.cost, pack.tokens))
@@ -295,7 +301,7 @@ def _whole_votes(pack: Pack, limit: int) -> Floats:
     return np.stack([_vote_accuracy(pack, limit), cost, tokens])
 
 
-def _lossless_votes(pack: Pack, limit: int, seed: int) -> Floats:
+def _lossless_votes(pack: SampleGroup, limit: int, seed: int) -> Floats:
     """The same where a vote stops once it is decided."""
     sizes = range(1, limit + 1)
     cost = vote_cost(pack.codes, pack.cost, sizes, shared=pack.shared, seed=seed)
@@ -303,6 +309,6 @@ def _lossless_votes(pack: Pack, limit: int, seed: int) -> Floats:
     return np.stack([_vote_accuracy(pack, limit), cost, tokens])
 
 
-def _vote_accuracy(pack: Pack, limit: int) -> Floats:
+def _vote_accuracy(pack: SampleGroup, limit: int) -> Floats:
     sizes = range(1, limit + 1)
     return np.array([vote_accuracy(several.answers, several.correct, sizes) for several in pack.replies])

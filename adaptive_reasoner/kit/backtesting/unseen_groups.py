@@ -7,8 +7,8 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
-from adaptive_reasoner.kit.backtesting.lift import Play, Trial
-from adaptive_reasoner.kit.learning.forecasts import Foresight
+from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult
+from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 
@@ -18,7 +18,7 @@ _HALVINGS = 30
 
 def play_unseen_groups(
     table: Outcomes, features: Matrix, budgets: Sequence[float], *, folds: int, seed: int
-) -> Trial | None:
+) -> SplitResult | None:
     """Every question played by an imitator that was trained without the question's group.
 
     Groups are dealt into folds of about equal size, and each fold is played by an imitator of the others. On
@@ -32,7 +32,7 @@ def play_unseen_groups(
         return None
     fold = _deal(table.groups.tolist(), folds, seed)
     shares = {budget: np.empty(table.accuracy.shape) for budget in budgets}
-    foreseen: dict[float, list[tuple[Ints, Foresight]]] = {budget: [] for budget in budgets}
+    foreseen: dict[float, list[tuple[Ints, PredictedOutcomes]]] = {budget: [] for budget in budgets}
     for number in range(fold.max() + 1):
         held_out = np.flatnonzero(fold == number)
         seen = set(table.questions[held_out])  # a text may stand in two groups
@@ -49,11 +49,13 @@ def play_unseen_groups(
                 shares[budget][held_out] = shares_at(steady_hull(known), budget, table.actions)
     for budget, parts in foreseen.items():
         _steer(shares[budget], parts, table.cost, budget)
-    plays = {("imitator_unseen_groups", budget): Play.of(table, shares[budget]) for budget in budgets}
-    return Trial(np.arange(len(table)), plays)
+    plays = {("imitator_unseen_groups", budget): Performance.of(table, shares[budget]) for budget in budgets}
+    return SplitResult(np.arange(len(table)), plays)
 
 
-def _steer(shares: Floats, parts: Sequence[tuple[Ints, Foresight]], cost: Floats, budget: float) -> None:
+def _steer(
+    shares: Floats, parts: Sequence[tuple[Ints, PredictedOutcomes]], cost: Floats, budget: float
+) -> None:
     """Fill in the choices of the parts, their prices moved together so that all costs `budget`."""
     low, high = -_FARTHEST, _FARTHEST
     for _ in range(_HALVINGS):
@@ -63,7 +65,9 @@ def _steer(shares: Floats, parts: Sequence[tuple[Ints, Foresight]], cost: Floats
     _choose(shares, parts, budget, exp(high))
 
 
-def _choose(shares: Floats, parts: Sequence[tuple[Ints, Foresight]], budget: float, factor: float) -> None:
+def _choose(
+    shares: Floats, parts: Sequence[tuple[Ints, PredictedOutcomes]], budget: float, factor: float
+) -> None:
     for rows, foresight in parts:
         curve = foresight.curve
         price = curve.price_at(max(budget, curve.cheapest)) or float(curve.price[0])

@@ -21,7 +21,7 @@ from adaptive_reasoner.kit.collecting.grading import Grading, row_of
 from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.sampler import Drawn, shared_prompt
-from adaptive_reasoner.kit.collecting.worklist import Before, Stretch
+from adaptive_reasoner.kit.collecting.worklist import PriorAttempts, WorkItem
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -109,10 +109,10 @@ class Batches:
     file: SampleFile
     cap: Cap
     questions: Mapping[str, Question]
-    add: Callable[[SampleKey, Row, Before], None]
+    add: Callable[[SampleKey, Row, PriorAttempts], None]
     poll_seconds: float
     _failures: dict[SampleKey, int] = field(default_factory=dict)
-    _before: dict[SampleKey, Before] = field(default_factory=dict)
+    _before: dict[SampleKey, PriorAttempts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.menu.grader, Referee):
@@ -124,7 +124,7 @@ class Batches:
         self._path = BatchJob.beside(self.file.path)
         self._grading = Grading(self.menu)
 
-    async def run(self, todo: Sequence[Stretch]) -> bool:
+    async def run(self, todo: Sequence[WorkItem]) -> bool:
         """Draw all that is to do; False where the cap had no room for the rest.
 
         Raises:
@@ -141,7 +141,7 @@ class Batches:
                 f"the Batch API cannot be asked: {error}; a batch under way is taken up by the next run"
             ) from error
 
-    async def _run(self, todo: Sequence[Stretch]) -> bool:
+    async def _run(self, todo: Sequence[WorkItem]) -> bool:
         missing: dict[str, list[SampleKey]] = {name: [] for name in self.menu.sampled}
         for stretch in todo:
             for sample in stretch.samples:
@@ -214,7 +214,7 @@ class Batches:
                 key = job.keys[int(result["custom_id"])]
                 row = await self._row(key, result, job)
                 if row is not None and key in left:
-                    before = self._before.get(key, Before())
+                    before = self._before.get(key, PriorAttempts())
                     costs += paid_for(row) - before.cost
                     self.add(key, row, before)
                     del left[key]
@@ -275,7 +275,7 @@ class Batches:
             if passing and attempt < self.menu.retries.attempts:
                 return None
             reply = Reply(None, MenuError(f"status {status}: {json.dumps(reason)}"), 0.0, 0.0)
-        question, before = self.questions[key.question_id], self._before.get(key, Before())
+        question, before = self.questions[key.question_id], self._before.get(key, PriorAttempts())
         grade = await self._grading.answer(reply)
         if not grade.done:
             grade = await self._grading.score(grade, question.gold)

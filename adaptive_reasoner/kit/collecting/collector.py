@@ -18,8 +18,8 @@ from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.progress import Collected, Progress
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
-from adaptive_reasoner.kit.collecting.sampler import Contact, Drawer, Drawn
-from adaptive_reasoner.kit.collecting.worklist import Before, Stock, Stretch
+from adaptive_reasoner.kit.collecting.sampler import Drawn, EndpointStatus, Sampler
+from adaptive_reasoner.kit.collecting.worklist import PriorAttempts, WorkItem, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -93,7 +93,7 @@ def collect(
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     if adaptive is not None and batch:
         raise ValueError("a batch is drawn whole: adaptive collection needs calls one after another")
-    stock = Stock(questions, menu, retry_failed=retry_failed)
+    stock = Worklist(questions, menu, retry_failed=retry_failed)
     connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:
         under_way = BatchJob.beside(file.path)
@@ -124,7 +124,7 @@ class _Collection:
     def __init__(
         self,
         menu: Menu,
-        stock: Stock,
+        stock: Worklist,
         file: SampleFile,
         cap: Cap,
         connections: Connections,
@@ -135,11 +135,11 @@ class _Collection:
         self._connections, self._settling, self._on_progress = connections, settling, on_progress
         self._tally, self._cost = stock.tally, stock.cost
         self._new = self._retried = self._saved = 0
-        self._todo: deque[Stretch] = deque()
-        self._left: list[Stretch] = []  # of sources that were given up
-        self._drawers: dict[str, Drawer] = {}
+        self._todo: deque[WorkItem] = deque()
+        self._left: list[WorkItem] = []  # of sources that were given up
+        self._drawers: dict[str, Sampler] = {}
         self._grading = Grading(menu)
-        self._contact = Contact()
+        self._contact = EndpointStatus()
         self._error: AdaptiveReasonerError | None = None
         self._synced = time.monotonic()
 
@@ -149,7 +149,7 @@ class _Collection:
         self._progress()
         rate = RateLimit(self._menu.requests_per_minute, self._menu.tokens_per_minute)
         self._drawers = {
-            name: Drawer(
+            name: Sampler(
                 name,
                 source,
                 self._menu.meter_of(name),
@@ -173,7 +173,7 @@ class _Collection:
             self._settling.learn()
             await self._draw(later, concurrency)
 
-    async def _draw(self, todo: Sequence[Stretch], concurrency: int) -> None:
+    async def _draw(self, todo: Sequence[WorkItem], concurrency: int) -> None:
         self._todo.extend(todo)
         try:
             async with asyncio.TaskGroup() as workers:
@@ -241,9 +241,9 @@ class _Collection:
                 continue
             for at, sample in enumerate(stretch.samples):
                 key = SampleKey(stretch.question.question_id, stretch.source, sample)
-                before = stretch.before.get(sample, Before())
+                before = stretch.before.get(sample, PriorAttempts())
                 row = await self._sample(key, stretch.question, before)
-                if isinstance(row, Before):
+                if isinstance(row, PriorAttempts):
                     so_far = {**stretch.before, sample: replace(row, standing=before.standing)}
                     rest = replace(stretch, samples=stretch.samples[at:], before=so_far)
                     self._todo.appendleft(rest)
@@ -253,30 +253,30 @@ class _Collection:
                 self._add(key, row, before)
                 await self._sync()
 
-    async def _sample(self, key: SampleKey, question: Question, before: Before) -> Row | Before:
+    async def _sample(self, key: SampleKey, question: Question, before: PriorAttempts) -> Row | PriorAttempts:
         """Draw and grade a sample; where the cap has no room for a further call, what was spent so far."""
         messages = [HumanMessage(question.question)]
         drawn = await self._drawers[key.source].draw(key, messages, before)
-        if isinstance(drawn, Before):
+        if isinstance(drawn, PriorAttempts):
             return drawn
         grade = await self._grade(key, question, drawn)
-        if isinstance(grade, Before):
+        if isinstance(grade, PriorAttempts):
             return grade
         self._retried += drawn.attempts - 1
         sha = self._menu.prompt_sha(key.source, question.question)
         return row_of(key, question, drawn, grade, self._menu.cost_unit, sha)
 
-    def _is_given_up(self, stretch: Stretch) -> bool:
+    def _is_given_up(self, stretch: WorkItem) -> bool:
         """Whether its source, or the one that grades, is asked for nothing more in this run."""
         grader = self._menu.grader
         asked = [stretch.source, *([grader.source] if isinstance(grader, Referee) else [])]
         return any(self._drawers[name].given_up is not None for name in asked)
 
-    def _is_settled(self, stretch: Stretch) -> bool:
+    def _is_settled(self, stretch: WorkItem) -> bool:
         settling = self._settling
         return settling is not None and settling.learnt and settling.settled(stretch.question.question_id)
 
-    def _add(self, key: SampleKey, row: Row, before: Before) -> None:
+    def _add(self, key: SampleKey, row: Row, before: PriorAttempts) -> None:
         self._file.add(key, row, supersedes=before.standing is not None)
         paid = paid_for(row)
         self._tally.add(key.source, paid, failed="error" in row)
@@ -288,7 +288,7 @@ class _Collection:
         if self._cap.breach is not None:
             raise self._cap.breach
 
-    async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | Before:
+    async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | PriorAttempts:
         """How right a sample is; where a model is to say and the cap has no room, what was spent so far."""
         found = await self._grading.answer(drawn.reply)
         grader = self._menu.grader
@@ -297,9 +297,9 @@ class _Collection:
         assert drawn.reply.message is not None
         request = grader.prompt(question.question, question.gold, drawn.reply.message.text)
         judged = await self._drawers[grader.source].draw(
-            key, [HumanMessage(request)], Before(attempts=drawn.attempts)
+            key, [HumanMessage(request)], PriorAttempts(attempts=drawn.attempts)
         )
-        if isinstance(judged, Before):
+        if isinstance(judged, PriorAttempts):
             self._file.correct(key, drawn.attempts, drawn.reply.cost)
             return replace(judged, cost=drawn.cost + judged.cost, estimated=drawn.estimated)
         return verdict(found, judged, grader)

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from adaptive_reasoner.kit.collecting.batch_api import batch_share
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, keyed_rows
-from adaptive_reasoner.kit.collecting.worklist import Stock, Tally
+from adaptive_reasoner.kit.collecting.worklist import Tally, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -118,7 +118,7 @@ def forecast(
         >>> job.calls, job.bound, job.expected
         (8, 800.0, 400.0)
     """
-    stock = Stock(questions, menu, retry_failed=retry_failed)
+    stock = Worklist(questions, menu, retry_failed=retry_failed)
     recorded = _Recorded(Path(out), StartedCalls(Path(out), menu.cost_unit))
     stock.take(recorded)
     asked = {source: list[tuple[Question, int]]() for source in menu.sampled}

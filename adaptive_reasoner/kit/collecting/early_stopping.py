@@ -18,7 +18,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.allocation.solver import solve
-from adaptive_reasoner.kit.collecting.worklist import Stretch
+from adaptive_reasoner.kit.collecting.worklist import WorkItem
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
@@ -112,10 +112,10 @@ class Settling:
             sums = self._costs[str(row["source"])]
             sums[0], sums[1] = sums[0] + float(row["cost"]), sums[1] + 1.0
 
-    def rounds(self, todo: Iterable[Stretch]) -> tuple[list[Stretch], list[Stretch]]:
+    def rounds(self, todo: Iterable[WorkItem]) -> tuple[list[WorkItem], list[WorkItem]]:
         """What is drawn in any case, and the rest in rounds of one sample a question and source."""
-        first: list[Stretch] = []
-        later: list[tuple[int, Stretch]] = []
+        first: list[WorkItem] = []
+        later: list[tuple[int, WorkItem]] = []
         for stretch in todo:
             least = max(self._sizes[stretch.source])
             whole = stretch.question.question_id in self._pilot

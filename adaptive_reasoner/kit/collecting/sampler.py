@@ -11,7 +11,7 @@ from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
-from adaptive_reasoner.kit.collecting.worklist import Before
+from adaptive_reasoner.kit.collecting.worklist import PriorAttempts
 from adaptive_reasoner.kit.menu.retries import (
     Retries,
     refuses_all,
@@ -52,7 +52,7 @@ class Drawn:
 
 
 @dataclass
-class Contact:
+class EndpointStatus:
     """What the calls of a collection know of each other.
 
     Attributes:
@@ -64,7 +64,7 @@ class Contact:
     over: bool = False
 
 
-class Drawer:
+class Sampler:
     """Draws samples of one source.
 
     Args:
@@ -92,7 +92,7 @@ class Drawer:
         cap: Cap,
         rate: RateLimit,
         retries: Retries,
-        contact: Contact,
+        contact: EndpointStatus,
     ) -> None:
         self._name, self._source, self._meter = name, source, meter
         self._file, self._cap, self._rate = file, cap, rate
@@ -103,7 +103,9 @@ class Drawer:
         self._pauses = RateLimit()  # of this source alone: others go on
         self.given_up: float | None = None
 
-    async def draw(self, key: SampleKey, messages: Sequence[BaseMessage], before: Before) -> Drawn | Before:
+    async def draw(
+        self, key: SampleKey, messages: Sequence[BaseMessage], before: PriorAttempts
+    ) -> Drawn | PriorAttempts:
         """A sample, drawn until it comes or its attempts are used up.
 
         Returns:

@@ -33,7 +33,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class PriorAttempts:
     """What a sample has taken so far that is not there yet.
 
     Attributes:
@@ -50,7 +50,7 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class WorkItem:
     """Samples of one question from one source, drawn one after another.
 
     Attributes:
@@ -63,7 +63,7 @@ class Stretch:
     question: Question
     source: str
     samples: Sequence[int]
-    before: Mapping[int, Before] = field(default_factory=dict)
+    before: Mapping[int, PriorAttempts] = field(default_factory=dict)
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Tally:
         )
 
 
-class Stock:
+class Worklist:
     """Reads what is there, refuses what cannot stand beside it, and plans the rest.
 
     Args:
@@ -125,7 +125,7 @@ class Stock:
             raise OutcomesError("two questions have one question_id")
         self._menu, self._retry_failed = menu, retry_failed
         self._drawn: dict[tuple[str, str], set[int]] = {}
-        self._failed: dict[SampleKey, Before] = {}
+        self._failed: dict[SampleKey, PriorAttempts] = {}
         self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
         self.cost = 0.0
 
@@ -147,12 +147,12 @@ class Stock:
                 raise OutcomesError(str(error), file=file.path, row=number) from error
         self._settle_failures()
 
-    def plan(self, concurrency: int) -> list[Stretch]:
+    def plan(self, concurrency: int) -> list[WorkItem]:
         """What is missing, calls whose prompts begin alike beside each other.
 
         One question of each source goes first, so that it is soon known what the whole will cost.
         """
-        first, missing = list[Stretch](), list[Stretch]()
+        first, missing = list[WorkItem](), list[WorkItem]()
         for source in self._menu.sampled:
             stretches = [self._missing(question, source) for question in self._questions.values()]
             ordered = sorted((stretch for stretch in stretches if stretch.samples), key=self._beginning)
@@ -176,15 +176,15 @@ class Stock:
                 if samples:
                     yield question, source, len(samples)
 
-    def _missing(self, question: Question, source: str) -> Stretch:
+    def _missing(self, question: Question, source: str) -> WorkItem:
         drawn = self._drawn.get((question.question_id, source), ())
         wanted = range(self._menu.samples_of(source))  # as a range, however many they are
         samples = tuple(at for at in wanted if at not in drawn) if drawn else wanted
         keys = {at: SampleKey(question.question_id, source, at) for at in samples} if self._failed else {}
         before = {at: self._failed[key] for at, key in keys.items() if key in self._failed}
-        return Stretch(question, source, samples, before)
+        return WorkItem(question, source, samples, before)
 
-    def _beginning(self, stretch: Stretch) -> str:
+    def _beginning(self, stretch: WorkItem) -> str:
         prompt = self._menu.sources[stretch.source].messages([HumanMessage(stretch.question.question)])
         return prompt[0].text[:_BEGINNING]
 
@@ -193,7 +193,9 @@ class Stock:
         if not self._wants(key):
             self.cost += cost
         elif row.get("error") is not None:
-            self._failed[key] = Before(attempts_of(row), cost, bool(row.get("estimated")), standing=cost)
+            self._failed[key] = PriorAttempts(
+                attempts_of(row), cost, bool(row.get("estimated")), standing=cost
+            )
         else:
             self._failed.pop(key, None)  # it was drawn again, and this row's cost holds both
             self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)

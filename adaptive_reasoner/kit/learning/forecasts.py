@@ -15,7 +15,7 @@ from adaptive_reasoner.policy.vote_tables import source_of
 
 
 @dataclass(frozen=True, eq=False)
-class Foresight:
+class PredictedOutcomes:
     """What an imitator expects of m questions.
 
     Attributes:

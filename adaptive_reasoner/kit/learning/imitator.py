@@ -27,7 +27,7 @@ from adaptive_reasoner.kit.learning.crossfit import (
     targets_of,
 )
 from adaptive_reasoner.kit.learning.first_sample import SEEN
-from adaptive_reasoner.kit.learning.forecasts import Foresight
+from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.gate import Gate, judge
 from adaptive_reasoner.kit.learning.label_classifier import Classifier
 from adaptive_reasoner.kit.learning.learners import Learner
@@ -158,7 +158,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             price = self.curve_.price_at(float(budget or 0), unit=self.cost_unit_)
         return self.foresee(X, keys=keys).choose(price)
 
-    def foresee(self, X: ArrayLike, *, keys: Sequence[str] | None = None) -> Foresight:
+    def foresee(self, X: ArrayLike, *, keys: Sequence[str] | None = None) -> PredictedOutcomes:
         """What is expected of the questions, to choose for them at many prices (objective `"value"`).
 
         Args:
@@ -167,7 +167,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         """
         accuracy, cost, familiarity = self._run(_matrix(X))
         evenly = _EVENLY * np.arange(len(cost), dtype=np.float64) % 1
-        return Foresight(
+        return PredictedOutcomes(
             accuracy=accuracy,
             cost=cost,
             unlike=familiarity < self.familiarity_.at_least,

@@ -18,7 +18,7 @@ from adaptive_reasoner.kit.reporting.sections import (
     price_section,
     regret_section,
 )
-from adaptive_reasoner.kit.reporting.summary import Hindsight, Saving, Standing
+from adaptive_reasoner.kit.reporting.summary import OracleCurves, PolicySummary, Saving
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
@@ -53,7 +53,7 @@ def outcomes_report(
     if samples is not None:
         check_argument(samples, "Samples", "outcomes_report(samples=...)")
     rows = [] if backtest is None else backtest["rows"]
-    stands: Standing | None = None
+    stands: PolicySummary | None = None
     playing, gains = None, {}
     if policy is not None:
         policy = policy if budget is None else policy.at(budget=budget)
@@ -71,7 +71,9 @@ def outcomes_report(
     if budget is None:
         budget = summary.most_to_gain(outcomes)
     at_budget = best.at(budget)
-    hindsight = Hindsight.of(outcomes, budget if stands is None else max(stands.cost, float(best.costs[0])))
+    hindsight = OracleCurves.of(
+        outcomes, budget if stands is None else max(stands.cost, float(best.costs[0]))
+    )
     bill = _bill(samples, policy)
     saving = None if stands is None else Saving.of(stands, hull)
 
@@ -108,10 +110,10 @@ def outcomes_report(
 
 def _verdict(
     outcomes: Outcomes,
-    stands: Standing | None,
+    stands: PolicySummary | None,
     playing: Playing | None,
     backtest: Mapping[str, Any] | None,
-    hindsight: Hindsight,
+    hindsight: OracleCurves,
     budget: float,
 ) -> Verdict:
     unit, accuracy_unit = outcomes.cost_unit, outcomes.accuracy_unit
@@ -126,9 +128,9 @@ def _verdict(
 
 def _facts(
     outcomes: Outcomes,
-    stands: Standing | None,
+    stands: PolicySummary | None,
     saving: Saving | None,
-    hindsight: Hindsight,
+    hindsight: OracleCurves,
     oracle: float,
     budget: float,
 ) -> list[Fact]:
@@ -147,7 +149,7 @@ def _facts(
                 "of fixed actions, at that cost",
             ),
             Fact(
-                "Hindsight",
+                "OracleCurves",
                 wording.level(oracle, accuracy_unit),
                 "knowing every outcome: no policy can do better",
             ),
@@ -242,7 +244,7 @@ def _bill(
     return None if kept is None else (kept["cost_unit"], kept["sources"])
 
 
-def _notes(outcomes: Outcomes, playing: Playing | None, stands: Standing | None) -> list[str]:
+def _notes(outcomes: Outcomes, playing: Playing | None, stands: PolicySummary | None) -> list[str]:
     notes = [_MIXTURE, _HINDSIGHT, _INTERVALS]
     if outcomes.halves is None:
         notes.insert(2, _ONE_SAMPLE)
@@ -260,7 +262,7 @@ _MIXTURE = (
     "between fixed actions can do. Only what lies above it is the merit of choosing."
 )
 _HINDSIGHT = (
-    "Hindsight chooses for each question knowing its outcomes. Chosen and scored on the same samples it "
+    "OracleCurves chooses for each question knowing its outcomes. Chosen and scored on the same samples it "
     "flatters itself, and is the dual bound that nothing can pass. Cross-fitted, chosen on one half of the "
     "samples and scored on the other, it is a little too modest, as it votes with half of them. The truth "
     "lies between."

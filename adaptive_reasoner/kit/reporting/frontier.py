@@ -12,7 +12,7 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import figures
 from adaptive_reasoner.kit.reporting.html_page import Dial, Section, Table
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
-from adaptive_reasoner.kit.reporting.summary import Hindsight, Standing, standing_of
+from adaptive_reasoner.kit.reporting.summary import OracleCurves, PolicySummary, standing_of
 
 _VERTICES = 200  # of a curve that are drawn
 _STEPS = 120  # of the dial
@@ -23,10 +23,10 @@ def frontier_section(
     outcomes: Outcomes,
     hull: Hull,
     best: Frontier,
-    hindsight: Hindsight,
+    hindsight: OracleCurves,
     gains: Mapping[float, Gain],
     playing: Playing | None,
-    stands: Standing | None,
+    stands: PolicySummary | None,
     rows: Sequence[Mapping[str, Any]],
     budget: float,
 ) -> Section:
@@ -126,7 +126,7 @@ def frontier_section(
     return Section("frontier", "Accuracy against cost", text, [(drawn, figure)], tables)
 
 
-def _point(name: str, stands: Standing) -> dict[str, Any]:
+def _point(name: str, stands: PolicySummary) -> dict[str, Any]:
     ends = stands.uniform + np.array([stands.lift.low, stands.lift.high])
     return {
         "name": name,
@@ -193,7 +193,7 @@ def dial_of(
     outcomes: Outcomes,
     hull: Hull,
     best: Frontier,
-    hindsight: Hindsight,
+    hindsight: OracleCurves,
     gains: Mapping[float, Gain],
     playing: Playing | None,
     budget: float,

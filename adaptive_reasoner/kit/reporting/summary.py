@@ -9,7 +9,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation.solver import Hull, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_in_sample
-from adaptive_reasoner.kit.backtesting.lift import Gain, Play, Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import Gain, Performance, SplitResult, measure
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.tables.bootstrap import Interval
@@ -19,7 +19,7 @@ _DRAWS = 1_000
 
 
 @dataclass(frozen=True)
-class Standing:
+class PolicySummary:
     """What a policy spends and gains at its budget.
 
     Attributes:
@@ -55,7 +55,7 @@ class Saving:
     at_least: bool
 
     @classmethod
-    def of(cls, standing: Standing, hull: Hull) -> "Saving":
+    def of(cls, standing: PolicySummary, hull: Hull) -> "Saving":
         """The saving at a standing's accuracy, and at both ends of its interval."""
         lifts = np.array([standing.lift.mean, standing.lift.low, standing.lift.high])
         accuracy = standing.uniform + lifts
@@ -73,11 +73,11 @@ def along_budgets(playing: Playing, outcomes: Outcomes) -> dict[float, Gain]:
     budgets = set(np.geomspace(max(curve.cheapest, 1e-9), curve.cost[0], _BUDGETS).tolist())
     budgets = {min(max(budget, curve.cheapest), float(curve.cost[0])) for budget in budgets}
     plays = {
-        ("policy", budget): Play.of(playing.table, playing.shares(curve.price_at(budget)))
+        ("policy", budget): Performance.of(playing.table, playing.shares(curve.price_at(budget)))
         for budget in sorted(budgets)
     }
-    plays["policy", own_budget(playing)] = Play.of(playing.table, playing.shares(policy.price))
-    trial = Trial(np.arange(len(outcomes)), plays)
+    plays["policy", own_budget(playing)] = Performance.of(playing.table, playing.shares(policy.price))
+    trial = SplitResult(np.arange(len(outcomes)), plays)
     return {budget: gain for (_, budget), gain in measure(outcomes, [trial], draws=_DRAWS).items()}
 
 
@@ -87,9 +87,9 @@ def own_budget(playing: Playing) -> float:
     return policy.curve.cost_at(policy.price) if policy.budget is None else policy.budget
 
 
-def from_gain(gain: Gain, source: str) -> Standing:
+def from_gain(gain: Gain, source: str) -> PolicySummary:
     """The standing a measured gain amounts to."""
-    return Standing(
+    return PolicySummary(
         cost=gain.realised_cost,
         accuracy=gain.accuracy,
         uniform=gain.uniform_at_cost,
@@ -99,13 +99,13 @@ def from_gain(gain: Gain, source: str) -> Standing:
     )
 
 
-def from_card(card: Mapping[str, Any], hull: Hull) -> Standing:
+def from_card(card: Mapping[str, Any], hull: Hull) -> PolicySummary:
     """What training measured on held-out folds: the cost and accuracy at the budget, the gate's interval."""
     held_out, gate = card["report"]["held_out"], card["report"]["gate"]
     uniform = float(hull.accuracy_at(held_out["cost"]))
     lift = held_out["accuracy"] - uniform
     spread = gate["low"] - gate["lift"], gate["high"] - gate["lift"]
-    return Standing(
+    return PolicySummary(
         cost=held_out["cost"],
         accuracy=held_out["accuracy"],
         uniform=uniform,
@@ -115,7 +115,7 @@ def from_card(card: Mapping[str, Any], hull: Hull) -> Standing:
     )
 
 
-def from_backtest(rows: Sequence[Mapping[str, Any]], budget: float | None) -> tuple[float, Standing]:
+def from_backtest(rows: Sequence[Mapping[str, Any]], budget: float | None) -> tuple[float, PolicySummary]:
     """The imitator's row of a backtest that is nearest to a budget, and its budget.
 
     Raises:
@@ -130,9 +130,9 @@ def from_backtest(rows: Sequence[Mapping[str, Any]], budget: float | None) -> tu
     return row["budget"], standing_of(row)
 
 
-def standing_of(row: Mapping[str, Any]) -> Standing:
+def standing_of(row: Mapping[str, Any]) -> PolicySummary:
     """The standing a row of a backtest amounts to."""
-    return Standing(
+    return PolicySummary(
         cost=row["realised_cost"],
         accuracy=row["accuracy"],
         uniform=row["uniform_at_cost"],
@@ -143,7 +143,7 @@ def standing_of(row: Mapping[str, Any]) -> Standing:
 
 
 @dataclass(frozen=True, eq=False)
-class Hindsight:
+class OracleCurves:
     """The cross-fitted oracle beside the in-sample one, along budgets.
 
     Attributes:
@@ -158,7 +158,7 @@ class Hindsight:
     gains: Mapping[str, Gain]
 
     @classmethod
-    def of(cls, outcomes: Outcomes, budget: float) -> "Hindsight":
+    def of(cls, outcomes: Outcomes, budget: float) -> "OracleCurves":
         """Both oracles; their gains are measured at `budget`."""
         hull = uniform_hull(outcomes)
         cheapest = float(outcomes.cost.min(axis=1).mean())
@@ -169,7 +169,7 @@ class Hindsight:
         at_budget = oracle_crossfit(outcomes, budget)
         if at_budget is not None:
             plays["oracle_crossfit", budget] = at_budget
-        gains = measure(outcomes, [Trial(np.arange(len(outcomes)), plays)], draws=_DRAWS)
+        gains = measure(outcomes, [SplitResult(np.arange(len(outcomes)), plays)], draws=_DRAWS)
         known = [play for play in crossfit if play is not None]
         return cls(
             budgets=budgets,

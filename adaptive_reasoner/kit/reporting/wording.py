@@ -6,7 +6,7 @@ from typing import Any
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.learning.gate import ROUNDING, WORTHWHILE
 from adaptive_reasoner.kit.reporting.html_page import Verdict
-from adaptive_reasoner.kit.reporting.summary import Standing
+from adaptive_reasoner.kit.reporting.summary import PolicySummary
 
 _MERE_TOPIC = 0.25  # share of the lift left within groups, below which it is topic rather than difficulty
 
@@ -49,7 +49,7 @@ def level(accuracy: float, unit: str | None = None) -> str:
 
 
 def judged(
-    standing: Standing,
+    standing: PolicySummary,
     *,
     answer: str | None,
     needed: int | None,
@@ -88,7 +88,7 @@ def judged(
     return Verdict("Not enough questions:", f"{gained}, {interval}{more}.", "unsure")
 
 
-def _topic(standing: Standing, unit: str | None) -> str:
+def _topic(standing: PolicySummary, unit: str | None) -> str:
     """A warning where knowing the group alone explains the lift."""
     within = standing.within_groups
     if within is None or within >= _MERE_TOPIC * standing.lift.mean:

@@ -21,7 +21,13 @@ from onnx import ModelProto, TensorProto
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.votes.permutations import Course, Deals, Pack, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import (
+    ReplayedVotes,
+    SampleGroup,
+    Schedule,
+    draws_allowed,
+    packs_of,
+)
 from adaptive_reasoner.kit.votes.schedules import by_state
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model, plan
@@ -90,7 +96,7 @@ def fit_stops(
         if len(sampled) < _FOLDS:
             continue
         packs = packs_of(samples, source, sampled)
-        deals = Deals.of(packs, draws_allowed(packs), seed=seed)
+        deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
         expected = (beyond or {}).get(source, {})
         known = np.array([expected.get(name, 0.0) for name in sampled]) if expected else None
         fitted = fit_stop(deals, beyond=known, seed=seed)
@@ -99,7 +105,7 @@ def fit_stops(
     return stops
 
 
-def chances_of_success(packs: Sequence[Pack], limit: int) -> Floats:
+def chances_of_success(packs: Sequence[SampleGroup], limit: int) -> Floats:
     """Probability that the next sample is right after 0, 1, ... were wrong, exactly, shape (limit,).
 
     With c of n samples right, the first m drawn are all wrong in C(n - c, m) of C(n, m) cases. The more
@@ -135,7 +141,9 @@ def stopping_graph(stops: Mapping[str, FittedStop]) -> ModelProto:
     return graph.model({"chances": chances})
 
 
-def fit_stop(deals: Deals, *, beyond: Floats | None = None, folds: int = _FOLDS, seed: int = 0) -> FittedStop:
+def fit_stop(
+    deals: ReplayedVotes, *, beyond: Floats | None = None, folds: int = _FOLDS, seed: int = 0
+) -> FittedStop:
     """Learn when votes are best ended.
 
     Args:
@@ -177,7 +185,7 @@ def fit_stop(deals: Deals, *, beyond: Floats | None = None, folds: int = _FOLDS,
 
 
 def replayed(
-    deals: Deals,
+    deals: ReplayedVotes,
     prospects: VoteModel,
     costs: Sequence[float] | Floats = COSTS,
     *,
@@ -193,7 +201,7 @@ def replayed(
 
 def courses(
     prospects: VoteModel, costs: Sequence[float] | Floats = COSTS, *, beyond: Floats | None = None
-) -> list[Course]:
+) -> list[Schedule]:
     """The best plan at each cost of a sample, for questions of which more or less is expected."""
     if beyond is None:
         return [by_state(_waves(prospects, float(cost))) for cost in costs]
@@ -210,7 +218,7 @@ def _waves(known: VoteModel, cost: float) -> Ints:
     return plan(known, cost - shared, request_cost=shared, samples_per_request=together).wave
 
 
-def _paid(deals: Deals) -> dict[str, Any]:
+def _paid(deals: ReplayedVotes) -> dict[str, Any]:
     """What samples cost and how long they take, on average."""
     seconds, shared = float(deals.seconds.mean()), deals.shared
     return {

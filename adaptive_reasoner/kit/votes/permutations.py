@@ -16,14 +16,14 @@ from adaptive_reasoner.kit.estimating.estimation import Replies, prompts_of
 from adaptive_reasoner.kit.estimating.voting import Shared, Tally, answer_codes, running_sums, sample_orders
 from adaptive_reasoner.kit.samples import Sample, Samples
 
-Course = Callable[["Deals", Ints], Ints]
+Schedule = Callable[["ReplayedVotes", Ints], Ints]
 """How many samples to start next in each order of the deals, given how many it has; 0 to stop."""
 
 _COLUMNS = 300_000  # orders dealt in all, as far as each question gets its samples in every place
 
 
 @dataclass(frozen=True, eq=False)
-class Pack:
+class SampleGroup:
     """The replies to some questions, n each, that did not fail.
 
     Attributes:
@@ -56,7 +56,7 @@ class Pack:
 
 
 @dataclass(frozen=True, eq=False)
-class Deals:
+class ReplayedVotes:
     """Votes after 0, 1, .. draws; tables of shape (draws + 1, columns), each column one order of a question.
 
     Attributes:
@@ -82,7 +82,7 @@ class Deals:
     shared: Shared | None = None
 
     @classmethod
-    def of(cls, packs: Sequence[Pack], limit: int, *, seed: int = 0) -> Self:
+    def of(cls, packs: Sequence[SampleGroup], limit: int, *, seed: int = 0) -> Self:
         """Deal up to `limit` samples of every question."""
         rng = np.random.default_rng(seed)
         questions = sum(len(pack.rows) for pack in packs)
@@ -107,7 +107,7 @@ class Deals:
         shared = None if self.shared is None else self.shared.at(kept)
         return type(self)(number[self.question[kept]], **tables, shared=shared)
 
-    def waves(self, course: Course) -> Iterator[tuple[Ints, Ints]]:
+    def waves(self, course: Schedule) -> Iterator[tuple[Ints, Ints]]:
         """A vote wave by wave, in all orders: how many samples each has, and how many are started."""
         drawn = np.zeros(len(self.question), dtype=np.intp)
         while (wave := course(self, drawn)).any():
@@ -118,7 +118,7 @@ class Deals:
         """Mean of each question over its orders, shape (n,)."""
         return np.bincount(self.question, weights=values) / np.bincount(self.question)
 
-    def ended(self, over: Bools, course: Course | None = None) -> Floats:
+    def ended(self, over: Bools, course: Schedule | None = None) -> Floats:
         """Mean accuracy, cost, tokens and draws of each question, when an order ends where it is first over.
 
         Args:
@@ -135,7 +135,7 @@ class Deals:
                 saved += self.shared.saved(wave)
         return self._at(first, saved)
 
-    def played(self, course: Course) -> Floats:
+    def played(self, course: Schedule) -> Floats:
         """Mean accuracy, cost, tokens and draws of each question on a course, shape (4, n)."""
         drawn, saved = np.zeros(len(self.question), dtype=np.intp), np.zeros(len(self.question))
         for before, wave in self.waves(course):
@@ -151,7 +151,7 @@ class Deals:
         return np.stack([self.mean(values) for values in ends])
 
     @classmethod
-    def _joined(cls, parts: "Sequence[Deals]") -> Self:
+    def _joined(cls, parts: "Sequence[ReplayedVotes]") -> Self:
         question = np.concatenate([part.question for part in parts])
         order = np.argsort(question, kind="stable")
         tables = {
@@ -165,7 +165,7 @@ class Deals:
 _TABLES = ("top", "second", "run", "right", "cost", "tokens", "seconds")
 
 
-def packs_of(samples: Samples, source: str, question_ids: Sequence[str]) -> list[Pack]:
+def packs_of(samples: Samples, source: str, question_ids: Sequence[str]) -> list[SampleGroup]:
     """The samples of one source, in packs of questions that have equally many.
 
     Raises:
@@ -175,7 +175,7 @@ def packs_of(samples: Samples, source: str, question_ids: Sequence[str]) -> list
     replies = [Replies.of(single, question_id, source) for question_id in question_ids]
     used = [single.votes(question_id, source) for question_id in question_ids]
     return [
-        Pack(
+        SampleGroup(
             rows=rows,
             replies=[replies[row] for row in rows],
             codes=np.stack([answer_codes(replies[row].answers) for row in rows]),
@@ -189,19 +189,19 @@ def packs_of(samples: Samples, source: str, question_ids: Sequence[str]) -> list
     ]
 
 
-def draws_allowed(packs: Sequence[Pack]) -> int:
+def draws_allowed(packs: Sequence[SampleGroup]) -> int:
     """The most samples a replayed vote may draw: half of what every question has; all where that is few."""
     fewest: int = min(pack.codes.shape[1] for pack in packs)
     return fewest // 2 if fewest >= 4 else fewest
 
 
-def _dealt(pack: Pack, limit: int, questions: int, rng: np.random.Generator) -> Deals:
+def _dealt(pack: SampleGroup, limit: int, questions: int, rng: np.random.Generator) -> ReplayedVotes:
     q, n = pack.codes.shape
     orders = sample_orders(q, n, rng)[:limit, :, : max(n, _COLUMNS // questions // n * n)]
     question, own = np.arange(q)[:, None], np.repeat(np.arange(q), orders.shape[2])
     codes = pack.codes[question, orders].reshape(limit, -1)
     tally = Tally.of(codes)
-    return Deals(
+    return ReplayedVotes(
         question=pack.rows[own],
         top=tally.top,
         second=tally.second,

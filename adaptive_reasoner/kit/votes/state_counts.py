@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
-from adaptive_reasoner.kit.votes.permutations import Deals
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model
 
 _PRIOR = 10.0  # questions that the model of all states counts for
@@ -40,7 +40,7 @@ class StateCounts:
     second: Floats
 
     @classmethod
-    def of(cls, deals: Deals) -> Self:
+    def of(cls, deals: ReplayedVotes) -> Self:
         """Count."""
         size = deals.limit + 1
         orders = np.bincount(deals.question)

@@ -12,7 +12,7 @@ import pytest
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.watch import server as watch_server
-from adaptive_reasoner.watch.looks import Looks
+from adaptive_reasoner.watch.looks import Poller
 from adaptive_reasoner.watch.server import WatchServer, page
 from tests.unit_tests.ledger.stand_ins import Clock
 
@@ -93,7 +93,7 @@ def test_serves_this_machine_alone_and_nothing_else(served):
 
 def test_a_look_is_taken_only_when_the_last_has_grown_old(reader):
     clock = Clock()
-    looks = Looks(reader, every=1.0, clock=clock)
+    looks = Poller(reader, every=1.0, clock=clock)
     for step in (0.0, 0.5, 0.6, 0.2):
         clock.now += step
         looks.take()
@@ -102,7 +102,7 @@ def test_a_look_is_taken_only_when_the_last_has_grown_old(reader):
 
 def test_a_database_that_goes_away_is_said_and_what_was_seen_stays(reader, tmp_path):
     clock = Clock()
-    looks = Looks(reader, clock=clock)
+    looks = Poller(reader, clock=clock)
     looks.take()
     reader.close()
     (tmp_path / "ledger.sqlite").rename(tmp_path / "moved.sqlite")

@@ -8,7 +8,7 @@ import pytest
 from adaptive_reasoner.kit.backtesting.latency import waits
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.votes.permutations import Deals, packs_of
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, packs_of
 from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
 from adaptive_reasoner.strategies.stop_rules import Lossless, Terms, Votes, VoteState
 from tests.unit_tests.kit.votes.ballots import ballots_of
@@ -23,7 +23,7 @@ def samples_of(*ballots, seconds=None, **fields):
 
 def deals_of(samples):
     packs = packs_of(samples, "cot", samples.question_ids)
-    return Deals.of(packs, packs[0].codes.shape[1])
+    return ReplayedVotes.of(packs, packs[0].codes.shape[1])
 
 
 def table_of(rule, limit):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy, mixture_cost
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
-from adaptive_reasoner.kit.backtesting.lift import Play, Trial, measure
+from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 from tests.unit_tests.kit.backtesting.test_baselines import table_of
 
@@ -34,8 +34,8 @@ def test_many_hulls_at_once_are_the_hulls_one_by_one(actions, cost, accuracy):
 def test_a_policy_that_knows_what_is_easy_is_measured_exactly():
     table, easy = two_actions()
     share = easy.mean()
-    play = Play.of(table, np.column_stack([easy, ~easy]).astype(float))
-    gain = measure(table, [Trial(np.arange(len(table)), {("wise", 5.0): play})])["wise", 5.0]
+    play = Performance.of(table, np.column_stack([easy, ~easy]).astype(float))
+    gain = measure(table, [SplitResult(np.arange(len(table)), {("wise", 5.0): play})])["wise", 5.0]
     cost = share + 9 * (1 - share)
     assert (gain.accuracy, gain.realised_cost) == (1.0, pytest.approx(cost))
     uniform = share + (1 - share) * (cost - 1) / 8
@@ -51,8 +51,8 @@ def test_a_policy_that_knows_what_is_easy_is_measured_exactly():
 def test_a_mixture_of_fixed_actions_has_no_lift():
     table, _ = two_actions()
     held_out = np.arange(0, 400, 2)
-    play = Play.of(table.select(held_out), np.array([0.3, 0.7]))
-    gains = measure(table, [Trial(held_out, {("mixture", 1.0): play})])
+    play = Performance.of(table.select(held_out), np.array([0.3, 0.7]))
+    gains = measure(table, [SplitResult(held_out, {("mixture", 1.0): play})])
     assert gains["mixture", 1.0].lift.mean == pytest.approx(0, abs=1e-12)
 
 
@@ -63,8 +63,10 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         rng = np.random.default_rng(seed)
         table = table_of(rng.random((150, 2)) < [0.5, 0.7], np.tile([1.0, 2.0], (150, 1)))
         choice = rng.integers(0, 2, 150)
-        played = Play.of(table, np.eye(2)[choice])
-        lift = measure(table, [Trial(np.arange(150), {("coin", 0.0): played})], draws=300)["coin", 0.0].lift
+        played = Performance.of(table, np.eye(2)[choice])
+        lift = measure(table, [SplitResult(np.arange(150), {("coin", 0.0): played})], draws=300)[
+            "coin", 0.0
+        ].lift
         missed += not lift.low <= 0 <= lift.high
     assert 1 <= missed <= 12
 
@@ -73,8 +75,10 @@ def test_a_question_that_is_held_out_twice_counts_once():
     """Two equal splits say no more than one: the interval does not shrink."""
     table, easy = two_actions()
     held_out = np.arange(200)
-    noisy = Play.of(table.select(held_out), np.eye(2)[(easy[:200] ^ (np.arange(200) % 3 == 0)).astype(int)])
-    trial = Trial(held_out, {("p", 1.0): noisy})
+    noisy = Performance.of(
+        table.select(held_out), np.eye(2)[(easy[:200] ^ (np.arange(200) % 3 == 0)).astype(int)]
+    )
+    trial = SplitResult(held_out, {("p", 1.0): noisy})
     once, twice = (measure(table, [trial] * count)["p", 1.0] for count in (1, 2))
     assert once.lift == twice.lift
 
@@ -83,16 +87,16 @@ def test_equal_texts_are_drawn_together():
     """Every question four times over is no more data than once."""
     table, easy = two_actions(100)
     plays = np.eye(2)[(easy ^ (np.arange(100) % 3 == 0)).astype(int)]
-    single = measure(table, [Trial(np.arange(100), {("p", 1.0): Play.of(table, plays)})], draws=4000)[
-        "p", 1.0
-    ].lift
+    single = measure(
+        table, [SplitResult(np.arange(100), {("p", 1.0): Performance.of(table, plays)})], draws=4000
+    )["p", 1.0].lift
     many = table_of(
         np.repeat(table.accuracy, 4, 0),
         np.repeat(table.cost, 4, 0),
         questions=[str(i // 4) for i in range(400)],
     )
-    plays = Play.of(many, np.repeat(plays, 4, axis=0))
-    repeated = measure(many, [Trial(np.arange(400), {("p", 1.0): plays})], draws=4000)["p", 1.0].lift
+    plays = Performance.of(many, np.repeat(plays, 4, axis=0))
+    repeated = measure(many, [SplitResult(np.arange(400), {("p", 1.0): plays})], draws=4000)["p", 1.0].lift
     assert repeated.mean == pytest.approx(single.mean)
     assert repeated.high - repeated.low == pytest.approx(single.high - single.low, rel=0.1)
 
@@ -108,10 +112,10 @@ def test_what_only_knows_the_group_gains_nothing_within_groups():
         np.tile([1.0, 9.0], (n, 1)),
         groups=np.where(hard, "g", "h").tolist(),
     )
-    plays = {("topic", 5.0): Play.of(table, np.eye(2)[hard.astype(int)])}
+    plays = {("topic", 5.0): Performance.of(table, np.eye(2)[hard.astype(int)])}
     best = np.eye(2)[(~cheap & (table.accuracy[:, 1] > 0)).astype(int)]
-    plays["difficulty", 5.0] = Play.of(table, best)
-    gains = measure(table, [Trial(np.arange(n), plays)])
+    plays["difficulty", 5.0] = Performance.of(table, best)
+    gains = measure(table, [SplitResult(np.arange(n), plays)])
     assert gains["topic", 5.0].lift.low > 0.1
     topic, difficulty = (gains[name, 5.0].lift_within_groups for name in ("topic", "difficulty"))
     assert topic.mean == pytest.approx(0, abs=0.01)
@@ -123,20 +127,22 @@ def test_what_only_knows_the_group_gains_nothing_within_groups():
 def test_small_groups_say_nothing():
     table, easy = two_actions(30)
     alone = table_of(table.accuracy, table.cost, groups=[f"g{i}" for i in range(30)])
-    plays = {("p", 1.0): Play.of(alone, np.eye(2)[easy.astype(int)])}
-    assert measure(alone, [Trial(np.arange(30), plays)])["p", 1.0].lift_within_groups is None
+    plays = {("p", 1.0): Performance.of(alone, np.eye(2)[easy.astype(int)])}
+    assert measure(alone, [SplitResult(np.arange(30), plays)])["p", 1.0].lift_within_groups is None
 
 
 def test_a_policy_is_averaged_over_the_trials_that_have_it():
     table, _ = two_actions(100)
     halves = np.arange(50), np.arange(50, 100)
     trials = [
-        Trial(halves[0], {("both", 1.0): Play.of(table.select(halves[0]), np.array([1.0, 0.0]))}),
-        Trial(
+        SplitResult(
+            halves[0], {("both", 1.0): Performance.of(table.select(halves[0]), np.array([1.0, 0.0]))}
+        ),
+        SplitResult(
             halves[1],
             {
-                ("both", 1.0): Play.of(table.select(halves[1]), np.array([0.0, 1.0])),
-                ("one", 1.0): Play(np.ones(50), np.ones(50), tokens=np.full(50, 7.0)),
+                ("both", 1.0): Performance.of(table.select(halves[1]), np.array([0.0, 1.0])),
+                ("one", 1.0): Performance(np.ones(50), np.ones(50), tokens=np.full(50, 7.0)),
             },
         ),
     ]

@@ -20,7 +20,7 @@ from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.reporting.html_page import Report, Section, Table, Verdict
 from adaptive_reasoner.kit.reporting.label_cost import labels_section
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing, with_actions
-from adaptive_reasoner.kit.reporting.summary import Saving, Standing
+from adaptive_reasoner.kit.reporting.summary import PolicySummary, Saving
 from adaptive_reasoner.kit.reporting.wording import judged
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import Interval
@@ -146,7 +146,7 @@ def test_a_policy_that_gains_nothing_is_not_to_be_shipped(policy_for):
     ],
 )
 def test_the_verdict_follows_the_interval(lift, answer, word):
-    stands = Standing(75.0, 0.7, 0.605, Interval(*lift), None, "here")
+    stands = PolicySummary(75.0, 0.7, 0.605, Interval(*lift), None, "here")
     verdict = judged(stands, answer=answer, needed=900, unit="tokens")
     assert verdict.word == word
     assert f"{100 * lift[0]:+.1f} points at 75 tokens" in verdict.sentence
@@ -161,7 +161,7 @@ def test_the_verdict_follows_the_interval(lift, answer, word):
     ],
 )
 def test_a_loss_is_called_a_loss(lift, said):
-    stands = Standing(75.0, 0.7, 0.605, Interval(*lift), None, "here")
+    stands = PolicySummary(75.0, 0.7, 0.605, Interval(*lift), None, "here")
     assert judged(stands, answer=None, needed=None, unit="tokens").sentence.startswith(said)
 
 
@@ -216,7 +216,9 @@ def test_labels_are_paid_for_when_the_savings_reach_their_cost(policy_for):
     samples = Samples.read(RECORDED)
     outcomes = estimate(samples, votes=(1, 3))
     hull = uniform_hull(outcomes)
-    stands = Standing(6.0, 0.28, float(hull.accuracy_at(6.0)), Interval(0.003, 0.001, 0.004), None, "here")
+    stands = PolicySummary(
+        6.0, 0.28, float(hull.accuracy_at(6.0)), Interval(0.003, 0.001, 0.004), None, "here"
+    )
     saving = Saving.of(stands, hull)
     assert hull.accuracy_at(6.0 + saving.cost) == pytest.approx(hull.accuracy_at(6.0) + 0.003)
     assert saving.low < saving.cost < saving.high

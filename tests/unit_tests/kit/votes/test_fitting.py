@@ -17,7 +17,7 @@ from adaptive_reasoner.kit.votes.fitting import (
     replayed,
     stopping_graph,
 )
-from adaptive_reasoner.kit.votes.permutations import Deals, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, packs_of
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
@@ -47,7 +47,7 @@ def hard_questions(count, samples, seed=0):
 
 def dealt(samples, source="cot"):
     packs = packs_of(samples, source, samples.question_ids)
-    return Deals.of(packs, draws_allowed(packs))
+    return ReplayedVotes.of(packs, draws_allowed(packs))
 
 
 @pytest.fixture(scope="module")
