@@ -28,7 +28,7 @@ from adaptive_reasoner.models.observed_calls import noted
 from adaptive_reasoner.models.source import SCHEMAS, ChatModel, ModelResolver, Request, Source
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner.options import Terms
+from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.flow import Flow
 
@@ -234,11 +234,11 @@ class AdaptiveChatModel(BaseChatModel):
         run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
         stop: list[str] | None,
         settings: dict[str, Any],
-    ) -> tuple[RunnableConfig, Terms]:
+    ) -> tuple[RunnableConfig, AnswerOptions]:
         """Where events go, and the terms of a call: its settings are those of every sample."""
         settings = self._settings_of(stop, settings)
         config = ensure_config()
-        terms: Terms = {
+        terms: AnswerOptions = {
             "settings": settings,
             "resolve_model": self._reach(settings),
             "run_id": run_of(config),

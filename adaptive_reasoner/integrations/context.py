@@ -11,7 +11,7 @@ from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
 from adaptive_reasoner.models.metering import is_amount
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner.options import Terms
+from adaptive_reasoner.reasoner.options import AnswerOptions
 
 
 class AdaptiveContext(TypedDict, total=False):
@@ -66,7 +66,9 @@ class Tenants:
         return self._open_own(tenant)
 
 
-def terms_of(context: Any, *, policy: Policy, tenants: Tenants, price: float | None = None) -> Terms:
+def options_from_context(
+    context: Any, *, policy: Policy, tenants: Tenants, price: float | None = None
+) -> AnswerOptions:
     """The terms that a run's context asks for.
 
     Args:
@@ -78,7 +80,7 @@ def terms_of(context: Any, *, policy: Policy, tenants: Tenants, price: float | N
     Raises:
         ValueError: A budget was given that is none, or of which the policy does not know the price.
     """
-    terms: Terms = {}
+    terms: AnswerOptions = {}
     if context is None:
         return terms
     said = {name: read(context, name) for name in AdaptiveContext.__annotations__}

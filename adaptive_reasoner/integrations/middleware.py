@@ -14,7 +14,7 @@ from langgraph.types import Command
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.integrations.context import Tenants, terms_of
+from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.langgraph_runtime import execution, run_of, write_stream_event
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -22,7 +22,7 @@ from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Messages, Source
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner.options import Terms
+from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Flow
@@ -206,14 +206,14 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             return self._exhausted(calls, exhausted)
         return self._response(calls, result)
 
-    def _terms(self, calls: AgentCalls) -> Terms:
+    def _terms(self, calls: AgentCalls) -> AnswerOptions:
         account, task = calls.account, execution()
         left = self._left(account)
         question = self._question(calls.request.messages)
         step = AgentStep(account["steps"], question, calls.request.messages, account["run"], left)
         policy = self._policy_of(step) if self._policy_of else self.reasoner.policy
         request = calls.request
-        terms: Terms = {
+        terms: AnswerOptions = {
             "source": Source(request.model, settings=request.model_settings, preamble=preamble(request)),
             "policy": policy,
             "resolve_model": calls.resolve_model,
@@ -224,7 +224,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             "on_event": write_stream_event,
         }
         runtime: Runtime[Any] | None = calls.request.runtime
-        terms |= terms_of(runtime and runtime.context, policy=policy, tenants=self.tenants)
+        terms |= options_from_context(runtime and runtime.context, policy=policy, tenants=self.tenants)
         calls.ledger = terms.get("ledger")
         if left < inf:
             most = terms.get("max_cost")

@@ -15,7 +15,7 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.integrations.bills import Bill, owe
-from adaptive_reasoner.integrations.context import Tenants, terms_of
+from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.durable_samples import DurableSamples
 from adaptive_reasoner.integrations.langgraph_runtime import (
     attach,
@@ -34,7 +34,7 @@ from adaptive_reasoner.models.messages import decision_text, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner.options import Terms
+from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Flow
@@ -196,7 +196,7 @@ class _NodeInvocation:
         self._decision: dict[str, Any] = {}
         self._durable: DurableSamples | None = None
         self._question: str | None = None  # that a BudgetLedgerNode settles
-        self.terms: Terms = {"about": self._about(state), "on_event": self._heard}
+        self.terms: AnswerOptions = {"about": self._about(state), "on_event": self._heard}
         task = execution()
         if task is not None:
             # The task id outlives a crash and a resume, so the charge of an attempt that died is found.
@@ -208,7 +208,9 @@ class _NodeInvocation:
         if node.vector_key:
             self.terms["vector"] = read(state, node.vector_key)
         price = self.terms.get("price")
-        self.terms |= terms_of(context(), policy=node.reasoner.policy, tenants=node.tenants, price=price)
+        self.terms |= options_from_context(
+            context(), policy=node.reasoner.policy, tenants=node.tenants, price=price
+        )
         if node.durable and task is not None:
             self._durable = DurableSamples(node.reasoner.meter)
             self.terms["resolve_model"], self.terms["meter"] = self._durable.resolve_model, self._durable

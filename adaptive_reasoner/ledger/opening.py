@@ -51,9 +51,9 @@ def open_ledger(
         LedgerError: The URL's scheme is unknown, an argument is out of range, or differs from what is stored.
         ImportError: The database's driver is not installed.
     """
-    from adaptive_reasoner.ledger.settings import Terms
+    from adaptive_reasoner.ledger.settings import LedgerOptions
 
-    terms = Terms(
+    terms = LedgerOptions(
         target=target,
         cost_unit=cost_unit,
         policy=policy,

@@ -98,7 +98,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class LedgerOptions:
     """What was said at opening; None where nothing was."""
 
     target: float | None = None

@@ -12,7 +12,7 @@ from adaptive_reasoner.models.source import ModelResolver, Source
 from adaptive_reasoner.policy.base import Policy
 
 
-class Terms(TypedDict, total=False):
+class AnswerOptions(TypedDict, total=False):
     """How a question is decided, called and charged, where it is not as the reasoner has it.
 
     Attributes:
@@ -55,7 +55,7 @@ class Terms(TypedDict, total=False):
     on_event: Callable[[dict[str, Any]], None] | None
 
 
-def check_terms(terms: Terms) -> None:
+def check_options(terms: AnswerOptions) -> None:
     """Refuse amounts that are none, before anything is decided or reserved.
 
     Raises:

@@ -26,7 +26,7 @@ from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.label_free import LabelFreePolicy, label_free_actions
 from adaptive_reasoner.reasoner.events import asend_event, send_event
-from adaptive_reasoner.reasoner.options import Terms, check_units
+from adaptive_reasoner.reasoner.options import AnswerOptions, check_units
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.strategies.flow import Flow, check_flow
@@ -220,13 +220,15 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         async for chunk in self._atransform_stream_with_config(inputs(), chunks, config):
             yield chunk
 
-    def answer(self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]) -> Result:
+    def answer(
+        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
+    ) -> Result:
         """Decide, reserve, run and settle.
 
         Args:
             question: A string, a message or a list of messages; the last human turn is what is decided on.
             config: Passed to every call.
-            terms: What this question has of its own; see `Terms`.
+            terms: What this question has of its own; see `AnswerOptions`.
 
         Raises:
             BudgetExceededError: Under a hard cap not even the cheapest action fits.
@@ -239,7 +241,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         return charge.result()
 
     async def aanswer(
-        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
+        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
     ) -> Result:
         """`answer`, without blocking the loop: an embedding and a ledger that waits run in a thread."""
         async with self._acharged(question, config, terms) as charge:
@@ -248,7 +250,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         return charge.result()
 
     def stream_answer(
-        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
+        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
     ) -> Generator[AIMessageChunk, None, None]:
         """`answer` as chunks; the last one carries the record, and the winner of a vote.
 
@@ -268,7 +270,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             yield charge.last_chunk(streamed)
 
     async def astream_answer(
-        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[Terms]
+        self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """`stream_answer`, without blocking the loop."""
         streamed: list[Reply] = []
@@ -285,7 +287,9 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             yield charge.last_chunk(streamed)
 
     @contextmanager
-    def _charged(self, question: Any, config: RunnableConfig | None, terms: Terms) -> Iterator[QuestionRun]:
+    def _charged(
+        self, question: Any, config: RunnableConfig | None, terms: AnswerOptions
+    ) -> Iterator[QuestionRun]:
         """A question under way: decided and reserved at the beginning, settled and told of at the end."""
         charge = self._charge(question, config, terms)
         try:
@@ -298,7 +302,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     @asynccontextmanager
     async def _acharged(
-        self, question: Any, config: RunnableConfig | None, terms: Terms
+        self, question: Any, config: RunnableConfig | None, terms: AnswerOptions
     ) -> AsyncIterator[QuestionRun]:
         charge = self._charge(question, config, terms)
         try:
@@ -309,9 +313,9 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             await _to_its_end(charge.close, at_once=charge.closes_at_once)
             await asend_event(charge, charge.closed())
 
-    def _charge(self, question: Any, config: RunnableConfig | None, terms: Terms) -> QuestionRun:
-        own: Terms = {"price": self.price, "max_cost": self.max_cost}
-        given: Terms = {**own, **terms}
+    def _charge(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
+        own: AnswerOptions = {"price": self.price, "max_cost": self.max_cost}
+        given: AnswerOptions = {**own, **terms}
         return QuestionRun(
             self.source, self.policy, self.actions, self.ledger, self.meter, question, config, given
         )

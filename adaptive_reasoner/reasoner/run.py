@@ -21,7 +21,7 @@ from adaptive_reasoner.models.source import Source, default_resolver
 from adaptive_reasoner.policy.base import Decision, HasVoteModel, Policy, as_json
 from adaptive_reasoner.reasoner.choice import Choice
 from adaptive_reasoner.reasoner.hold import Hold
-from adaptive_reasoner.reasoner.options import Terms, check_terms, check_units
+from adaptive_reasoner.reasoner.options import AnswerOptions, check_options, check_units
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Answer, Flow, FlowRunner, Task
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
@@ -52,13 +52,13 @@ class QuestionRun:
         meter: Meter,
         question: Any,
         config: RunnableConfig | None,
-        terms: Terms,
+        terms: AnswerOptions,
     ) -> None:
         self.policy, self.actions = terms.get("policy") or policy, actions
         self.ledger, self.meter = terms.get("ledger") or ledger, terms.get("meter") or meter
         check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
         self.config = config or RunnableConfig()
-        check_terms(terms)
+        check_options(terms)
         self.on_event = terms.get("on_event")
         self._messages, source = messages_of(question), terms.get("source") or source
         key = terms.get("key") or uuid.uuid4().hex

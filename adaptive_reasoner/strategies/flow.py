@@ -22,7 +22,7 @@ from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
 from adaptive_reasoner.models.source import Messages, Request
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
-from adaptive_reasoner.strategies.stop_rules import Terms
+from adaptive_reasoner.strategies.stop_rules import SamplePrice
 
 
 @dataclass(frozen=True)
@@ -214,11 +214,11 @@ def vote_of(message: AIMessage | None, key: AnswerKey) -> str | None:
     return None if message is None or refused(message) or was_cut(message) else key(message)
 
 
-def terms_of(task: Task, replies: Sequence[Reply]) -> Terms:
+def sample_price(task: Task, replies: Sequence[Reply]) -> SamplePrice:
     """What a further sample costs, as far as can be known from the replies so far."""
     own = [reply.cost - reply.prompt_cost / reply.samples for reply in replies]
     prompts = [reply.prompt_cost for reply in replies if reply.prompt_cost]
-    return Terms(
+    return SamplePrice(
         price=task.price,
         cost=sum(own) / len(own) if own else None,
         prompt_cost=sum(prompts) / len(prompts) if prompts else 0.0,

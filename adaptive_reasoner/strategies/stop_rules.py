@@ -44,7 +44,7 @@ class VoteState:
 
 
 @dataclass(frozen=True)
-class Terms:
+class SamplePrice:
     """What a further sample costs, and what is known beyond the votes.
 
     Attributes:
@@ -76,7 +76,7 @@ class Terms:
 class StopRule(Protocol):
     """Ends a vote."""
 
-    def wave(self, state: VoteState, terms: Terms) -> int:
+    def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """Samples to start next; 0 to stop. At least 1 while nothing was drawn."""
 
 
@@ -85,11 +85,11 @@ class Lossless:
     """Stop when the leader of up to `limit` samples cannot be caught.
 
     Example:
-        >>> Lossless().wave(VoteState(top=2, second=0, drawn=2, limit=5), Terms())
+        >>> Lossless().wave(VoteState(top=2, second=0, drawn=2, limit=5), SamplePrice())
         1
     """
 
-    def wave(self, state: VoteState, terms: Terms) -> int:
+    def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The fewest samples that can decide the vote."""
         return state.needed if state.drawn == 0 or terms.in_time else 0
 
@@ -104,7 +104,7 @@ class Beta:
 
     Example:
         >>> rule = Beta(0.9)
-        >>> rule.wave(VoteState(0, 0, 0, 20), Terms()), rule.wave(VoteState(3, 0, 3, 20), Terms())
+        >>> rule.wave(VoteState(0, 0, 0, 20), SamplePrice()), rule.wave(VoteState(3, 0, 3, 20), SamplePrice())
         (3, 0)
     """
 
@@ -114,7 +114,7 @@ class Beta:
         if not 0 < self.confidence < 1:
             raise ValueError(f"a confidence lies between 0 and 1, not at {self.confidence}")
 
-    def wave(self, state: VoteState, terms: Terms) -> int:
+    def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The fewest samples after which the confidence may be reached."""
         most = Lossless().wave(state, terms)
         for more in range(most):
@@ -131,7 +131,7 @@ class Window:
         Early-stopping self-consistency (ESC), arXiv:2401.10480.
 
     Example:
-        >>> Window(3).wave(VoteState(top=3, second=0, drawn=3, limit=9, run=3), Terms())
+        >>> Window(3).wave(VoteState(top=3, second=0, drawn=3, limit=9, run=3), SamplePrice())
         0
     """
 
@@ -141,7 +141,7 @@ class Window:
         if self.size < 1:
             raise ValueError(f"a window holds at least 1 sample, not {self.size}")
 
-    def wave(self, state: VoteState, terms: Terms) -> int:
+    def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The rest of the window."""
         full, rest = divmod(state.drawn, self.size)
         if full and not rest and state.run >= self.size:
@@ -159,11 +159,11 @@ class Priced:
 
     Example:
         >>> state = VoteState(top=2, second=0, drawn=2, limit=9)
-        >>> [Priced().wave(state, Terms(price=price, cost=1.0)) for price in (0.0001, 0.05)]
+        >>> [Priced().wave(state, SamplePrice(price=price, cost=1.0)) for price in (0.0001, 0.05)]
         [3, 0]
     """
 
-    def wave(self, state: VoteState, terms: Terms) -> int:
+    def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The wave that is worth most, at the task's price and what a sample of this vote costs."""
         if state.drawn and not (terms.in_time and state.needed):
             return 0
@@ -191,7 +191,7 @@ class Priced:
 class Retries(Protocol):
     """Says whether a checker is given another reply to look at."""
 
-    def wave(self, rejected: int, limit: int, terms: Terms) -> int:
+    def wave(self, rejected: int, limit: int, terms: SamplePrice) -> int:
         """Replies to draw next; 0 to give up. At least 1 while nothing was drawn."""
 
 
@@ -199,7 +199,7 @@ class Retries(Protocol):
 class Persistent:
     """Try again, one by one, until `limit`."""
 
-    def wave(self, rejected: int, limit: int, terms: Terms) -> int:
+    def wave(self, rejected: int, limit: int, terms: SamplePrice) -> int:
         """1, while there is room and time."""
         return int(rejected < limit and (rejected == 0 or terms.in_time))
 
@@ -212,11 +212,11 @@ class PricedRetries:
     the posterior mean under a uniform prior.
 
     Example:
-        >>> [PricedRetries().wave(rejected, 20, Terms(price=0.1, cost=1.0)) for rejected in (0, 5, 12)]
+        >>> [PricedRetries().wave(rejected, 20, SamplePrice(price=0.1, cost=1.0)) for rejected in (0, 5, 12)]
         [1, 1, 0]
     """
 
-    def wave(self, rejected: int, limit: int, terms: Terms) -> int:
+    def wave(self, rejected: int, limit: int, terms: SamplePrice) -> int:
         """1 while a further try is worth it."""
         known = terms.prospects if terms.prospects and terms.prospects.accepted is not None else None
         accepted = (known or beta_vote_model(limit)).accepted

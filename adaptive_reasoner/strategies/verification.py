@@ -18,7 +18,7 @@ from adaptive_reasoner.strategies.flow import (
     Task,
     check_flow,
     each_request,
-    terms_of,
+    sample_price,
     usable_messages,
     vote_of,
 )
@@ -167,7 +167,7 @@ def cascade(
 def _first_accepted(samples: int, checker: Checker, key: AnswerKey) -> Flow:
     def flow(task: Task) -> Steps:
         question, replies = question_of(task.messages), list[Reply]()
-        while wave := checker.retries.wave(len(replies), samples, terms_of(task, replies)):
+        while wave := checker.retries.wave(len(replies), samples, sample_price(task, replies)):
             drawn = yield [Request(task.messages, hidden_sample=samples > 1)] * wave
             replies += drawn
             if not drawn:  # no time was left to start any

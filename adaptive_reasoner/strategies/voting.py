@@ -12,7 +12,7 @@ from adaptive_reasoner.strategies.flow import (
     Flow,
     Steps,
     Task,
-    terms_of,
+    sample_price,
     usable_messages,
     vote_of,
 )
@@ -62,7 +62,7 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: AnswerKey = final
 
     def flow(task: Task) -> Steps:
         votes, replies = Votes(samples), list[Reply]()
-        while wave := stop.wave(votes.state, terms_of(task, replies)):
+        while wave := stop.wave(votes.state, sample_price(task, replies)):
             drawn = yield [Request(task.messages, hidden_sample=samples > 1)] * wave
             votes.add(vote_of(reply.message, key) for reply in drawn)
             replies += drawn

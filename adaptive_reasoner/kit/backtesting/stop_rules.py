@@ -28,7 +28,7 @@ from adaptive_reasoner.kit.votes.permutations import (
 )
 from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
 from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
-from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Terms, VoteState
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, SamplePrice, VoteState
 from adaptive_reasoner.strategies.stop_rules import StopRule as OnlineRule
 
 _TERCILES = (1 / 3, 2 / 3)
@@ -277,7 +277,9 @@ def _waves(rule: OnlineRule, limit: int, most: int | None = None) -> Ints:
     for drawn in range(limit):
         for top in range(drawn + 1):
             for second in range(min(top, drawn - top) + 1):
-                wave[drawn, top, second] = rule.wave(VoteState(top, second, drawn, most or limit), Terms())
+                wave[drawn, top, second] = rule.wave(
+                    VoteState(top, second, drawn, most or limit), SamplePrice()
+                )
     return wave
 
 

@@ -22,7 +22,7 @@ from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.entries import check_name
 from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.rules import TransactionalLedger
-from adaptive_reasoner.ledger.settings import Account, Terms
+from adaptive_reasoner.ledger.settings import Account, LedgerOptions
 from adaptive_reasoner.ledger.sql import schema
 from adaptive_reasoner.ledger.sql.connection import Connection
 from adaptive_reasoner.ledger.sql.database import join
@@ -39,7 +39,7 @@ TIDYING = 1_000  # changes of a process after which it forgets old charges
 class SqlLedger(TransactionalLedger):
     """A ledger in a database, for any number of threads, tasks and processes."""
 
-    def __init__(self, url: str, name: str, terms: Terms, *, clock: Callable[[], float]) -> None:
+    def __init__(self, url: str, name: str, terms: LedgerOptions, *, clock: Callable[[], float]) -> None:
         self._name = check_name(name)
         self._database = join(url)
         self._place = f"at {self._database.shown}"
@@ -155,7 +155,7 @@ class SqlLedger(TransactionalLedger):
         capped = self._account.hard_cap is not None
         return SqlTransaction(line, self._name, shared=self._database.shared, capped=capped, hold=self._hold)
 
-    def _open(self, connection: sa.Connection, terms: Terms) -> Account:
+    def _open(self, connection: sa.Connection, terms: LedgerOptions) -> Account:
         """The ledger of this name as it is stored, or made now."""
         schema.make_tables(connection)
         mine = schema.accounts.c.ledger == self._name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.integrations.context import Tenants, terms_of
+from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
 
@@ -36,7 +36,7 @@ def test_the_budget_of_a_question_is_obeyed_and_paid_for_by_no_other(share, off,
     spent = {TARGET: [], OWN: []}
     for number, gain in enumerate(worth):
         own = OWN if rng.random() < share else None
-        terms = terms_of({"budget": own, "tenant": tenant}, policy=policy, tenants=tenants)
+        terms = options_from_context({"budget": own, "tenant": tenant}, policy=policy, tenants=tenants)
         ledger = terms.get("ledger") or common
         dear = gain > terms.get("price", ledger.price) * cost
         held = ledger.reserve(cost if dear else 0.0, str(number), budget=terms.get("budget"))

@@ -12,7 +12,7 @@ from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.ledger.journal import JournaledLedger
 from adaptive_reasoner.ledger.memory import MemoryLedger
-from adaptive_reasoner.ledger.settings import Terms
+from adaptive_reasoner.ledger.settings import LedgerOptions
 
 
 class Unsteady(MemoryLedger):
@@ -32,7 +32,7 @@ class Unsteady(MemoryLedger):
 
 @pytest.fixture
 def inner():
-    return Unsteady(Terms(target=50.0).account(), clock=lambda: 0.0)
+    return Unsteady(LedgerOptions(target=50.0).account(), clock=lambda: 0.0)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_next_process_charges_what_the_last_one_left(inner, tmp_path):
     first.close()
     with (tmp_path / "journal").open("a") as journal:
         journal.write('{"verb": "charge", "co')  # killed while it wrote
-    again = Unsteady(Terms(target=50.0).account(), clock=lambda: 0.0)
+    again = Unsteady(LedgerOptions(target=50.0).account(), clock=lambda: 0.0)
     with JournaledLedger(again, tmp_path / "journal") as second:
         assert second.snapshot().spent == 15.0
     assert (tmp_path / "journal").stat().st_size == 0
@@ -272,7 +272,7 @@ def test_parts_that_were_charged_are_gone_from_the_journal_when_the_process_dies
     assert (tmp_path / "journal").stat().st_size < 0.5 * len(lines)
     before = {charge.key for charge in inner.history(2_000)}
     ledger.close()
-    after = Unsteady(Terms(target=50.0).account(), clock=lambda: 0.0)
+    after = Unsteady(LedgerOptions(target=50.0).account(), clock=lambda: 0.0)
     with JournaledLedger(after, tmp_path / "journal") as again:
         missing = {charge.key for charge in again.history(2_000)}
     assert len(missing) < 700

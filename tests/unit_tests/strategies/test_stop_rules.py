@@ -18,14 +18,14 @@ from adaptive_reasoner.strategies.stop_rules import (
     Lossless,
     Priced,
     PricedRetries,
-    Terms,
+    SamplePrice,
     Votes,
     VoteState,
     Window,
 )
 
 ANSWERS = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=12, max_size=12)
-NO_PRICE = Terms()
+NO_PRICE = SamplePrice()
 
 
 def drawn_by(rule, answers, terms=NO_PRICE, *, serial=False):
@@ -38,30 +38,30 @@ def drawn_by(rule, answers, terms=NO_PRICE, *, serial=False):
 
 @given(ANSWERS, st.sampled_from([Lossless(), Beta(0.8), Beta(0.95), Priced()]), st.floats(0.0001, 0.2))
 def test_waves_draw_what_one_by_one_would(answers, rule, price):
-    terms = Terms(price=price, cost=1.0)
+    terms = SamplePrice(price=price, cost=1.0)
     assert drawn_by(rule, answers, terms) == drawn_by(rule, answers, terms, serial=True)
 
 
 @given(ANSWERS, st.floats(0.0, 0.3), st.floats(0.0, 0.3))
 def test_a_higher_price_never_draws_more(answers, one, other):
     cheap, dear = sorted((one, other))
-    drawn = [drawn_by(Priced(), answers, Terms(price=price, cost=1.0)) for price in (cheap, dear)]
+    drawn = [drawn_by(Priced(), answers, SamplePrice(price=price, cost=1.0)) for price in (cheap, dear)]
     assert drawn[0] >= drawn[1]
 
 
 @given(ANSWERS, st.sampled_from([Beta(0.9), Window(3), Priced()]))
 def test_no_rule_draws_more_than_a_lossless_vote_at_any_price(answers, rule):
     most = drawn_by(Lossless(), answers, serial=True)
-    assert 1 <= drawn_by(rule, answers, Terms(price=0.001, cost=1.0), serial=True) <= most
+    assert 1 <= drawn_by(rule, answers, SamplePrice(price=0.001, cost=1.0), serial=True) <= most
 
 
 def test_esc_looks_at_whole_windows_only():
     votes = Votes(limit=9)
     votes.add(["b", "a", "a", "a"])
     assert votes.state.run == 3
-    assert Window(3).wave(votes.state, Terms()) == 2
+    assert Window(3).wave(votes.state, SamplePrice()) == 2
     votes.add(["a", "a"])
-    assert Window(3).wave(votes.state, Terms()) == 0
+    assert Window(3).wave(votes.state, SamplePrice()) == 0
 
 
 def test_silence_breaks_a_run():
@@ -72,15 +72,15 @@ def test_silence_breaks_a_run():
 
 @pytest.mark.parametrize("rule", [Lossless(), Beta(0.9), Window(4), Priced()])
 def test_out_of_time_every_rule_stops_but_every_question_gets_a_sample(rule):
-    late = Terms(price=0.001, cost=1.0, seconds=2.0, seconds_left=1.0)
+    late = SamplePrice(price=0.001, cost=1.0, seconds=2.0, seconds_left=1.0)
     assert rule.wave(VoteState(1, 1, 2, 9), late) == 0
     assert rule.wave(VoteState(0, 0, 0, 9), late) >= 1
 
 
 def test_the_last_round_before_the_deadline_is_used_well():
     state = VoteState(top=2, second=2, drawn=4, limit=20)
-    relaxed = Priced().wave(state, Terms(price=0.005, cost=1.0, seconds=1.0, seconds_left=60.0))
-    last = Priced().wave(state, Terms(price=0.005, cost=1.0, seconds=1.0, seconds_left=1.5))
+    relaxed = Priced().wave(state, SamplePrice(price=0.005, cost=1.0, seconds=1.0, seconds_left=60.0))
+    last = Priced().wave(state, SamplePrice(price=0.005, cost=1.0, seconds=1.0, seconds_left=1.5))
     assert last > relaxed
 
 
@@ -147,7 +147,7 @@ def test_a_prompt_that_nobody_shares_is_a_part_of_the_sample():
 def test_dear_prompts_fill_the_requests():
     state = VoteState(0, 0, 0, 8)
     waves = [
-        Priced().wave(state, Terms(price=1.0, cost=0.01, prompt_cost=prompt, samples_per_request=4))
+        Priced().wave(state, SamplePrice(price=1.0, cost=0.01, prompt_cost=prompt, samples_per_request=4))
         for prompt in (0.0, 0.02, 0.1)
     ]
     assert waves == sorted(waves)
@@ -156,9 +156,9 @@ def test_dear_prompts_fill_the_requests():
 
 def test_what_collected_samples_paid_for_prompts_plans_the_first_wave():
     known = replace(beta_vote_model(8), cost=0.021, prompt_cost=0.02, samples_per_request=4)
-    same = Terms(price=1.0, cost=0.001, prompt_cost=0.02, samples_per_request=4)
+    same = SamplePrice(price=1.0, cost=0.001, prompt_cost=0.02, samples_per_request=4)
     state = VoteState(0, 0, 0, 8)
-    assert Priced().wave(state, Terms(price=1.0, prospects=known)) == Priced().wave(state, same)
+    assert Priced().wave(state, SamplePrice(price=1.0, prospects=known)) == Priced().wave(state, same)
 
 
 @given(st.integers(0, 30), st.integers(0, 30))
@@ -178,7 +178,7 @@ def test_under_the_posterior_looking_on_never_loses_accuracy():
 def test_retries_are_worth_what_is_still_to_be_won():
     assert retries_worth([1.0], cost=0.25).tolist() == [0.75]
     assert retries_worth([0.5, 0.5], cost=0.1).tolist() == pytest.approx([0.6, 0.4])
-    assert PricedRetries().wave(3, 3, Terms()) == 0
+    assert PricedRetries().wave(3, 3, SamplePrice()) == 0
 
 
 def test_what_makes_no_sense_is_refused_at_once():

@@ -14,7 +14,7 @@ from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.strategies.flow import Task, arun, run, terms_of
+from adaptive_reasoner.strategies.flow import Task, arun, run, sample_price
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, Window, samples_needed
 from adaptive_reasoner.strategies.verification import Checker, best_of_n
@@ -282,13 +282,13 @@ def test_what_a_further_request_pays_is_read_from_those_that_were_made(drive):
     source = Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50, samples_per_request=4)
     made = CallExecutor(source, TokenMeter(counts="total"))
     drive(self_consistency(9), made)
-    terms = terms_of(TASK, made.bill)
+    terms = sample_price(TASK, made.bill)
     assert (terms.cost, terms.prompt_cost, terms.samples_per_request) == (2.0, 10.0, 4)
     alone = CallExecutor(
         Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50), TokenMeter(counts="total")
     )
     drive(self_consistency(9), alone)
-    terms = terms_of(TASK, alone.bill)
+    terms = sample_price(TASK, alone.bill)
     assert (terms.cost, terms.prompt_cost, terms.samples_per_request) == (12.0, 0.0, 1)
 
 

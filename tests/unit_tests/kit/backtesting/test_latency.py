@@ -10,7 +10,7 @@ from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, packs_of
 from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
-from adaptive_reasoner.strategies.stop_rules import Lossless, Terms, Votes, VoteState
+from adaptive_reasoner.strategies.stop_rules import Lossless, SamplePrice, Votes, VoteState
 from tests.unit_tests.kit.votes.ballots import ballots_of
 
 
@@ -30,7 +30,7 @@ def table_of(rule, limit):
     wave = np.zeros((limit + 1,) * 3, dtype=np.intp)
     for drawn, top, second in itertools.product(range(limit), repeat=3):
         if second <= top and top + second <= drawn:
-            wave[drawn, top, second] = rule.wave(VoteState(top, second, drawn, limit), Terms())
+            wave[drawn, top, second] = rule.wave(VoteState(top, second, drawn, limit), SamplePrice())
     return wave
 
 

@@ -24,7 +24,7 @@ from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.policy.vote_tables import STOP_MODEL, read_vote_models
 from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.optimal_stopping import beta_vote_model
-from adaptive_reasoner.strategies.stop_rules import Priced, Terms, VoteState
+from adaptive_reasoner.strategies.stop_rules import Priced, SamplePrice, VoteState
 from adaptive_reasoner.strategies.voting import adaptive_consistency
 from tests.unit_tests.kit.votes.ballots import ballots_of
 
@@ -208,7 +208,7 @@ def test_where_requests_share_a_prompt_replay_and_vote_plan_alike(hard):
     (course,) = courses(known, [0.02])
     waves = [wave.max() for _, wave in deals.waves(course)]
     start = VoteState(0, 0, 0, known.limit)
-    assert waves[0] == Priced().wave(start, Terms(price=0.01, prospects=known))
+    assert waves[0] == Priced().wave(start, SamplePrice(price=0.01, prospects=known))
     blind = replace(known, prompt_cost=0.0)
     worth, less = (
         (accuracy - 0.01 * cost).mean()
