@@ -43,7 +43,8 @@ def decision_text(messages: Messages, *, context: int = CONTEXT) -> str:
     turn without text.
 
     Example:
-        >>> decision_text([HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")], context=5)
+        >>> turns = [HumanMessage("Is 91 prime?"), AIMessage("No."), HumanMessage("And 97?")]
+        >>> decision_text(turns, context=5)
         '?\nNo.\nAnd 97?'
     """
     question = question_of(messages)

@@ -190,8 +190,8 @@ class Request:
         thinking: How hard to think: an effort or a number of tokens.
         timeout: The most seconds of this call.
         hidden_sample: One of several samples, of which the user sees only the winner.
-        auxiliary: Not an answer but a word about some, as a judge's: what the surrounding run adds to its calls,
-            settings, tools and formats, is not for it.
+        auxiliary: Not an answer, for example a call to a judge: what the surrounding run adds to its calls
+            (settings, tools, formats) is left out.
         worst: The most that the call can cost, once whoever makes it has worked that out.
     """
 

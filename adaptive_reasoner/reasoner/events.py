@@ -25,6 +25,7 @@ def send_event(charge: QuestionRun, event: dict[str, Any] | None) -> None:
 
 
 async def asend_event(charge: QuestionRun, event: dict[str, Any] | None) -> None:
+    """Like `send_event`, without blocking the loop."""
     if event is None:
         return
     if charge.on_event is not None:
