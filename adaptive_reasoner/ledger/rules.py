@@ -94,6 +94,7 @@ class TransactionalLedger(AsyncVerbs):
     ) -> Reservation:
         planned = self._account.to_units(expected, "expected")
         bound = planned if worst is None else self._account.bound(worst)
+        own = self._account.allowance(budget)
         now = self._clock()
         if now >= self._next_sweep:
             self._next_sweep = now + self._account.ttl / 4.0
@@ -117,7 +118,7 @@ class TransactionalLedger(AsyncVerbs):
             if known is not None and known.status != "released":
                 return known, known not in tried  # it may be this very change, whose outcome got lost
             self._admit(transaction, entry)
-            self._write(transaction, known, entry, budget=budget)
+            self._write(transaction, known, entry, own=own)
             tried.append(entry)
             return entry, False
 
@@ -367,7 +368,7 @@ class TransactionalLedger(AsyncVerbs):
         after: Entry,
         *,
         breaches: int = 0,
-        budget: float | None = None,
+        own: int = 0,
     ) -> None:
         """Put an entry and what it changes in the sums, and let the price law take its step."""
         others, earlier = transaction.others(after), transaction.totals(after.period)
@@ -376,7 +377,6 @@ class TransactionalLedger(AsyncVerbs):
             most = LARGEST / self._account.scale
             raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
         if self._law is not None:
-            own = self._account.allowance(budget)
             correction = self._estimates.follow(transaction, earlier)
             change, after = steered(self._law, correction, earlier, change, before, after, others, own)
         transaction.put(after, before=before)

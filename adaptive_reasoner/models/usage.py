@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 
-from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
+from adaptive_reasoner.errors import AdaptiveReasonerError, ImpossibleUsageError, UnpricedUsageError
 
 MOST_TOKENS = 10**9
 """No call uses more: a larger count is an error of whoever counted."""
@@ -135,7 +135,7 @@ def model_of(message: AIMessage) -> str | None:
     return metadata.get("model_name") or metadata.get("model")
 
 
-class _NoCountError(ValueError):
+class _NoCountError(AdaptiveReasonerError):
     """A number of tokens is none."""
 
 
