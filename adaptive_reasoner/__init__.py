@@ -26,6 +26,7 @@ from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Priced, PricedRetries, Window
 from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from adaptive_reasoner.integrations.context import AdaptiveContext
     from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
     from adaptive_reasoner.integrations.node import AdaptiveComputeNode
+    from adaptive_reasoner.integrations.opentelemetry import Telemetry
+    from adaptive_reasoner.integrations.sample_log import SampleLog
+    from adaptive_reasoner.ledger.tenants import TenantLedger
 
 __all__ = [
     "AdaptiveChatModel",
@@ -51,6 +55,7 @@ __all__ = [
     "Checker",
     "Decision",
     "FixedPolicy",
+    "Flow",
     "InfeasibleBudgetError",
     "Judge",
     "LearnedPolicy",
@@ -67,9 +72,12 @@ __all__ = [
     "Priced",
     "PricedRetries",
     "Result",
+    "SampleLog",
     "SampleMeter",
     "SecondsMeter",
     "Source",
+    "Telemetry",
+    "TenantLedger",
     "TokenMeter",
     "UnknownActionError",
     "UnpricedUsageError",
@@ -93,6 +101,9 @@ _LAZY = {  # they import langgraph
     "AdaptiveComputeNode": "integrations.node",
     "AdaptiveContext": "integrations.context",
     "BudgetLedgerNode": "integrations.budget_node",
+    "SampleLog": "integrations.sample_log",
+    "Telemetry": "integrations.opentelemetry",
+    "TenantLedger": "ledger.tenants",
 }
 
 

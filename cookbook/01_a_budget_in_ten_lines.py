@@ -9,9 +9,8 @@
 MODEL = None  # your model, such as "openai:gpt-5-mini"; None takes a recorded run
 
 # %%
-from adaptive_reasoner.kit.recorded_model import recorded_sources
-from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.models.source import Source
+from adaptive_reasoner import Source
+from adaptive_reasoner.kit import Samples, recorded_sources
 
 samples = Samples.read("data/smollm2_arithmetic.samples.parquet")
 questions = list(samples.questions)
@@ -29,7 +28,7 @@ else:
 # %%
 from langgraph.graph import START, MessagesState, StateGraph
 
-from adaptive_reasoner.integrations.node import AdaptiveComputeNode
+from adaptive_reasoner import AdaptiveComputeNode
 
 node = AdaptiveComputeNode(model, budget=budget)  # generated tokens a question, on average
 graph = node.attach(StateGraph(MessagesState)).add_edge(START, node.name).compile()
@@ -86,7 +85,7 @@ plt.show()
 # %%
 from langchain.agents import create_agent
 
-from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner import AdaptiveComputeMiddleware
 
 budgeted = AdaptiveComputeMiddleware(budget=budget)
 agent = create_agent(model.runnable, middleware=[budgeted])

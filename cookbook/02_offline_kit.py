@@ -17,11 +17,8 @@ MODEL = None  # a model to ask, such as "openai:gpt-5-mini"; None takes a record
 # %%
 from dataclasses import replace
 
-from adaptive_reasoner.kit.collecting.collector import collect
-from adaptive_reasoner.kit.menu.menu import Menu
-from adaptive_reasoner.kit.public_questions import open_questions
-from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.models.source import Source
+from adaptive_reasoner import Source
+from adaptive_reasoner.kit import Menu, Samples, collect, open_questions
 
 if MODEL:
     from langchain.chat_models import init_chat_model
@@ -73,7 +70,7 @@ samples.of(samples.question_ids[0], samples.sources[0])[0]
 # than five replies.
 
 # %%
-from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit import estimate
 
 outcomes = estimate(samples, votes=(1, 3, 5))
 for action, accuracy, cost in zip(
@@ -88,7 +85,7 @@ for action, accuracy, cost in zip(
 # for any policy. `gap` is the certificate: how far it may lie below the optimum.
 
 # %%
-from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
+from adaptive_reasoner.kit import solve, uniform_hull
 
 budget = 12.0 if MODEL is None else float(outcomes.cost.mean(axis=0).mean())
 oracle = solve(outcomes, budget)
@@ -107,7 +104,7 @@ oracle.shares()
 # may go out; where it may not, the policy is the best mixture of fixed actions.
 
 # %%
-from adaptive_reasoner.kit.learning.training import train
+from adaptive_reasoner.kit import train
 
 fit, held_out = outcomes.split(test_size=0.5, seed=0)
 trained = train(fit, budget=budget)
@@ -119,7 +116,7 @@ print(trained.gate)
 # %%
 import tempfile
 
-from adaptive_reasoner.policy.learned import LearnedPolicy
+from adaptive_reasoner import LearnedPolicy
 
 policy = LearnedPolicy.load(trained.save(tempfile.mkdtemp() + "/policy"))
 for question in held_out.questions[:5]:
@@ -143,7 +140,7 @@ print(
 )
 
 # %%
-from adaptive_reasoner.kit.allocation.solver import frontier
+from adaptive_reasoner.kit import frontier
 
 axes = frontier(held_out).plot()
 axes.plot([cost], [accuracy], "D", color="tab:orange", label="policy")

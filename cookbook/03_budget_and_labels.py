@@ -7,9 +7,7 @@
 SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or a file that `collect` wrote
 
 # %%
-from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
-from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit import Samples, estimate, frontier, uniform_hull
 
 samples = Samples.read(SAMPLES)
 outcomes = estimate(samples, votes=(1, 3, 5))
@@ -58,7 +56,7 @@ print(f"spend {budget:.1f} {outcomes.cost_unit} a question")
 # %%
 import matplotlib.pyplot as plt
 
-from adaptive_reasoner.kit.backtesting.evaluation import backtest
+from adaptive_reasoner.kit import backtest
 
 budgets = [6.0, 12.0]
 tested = backtest(outcomes, budgets=budgets, splits=2)
@@ -95,7 +93,7 @@ plt.show()
 # mislead either way: look at the width of the interval, not at its middle.
 
 # %%
-from adaptive_reasoner.kit.learning.training import train
+from adaptive_reasoner.kit import train
 
 order = np.random.default_rng(0).permutation(len(outcomes))
 gates = {n: train(outcomes.select(order[:n]), budget=12.0).gate for n in (60, len(outcomes))}

@@ -9,8 +9,7 @@
 SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or yours, with groups
 
 # %%
-from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit import Samples, estimate
 
 samples = Samples.read(SAMPLES)
 outcomes = estimate(samples, votes=(1, 3, 5))
@@ -35,7 +34,7 @@ for group in sorted(set(outcomes.groups)):
 # Every rule at the same budget, on questions it has not seen.
 
 # %%
-from adaptive_reasoner.kit.backtesting.evaluation import backtest
+from adaptive_reasoner.kit import backtest
 
 BUDGET = 12.0
 tested = backtest(outcomes, budgets=[BUDGET], splits=3)

@@ -20,9 +20,7 @@ MODEL = None  # a model for the last part, such as "openai:gpt-5-mini"; None tak
 # %%
 import numpy as np
 
-from adaptive_reasoner.kit.allocation.solver import frontier, solve, uniform_hull
-from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit import Samples, estimate, frontier, solve, uniform_hull
 
 samples = Samples.read("data/smollm2_arithmetic.samples.parquet")
 rng = np.random.default_rng(0)
@@ -91,12 +89,17 @@ plt.show()
 # right: arithmetic has one. A cascade asks the dear way only where the cheap votes disagree.
 
 # %%
+from adaptive_reasoner import (
+    Checker,
+    Source,
+    best_of_n,
+    cascade,
+    on,
+    self_consistency,
+    single_pass,
+)
 from adaptive_reasoner.answers import exact, final_answer
-from adaptive_reasoner.kit.recorded_model import recorded_sources
-from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.strategies.modifiers import on
-from adaptive_reasoner.strategies.verification import Checker, best_of_n, cascade
-from adaptive_reasoner.strategies.voting import self_consistency, single_pass
+from adaptive_reasoner.kit import recorded_sources
 
 if MODEL:
     from langchain.chat_models import init_chat_model
@@ -126,8 +129,7 @@ strategies = {
 }
 
 # %%
-from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner import AdaptiveReasoner, FixedPolicy
 
 asked = list(gold)[:: 20 if MODEL else 1]
 for name, strategy in strategies.items():
@@ -148,7 +150,7 @@ for name, strategy in strategies.items():
 # sends the calls of any strategy to another model.
 
 # %%
-from adaptive_reasoner.strategies.modifiers import extended_thinking, switch_model
+from adaptive_reasoner import extended_thinking, switch_model
 
 think = on(direct, extended_thinking("high"))
 strong_vote = switch_model(cot.runnable, self_consistency(3))

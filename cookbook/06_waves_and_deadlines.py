@@ -9,9 +9,8 @@
 MODEL = None  # a model to ask, such as "openai:gpt-5-mini"; None takes a recorded run
 
 # %%
-from adaptive_reasoner.kit.recorded_model import recorded_sources
-from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.models.source import Source
+from adaptive_reasoner import Source
+from adaptive_reasoner.kit import Samples, recorded_sources
 
 samples = Samples.read("data/smollm2_arithmetic.samples.parquet")
 gold = {
@@ -44,12 +43,10 @@ else:
 import numpy as np
 from langchain_core.messages import HumanMessage
 
+from adaptive_reasoner import Beta, Lossless, Priced, TokenMeter, Window, adaptive_consistency
 from adaptive_reasoner.answers import exact
 from adaptive_reasoner.models.executor import CallExecutor
-from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.strategies.flow import Task, run
-from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, Window
-from adaptive_reasoner.strategies.voting import adaptive_consistency
 
 asked = list(gold)[:: 20 if MODEL else 1]
 
@@ -134,9 +131,8 @@ for second_price in (0.0, 0.01, 0.05):
 # %%
 import time
 
-from adaptive_reasoner.kit.recorded_model import RecordedModel
-from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner import AdaptiveReasoner, FixedPolicy
+from adaptive_reasoner.kit import RecordedModel
 
 
 class Slow(RecordedModel):

@@ -56,11 +56,9 @@ print(len(records), sum(record["cost"] for record in records))
 written = worker.write_text(source)
 
 # %%
-from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.learning.training import train
-from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner import LearnedPolicy
+from adaptive_reasoner.kit import Samples, estimate, train
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.policy.learned import LearnedPolicy
 
 SAMPLES = str(Path("data/smollm2_arithmetic.samples.parquet").resolve())
 samples = Samples.read(SAMPLES)

@@ -10,10 +10,7 @@ SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or a file of yours
 # %%
 import numpy as np
 
-from adaptive_reasoner.kit.backtesting.evaluation import backtest
-from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.learning.training import train
-from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit import Samples, backtest, estimate, train
 
 samples = Samples.read(SAMPLES)
 outcomes = estimate(samples, votes=(1, 3, 5))
@@ -87,7 +84,7 @@ print("as it is:", train(outcomes, budget=BUDGET).gate)
 # %%
 import tempfile
 
-from adaptive_reasoner.policy.learned import LearnedPolicy
+from adaptive_reasoner import LearnedPolicy
 
 
 def trained_without(topic):
@@ -114,9 +111,9 @@ for topic, policy in policies.items():
 # record.
 
 # %%
-from adaptive_reasoner.kit.recorded_model import recorded_sources
+from adaptive_reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.kit import recorded_sources
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 
 policy, sources = policies["products"], recorded_sources(samples)
 ledger = open_ledger("memory://", target=BUDGET, policy=policy)

@@ -19,10 +19,8 @@ SAMPLES = "data/smollm2_arithmetic.samples.parquet"  # or what `collect` wrote f
 # %%
 from dataclasses import replace
 
-from adaptive_reasoner.kit.collecting.cost_forecast import forecast
-from adaptive_reasoner.kit.menu.presets import preset_menu
-from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.models.metering import PriceMeter
+from adaptive_reasoner import PriceMeter
+from adaptive_reasoner.kit import Question, forecast, preset_menu
 
 text = "A train leaves at nine and runs at 60 miles an hour. How far is it by noon? " * 3
 questions = [Question(f"q{n}", f"{n}. {text}", "180") for n in range(400)]
@@ -54,9 +52,7 @@ print("actions:", ", ".join(menu.actions))
 # The recorded run has 240 questions and eight samples of each source, so k goes to 8 here.
 
 # %%
-from adaptive_reasoner.kit.backtesting.evaluation import backtest
-from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit import Samples, backtest, estimate
 
 samples = Samples.read(SAMPLES).of_source("direct")
 outcomes = estimate(samples, votes=(1, 2, 4, 8))

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 
-from adaptive_reasoner.integrations.context import AdaptiveContext
-from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner import AdaptiveComputeMiddleware, AdaptiveContext
 from graphs.models import chat_model
 
 BUDGET, RUN_BUDGET = 600.0, 200_000.0

@@ -7,9 +7,8 @@ question; without it every question gets a chain of thought.
 
 import os
 
+from adaptive_reasoner import FixedPolicy, LearnedPolicy, Policy
 from adaptive_reasoner.demo.math_qa import build_graph, local_sources
-from adaptive_reasoner.policy.base import FixedPolicy, Policy
-from adaptive_reasoner.policy.learned import LearnedPolicy
 
 folder = os.environ.get("ADAPTIVE_REASONER_POLICY")
 policy: Policy = FixedPolicy("cot", expected_cost=20.0, worst_cost=64.0)

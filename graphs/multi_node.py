@@ -11,11 +11,8 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 
-from adaptive_reasoner.integrations.budget_node import BudgetLedgerNode
-from adaptive_reasoner.integrations.context import AdaptiveContext
-from adaptive_reasoner.integrations.node import AdaptiveComputeNode
+from adaptive_reasoner import AdaptiveComputeNode, AdaptiveContext, BudgetLedgerNode, Source
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.models.source import Source
 from graphs.models import chat_model
 
 BUDGET = 400.0

@@ -12,13 +12,18 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from adaptive_reasoner.integrations.context import AdaptiveContext
-from adaptive_reasoner.integrations.node import AdaptiveComputeNode
+from adaptive_reasoner import (
+    AdaptiveComputeNode,
+    AdaptiveContext,
+    Decision,
+    FixedPolicy,
+    Flow,
+    Policy,
+    Source,
+    self_consistency,
+    single_pass,
+)
 from adaptive_reasoner.ledger import Ledger, open_ledger
-from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
-from adaptive_reasoner.strategies.flow import Flow
-from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from graphs.models import chat_model
 
 

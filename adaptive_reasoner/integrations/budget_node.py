@@ -68,7 +68,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
 
     Example:
         >>> from langgraph.graph import MessagesState
-        >>> from adaptive_reasoner.ledger.opening import open_ledger
+        >>> from adaptive_reasoner import open_ledger
         >>> class State(MessagesState):
         ...     budget: dict
         >>> ledger = open_ledger("memory://", target=50.0)

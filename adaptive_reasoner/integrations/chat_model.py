@@ -65,9 +65,9 @@ class AdaptiveChatModel(BaseChatModel):
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> from adaptive_reasoner.models.metering import SampleMeter
-        >>> from adaptive_reasoner.policy.base import FixedPolicy
-        >>> from adaptive_reasoner.strategies.voting import self_consistency
+        >>> from adaptive_reasoner import SampleMeter
+        >>> from adaptive_reasoner import FixedPolicy
+        >>> from adaptive_reasoner import self_consistency
         >>> model = AdaptiveChatModel(
         ...     FakeListChatModel(responses=["7", "8", "7"]),
         ...     policy=FixedPolicy("vote_3", expected_cost=2.5, cost_unit="samples"),

@@ -117,9 +117,9 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     Example:
         >>> from langchain.agents import create_agent
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> from adaptive_reasoner.models.metering import SampleMeter
-        >>> from adaptive_reasoner.policy.base import FixedPolicy
-        >>> from adaptive_reasoner.strategies.voting import self_consistency
+        >>> from adaptive_reasoner import SampleMeter
+        >>> from adaptive_reasoner import FixedPolicy
+        >>> from adaptive_reasoner import self_consistency
         >>> budgeted = AdaptiveComputeMiddleware(
         ...     policy=FixedPolicy("vote_3", expected_cost=2.5, cost_unit="samples"),
         ...     actions={"vote_3": self_consistency(3)},

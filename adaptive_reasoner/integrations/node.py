@@ -83,7 +83,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from langgraph.graph import START, MessagesState
-        >>> from adaptive_reasoner.models.metering import SampleMeter
+        >>> from adaptive_reasoner import SampleMeter
         >>> model = FakeListChatModel(responses=["14"])
         >>> node = AdaptiveComputeNode(model, budget=3.0, meter=SampleMeter())
         >>> graph = node.attach(StateGraph(MessagesState)).add_edge(START, node.name).compile()

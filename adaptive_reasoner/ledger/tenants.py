@@ -30,7 +30,7 @@ class TenantLedger(LedgerProxy):
     Raises:
         LedgerError: The units differ, or the name is empty or holds a slash.
 
-    >>> from adaptive_reasoner.ledger.opening import open_ledger
+    >>> from adaptive_reasoner import open_ledger
     >>> common = open_ledger("memory://", target=50.0)
     >>> acme = TenantLedger(common, open_ledger("memory://", target=20.0), tenant="acme")
     >>> acme.settle(acme.reserve(30.0, "question-1"), 30.0).cost

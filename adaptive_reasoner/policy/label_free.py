@@ -36,7 +36,7 @@ class LabelFreePolicy:
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> from adaptive_reasoner.models.metering import SampleMeter
+        >>> from adaptive_reasoner import SampleMeter
         >>> policy = LabelFreePolicy(Source(FakeListChatModel(responses=["7"])), SampleMeter(), budget=3.0)
         >>> policy.decide("What is 3 + 4?").action, policy.decide("What is 3 + 4?", max_cost=4.0).action
         ('adaptive_vote', 'single_pass')

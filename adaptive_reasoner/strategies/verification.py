@@ -137,7 +137,7 @@ def cascade(
         scorer: A function of question and reply, or a `Judge`, that scores the cheap answer.
 
     Example:
-        >>> from adaptive_reasoner.strategies.voting import self_consistency, single_pass
+        >>> from adaptive_reasoner import self_consistency, single_pass
         >>> flow = cascade(self_consistency(3), single_pass(), accept=0.6)
     """
     if not callable(accept) and scorer is None and not 0 <= accept <= 1:

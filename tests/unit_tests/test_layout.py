@@ -1,8 +1,9 @@
-"""The house keeps its shape: floors, imports, exports, sizes."""
+"""The library keeps its structure: the order of its packages, imports, exports, sizes."""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,88 +11,112 @@ import pytest
 import adaptive_reasoner
 
 ROOT = Path(adaptive_reasoner.__file__).parent
-PROJECT = ROOT.parent
 FLOORS = [
-    {"errors"},
-    {
-        "bills",
-        "observed",
-        "wrapped",
-        "usage",
-        "media_bounds",
-        "endings",
-        "api_errors",
-        "regular_files",
-        "wire_format",
-    },
-    {"request_bound", "onnx_structure"},
-    {"onnx_models"},
-    {
-        "costs",
-        "pages",
-        "answers",
-        "dialects",
-        "features",
-        "pricing",
-        "policy_folder",
-        "policy_fields",
-        "prospects",
-    },
-    {"calls", "listed_prices", "mathematics", "stopping", "stop_model", "worst_cases", "imitator_model"},
-    {"at_once", "policy", "ledger"},
-    {"call", "conversations"},
-    {"caller"},
-    {"flows"},
-    {"strategies", "selection"},
-    {"day_one", "sample_log"},
-    {"hold", "choice"},
-    {"charge"},
-    {"reasoner", "graph"},
-    {"agent_calls", "durable", "context", "telemetry"},
-    {"nodes", "budget_node", "chat_model", "middleware"},
-    {"console"},
+    {"errors", "arrays", "console", "pages"},
+    {"models"},
+    {"answers"},
+    {"strategies"},
+    {"policy"},
+    {"ledger.price_controller", "ledger.urls"},
+    {"ledger.base", "ledger.estimates"},
+    {"ledger.settings", "ledger.proxy", "ledger.journal_file"},
+    {"ledger.entries"},
+    {"ledger.changes"},
+    {"ledger.store"},
+    {"ledger.rules"},
+    {"ledger.memory", "ledger.sql", "ledger.tenants", "ledger.journal"},
+    {"ledger.opening"},
+    {"ledger"},
+    {"reasoner"},
+    {"integrations"},
+    {"kit.arguments", "kit.cache", "kit.onnx_graph", "kit.plotting", "kit.tables"},
+    {"kit.questions", "kit.outcomes", "kit.samples"},
+    {"kit.public_questions", "kit.recorded_model", "kit.menu", "kit.estimating"},
+    {"kit.allocation", "kit.votes"},
+    {"kit.collecting", "kit.learning"},
+    {"kit.backtesting"},
+    {"kit.reporting"},
+    {"kit"},
     {"watch"},
-    {"demo", "cli"},
+    {"demo"},
+    {"cli"},
 ]
-KIT_STANDS_ON = {name for floor in FLOORS[: 1 + FLOORS.index({"strategies", "selection"})] for name in floor}
-
-
-def part_of(path):
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
-
-
-def imports_of(path):
-    for item in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(item, ast.ImportFrom) and item.module:
-            names = [item.module]
-        elif isinstance(item, ast.Import):
-            names = [alias.name for alias in item.names]
-        for name in names:
-            if name.startswith("adaptive_reasoner."):
-                yield name.split(".")[1]
-
+KIT_STANDS_ON = {room for floor in FLOORS[:5] for room in floor}
+FACES = {
+    "adaptive_reasoner",
+    "adaptive_reasoner.answers",
+    "adaptive_reasoner.ledger",
+    "adaptive_reasoner.kit",
+}
+"""What users import; inside a package modules import modules."""
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.name != "__init__.py")
 
 
+def name_of(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module):
+    """The package a module belongs to; `ledger` and `kit` have rooms of their own."""
+    _, *parts = module.split(".")
+    depth = 2 if parts and parts[0] in ("kit", "ledger") else 1
+    return ".".join(parts[:depth])
+
+
+def imports_of(path):
+    for item in ast.walk(ast.parse(path.read_text())):
+        if isinstance(item, ast.ImportFrom) and (item.module or "").split(".")[0] == "adaptive_reasoner":
+            submodules = [f"{item.module}.{alias.name}" for alias in item.names]
+            found = [name for name in submodules if name in modules()]
+            yield from found or [item.module]
+        elif isinstance(item, ast.Import):
+            yield from (alias.name for alias in item.names if alias.name.startswith("adaptive_reasoner."))
+
+
+@cache
+def modules():
+    return {name_of(path): path for path in MODULES}
+
+
+def floor_of(room):
+    return next(number for number, floor in enumerate(FLOORS) if room in floor)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_stands_only_on_the_floors_below(path):
-    part = part_of(path)
-    if part == "kit":
-        assert set(imports_of(path)) - {"kit"} <= KIT_STANDS_ON
-        return
-    floor = next(number for number, floor in enumerate(FLOORS) if part in floor)
-    below = {name for floor in FLOORS[:floor] for name in floor} | {part}
-    if part in ("demo", "cli"):
-        below |= {"kit", "demo"}
-    assert set(imports_of(path)) <= below
+def test_a_module_imports_only_packages_of_the_floors_below(path):
+    own = room_of(name_of(path))
+    for module in imports_of(path):
+        room = room_of(module)
+        if module == "adaptive_reasoner" or room == own:
+            continue
+        assert floor_of(room) < floor_of(own), f"{name_of(path)} imports {module}"
+        if own.startswith("kit."):
+            assert room in KIT_STANDS_ON or room.startswith("kit."), f"{name_of(path)} imports {module}"
+        if not own.startswith(("kit", "demo", "cli")):
+            assert not room.startswith("kit"), f"the online half imports {module}"
 
 
-def test_every_module_has_its_floor():
-    assert {part_of(path) for path in MODULES} - {"kit", "__init__"} == {
-        name for floor in FLOORS for name in floor
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_inside_a_package_modules_import_modules_never_its_face(path):
+    package = name_of(path).rsplit(".", 1)[0]
+    assert package not in FACES or package not in set(imports_of(path)) or path.name == "__init__.py"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    below = {
+        name: {module for module in imports_of(path) if module in modules()}
+        for name, path in modules().items()
     }
+    while below:
+        free = {name for name, needs in below.items() if not needs & set(below) - {name}}
+        assert free, f"in a circle: {sorted(below)}"
+        below = {name: needs for name, needs in below.items() if name not in free}
+
+
+def test_every_package_has_its_floor():
+    assert {room_of(name) for name in modules()} == {room for floor in FLOORS for room in floor}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.learning.encoders import cache_folder
+from adaptive_reasoner.kit.cache import cache_folder
 
 _TAKEN = "another collection is writing to it"
 

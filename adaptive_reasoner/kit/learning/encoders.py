@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from adaptive_reasoner.arrays import Matrix
+from adaptive_reasoner.kit.cache import cache_folder
 from adaptive_reasoner.policy.features import (
     ENCODER_FILES,
     SURFACE_FEATURES,
@@ -51,13 +52,6 @@ class Encoder(Protocol):
     def count_tokens(self, text: str) -> int:
         """Tokens of the whole text, special tokens aside."""
         ...
-
-
-def cache_folder() -> Path:
-    """Where exported encoders and vectors are kept: `ADAPTIVE_REASONER_CACHE`, or the user's cache."""
-    if chosen := os.environ.get("ADAPTIVE_REASONER_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adaptive_reasoner"
 
 
 def open_encoder(

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from langgraph.graph import START, MessagesState, StateGraph
 
+from adaptive_reasoner import SampleLog
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
-from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
@@ -114,7 +114,7 @@ def test_a_write_that_fails_half_way_leaves_no_half_line(tmp_path):
     limit = path.stat().st_size + 100
     program = f"""
 import resource, signal
-from adaptive_reasoner.integrations.sample_log import SampleLog
+from adaptive_reasoner import SampleLog
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 try:
