@@ -149,7 +149,7 @@ def _facts(
                 "of fixed actions, at that cost",
             ),
             Fact(
-                "OracleCurves",
+                "Hindsight",
                 wording.level(oracle, accuracy_unit),
                 "knowing every outcome: no policy can do better",
             ),
@@ -262,7 +262,7 @@ _MIXTURE = (
     "between fixed actions can do. Only what lies above it is the merit of choosing."
 )
 _HINDSIGHT = (
-    "OracleCurves chooses for each question knowing its outcomes. Chosen and scored on the same samples it "
+    "Hindsight chooses for each question knowing its outcomes. Chosen and scored on the same samples it "
     "flatters itself, and is the dual bound that nothing can pass. Cross-fitted, chosen on one half of the "
     "samples and scored on the other, it is a little too modest, as it votes with half of them. The truth "
     "lies between."
