@@ -37,7 +37,7 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
 from adaptive_reasoner.policy.mixture import CostCurve, uniform_from_key
 
-Objective = Literal["value", "regret", "labels"]
+Objective = Literal["value", "labels"]
 Observed = Literal["question", "first_sample"]
 
 _BLOCK = 1024  # questions predicted at a time
@@ -49,8 +49,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
 
     Args:
         objective: `"value"` predicts accuracy and cost of every action and then acts by the price, so that
-            one fit serves every budget. `"regret"` classifies by the best action, each question weighted by
-            what a wrong choice costs it. `"labels"` imitates the oracle's choice for the budget
+            one fit serves every budget. `"labels"` imitates the oracle's choice for the budget
             (arXiv:2604.14853, section 4).
         observe: `"question"` decides by the question alone. `"first_sample"` has the cheapest action's first
             answer before it, and pays for it with every question: fit it on what `look_first` returns.
@@ -112,15 +111,12 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         with threadpool_limits(self.threads):
             if self.objective == "value":
                 self._fit_value(features, outcomes, budget, outcomes if fixed is None else fixed)
-            elif self.objective in ("regret", "labels"):
+            elif self.objective == "labels":
                 if budget is None:
-                    raise ValueError(f"objective {self.objective!r} imitates choices at a budget: give one")
-                weighted = self.objective == "regret"
-                self.classifier_ = Classifier(weighted=weighted, seed=self.seed).fit(
-                    features, outcomes, budget
-                )
+                    raise ValueError("objective 'labels' imitates choices at a budget: give one")
+                self.classifier_ = Classifier(seed=self.seed).fit(features, outcomes, budget)
             else:
-                raise ValueError(f"unknown objective {self.objective!r}; known are value, regret, labels")
+                raise ValueError(f"unknown objective {self.objective!r}; known are value, labels")
         return self
 
     def predict(self, X: ArrayLike) -> Predictions:
