@@ -292,25 +292,6 @@ def best_of_k(correct: ArrayLike, score: ArrayLike, votes: Sequence[int]) -> Flo
     return np.clip(ways @ ascending / subsets, correct.min(), correct.max())  # against rounding
 
 
-def pass_at_k(samples: int, right: int, votes: Sequence[int]) -> Floats:
-    """Chance that at least one of k is right: what a perfect checker, and only that, could deliver.
-
-    Args:
-        samples: How many were drawn, n.
-        right: How many of them were right.
-        votes: Sizes k.
-
-    Raises:
-        OutcomesError: A k is larger than `samples`.
-
-    Example:
-        >>> pass_at_k(samples=3, right=1, votes=(1, 3)).round(3).tolist()
-        [0.333, 1.0]
-    """
-    subsets = _subsets(samples, votes)
-    return 1.0 - np.array([float(math.comb(samples - right, k)) for k in votes]) / subsets
-
-
 def answer_codes(answers: Sequence[str | None]) -> Ints:
     """Answers as numbers in order of first appearance, -1 for none; shape (n,).
 

@@ -12,7 +12,6 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.estimating.voting import (
     answer_codes,
     best_of_k,
-    pass_at_k,
     vote_accuracy,
     vote_cost,
 )
@@ -139,13 +138,12 @@ def test_best_of_k_scores_its_mean_over_all_subsets(replies):
 
 
 @given(st.integers(1, 8), st.integers(0, 8))
-def test_pass_at_k_is_the_share_of_subsets_with_a_right_one(samples, right):
+def test_the_best_of_k_by_a_perfect_scorer_is_the_share_of_subsets_with_a_right_one(samples, right):
     right = min(right, samples)
     replies = [True] * right + [False] * (samples - right)
     for k in range(1, samples + 1):
         expected = np.mean([any(subset) for subset in itertools.combinations(replies, k)])
-        assert pass_at_k(samples, right, (k,))[0] == pytest.approx(expected)
-        assert best_of_k(replies, replies, (k,))[0] == pytest.approx(expected)  # the perfect checker
+        assert best_of_k(replies, replies, (k,))[0] == pytest.approx(expected)
 
 
 def test_the_best_of_many_is_no_better_than_right():
@@ -160,7 +158,6 @@ def test_no_estimate_is_made_from_fewer_samples_than_the_vote_has(k):
         lambda: vote_accuracy(["a"] * 3, [1] * 3, (k,)),
         lambda: vote_cost(np.zeros((1, 3), int), np.ones((1, 3)), (k,)),
         lambda: best_of_k([1] * 3, [1] * 3, (k,)),
-        lambda: pass_at_k(3, 1, (k,)),
     ):
         with pytest.raises(OutcomesError, match=f"k = {k} cannot be estimated from 3 samples: 1 to 3 can"):
             estimate()
