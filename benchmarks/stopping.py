@@ -28,14 +28,16 @@ from pathlib import Path
 import numpy as np
 from stopping_searches import best_mixture, checked, ladder
 
-from adaptive_reasoner.kit.backtesting.stop_rules import beta_stops, expected_by_imitators, windows_agree
+from adaptive_reasoner.kit.backtesting.stop_rules import beta_stop, expected_by_imitators, rounds_of
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.fitting import COSTS, fit_stop, replayed
-from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, sample_groups
+from adaptive_reasoner.kit.votes.schedules import at_once, by_state, by_window
 from adaptive_reasoner.strategies.optimal_stopping import plan
+from adaptive_reasoner.strategies.stop_rules import Lossless
 
 ROOT = Path(__file__).resolve().parents[1]
 AT = np.arange(2.0, 12.01, 0.5)
@@ -78,14 +80,15 @@ def generated(kind, rng, questions, samples):
     return Samples.from_rows(rows)
 
 
-def to_beat(deals):
+def to_beat(votes):
     """Accuracy and draws of every parameter of the three rules, shape (2, n, parameters)."""
-    draws = np.arange(deals.limit + 1)[:, None]
-    lossless = [
-        (deals.top - deals.second > most - draws) | (draws >= most) for most in range(1, deals.limit + 1)
+    sizes = range(1, votes.limit + 1)
+    rules = [
+        *(votes.played(at_once(votes.limit), over=beta_stop(votes, tau)) for tau in THRESHOLDS),
+        *(votes.played(by_window(size)) for size in sizes),
+        *(votes.played(by_state(rounds_of(Lossless(), votes.limit, most))) for most in sizes),
     ]
-    rules = [*beta_stops(deals, THRESHOLDS), *windows_agree(deals), *lossless]
-    return np.stack([deals.ended(over)[[0, 3]] for over in rules], axis=2)
+    return np.stack([played[[0, 3]] for played in rules], axis=2)
 
 
 def along_prices(accuracy, draws, at):
@@ -94,15 +97,15 @@ def along_prices(accuracy, draws, at):
 
 
 def compared(name, samples, source, *, splits, draws, seed):
-    packs = packs_of(samples, source, samples.question_ids)
-    deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
-    at = AT[deals.limit * 0.9 >= AT]
-    rivals = to_beat(deals)
+    groups = sample_groups(samples, source, samples.question_ids)
+    votes = ReplayedVotes.of(groups, draws_allowed(groups), seed=seed)
+    at = AT[votes.limit * 0.9 >= AT]
+    rivals = to_beat(votes)
     tests = []
     for split in range(splits):
         fit, held_out = split_by_text(samples.questions, seed=seed + split)
-        fitted = fit_stop(deals.select(fit))
-        tests.append((held_out, replayed(deals.select(held_out), fitted.prospects)[[0, 3]], fitted.learned))
+        fitted = fit_stop(votes.select(fit))
+        tests.append((held_out, replayed(votes.select(held_out), fitted.model)[[0, 3]], fitted.learned))
     rng, difference = np.random.default_rng(seed), np.empty((draws + 1, len(at)))
     for draw in range(draws + 1):
         weight = np.bincount(rng.integers(0, len(samples), len(samples)), minlength=len(samples))
@@ -118,8 +121,8 @@ def compared(name, samples, source, *, splits, draws, seed):
     return {
         "table": name,
         "questions": len(samples),
-        "samples": 2 * deals.limit,
-        "single": round(float(deals.right[1].mean()), 4),
+        "samples": 2 * votes.limit,
+        "single": round(float(votes.right[1].mean()), 4),
         "learned": sum(learned for _, _, learned in tests),
         "mean_difference": round(float(means[0]), 4),
         "low": round(float(low), 4),
@@ -135,12 +138,12 @@ def compared(name, samples, source, *, splits, draws, seed):
 def told(name, samples, source, encoder, *, splits, draws, seed):
     """What it is worth to know the question, at equal mean draws, out of fold."""
     splits = max(splits, SMALL_SPLITS) if len(samples) < SMALL else splits
-    packs = packs_of(samples, source, samples.question_ids)
-    deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
-    sizes = [size for size in (1, 3, 5, 9, 15) if size <= 2 * deals.limit]
+    groups = sample_groups(samples, source, samples.question_ids)
+    votes = ReplayedVotes.of(groups, draws_allowed(groups), seed=seed)
+    sizes = [size for size in (1, 3, 5, 9, 15) if size <= 2 * votes.limit]
     table = estimate(samples, votes=sizes, seed=seed)
     features = feature_matrix(list(samples.questions), encoder)
-    at, repeats, opened = np.linspace(1.5, 0.7 * deals.limit, 20), [], 0
+    at, repeats, opened = np.linspace(1.5, 0.7 * votes.limit, 20), [], 0
     for split in range(splits):
         expected = expected_by_imitators(table, features, source, samples.sources, seed=seed + split)
         fold = np.random.default_rng(seed + split).permutation(len(samples)) % 5
@@ -149,9 +152,9 @@ def told(name, samples, source, encoder, *, splits, draws, seed):
             fit, held_out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
             seen, unseen = expected(fit, held_out)
             for knows, part in enumerate(both):
-                fitted = fit_stop(deals.select(fit), beyond=seen if knows else None)
-                opened += fitted.prospects.tilt is not None
-                played = replayed(deals.select(held_out), fitted.prospects, beyond=unseen)
+                fitted = fit_stop(votes.select(fit), beyond=seen if knows else None)
+                opened += fitted.model.tilt is not None
+                played = replayed(votes.select(held_out), fitted.model, beyond=unseen)
                 part[:, held_out] = played[[0, 3]]
         repeats.append(both)
     rng, difference = np.random.default_rng(seed), np.empty((draws + 1, len(at)))
@@ -168,7 +171,7 @@ def told(name, samples, source, encoder, *, splits, draws, seed):
         "table": name,
         "source": source,
         "questions": len(samples),
-        "samples": 2 * deals.limit,
+        "samples": 2 * votes.limit,
         "fits": 5 * splits,
         "fits_that_use_it": opened,
         "mean_difference": round(float(means[0]), 4),
@@ -184,12 +187,12 @@ def shared_prompts(name, samples, source, share, *, splits, draws, seed):
     cost = np.mean([reply.cost for several in samples.replies.values() for reply in several])
     paid = {"cost": cost, "prompt_cost": share * cost, "samples_per_request": 4}
     samples = Samples.from_rows({**row, **paid} for row in samples.rows())
-    packs = packs_of(samples, source, samples.question_ids)
-    deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
+    groups = sample_groups(samples, source, samples.question_ids)
+    votes = ReplayedVotes.of(groups, draws_allowed(groups), seed=seed)
     at, tests = np.linspace(1.2, 8.0, 18) * cost, []
     for split in range(splits):
         fit, held_out = split_by_text(samples.questions, seed=seed + split)
-        known, others = fit_stop(deals.select(fit)).prospects, deals.select(held_out)
+        known, others = fit_stop(votes.select(fit)).model, votes.select(held_out)
         plans = known, replace(known, prompt_cost=0.0)
         tests.append((held_out, [replayed(others, each)[:2] for each in plans]))
     rng, gains = np.random.default_rng(seed), np.empty(draws + 1)
@@ -215,22 +218,22 @@ def shared_prompts(name, samples, source, share, *, splits, draws, seed):
 
 def waited(samples, *, seed, cost=0.002):
     """Rounds of the priced stop as waiting gets dearer, on the half of the questions it was not fitted on."""
-    packs = packs_of(samples, samples.sources[0], samples.question_ids)
-    deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
+    groups = sample_groups(samples, samples.sources[0], samples.question_ids)
+    votes = ReplayedVotes.of(groups, draws_allowed(groups), seed=seed)
     fit, held_out = split_by_text(samples.questions, seed=seed)
-    known, deals = fit_stop(deals.select(fit)).prospects, deals.select(held_out)
-    column = np.arange(len(deals.question))
+    known, votes = fit_stop(votes.select(fit)).model, votes.select(held_out)
+    column = np.arange(len(votes.question))
     for round_cost in (None, 0.0, 0.002, 0.005, 0.02, 0.1):
         wave = plan(known, cost, round_cost=round_cost or 0.0).wave
         if round_cost is None:  # one by one
             wave = np.minimum(wave, 1)
         drawn, rounds = np.zeros((2, len(column)), dtype=int)
-        while (more := wave[drawn, deals.top[drawn, column], deals.second[drawn, column]]).any():
+        while (more := wave[drawn, votes.top[drawn, column], votes.second[drawn, column]]).any():
             drawn, rounds = drawn + more, rounds + (more > 0)
         yield {
             "sample_is_worth": cost,
             "round_is_worth": "one by one" if round_cost is None else round_cost,
-            "accuracy": round(float(deals.right[drawn, column].mean()), 4),
+            "accuracy": round(float(votes.right[drawn, column].mean()), 4),
             "samples": round(float(drawn.mean()), 2),
             "rounds": round(float(rounds.mean()), 2),
             "rounds_p95": int(np.quantile(rounds, 0.95)),

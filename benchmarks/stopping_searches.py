@@ -11,7 +11,7 @@ from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
 from adaptive_reasoner.kit.backtesting.lift import SplitResult, measure
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.tables.splits import split_by_text
-from adaptive_reasoner.kit.votes.permutations import draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import draws_allowed, sample_groups
 from adaptive_reasoner.policy.mixture import hull
 
 
@@ -23,14 +23,14 @@ def best_mixture(accuracy, draws, at):
 class Searches:
     """Questions that a checker decides: chances that the first so many samples of each source all fail."""
 
-    def __init__(self, packs):
-        self.sources = list(packs)
-        self.cost = np.stack([pack.cost.mean(axis=1) for pack in packs.values()])
-        self.limit = draws_allowed(list(packs.values()))
-        self.failed = np.stack([self._all_fail(pack) for pack in packs.values()])
+    def __init__(self, groups):
+        self.sources = list(groups)
+        self.cost = np.stack([group.cost.mean(axis=1) for group in groups.values()])
+        self.limit = draws_allowed(list(groups.values()))
+        self.failed = np.stack([self._all_fail(group) for group in groups.values()])
 
-    def _all_fail(self, pack):
-        n, wins = pack.correct.shape[1], np.rint(pack.correct.sum(axis=1)).astype(int)
+    def _all_fail(self, group):
+        n, wins = group.correct.shape[1], np.rint(group.correct.sum(axis=1)).astype(int)
         ways = [[math.comb(n - win, m) / math.comb(n, m) for m in range(self.limit + 1)] for win in wins]
         return np.array(ways)
 
@@ -72,8 +72,8 @@ def checked(samples, *, splits, seed, budgets=(2, 5, 10, 20, 40)):
     """The game of 24: best-of-k at once, one after another until the checker accepts, and at one price."""
     whole = [name for name in samples.question_ids if all(samples.votes(name, s) for s in samples.sources)]
     kept = samples.select([samples.question_ids.index(name) for name in whole])
-    packs = {source: _one(packs_of(kept, source, kept.question_ids)) for source in kept.sources}
-    search, found = Searches(packs), {}
+    groups = {source: _one(sample_groups(kept, source, kept.question_ids)) for source in kept.sources}
+    search, found = Searches(groups), {}
     prices = np.geomspace(1e-4, 0.3, 40)
     for split in range(splits):
         fit, held_out = split_by_text(kept.questions, seed=seed + split)
@@ -111,10 +111,10 @@ def checked(samples, *, splits, seed, budgets=(2, 5, 10, 20, 40)):
     }
 
 
-def _one(packs):
-    (pack,) = packs
-    order = np.argsort(pack.rows)
-    return replace(pack, correct=pack.correct[order], cost=pack.cost[order])
+def _one(groups):
+    (group,) = groups
+    order = np.argsort(group.rows)
+    return replace(group, correct=group.correct[order], cost=group.cost[order])
 
 
 def ladder(samples, *, splits, draws, seed, budgets=(1000, 1500, 2200, 3000, 4500)):
@@ -136,11 +136,8 @@ def ladder(samples, *, splits, draws, seed, budgets=(1000, 1500, 2200, 3000, 450
     trials = []
     for split in range(splits):
         fit, held_out = split_by_text(table.questions, seed=seed + split)
-        played = {
-            (name, budget): rules[name].play(fit, held_out, budget)
-            for name in ("one_price", "cascade_threshold")
-            for budget in budgets
-        }
+        fitted = {name: rules[name].fit(fit, held_out) for name in ("one_price", "cascade_threshold")}
+        played = {(name, budget): rule.at(budget) for name, rule in fitted.items() for budget in budgets}
         trials.append(SplitResult(held_out, played))
     for (name, budget), gain in measure(table, trials, draws=draws, seed=seed).items():
         yield {

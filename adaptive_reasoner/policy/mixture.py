@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Self
 
@@ -119,9 +120,8 @@ class Mixture:
         accuracy: Mean accuracy of each action, shape (k,).
         cost: Mean cost of each action, shape (k,).
         among: Positions of the actions that may be mixed; all where None. An estimated mean that stands out
-            by mere luck is better left out (`kit.mixing.steady_hull`).
+            by mere luck is better left out (`kit.allocation.mixtures.steady_mixture`).
         vertices: Positions of the actions on the upper concave hull, by rising cost, m of them.
-        curve: Mean cost against price.
 
     Example:
         >>> fixed = Mixture([0.5, 0.8], [10.0, 90.0])
@@ -134,24 +134,26 @@ class Mixture:
     cost: Floats
     among: Ints | None = None
     vertices: Ints = field(init=False)
-    curve: CostCurve = field(init=False)
 
     def __post_init__(self) -> None:
         settle = object.__setattr__
         settle(self, "accuracy", np.asarray(self.accuracy, float))
         settle(self, "cost", np.asarray(self.cost, float))
         among = np.arange(len(self.cost)) if self.among is None else np.asarray(self.among, dtype=np.intp)
-        vertices = among[hull(self.accuracy[among], self.cost[among])]
-        costs = self.cost[vertices]
-        slopes = np.log(np.diff(self.accuracy[vertices]) / np.diff(costs))
+        settle(self, "vertices", among[hull(self.accuracy[among], self.cost[among])])
+
+    @cached_property
+    def curve(self) -> CostCurve:
+        """Mean cost against price."""
+        costs = self.cost[self.vertices]
+        slopes = np.log(np.diff(self.accuracy[self.vertices]) / np.diff(costs))
         half = np.minimum(-np.diff(slopes) / 2, _FAR)
         first, last = (half[0], half[-1]) if len(half) else (math.log(2.0), math.log(2.0))
         inner = slopes[:-1] - half
         knots = (
             np.concatenate([slopes[:1] + first, inner, slopes[-1:] - last]) if len(slopes) else np.zeros(1)
         )
-        settle(self, "vertices", vertices)
-        settle(self, "curve", CostCurve.of(np.exp(knots[::-1]), costs[::-1]))
+        return CostCurve.of(np.exp(knots[::-1]), costs[::-1])
 
     def choose(self, price: float, at: float) -> int:
         """The action at `price` for a question whose draw is `at`, in [0, 1)."""
@@ -159,9 +161,38 @@ class Mixture:
 
     def choose_for(self, budget: float, at: float) -> int:
         """The action of the mixture that costs `budget` on average, or as little as can be, for a draw."""
-        position = float(np.interp(budget, self.cost[self.vertices], np.arange(len(self.vertices))))
-        vertex = int(position)
-        return int(self.vertices[vertex + (at < position - vertex)])
+        vertex, share = self._position(budget)
+        return int(self.vertices[vertex + (at < share)])
+
+    def shares(self, budget: float) -> Floats:
+        """Probability with which the mixture that costs `budget` on average draws each action, shape (k,).
+
+        A budget below the cheapest action's mean cost gets that action.
+
+        Example:
+            >>> Mixture([0.5, 0.8], [10.0, 90.0]).shares(30.0).tolist()
+            [0.75, 0.25]
+        """
+        vertex, share = self._position(budget)
+        shares = np.zeros(len(self.cost))
+        shares[self.vertices[vertex]] = 1 - share
+        if share:
+            shares[self.vertices[vertex + 1]] = share
+        return shares
+
+    def slope(self, budget: float) -> float:
+        """Accuracy that one more unit of cost buys at a mean cost of `budget`; 0 beyond the ends."""
+        costs = self.cost[self.vertices]
+        right = int(np.searchsorted(costs, budget))
+        if not 0 < right < len(costs):
+            return 0.0
+        gained = np.diff(self.accuracy[self.vertices[right - 1 : right + 1]])
+        return float(gained[0] / (costs[right] - costs[right - 1]))
+
+    def _position(self, budget: float) -> tuple[int, float]:
+        """The vertex below a mean cost, and how far on towards the next one it lies, in [0, 1)."""
+        at = float(np.interp(budget, self.cost[self.vertices], np.arange(len(self.vertices))))
+        return int(at), at % 1
 
     def accuracy_at(self, cost: float) -> float:
         """Accuracy of the best mixture that costs at most `cost` on average.

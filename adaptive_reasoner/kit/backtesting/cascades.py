@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
-from adaptive_reasoner.kit.backtesting.fitted_rule import PRICES, Fitted, FittedRule
-from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule, StopRule
+from adaptive_reasoner.kit.backtesting.rules import PRICES, CrossFittedRule, Played, Rule
+from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, SampleGroup, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, SampleGroup, draws_allowed, sample_groups
 from adaptive_reasoner.kit.votes.schedules import at_once, by_state
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import plan
@@ -41,7 +41,7 @@ class Exits(NamedTuple):
 
 def escalation_rules(
     samples: Samples, table: Outcomes, features: Matrix, *, seed: int = 0
-) -> dict[str, StopRule]:
+) -> dict[str, Rule]:
     """The rules `cascade_threshold`, `cascade_routing` and `one_price`.
 
     Args:
@@ -58,30 +58,22 @@ def escalation_rules(
     complete = all(samples.votes(name, source) for name in names for source in samples.sources)
     if len(samples.sources) < 2 or not complete:
         return {}
-    packs = {source: packs_of(samples, source, names) for source in samples.sources}
-    means = {source: _means(own, len(table)) for source, own in packs.items()}
+    groups = {source: sample_groups(samples, source, names) for source in samples.sources}
+    means = {source: _means(own, len(table)) for source, own in groups.items()}
     cheap, *dearer = sorted(means, key=lambda source: means[source].cost.mean())
-    exits = Exits(
-        *(np.column_stack([getattr(means[source], part) for source in dearer]) for part in Exits._fields)
-    )
+    exits = Exits(*(np.column_stack(columns) for columns in zip(*(means[s] for s in dearer), strict=True)))
     first = [samples.votes(name, cheap)[0] for name in names]
-    seen = _seen([reply.answer for reply in first], np.array([reply.cost for reply in first]))
-    routing = Routing(
-        features.astype(np.float64),
-        seen,
-        np.array([reply.correct for reply in first]),
-        np.array([reply.cost for reply in first]),
-        exits,
-    )
-    rules: dict[str, StopRule] = {"cascade_routing": FittedRule("cascade_routing", table, routing, seed)}
-    limit = draws_allowed(packs[cheap])
-    if min(pack.codes.shape[1] for pack in packs[cheap]) < _FEWEST_VOTES:
+    cost = np.array([reply.cost for reply in first])
+    seen = _seen([reply.answer for reply in first], cost)
+    right = np.array([reply.correct for reply in first])
+    routing = Routing(features.astype(np.float64), seen, right, cost, exits)
+    rules: dict[str, Rule] = {"cascade_routing": CrossFittedRule(routing, seed)}
+    if min(group.codes.shape[1] for group in groups[cheap]) < _FEWEST_VOTES:
         threshold = replace(routing, by_threshold=True)
-        return {**rules, "cascade_threshold": FittedRule("cascade_threshold", table, threshold, seed)}
-    deals = ReplayedVotes.of(packs[cheap], limit, seed=seed)
-    values = np.stack(list(_vote_cascades(deals, exits)), axis=2)
-    rules["cascade_threshold"] = GivenRule.of("cascade_threshold", table, values)
-    return {**rules, "one_price": FittedRule("one_price", table, OnePrice(deals, exits), seed)}
+        return {**rules, "cascade_threshold": CrossFittedRule(threshold, seed)}
+    votes = ReplayedVotes.of(groups[cheap], draws_allowed(groups[cheap]), seed=seed)
+    rules["cascade_threshold"] = GivenRule(np.stack(list(_vote_cascades(votes, exits)), axis=2))
+    return {**rules, "one_price": CrossFittedRule(OnePrice(votes, exits), seed)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +96,7 @@ class Routing:
     exits: Exits
     by_threshold: bool = False
 
-    def fit(self, rows: Ints) -> Fitted:
+    def fit(self, rows: Ints) -> Callable[[Ints], Played]:
         """Learn qualities and costs by ridge regression."""
         after = np.hstack([self.before, self.seen])
         targets = np.column_stack([self.right, self.cost, *self.exits])
@@ -113,14 +105,16 @@ class Routing:
         prices = _prices(self.cost[rows], self.exits.cost[rows])
         bars = np.quantile(guess_after(after[rows])[:, 0], np.linspace(0, 1, PRICES))
 
-        def play(others: Ints) -> Floats:
+        def play(others: Ints) -> Played:
             early, late = guess_before(self.before[others]), guess_after(after[others])
             if self.by_threshold:
                 bests = [np.where(late[:, 0] < bar, self._dearest(rows), -1) for bar in bars]
-                return np.stack([self._played(others, best) for best in bests], axis=2)
-            return np.stack([self._routed(others, early, late, price) for price in prices], axis=2)
+                played = [self._played(others, best) for best in bests]
+            else:
+                played = [self._routed(others, early, late, price) for price in prices]
+            return Played(np.stack(played, axis=2))
 
-        return Fitted(play)
+        return play
 
     def _routed(self, rows: Ints, early: Floats, late: Floats, price: float) -> Floats:
         width = self.exits.cost.shape[1]
@@ -156,73 +150,67 @@ class OnePrice:
     """One price for choosing, sampling again, escalating, stopping and giving up.
 
     Attributes:
-        deals: Votes of the cheap source.
+        votes: Votes of the cheap source.
         exits: What the dearer sources would bring.
     """
 
-    deals: ReplayedVotes
+    votes: ReplayedVotes
     exits: Exits
 
-    def fit(self, rows: Ints) -> Fitted:
+    def fit(self, rows: Ints) -> Callable[[Ints], Played]:
         """Learn of each state of the vote what stopping, going on and escalating would bring."""
-        rows = np.sort(rows)
-        counts, exits = StateCounts.of(self.deals.select(rows)), self.exits.at(rows)
-        known = counts.prospects()
+        counts, exits = StateCounts.of(self.votes.select(rows)), self.exits.at(rows)
+        known = counts.vote_model()
         brings = np.stack([counts.expected(column) for column in exits.accuracy.T])
-        cost, sample = exits.cost.mean(axis=0), float(self.deals.cost[1].mean())
-        prices = _prices(self.deals.cost[1], exits.cost)
+        cost, sample = exits.cost.mean(axis=0), float(self.votes.cost[1].mean())
+        prices = _prices(self.votes.cost[1], exits.cost)
 
-        def play(others: Ints) -> Floats:
-            deals, away = self.deals.select(others), self.exits.at(np.sort(others))
-            state = np.arange(deals.limit + 1)[:, None], deals.top, deals.second
+        def play(others: Ints) -> Played:
+            votes, away = self.votes.select(others), self.exits.at(others)
+            state = np.arange(votes.limit + 1)[:, None], votes.top, votes.second
             played = []
             for price in prices:
                 net = brings - price * cost[:, None, None, None]
-                course = plan(replace(known, right=np.maximum(known.right, net.max(axis=0))), price * sample)
+                best = plan(replace(known, right=np.maximum(known.right, net.max(axis=0))), price * sample)
                 straight = exits.accuracy.mean(axis=0) - price * cost
-                if straight.max() > course.worth[0, 0, 0]:
+                if straight.max() > best.worth[0, 0, 0]:
                     accuracy, paid = (part[:, straight.argmax()] for part in away)
                     played.append(np.stack([accuracy, paid, np.full(len(others), np.nan)]))
-                    continue
-                leave = np.where(net.max(axis=0) > known.right, net.argmax(axis=0), -1)
-                ends = _escalated(deals, away, leave[state]).ended(
-                    course.wave[state] == 0, by_state(course.wave)
-                )
-                played.append(ends[:3])
-            order = np.argsort(np.argsort(others))
-            return np.stack(played, axis=2)[:, order]
+                else:
+                    leave = np.where(net.max(axis=0) > known.right, net.argmax(axis=0), -1)
+                    ends = _escalated(votes, away, leave[state]).played(by_state(best.wave))
+                    played.append(ends[:3])
+            return Played(np.stack(played, axis=2))
 
-        return Fitted(play)
+        return play
 
 
-def _escalated(deals: ReplayedVotes, exits: Exits, leave: Ints) -> ReplayedVotes:
-    """The deals where stopping in a state means asking a dearer source, or (-1) keeping the vote's answer."""
+def _escalated(votes: ReplayedVotes, exits: Exits, leave: Ints) -> ReplayedVotes:
+    """The votes where stopping in a state means asking a dearer source, or (-1) keeping the vote's answer."""
     accuracy, cost = (
-        np.take_along_axis(part[deals.question], np.maximum(leave, 0).T, axis=1).T for part in exits
+        np.take_along_axis(part[votes.question], np.maximum(leave, 0).T, axis=1).T for part in exits
     )
     return replace(
-        deals,
-        right=np.where(leave < 0, deals.right, accuracy),
-        cost=deals.cost + np.where(leave < 0, 0.0, cost),
-        tokens=np.full(deals.cost.shape, np.nan),  # the costs of two sources need not be in tokens
+        votes,
+        right=np.where(leave < 0, votes.right, accuracy),
+        cost=votes.cost + np.where(leave < 0, 0.0, cost),
+        tokens=np.full(votes.cost.shape, np.nan),  # the costs of two sources need not be in tokens
     )
 
 
-def _vote_cascades(deals: ReplayedVotes, exits: Exits) -> Iterator[Floats]:
+def _vote_cascades(votes: ReplayedVotes, exits: Exits) -> Iterator[Floats]:
     """Votes of k whose answer is accepted above a share; else the call goes to one of the dearer sources."""
-    drawn = np.arange(deals.limit + 1)[:, None]
-    for votes in range(1, deals.limit + 1):
+    for size in range(1, votes.limit + 1):
         for share in _SHARES:
             for source in range(exits.cost.shape[1]):
-                leave = np.where(deals.top <= share * votes, source, -1)
-                over = np.broadcast_to(drawn >= votes, deals.top.shape)
-                yield _escalated(deals, exits, leave).ended(over, at_once(votes))[:3]
+                leave = np.where(votes.top <= share * size, source, -1)
+                yield _escalated(votes, exits, leave).played(at_once(size))[:3]
 
 
-def _means(packs: Sequence[SampleGroup], questions: int) -> Exits:
+def _means(groups: Sequence[SampleGroup], questions: int) -> Exits:
     accuracy, cost = np.empty((2, questions))
-    for pack in packs:
-        accuracy[pack.rows], cost[pack.rows] = pack.correct.mean(axis=1), pack.cost.mean(axis=1)
+    for group in groups:
+        accuracy[group.rows], cost[group.rows] = group.correct.mean(axis=1), group.cost.mean(axis=1)
     return Exits(accuracy, cost)
 
 

@@ -16,8 +16,9 @@ from adaptive_reasoner.kit.backtesting.imitators import Mistakes
 from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_curve
 from adaptive_reasoner.kit.backtesting.lift import Gain, Key, measure
+from adaptive_reasoner.kit.backtesting.rules import Rule
 from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
-from adaptive_reasoner.kit.backtesting.stop_rules import StopRule, replay_rules
+from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import play_unseen_groups
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import Encoder, feature_matrix, open_encoder
@@ -213,7 +214,7 @@ def backtest(
     features = feature_matrix(outcomes.questions.tolist(), encoder)
     if replies is not None and source is None:
         source = _best_sampled(replies)
-    rules: dict[str, StopRule] = {}
+    rules: dict[str, Rule] = {}
     if replies is not None and source is not None:
         rules |= replay_rules(replies, source, outcomes, features, seed=seed)
         rules |= escalation_rules(replies, outcomes, features, seed=seed)

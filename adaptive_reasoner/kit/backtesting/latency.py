@@ -1,4 +1,4 @@
-"""How long people wait for votes on collected samples: in waves of calls, and in seconds."""
+"""How long votes on collected samples take: in waves of calls, and in seconds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,8 +16,7 @@ class Waits(NamedTuple):
 
     Attributes:
         rounds: Mean waves of calls of each question, shape (m,).
-        p95_seconds: Within which 95% of the questions are answered; None where samples took nobody knows how
-            long.
+        p95_seconds: Within which 95% of the questions are answered; None where a sample's time is unknown.
     """
 
     rounds: Floats
@@ -25,7 +24,7 @@ class Waits(NamedTuple):
 
 
 def of_stop_rules(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the rows of a backtest say of stop rules: what each spends, and how long people wait."""
+    """The columns of a backtest's rows about stop rules: what each spends, and how long it takes."""
     measured = ("realised_tokens", "realised_rounds", "p95_seconds")
     columns = ("policy", "budget", "realised_cost", "accuracy", *measured)
     return [
@@ -35,40 +34,40 @@ def of_stop_rules(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def waits(deals: ReplayedVotes, courses: Sequence[Schedule], shares: Floats) -> Waits:
-    """What a mixture of courses makes people wait. A wave takes as long as its slowest sample.
+def waits(votes: ReplayedVotes, schedules: Sequence[Schedule], shares: Floats) -> Waits:
+    """How long a mixture of schedules takes. A wave takes as long as its slowest sample.
 
     Args:
-        deals: Votes of the questions asked.
-        courses: What may be played.
-        shares: How often each is, shape (courses,).
+        votes: Votes of the questions asked.
+        schedules: What may be played.
+        shares: How often each is, shape (schedules,).
     """
-    played = [(course, share) for course, share in zip(courses, shares, strict=True) if share > 0]
-    rounds = np.sum([share * deals.mean(_rounds(deals, course)) for course, share in played], axis=0)
-    if np.isnan(deals.seconds).any():
+    played = [(schedule, share) for schedule, share in zip(schedules, shares, strict=True) if share > 0]
+    rounds = np.sum([share * votes.mean(_rounds(votes, schedule)) for schedule, share in played], axis=0)
+    if np.isnan(votes.seconds).any():
         return Waits(rounds, None)
-    each = 1.0 / np.bincount(deals.question)[deals.question]  # the orders of a question make one question
-    seconds = np.concatenate([_seconds(deals, course) for course, _ in played])
+    each = 1.0 / np.bincount(votes.question)[votes.question]  # the orders of a question make one question
+    seconds = np.concatenate([_seconds(votes, schedule) for schedule, _ in played])
     weight = np.concatenate([share * each for _, share in played])
     order = np.argsort(seconds)
     reached = np.cumsum(weight[order])
     return Waits(rounds, float(seconds[order][np.searchsorted(reached, _SLOWEST * reached[-1])]))
 
 
-def _rounds(deals: ReplayedVotes, course: Schedule) -> Floats:
-    rounds = np.zeros(len(deals.question))
-    for _, wave in deals.waves(course):
+def _rounds(votes: ReplayedVotes, schedule: Schedule) -> Floats:
+    rounds = np.zeros(len(votes.question))
+    for _, wave in votes.waves(schedule):
         rounds += wave > 0
     return rounds
 
 
-def _seconds(deals: ReplayedVotes, course: Schedule) -> Floats:
-    column, seconds = np.arange(len(deals.question)), np.zeros(len(deals.question))
-    for drawn, wave in deals.waves(course):
+def _seconds(votes: ReplayedVotes, schedule: Schedule) -> Floats:
+    column, seconds = np.arange(len(votes.question)), np.zeros(len(votes.question))
+    for drawn, wave in votes.waves(schedule):
         slowest = np.zeros(len(column))
         for ahead in range(wave.max()):
             started = np.flatnonzero(ahead < wave)
-            took = deals.seconds[drawn[started] + ahead, column[started]]
+            took = votes.seconds[drawn[started] + ahead, column[started]]
             slowest[started] = np.maximum(slowest[started], took)
         seconds += slowest
     return seconds

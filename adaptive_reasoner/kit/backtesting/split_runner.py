@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.backtesting.imitators import (
     value_shares,
 )
 from adaptive_reasoner.kit.backtesting.lift import Key, Performance, SplitResult
-from adaptive_reasoner.kit.backtesting.stop_rules import StopRule
+from adaptive_reasoner.kit.backtesting.rules import Rule
 from adaptive_reasoner.kit.learning.first_sample import FirstLook
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import split_by_text
@@ -42,7 +42,7 @@ class SplitRunner:
     table: Outcomes
     features: Matrix
     budgets: tuple[float, ...]
-    rules: Mapping[str, StopRule]
+    rules: Mapping[str, Rule]
     look: FirstLook | None = None
 
     def play(self, seed: int, *, test_size: float) -> Played:
@@ -88,5 +88,6 @@ class SplitRunner:
 
     def _stop_rules(self, fit: Ints, held_out: Ints) -> Iterator[tuple[Key, Performance]]:
         for name, rule in self.rules.items():
+            fitted = rule.fit(fit, held_out)
             for budget in self.budgets:
-                yield (name, budget), rule.play(fit, held_out, budget)
+                yield (name, budget), fitted.at(budget)

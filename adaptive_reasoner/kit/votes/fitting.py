@@ -1,8 +1,9 @@
 """What collected samples say of votes: which leaders are right, and where the next samples go.
 
 The state of a vote is (drawn, top, second). Two things are learned of each state: how likely its leader is
-right, and how likely the next sample joins the leader or lifts the runner-up. From them `prospects.plan`
-finds by backward induction when a vote is best ended, at any price; so nothing here depends on a price.
+right, and how likely the next sample joins the leader or lifts the runner-up. From them
+`optimal_stopping.plan` finds by backward induction when a vote is best ended, at any price; so nothing here
+depends on a price.
 
 What was learned has to prove itself: by cross-validation over questions it is compared with the Beta
 posterior at equal mean samples, which stands in where the samples taught nothing. So has what is expected of
@@ -26,7 +27,7 @@ from adaptive_reasoner.kit.votes.permutations import (
     SampleGroup,
     Schedule,
     draws_allowed,
-    packs_of,
+    sample_groups,
 )
 from adaptive_reasoner.kit.votes.schedules import by_state
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
@@ -45,7 +46,7 @@ class FittedStop:
     """A priced stop as fitted.
 
     Attributes:
-        prospects: What is known of each state.
+        model: What is known of each state.
         learned: Whether the samples taught more than the Beta posterior knows.
         gain: Accuracy gained over the Beta posterior at equal mean samples, cross-validated.
         question_gain: What knowing the question adds to the better of both, or would add, likewise.
@@ -54,7 +55,7 @@ class FittedStop:
         draws: Likewise.
     """
 
-    prospects: VoteModel
+    model: VoteModel
     learned: bool
     gain: float
     accuracy: Floats
@@ -64,7 +65,7 @@ class FittedStop:
 
     def as_card(self) -> dict[str, Any]:
         """What a policy says of it, as plain JSON values."""
-        known = self.prospects
+        known = self.model
         return {
             "limit": known.limit,
             "cost": known.cost,
@@ -86,8 +87,8 @@ def fit_stops(
 
     Args:
         samples: Single replies.
-        beyond: By source and question_id, what is expected of the question beyond the mean accuracy by
-            somebody who has not seen its samples.
+        beyond: By source and question_id, the accuracy expected of the question beyond the mean, by a model
+            that has not seen its samples.
         seed: Of orders and folds.
     """
     stops = {}
@@ -95,25 +96,25 @@ def fit_stops(
         sampled = [name for name in samples.question_ids if len(samples.votes(name, source)) > 1]
         if len(sampled) < _FOLDS:
             continue
-        packs = packs_of(samples, source, sampled)
-        deals = ReplayedVotes.of(packs, draws_allowed(packs), seed=seed)
+        groups = sample_groups(samples, source, sampled)
+        votes = ReplayedVotes.of(groups, draws_allowed(groups), seed=seed)
         expected = (beyond or {}).get(source, {})
         known = np.array([expected.get(name, 0.0) for name in sampled]) if expected else None
-        fitted = fit_stop(deals, beyond=known, seed=seed)
-        prospects = replace(fitted.prospects, accepted=chances_of_success(packs, deals.limit))
-        stops[source] = replace(fitted, prospects=prospects)
+        fitted = fit_stop(votes, beyond=known, seed=seed)
+        model = replace(fitted.model, accepted=chances_of_success(groups, votes.limit))
+        stops[source] = replace(fitted, model=model)
     return stops
 
 
-def chances_of_success(packs: Sequence[SampleGroup], limit: int) -> Floats:
+def chances_of_success(groups: Sequence[SampleGroup], limit: int) -> Floats:
     """Probability that the next sample is right after 0, 1, ... were wrong, exactly, shape (limit,).
 
     With c of n samples right, the first m drawn are all wrong in C(n - c, m) of C(n, m) cases. The more
     have failed, the likelier the question is one that never succeeds.
     """
     still_wrong = np.zeros(limit + 1)
-    for pack in packs:
-        n, right = pack.correct.shape[1], np.rint(pack.correct.sum(axis=1)).astype(int)
+    for group in groups:
+        n, right = group.correct.shape[1], np.rint(group.correct.sum(axis=1)).astype(int)
         for m in range(limit + 1):
             ways = np.array([math.comb(n - wins, m) for wins in range(n + 1)], dtype=np.float64)
             still_wrong[m] += (ways[right] / math.comb(n, m)).sum()
@@ -128,11 +129,11 @@ def stopping_graph(stops: Mapping[str, FittedStop]) -> ModelProto:
     From `features` (source by its position, samples drawn, votes of the first two), shape (m, 4), to
     `chances` (right, top, second), shape (m, 3).
     """
-    size = 1 + max(stop.prospects.limit for stop in stops.values())
+    size = 1 + max(stop.model.limit for stop in stops.values())
     tables = np.zeros((len(stops), size, size, size, 3))
     for number, stop in enumerate(stops.values()):
-        own = slice(stop.prospects.limit + 1)
-        known = stop.prospects
+        own = slice(stop.model.limit + 1)
+        known = stop.model
         tables[number, own, own, own] = np.stack([known.right, known.top, known.second], axis=-1)
     graph = Graph(width=4)
     place = graph.node("MatMul", INPUT, graph.constant(size ** np.array([[3.0], [2.0], [1.0], [0.0]])))
@@ -142,51 +143,51 @@ def stopping_graph(stops: Mapping[str, FittedStop]) -> ModelProto:
 
 
 def fit_stop(
-    deals: ReplayedVotes, *, beyond: Floats | None = None, folds: int = _FOLDS, seed: int = 0
+    votes: ReplayedVotes, *, beyond: Floats | None = None, folds: int = _FOLDS, seed: int = 0
 ) -> FittedStop:
     """Learn when votes are best ended.
 
     Args:
-        deals: Votes of many questions.
-        beyond: What is expected of each question beyond the mean accuracy by somebody who has not seen its
-            samples, shape (n,); None where nothing is.
-        folds: Of the cross-validation; questions are dealt into them.
+        votes: Votes of many questions.
+        beyond: The accuracy expected of each question beyond the mean, by a model that has not seen its
+            samples, shape (n,); None where there is no such model.
+        folds: Of the cross-validation over questions.
         seed: Of the folds.
     """
-    paid, counts = _paid(deals), StateCounts.of(deals)
-    prior = replace(beta_vote_model(deals.limit), **paid)
-    fold = np.random.default_rng(seed).permutation(deals.questions) % min(folds, deals.questions)
+    paid, counts = _paid(votes), StateCounts.of(votes)
+    prior = replace(beta_vote_model(votes.limit), **paid)
+    fold = np.random.default_rng(seed).permutation(votes.questions) % min(folds, votes.questions)
     held_out = [np.flatnonzero(fold == number) for number in range(int(fold.max()) + 1)]
     others = [
         counts.select(np.flatnonzero(fold != n)) if fold.max() else counts for n in range(len(held_out))
     ]
 
     def out_of_fold(known: Sequence[VoteModel]) -> Floats:
-        played = np.empty((4, deals.questions, len(COSTS)))
+        played = np.empty((4, votes.questions, len(COSTS)))
         for rows, each in zip(held_out, known, strict=True):
             own = None if beyond is None else beyond[rows]
-            played[:, rows] = replayed(deals.select(rows), each, beyond=own)
+            played[:, rows] = replayed(votes.select(rows), each, beyond=own)
         return played
 
-    known = [replace(part.prospects(), **paid) for part in others]
+    known = [replace(part.vote_model(), **paid) for part in others]
     learned, plain = out_of_fold(known), out_of_fold([prior] * len(others))
-    gain, shared = _gain(learned, plain, deals.limit), replace(counts.prospects(), **paid)
-    best, prospects = (learned, shared) if gain >= 0 else (plain, prior)
+    gain, shared = _gain(learned, plain, votes.limit), replace(counts.vote_model(), **paid)
+    best, model = (learned, shared) if gain >= 0 else (plain, prior)
     question_gain = 0.0
     if beyond is not None and beyond.any():
         tilted = [part.tilted(each, beyond) for part, each in zip(others, known, strict=True)]
-        told = out_of_fold(tilted)
-        question_gain = _gain(told, best, deals.limit)
-        if question_gain > _gain_error(told, best, deals.limit, seed):
-            best, prospects = told, counts.tilted(shared, beyond)
+        asked = out_of_fold(tilted)
+        question_gain = _gain(asked, best, votes.limit)
+        if question_gain > _gain_error(asked, best, votes.limit, seed):
+            best, model = asked, counts.tilted(shared, beyond)
     accuracy, cost, _, draws = best
-    learned_from = gain >= 0 or prospects.tilt is not None
-    return FittedStop(prospects, learned_from, gain, accuracy, cost, draws, question_gain)
+    learned_from = gain >= 0 or model.tilt is not None
+    return FittedStop(model, learned_from, gain, accuracy, cost, draws, question_gain)
 
 
 def replayed(
-    deals: ReplayedVotes,
-    prospects: VoteModel,
+    votes: ReplayedVotes,
+    model: VoteModel,
     costs: Sequence[float] | Floats = COSTS,
     *,
     beyond: Floats | None = None,
@@ -196,16 +197,18 @@ def replayed(
     Returns:
         Shape (4, n, costs).
     """
-    return np.stack([deals.played(course) for course in courses(prospects, costs, beyond=beyond)], axis=2)
+    return np.stack(
+        [votes.played(schedule) for schedule in priced_schedules(model, costs, beyond=beyond)], axis=2
+    )
 
 
-def courses(
-    prospects: VoteModel, costs: Sequence[float] | Floats = COSTS, *, beyond: Floats | None = None
+def priced_schedules(
+    model: VoteModel, costs: Sequence[float] | Floats = COSTS, *, beyond: Floats | None = None
 ) -> list[Schedule]:
     """The best plan at each cost of a sample, for questions of which more or less is expected."""
     if beyond is None:
-        return [by_state(_waves(prospects, float(cost))) for cost in costs]
-    each = [prospects.of_question(float(more)) for more in beyond]
+        return [by_state(_waves(model, float(cost))) for cost in costs]
+    each = [model.of_question(float(more)) for more in beyond]
     kinds = list(dict.fromkeys(each))
     kind = np.array([kinds.index(known) for known in each])
     return [by_state(np.stack([_waves(k, float(cost)) for k in kinds]), kind) for cost in costs]
@@ -218,11 +221,11 @@ def _waves(known: VoteModel, cost: float) -> Ints:
     return plan(known, cost - shared, request_cost=shared, samples_per_request=together).wave
 
 
-def _paid(deals: ReplayedVotes) -> dict[str, Any]:
+def _paid(votes: ReplayedVotes) -> dict[str, Any]:
     """What samples cost and how long they take, on average."""
-    seconds, shared = float(deals.seconds.mean()), deals.shared
+    seconds, shared = float(votes.seconds.mean()), votes.shared
     return {
-        "cost": float(deals.cost[-1].mean() / deals.limit),
+        "cost": float(votes.cost[-1].mean() / votes.limit),
         "seconds": None if np.isnan(seconds) else seconds,
         "prompt_cost": 0.0 if shared is None else float(shared.prompt.mean()),
         "samples_per_request": 1 if shared is None else int(shared.by.max()),

@@ -1,8 +1,8 @@
-"""Collected samples dealt in many orders: what a vote would have seen, draw by draw.
+"""Collected samples drawn in many orders: what a vote would have seen, draw by draw.
 
-Orders are dealt without replacement, so the mean over them is unbiased for any rule that is given. At most
-half of a question's samples are dealt: re-orderings of one pack are not new packs, and a rule that is chosen
-on them would be chosen on their luck.
+Samples are drawn without replacement, so the mean over the orders is unbiased for any rule that is given. At
+most half of a question's samples are drawn: other orders of the same samples are not new samples, and a rule
+that is chosen on all of them would be chosen by their luck.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +17,9 @@ from adaptive_reasoner.kit.estimating.voting import Shared, Tally, answer_codes,
 from adaptive_reasoner.kit.samples import Sample, Samples
 
 Schedule = Callable[["ReplayedVotes", Ints], Ints]
-"""How many samples to start next in each order of the deals, given how many it has; 0 to stop."""
+"""How many samples to start next in each order of the votes, given how many it has; 0 to stop."""
 
-_COLUMNS = 300_000  # orders dealt in all, as far as each question gets its samples in every place
+_COLUMNS = 300_000  # orders in all, as far as each question gets its samples in every place
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +82,11 @@ class ReplayedVotes:
     shared: Shared | None = None
 
     @classmethod
-    def of(cls, packs: Sequence[SampleGroup], limit: int, *, seed: int = 0) -> Self:
-        """Deal up to `limit` samples of every question."""
+    def of(cls, groups: Sequence[SampleGroup], limit: int, *, seed: int = 0) -> Self:
+        """Draw up to `limit` samples of every question, in many orders."""
         rng = np.random.default_rng(seed)
-        questions = sum(len(pack.rows) for pack in packs)
-        return cls._joined([_dealt(pack, limit, questions, rng) for pack in packs])
+        questions = sum(len(group.rows) for group in groups)
+        return cls._joined([_in_orders(group, limit, questions, rng) for group in groups])
 
     @property
     def limit(self) -> int:
@@ -96,21 +96,21 @@ class ReplayedVotes:
     @property
     def questions(self) -> int:
         """How many questions there are."""
-        return int(self.question[-1]) + 1
+        return int(self.question.max()) + 1
 
     def select(self, rows: Ints) -> Self:
-        """The deals of some questions, which are numbered anew in their order."""
+        """The votes of some questions, numbered anew in the order of `rows`."""
         number = np.full(self.questions, -1)
-        number[np.sort(rows)] = np.arange(len(rows))
+        number[rows] = np.arange(len(rows))
         kept = np.flatnonzero(number[self.question] >= 0)
         tables = {name: getattr(self, name)[..., kept] for name in _TABLES}
         shared = None if self.shared is None else self.shared.at(kept)
         return type(self)(number[self.question[kept]], **tables, shared=shared)
 
-    def waves(self, course: Schedule) -> Iterator[tuple[Ints, Ints]]:
+    def waves(self, schedule: Schedule) -> Iterator[tuple[Ints, Ints]]:
         """A vote wave by wave, in all orders: how many samples each has, and how many are started."""
         drawn = np.zeros(len(self.question), dtype=np.intp)
-        while (wave := course(self, drawn)).any():
+        while (wave := schedule(self, drawn)).any():
             yield drawn, wave
             drawn = drawn + wave
 
@@ -118,34 +118,22 @@ class ReplayedVotes:
         """Mean of each question over its orders, shape (n,)."""
         return np.bincount(self.question, weights=values) / np.bincount(self.question)
 
-    def ended(self, over: Bools, course: Schedule | None = None) -> Floats:
-        """Mean accuracy, cost, tokens and draws of each question, when an order ends where it is first over.
+    def played(self, schedule: Schedule, *, over: Bools | None = None) -> Floats:
+        """Mean accuracy, cost, tokens and draws of each question on a schedule, shape (4, n).
 
         Args:
-            over: Whether to stop there, shape (draws + 1, columns); the first draw is always made.
-            course: In what waves the draws are made, which share prompts where they can; one by one if None.
-
-        Returns:
-            Shape (4, n).
+            schedule: In what waves samples are drawn; samples of one wave share prompts where they can.
+            over: Where a vote ends before its schedule does, shape (draws + 1, columns); the first draw is
+                always made. None where the schedule says when to stop.
         """
-        first = 1 + np.where(over[1:].any(axis=0), over[1:].argmax(axis=0), self.limit - 1)
-        saved = np.zeros(len(first))
-        if self.shared is not None and course is not None:
-            for _, wave in self.waves(course):
-                saved += self.shared.saved(wave)
-        return self._at(first, saved)
-
-    def played(self, course: Schedule) -> Floats:
-        """Mean accuracy, cost, tokens and draws of each question on a course, shape (4, n)."""
-        drawn, saved = np.zeros(len(self.question), dtype=np.intp), np.zeros(len(self.question))
-        for before, wave in self.waves(course):
+        column = np.arange(len(self.question))
+        drawn, saved = np.zeros(len(column), dtype=np.intp), np.zeros(len(column))
+        for before, wave in self.waves(schedule):
             drawn = before + wave
             if self.shared is not None:
                 saved += self.shared.saved(wave)
-        return self._at(drawn, saved)
-
-    def _at(self, drawn: Ints, saved: Floats) -> Floats:
-        column = np.arange(len(drawn))
+        if over is not None:
+            drawn = 1 + np.where(over[1:].any(axis=0), over[1:].argmax(axis=0), self.limit - 1)
         right, cost, tokens = (table[drawn, column] for table in (self.right, self.cost, self.tokens))
         ends = right, cost - saved, tokens, drawn.astype(np.float64)
         return np.stack([self.mean(values) for values in ends])
@@ -165,8 +153,8 @@ class ReplayedVotes:
 _TABLES = ("top", "second", "run", "right", "cost", "tokens", "seconds")
 
 
-def packs_of(samples: Samples, source: str, question_ids: Sequence[str]) -> list[SampleGroup]:
-    """The samples of one source, in packs of questions that have equally many.
+def sample_groups(samples: Samples, source: str, question_ids: Sequence[str]) -> list[SampleGroup]:
+    """The samples of one source, in groups of questions that have equally many.
 
     Raises:
         OutcomesError: There is no such source, or a question has no usable sample of it.
@@ -189,28 +177,28 @@ def packs_of(samples: Samples, source: str, question_ids: Sequence[str]) -> list
     ]
 
 
-def draws_allowed(packs: Sequence[SampleGroup]) -> int:
+def draws_allowed(groups: Sequence[SampleGroup]) -> int:
     """The most samples a replayed vote may draw: half of what every question has; all where that is few."""
-    fewest: int = min(pack.codes.shape[1] for pack in packs)
+    fewest: int = min(group.codes.shape[1] for group in groups)
     return fewest // 2 if fewest >= 4 else fewest
 
 
-def _dealt(pack: SampleGroup, limit: int, questions: int, rng: np.random.Generator) -> ReplayedVotes:
-    q, n = pack.codes.shape
+def _in_orders(group: SampleGroup, limit: int, questions: int, rng: np.random.Generator) -> ReplayedVotes:
+    q, n = group.codes.shape
     orders = sample_orders(q, n, rng)[:limit, :, : max(n, _COLUMNS // questions // n * n)]
     question, own = np.arange(q)[:, None], np.repeat(np.arange(q), orders.shape[2])
-    codes = pack.codes[question, orders].reshape(limit, -1)
+    codes = group.codes[question, orders].reshape(limit, -1)
     tally = Tally.of(codes)
     return ReplayedVotes(
-        question=pack.rows[own],
+        question=group.rows[own],
         top=tally.top,
         second=tally.second,
         run=_runs(codes),
-        right=pack.right()[own, tally.leader],
-        cost=running_sums(pack.cost[question, orders].reshape(limit, -1)),
-        tokens=running_sums(pack.tokens[question, orders].reshape(limit, -1)),
-        seconds=pack.seconds[question, orders].reshape(limit, -1),
-        shared=None if pack.shared is None else pack.shared.at(own),
+        right=group.right()[own, tally.leader],
+        cost=running_sums(group.cost[question, orders].reshape(limit, -1)),
+        tokens=running_sums(group.tokens[question, orders].reshape(limit, -1)),
+        seconds=group.seconds[question, orders].reshape(limit, -1),
+        shared=None if group.shared is None else group.shared.at(own),
     )
 
 

@@ -1,4 +1,4 @@
-"""In what waves a vote is drawn, written so that many votes on collected samples are played at once."""
+"""In what waves the samples of a vote are drawn, for many votes on collected samples at once."""
 
 import numpy as np
 
@@ -12,30 +12,30 @@ def at_once(samples: int) -> Schedule:
 
 
 def by_state(wave: Ints, kind: Ints | None = None) -> Schedule:
-    """As a table says, by samples drawn and votes of the first two.
+    """As many as a table says, by samples drawn and votes of the first two.
 
     Args:
         wave: One table or, first by kind of question, several.
         kind: Of each question, shape (n,), where there are several.
     """
 
-    def course(deals: ReplayedVotes, drawn: Ints) -> Ints:
+    def schedule(votes: ReplayedVotes, drawn: Ints) -> Ints:
         column = np.arange(len(drawn))
-        state = drawn, deals.top[drawn, column], deals.second[drawn, column]
-        following: Ints = wave[state] if kind is None else wave[kind[deals.question], *state]
+        state = drawn, votes.top[drawn, column], votes.second[drawn, column]
+        following: Ints = wave[state] if kind is None else wave[kind[votes.question], *state]
         return following
 
-    return course
+    return schedule
 
 
 def by_window(size: int) -> Schedule:
-    """So many at once until all answers of one wave agree."""
+    """`size` samples at once until all answers of one wave agree."""
 
-    def course(deals: ReplayedVotes, drawn: Ints) -> Ints:
-        agree = deals.run[drawn, np.arange(len(drawn))] >= size
-        return np.where(agree, 0, np.minimum(size, deals.limit - drawn))
+    def schedule(votes: ReplayedVotes, drawn: Ints) -> Ints:
+        agree = votes.run[drawn, np.arange(len(drawn))] >= size
+        return np.where(agree, 0, np.minimum(size, votes.limit - drawn))
 
-    return course
+    return schedule
 
 
 def after_first(most: Ints) -> Schedule:

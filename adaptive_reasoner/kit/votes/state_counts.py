@@ -1,4 +1,4 @@
-"""How votes come through their states: what is learned of each, from many questions and many orders.
+"""How often votes come through each of their states, and what happens there, over questions and orders.
 
 Many states are seen by few questions. There the estimate leans on a logistic model of all states (whose
 first feature is the Beta posterior's own confidence), as if that were `_PRIOR` questions of evidence; the
@@ -40,22 +40,22 @@ class StateCounts:
     second: Floats
 
     @classmethod
-    def of(cls, deals: ReplayedVotes) -> Self:
-        """Count."""
-        size = deals.limit + 1
-        orders = np.bincount(deals.question)
-        state = (np.arange(size)[:, None] * size + deals.top) * size + deals.second
-        key = (deals.question * size**3 + state).ravel()
-        joins, lifts = np.zeros((2, *deals.top.shape))
-        joins[:-1] = np.diff(deals.top, axis=0) > 0
-        lifts[:-1] = (np.diff(deals.second, axis=0) > 0) & (joins[:-1] == 0)
+    def of(cls, votes: ReplayedVotes) -> Self:
+        """Count the states of votes, and what happens in each."""
+        size = votes.limit + 1
+        orders = np.bincount(votes.question)
+        state = (np.arange(size)[:, None] * size + votes.top) * size + votes.second
+        key = (votes.question * size**3 + state).ravel()
+        joins, lifts = np.zeros((2, *votes.top.shape))
+        joins[:-1] = np.diff(votes.top, axis=0) > 0
+        lifts[:-1] = (np.diff(votes.second, axis=0) > 0) & (joins[:-1] == 0)
         seen, row = np.unique(key, return_inverse=True)
         question = seen // size**3
-        columns = (np.ones(len(key)), deals.right.ravel(), joins.ravel(), lifts.ravel())
+        columns = (np.ones(len(key)), votes.right.ravel(), joins.ravel(), lifts.ravel())
         weight, right, top, second = (
             np.bincount(row, weights=values) / orders[question] for values in columns
         )
-        return cls(deals.limit, question, seen % size**3, weight, right, top, second)
+        return cls(votes.limit, question, seen % size**3, weight, right, top, second)
 
     def select(self, questions: Ints) -> Self:
         """Those of some questions."""
@@ -63,8 +63,8 @@ class StateCounts:
         names = ("question", "state", "weight", "right", "top", "second")
         return type(self)(self.limit, **{name: getattr(self, name)[kept] for name in names})
 
-    def prospects(self) -> VoteModel:
-        """What these questions say of every state."""
+    def vote_model(self) -> VoteModel:
+        """The chances in every state, as these questions show them."""
         drawn, top, _ = np.indices((self.limit + 1,) * 3)
         going_on = drawn < self.limit
         right, joins, lifts = (
@@ -77,24 +77,24 @@ class StateCounts:
         whole = np.maximum(1.0, joins + lifts)
         return VoteModel(right, joins / whole, lifts / whole)
 
-    def tilted(self, prospects: VoteModel, beyond: Floats) -> VoteModel:
+    def tilted(self, model: VoteModel, beyond: Floats) -> VoteModel:
         """The same chances, shifted by what is expected of each question.
 
         Args:
-            prospects: What is known of every state without that.
+            model: What is known of every state without that.
             beyond: By question, as these counts number them, shape (n,).
         """
         more, going_on = beyond[self.question], self.state < self.limit * (self.limit + 1) ** 2
         tables = (
-            (prospects.right, self.right, True),
-            (prospects.top, self.top, going_on),
-            (prospects.second, self.second, going_on),
+            (model.right, self.right, True),
+            (model.top, self.top, going_on),
+            (model.second, self.second, going_on),
         )
         right, top, second = (
             self._slope(known.ravel()[self.state], happened, more, self.weight * counted)
             for known, happened, counted in tables
         )
-        return replace(prospects, tilt=(right, top, second))
+        return replace(model, tilt=(right, top, second))
 
     def _slope(self, known: Floats, happened: Floats, more: Floats, weight: Floats) -> float:
         """By how much log-odds rise with `more`: a logistic regression with an offset, by Newton's steps.

@@ -53,7 +53,7 @@ def test_disagreement_of_cheap_samples_escalates():
     assert set(rules) == {"cascade_routing", "cascade_threshold", "one_price"}
     mixed = uniform_hull(estimate(samples, votes=(1,)).select(HELD_OUT))
     for name in ("one_price", "cascade_threshold"):
-        played = rules[name].play(FIT, HELD_OUT, 7.0)
+        played = rules[name].fit(FIT, HELD_OUT).at(7.0)
         # Two cheap samples tell nearly all: then easy ones cost 2, hard ones 2 + 10.
         assert played.cost.mean() == pytest.approx(7.0, abs=0.4)
         assert played.accuracy.mean() > (0.92 if name == "one_price" else 0.9)
@@ -64,23 +64,24 @@ def test_one_price_goes_straight_to_the_dear_source_where_the_cheap_one_is_worth
     samples = two_sources(cheap_samples=8)
     rows = [row | ({"correct": 0.0} if row["source"] == "cheap" else {}) for row in samples.rows()]
     rule = rules_of(Samples.from_rows(rows), features(informative=False))["one_price"]
-    played = rule.play(FIT, HELD_OUT, DEAR)
+    played = rule.fit(FIT, HELD_OUT).at(DEAR)
     assert (played.cost.mean(), played.accuracy.mean()) == pytest.approx((DEAR, 0.9))
 
 
 def test_routing_sees_the_question_and_skips_the_cheap_call():
     rules = rules_of(two_sources(cheap_samples=1), features(informative=True))
     assert set(rules) == {"cascade_routing", "cascade_threshold"}
-    routed = rules["cascade_routing"].play(FIT, HELD_OUT, 5.5)
+    routed = rules["cascade_routing"].fit(FIT, HELD_OUT).at(5.5)
     assert routed.cost.mean() == pytest.approx(5.5, abs=0.3)
     assert routed.accuracy.mean() == pytest.approx(0.95, abs=0.02)
-    cascaded = rules["cascade_threshold"].play(FIT, HELD_OUT, 6.0)
+    cascaded = rules["cascade_threshold"].fit(FIT, HELD_OUT).at(6.0)
     assert cascaded.accuracy.mean() == pytest.approx(0.95, abs=0.02)  # a cheap call more for each question
 
 
 def test_a_lower_budget_escalates_less():
-    rule = rules_of(two_sources(cheap_samples=8), features(informative=False))["one_price"]
-    played = [rule.play(FIT, HELD_OUT, budget) for budget in (2.0, 4.0, 7.0)]
+    rules = rules_of(two_sources(cheap_samples=8), features(informative=False))
+    rule = rules["one_price"].fit(FIT, HELD_OUT)
+    played = [rule.at(budget) for budget in (2.0, 4.0, 7.0)]
     costs = [play.cost.mean() for play in played]
     assert costs == pytest.approx([2.0, 4.0, 7.0], rel=0.15)
     assert np.all(np.diff([play.accuracy.mean() for play in played]) > 0.1)

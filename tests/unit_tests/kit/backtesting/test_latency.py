@@ -8,7 +8,7 @@ import pytest
 from adaptive_reasoner.kit.backtesting.latency import waits
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, packs_of
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, sample_groups
 from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
 from adaptive_reasoner.strategies.stop_rules import Lossless, SamplePrice, Votes, VoteState
 from tests.unit_tests.kit.votes.ballots import ballots_of
@@ -21,9 +21,9 @@ def samples_of(*ballots, seconds=None, **fields):
     return ballots_of(ballots, each=each)
 
 
-def deals_of(samples):
-    packs = packs_of(samples, "cot", samples.question_ids)
-    return ReplayedVotes.of(packs, packs[0].codes.shape[1])
+def votes_of(samples):
+    groups = sample_groups(samples, "cot", samples.question_ids)
+    return ReplayedVotes.of(groups, groups[0].codes.shape[1])
 
 
 def table_of(rule, limit):
@@ -59,41 +59,41 @@ FIRST = np.array([1, 2, 3, 4])
 
 
 @pytest.mark.parametrize(
-    ("course", "next_wave"),
+    ("schedule", "next_wave"),
     [
         (at_once(3), lambda votes, _: 0 if votes.drawn else 3),
         (by_state(table_of(Lossless(), 4)), lambda votes, _: votes.needed),
         (by_window(2), in_windows(2)),
         (by_window(3), in_windows(3)),
-        (lambda deals, drawn: after_first(FIRST[deals.question])(deals, drawn), None),
+        (lambda replayed, drawn: after_first(FIRST[replayed.question])(replayed, drawn), None),
     ],
     ids=["at once", "lossless", "windows of 2", "windows of 3", "after the first"],
 )
-def test_rounds_and_seconds_are_those_of_the_vote_in_every_order(course, next_wave):
-    deals = deals_of(samples_of(*BALLOTS, seconds=lambda q, i: SECONDS[q][i]))
+def test_rounds_and_seconds_are_those_of_the_vote_in_every_order(schedule, next_wave):
+    replayed = votes_of(samples_of(*BALLOTS, seconds=lambda q, i: SECONDS[q][i]))
     rounds, every = [], []
     for number, (ballot, seconds) in enumerate(zip(BALLOTS, SECONDS, strict=True)):
         mine = next_wave or (lambda votes, _, n=number: [1, FIRST[n] - 1, 0, 0, 0][min(votes.drawn, 2)])
         played = list(run(ballot, mine))
         rounds.append(np.mean([len(waves) for waves in played]))
         every += [sum(max(seconds[i] for i in wave) for wave in waves) for waves in played]
-    found = waits(deals, [course], np.ones(1))
+    found = waits(replayed, [schedule], np.ones(1))
     np.testing.assert_allclose(found.rounds, rounds)
     assert found.p95_seconds == np.quantile(every, 0.95, method="inverted_cdf")
 
 
 def test_questions_count_alike_and_a_mixture_waits_as_its_parts_do():
-    deals = deals_of(samples_of(["a"] * 4, ["a"] * 4, seconds=lambda q, _: [1.0, 10.0][q]))
-    found = waits(deals, [at_once(1), by_window(1), by_window(2)], np.array([0.97, 0.0, 0.03]))
+    replayed = votes_of(samples_of(["a"] * 4, ["a"] * 4, seconds=lambda q, _: [1.0, 10.0][q]))
+    found = waits(replayed, [at_once(1), by_window(1), by_window(2)], np.array([0.97, 0.0, 0.03]))
     np.testing.assert_allclose(found.rounds, [1.0, 1.0])
     assert found.p95_seconds == 10.0
-    slow_is_rare = deals_of(samples_of(*[["a"] * 4] * 40, seconds=lambda q, _: 10.0 if q == 7 else 1.0))
+    slow_is_rare = votes_of(samples_of(*[["a"] * 4] * 40, seconds=lambda q, _: 10.0 if q == 7 else 1.0))
     assert waits(slow_is_rare, [at_once(4)], np.ones(1)).p95_seconds == 1.0
 
 
 def test_seconds_are_reported_only_where_all_are_known():
     unknown = samples_of(*BALLOTS, seconds=lambda q, i: None if (q, i) == (2, 1) else 1.0)
-    found = waits(deals_of(unknown), [at_once(4)], np.ones(1))
+    found = waits(votes_of(unknown), [at_once(4)], np.ones(1))
     assert found.p95_seconds is None
     assert found.rounds.tolist() == [1.0] * 4
 
@@ -104,7 +104,7 @@ def test_every_rule_says_how_long_it_takes():
     rules = replay_rules(samples, "cot", estimate(samples, votes=(1,)))
     fit, held_out = np.arange(0, 20, 2), np.arange(1, 20, 2)
     for name, rule in rules.items():
-        play = rule.play(fit, held_out, 10.0)
+        play = rule.fit(fit, held_out).at(10.0)
         most = 2.0 if name == "after_first_sample" else 1.0
         assert 1.0 <= play.rounds.max() <= most, name
         assert play.p95_seconds == pytest.approx(20.0 * play.rounds.max()), name
@@ -112,7 +112,7 @@ def test_every_rule_says_how_long_it_takes():
 
 def test_every_rule_pays_the_prompt_of_a_request_once_for_the_samples_of_a_wave():
     """A prompt makes half of a sample's cost, and requests are for two."""
-    ballots = [ballot[:3] for ballot in BALLOTS]  # of three, all are dealt
+    ballots = [ballot[:3] for ballot in BALLOTS]  # of three, all are drawn
     samples = samples_of(*ballots, prompt_cost=0.5, samples_per_request=2)
     rules = replay_rules(samples, "cot", estimate(samples, votes=(1,)))
     for name, parameter, next_wave in (
@@ -124,5 +124,5 @@ def test_every_rule_pays_the_prompt_of_a_request_once_for_the_samples_of_a_wave(
             np.mean([sum(0.5 * len(w) + 0.5 * np.ceil(len(w) / 2) for w in waves) for waves in played])
             for played in (list(run(ballot, next_wave)) for ballot in ballots)
         ]
-        np.testing.assert_allclose(rules[name].table.cost[:, parameter], paid, err_msg=name)
-    assert rules["beta_stop"].table.cost.max() == 2.5  # three samples, the first two in one request
+        np.testing.assert_allclose(rules[name].values[1][:, parameter], paid, err_msg=name)
+    assert rules["beta_stop"].values[1].max() == 2.5  # three samples, the first two in one request

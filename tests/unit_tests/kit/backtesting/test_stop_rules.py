@@ -69,20 +69,20 @@ def test_every_rule_is_its_mean_over_all_orders():
     rules = replayed(samples_of(*BALLOTS))
     for q, ballot in enumerate(BALLOTS):
         for at, tau in enumerate(THRESHOLDS):
-            found = rules["beta_stop"].table
+            accuracy, cost, _ = rules["beta_stop"].values
             expected = run(beta(tau, 3), ballot)
-            assert (found.accuracy[q, at], found.cost[q, at]) == pytest.approx(expected), (ballot, tau)
+            assert (accuracy[q, at], cost[q, at]) == pytest.approx(expected), (ballot, tau)
         for width in (1, 2, 3):
-            found = rules["esc"].table
+            accuracy, cost, _ = rules["esc"].values
             expected = run(window(width, 3), ballot)
-            assert (found.accuracy[q, width - 1], found.cost[q, width - 1]) == pytest.approx(expected), (
+            assert (accuracy[q, width - 1], cost[q, width - 1]) == pytest.approx(expected), (
                 ballot,
                 width,
             )
         for k in (1, 2, 3):
-            found = rules["vote_k"].table
+            accuracy, cost, _ = rules["vote_k"].values
             expected = run(lambda answers, k=k: k, ballot)
-            assert (found.accuracy[q, k - 1], found.cost[q, k - 1]) == pytest.approx(expected), (ballot, k)
+            assert (accuracy[q, k - 1], cost[q, k - 1]) == pytest.approx(expected), (ballot, k)
 
 
 def test_a_lossless_vote_is_as_accurate_as_the_whole_vote_and_cheaper():
@@ -90,17 +90,17 @@ def test_a_lossless_vote_is_as_accurate_as_the_whole_vote_and_cheaper():
     rules = replayed(
         samples_of(*(rng.choice(["a", "b", "c"], 20, p=[0.6, 0.3, 0.1]).tolist() for _ in range(30)))
     )
-    whole, early = rules["vote_k"].table, rules["lossless"].table
-    np.testing.assert_allclose(whole.accuracy, early.accuracy)
-    assert (early.cost <= whole.cost + 1e-9).mean() > 0.9
-    assert early.cost[:, 2:].mean() < 0.9 * whole.cost[:, 2:].mean()
+    (accuracy, cost, _), (early_accuracy, early_cost, _) = (rules[n].values for n in ("vote_k", "lossless"))
+    np.testing.assert_allclose(accuracy, early_accuracy)
+    assert (early_cost <= cost + 1e-9).mean() > 0.9
+    assert early_cost[:, 2:].mean() < 0.9 * cost[:, 2:].mean()
 
 
-def test_at_most_half_of_many_samples_are_dealt():
-    assert len(replayed(samples_of(["a"] * 10))["vote_k"].table.actions) == 5
-    assert len(replayed(samples_of(["a"] * 3))["vote_k"].table.actions) == 3
+def test_at_most_half_of_many_samples_are_drawn():
+    assert replayed(samples_of(["a"] * 10))["vote_k"].values.shape[2] == 5
+    assert replayed(samples_of(["a"] * 3))["vote_k"].values.shape[2] == 3
     assert replayed(samples_of(["a"] * 3, ["a"])) == {}
-    assert len(replayed(samples_of(["a"] * 10, ["a"] * 6))["vote_k"].table.actions) == 3
+    assert replayed(samples_of(["a"] * 10, ["a"] * 6))["vote_k"].values.shape[2] == 3
 
 
 def test_the_mixture_is_chosen_on_the_fit_and_costs_the_budget_there():
@@ -109,15 +109,16 @@ def test_the_mixture_is_chosen_on_the_fit_and_costs_the_budget_there():
     halves = np.arange(0, 60, 2), np.arange(1, 60, 2)
     for name, rule in replayed(samples).items():
         if name not in ("priced_stop", "after_first_sample"):  # their prices are chosen out of fold
-            assert rule.play(halves[0], halves[0], 15.0).cost.mean() == pytest.approx(15.0)
-        played = rule.play(halves[0], halves[1], 15.0)
+            assert rule.fit(halves[0], halves[0]).at(15.0).cost.mean() == pytest.approx(15.0)
+        played = rule.fit(halves[0], halves[1]).at(15.0)
         assert played.cost.mean() == pytest.approx(15.0, rel=0.1)
         assert played.tokens.mean() > played.cost.mean()  # a sample has 50 tokens more than its cost
 
 
 def test_tokens_are_reported_only_where_all_are_known():
-    assert replayed(samples_of(["a"] * 4))["esc"].tokens is None
-    assert replayed(samples_of(["a"] * 4, tokens=3))["esc"].tokens is not None
+    for samples, known in ((samples_of(["a"] * 4), False), (samples_of(["a"] * 4, tokens=3), True)):
+        played = replayed(samples)["esc"].fit(np.arange(1), np.arange(1)).at(2.0)
+        assert (played.tokens is not None) == known
 
 
 def test_a_question_without_samples_is_refused_by_name():
@@ -135,7 +136,7 @@ def test_after_a_first_sample_without_an_answer_more_are_drawn():
     rule = replayed(samples_of(*ballots))["after_first_sample"]
     fit, held_out = np.arange(0, 40, 2), np.arange(1, 40, 2)
     mixed = np.r_[fit[:10], held_out[:10]]
-    played = rule.play(mixed, np.r_[fit[10:], held_out[10:]], 20.0)
+    played = rule.fit(mixed, np.r_[fit[10:], held_out[10:]]).at(20.0)
     answered, silent = played.cost[10:], played.cost[:10]
     assert answered.max() < silent.min()
 
@@ -150,8 +151,8 @@ def test_the_priced_stop_goes_by_what_the_questions_tell():
     single = table.cost[:, 0].mean()
 
     def accuracy(**options):
-        rule = replay_rules(samples, "cot", table, **options)["priced_stop"]
-        played = [rule.play(fit, held_out, single * times) for times in np.linspace(1.1, 4.0, 8)]
+        rule = replay_rules(samples, "cot", table, **options)["priced_stop"].fit(fit, held_out)
+        played = [rule.at(single * times) for times in np.linspace(1.1, 4.0, 8)]
         costs, scores = zip(*((play.cost.mean(), play.accuracy.mean()) for play in played), strict=True)
         return np.interp(single * np.array([1.5, 2.0, 2.5, 3.0]), costs, scores).mean()
 

@@ -11,13 +11,13 @@ from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.fitting import (
     COSTS,
     chances_of_success,
-    courses,
     fit_stop,
     fit_stops,
+    priced_schedules,
     replayed,
     stopping_graph,
 )
-from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, packs_of
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, sample_groups
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
@@ -45,9 +45,9 @@ def hard_questions(count, samples, seed=0):
         ]
 
 
-def dealt(samples, source="cot"):
-    packs = packs_of(samples, source, samples.question_ids)
-    return ReplayedVotes.of(packs, draws_allowed(packs))
+def replay_of(samples, source="cot"):
+    groups = sample_groups(samples, source, samples.question_ids)
+    return ReplayedVotes.of(groups, draws_allowed(groups))
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +61,18 @@ def at_equal_draws(rule, draws):
 
 
 def test_on_hard_questions_it_beats_the_beta_posterior_on_questions_it_has_not_seen(hard):
-    fitted = fit_stop(dealt(hard))
+    fitted = fit_stop(replay_of(hard))
     assert fitted.learned
-    fresh = dealt(samples_of(hard_questions(300, 16, seed=1)))
-    learned, plain = (replayed(fresh, known) for known in (fitted.prospects, beta_vote_model(fresh.limit)))
+    fresh = replay_of(samples_of(hard_questions(300, 16, seed=1)))
+    learned, plain = (replayed(fresh, known) for known in (fitted.model, beta_vote_model(fresh.limit)))
     gains = [at_equal_draws(learned, n) - at_equal_draws(plain, n) for n in (2, 3, 4, 5, 6)]
     assert np.mean(gains) > 0.004
     assert min(gains) > -0.003
 
 
 def test_what_it_promises_out_of_fold_it_keeps(hard):
-    fitted = fit_stop(dealt(hard))
-    fresh = replayed(dealt(samples_of(hard_questions(600, 16, seed=2))), fitted.prospects)
+    fitted = fit_stop(replay_of(hard))
+    fresh = replayed(replay_of(samples_of(hard_questions(600, 16, seed=2))), fitted.model)
     assert fitted.accuracy.mean(axis=0) == pytest.approx(fresh[0].mean(axis=0), abs=0.08)
     assert fitted.draws.mean(axis=0) == pytest.approx(fresh[3].mean(axis=0), rel=0.15)
 
@@ -80,7 +80,7 @@ def test_what_it_promises_out_of_fold_it_keeps(hard):
 def test_where_votes_always_agree_there_is_nothing_to_learn():
     rng = np.random.default_rng(0)
     ballots = [["right" if rng.random() < 0.5 else "wrong"] * 8 for _ in range(12)]
-    fitted = fit_stop(dealt(samples_of(ballots)))
+    fitted = fit_stop(replay_of(samples_of(ballots)))
     assert fitted.gain == pytest.approx(0.0, abs=1e-9)
     assert fitted.accuracy.shape == (12, len(COSTS))
 
@@ -97,33 +97,33 @@ def questions_that_tell(count, samples, seed=0):
         for lost in hopeless
     ]
     misread = rng.random(count) < 0.15
-    return dealt(samples_of(ballots)), np.where(hopeless ^ misread, -0.2, 0.2)
+    return replay_of(samples_of(ballots)), np.where(hopeless ^ misread, -0.2, 0.2)
 
 
 def test_what_is_expected_of_a_question_helps_on_questions_it_has_not_seen():
-    deals, beyond = questions_that_tell(200, 12)
-    blind, told = fit_stop(deals), fit_stop(deals, beyond=beyond)
-    assert blind.prospects.tilt is None
-    assert told.prospects.tilt is not None
-    assert told.prospects.tilt[0] > 0
+    votes, beyond = questions_that_tell(200, 12)
+    blind, asked = fit_stop(votes), fit_stop(votes, beyond=beyond)
+    assert blind.model.tilt is None
+    assert asked.model.tilt is not None
+    assert asked.model.tilt[0] > 0
     fresh, others = questions_that_tell(400, 12, seed=1)
-    without, knowing = replayed(fresh, blind.prospects), replayed(fresh, told.prospects, beyond=others)
+    without, knowing = replayed(fresh, blind.model), replayed(fresh, asked.model, beyond=others)
     gains = [at_equal_draws(knowing, n) - at_equal_draws(without, n) for n in (2, 3, 4)]
     assert np.mean(gains) > 0.01
-    assert told.question_gain == pytest.approx(np.mean(gains), abs=0.03)
+    assert asked.question_gain == pytest.approx(np.mean(gains), abs=0.03)
 
 
 def test_what_is_expected_for_no_reason_is_not_listened_to():
-    deals, beyond = questions_that_tell(200, 12)
+    votes, beyond = questions_that_tell(200, 12)
     kept = [
-        fit_stop(deals, beyond=np.random.default_rng(seed).permutation(beyond)).prospects.tilt
+        fit_stop(votes, beyond=np.random.default_rng(seed).permutation(beyond)).model.tilt
         for seed in range(3)
     ]
     assert kept.count(None) >= 2
 
 
 def test_shares_of_states_are_those_of_all_orders():
-    counts = StateCounts.of(dealt(samples_of([["right", "right", "wrong"]])))
+    counts = StateCounts.of(replay_of(samples_of([["right", "right", "wrong"]])))
     table = {int(state): row for row, state in enumerate(counts.state)}
     size = counts.limit + 1
 
@@ -138,15 +138,15 @@ def test_shares_of_states_are_those_of_all_orders():
 
 
 def test_chances_are_probabilities_in_every_state_that_can_be(hard):
-    known = StateCounts.of(dealt(hard)).prospects()
+    known = StateCounts.of(replay_of(hard)).vote_model()
     for table in (known.right, known.top, known.second, known.top + known.second):
         assert ((table >= 0) & (table <= 1 + 1e-9)).all()
     assert (known.right[:, 0, 0] == 0).all()
 
 
 def test_chances_of_success_are_counted_exactly():
-    packs = packs_of(samples_of([["right", "a", "b", "c"], ["a", "b", "c", "d"]]), "cot", ["q0", "q1"])
-    found = chances_of_success(packs, 3)
+    groups = sample_groups(samples_of([["right", "a", "b", "c"], ["a", "b", "c", "d"]]), "cot", ["q0", "q1"])
+    found = chances_of_success(groups, 3)
     lost = [(math.comb(3, m) / math.comb(4, m) + 1) / 2 for m in range(4)]
     assert found == pytest.approx([(lost[m] - lost[m + 1]) / lost[m] for m in range(3)])
 
@@ -154,18 +154,18 @@ def test_chances_of_success_are_counted_exactly():
 def test_what_is_shipped_is_what_was_learned(hard, tmp_path):
     rows = [*hard.rows(), *samples_of(hard_questions(20, 6, seed=3), source="direct").rows()]
     stops = fit_stops(Samples.from_rows(rows))
-    stops["cot"] = replace(stops["cot"], prospects=replace(stops["cot"].prospects, tilt=(2.0, 1.0, -0.5)))
+    stops["cot"] = replace(stops["cot"], model=replace(stops["cot"].model, tilt=(2.0, 1.0, -0.5)))
     (tmp_path / STOP_MODEL).write_bytes(stopping_graph(stops).SerializeToString())
     read = read_vote_models(tmp_path, {source: stop.as_card() for source, stop in stops.items()})
     assert list(read) == ["cot", "direct"]
     for source, stop in stops.items():
-        assert read[source].limit == stop.prospects.limit
+        assert read[source].limit == stop.model.limit
         for name in ("right", "top", "second", "accepted"):
             np.testing.assert_allclose(
-                getattr(read[source], name), getattr(stop.prospects, name), atol=1e-6, err_msg=name
+                getattr(read[source], name), getattr(stop.model, name), atol=1e-6, err_msg=name
             )
         assert read[source].cost == 2.0
-        assert read[source].tilt == stop.prospects.tilt
+        assert read[source].tilt == stop.model.tilt
 
 
 def test_a_folder_that_says_nothing_of_questions_and_requests_is_read_as_before(hard, tmp_path):
@@ -184,15 +184,15 @@ def test_sources_with_single_samples_have_no_votes_to_stop():
 
 
 def test_a_vote_online_ends_where_the_replay_says_it_does(hard):
-    fitted = fit_stop(dealt(hard))
+    fitted = fit_stop(replay_of(hard))
     accuracy, _, _, draws = (
-        table.mean() for table in replayed(dealt(hard), fitted.prospects, costs=[0.01])[..., 0]
+        table.mean() for table in replayed(replay_of(hard), fitted.model, costs=[0.01])[..., 0]
     )
     (source,) = recorded_sources(hard, seed=5).values()
     flow, found = adaptive_consistency(16, Priced()), []
     for question in hard.questions * 2:
         caller = CallExecutor(source, TokenMeter())
-        task = Task([HumanMessage(question)], price=0.01 / 2.0, prospects=fitted.prospects)
+        task = Task([HumanMessage(question)], price=0.01 / 2.0, prospects=fitted.model)
         answer = run(flow, task, caller)
         found.append((answer.value == "right", len(caller.bill)))
     right, drawn = np.mean(found, axis=0)
@@ -202,17 +202,17 @@ def test_a_vote_online_ends_where_the_replay_says_it_does(hard):
 
 def test_where_requests_share_a_prompt_replay_and_vote_plan_alike(hard):
     rows = [{**row, "prompt_cost": 1.6, "samples_per_request": 4} for row in hard.rows()]
-    deals = dealt(Samples.from_rows(rows))
-    known = fit_stop(deals).prospects
+    votes = replay_of(Samples.from_rows(rows))
+    known = fit_stop(votes).model
     assert (known.cost, known.prompt_cost, known.samples_per_request) == (2.0, pytest.approx(1.6), 4)
-    (course,) = courses(known, [0.02])
-    waves = [wave.max() for _, wave in deals.waves(course)]
+    (schedule,) = priced_schedules(known, [0.02])
+    waves = [wave.max() for _, wave in votes.waves(schedule)]
     start = VoteState(0, 0, 0, known.limit)
     assert waves[0] == Priced().wave(start, SamplePrice(price=0.01, prospects=known))
     blind = replace(known, prompt_cost=0.0)
     worth, less = (
         (accuracy - 0.01 * cost).mean()
-        for accuracy, cost, _, _ in (replayed(deals, each, [0.02])[..., 0] for each in (known, blind))
+        for accuracy, cost, _, _ in (replayed(votes, each, [0.02])[..., 0] for each in (known, blind))
     )
     assert worth > less + 0.003
 
@@ -221,13 +221,11 @@ def test_where_requests_share_a_prompt_replay_and_vote_plan_alike(hard):
 @pytest.mark.parametrize("name", ["letters_gpt35", "addsub_codex002"])
 def test_on_real_samples_it_is_no_worse_than_the_posterior_it_contains(name, shared_data):
     samples = Samples.read(shared_data / f"{name}.samples.parquet")
-    deals = dealt(samples, samples.sources[0])
+    votes = replay_of(samples, samples.sources[0])
     gains = []
     for split in range(4):
         fit, held_out = split_by_text(samples.questions, seed=split)
-        fitted, fresh = fit_stop(deals.select(fit)), deals.select(held_out)
-        learned, plain = (
-            replayed(fresh, known) for known in (fitted.prospects, beta_vote_model(fresh.limit))
-        )
+        fitted, fresh = fit_stop(votes.select(fit)), votes.select(held_out)
+        learned, plain = (replayed(fresh, known) for known in (fitted.model, beta_vote_model(fresh.limit)))
         gains.append([at_equal_draws(learned, n) - at_equal_draws(plain, n) for n in range(2, 13)])
     assert np.mean(gains, axis=0).min() > -0.003
