@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
+from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.lift import Performance
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -25,7 +25,7 @@ def fixed(test: Outcomes, action: str) -> Performance:
 
 def uniform(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
     """The best random mixture of fixed actions, at odds that ignore the question."""
-    return Performance.of(test, shares_at(steady_hull(fit), budget, fit.actions))
+    return Performance.of(test, steady_mixture(fit).shares(budget))
 
 
 def length_rule(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
@@ -67,7 +67,7 @@ def lookup(
     best = solve(predicted, affordable(predicted, budget)).probabilities()
     count = np.bincount(index)[:, None]
     by_key = np.stack([np.bincount(index, weights=column) for column in best.T], axis=1) / count
-    unseen = shares_at(steady_hull(fit), budget, fit.actions)
+    unseen = steady_mixture(fit).shares(budget)
     return Performance.of(test, np.array([by_key[known[key]] if key in known else unseen for key in wanted]))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.allocation.concave_hull import best_at
-from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
+from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.baselines import affordable
 from adaptive_reasoner.kit.backtesting.lift import Performance
@@ -66,7 +66,7 @@ def look_plays(
     played = []
     for budget in budgets:
         moved = imitator.around(budget)
-        mixture = Performance.of(split.held_out, shares_at(steady_hull(split.fit), budget, split.fit.actions))
+        mixture = Performance.of(split.held_out, steady_mixture(split.fit).shares(budget))
         try:
             choice = moved.choose(after.held_out_features, budget=budget)
             ungated = Performance.of(after.held_out, _pure(choice, len(split.fit.actions)))
@@ -133,7 +133,7 @@ class Mistakes:
 
 def _shipped_and_ungated(imitator: Imitator, split: Split, budget: float) -> tuple[Floats, Floats]:
     actions = split.fit.actions
-    mixture = np.tile(shares_at(steady_hull(split.fit), budget, actions), (len(split.held_out), 1))
+    mixture = np.tile(steady_mixture(split.fit).shares(budget), (len(split.held_out), 1))
     try:
         ungated = _pure(imitator.choose(split.held_out_features, budget=budget), len(actions))
         ships = imitator.gate().answer == "ship"

@@ -6,7 +6,7 @@ from math import exp
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
-from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
+from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult
 from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.imitator import Imitator
@@ -46,7 +46,7 @@ def play_unseen_groups(
             if moved.gate().answer == "ship":
                 foreseen[budget].append((held_out, moved.foresee(features[held_out])))
             else:
-                shares[budget][held_out] = shares_at(steady_hull(known), budget, table.actions)
+                shares[budget][held_out] = steady_mixture(known).shares(budget)
     for budget, parts in foreseen.items():
         _steer(shares[budget], parts, table.cost, budget)
     plays = {("imitator_unseen_groups", budget): Performance.of(table, shares[budget]) for budget in budgets}

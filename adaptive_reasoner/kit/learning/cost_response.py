@@ -8,7 +8,7 @@ from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation.concave_hull import best_at, edges_between
 from adaptive_reasoner.kit.allocation.solver import Priced
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.policy.mixture import CostCurve, hull
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture
 
 SPREAD = 0.1
 """Half-width, in log price, by which each question's price is jittered when deciding.
@@ -167,18 +167,9 @@ def lift_by_question(accuracy: Floats, cost: Floats, outcomes: Outcomes) -> Floa
     Returns:
         Shape (n,).
     """
-    vertices = hull(outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0))
-    fixed_accuracy, fixed_cost = outcomes.accuracy[:, vertices], outcomes.cost[:, vertices]
-    height, along = fixed_accuracy.mean(axis=0), fixed_cost.mean(axis=0)
+    mixture = Mixture(outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0))
     lifts = np.zeros(len(outcomes))
     for gained, spent in zip(accuracy.T, cost.T, strict=True):
-        right = int(np.searchsorted(along, spent.mean()))
-        if 0 < right < len(along):
-            share = (spent.mean() - along[right - 1]) / (along[right] - along[right - 1])
-            slope = (height[right] - height[right - 1]) / (along[right] - along[right - 1])
-            value = fixed_accuracy - slope * fixed_cost
-            mixed = (1 - share) * value[:, right - 1] + share * value[:, right]
-            lifts += gained - slope * spent - mixed
-        else:  # beyond an end of the hull: money buys nothing there
-            lifts += gained - fixed_accuracy[:, min(right, len(along) - 1)]
+        shares, slope = mixture.shares(float(spent.mean())), mixture.slope(float(spent.mean()))
+        lifts += gained - slope * spent - (outcomes.accuracy - slope * outcomes.cost) @ shares
     return np.asarray(lifts / accuracy.shape[1])

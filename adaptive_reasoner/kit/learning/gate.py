@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
+from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
 from adaptive_reasoner.kit.tables.splits import text_index
@@ -75,11 +76,11 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
         seed: Of the draws.
     """
     questions = len(outcomes)
-    mean = _lift(accuracy.mean(0), cost.mean(0), outcomes.accuracy.mean(0), outcomes.cost.mean(0))
     columns = np.hstack([accuracy, cost, outcomes.accuracy, outcomes.cost])
     parts = np.cumsum([accuracy.shape[1], cost.shape[1], len(outcomes.actions)])
-    means = bootstrap_means(columns, outcomes.questions, draws, seed)
-    drawn = np.array([_lift(*np.split(row, parts)) for row in means])
+    means = np.vstack([columns.mean(0), bootstrap_means(columns, outcomes.questions, draws, seed)])
+    lifts = _lifts(*np.split(means, parts, axis=1))
+    mean, drawn = float(lifts[0]), lifts[1:]
     low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL])
     detectable = detectable_lift(drawn, cost.mean(0), outcomes)
     answer = answer_to(float(low), float(high), detectable, outcomes)
@@ -116,11 +117,10 @@ def detectable_lift(drawn: Floats, costs: Floats, outcomes: Outcomes) -> float:
     return _DETECTS * max(float(np.std(drawn)), _chance(costs, outcomes))
 
 
-def _lift(accuracy: Floats, cost: Floats, fixed_accuracy: Floats, fixed_cost: Floats) -> float:
-    """Mean over prices of accuracy minus the uniform hull at the same cost."""
-    vertices = hull(fixed_accuracy, fixed_cost)
-    mixed = np.interp(cost, fixed_cost[vertices], fixed_accuracy[vertices])
-    return float((accuracy - mixed).mean())
+def _lifts(accuracy: Floats, cost: Floats, fixed_accuracy: Floats, fixed_cost: Floats) -> Floats:
+    """Mean over prices of accuracy less that of the best mixture at the same cost, by draw, shape (d,)."""
+    lifts: Floats = (accuracy - mixture_accuracy(fixed_accuracy, fixed_cost, cost)).mean(axis=1)
+    return lifts
 
 
 def _chance(cost: Floats, outcomes: Outcomes) -> float:

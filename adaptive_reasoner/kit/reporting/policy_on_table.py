@@ -7,7 +7,6 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.errors import PolicyFormatError, UnknownActionError
-from adaptive_reasoner.kit.allocation.mixtures import mixture_shares
 from adaptive_reasoner.kit.learning.cost_response import Moves
 from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.encoders import feature_matrix
@@ -74,14 +73,14 @@ class Playing:
             ],
             axis=1,
         )
-        as_dear = mixture_shares(self.policy.mixture, self.policy.curve.cost_at(price))
+        as_dear = self.policy.mixture.shares(self.policy.curve.cost_at(price))
         return np.where(self.familiar[:, None], played, as_dear)
 
     def shipped(self) -> Floats:
         """Probability of each action at the policy's own price, as the policy really decides."""
         if self.ships:
             return self.shares(self.policy.price)
-        mixed = mixture_shares(self.policy.mixture, self.policy.curve.cost_at(self.policy.price))
+        mixed = self.policy.mixture.shares(self.policy.curve.cost_at(self.policy.price))
         return np.tile(mixed, (len(self.table), 1))
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.allocation.mixtures import shares_at, steady_hull
+from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.policy.mixture import Mixture
 
 
 def table_of(accuracy, cost, *, groups=None, questions=None, halves=None):
@@ -155,13 +156,13 @@ def test_a_lucky_action_is_not_mixed_in():
     cost = np.tile([1.0, 2.0, 3.0], (400, 1))
     table = table_of(np.clip(ends, 0, 1), cost)
     assert uniform_hull(table).actions == ("a", "b", "c")
-    assert steady_hull(table).actions == ("a", "c")
+    assert steady_mixture(table).vertices.tolist() == [0, 2]
     table = table_of(np.column_stack([ends[:, 0], clear, np.clip(ends[:, 2], 0, 1)]), cost)
-    assert steady_hull(table).actions == uniform_hull(table).actions
+    assert steady_mixture(table).vertices.tolist() == [0, 1, 2]
 
 
 def test_shares_sum_to_one_and_cost_the_budget_or_as_little_as_can_be():
-    hull = uniform_hull(by_group())
-    assert shares_at(hull, 5.0, ("a", "b")).tolist() == pytest.approx([0.5, 0.5])
-    assert shares_at(hull, 0.1, ("b", "a")).tolist() == [0, 1]
-    assert shares_at(hull, 50, ("a", "b")).tolist() == [0, 1]
+    mixture = Mixture(*(cells.mean(axis=0) for cells in (by_group().accuracy, by_group().cost)))
+    assert mixture.shares(5.0).tolist() == pytest.approx([0.5, 0.5])
+    assert mixture.shares(0.1).tolist() == [1, 0]
+    assert mixture.shares(50).tolist() == [0, 1]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.kit.allocation.mixtures import mixture_shares
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.calibration import reliability
@@ -28,7 +27,7 @@ from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
-RECORDED = Path(__file__).parents[3] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
+RECORDED = Path(__file__).parents[4] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
 BUDGET = 20.0
 
 
@@ -112,9 +111,7 @@ def test_the_shares_are_those_of_the_decisions(policy, fresh):
 def test_a_mixture_is_drawn_with_the_probabilities_it_says(policy):
     price = policy.mixture.curve.price_at(15.0)
     drawn = [policy.mixture.choose(price, at) for at in (np.arange(4000) + 0.5) / 4000]
-    assert np.bincount(drawn, minlength=2) / 4000 == pytest.approx(
-        mixture_shares(policy.mixture, 15.0), abs=1e-3
-    )
+    assert np.bincount(drawn, minlength=2) / 4000 == pytest.approx(policy.mixture.shares(15.0), abs=1e-3)
 
 
 def test_on_the_questions_it_was_trained_on_the_held_out_figures_are_shown(policy):
