@@ -1,6 +1,6 @@
-"""A shipped policy at play on a table: what it chooses, at its own price and along all others."""
+"""What a shipped policy chooses on the questions of a table, at its own price and at all others."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -47,7 +47,7 @@ class Playing:
         missing = set(policy.actions) - set(outcomes.actions)
         if missing:
             raise UnknownActionError(min(missing), outcomes.actions)
-        table = with_actions(outcomes, policy.actions)
+        table = outcomes.only([outcomes.actions.index(action) for action in policy.actions])
         features = feature_matrix(table.questions.tolist(), policy.encoder)
         accuracy, cost, familiarity = policy.predict(features)
         return cls(
@@ -66,37 +66,15 @@ class Playing:
     def shares(self, price: float) -> Floats:
         """Probability of each action at a price, by the predictions, shape (n, k)."""
         moves, actions = Moves.of(self.predictions), len(self.table.actions)
-        played = np.stack(
-            [
-                moves.chosen(np.tile(np.eye(actions)[action], (len(self.table), 1)), price)
-                for action in range(actions)
-            ],
-            axis=1,
-        )
-        as_dear = self.policy.mixture.shares(self.policy.curve.cost_at(price))
-        return np.where(self.familiar[:, None], played, as_dear)
+        chosen = [moves.chosen(np.tile(each, (len(self.table), 1)), price) for each in np.eye(actions)]
+        return np.where(self.familiar[:, None], np.stack(chosen, axis=1), self._mixed(price))
 
     def shipped(self) -> Floats:
         """Probability of each action at the policy's own price, as the policy really decides."""
         if self.ships:
             return self.shares(self.policy.price)
-        mixed = self.policy.mixture.shares(self.policy.curve.cost_at(self.policy.price))
-        return np.tile(mixed, (len(self.table), 1))
+        return np.tile(self._mixed(self.policy.price), (len(self.table), 1))
 
-
-def with_actions(outcomes: Outcomes, actions: tuple[str, ...]) -> Outcomes:
-    """The same questions with some of the actions, in the order asked for."""
-    if actions == outcomes.actions:
-        return outcomes
-    at = [outcomes.actions.index(action) for action in actions]
-    halves = outcomes.halves
-    return replace(
-        outcomes,
-        actions=actions,
-        accuracy=outcomes.accuracy[:, at],
-        cost=outcomes.cost[:, at],
-        samples=outcomes.samples[:, at],
-        halves=None
-        if halves is None
-        else replace(halves, **{name: cells[:, at] for name, cells in vars(halves).items()}),
-    )
+    def _mixed(self, price: float) -> Floats:
+        """The mixture of fixed actions that costs what the policy's curve expects at a price, shape (k,)."""
+        return self.policy.mixture.shares(self.policy.curve.cost_at(price))

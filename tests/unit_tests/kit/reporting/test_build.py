@@ -18,7 +18,7 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.reporting.html_page import Report, Section, Table, Verdict
 from adaptive_reasoner.kit.reporting.label_cost import labels_section
-from adaptive_reasoner.kit.reporting.policy_on_table import Playing, with_actions
+from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.reporting.summary import PolicySummary, Saving
 from adaptive_reasoner.kit.reporting.wording import judged
 from adaptive_reasoner.kit.samples import Samples
@@ -266,7 +266,7 @@ def test_a_backtest_gives_verdict_and_learning_curve():
 
 def test_other_actions_than_the_policys_are_refused(policy, fresh):
     with pytest.raises(UnknownActionError, match="direct"):
-        outcomes_report(with_actions(fresh, ("cot",)), policy=policy)
+        outcomes_report(fresh.only([fresh.actions.index("cot")]), policy=policy)
 
 
 def test_a_policy_of_some_actions_is_shown_on_a_table_of_more(policy, fresh):
