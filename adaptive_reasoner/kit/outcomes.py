@@ -34,8 +34,8 @@ class Halves:
     cost_a: Floats
     cost_b: Floats
 
-    def select(self, index: ArrayLike) -> Self:
-        """The same for the questions at `index`."""
+    def select(self, index: Any) -> Self:
+        """The same at an index of the tables: some questions, or some questions and actions."""
         return type(self)(*(getattr(self, name)[index] for name in HALVES))
 
 
@@ -142,32 +142,25 @@ class Outcomes:
     def select(self, index: ArrayLike) -> Self:
         """The table of the questions at `index` (positions, or a mask)."""
         index = np.asarray(index)
-        return type(self)(
+        return replace(
+            self,
             question_ids=self.question_ids[index],
             questions=self.questions[index],
-            actions=self.actions,
-            accuracy=self.accuracy[index],
-            cost=self.cost[index],
-            cost_unit=self.cost_unit,
-            samples=self.samples[index],
             groups=None if self.groups is None else self.groups[index],
-            halves=None if self.halves is None else self.halves.select(index),
-            accuracy_unit=self.accuracy_unit,
-            counts=self.counts,
+            **self._cells(index),
         )
 
     def only(self, columns: ArrayLike) -> Self:
-        """The table of the actions at `columns` (positions, or a mask)."""
+        """The table of the actions at `columns` (positions, or a mask), in this order."""
         kept = np.arange(len(self.actions))[np.asarray(columns)]
-        halves = [] if self.halves is None else [getattr(self.halves, name)[:, kept] for name in HALVES]
-        return replace(
-            self,
-            actions=tuple(self.actions[column] for column in kept),
-            accuracy=self.accuracy[:, kept],
-            cost=self.cost[:, kept],
-            samples=self.samples[:, kept],
-            halves=Halves(*halves) if halves else None,
-        )
+        actions = tuple(self.actions[column] for column in kept)
+        return replace(self, actions=actions, **self._cells((slice(None), kept)))
+
+    def _cells(self, index: Any) -> dict[str, Any]:
+        """The tables of questions by actions at an index."""
+        halves = None if self.halves is None else self.halves.select(index)
+        cells = {name: getattr(self, name)[index] for name in ("accuracy", "cost", "samples")}
+        return {**cells, "halves": halves}
 
     def split(self, test_size: float = 0.5, seed: int = 0) -> tuple[Self, Self]:
         """Two tables, to fit on and to test on; questions of equal text stay on one side."""
