@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import Allocation, frontier, uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -18,7 +18,7 @@ from adaptive_reasoner.kit.reporting.sections import (
     price_section,
     regret_section,
 )
-from adaptive_reasoner.kit.reporting.summary import OracleCurves, PolicySummary, Saving
+from adaptive_reasoner.kit.reporting.summary import Findings, OracleCurves, PolicySummary, Saving
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
@@ -52,113 +52,108 @@ def outcomes_report(
     check_argument(outcomes, "Outcomes", "outcomes_report")
     if samples is not None:
         check_argument(samples, "Samples", "outcomes_report(samples=...)")
-    rows = [] if backtest is None else backtest["rows"]
-    stands: PolicySummary | None = None
-    playing, gains = None, {}
-    if policy is not None:
-        policy = policy if budget is None else policy.at(budget=budget)
-        playing = Playing.of(policy, outcomes)
-        gains = summary.along_budgets(playing, outcomes)
-        budget = summary.own_budget(playing)
-    hull, best = uniform_hull(outcomes), frontier(outcomes)
-    if rows and (playing is None or playing.trained_on):
-        asked, stands = summary.from_backtest(rows, budget)
-        budget = asked if budget is None else budget
-    elif playing is not None and playing.trained_on:
-        stands = summary.from_card(playing.policy.card, hull)
-    elif playing is not None and budget is not None:
-        stands = summary.from_gain(gains[budget], "on these questions, which the policy was not trained on")
-    if budget is None:
-        budget = summary.most_to_gain(outcomes)
-    at_budget = best.at(budget)
-    hindsight = OracleCurves.of(
-        outcomes, budget if stands is None else max(stands.cost, float(best.costs[0]))
-    )
-    bill = _bill(samples, policy)
-    saving = None if stands is None else Saving.of(stands, hull)
-
-    shares = at_budget.probabilities() if playing is None else playing.shipped()
+    found = _find(outcomes, policy, [] if backtest is None else backtest["rows"], budget)
+    playing = found.playing
+    saving = None if found.summary is None else Saving.of(found.summary, found.hull)
+    optimum = found.best.at(found.budget)
+    shares = optimum.probabilities() if playing is None else playing.shipped()
     table = outcomes if playing is None else playing.table
-    learnt = (backtest or {}).get("learning_curve")
-    if learnt is None and samples is not None and policy is not None:
-        learnt = learning_points(policy, samples, budget)
+    learned = (backtest or {}).get("learning_curve")
+    if learned is None and samples is not None and policy is not None:
+        learned = learning_points(policy, samples, found.budget)
     sections: list[Section | None] = [
-        frontier_section(outcomes, hull, best, hindsight, gains, playing, stands, rows, budget),
+        frontier_section(found),
         compute_section(table, shares, playing),
-        price_section(best, playing, gains, budget, outcomes.cost_unit),
+        price_section(found),
         None if playing is None else calibration_section(playing),
-        learning_section(learnt or [], outcomes.accuracy_unit),
+        learning_section(learned or [], outcomes.accuracy_unit),
     ]
-    facts = _facts(outcomes, stands, saving, hindsight, at_budget.accuracy, budget)
+    facts = _oracle_facts(found, optimum) if found.summary is None else _facts(found, found.summary, saving)
+    bill = _bill(samples, policy)
     if bill is not None:
         section, fact = labels_section(bill[1], bill[0], saving, outcomes.cost_unit)
         sections.append(section)
         facts.append(fact)
     if playing is not None:
         sections.append(regret_section(table, shares, playing.policy.price, seen=playing.trained_on))
-    if rows:
-        sections.append(_backtest_section(rows))
+    if found.rows:
+        sections.append(_backtest_section(found.rows))
     return Report(
         title=f"What a budget buys: {len(outcomes):,} questions, {len(outcomes.actions)} actions",
-        verdict=_verdict(outcomes, stands, playing, backtest, hindsight, budget),
+        verdict=_verdict(found, (backtest or {}).get("verdict")),
         sections=[section for section in sections if section is not None],
         facts=facts,
-        dial=dial_of(outcomes, hull, best, hindsight, gains, playing, budget),
-        notes=_notes(outcomes, playing, stands),
+        dial=dial_of(found),
+        notes=_notes(found),
     )
 
 
-def _verdict(
-    outcomes: Outcomes,
-    stands: PolicySummary | None,
-    playing: Playing | None,
-    backtest: Mapping[str, Any] | None,
-    hindsight: OracleCurves,
-    budget: float,
-) -> Verdict:
-    unit, accuracy_unit = outcomes.cost_unit, outcomes.accuracy_unit
-    if stands is None:
-        return wording.room(hindsight.gains, budget=budget, unit=unit, accuracy_unit=accuracy_unit)
-    gate = {} if playing is None else playing.policy.card["report"]["gate"]
-    answer = playing.policy.verdict if playing is not None else (backtest or {}).get("verdict")
+def _find(
+    outcomes: Outcomes, policy: LearnedPolicy | None, rows: Sequence[Mapping[str, Any]], budget: float | None
+) -> Findings:
+    """Measure the policy and both oracles at the budget, or where a report without one looks."""
+    hull, best = uniform_hull(outcomes), frontier(outcomes)
+    measured: PolicySummary | None = None
+    playing, gains = None, {}
+    if policy is not None:
+        playing = Playing.of(policy if budget is None else policy.at(budget=budget), outcomes)
+        gains = summary.along_budgets(playing, outcomes)
+        budget = summary.own_budget(playing)
+    if rows and (playing is None or playing.trained_on):
+        nearest, measured = summary.from_backtest(rows, budget)
+        budget = nearest if budget is None else budget
+    elif playing is not None and playing.trained_on:
+        measured = summary.from_card(playing.policy.card, hull)
+    elif playing is not None and budget is not None:
+        measured = summary.from_gain(gains[budget], "on these questions, which the policy was not trained on")
+    if budget is None:
+        budget = summary.most_to_gain(outcomes)
+    cost = budget if measured is None else max(measured.cost, float(best.costs[0]))
+    oracles = OracleCurves.of(outcomes, cost)
+    return Findings(outcomes, budget, hull, best, oracles, playing, gains, measured, rows)
+
+
+def _verdict(found: Findings, answer: str | None) -> Verdict:
+    unit, accuracy_unit, gate = found.unit, found.accuracy_unit, {}
+    if found.summary is None:
+        return wording.room(found.oracles.gains, budget=found.budget, unit=unit, accuracy_unit=accuracy_unit)
+    if found.playing is not None:
+        policy = found.playing.policy
+        answer, gate = policy.verdict, policy.card["report"]["gate"]
     return wording.judged(
-        stands, answer=answer, needed=gate.get("needed"), unit=unit, accuracy_unit=accuracy_unit
+        found.summary, answer=answer, needed=gate.get("needed"), unit=unit, accuracy_unit=accuracy_unit
     )
 
 
-def _facts(
-    outcomes: Outcomes,
-    stands: PolicySummary | None,
-    saving: Saving | None,
-    hindsight: OracleCurves,
-    oracle: float,
-    budget: float,
-) -> list[Fact]:
-    unit, accuracy_unit = outcomes.cost_unit, outcomes.accuracy_unit
-    if stands is None:
-        crossfit = hindsight.gains.get("oracle_crossfit")
-        facts = [
-            Fact(
-                "Looked at",
-                f"{wording.amount(budget)} {unit}",
-                "mean cost a question, where hindsight gains most unless a budget is given",
-            ),
-            Fact(
-                "The best random mixture",
-                wording.level(float(uniform_hull(outcomes).accuracy_at(budget)), accuracy_unit),
-                "of fixed actions, at that cost",
-            ),
-            Fact(
-                "Hindsight",
-                wording.level(oracle, accuracy_unit),
-                "knowing every outcome: no policy can do better",
-            ),
-        ]
-        if crossfit is not None:
-            halves = "chosen on one half of the samples, scored on the other"
-            facts.append(Fact("Cross-fitted", wording.level(crossfit.accuracy, accuracy_unit), halves))
-        return facts
-    lift = stands.lift
+def _oracle_facts(found: Findings, optimum: Allocation) -> list[Fact]:
+    """What mixtures and oracles reach, where no policy is shown."""
+    accuracy_unit, crossfit = found.accuracy_unit, found.oracles.gains.get("oracle_crossfit")
+    facts = [
+        Fact(
+            "Looked at",
+            f"{wording.amount(found.budget)} {found.unit}",
+            "mean cost a question, where hindsight gains most unless a budget is given",
+        ),
+        Fact(
+            "The best random mixture",
+            wording.level(float(found.hull.accuracy_at(found.budget)), accuracy_unit),
+            "of fixed actions, at that cost",
+        ),
+        Fact(
+            "Hindsight",
+            wording.level(optimum.accuracy, accuracy_unit),
+            "knowing every outcome: no policy can do better",
+        ),
+    ]
+    if crossfit is not None:
+        halves = "chosen on one half of the samples, scored on the other"
+        facts.append(Fact("Cross-fitted", wording.level(crossfit.accuracy, accuracy_unit), halves))
+    return facts
+
+
+def _facts(found: Findings, measured: PolicySummary, saving: Saving | None) -> list[Fact]:
+    """What a policy gains, spends and saves."""
+    unit, accuracy_unit, lift = found.unit, found.accuracy_unit, measured.lift
     facts = [
         Fact(
             "Lift over the mixture",
@@ -167,36 +162,28 @@ def _facts(
         ),
         Fact(
             "Mean cost",
-            f"{wording.amount(stands.cost)} {unit}",
-            f"of {wording.amount(budget)} allowed a question",
+            f"{wording.amount(measured.cost)} {unit}",
+            f"of {wording.amount(found.budget)} allowed a question",
         ),
     ]
     if saving is not None and saving.cost > 0:
-        times = (stands.cost + saving.cost) / stands.cost
+        as_accurate = measured.cost + saving.cost
         more = "at least " if saving.at_least else ""
         facts.append(
             Fact(
                 "Compute saved",
-                f"{more}{times:.2f} times",
-                f"a mixture as accurate costs {wording.amount(stands.cost + saving.cost)} {unit}",
+                f"{more}{as_accurate / measured.cost:.2f} times",
+                f"a mixture as accurate costs {wording.amount(as_accurate)} {unit}",
             )
         )
-    closed = hindsight.closed(lift.mean)
+    closed = found.oracles.closed(lift.mean)
     if lift.mean > 0 and closed:
-        of = (
-            "of the in-sample oracle's, and of the cross-fitted one's"
-            if len(closed) > 1
-            else "of one oracle's"
-        )
+        several = "of the in-sample oracle's, and of the cross-fitted one's"
+        of = several if len(closed) > 1 else "of one oracle's"
         facts.append(Fact("Of hindsight's gain", wording.share_closed(closed), of))
-    if stands.within_groups is not None:
-        facts.append(
-            Fact(
-                "Within groups",
-                wording.points(stands.within_groups, accuracy_unit),
-                "what is difficulty, not only topic",
-            )
-        )
+    if measured.within_groups is not None:
+        within = wording.points(measured.within_groups, accuracy_unit)
+        facts.append(Fact("Within groups", within, "what is difficulty, not only topic"))
     return facts
 
 
@@ -244,15 +231,15 @@ def _bill(
     return None if kept is None else (kept["cost_unit"], kept["sources"])
 
 
-def _notes(outcomes: Outcomes, playing: Playing | None, stands: PolicySummary | None) -> list[str]:
+def _notes(found: Findings) -> list[str]:
     notes = [_MIXTURE, _HINDSIGHT, _INTERVALS]
-    if outcomes.halves is None:
+    if found.outcomes.halves is None:
         notes.insert(2, _ONE_SAMPLE)
-    if stands is not None:
-        notes.append(f"The policy's accuracy and lift were measured {stands.source}.")
-    if playing is not None and playing.trained_on:
+    if found.summary is not None:
+        notes.append(f"The policy's accuracy and lift were measured {found.summary.source}.")
+    if found.playing is not None and found.playing.trained_on:
         notes.append(_TRAINED_HERE)
-    if playing is not None and not playing.ships:
+    if found.playing is not None and not found.playing.ships:
         notes.append(_NOT_SHIPPED)
     return notes
 

@@ -48,7 +48,7 @@ def frontier_figure(
         lines: Points of curves: `series`, `cost`, `accuracy`.
         band: The policy's interval along its curve: `cost`, `low`, `high`.
         points: What was measured of the policy: `name`, `cost`, `accuracy`, `low`, `high`.
-        budget: Where the dial stands first.
+        budget: The first position of the dial.
         unit: Of the costs.
         accuracy_unit: Of the accuracies, where they are none.
     """

@@ -43,7 +43,7 @@ class Table:
     Attributes:
         caption: What it holds.
         rows: The cells by column.
-        formats: How numbers of a column are written; four significant digits where not said.
+        formats: How numbers of a column are written; four significant digits by default.
         words: Columns of text, which are set flush left.
         marked: Rows whose first cell is one of these stand out.
     """
@@ -91,7 +91,7 @@ class Dial:
 
     Attributes:
         unit: Of the budget.
-        budget: Where it stands first.
+        budget: Its first position.
         curves: By name the accuracies at `budgets`.
         budgets: Rising, equally many.
         accuracy_unit: Of the accuracies, where they are none.
@@ -111,7 +111,7 @@ class Report:
     Attributes:
         title: Of the page.
         verdict: The result.
-        sections: The first one stands beside the facts, on the first screen.
+        sections: The first one is shown beside the facts, on the first screen.
         facts: Numbers beside it.
         dial: Curves to read off under the first figure.
         notes: What a reader should know before believing it.
@@ -192,7 +192,7 @@ def _section(section: Section, dial: Dial | None = None) -> str:
 
 
 def _dial(dial: Dial) -> str:
-    said = {
+    curves = {
         "unit": dial.unit,
         "budgets": list(dial.budgets),
         "curves": dict(dial.curves),
@@ -205,7 +205,7 @@ def _dial(dial: Dial) -> str:
         '<label for="dial">At a budget of <output id="dial-budget"></output></label>'
         f'<input id="dial" type="range" min="0" max="{top}" value="{here}" aria-describedby="dial-says">'
         f'<p id="dial-says" aria-live="polite"></p>'
-        f'<script type="application/json" id="dial-curves">{plain(said)}</script></div>'
+        f'<script type="application/json" id="dial-curves">{plain(curves)}</script></div>'
     )
 
 

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.allocation.solver import Frontier
-from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import figures
 from adaptive_reasoner.kit.reporting.html_page import Section, Table
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
+from adaptive_reasoner.kit.reporting.summary import Findings
 from adaptive_reasoner.kit.tables.splits import text_index
 
 _DRAWN_GROUPS = 30  # groups a figure has room for; the table holds all
@@ -34,32 +33,22 @@ def compute_section(table: Outcomes, shares: Floats, playing: Playing | None) ->
     if table.groups is not None:
         names, sizes = np.unique(table.groups.astype(str), return_counts=True)
         parts = [(name, np.flatnonzero(table.groups == name)) for name in names]
-        spent = {name: float((shares[at] * table.cost[at]).sum(axis=1).mean()) for name, at in parts}
-        parts.sort(key=lambda part: -spent[part[0]])
+        parts.sort(key=lambda part: -_mean_cost(table, shares, part[1]))
         largest = set(names[np.argsort(-sizes, kind="stable")][:_DRAWN_GROUPS])
-        order = [name for name, _ in parts if name in largest]
-        rows = _long(table, shares, [part for part in parts if part[0] in largest], by_cost, "group")
+        shown = [part for part in parts if part[0] in largest]
+        rows, order = _long(table, shares, shown, by_cost, "group"), [name for name, _ in shown]
         kept = "" if len(names) <= _DRAWN_GROUPS else f", the {_DRAWN_GROUPS} largest of {len(names)} groups"
         words = f"Stacked bars: the share of each action in each group, dearest group first{kept}."
         drawn.append((words, figures.shares_figure(rows, actions, by="group", title="", order=order)))
         tables.append(_wide(table, shares, [whole, *parts], by_cost, "By group", "group"))
     if playing is not None:
         classes = _difficulty(table, playing)
-        rows = _long(table, shares, classes, by_cost, "expected")
-        order = [name for name, _ in classes]
+        rows, order = _long(table, shares, classes, by_cost, "expected"), [name for name, _ in classes]
         words = "Stacked bars: the share of each action, from the questions expected to be hardest on."
         title = "expected accuracy"
         drawn.append((words, figures.shares_figure(rows, actions, by="expected", title=title, order=order)))
-        tables.append(
-            _wide(
-                table,
-                shares,
-                [whole, *classes],
-                by_cost,
-                "By expected accuracy, mean of all actions",
-                "expected",
-            )
-        )
+        caption = "By expected accuracy, mean of all actions"
+        tables.append(_wide(table, shares, [whole, *classes], by_cost, caption, "expected"))
     if not drawn:
         tables.append(_wide(table, shares, [whole], by_cost, "All questions", "questions"))
     who = "the policy" if playing is not None else "hindsight"
@@ -67,10 +56,9 @@ def compute_section(table: Outcomes, shares: Floats, playing: Playing | None) ->
     return Section("compute", "Where the compute went", text, drawn, tables)
 
 
-def price_section(
-    best: Frontier, playing: Playing | None, gains: Mapping[float, Gain], budget: float, unit: str
-) -> Section:
+def price_section(found: Findings) -> Section:
     """The price of compute against the mean cost it leads to."""
+    best, playing, budget, unit = found.best, found.playing, found.budget, found.unit
     vertices = np.unique(np.linspace(0, len(best.costs) - 1, 120).astype(int))
     lines: list[dict[str, Any]] = [
         {"series": figures.HINDSIGHT, "cost": float(best.costs[at]), "price": float(best.prices[at])}
@@ -81,17 +69,11 @@ def price_section(
     rows, price = [], best.price_at(budget)
     if playing is not None:
         curve, price = playing.policy.curve, playing.policy.price
-        band = [
-            {"price": p, "low": low, "high": high}
-            for p, low, high in zip(
-                curve.price.tolist(), curve.low.tolist(), curve.high.tolist(), strict=True
-            )
-        ]
-        lines += [
-            {"series": figures.TRAINED, "cost": cost, "price": p}
-            for p, cost in zip(curve.price.tolist(), curve.cost.tolist(), strict=True)
-        ]
-        for asked, gain in sorted(gains.items()):
+        points = zip(*(column.tolist() for column in vars(curve).values()), strict=True)
+        for held, cost, low, high in points:
+            band.append({"price": held, "low": low, "high": high})
+            lines.append({"series": figures.TRAINED, "cost": cost, "price": held})
+        for asked, gain in sorted(found.gains.items()):
             held = curve.price_at(max(asked, curve.cheapest))
             rows.append(
                 {
@@ -219,6 +201,10 @@ def _difficulty(table: Outcomes, playing: Playing) -> list[tuple[str, Ints]]:
     return named
 
 
+def _mean_cost(table: Outcomes, shares: Floats, at: Ints) -> float:
+    return float((shares[at] * table.cost[at]).sum(axis=1).mean())
+
+
 def _long(
     table: Outcomes,
     shares: Floats,
@@ -233,7 +219,7 @@ def _long(
             "rank": rank,
             "share": float(shares[at, action].mean()),
             "questions": len(at),
-            "mean_cost": float((shares[at] * table.cost[at]).sum(axis=1).mean()),
+            "mean_cost": _mean_cost(table, shares, at),
         }
         for name, at in parts
         for rank, action in enumerate(by_cost)
@@ -252,7 +238,7 @@ def _wide(
         {
             by: name,
             "questions": len(at),
-            "mean_cost": float((shares[at] * table.cost[at]).sum(axis=1).mean()),
+            "mean_cost": _mean_cost(table, shares, at),
             "accuracy": float((shares[at] * table.accuracy[at]).sum(axis=1).mean()),
             **{table.actions[action]: float(shares[at, action].mean()) for action in by_cost},
         }

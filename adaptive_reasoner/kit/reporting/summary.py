@@ -1,4 +1,4 @@
-"""Where a policy stands: what it gains over mixtures of fixed actions, and how far hindsight is."""
+"""What a report measures: what a policy gains over mixtures of fixed actions, and what the oracles gain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.allocation.solver import Hull, uniform_hull
+from adaptive_reasoner.kit.allocation.solver import Frontier, Hull, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_in_sample
-from adaptive_reasoner.kit.backtesting.lift import Gain, Performance, SplitResult, measure
+from adaptive_reasoner.kit.backtesting.lift import Gain, measure
+from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.tables.bootstrap import Interval
@@ -55,13 +56,13 @@ class Saving:
     at_least: bool
 
     @classmethod
-    def of(cls, standing: PolicySummary, hull: Hull) -> "Saving":
-        """The saving at a standing's accuracy, and at both ends of its interval."""
-        lifts = np.array([standing.lift.mean, standing.lift.low, standing.lift.high])
-        accuracy = standing.uniform + lifts
+    def of(cls, measured: PolicySummary, hull: Hull) -> "Saving":
+        """The saving at the accuracy that was measured, and at both ends of its interval."""
+        lifts = np.array([measured.lift.mean, measured.lift.low, measured.lift.high])
+        accuracy = measured.uniform + lifts
         needed = np.minimum(hull.cost_at(accuracy), hull.costs[-1])
         # A policy that only breaks even saves nothing, also where the hull is flat at its cost.
-        saved = np.where(lifts > 0, needed - standing.cost, np.minimum(needed - standing.cost, 0.0))
+        saved = np.where(lifts > 0, needed - measured.cost, np.minimum(needed - measured.cost, 0.0))
         cost, low, high = (float(value) for value in saved)
         return cls(cost, low, high, at_least=bool(accuracy[0] > hull.accuracies[-1]))
 
@@ -88,7 +89,7 @@ def own_budget(playing: Playing) -> float:
 
 
 def from_gain(gain: Gain, source: str) -> PolicySummary:
-    """The standing a measured gain amounts to."""
+    """The summary of a measured gain."""
     return PolicySummary(
         cost=gain.realised_cost,
         accuracy=gain.accuracy,
@@ -127,11 +128,11 @@ def from_backtest(rows: Sequence[Mapping[str, Any]], budget: float | None) -> tu
         raise ValueError("the backtest has no row of the imitator")
     middle = mine[len(mine) // 2]["budget"] if budget is None else budget
     row = min(mine, key=lambda each: abs(each["budget"] - middle))
-    return row["budget"], standing_of(row)
+    return row["budget"], from_row(row)
 
 
-def standing_of(row: Mapping[str, Any]) -> PolicySummary:
-    """The standing a row of a backtest amounts to."""
+def from_row(row: Mapping[str, Any]) -> PolicySummary:
+    """The summary of a row of a backtest."""
     return PolicySummary(
         cost=row["realised_cost"],
         accuracy=row["accuracy"],
@@ -193,3 +194,47 @@ def most_to_gain(outcomes: Outcomes) -> float:
         for budget in budgets
     ]
     return float(budgets[int(np.argmax(gained))])
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything the sections of a report are made of.
+
+    Attributes:
+        outcomes: The table.
+        budget: The mean cost that is looked at.
+        hull: The best random mixtures of fixed actions.
+        best: The exact optimum for every budget.
+        oracles: Both oracles.
+        playing: The policy on this table, where there is one.
+        gains: What its predictions gain, by budget.
+        summary: What was measured of it at its budget, where something was.
+        rows: Of a backtest of the same table.
+    """
+
+    outcomes: Outcomes
+    budget: float
+    hull: Hull
+    best: Frontier
+    oracles: OracleCurves
+    playing: Playing | None
+    gains: Mapping[float, Gain]
+    summary: PolicySummary | None
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def unit(self) -> str:
+        """What a cost counts."""
+        return self.outcomes.cost_unit
+
+    @property
+    def accuracy_unit(self) -> str | None:
+        """What an accuracy is, where it is none."""
+        return self.outcomes.accuracy_unit
+
+    @property
+    def curve(self) -> list[Gain]:
+        """The policy's gains by rising cost; none on questions that it was trained on."""
+        if self.playing is None or self.playing.trained_on:
+            return []
+        return sorted(self.gains.values(), key=lambda gain: gain.realised_cost)

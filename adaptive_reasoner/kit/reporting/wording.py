@@ -49,33 +49,33 @@ def level(accuracy: float, unit: str | None = None) -> str:
 
 
 def judged(
-    standing: PolicySummary,
+    measured: PolicySummary,
     *,
     answer: str | None,
     needed: int | None,
     unit: str,
     accuracy_unit: str | None = None,
 ) -> Verdict:
-    """What a standing says of shipping its policy.
+    """The verdict on shipping a policy.
 
     Args:
-        standing: What was measured.
-        answer: What the policy's own gate said, where it has one.
-        needed: About how many questions would tell, where the gate asked for more.
+        measured: What was measured of it.
+        answer: The answer of the policy's own gate, where it has one.
+        needed: About how many questions would be enough, where the gate asked for more.
         unit: Of costs.
         accuracy_unit: Of accuracies, where they are none.
     """
-    lift = standing.lift
-    gained = f"{points(lift.mean, accuracy_unit)} at {amount(standing.cost)} {unit}"
+    lift = measured.lift
+    gained = f"{points(lift.mean, accuracy_unit)} at {amount(measured.cost)} {unit}"
     interval = f"interval {between(lift.low, lift.high, accuracy_unit)}"
     against = (
-        f"It gets {level(standing.accuracy, accuracy_unit)} where the best random mixture of fixed actions "
-        f"gets {level(standing.uniform, accuracy_unit)} for as much"
+        f"It gets {level(measured.accuracy, accuracy_unit)} where the best random mixture of fixed actions "
+        f"gets {level(measured.uniform, accuracy_unit)} for as much"
     )
     refused = answer is not None and answer != "ship"
     if lift.low > ROUNDING and not refused:
         return Verdict(
-            "Ship it:", f"{gained}, {interval}. {against}.{_topic(standing, accuracy_unit)}", "good"
+            "Ship it:", f"{gained}, {interval}. {against}.{_topic(measured, accuracy_unit)}", "good"
         )
     if lift.low > ROUNDING:
         return Verdict(
@@ -88,10 +88,10 @@ def judged(
     return Verdict("Not enough questions:", f"{gained}, {interval}{more}.", "unsure")
 
 
-def _topic(standing: PolicySummary, unit: str | None) -> str:
+def _topic(measured: PolicySummary, unit: str | None) -> str:
     """A warning where knowing the group alone explains the lift."""
-    within = standing.within_groups
-    if within is None or within >= _MERE_TOPIC * standing.lift.mean:
+    within = measured.within_groups
+    if within is None or within >= _MERE_TOPIC * measured.lift.mean:
         return ""
     return f" Most of it is telling topics apart: within groups it is {points(within, unit)}."
 
