@@ -126,8 +126,8 @@ class Mixture:
     Example:
         >>> fixed = Mixture([0.5, 0.8], [10.0, 90.0])
         >>> price = fixed.curve.price_at(50.0)
-        >>> fixed.choose(price, 0.49), fixed.choose(price, 0.51), round(fixed.accuracy_at(50.0), 3)
-        (1, 0, 0.65)
+        >>> fixed.choose(price, 0.49), fixed.choose(price, 0.51), fixed.shares(50.0).tolist()
+        (1, 0, [0.5, 0.5])
     """
 
     accuracy: Floats
@@ -193,17 +193,6 @@ class Mixture:
         """The vertex below a mean cost, and how far on towards the next one it lies, in [0, 1)."""
         at = float(np.interp(budget, self.cost[self.vertices], np.arange(len(self.vertices))))
         return int(at), at % 1
-
-    def accuracy_at(self, cost: float) -> float:
-        """Accuracy of the best mixture that costs at most `cost` on average.
-
-        Raises:
-            InfeasibleBudgetError: Every action costs more.
-        """
-        costs = self.cost[self.vertices]
-        if not cost >= costs[0] * (1 - _ROUNDING):
-            raise InfeasibleBudgetError(cost, float(costs[0]))
-        return float(np.interp(cost, costs, self.accuracy[self.vertices]))
 
 
 def hull(accuracy: Floats, cost: Floats) -> Ints:

@@ -48,14 +48,25 @@ def test_what_a_mixture_draws_costs_what_the_curve_says():
         price = LADDER.curve.price_at(budget)
         chosen = [LADDER.choose(price, at) for at in (np.arange(1000) + 0.5) / 1000]
         assert LADDER.cost[chosen].mean() == pytest.approx(min(budget, 20.0), abs=0.02)
-        assert LADDER.accuracy[chosen].mean() == pytest.approx(LADDER.accuracy_at(budget), abs=1e-3)
+        assert LADDER.accuracy[chosen].mean() == pytest.approx(
+            LADDER.shares(budget) @ LADDER.accuracy, abs=1e-3
+        )
 
 
 def test_an_action_that_may_not_be_mixed_is_never_drawn():
     mixture = Mixture(LADDER.accuracy, LADDER.cost, among=np.array([0, 3]))
     chosen = {mixture.choose(price, at) for price in np.geomspace(1e-4, 1, 50) for at in (0.1, 0.5, 0.9)}
     assert chosen == {0, 3}
-    assert mixture.accuracy_at(10.5) == pytest.approx(0.5)
+    assert mixture.shares(10.5).tolist() == pytest.approx([0.5, 0, 0, 0.5])
+
+
+def test_the_shares_of_a_mixture_cost_the_budget_and_its_slope_is_what_one_more_unit_buys():
+    for budget in (0.5, 1.0, 2.5, 4.0, 11.0, 25.0):
+        shares = LADDER.shares(budget)
+        assert shares.sum() == pytest.approx(1)
+        assert shares @ LADDER.cost == pytest.approx(np.clip(budget, 1.0, 20.0))
+        more = LADDER.shares(budget - 1e-6) @ LADDER.accuracy
+        assert LADDER.slope(budget) == pytest.approx((shares @ LADDER.accuracy - more) / 1e-6, abs=1e-6)
 
 
 def test_a_mixture_is_found_by_its_cost_as_by_its_price():
@@ -79,8 +90,6 @@ def test_a_rising_price_only_ever_makes_a_question_cheaper():
 def test_a_mixture_refuses_budgets_below_its_cheapest_action():
     with pytest.raises(InfeasibleBudgetError, match=r"0\.5"):
         LADDER.curve.price_at(0.5)
-    with pytest.raises(InfeasibleBudgetError):
-        LADDER.accuracy_at(0.5)
 
 
 def test_a_budget_of_just_the_cheapest_cost_is_met_whatever_way_its_mean_was_rounded():
@@ -88,7 +97,7 @@ def test_a_budget_of_just_the_cheapest_cost_is_met_whatever_way_its_mean_was_rou
     fixed = Mixture([0.3, 0.8], np.mean(cost, axis=0))
     assert fixed.curve.cheapest > 1.1e-5  # by rounding
     assert fixed.choose(fixed.curve.price_at(1.1e-5), 0.0) == 0
-    assert fixed.accuracy_at(1.1e-5) == 0.3
+    assert fixed.shares(1.1e-5).tolist() == [1, 0]
 
 
 def test_a_budget_that_is_no_number_is_refused():
