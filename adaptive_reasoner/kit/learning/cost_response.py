@@ -1,4 +1,4 @@
-"""What choosing by predictions leads to in truth, along the price of compute."""
+"""The accuracy and cost that choosing by predictions really leads to, at every price of compute."""
 
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ class Moves:
         return np.asarray(np.exp(around))
 
 
-def fit_cost_curve(predictions: Priced, cost: Floats) -> CostCurve:
+def fit_cost_curve(moves: Moves, cost: Floats) -> CostCurve:
     """Realised mean cost against the price, from predictions for questions the predictor has not seen.
 
     Fitted on realised cost, never on predicted or oracle cost, which miss a budget widely. With more than two
@@ -91,16 +91,12 @@ def fit_cost_curve(predictions: Priced, cost: Floats) -> CostCurve:
     does (isotonic regression).
 
     Args:
-        predictions: Held-out predictions, n questions by k actions.
+        moves: Of held-out predictions, n questions by k actions.
         cost: True cost, shape (n, k).
 
     Returns:
         The curve, with a 95% interval of the mean at each point.
     """
-    return _curve(Moves.of(predictions), cost)
-
-
-def _curve(moves: Moves, cost: Floats) -> CostCurve:
     from sklearn.isotonic import IsotonicRegression
 
     prices = moves.prices()
@@ -132,7 +128,7 @@ class Response:
     def of(cls, predictions: Priced, outcomes: Outcomes) -> "Response":
         """Play the predictions on the questions they are for."""
         moves = Moves.of(predictions)
-        return cls(moves, _curve(moves, outcomes.cost), outcomes)
+        return cls(moves, fit_cost_curve(moves, outcomes.cost), outcomes)
 
     def around(self, budget: float | None) -> tuple[Floats, Floats]:
         """Realised accuracy and cost over a band of prices around a budget, each of shape (n, prices).

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
-from adaptive_reasoner.kit.learning.cost_response import Response, fit_cost_curve
+from adaptive_reasoner.kit.learning.cost_response import Response
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
     FAR,
@@ -247,7 +247,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self.learner_ = fitted.best()
         self.calibration_ = fitted.calibration(self.learner_)
         self.held_out_ = fitted.held_out(self.learner_)
-        self.curve_: CostCurve = fit_cost_curve(self.held_out_, fitted.outcomes.cost)
+        self.curve_: CostCurve = Response.of(self.held_out_, fitted.outcomes).curve
 
     def _learnt(self, name: str) -> Learner:
         """A single learner of all questions, fitted when it is first asked for."""

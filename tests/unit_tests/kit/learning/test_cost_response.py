@@ -50,7 +50,7 @@ def test_at_no_price_the_most_accurate_action_is_chosen():
 def test_the_curve_falls_and_covers_the_truth():
     predicted = predictions(500, 3, 0)
     truth = np.random.default_rng(1).permuted(predicted.cost, axis=1)  # has little to do with the predictions
-    curve = fit_cost_curve(predicted, truth)
+    curve = fit_cost_curve(Moves.of(predicted), truth)
     assert (np.diff(curve.cost) <= 0).all()
     assert (curve.low <= curve.cost).all()
     assert (curve.cost <= curve.high).all()
@@ -60,7 +60,7 @@ def test_a_budget_is_met_where_all_questions_are_predicted_alike():
     rows = np.ones((100, 1))
     predicted = Predictions(("cheap", "dear"), rows * [0.4, 0.6], rows * [2.0, 9.0], "tokens")
     budget = 0.7 * 2.0 + 0.3 * 9.0
-    price = fit_cost_curve(predicted, predicted.cost).price_at(budget)
+    price = fit_cost_curve(Moves.of(predicted), predicted.cost).price_at(budget)
     assert simulated(predicted, predicted.cost, price).mean() == pytest.approx(budget, rel=0.02)
 
 
@@ -69,7 +69,7 @@ def test_a_band_of_prices_spends_around_its_budget(budget):
     predicted = predictions(2000, 3, 0)
     table = SimpleNamespace(accuracy=predicted.accuracy, cost=predicted.cost)
     _, cost = Response.of(predicted, table).around(budget)
-    curve = fit_cost_curve(predicted, predicted.cost)
+    curve = fit_cost_curve(Moves.of(predicted), predicted.cost)
     ends = (curve.cost[0], curve.cheapest) if budget is None else (budget * BAND, budget / BAND)
     assert cost.mean(axis=0).max() <= min(ends[0], curve.cost[0]) * 1.01
     assert cost.mean(axis=0).min() >= min(ends[1], curve.cost[0]) * 0.99
@@ -93,5 +93,5 @@ def test_lifts_of_the_questions_add_up_to_the_lift():
 
 def test_a_single_action_costs_what_it_costs():
     predicted = predictions(5, 1, 0)
-    curve = fit_cost_curve(predicted, predicted.cost)
+    curve = fit_cost_curve(Moves.of(predicted), predicted.cost)
     assert curve.cost == pytest.approx([predicted.cost.mean()])
