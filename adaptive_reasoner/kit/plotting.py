@@ -1,4 +1,4 @@
-"""Pictures for notebooks and papers, by matplotlib; the report has the living ones."""
+"""Pictures for notebooks and papers, by matplotlib; those of the report are interactive."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,7 @@ if TYPE_CHECKING:
 
 
 _WIDE = 12  # a cost axis is logarithmic where the dearest is so many times the cheapest
-_FIRST = (
-    "imitator",
-    "imitator_ungated",
-    "imitator_unseen_groups",
-    "group_lookup",
-    "length_rule",
-    "imitator_labels",
-    "oracle_crossfit",
-)
-_STYLES = {  # a colour of the theme and a mark for what is drawn first
+_STYLES = {  # what is drawn, in this order: a colour of the theme and a mark
     "imitator": ("policy", "o"),
     "imitator_ungated": ("bound", "d"),
     "imitator_unseen_groups": ("policy", "^"),
@@ -30,7 +21,6 @@ _STYLES = {  # a colour of the theme and a mark for what is drawn first
     "length_rule": ("mixture", "v"),
     "imitator_labels": ("muted", "D"),
     "oracle_crossfit": ("oracle", "P"),
-    "priced_stop": ("bound", "X"),
 }
 
 
@@ -56,12 +46,12 @@ def plot_frontier(
     mixture: Callable[[Floats], Floats],
     unit: str,
 ) -> "Axes":
-    """Hindsight's accuracy against mean cost, above the fixed actions and their best random mixture.
+    """The frontier's accuracy against mean cost, above the fixed actions and their best random mixture.
 
     Args:
         costs: Mean costs of the frontier's vertices, rising.
         accuracies: Mean accuracies there.
-        ax: Where to draw; a new figure where not given.
+        ax: Where to draw; a new figure by default.
         fixed: Mean cost and accuracy of each action.
         hull: The actions that the best mixture is made of.
         mixture: Its accuracy at mean costs.
@@ -97,15 +87,15 @@ def plot_lifts(lifts: Mapping[str, Floats], ax: "Axes | None" = None, *, title: 
     Args:
         lifts: Realised cost, lift and the ends of its interval by policy, shape (4, budgets); those of
             interest here are drawn.
-        ax: Where to draw; a new figure where not given.
+        ax: Where to draw; a new figure by default.
         title: What stands above.
         unit: Of the costs.
     """
     ax = _axes(ax)
     costs: list[float] = []
-    for at, name in enumerate(name for name in _FIRST if name in lifts):
+    for at, name in enumerate(name for name in _STYLES if name in lifts):
         spent, gained, low, high = lifts[name][:, np.argsort(lifts[name][0])] * [[1], [100], [100], [100]]
-        shade, mark = _STYLES.get(name, ("muted", "o"))
+        shade, mark = _STYLES[name]
         costs += spent.tolist()
         ax.errorbar(
             spent,
