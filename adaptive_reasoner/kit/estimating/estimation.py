@@ -66,20 +66,21 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
     if not plans:
         raise OutcomesError("no sizes: give `votes` or `best_of` at least one")
     sources = tuple(dict.fromkeys(plan.source for plan in plans))
-    samples = _complete(samples, {source: _most(plans, source) for source in sources})
-    whole, half_a, half_b, counts = [], [], [], []
+    largest = {source: max(plan.size for plan in plans if plan.source == source) for source in sources}
+    samples = _complete(samples, largest)
+    parts: tuple[list[Floats], ...] = ([], [], [])  # measured on all replies, and on either half of them
+    counts = []
     for source in sources:
         own = [plan for plan in plans if plan.source == source]
         replies = [Replies.of(samples, question_id, source) for question_id in samples.question_ids]
         _check(own, replies, samples.question_ids)
         rng = np.random.default_rng([seed, zlib.crc32(source.encode())])
-        halves = [several.halves(rng) for several in replies]
-        whole.append(_measured(own, replies, seed))
-        half_a.append(_measured(own, [half for half, _ in halves], seed))
-        half_b.append(_measured(own, [half for _, half in halves], seed))
+        halves = zip(*(several.halves(rng) for several in replies), strict=True)
+        for part, taken in zip(parts, (replies, *halves), strict=True):
+            part.append(_measured(own, taken, seed))
         counts.append(np.array([[len(several)] * len(own) for several in replies]))
     (accuracy, cost), (accuracy_a, cost_a), (accuracy_b, cost_b) = (
-        np.concatenate(parts, axis=2) for parts in (whole, half_a, half_b)
+        np.concatenate(part, axis=2) for part in parts
     )
     known = bool(np.isfinite([accuracy_a, accuracy_b]).any())
     return Outcomes(
@@ -120,10 +121,6 @@ def _plans(source: str, votes: Sizes, best_of: Sizes) -> list[_Plan]:
                 raise OutcomesError(f"a vote or choice among {size} samples: at least 1 is needed")
             plans.append(_Plan(source, size, scored))
     return plans
-
-
-def _most(plans: Sequence[_Plan], source: str) -> int:
-    return max(plan.size for plan in plans if plan.source == source)
 
 
 def _complete(samples: Samples, sizes: Mapping[str, int]) -> Samples:
@@ -201,19 +198,11 @@ class Replies:
     def halves(self, rng: np.random.Generator) -> tuple[Self, Self]:
         """Two halves at random, disjoint; both empty when there is only one reply."""
         order, middle = rng.permutation(len(self)), len(self) // 2
-        if not middle:
-            return self._take(order[:0]), self._take(order[:0])
-        return self._take(order[:middle]), self._take(order[middle:])
+        return self._take(order[:middle]), self._take(order[middle:] if middle else order[:0])
 
     def _take(self, index: Ints) -> Self:
-        answers = [self.answers[at] for at in index]
-        return replace(
-            self,
-            answers=answers,
-            correct=self.correct[index],
-            cost=self.cost[index],
-            score=self.score[index],
-        )
+        columns = {name: getattr(self, name)[index] for name in ("correct", "cost", "score")}
+        return replace(self, answers=[self.answers[at] for at in index], **columns)
 
 
 def _check(plans: Sequence[_Plan], replies: Sequence[Replies], question_ids: Sequence[str]) -> None:

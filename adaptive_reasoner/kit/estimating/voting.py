@@ -53,8 +53,12 @@ def vote_accuracy(answers: Sequence[str | None], correct: ArrayLike, votes: Sequ
     silent = correct[codes < 0]
     ballot = sorted(zip(counts.tolist(), right.tolist(), strict=True), reverse=True)
     wins = _winning_ways(tuple(ballot), len(silent), max(votes))
-    nobody = np.array([math.comb(len(silent), k) for k in votes]) * (silent.mean() if len(silent) else 0.0)
-    return np.clip((wins[list(votes)] + nobody) / subsets, correct.min(), correct.max())  # against rounding
+    unanswered = np.array([math.comb(len(silent), k) for k in votes]) * (
+        silent.mean() if len(silent) else 0.0
+    )
+    return np.clip(
+        (wins[list(votes)] + unanswered) / subsets, correct.min(), correct.max()
+    )  # against rounding
 
 
 @functools.lru_cache(maxsize=4096)  # many questions share one pattern of votes
@@ -144,7 +148,7 @@ def vote_cost(
 ) -> Floats:
     """Expected cost of a vote of at most k as it runs: wave by wave, each the fewest that can still decide.
 
-    The rule is `stopping.samples_needed`, the one that runs online. Where a vote stops depends on the whole
+    The rule is `stop_rules.samples_needed`, the one that runs online. Where a vote stops depends on the whole
     vector of counts, whose states are too many to enumerate for many samples and answers; so the cost is
     averaged over orders of the samples. Up to five samples those are all orders, which is exact. Beyond, they
     are random orders, each taken in all its rotations: unbiased, every sample equally often in every place
@@ -245,9 +249,7 @@ class Tally:
         draws, columns = codes.shape
         answers = int(codes.max(initial=0)) + 1
         votes = np.zeros(columns * (answers + 1), dtype=np.intp)
-        first = (
-            np.arange(columns) * (answers + 1) + 1
-        )  # the place before each column's answers holds the silent
+        first = np.arange(columns) * (answers + 1) + 1  # after the place of those without an answer
         top, second = np.zeros((draws + 1, columns), np.intp), np.zeros((draws + 1, columns), np.intp)
         leader = np.full((draws + 1, columns), -1)
         for draw, code in enumerate(codes):
