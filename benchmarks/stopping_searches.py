@@ -8,7 +8,8 @@ import numpy as np
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit
 from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
-from adaptive_reasoner.kit.backtesting.lift import SplitResult, measure
+from adaptive_reasoner.kit.backtesting.lift import measure
+from adaptive_reasoner.kit.backtesting.performance import SplitResult
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.permutations import draws_allowed, sample_groups

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_reasoner.kit.backtesting.imitators import Split, value_shares
-from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
+from adaptive_reasoner.kit.backtesting.lift import measure
+from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import split_by_text

@@ -25,7 +25,8 @@ from tuning import play_at
 
 from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy
 from adaptive_reasoner.kit.backtesting.baselines import group_lookup
-from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
+from adaptive_reasoner.kit.backtesting.lift import measure
+from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 

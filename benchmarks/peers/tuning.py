@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adaptive_reasoner.kit.backtesting.lift import Performance
+from adaptive_reasoner.kit.backtesting.performance import Performance
 
 
 def play_at(budget, variants, validation, test):

@@ -1,1 +1,1 @@
-"""What a policy is compared with, and how a gain is measured honestly."""
+"""Compare a policy with baselines and oracles on held-out questions, and measure its gain."""

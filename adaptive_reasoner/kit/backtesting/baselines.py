@@ -1,9 +1,9 @@
-"""What to beat, and what cannot be beaten: mixtures, look-up tables, oracles, each on held-out questions.
+"""Baselines that a policy should beat, and oracles that it cannot beat, each on held-out questions.
 
-What a baseline learns it learns on the questions to fit on. Only oracles look at what they are tested on.
+A baseline learns on the questions to fit on. Only the oracles see the outcomes that they are tested on.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +11,32 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.allocation.solver import solve
-from adaptive_reasoner.kit.backtesting.lift import Performance
+from adaptive_reasoner.kit.backtesting.performance import Key, Performance, affordable
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 _AVERAGE_QUESTIONS = 5  # a key counts as if it had been seen with this many average questions more
 _LENGTH_CLASSES = 10
+
+
+def play_baselines(
+    fit: Outcomes, test: Outcomes, budgets: Sequence[float]
+) -> Iterator[tuple[Key, Performance]]:
+    """Every baseline and oracle at every budget, by name; those by group only where there are groups."""
+    learned: dict[str, Callable[[Outcomes, Outcomes, float], Performance]] = {
+        "uniform": uniform,
+        "length_rule": length_rule,
+    }
+    if test.groups is not None:
+        learned["group_lookup"] = group_lookup
+    for budget in budgets:
+        for name, play in learned.items():
+            yield (name, budget), play(fit, test, budget)
+        crossfit = oracle_crossfit(test, budget)
+        if crossfit is not None:
+            yield ("oracle_crossfit", budget), crossfit
+        yield ("oracle_in_sample", budget), oracle_in_sample(test, budget)
+        for action in test.actions:
+            yield (action, budget), fixed(test, action)
 
 
 def fixed(test: Outcomes, action: str) -> Performance:
@@ -65,8 +86,7 @@ def lookup(
         fit, accuracy=_key_means(fit.accuracy, index), cost=_key_means(fit.cost, index), halves=None
     )
     best = solve(predicted, affordable(predicted, budget)).probabilities()
-    count = np.bincount(index)[:, None]
-    by_key = np.stack([np.bincount(index, weights=column) for column in best.T], axis=1) / count
+    by_key = _sums_by_key(best, index) / np.bincount(index)[:, None]
     unseen = steady_mixture(fit).shares(budget)
     return Performance.of(test, np.array([by_key[known[key]] if key in known else unseen for key in wanted]))
 
@@ -103,12 +123,10 @@ def oracle_crossfit(test: Outcomes, budget: float) -> Performance | None:
 
 def _key_means(values: Floats, index: Ints) -> Floats:
     """For each question the mean of its key, shape as `values`."""
-    count = np.bincount(index)[:, None]
-    totals = np.stack([np.bincount(index, weights=column) for column in values.T], axis=1)
+    count, totals = np.bincount(index)[:, None], _sums_by_key(values, index)
     means: Floats = (totals + _AVERAGE_QUESTIONS * values.mean(axis=0)) / (count + _AVERAGE_QUESTIONS)
     return means[index]
 
 
-def affordable(table: Outcomes, budget: float) -> float:
-    """The budget, or what the cheapest actions cost in this part of the questions if that is more."""
-    return max(budget, float(table.cost.min(axis=1).mean()))
+def _sums_by_key(values: Floats, index: Ints) -> Floats:
+    return np.stack([np.bincount(index, weights=column) for column in values.T], axis=1)

@@ -1,4 +1,4 @@
-"""Where sources build on each other: a cheap one first, a dear one where it pays; on samples of both.
+"""Cascades of sources, replayed on samples: a cheap source first, an expensive one where it pays.
 
 Three ways to decide are compared. `cascade_threshold` accepts the cheap answer from a confidence upward,
 `cascade_routing` chooses at each step what has the highest estimated quality less its price (Dekoninck et
@@ -25,7 +25,7 @@ from adaptive_reasoner.strategies.optimal_stopping import plan
 _MOST_FREQUENT = 20  # answers that a column of their own tells apart
 _RIDGES = (1.0, 10.0, 100.0, 1000.0)
 _SHARES = (0.0, 0.26, 0.34, 0.51, 0.61, 0.67, 0.76, 0.81, 0.99)
-_FEWEST_VOTES = 4  # samples of the cheap source from which its votes tell something
+_FEWEST_VOTES = 4  # samples of the cheap source from which its votes are informative
 
 
 class Exits(NamedTuple):

@@ -1,6 +1,6 @@
 """The imitators on held-out questions, gated as they would be shipped, and what their mistakes cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,8 +11,7 @@ from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.allocation.concave_hull import best_at
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.allocation.solver import solve
-from adaptive_reasoner.kit.backtesting.baselines import affordable
-from adaptive_reasoner.kit.backtesting.lift import Performance
+from adaptive_reasoner.kit.backtesting.performance import Key, Performance, affordable
 from adaptive_reasoner.kit.learning.first_sample import FirstLook
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -40,6 +39,15 @@ class Split:
         return cls(table.select(fit), table.select(held_out), features[fit], features[held_out])
 
 
+def play_imitators(split: Split, budgets: Sequence[float], *, seed: int) -> Iterator[tuple[Key, Floats]]:
+    """Shares of the imitators that decide by the question, at every budget."""
+    values, labels = value_shares(split, budgets, seed=seed), label_shares(split, budgets, seed=seed)
+    for budget, (shipped, ungated), labelled in zip(budgets, values, labels, strict=True):
+        yield ("imitator", budget), shipped
+        yield ("imitator_ungated", budget), ungated
+        yield ("imitator_labels", budget), labelled
+
+
 def value_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[tuple[Floats, Floats]]:
     """What the imitator plays at each budget: probabilities of the actions, each of shape (m, k).
 
@@ -50,29 +58,34 @@ def value_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[t
         For each budget what would be shipped, and what the imitator plays ungated.
     """
     imitator = Imitator(seed=seed).fit(split.fit_features, split.fit, budget=budgets[0])
-    return [_shipped_and_ungated(imitator.around(budget), split, budget) for budget in budgets]
+    mixture, rows = steady_mixture(split.fit), (len(split.held_out), 1)
+    played = []
+    for budget in budgets:
+        mixed = np.tile(mixture.shares(budget), rows)
+        shipped, ungated = _shipped_and_ungated(imitator, split.held_out_features, budget)
+        played.append((mixed if shipped is None else shipped, mixed if ungated is None else ungated))
+    return played
 
 
 def look_plays(
     look: FirstLook, split: Split, fit: Ints, held_out: Ints, budgets: Sequence[float], *, seed: int
 ) -> list[tuple[Performance, Performance]]:
-    """The same of an imitator that looks first, at what it costs with the look.
+    """The same of an imitator that sees a first answer, at what it costs with that answer.
 
-    Where the gate does not ship it, nobody looks: the mixture of fixed actions is played without.
+    Where the gate does not ship it, the mixture of fixed actions is played, and no first answer is paid for.
     """
     after = Split.of(look.outcomes, look.features, fit, held_out)
     imitator = Imitator(observe="first_sample", seed=seed)
     imitator.fit(after.fit_features, after.fit, budget=budgets[0], fixed=split.fit)
+    mixture = steady_mixture(split.fit)
     played = []
     for budget in budgets:
-        moved = imitator.around(budget)
-        mixture = Performance.of(split.held_out, steady_mixture(split.fit).shares(budget))
-        try:
-            choice = moved.choose(after.held_out_features, budget=budget)
-            ungated = Performance.of(after.held_out, _pure(choice, len(split.fit.actions)))
-            played.append((ungated if moved.gate().answer == "ship" else mixture, ungated))
-        except InfeasibleBudgetError:  # the looks alone cost more
-            played.append((mixture, mixture))
+        mixed = Performance.of(split.held_out, mixture.shares(budget))
+        shipped, ungated = (
+            mixed if shares is None else Performance.of(after.held_out, shares)
+            for shares in _shipped_and_ungated(imitator, after.held_out_features, budget)
+        )
+        played.append((shipped, ungated))
     return played
 
 
@@ -131,15 +144,16 @@ class Mistakes:
         return cls(**means | {"regret_when_wrong": means["regret"] / error if error > 0 else 0.0})
 
 
-def _shipped_and_ungated(imitator: Imitator, split: Split, budget: float) -> tuple[Floats, Floats]:
-    actions = split.fit.actions
-    mixture = np.tile(steady_mixture(split.fit).shares(budget), (len(split.held_out), 1))
+def _shipped_and_ungated(
+    imitator: Imitator, features: Matrix, budget: float
+) -> tuple[Floats | None, Floats | None]:
+    """Shares that would be shipped at a budget, and those of the imitator ungated; None for the mixture."""
+    moved = imitator.around(budget)
     try:
-        ungated = _pure(imitator.choose(split.held_out_features, budget=budget), len(actions))
-        ships = imitator.gate().answer == "ship"
+        ungated = _pure(moved.choose(features, budget=budget), len(moved.actions_))
+        return (ungated if moved.gate().answer == "ship" else None), ungated
     except InfeasibleBudgetError:  # in this part even its cheapest choices cost more
-        return mixture, mixture
-    return (ungated if ships else mixture), ungated
+        return None, None
 
 
 def _pure(choice: Ints, actions: int) -> Floats:

@@ -1,4 +1,4 @@
-"""What more samples a question buy: the imitator trained on the first few of each, played as ever."""
+"""How the imitator's lift grows with the samples per question that it is trained on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,8 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.kit.backtesting.imitators import Split, value_shares
-from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
+from adaptive_reasoner.kit.backtesting.lift import measure
+from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -69,6 +70,8 @@ def learning_curve(
         One point an amount and budget, in this order; none where there is but one sample a question.
     """
     trained = dict(_trained_on(samples, table, votes))
+    if not trained:
+        return ()
     parts = [
         split_by_text(table.questions, test_size=test_size, seed=seed + number) for number in range(splits)
     ]
@@ -84,8 +87,6 @@ def learning_curve(
                 shares[:, columns] = ungated
                 plays[str(amount), budget] = Performance.of(split.held_out, shares)
         trials.append(SplitResult(held_out, plays))
-    if not trained:
-        return ()
     asked = float(np.mean([len(fit) for fit, _ in parts]))
     gains = measure(table, trials, draws=draws, seed=seed)
     return tuple(

@@ -1,4 +1,4 @@
-"""What policies gain over random mixtures of fixed actions at the same cost, with intervals.
+"""The gain of a policy over random mixtures of fixed actions at the same cost, with intervals.
 
 The question is the unit of the bootstrap; several splits share its draws, so that a question counts once
 however often it was held out. The mixtures are fitted again in every draw, since which of them is best was
@@ -7,76 +7,30 @@ learned from the same questions. The intervals hold for the policies as trained:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
-from adaptive_reasoner.arrays import Floats, Ints
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy, mixture_cost
+from adaptive_reasoner.kit.backtesting.performance import Key, SplitResult
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.bootstrap import Interval, bootstrap_means
-
-Key = tuple[str, float]
-"""A policy's name and its budget."""
 
 _SMALLEST_GROUP = 10  # held-out questions; in smaller groups the group's own best mixture would be hindsight
 
 
 @dataclass(frozen=True, eq=False)
-class Performance:
-    """What a policy scores and pays on each of m held-out questions, in expectation over its coins.
-
-    Attributes:
-        accuracy: Shape (m,).
-        cost: Shape (m,).
-        tokens: Tokens generated, shape (m,), where known.
-        rounds: Waves of calls that were waited for, shape (m,), where known.
-        p95_seconds: Within which 95% of them are answered, where known.
-    """
-
-    accuracy: Floats
-    cost: Floats
-    tokens: Floats | None = None
-    rounds: Floats | None = None
-    p95_seconds: float | None = None
-
-    @classmethod
-    def of(cls, table: Outcomes, shares: Floats) -> Self:
-        """Play actions with probabilities `shares`, shape (m, k) or (k,)."""
-        return cls((table.accuracy * shares).sum(axis=1), (table.cost * shares).sum(axis=1))
-
-
-@dataclass(frozen=True, eq=False)
-class SplitResult:
-    """One split: which questions were held out, and what each policy did on them.
-
-    Attributes:
-        held_out: Positions in the whole table, shape (m,).
-        plays: What was played, by policy and budget.
-    """
-
-    held_out: Ints
-    plays: Mapping[Key, Performance]
-
-
-@dataclass(frozen=True, eq=False)
 class Gain:
-    """What a policy gained at a budget, mean over the trials that played it.
+    """What a policy gained at a budget, mean over the trials that played it: see `BacktestRow`.
 
     Attributes:
-        accuracy: Mean accuracy.
-        realised_cost: Mean cost.
-        uniform_at_cost: Accuracy of the best mixture of fixed actions at that cost.
-        lift: `accuracy - uniform_at_cost`.
-        lift_relative: Lift by `uniform_at_cost`.
+        accuracy, realised_cost, uniform_at_cost: Means over the questions.
+        lift, lift_relative: Over the best mixture of fixed actions at that cost.
         compute_saved: Cost of the cheapest mixture that is as accurate, by `realised_cost`. Where no mixture
             is, the most accurate one's cost is taken: the true figure is higher.
         lift_within_groups: Lift over the best mixture of each group at the cost realised in that group, mean
-            over questions: what is not merely knowing the group. Its interval draws questions group by group.
-            None where there are no groups of a size to tell.
-        realised_tokens: Mean tokens generated, where known.
-        realised_rounds: Mean waves of calls, where known.
-        p95_seconds: Within which 95% of the questions are answered, mean over the trials, where known.
+            over questions. Its interval draws questions group by group. None without groups large enough.
+        realised_tokens, realised_rounds, p95_seconds: Means, where known.
         lifts: The lift, then its bootstrap draws.
     """
 
@@ -119,8 +73,7 @@ def measure(
             np.mean([mean[key][part] for _, mean in mine], axis=0) for part in range(4)
         )
         inside = [lifts[key] for trial, lifts in zip(trials, within, strict=True) if key in trial.plays]
-        tokens = [trial.plays[key].tokens for trial, _ in mine]
-        rounds = [trial.plays[key].rounds for trial, _ in mine]
+        plays = [trial.plays[key] for trial, _ in mine]
         gains[key] = Gain(
             accuracy=float(accuracy[0]),
             realised_cost=float(cost[0]),
@@ -129,9 +82,9 @@ def measure(
             lift_relative=Interval.of(_ratio(accuracy - uniform, uniform)),
             compute_saved=Interval.of(_ratio(equal, cost)),
             lift_within_groups=_mean_interval(inside),
-            realised_tokens=_mean_of_known([None if t is None else float(t.mean()) for t in tokens]),
-            realised_rounds=_mean_of_known([None if r is None else float(r.mean()) for r in rounds]),
-            p95_seconds=_mean_of_known([trial.plays[key].p95_seconds for trial, _ in mine]),
+            realised_tokens=_mean_of_known([play.tokens for play in plays]),
+            realised_rounds=_mean_of_known([play.rounds for play in plays]),
+            p95_seconds=_mean_of_known([play.p95_seconds for play in plays]),
             lifts=accuracy - uniform,
         )
     return gains
@@ -140,7 +93,7 @@ def measure(
 def _means(
     table: Outcomes, trials: Sequence[SplitResult], stacked: Floats, *, draws: int, seed: int
 ) -> list[dict[Key, tuple[Floats, ...]]]:
-    """For each trial what `_compared` says of its part of the stacked columns."""
+    """For each trial what `_compared` returns for its part of the stacked columns."""
     drawn = np.vstack([stacked.mean(axis=0), bootstrap_means(stacked, table.questions, draws, seed)])
     ends = np.cumsum([_width(table, trial) for trial in trials])[:-1]
     parts = np.split(drawn, ends, axis=1)
@@ -173,7 +126,7 @@ def _compared(table: Outcomes, trial: SplitResult, means: Floats) -> dict[Key, t
     Each has shape (1 + draws,), as the means of `_columns` have: the estimate, then its draws.
     """
     k, p = len(table.actions), len(trial.plays)
-    # Where nothing held out was drawn, as can happen in a small group, there is nothing to say: NaN.
+    # NaN where no held-out question was drawn, as can happen in a small group.
     known = np.divide(means, means[:, :1], out=np.full_like(means, np.nan), where=means[:, :1] > 0)
     fixed_accuracy, fixed_cost, accuracy, cost = np.split(known[:, 1:], np.cumsum([k, k, p]), axis=1)
     uniform = mixture_accuracy(fixed_accuracy, fixed_cost, cost)
@@ -187,29 +140,32 @@ def _compared(table: Outcomes, trial: SplitResult, means: Floats) -> dict[Key, t
 def _within_groups(
     table: Outcomes, trials: Sequence[SplitResult], stacked: Floats, *, draws: int, seed: int
 ) -> list[dict[Key, Floats | None]]:
-    """For each trial and play its lift within groups, then the draws of that; None where it says nothing."""
+    """For each trial and play its lift within groups, then its draws; None where no group is large enough."""
     if table.groups is None:
         return [dict.fromkeys(trial.plays) for trial in trials]
-    gained: list[dict[Key, Floats | None]] = [dict.fromkeys(trial.plays) for trial in trials]
-    counted = [0] * len(trials)
+    compared: list[list[tuple[int, dict[Key, tuple[Floats, ...]]]]] = [[] for _ in trials]
     for number, group in enumerate(dict.fromkeys(table.groups.tolist())):
         rows = np.flatnonzero(table.groups == group)
         sizes = [int(np.isin(trial.held_out, rows).sum()) for trial in trials]
         if max(sizes) < _SMALLEST_GROUP:
             continue
-        compared = _means(table.select(rows), trials, stacked[rows], draws=draws, seed=seed + number)
-        for at, (size, means) in enumerate(zip(sizes, compared, strict=True)):
-            if size < _SMALLEST_GROUP:
-                continue
-            counted[at] += size
-            for key, (accuracy, _, uniform, _) in means.items():
-                before = gained[at][key]
-                lift = size * (accuracy - uniform)
-                gained[at][key] = lift if before is None else before + lift
+        means = _means(table.select(rows), trials, stacked[rows], draws=draws, seed=seed + number)
+        for known, size, mean in zip(compared, sizes, means, strict=True):
+            if size >= _SMALLEST_GROUP:
+                known.append((size, mean))
     return [
-        {key: None if lift is None else lift / count for key, lift in lifts.items()}
-        for lifts, count in zip(gained, counted, strict=True)
+        {key: _weighted_lift(known, key) for key in trial.plays}
+        for trial, known in zip(trials, compared, strict=True)
     ]
+
+
+def _weighted_lift(groups: Sequence[tuple[int, Mapping[Key, tuple[Floats, ...]]]], key: Key) -> Floats | None:
+    """Mean of a play's lifts over groups of these sizes, by what `_compared` returns of each."""
+    if not groups:
+        return None
+    lifts = [size * (means[key][0] - means[key][2]) for size, means in groups]
+    total: Floats = np.sum(lifts, axis=0) / sum(size for size, _ in groups)
+    return total
 
 
 def _mean_interval(several: Sequence[Floats | None]) -> Interval | None:
@@ -224,6 +180,6 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
 
 
-def _mean_of_known(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
+def _mean_of_known(values: Sequence[Floats | float | None]) -> float | None:
+    known = [float(np.mean(value)) for value in values if value is not None]
     return float(np.mean(known)) if known else None

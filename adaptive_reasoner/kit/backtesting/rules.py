@@ -13,7 +13,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.backtesting.latency import Waits
-from adaptive_reasoner.kit.backtesting.lift import Performance
+from adaptive_reasoner.kit.backtesting.performance import Performance
 from adaptive_reasoner.policy.mixture import Mixture
 
 PRICES = 40

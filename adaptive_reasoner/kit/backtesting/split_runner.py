@@ -1,18 +1,12 @@
-"""Everything that is compared, at play on one split after another."""
+"""One split of a backtest: all policies are trained on one part of the questions and play the other."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adaptive_reasoner.arrays import Floats, Ints, Matrix
-from adaptive_reasoner.kit.backtesting import baselines
-from adaptive_reasoner.kit.backtesting.imitators import (
-    Mistakes,
-    Split,
-    label_shares,
-    look_plays,
-    value_shares,
-)
-from adaptive_reasoner.kit.backtesting.lift import Key, Performance, SplitResult
+from adaptive_reasoner.arrays import Matrix
+from adaptive_reasoner.kit.backtesting.baselines import play_baselines
+from adaptive_reasoner.kit.backtesting.imitators import Mistakes, Split, look_plays, play_imitators
+from adaptive_reasoner.kit.backtesting.performance import Key, Performance, SplitResult
 from adaptive_reasoner.kit.backtesting.rules import Rule
 from adaptive_reasoner.kit.learning.first_sample import FirstLook
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -20,16 +14,8 @@ from adaptive_reasoner.kit.tables.splits import split_by_text
 
 
 @dataclass(frozen=True, eq=False)
-class Played:
-    """What one split came to, and how the imitators' choices differ from the oracle's."""
-
-    trial: SplitResult
-    mistakes: Mapping[Key, Mistakes]
-
-
-@dataclass(frozen=True, eq=False)
 class SplitRunner:
-    """The field of a backtest: questions, budgets, and the stop rules replayed beforehand.
+    """Plays everything that is compared, on one split after another.
 
     Attributes:
         table: All questions.
@@ -45,49 +31,20 @@ class SplitRunner:
     rules: Mapping[str, Rule]
     look: FirstLook | None = None
 
-    def play(self, seed: int, *, test_size: float) -> Played:
-        """Hold out questions at random, train on the rest and play."""
+    def play(self, seed: int, *, test_size: float) -> tuple[SplitResult, dict[Key, Mistakes]]:
+        """Hold out questions at random, train on the rest and play; and compare imitators with the oracle."""
         fit, held_out = split_by_text(self.table.questions, test_size=test_size, seed=seed)
         split = Split.of(self.table, self.features, fit, held_out)
-        chosen = dict(self._imitators(split, seed))
+        chosen = dict(play_imitators(split, self.budgets, seed=seed))
         plays = {key: Performance.of(split.held_out, shares) for key, shares in chosen.items()}
-        plays |= dict(self._baselines(split)) | dict(self._stop_rules(fit, held_out))
+        plays |= play_baselines(split.fit, split.held_out, self.budgets)
+        for name, rule in self.rules.items():
+            fitted = rule.fit(fit, held_out)
+            plays |= {(name, budget): fitted.at(budget) for budget in self.budgets}
         if self.look is not None:
             looked = look_plays(self.look, split, fit, held_out, self.budgets, seed=seed)
             for budget, (shipped, ungated) in zip(self.budgets, looked, strict=True):
                 plays["imitator_first_sample", budget] = shipped
                 plays["first_sample_ungated", budget] = ungated
         mistakes = {key: Mistakes.of(split.held_out, shares, key[1]) for key, shares in chosen.items()}
-        return Played(SplitResult(held_out, plays), mistakes)
-
-    def _imitators(self, split: Split, seed: int) -> Iterator[tuple[Key, Floats]]:
-        values = value_shares(split, self.budgets, seed=seed)
-        labels = label_shares(split, self.budgets, seed=seed)
-        for budget, (shipped, ungated), labelled in zip(self.budgets, values, labels, strict=True):
-            yield ("imitator", budget), shipped
-            yield ("imitator_ungated", budget), ungated
-            yield ("imitator_labels", budget), labelled
-
-    def _baselines(self, split: Split) -> Iterator[tuple[Key, Performance]]:
-        fit, held_out = split.fit, split.held_out
-        learned: dict[str, Callable[[Outcomes, Outcomes, float], Performance]] = {
-            "uniform": baselines.uniform,
-            "length_rule": baselines.length_rule,
-        }
-        if self.table.groups is not None:
-            learned["group_lookup"] = baselines.group_lookup
-        for budget in self.budgets:
-            for name, play in learned.items():
-                yield (name, budget), play(fit, held_out, budget)
-            crossfit = baselines.oracle_crossfit(held_out, budget)
-            if crossfit is not None:
-                yield ("oracle_crossfit", budget), crossfit
-            yield ("oracle_in_sample", budget), baselines.oracle_in_sample(held_out, budget)
-            for action in self.table.actions:
-                yield (action, budget), baselines.fixed(held_out, action)
-
-    def _stop_rules(self, fit: Ints, held_out: Ints) -> Iterator[tuple[Key, Performance]]:
-        for name, rule in self.rules.items():
-            fitted = rule.fit(fit, held_out)
-            for budget in self.budgets:
-                yield (name, budget), fitted.at(budget)
+        return SplitResult(held_out, plays), mistakes

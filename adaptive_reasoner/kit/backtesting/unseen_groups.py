@@ -1,4 +1,4 @@
-"""Groups that were left out of training: what is left when the imitator has never seen the topic."""
+"""The imitator on groups of questions that were left out of its training."""
 
 from collections.abc import Sequence
 from math import exp
@@ -7,7 +7,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
-from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult
+from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -21,21 +21,21 @@ def play_unseen_groups(
 ) -> SplitResult | None:
     """Every question played by an imitator that was trained without the question's group.
 
-    Groups are dealt into folds of about equal size, and each fold is played by an imitator of the others. On
-    questions of a new kind a price that was fitted in training misses the budget; online a ledger sees what
-    they cost and moves it. So here: all prices are moved together until the questions cost the budget.
+    Groups are put into folds of about equal size, and each fold is played by an imitator of the others. On
+    questions of a new kind a price that was fitted in training misses the budget; online a ledger observes
+    their cost and moves the price. Here all prices are moved together until the questions cost the budget.
 
     Returns:
-        One trial of all questions; None where there are no groups, or but one.
+        One trial of all questions; None with fewer than two groups.
     """
     if table.groups is None or len(set(table.groups)) < 2:
         return None
-    fold = _deal(table.groups.tolist(), folds, seed)
+    fold = _folds_of(table.groups.tolist(), folds, seed)
     shares = {budget: np.empty(table.accuracy.shape) for budget in budgets}
-    foreseen: dict[float, list[tuple[Ints, PredictedOutcomes]]] = {budget: [] for budget in budgets}
+    predicted: dict[float, list[tuple[Ints, PredictedOutcomes]]] = {budget: [] for budget in budgets}
     for number in range(fold.max() + 1):
         held_out = np.flatnonzero(fold == number)
-        seen = set(table.questions[held_out])  # a text may stand in two groups
+        seen = set(table.questions[held_out])  # a text may be in two groups
         fit = np.array([at for at in np.flatnonzero(fold != number) if table.questions[at] not in seen], int)
         if not len(fit):
             return None
@@ -44,10 +44,10 @@ def play_unseen_groups(
         for budget in budgets:
             moved = imitator.around(budget)
             if moved.gate().answer == "ship":
-                foreseen[budget].append((held_out, moved.foresee(features[held_out])))
+                predicted[budget].append((held_out, moved.foresee(features[held_out])))
             else:
                 shares[budget][held_out] = steady_mixture(known).shares(budget)
-    for budget, parts in foreseen.items():
+    for budget, parts in predicted.items():
         _steer(shares[budget], parts, table.cost, budget)
     plays = {("imitator_unseen_groups", budget): Performance.of(table, shares[budget]) for budget in budgets}
     return SplitResult(np.arange(len(table)), plays)
@@ -68,13 +68,13 @@ def _steer(
 def _choose(
     shares: Floats, parts: Sequence[tuple[Ints, PredictedOutcomes]], budget: float, factor: float
 ) -> None:
-    for rows, foresight in parts:
-        curve = foresight.curve
+    for rows, outcomes in parts:
+        curve = outcomes.curve
         price = curve.price_at(max(budget, curve.cheapest)) or float(curve.price[0])
-        shares[rows] = np.eye(shares.shape[1])[foresight.choose(price * factor)]
+        shares[rows] = np.eye(shares.shape[1])[outcomes.choose(price * factor)]
 
 
-def _deal(groups: Sequence[str], folds: int, seed: int) -> Ints:
+def _folds_of(groups: Sequence[str], folds: int, seed: int) -> Ints:
     """The fold of each question: groups at random, each to the fold that is smallest so far."""
     names, index = np.unique(np.array(groups, dtype=str), return_inverse=True)
     sizes = np.bincount(index)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import sys
 import zlib
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +255,30 @@ def hesitant(n, *, telling):
             ("cot", "seven", rng.random() < 0.95, 10.0),
         )
     )
+
+
+def test_a_backtest_goes_through_its_modules_in_order():
+    """Where each function is first called, control seldom comes back to a module that it had left."""
+    package = str(Path(sys.modules[backtest.__module__].__file__).parent)
+    seen, visited = {}, []
+
+    def follow(frame, event, _):
+        code = frame.f_code
+        if event != "call" or id(code) in seen:
+            return
+        seen[id(code)] = code
+        if code.co_filename.startswith(package) and not code.co_name.startswith("<"):
+            visited.append(Path(code.co_filename).stem)
+
+    sys.setprofile(follow)
+    try:
+        run(samples(14), budgets=[25], draws=20)
+    finally:
+        sys.setprofile(None)
+    visits = [module for module, _ in groupby(visited)]
+    returns = len(visits) - len(set(visits))
+    assert {"loading", "split_runner", "rules", "lift", "results"} <= set(visits)
+    assert returns <= 7, visits  # 13 when loading, playing and results were parts of other modules
 
 
 def test_bad_input_is_refused_before_anything_is_trained(tmp_path):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy, mixture_cost
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
-from adaptive_reasoner.kit.backtesting.lift import Performance, SplitResult, measure
+from adaptive_reasoner.kit.backtesting.lift import measure
+from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 from tests.unit_tests.kit.backtesting.test_baselines import table_of
 

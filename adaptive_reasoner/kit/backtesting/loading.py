@@ -1,0 +1,77 @@
+"""What a backtest is made on: outcomes and samples from files, checked before anything is trained."""
+
+from collections.abc import Sequence
+from math import isfinite
+from os import PathLike
+
+from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.kit.arguments import check_argument
+from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.files import read_rows
+
+Path = str | PathLike[str]
+
+_VOTES = (1, 3, 5, 9, 15, 25, 39)
+
+
+def load(table: Outcomes | Samples | Path, samples: Samples | Path | None) -> tuple[Outcomes, Samples | None]:
+    """Outcomes, read or estimated, and the samples behind them where there are any.
+
+    Raises:
+        OutcomesError: A file cannot be used as it is.
+    """
+    if isinstance(samples, str | PathLike):
+        samples = Samples.read(samples)
+    if isinstance(table, str | PathLike):
+        table = Samples.read(table) if _holds_samples(table) else Outcomes.read(table)
+    if samples is not None:
+        check_argument(samples, "Samples", "backtest(samples=...)")
+    if isinstance(table, Outcomes):
+        return table, samples
+    check_argument(table, "Samples", "backtest")
+    return estimate(
+        table, votes={source: vote_sizes(table, source) for source in table.sources}
+    ), samples or table
+
+
+def _holds_samples(path: Path) -> bool:
+    first = next(read_rows(path, drop_cut_line=True), None)
+    if first is None:
+        raise OutcomesError("the table is empty", file=path)
+    return "action" not in first and "sample" in first
+
+
+def vote_sizes(samples: Samples, source: str) -> list[int]:
+    """Votes that every question has samples for; at least single replies."""
+    counts = [len(samples.votes(question_id, source)) for question_id in samples.question_ids]
+    fewest = min((count for count in counts if count), default=1)
+    return [size for size in _VOTES if size <= fewest]
+
+
+def best_sampled(samples: Samples) -> str:
+    """The source with most replies, the first among equals."""
+    return max(
+        samples.sources,
+        key=lambda source: sum(
+            len(samples.votes(question_id, source)) for question_id in samples.question_ids
+        ),
+    )
+
+
+def check(outcomes: Outcomes, budgets: Sequence[float], splits: int) -> None:
+    """Refuse what cannot be tested, before anything is trained.
+
+    Raises:
+        ValueError: There is no budget or no split, or a budget is not finite.
+        InfeasibleBudgetError: Even the cheapest actions cost more than a budget.
+    """
+    if not budgets or splits < 1:
+        raise ValueError(f"a backtest needs a budget and a split, not {len(budgets)} and {splits}")
+    cheapest = float(outcomes.cost.min(axis=1).mean())
+    for budget in budgets:
+        if not isfinite(budget):
+            raise ValueError(f"a backtest needs finite budgets, not {budget}")
+        if budget < cheapest * (1 - 1e-12):
+            raise InfeasibleBudgetError(budget, cheapest, outcomes.cost_unit)
