@@ -1,1 +1,1 @@
-"""The oracle: the best allocation of a budget over questions whose outcomes are known.."""
+"""The oracle: the best allocation of a budget over questions whose outcomes are known."""

@@ -1,6 +1,6 @@
 """The upper concave hull of every question's actions, many questions at a time.
 
-Plain arrays in, plain arrays out: `allocation` gives them their meaning.
+The functions take and return plain arrays; `allocation.solver` gives them their meaning.
 """
 
 from collections.abc import Iterator

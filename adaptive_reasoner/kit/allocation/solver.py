@@ -131,8 +131,8 @@ class Allocation:
 
     def _repr_html_(self) -> str:
         rows = [{"action": name, "share": f"{share:.1%}"} for name, share in self.shares().items()]
-        said = f"accuracy {self.accuracy:.4g} at a mean cost of {self.cost:.4g} of {self.budget:.4g}"
-        return html_table(rows, f"{said}, price {self.price:.3g}")
+        caption = f"accuracy {self.accuracy:.4g} at a mean cost of {self.cost:.4g} of {self.budget:.4g}"
+        return html_table(rows, f"{caption}, price {self.price:.3g}")
 
 
 def solve(outcomes: Priced, budget: float) -> Allocation:
@@ -263,9 +263,7 @@ class Frontier:
             raise InfeasibleBudgetError(budget, float(self.costs[0]), self.table.cost_unit)
         taken = int(np.searchsorted(self.costs[1:], within, side="right"))
         choice = self.start.copy()
-        choice[self.edges.row[:taken]] = self.edges.action[
-            :taken
-        ]  # of a row's several edges the last one stays
+        choice[self.edges.row[:taken]] = self.edges.action[:taken]  # of a row's edges the last one stays
         accuracy, cost = _mean_of(self.table.accuracy, choice), _mean_of(self.table.cost, choice)
         price, mixed = float(self.prices[taken]), None
         if taken < len(self.edges.row) and cost < budget - _ROUNDING * abs(budget):

@@ -77,9 +77,7 @@ def open_encoder(
         target = Path(tempfile.mkdtemp(prefix="encoder-"))
         export_encoder(str(source or "sentence-transformers/all-MiniLM-L6-v2"), target, precision=precision)
         return EncoderSession(target)
-    if all(
-        (folder / name).is_file() for name in ENCODER_FILES
-    ):  # exported before, a policy folder for instance
+    if all((folder / name).is_file() for name in ENCODER_FILES):  # already exported, as a policy folder is
         return EncoderSession(folder)
     target = cache_folder() / "encoders" / f"{_digest_of(folder)[:16]}-{precision}"
     if not target.is_dir():
@@ -89,9 +87,7 @@ def open_encoder(
             export_encoder(folder, unfinished, precision=precision)
             unfinished.rename(target)
         except OSError:
-            if (
-                not target.is_dir()
-            ):  # where another process has just finished the same export, its result serves
+            if not target.is_dir():  # otherwise another process has just finished the same export
                 raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -218,14 +214,8 @@ class VectorCache:
         try:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-            zipfile.BadZipFile,
-        ):  # absent or damaged: computed again
-            return {}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return {}  # absent or damaged: computed again
 
     def _write(self, known: dict[str, Matrix]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

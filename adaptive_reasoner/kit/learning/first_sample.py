@@ -1,4 +1,4 @@
-"""Looking before deciding: what one cheap answer shows of a question, and what it leaves to choose from."""
+"""The first answer of the cheapest action: features of a question, and what each action then costs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -123,7 +123,7 @@ def _seen(
     surface = np.stack([surface_features(answer, encoder.count_tokens(answer)) for answer in answers])
     known = [
         (
-            float(said @ asked),
+            float(answered_by @ asked),
             bool(answer) and answer.strip().lower() in question.lower(),
             reply.answer is None,
             np.log1p(reply.cost),
@@ -131,7 +131,7 @@ def _seen(
             reply.score or 0.0,
             reply.score is not None,
         )
-        for reply, answer, question, said, asked in zip(
+        for reply, answer, question, answered_by, asked in zip(
             first, answers, questions, vectors, features[:, :vector], strict=True
         )
     ]

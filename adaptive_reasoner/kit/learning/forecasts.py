@@ -1,4 +1,4 @@
-"""What is expected of questions, ready to be chosen for at any price."""
+"""The accuracy and cost that an imitator expects of questions, and its choices at any price."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

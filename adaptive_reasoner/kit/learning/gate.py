@@ -1,4 +1,4 @@
-"""Whether a policy has earned its place: a test of its lift over mixtures of fixed actions."""
+"""The test that decides whether a policy is shipped: its lift over mixtures of fixed actions."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -126,8 +126,8 @@ def _lifts(accuracy: Floats, cost: Floats, fixed_accuracy: Floats, fixed_cost: F
 def _chance(cost: Floats, outcomes: Outcomes) -> float:
     """Standard error of the lift that drawing actions at random would show at these mean costs.
 
-    A policy that never dares to leave the mixture has no error of its own, and would promise too much of what
-    the questions could show.
+    A policy that stays close to the mixture has hardly any error of its own, which would overstate what the
+    questions can show.
     """
     vertices = hull(outcomes.accuracy.mean(0), outcomes.cost.mean(0))
     along, n = outcomes.cost.mean(0)[vertices], len(outcomes)

@@ -1,7 +1,7 @@
 """Learners that predict accuracy and cost of all actions at once, each with its ONNX graph.
 
 All of them take features whose first `vector` columns are a unit vector, the rest surface features, and
-targets that were brought to mean 0 and deviation 1. They are scikit-learn estimators, and each can also write
+targets that were scaled to mean 0 and deviation 1. They are scikit-learn estimators, and each can also write
 what it has learnt into a `Graph`.
 """
 
@@ -38,7 +38,7 @@ class Learner(Protocol):
 
 
 class Constant(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """The mean for every question: what there is when nothing can be told from the question."""
+    """The mean for every question: used where the question predicts nothing."""
 
     def fit(self, X: Matrix, Y: Floats) -> Self:
         """Learn the mean."""

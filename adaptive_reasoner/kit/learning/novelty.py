@@ -1,4 +1,4 @@
-"""How like the training questions a question is, and from where on a policy should not trust itself."""
+"""How similar a question is to the training questions, and when its predictions are not relied on."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a budget buys on a table, and what a policy makes of it, as one page that opens from the disk."""
+"""The report on a table and a policy: one page that opens from the disk."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def outcomes_report(
         samples: What the outcomes were estimated from, to show what the labels cost and, where there is a
             policy, what fewer of them would have been worth.
         policy: Decides every question of the table at its own price.
-        backtest: What `Backtest.as_dict` says of the same table: where there is no policy to show, and for
+        backtest: What `Backtest.as_dict` returns for the same table: shown where there is no policy, and for
             the learning curve.
         budget: Allowed mean cost a question. Default: the policy's; without one, where hindsight gains most.
 

@@ -1,4 +1,4 @@
-"""What labels cost: how many samples a question to buy, and when they have paid for themselves."""
+"""The cost of labels: how many samples per question to buy, and when they have paid for themselves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -84,33 +84,24 @@ def labels_section(
 ) -> tuple[Section, Fact]:
     """What the labels cost, and after how many requests the policy has earned that back."""
     paid, calls = sum(row["cost"] for row in bill), sum(row["calls"] for row in bill)
-    title, tables = (
-        "When the labels have paid for themselves",
-        [Table(f"What the labels cost, in {label_unit}", bill)],
-    )
+    title = "When the labels have paid for themselves"
+    tables = [Table(f"What the labels cost, in {label_unit}", bill)]
     spent = f"{calls:,} calls cost {amount(paid)} {label_unit}."
     if saving is None or label_unit != unit or saving.cost <= 0:
-        why = (
-            "Without a policy nothing is saved yet."
-            if saving is None
-            else f"The policy's costs are in {unit}, so the two cannot be compared."
-            if label_unit != unit
-            else "The policy saves nothing against a mixture as accurate, so they do not pay for themselves."
-        )
-        return Section("labels", title, f"{spent} {why}", (), tables), Fact(
-            "Labels", f"{amount(paid)} {label_unit}", why
-        )
+        if saving is None:
+            why = "Without a policy nothing is saved yet."
+        elif label_unit != unit:
+            why = f"The policy's costs are in {unit}, so the two cannot be compared."
+        else:
+            why = "The policy saves nothing against a mixture as accurate, so they do not pay for themselves."
+        section = Section("labels", title, f"{spent} {why}", (), tables)
+        return section, Fact("Labels", f"{amount(paid)} {label_unit}", why)
     even = paid / saving.cost
     more, after = ("at least ", "at most ") if saving.at_least else ("", "")
-    span = np.linspace(0.0, 3 * even, 40)
+    slopes = {"net": saving.cost, "low": saving.low, "high": saving.high}
     rows = [
-        {
-            "requests": float(r),
-            "net": float(saving.cost * r - paid),
-            "low": float(saving.low * r - paid),
-            "high": float(saving.high * r - paid),
-        }
-        for r in span
+        {"requests": requests, **{end: float(slope * requests - paid) for end, slope in slopes.items()}}
+        for requests in np.linspace(0.0, 3 * even, 40).tolist()
     ]
     late = (
         " (never, at the lower end of the interval)"

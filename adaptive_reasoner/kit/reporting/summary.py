@@ -180,7 +180,7 @@ class OracleCurves:
         )
 
     def closed(self, lift: float) -> dict[str, float]:
-        """Share of each oracle's own lift that `lift` is, where that can be told from zero."""
+        """Share of each oracle's own lift that `lift` is, where that can be distinguished from zero."""
         return {name: lift / gain.lift.mean for name, gain in self.gains.items() if gain.lift.low > 0}
 
 

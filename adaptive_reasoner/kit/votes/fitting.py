@@ -1,14 +1,14 @@
-"""What collected samples say of votes: which leaders are right, and where the next samples go.
+"""When a vote is best ended, learned from collected samples.
 
 The state of a vote is (drawn, top, second). Two things are learned of each state: how likely its leader is
 right, and how likely the next sample joins the leader or lifts the runner-up. From them
 `optimal_stopping.plan` finds by backward induction when a vote is best ended, at any price; so nothing here
 depends on a price.
 
-What was learned has to prove itself: by cross-validation over questions it is compared with the Beta
-posterior at equal mean samples, which stands in where the samples taught nothing. So has what is expected of
-a question before its votes: it shifts the log-odds of what was learned of all states, as a prior shifts a
-posterior, and is kept where that gains more than a standard error over the better of both.
+Cross-validation over questions compares what was learned with the Beta posterior at equal mean samples; where
+the samples taught nothing, the posterior is used. What is expected of a question before its votes shifts the
+log-odds of all states, as a prior shifts a posterior. It is used where that gains more than a standard error
+over the better of both.
 """
 
 import math
@@ -34,16 +34,17 @@ from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model, plan
 
 COSTS = np.geomspace(2e-4, 0.3, 30)
-"""What a sample may have to be worth, in accuracy: the prices that a rule is tried at."""
+"""The accuracies that a sample must be worth: the prices that a rule is tried at."""
 
 _FOLDS = 5
 _DRAWS = 200  # of the bootstrap over questions
+_CARD = ("limit", "cost", "seconds", "prompt_cost", "samples_per_request")
 _BAND = (1.5, 0.7)  # mean samples over which rules are compared: from this many to this share of the limit
 
 
 @dataclass(frozen=True, eq=False)
 class FittedStop:
-    """A priced stop as fitted.
+    """A fitted rule that stops a vote when no further sample is worth its price.
 
     Attributes:
         model: What is known of each state.
@@ -64,14 +65,10 @@ class FittedStop:
     question_gain: float = 0.0
 
     def as_card(self) -> dict[str, Any]:
-        """What a policy says of it, as plain JSON values."""
+        """Its entry in a policy's card, as plain JSON values."""
         known = self.model
         return {
-            "limit": known.limit,
-            "cost": known.cost,
-            "seconds": known.seconds,
-            "prompt_cost": known.prompt_cost,
-            "samples_per_request": known.samples_per_request,
+            **{name: getattr(known, name) for name in _CARD},
             "accepted": None if known.accepted is None else known.accepted.tolist(),
             "learned": self.learned,
             "gain": self.gain,

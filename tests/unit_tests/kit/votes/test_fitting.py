@@ -18,6 +18,7 @@ from adaptive_reasoner.kit.votes.fitting import (
     stopping_graph,
 )
 from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, sample_groups
+from adaptive_reasoner.kit.votes.schedules import at_once
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
@@ -58,6 +59,12 @@ def hard():
 def at_equal_draws(rule, draws):
     accuracy, _, _, drawn = rule.mean(axis=1)[:, ::-1]
     return float(np.interp(draws, np.maximum.accumulate(drawn), accuracy))
+
+
+def test_votes_are_selected_in_the_order_asked_for():
+    votes = replay_of(samples_of([["right"] * 4, ["wrong"] * 4, ["right", "wrong", "right", "right"]]))
+    whole = votes.played(at_once(2))
+    np.testing.assert_allclose(votes.select(np.array([2, 0])).played(at_once(2)), whole[:, [2, 0]])
 
 
 def test_on_hard_questions_it_beats_the_beta_posterior_on_questions_it_has_not_seen(hard):
