@@ -260,6 +260,7 @@ def question_of(messages: Messages) -> str:
         ValueError: There is nothing of all that.
 
     Example:
+        >>> from langchain_core.messages import AIMessage
         >>> question_of([HumanMessage("Hello"), AIMessage("Hi."), HumanMessage("What is 5 + 9?")])
         'What is 5 + 9?'
         >>> question_of([HumanMessage([{"type": "image", "url": "https://example.org/cat.png"}])])

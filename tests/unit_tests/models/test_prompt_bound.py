@@ -191,9 +191,9 @@ def test_a_block_of_an_unknown_kind_has_no_bound_and_a_declared_one_takes_its_pl
     assert PriceMeter(prompt=1.0, completion=1.0).worst_cost([UNKNOWN], 10) == float("inf")
     assert PriceMeter(prompt=0.0, completion=1.0).worst_cost([UNKNOWN], 10) == 10 / 1e6
     assert TokenMeter().worst_cost([UNKNOWN], 10) == 10
-    declared = Source(model, max_prompt_tokens=2000).billed([UNKNOWN])
+    declared = Source(model, max_prompt_tokens=2000).billable_messages([UNKNOWN])
     assert TokenMeter("total").worst_cost(declared, 10) == 2010
-    assert most_prompt_tokens(Source(model, max_prompt_tokens=2000).billed([QUESTION])) < 100
+    assert most_prompt_tokens(Source(model, max_prompt_tokens=2000).billable_messages([QUESTION])) < 100
     with pytest.raises(ValueError, match="at least 1 token, not 0"):
         Source(model, max_prompt_tokens=0)
 
@@ -215,8 +215,8 @@ def test_the_rules_are_those_of_the_sources_model():
 
     image = [HumanMessage([IMAGES["Anthropic"]])]
     claude = Source(ChatAnthropic(model="claude-sonnet-4-5", api_key="none", max_tokens=10))
-    assert most_prompt_tokens(claude.billed(image)) < 6_000 < most_prompt_tokens(image)
-    assert most_prompt_tokens(Source(claude.model.bind(stop=["x"])).billed(image)) < 6_000
+    assert most_prompt_tokens(claude.billable_messages(image)) < 6_000 < most_prompt_tokens(image)
+    assert most_prompt_tokens(Source(claude.model.bind(stop=["x"])).billable_messages(image)) < 6_000
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_what_is_bound_and_declared_is_found(wrap):
     source = Source(wrap(open_ai(max_tokens=70)))
     assert source.declared_tokens == 70
     tools = [{"name": "add"}]
-    billed = Source(wrap(open_ai()).bind(tools=tools)).billed([HumanMessage("5 + 9?")])
+    billed = Source(wrap(open_ai()).bind(tools=tools)).billable_messages([HumanMessage("5 + 9?")])
     assert "add" in billed[-1].text
 
 

@@ -25,7 +25,7 @@ from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.toys import toy_outcomes
 
-GOOD = Path(__file__).parent / "data" / "v0_1_0" / "policy"
+GOOD = Path(__file__).parents[1] / "data" / "v0_1_0" / "policy"
 CARD = json.loads((GOOD / "policy.json").read_text())
 FILES = tuple(CARD["files"])
 SECONDS, MEGABYTES = 2.0, 300

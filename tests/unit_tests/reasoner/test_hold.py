@@ -10,7 +10,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.memory import MemoryLedger
-from adaptive_reasoner.ledger.settings import AnswerOptions
+from adaptive_reasoner.ledger.settings import LedgerOptions
 from adaptive_reasoner.models.metering import PriceMeter, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
@@ -35,7 +35,7 @@ class Mortal(MemoryLedger):
     dies = False
 
     def __init__(self, **terms):
-        super().__init__(AnswerOptions(**terms).account(), clock=lambda: 0.0)
+        super().__init__(LedgerOptions(**terms).account(), clock=lambda: 0.0)
         self.changes = 0
 
     def _atomically(self, change, wanted=None):
