@@ -19,17 +19,19 @@ def demo():
     rows = ([policy, f"{accuracy:.3f}", f"{cost:.1f}"] for policy, (accuracy, cost) in measured.items())
     yield from lines_of(["policy", "accuracy", "mean cost"], rows)
     yield ""
-    said = (
-        f"`adaptive`: the graph on held-out questions, {replay['questions']:,} times, on recorded samples:",
-        f"it spends {replay['mean_cost']:.2f} of {run['target']:g} tokens.",
-        "`uniform` is the best random mixture of fixed actions at that cost, `oracle` is hindsight.",
-        f"Asked live, the {live['questions']} questions come to {live['accuracy']:.3f}",
-        f"({live['low']:.3f} to {live['high']:.3f}) at {live['mean_cost']:.2f} tokens: too few to tell.",
-        f"In training the gate saw a lift of {gate['lift']:.3f} ({gate['low']:.3f} to {gate['high']:.3f}).",
-        "All of it is telling the families of questions apart:",
-        f"within families the lift is {replay['lift_within_families']:.3f}.",
+    sentences = (
+        f"`adaptive` is the trained policy: {replay['questions']:,} runs of the graph on held-out questions,",
+        f"with recorded samples, at a mean cost of {replay['mean_cost']:.2f} tokens under a budget of",
+        f"{run['target']:g}. `uniform` is the best random mixture of fixed actions at that cost, and",
+        f"`oracle` is the best allocation in hindsight. On the live model, the {live['questions']} held-out",
+        f"questions scored {live['accuracy']:.3f} ({live['low']:.3f} to {live['high']:.3f})",
+        f"at {live['mean_cost']:.2f} tokens per question; so few questions cannot show a difference.",
+        "In training, the test that decides whether a policy is shipped measured a gain of",
+        f"{gate['lift']:.3f} ({gate['low']:.3f} to {gate['high']:.3f}) over such mixtures.",
+        "All of this gain comes from telling the families of questions apart:",
+        f"within families the gain is {replay['lift_within_families']:.3f}.",
     )
-    yield textwrap.fill(" ".join(said), width=120)
+    yield textwrap.fill(" ".join(sentences), width=120)
 
 
 def figures():
@@ -48,18 +50,22 @@ def _rows_at(run, table, budget):
 
 
 def _routing():
-    yield _against_others(BBH, 75, "BIG-Bench Hard, answer at once or think aloud, 75 tokens a question")
-    yield _against_others(TWO_MODELS, 8, "MMLU and GSM8K, Mixtral-8x7B or GPT-4 at 1 : 20, 8 a question")
+    yield _against_others(
+        BBH, 75, "BIG-Bench Hard: answer directly or with a chain of thought, 75 tokens per question"
+    )
+    yield _against_others(
+        TWO_MODELS, 8, "MMLU and GSM8K: Mixtral-8x7B at cost 1 or GPT-4 at cost 20, 8 per question"
+    )
     rows = _rows_at("backtests", BBH, 75)
     within, unseen = rows["imitator"]["lift_within_groups"], rows["imitator_unseen_groups"]
-    measured = f"lift within tasks {figure(within)}, on tasks not trained on {interval(unseen, 'lift')}"
-    yield _line("BIG-Bench Hard again: is it only the task?", measured, "backtests")
+    measured = f"lift within tasks {figure(within)}; on tasks left out of training {interval(unseen, 'lift')}"
+    yield _line("BIG-Bench Hard: does the policy only recognise the task?", measured, "backtests")
     rows = _rows_at("backtests", MATH, 8)
     measured = (
-        f"lift {interval(rows['imitator'], 'lift')}: fixed actions are shipped; "
-        f"what the gate held back comes to {figure(rows['imitator_ungated']['lift'])}"
+        f"lift {interval(rows['imitator'], 'lift')}: the gate ships a mixture of fixed actions; "
+        f"the imitator it refused has {figure(rows['imitator_ungated']['lift'])}"
     )
-    yield _line("MATH-500, four models, where questions tell little", measured, "backtests")
+    yield _line("MATH-500, four models: the question predicts little", measured, "backtests")
 
 
 def _against_others(table, budget, what):
@@ -68,13 +74,13 @@ def _against_others(table, budget, what):
     others = [row for policy, row in rows.items() if not policy.startswith("imitator")]
     rival = max(others, key=lambda row: row["lift"])
     measured = (
-        f"lift {interval(ours, 'lift')}; the best of {len(others)} others, {rival['policy']}, "
-        f"is {_behind(rival)} behind, a lookup by topic {_behind(lookup)}"
+        f"lift {interval(ours, 'lift')}; ahead of the best of {len(others)} other methods "
+        f"({rival['policy']}) by {_ahead(rival)}, of a lookup by topic by {_ahead(lookup)}"
     )
     return _line(what, measured, "peers")
 
 
-def _behind(row):
+def _ahead(row):
     return f"{row['ours_ahead']:.3f} ({row['ours_ahead_low']:.3f} to {row['ours_ahead_high']:.3f})"
 
 
@@ -87,30 +93,31 @@ def _vote_figures():
     }
     for table, what in said.items():
         row = found[table]
-        measured = f"{row['mean_difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
+        measured = f"accuracy {row['mean_difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
         yield _line(
-            f"votes ended by price, beyond the best of Beta, ESC and lossless: {what}", measured, "stopping"
+            f"priced stop rule less the best of Beta, ESC and lossless votes: {what}", measured, "stopping"
         )
 
 
 def _average():
-    for stream, what in (("stationary", "as they come"), ("shifted", "their mix changing half-way")):
+    for stream, what in (("stationary", "steady traffic"), ("shifted", "traffic that changes half-way")):
         found = {
             row["law"]: row
             for row in result("ledger_adherence")["adherence"]
             if (row["table"], row["stream"], row["in_flight"]) == ("bbh_direct_cot", stream, 32)
         }
         measured = (
-            f"mean cost {found['ledger']['error']:.1%} off target; at a static price "
-            f"{found['static_price']['error']:.1%}"
+            f"mean cost {found['ledger']['error']:.1%} off target; "
+            f"{found['static_price']['error']:.1%} with a static price"
         )
-        yield _line(f"the ledger over 2,000 questions, 32 in flight, {what}", measured, "ledger_adherence")
+        yield _line(f"ledger: 2,000 questions, 32 in flight, {what}", measured, "ledger_adherence")
 
 
 def _labels():
     rows = {row["collection"]: row for row in result("adaptive_collection")["rows"]}
     early = rows["confidence 0.8"]
-    measured = f"{early['calls_saved']:.0%} of the calls saved, lift {figure(early['lift_against_full'])}"
+    changed = figure(early["lift_against_full"])
+    measured = f"{early['calls_saved']:.0%} of the calls saved; the lift changes by {changed}"
     return _line("`collect --adaptive 0.8` on the demo's questions", measured, "adaptive_collection")
 
 
@@ -121,14 +128,15 @@ def _speed():
         if (row["precision"], row["tokens"], row["actions"]) == ("int8", 64, 2)
     )
     whole, beside = shipped["decide"]["thread_p50"], shipped["beside_the_encoder"]["thread_p50"]
-    measured = f"{whole:.1f} ms, of which {beside:.1f} ms beside the encoder"
-    yield _line("a decision on 64 tokens, embedding included, on one core", measured, "decision_latency")
+    measured = f"{whole:.1f} ms, of which {beside:.1f} ms outside the encoder"
+    yield _line(
+        "one decision on a question of 64 tokens, embedding included, one core", measured, "decision_latency"
+    )
     solver = result("solver")["against_highs"]
     faster = min(row["highs_seconds"] / row["seconds"] for row in solver)
-    measured = (
-        f"equal to {max(abs(row['difference']) for row in solver):.0e}, at least {faster:.0f} times as fast"
-    )
-    yield _line("the exact oracle beside HiGHS", measured, "solver")
+    apart = max(abs(row["difference"]) for row in solver)
+    measured = f"same value to {apart:.0e}, at least {faster:.0f} times as fast"
+    yield _line("exact oracle against the HiGHS solver", measured, "solver")
     share = result("collection")["throughput"]["share_of_bare"]
-    measured = f"{share['median']:.2f} of its rate ({share['lowest']:.2f} to {share['highest']:.2f})"
-    yield _line("collection beside a bare `AsyncOpenAI`, 64 connections", measured, "collection")
+    measured = f"{share['median']:.2f} of the client's rate ({share['lowest']:.2f} to {share['highest']:.2f})"
+    yield _line("collection against a bare `AsyncOpenAI` client, 64 connections", measured, "collection")
