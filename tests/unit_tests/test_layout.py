@@ -1,6 +1,7 @@
 """The library keeps its structure: the order of its packages, imports, exports, sizes."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -102,6 +103,34 @@ def test_a_module_imports_only_packages_of_the_floors_below(path):
 def test_inside_a_package_modules_import_modules_never_its_face(path):
     package = name_of(path).rsplit(".", 1)[0]
     assert package not in FACES or package not in set(imports_of(path)) or path.name == "__init__.py"
+
+
+def floors_inside(package):
+    """The floors of a package, or of the whole library for the empty name."""
+    start = f"{package}." if package else ""
+    floors = [
+        {room[len(start) :].split(".")[0] for room in floor if room.startswith(start)} for floor in FLOORS
+    ]
+    return [floor for number, floor in enumerate(floors) if floor and floor not in floors[:number]]
+
+
+@pytest.mark.parametrize(("package", "line"), [("", 0), ("ledger", 1), ("kit", 2)])
+def test_the_guide_for_contributors_shows_the_same_floors(package, line):
+    guide = (ROOT.parent / "CONTRIBUTING.md").read_text()
+    shown = re.findall(r"^    (\w+.* < .*)$", guide, re.MULTILINE)
+    assert len(shown) == 3
+    assert [set(floor.split(", ")) for floor in shown[line].split(" < ")] == floors_inside(package)
+
+
+def test_every_path_and_package_that_the_architecture_names_is_there():
+    page = (ROOT.parent / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"(?:[\w.]+/)+(?:\w+\.(?:py|md))?", page))
+    assert len(named) > 20
+    places = (ROOT, ROOT / "ledger", ROOT.parent)
+    assert [name for name in sorted(named) if not any((place / name).exists() for place in places)] == []
+    assert [
+        room for floor in floors_inside("") for room in floor if not re.search(rf"`{room}/?`", page)
+    ] == []
 
 
 def test_no_modules_import_each_other_in_a_circle():
