@@ -16,21 +16,21 @@ def ledger_adherence():
     rows = [
         [
             f"{row['target']:g}",
-            f"{row['credit']:g}" if row["credit"] < row["easy_questions"] else "without end",
+            f"{row['credit']:g}" if row["credit"] < row["easy_questions"] else "unlimited",
             str(row["in_flight"]),
             f"{row['worst_1000_over_target']:.2f}",
             f"{row['long_average_over_target_a_thousand_after_the_change']:.2f}",
         ]
         for row in found["credit"]
     ]
-    yield "After 8,000 easy questions, in targets:"
+    yield "Mean cost after 8,000 easy questions, divided by the target:"
     yield ""
     head = [
         "target",
         "credit",
         "in flight",
         "worst 1,000 in a row",
-        "long average a thousand after the change",
+        "long average 1,000 questions after the change",
     ]
     yield from lines_of(head, rows)
     if "robustness" in found:
@@ -42,7 +42,7 @@ def _robustness(runs):
     *cases, released = sorted(runs, key=lambda row: "plans" in row)
     yield ""
     yield (
-        f"Where the ledger is told something wrong, {cases[0]['runs']} runs of {cases[0]['questions']:,} "
+        f"Robustness to wrong inputs: {cases[0]['runs']} runs of {cases[0]['questions']:,} "
         f"questions on {cases[0]['table']}:"
     )
     yield ""
@@ -72,7 +72,7 @@ def _robustness(runs):
     yield from lines_of(head, rows)
     yield ""
     yield (
-        f"{released['plans']:,} plans that are released at full credit move the mean cost of the next "
+        f"{released['plans']:,} released reservations at full credit move the mean cost of the next "
         f"{released['questions']} questions by {_percent(released['mean_cost_moved_by'])} at most."
     )
 
@@ -117,7 +117,7 @@ def ledger_regret():
 
 
 def ledger_throughput():
-    """Pairs a second of eight processes, beside one row; and the time of a pair in a file."""
+    """Pairs per second of eight processes, beside one row; and the time of a pair in a file."""
     found = result("ledger_throughput")
     rates = found["postgresql_8_processes_pairs_per_second"]
     times = found["times_the_one_row_design"]
@@ -141,8 +141,8 @@ def ledger_throughput():
     ]
     others = found["share_of_the_machine_that_others_took_before_each_round"]
     yield (
-        f"Reserve-settle pairs a second of 8 processes on PostgreSQL ({found['machine']}, of which "
-        f"other programs took {min(others):.0%} to {max(others):.0%} meanwhile):"
+        f"Reserve-settle pairs per second of 8 processes on PostgreSQL ({found['machine']}, of which "
+        f"other programs used {min(others):.0%} to {max(others):.0%} meanwhile):"
     )
     yield ""
     ahead = ["the ledger is ahead, rows", "batches"]

@@ -1,4 +1,4 @@
-"""When to stop a vote, a search, or a ladder of thinking."""
+"""When to stop a vote or a search, and how long to think."""
 
 from cells import fine, fine_interval, interval, lines_of, result
 
@@ -17,17 +17,18 @@ def stopping():
     yield from lines_of(["", *budgets], rows)
     yield ""
     yield from _ladder(found["ladder"])
-    yield "**Waiting has its price too** (letters): a sample is worth .002 of accuracy."
+    yield "**A price for waiting** (letters): each sample must gain 0.002 of accuracy."
     yield ""
     measured = ("accuracy", "samples", "rounds", "rounds_p95")
     rows = (
         [str(row["round_is_worth"]), *(f"{row[name]:.4g}" for name in measured)] for row in found["waiting"]
     )
-    yield from lines_of(["a round is worth", "accuracy", "samples", "rounds", "rounds, p95"], rows)
+    yield from lines_of(["price of a round", "accuracy", "samples", "rounds", "rounds, p95"], rows)
 
 
 def _votes(votes):
-    yield "**Priced stop less the best of the others**, mean over 2 to 12 mean samples, and its extremes."
+    yield "**Accuracy of the priced stop minus the best of the others**: mean over 2 to 12 mean samples, and"
+    yield "extremes."
     yield ""
     head = ["", "questions", "samples", "single", "splits it learned on", "difference", "worst", "best"]
     rows = (
@@ -50,9 +51,9 @@ def _votes(votes):
 
 def _questions(tables):
     """What knowing the question adds."""
-    yield "**The priced stop told what an imitator expects of the question**, less the same not told, out of"
-    yield "fold: mean over 1.5 to 70% of the samples allowed, and its extremes. It is used where it proves"
-    yield "itself on the questions fitted on, which it does not where votes soon agree."
+    yield "**The priced stop with an imitator's prediction for the question, minus the same without it**,"
+    yield "out of fold: mean over 1.5 to 70% of the samples allowed, and extremes. The prediction is used"
+    yield "only if it helps on the questions fitted on. It does not help if votes agree after few samples."
     yield ""
     head = ["", "source", "questions", "samples", "fits that use it", "difference", "worst", "best"]
     rows = (
@@ -70,8 +71,9 @@ def _questions(tables):
 
 def _prompts(rows):
     """What planning with requests that share a prompt adds."""
-    yield "**Prompts that four samples of a request share**, known to the plan or not: gain at equal cost,"
-    yield "mean over 1.2 to 8 times what a sample costs alone, of which the prompt is declared to be a share."
+    yield "**Four samples of a request share its prompt**: gain at equal cost from planning with this,"
+    yield "mean over 1.2 to 8 times the cost of a single sample. The columns are the prompt's declared share"
+    yield "of that cost."
     yield ""
     shares = sorted({row["prompt_share"] for row in rows})
     names = dict.fromkeys(row["table"] for row in rows)
@@ -91,14 +93,14 @@ def _difference(table):
 def _ladder(ladder):
     """The frontier and the oracle, then what a first cheap sample buys."""
     solved = [row for row in ladder if "actions" in row]
-    yield "**A ladder of thinking** (GPQA): one call, 16k and 32k tokens of thought; budgets in tokens."
+    yield "**Thinking budgets** (GPQA): one call, 16k and 32k thinking tokens; budgets in tokens."
     yield ""
     head = ["", "budget", "uniform hull", "oracle, cross-fitted", "oracle, in sample"]
     shown = ("uniform", "oracle_crossfit", "oracle_in_sample")
     rows = ([row["actions"], str(row["budget"]), *(f"{row[name]:.3f}" for name in shown)] for row in solved)
     yield from lines_of(head, rows)
     yield ""
-    yield "What first cheap samples buy, with votes of 3 among the actions, on held-out questions:"
+    yield "Deciding after first cheap samples, with votes of 3 among the actions, on held-out questions:"
     yield ""
     rows = (
         [
