@@ -29,7 +29,8 @@ TRIAL_TEXT = "What is 2 + 2?"
 
 _MOST_QUOTES = 3_000_000  # in `tokenizer.json`, where each word and each merge of two has some
 _MOST_PADDING = 10_000  # tokens that a text may be padded to
-_MOST_GROWTH = 64  # times that a normalizer may lengthen a text
+_LONGEST_PADDING = 100  # characters of the token that is padded with
+_MOST_GROWTH = 64  # times that a text may be lengthened
 _LONGEST = 20_000  # characters looked at; what lies beyond says nothing new and would cost time
 
 # Each is counted, and enters as log(1 + count).
@@ -237,26 +238,58 @@ def _open_tokenizer(path: Path) -> Any:
         raise PolicyFormatError(f"{path}: it has more than {_MOST_QUOTES // 2:,} words and names")
     with Refusing(path, "tokenizers cannot open it"):
         tokenizer = Tokenizer.from_str(text.decode())
-        padding = tokenizer.padding or {}
-        growth = _growth(json.loads(tokenizer.normalizer.__getstate__())) if tokenizer.normalizer else 1
-    padded = max(padding.get("length") or 0, padding.get("pad_to_multiple_of") or 0)
+        growth = _growth(_state(tokenizer.normalizer)) * _growth(_state(tokenizer.pre_tokenizer))
+        added, copies = _framing(_state(tokenizer.post_processor))
+    padding = tokenizer.padding or {}
+    padded = max(padding.get("length") or 0, padding.get("pad_to_multiple_of") or 0, added)
     if padded > _MOST_PADDING:
         raise PolicyFormatError(f"{path}: it pads a text to {padded:,} tokens, more than {_MOST_PADDING:,}")
-    if growth > _MOST_GROWTH:
-        raise PolicyFormatError(
-            f"{path}: its normalizer lengthens a text {growth:.3g} times, more than {_MOST_GROWTH}"
-        )
+    if len(padding.get("pad_token") or "") > _LONGEST_PADDING:
+        raise PolicyFormatError(f"{path}: it pads with a token of more than {_LONGEST_PADDING} characters")
+    times = max(growth, copies)
+    if times > _MOST_GROWTH:
+        raise PolicyFormatError(f"{path}: it lengthens a text {times:.3g} times, more than {_MOST_GROWTH}")
     return tokenizer
 
 
-def _growth(normalizer: Any) -> float:
-    """How many times longer a normalizer can make a text."""
-    if isinstance(normalizer, list):
-        return math.prod(map(_growth, normalizer))
-    if not isinstance(normalizer, dict):
+def _state(part: Any) -> Any:
+    """A part of a tokenizer as JSON. A sequence may call itself empty, and so false, in old versions."""
+    return None if part is None else json.loads(part.__getstate__())
+
+
+def _growth(part: Any) -> float:
+    """How many times longer a normalizer or a pre-tokenizer can make a text.
+
+    A replacement may stand at each position, beside what is there, where its pattern matches nothing.
+    """
+    if isinstance(part, list):
+        return math.prod(map(_growth, part))
+    if not isinstance(part, dict):
         return 1.0
-    written = normalizer.get("content") if normalizer.get("type") == "Replace" else ""
-    return max(1.0, len(written or "")) * _growth(normalizer.get("normalizers"))
+    own = 2.0 if part.get("type") == "ByteLevel" else 1.0  # of a byte, a character of two
+    own *= max(1.0, len(part.get("content") or "") + _matches_nothing(part.get("pattern")))
+    own *= 1.0 + len(part.get("prepend") or "")
+    return own * _growth(part.get("normalizers")) * _growth(part.get("pretokenizers"))
+
+
+def _matches_nothing(pattern: Any) -> bool:
+    """Whether a pattern may match between two characters."""
+    return isinstance(pattern, dict) and ("Regex" in pattern or pattern.get("String") == "")
+
+
+def _framing(part: Any) -> tuple[int, float]:
+    """How many tokens a post-processor adds to a text, and how many times it repeats the text."""
+    if not isinstance(part, dict):
+        return 0, 1.0
+    special = part.get("special_tokens")
+    lengths = {name: len(token["ids"]) for name, token in special.items()} if special else {}
+    pieces = part.get("single") or []
+    added = sum(lengths.get(piece["SpecialToken"]["id"], 0) for piece in pieces if "SpecialToken" in piece)
+    copies = float(max(1, sum("Sequence" in piece for piece in pieces)))
+    for each in part.get("processors") or []:
+        more, times = _framing(each)
+        added, copies = added + more, copies * times
+    return added, copies
 
 
 def _tokens(encoding: Any) -> int:

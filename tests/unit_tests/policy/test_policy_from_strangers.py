@@ -494,6 +494,23 @@ def tokenizer(**changes):
 
 REPLACE = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
 PADDING = {"direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "[UNK]"}
+BETWEEN = {"type": "Replace", "pattern": {"Regex": "(?=.)"}, "content": "a"}
+NOTHING = {"type": "Replace", "pattern": {"String": ""}, "content": "a"}
+BYTES = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": False}
+
+
+def framed(times, ids):
+    """A post-processor that puts a special token before a text, so many times, of so many ids."""
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    mark = {"SpecialToken": {"id": "[X]", "type_id": 0}}
+    return {
+        "type": "TemplateProcessing",
+        "single": [mark] * times + [text],
+        "pair": [text, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {"[X]": {"id": "[X]", "ids": [0] * ids, "tokens": ["x"] * ids}},
+    }
+
+
 TOKENIZERS = {
     "padded without end": (
         tokenizer(padding=PADDING | {"strategy": {"Fixed": 10**12}, "pad_to_multiple_of": None}),
@@ -504,6 +521,26 @@ TOKENIZERS = {
         "pads",
     ),
     "lengthened": (tokenizer(normalizer={"type": "Sequence", "normalizers": [REPLACE] * 40}), "lengthens"),
+    "lengthened between all characters": (
+        tokenizer(normalizer={"type": "Sequence", "normalizers": [BETWEEN] * 40}),
+        "lengthens",
+    ),
+    "lengthened by nothing at all": (
+        tokenizer(
+            normalizer={"type": "Sequence", "normalizers": [REPLACE | {"pattern": {"String": ""}}] * 40}
+        ),
+        "lengthens",
+    ),
+    "begun at length": (tokenizer(normalizer={"type": "Prepend", "prepend": "a " * 5_000_000}), "lengthens"),
+    "bytes of bytes": (
+        tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [BYTES] * 40}),
+        "lengthens",
+    ),
+    "framed without end": (tokenizer(post_processor=framed(30_000, 30_000)), "pads"),
+    "padded with a long token": (
+        tokenizer(padding=PADDING | {"strategy": {"Fixed": 10_000}, "pad_token": "[UNK]" * 100_000}),
+        "pads with a token",
+    ),
     "of another form": (tokenizer(model={"type": "WordLevel"}), "cannot open"),
     "without the unknown": (
         tokenizer(model={"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "[UNK]"}),
