@@ -43,9 +43,11 @@ def read_result(file: Path, wanted: str) -> dict[str, Any]:
     Raises:
         OutcomesError: It is no JSON object, or not the result that is wanted.
     """
+    if file.exists() and not file.is_file():
+        raise OutcomesError("no regular file", file=file)  # a pipe would be waited for
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OutcomesError(f"no JSON: {error}", file=file) from error
     if not isinstance(result, dict) or wanted not in result:
         raise OutcomesError(f"no {wanted!r} in it: not what the command prints with --json", file=file)

@@ -3,6 +3,7 @@
 # ruff: noqa: F811 - fixtures of another module are arguments here
 
 import json
+import os
 import re
 from typing import get_type_hints
 
@@ -169,3 +170,15 @@ def test_a_ledgers_target_is_set_and_its_old_one_is_refused(command, tmp_path):
     with pytest.raises(LedgerError, match="ledger set URL --target 20"):
         open_ledger(url, target=20.0, name="acme")
     assert command("ledger", "set", url, "--target", 0, "--name", "acme")[0] == 2
+
+
+def test_a_backtest_that_is_a_pipe_or_nested_without_end_is_one_line(command, outcomes, tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for name, reason in (("pipe", "no regular file"), ("deep", "no JSON")):
+        code, out, err = command(
+            "report", outcomes, "--out", tmp_path / "r.html", "--backtest", tmp_path / f"{name}.json"
+        )
+        assert (code, out) == (2, "")
+        assert reason in err
+        assert len(err.splitlines()) == 1
