@@ -87,13 +87,18 @@ def check_key(variable: str | None, base_url: str | None, where: str, *, named_o
         named_only: Whether the variable must have the name of a key.
 
     Raises:
-        MenuError: The key would cross a network unencrypted, or the variable may hold something else.
+        MenuError: The address is none, the key would cross a network unencrypted, or the variable may hold
+            something else.
     """
     try:
         address = urlsplit(base_url or "https:")
         address.port  # noqa: B018 - read only when it is asked for
     except ValueError as error:
         raise MenuError(f"[{where}] base_url is {base_url!r}, which is no address: {error}") from error
+    if base_url is not None and not (address.scheme in ("http", "https") and address.hostname):
+        raise MenuError(
+            f"[{where}] base_url is {base_url!r}; an address such as http://localhost:8000/v1 is needed"
+        )
     if variable is None:
         return
     if address.scheme != "https" and not _is_this_machine(address.hostname or ""):

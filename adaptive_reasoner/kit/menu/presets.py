@@ -6,7 +6,7 @@ from math import inf
 from adaptive_reasoner.answers.extraction import AnswerKey, Grader, final_answer, numeric
 from adaptive_reasoner.answers.math_equivalence import math, math_answer
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.menu.hosted_model import HostedModel
+from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.recipes import Recipe
 from adaptive_reasoner.kit.menu.toml_file import Template
@@ -57,7 +57,7 @@ def preset_menu(
         mathematical: Compare answers as mathematics, which right answers other than numbers need.
 
     Raises:
-        MenuError: There is no such preset.
+        MenuError: There is no such preset, the address is none, or the key would go unencrypted.
 
     Example:
         >>> menu = preset_menu("paper", "openai:gpt-5-mini")
@@ -66,6 +66,7 @@ def preset_menu(
     """
     if name not in PRESETS:
         raise MenuError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")
+    check_key(api_key_env, base_url, f"preset {name}", named_only=False)
     hosted = HostedModel(model, base_url=base_url, api_key_env=api_key_env)
     grader, key = (math, math_answer) if mathematical else (numeric, final_answer)
     return PRESETS[name](hosted, timeout, grader, key)

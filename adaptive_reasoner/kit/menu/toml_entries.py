@@ -9,6 +9,8 @@ Entries = Mapping[str, Any]
 
 NUMBER = (int, float)
 
+_LARGEST = 2**53  # beyond it a float counts no more in ones
+
 
 def entries_of(entries: Any, where: str, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
     """The entries of a table, once each is known and of its kind."""
@@ -19,4 +21,6 @@ def entries_of(entries: Any, where: str, **kinds: type | tuple[type, ...]) -> di
             raise MenuError(f"[{where}] there is no entry {name!r}; known are {', '.join(kinds)}")
         if not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is not bool):
             raise MenuError(f"[{where}] {name} cannot be {value!r}")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise MenuError(f"[{where}] {name} is too large; at most {_LARGEST:,} is possible")
     return dict(entries)

@@ -69,6 +69,7 @@ longest_wait = 300                          # seconds; a source that asks for a 
 modules = ["my_prompts"]                    # those it may take them from
 """
 
+import json
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,10 +117,12 @@ def read_menu(path: PathLike, code: CodeUse = "run") -> dict[str, Any]:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():
+            raise MenuError("is no regular file")  # a pipe would be waited for, a device read without end
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MenuError(f"cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MenuError(f"is not TOML: {error}") from error
     return _menu(document, path.parent, code)
 
@@ -191,19 +194,30 @@ def _source(entries: Any, where: str, code: MenuCode) -> tuple[Source, int]:
     model = HostedModel(
         **{name: given[name] for name in ("model", "base_url", "api_key_env", "timeout") if name in given}
     )
+    settings = {**call, **given.get("settings", {})}
+    _check_sendable(settings, where)
     timeout, at_once = given.get("timeout", inf), given.get("samples_per_request", 1)
     if not timeout > 0 or at_once < 1:
         raise MenuError(f"[{where}] timeout must be above 0 and samples_per_request at least 1")
     source = Source(
         model,
         prompt=_prompt(given.get("prompt"), where, code),
-        settings={**call, **given.get("settings", {})},
+        settings=settings,
         max_tokens=given.get("max_tokens"),
         timeout=timeout,
         samples_per_request=at_once,
         max_prompt_tokens=given.get("max_prompt_tokens"),
     )
     return source, given.get("samples", DEFAULT_SAMPLES)
+
+
+def _check_sendable(settings: Entries, where: str) -> None:
+    """Refuse settings that no request can carry: dates, and numbers that are none."""
+    for name, value in settings.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise MenuError(f"[{where}] {name} cannot be {value!r}: no request can carry it") from error
 
 
 def _prompt(given: Any, where: str, code: MenuCode) -> Callable[[str], str] | None:

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 
 import pytest
@@ -8,6 +9,7 @@ from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu import toml_file
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.presets import preset_menu
 from adaptive_reasoner.kit.menu.recipes import Recipe
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, TokenMeter
@@ -325,3 +327,45 @@ def test_a_function_in_a_file_that_is_no_python_is_named(load, tmp_path):
 
 def test_answers_to_multiple_choice_are_counted_by_their_letter(load):
     assert load(ASK + "[grader]\nkind = 'choice'").key is choice_answer
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("temperature = nan", "temperature"),
+        ("stop = [inf]", "stop"),
+        ("settings = { since = 1979-05-27 }", "since"),
+        ("settings = { logit_bias = { a = nan } }", "logit_bias"),
+        ("max_tokens = 0x" + "f" * 300, "max_tokens is too large"),
+        ('base_url = ""', "base_url"),
+        ('base_url = "localhost:8000/v1"', "base_url"),
+        ('base_url = "ftp://127.0.0.1/v1"', "base_url"),
+        ('base_url = "http://"', "base_url"),
+    ],
+)
+def test_a_source_that_no_request_can_be_made_of_is_refused_before_anything_is_paid(tmp_path, entry, reason):
+    file = tmp_path / "menu.toml"
+    file.write_text(f'[sources.direct]\nmodel = "qwen3-8b"\n{entry}\n')
+    with pytest.raises(MenuError, match=re.escape(f"[sources.direct] {reason}")):
+        Menu.load(file)
+
+
+def test_a_menu_that_is_nested_without_end_is_refused(tmp_path):
+    file = tmp_path / "menu.toml"
+    file.write_text("x = " + "[" * 100_000)
+    with pytest.raises(MenuError, match="is not TOML"):
+        Menu.load(file)
+
+
+def test_a_menu_that_is_a_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "menu.toml")
+    with pytest.raises(MenuError, match="no regular file"):
+        Menu.load(tmp_path / "menu.toml")
+
+
+def test_a_preset_sends_a_key_where_a_menu_would_and_nowhere_else():
+    with pytest.raises(MenuError, match="would go unencrypted"):
+        preset_menu("paper", "m", base_url="http://example.org/v1", api_key_env="ANY_KEY")
+    with pytest.raises(MenuError, match="base_url"):
+        preset_menu("paper", "m", base_url="example.org/v1")
+    assert preset_menu("paper", "m", base_url="https://example.org/v1", api_key_env="ANY_KEY").keys
