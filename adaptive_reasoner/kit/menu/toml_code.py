@@ -2,8 +2,9 @@
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ class MenuCode:
     modules: frozenset[str]
     folder: Path
     use: CodeUse = "run"
+    _loaded: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, entries: Entries, folder: Path, use: CodeUse) -> "MenuCode":
@@ -71,15 +73,30 @@ class MenuCode:
         return function  # type: ignore[no-any-return]
 
     def _module(self, name: str) -> Any:
-        beside = self.folder / f"{name}.py"
-        if not beside.is_file():
-            return importlib.import_module(name)
-        spec = importlib.util.spec_from_file_location(name, beside)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
+        if name not in self._loaded:
+            beside = self.folder / f"{name}.py"
+            self._loaded[name] = (
+                _run_file(name, beside) if beside.is_file() else importlib.import_module(name)
+            )
+        return self._loaded[name]
+
+
+def _run_file(name: str, file: Path) -> Any:
+    """The module in a file, which is known by its name to those who look it up, as dataclasses do."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    known = sys.modules.get(name)
+    if known is None or getattr(known, "__file__", None) == module.__file__:  # never in place of another one
+        sys.modules[name] = module
+    try:
         spec.loader.exec_module(module)
-        return module
+    except BaseException:
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
+        raise
+    return module
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A menu runs the code that it names itself and no other, and sends keys only where they belong."""
 
 import os
+import sys
 
 import pytest
 
@@ -121,3 +122,27 @@ def test_a_number_of_votes_nobody_means_is_named(folder):
     vote = "[actions.vote]\nsource = 'ask'\nstrategy = 'self_consistency'\nsamples = 300000000"
     with pytest.raises(MenuError, match="action 'vote' cannot take 300000000 samples"):
         load(folder, ASK + vote)
+
+
+def test_a_module_beside_the_menu_is_run_once_and_may_hold_dataclasses(tmp_path):
+    (tmp_path / "prompts_of_two.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from pathlib import Path\n"
+        "with Path(__file__).with_name('runs').open('a') as file:\n"
+        "    _ = file.write('run ')\n"
+        "@dataclass\n"
+        "class Style:\n"
+        "    words: int = 5\n"
+        "def brief(question): return f'{question} In {Style().words} words.'\n"
+        "def plain(question): return question\n"
+    )
+    sources = "".join(
+        f'[sources.{name}]\nmodel = "m"\nprompt = {{ function = "prompts_of_two:{name}" }}\n'
+        for name in ("brief", "plain")
+    )
+    (tmp_path / "menu.toml").write_text(f'{sources}[code]\nmodules = ["prompts_of_two"]\n')
+    menu = Menu.load(tmp_path / "menu.toml")
+    assert menu.sources["brief"].prompt("Why?") == "Why? In 5 words."
+    assert (tmp_path / "runs").read_text() == "run "
+    del sys.modules["prompts_of_two"]
