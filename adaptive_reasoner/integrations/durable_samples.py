@@ -11,7 +11,7 @@ from langgraph.func import task
 from typing_extensions import override
 
 from adaptive_reasoner.errors import UnpricedUsageError
-from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.metering import Meter, cost_or_worst
 from adaptive_reasoner.models.replies import from_cache
 from adaptive_reasoner.models.source import ChatModel, Request, Source, default_resolver
 
@@ -81,10 +81,10 @@ class DurableSamples:
         if from_cache(message):
             return 0.0
         try:
-            cost = float(self.meter.cost(message, seconds))
+            cost, estimated = cost_or_worst(self.meter, message, seconds, lambda: 0.0)
         except UnpricedUsageError:
             return None
-        return cost if cost >= 0.0 else None
+        return None if estimated else cost
 
 
 class _TaskCall(Runnable[Any, AIMessage]):

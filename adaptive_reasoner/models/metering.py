@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal, Protocol
 
@@ -234,7 +235,7 @@ def cost_or_worst(
         worst: Works out the worst case, where it is needed.
 
     Raises:
-        UnpricedUsageError: The reply has no usage, or its model no price.
+        UnpricedUsageError: The reply has no usage, or its model no price, or the meter failed.
 
     Example:
         >>> usage = {"input_tokens": 10, "output_tokens": -5, "total_tokens": 5}
@@ -242,9 +243,16 @@ def cost_or_worst(
         (50.0, True)
     """
     try:
-        cost = meter.cost(message, seconds)
+        cost: Any = meter.cost(message, seconds)
     except ImpossibleUsageError:
         return worst(), True
+    except UnpricedUsageError:
+        raise
+    except Exception as error:
+        failed = f"{type(error).__name__}: {error}"
+        raise UnpricedUsageError(f"{type(meter).__name__} cannot price a reply: {failed}") from error
+    if isinstance(cost, Decimal):
+        cost = float(cost)
     return (cost, False) if is_amount(cost) and math.isfinite(cost) else (worst(), True)
 
 

@@ -59,8 +59,8 @@ class Reply:
 
 def from_cache(message: AIMessage) -> bool:
     """Whether a reply came out of LangChain's cache, which puts its cost at 0: no call was made for it."""
-    usage: Mapping[str, Any] = message.usage_metadata or {}
-    return usage.get("total_cost") == 0
+    usage: Any = message.usage_metadata
+    return isinstance(usage, Mapping) and usage.get("total_cost") == 0
 
 
 def refused(message: AIMessage) -> bool:
