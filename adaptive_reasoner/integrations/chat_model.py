@@ -1,7 +1,7 @@
 """A chat model that thinks as hard as each call is worth, wherever a chat model is expected."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from math import inf
 from typing import Any
 
@@ -22,9 +22,10 @@ from typing_extensions import override
 
 from adaptive_reasoner.integrations.langgraph_runtime import run_of
 from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.models.call import joined
 from adaptive_reasoner.models.messages import chunk_of
 from adaptive_reasoner.models.metering import Meter
-from adaptive_reasoner.models.observed_calls import noted
+from adaptive_reasoner.models.observed_calls import ModelCall, calls_in, noted
 from adaptive_reasoner.models.source import SCHEMAS, ChatModel, ModelResolver, Request, Source
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy.base import Policy
@@ -307,8 +308,10 @@ class Untraced(Runnable[Any, AIMessage]):
             return
         if self.model.rate_limiter:
             self.model.rate_limiter.acquire(blocking=True)
-        for generation in self.model._stream(list(input), **kwargs):
-            yield _with_metadata(generation)
+        with _observed(config) as chunks:
+            for generation in self.model._stream(list(input), **kwargs):
+                chunks.append(_with_metadata(generation))
+                yield chunks[-1]
 
     @override
     async def astream(
@@ -319,14 +322,30 @@ class Untraced(Runnable[Any, AIMessage]):
             return
         if self.model.rate_limiter:
             await self.model.rate_limiter.aacquire(blocking=True)
-        async for generation in self.model._astream(list(input), **kwargs):
-            yield _with_metadata(generation)
+        with _observed(config) as chunks:
+            async for generation in self.model._astream(list(input), **kwargs):
+                chunks.append(_with_metadata(generation))
+                yield chunks[-1]
 
     def _streams(self, kwargs: Mapping[str, Any], *, methods: Sequence[str]) -> bool:
         off = self.model.disable_streaming
         if off is True or (off == "tool_calling" and kwargs.get("tools")):
             return False
         return any(getattr(type(self.model), name) is not getattr(BaseChatModel, name) for name in methods)
+
+
+@contextmanager
+def _observed(config: RunnableConfig | None) -> Iterator[list[AIMessageChunk]]:
+    """A stream that is made without callbacks, for whatever observes its config; takes its chunks."""
+    call, chunks, calls = ModelCall(), list[AIMessageChunk](), calls_in(config)
+    if calls is not None:
+        calls.add(call)
+    try:
+        yield chunks
+    except BaseException as error:
+        call.end(error=error)
+        raise
+    call.end(message=joined(chunks) if chunks else None)
 
 
 def _message(result: ChatResult) -> AIMessage:

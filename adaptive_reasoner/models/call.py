@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
@@ -66,6 +66,10 @@ class Surroundings(Protocol):
     def resolve_model(self) -> ModelResolver:
         """How a source's model is reached."""
 
+    @property
+    def hold_more(self) -> Callable[[float], None]:
+        """Holds so much more than the worst cases of the calls that were asked for, or raises."""
+
 
 class Call:
     """One call under way, for one sample or for several."""
@@ -97,7 +101,9 @@ class Call:
         self._sampling()  # refuses what draws one sample a call, before any is made
         self.started = False
         self._seconds = 0.0
-        self._observed = ModelCalls()
+        self._hold_more, self._held_more = caller.hold_more, 0.0
+        self._observed = ModelCalls(self._hold_attempts)
+        self._through_others = caller.resolve_model is not default_resolver
         self._counted: ModelCall | None = None
 
     def invoke(self) -> list[AIMessage]:
@@ -146,10 +152,10 @@ class Call:
         if brought is not None and brought.message is not None:  # whose usage a middleware may have taken off
             self._counted, billed, seconds = brought, brought.message, brought.seconds
         try:
-            cost, estimated = self._cost(billed, seconds)
+            cost, estimated = self._cost(billed, seconds, brought)
         except UnpricedUsageError as error:
             lost = defects if all(defects) else [error]
-            return self._shared([None] * len(lost), lost, self._lost_cost, estimated=True)
+            return self._shared([None] * len(lost), lost, self._lost_cost(brought), estimated=True)
         shares = cost and self._at_once > 1 and not estimated
         prompt = prompt_cost(self._meter, billed, seconds) if shares else 0.0
         return self._shared(result, defects, cost, estimated, prompt)
@@ -184,8 +190,10 @@ class Call:
         """What a call cost that failed, or whose reply was not used, and whether that is an estimate."""
         if call is not None and call.message is not None:
             with suppress(UnpricedUsageError):
-                return self._cost(call.message, call.seconds)
-            return self._lost_cost, True
+                return self._cost(call.message, call.seconds, call)
+            return self._lost_cost(call), True
+        if call is None and self._observed.refused:  # before any was made
+            return 0.0, False
         error = error if call is None or call.error is None else call.error
         if error is not None and (status_of(error) is not None or is_unreachable(error)):
             return 0.0, False
@@ -194,29 +202,58 @@ class Call:
         arrived = getattr(error, "ai_message", None)  # structured output that did not parse
         if isinstance(arrived, AIMessage) and arrived.usage_metadata:
             with suppress(UnpricedUsageError):
-                return self._cost(arrived, self._seconds)
-        return self._lost_cost, True
+                return self._cost(arrived, self._seconds, call)
+        return self._lost_cost(call), True
 
-    def _cost(self, message: AIMessage, seconds: float) -> tuple[float, bool]:
+    def _cost(self, message: AIMessage, seconds: float, call: ModelCall | None) -> tuple[float, bool]:
         """What a reply cost, and whether that is an estimate."""
         if from_cache(message):
             return 0.0, False
-        return cost_or_worst(self._meter, message, seconds, lambda: self._lost_cost)
+        return cost_or_worst(self._meter, message, seconds, lambda: self._lost_cost(call))
 
     @property
     def worst_cost(self) -> float:
         """The most that the call can cost: infinite where its prompt holds what cannot be bounded."""
-        billed = self._source.billable_messages(self._request.messages, self._settings)
-        return self._meter.worst_cost(billed, self._samples * self._most_tokens)
+        return self._worst_cost(None)
 
-    @property
-    def _lost_cost(self) -> float:
-        """What the call is billed at where its reply is lost: its worst case, as far as it has one."""
-        worst = self.worst_cost
+    def _worst_cost(self, call: ModelCall | None) -> float:
+        """The most that a call can cost which is made for this one."""
+        billed = self._source.billable_messages(self._request.messages, self._settings)
+        return self._meter.worst_cost(billed, self._tokens_of(call))
+
+    def _lost_cost(self, call: ModelCall | None) -> float:
+        """What a call is billed at where its reply is lost: its worst case, as far as it has one."""
+        worst = self._worst_cost(call)
         if isfinite(worst):
             return worst
         billed = bounded(self._source.billable_messages(self._request.messages, self._settings))
-        return self._meter.worst_cost(billed, self._samples * self._most_tokens)
+        return self._meter.worst_cost(billed, self._tokens_of(call))
+
+    def _tokens_of(self, call: ModelCall | None) -> int:
+        """The most tokens of its replies; what stands around the model may have called another one."""
+        others = call.most_tokens if call is not None and self._through_others else 0
+        return self._samples * max(self._most_tokens, others)
+
+    def _hold_attempts(self) -> None:
+        """Before a model is called, hold what all calls made for this one can cost by then.
+
+        Held is the worst case of one: a retry or a fallback after a lost call needs as much again.
+        """
+        made = self._observed.made
+        if len(made) == 1 and self._tokens_of(made[0]) == self._tokens_of(None):
+            return
+        more = sum(self._most_of(call, made) for call in made if call.outer is None or call.outer.ended)
+        more -= self.worst_cost
+        if more > self._held_more:
+            self._hold_more(more - self._held_more)
+            self._held_more = more
+
+    def _most_of(self, call: ModelCall, made: Sequence[ModelCall]) -> float:
+        """What a call has cost, or can cost yet, with those made inside it."""
+        if call.ended:
+            return self._cost_of(call, call.error or interrupted())[0]
+        inside = sum(self._most_of(inner, made) for inner in made if inner.outer is call)
+        return max(self._worst_cost(call), inside)
 
     @property
     def declared(self) -> bool:

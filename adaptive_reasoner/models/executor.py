@@ -38,6 +38,8 @@ class CallExecutor:
             do not.
         resolve_model: How a source's model is reached.
         on_reply: Told of every reply as it is booked.
+        hold_more: Called before a call is made again, as by a retry, with how much more all attempts can cost
+            than one; where it raises, the attempt is not made.
 
     Attributes:
         bill: All calls so far.
@@ -53,9 +55,11 @@ class CallExecutor:
         settings: Mapping[str, Any] | None = None,
         resolve_model: ModelResolver = default_resolver,
         on_reply: Callable[[Reply], None] | None = None,
+        hold_more: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.source, self.meter, self.config = source, meter, config or RunnableConfig()
         self.settings, self.resolve_model, self.on_reply = settings or {}, resolve_model, on_reply
+        self.hold_more = hold_more
         self.bill: list[Reply] = []
         self.rounds = 0
 

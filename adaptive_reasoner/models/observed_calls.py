@@ -4,8 +4,9 @@ Around a call of ours may be retries, fallbacks, or middleware that answers in t
 return is not what was called, so the calls themselves are observed, through LangChain's callbacks.
 """
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from uuid import UUID, uuid4
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
@@ -28,9 +31,12 @@ class ModelCall:
         error: What it raised; None where it did not.
         ended: Whether it did either.
         seconds: From start to end.
+        outer: The call in which it was made.
+        most_tokens: The most tokens of its reply, as far as the model says.
     """
 
     outer: "ModelCall | None" = None
+    most_tokens: int = 0
     message: AIMessage | None = None
     error: BaseException | None = None
     ended: bool = False
@@ -55,12 +61,23 @@ class ModelCalls(BaseCallbackHandler):
 
     A chat model that calls another one inside its own call has made one call: the usage of its reply is that
     of all replies it took. What failed on the way to it is in no usage, and is a call of its own.
+
+    Args:
+        admit: Called before each call is made, with that call among those made; where it raises, the call is
+            not made.
+
+    Attributes:
+        refused: Whether a call was not made for that.
     """
 
     run_inline = True  # in the caller's own context, where it is known which call is inside which
+    raise_error = True  # what `admit` raises is raised in place of the call
 
-    def __init__(self) -> None:
+    def __init__(self, admit: Callable[[], None] | None = None) -> None:
         self._calls: dict[UUID, ModelCall] = {}
+        self._admit = admit
+        self._admitting = threading.Lock()
+        self.refused = False
 
     @property
     def made(self) -> list[ModelCall]:
@@ -73,9 +90,22 @@ class ModelCalls(BaseCallbackHandler):
         same = (call for call in answered if call.message is message or _same_id(call.message, message))
         return next(same, answered[0] if answered else None)
 
-    def add(self, call: ModelCall) -> None:
-        """Count a call that is made without callbacks."""
-        self._calls[uuid4()] = call
+    def add(self, call: ModelCall, run_id: UUID | None = None) -> None:
+        """Count a call that is about to be made, by its run where it has callbacks.
+
+        Raises:
+            Exception: The call may not be made, as `admit` says; it does not count.
+        """
+        run_id = run_id or uuid4()
+        with self._admitting:
+            self._calls[run_id] = call
+            try:
+                if self._admit is not None:
+                    self._admit()
+            except BaseException:
+                del self._calls[run_id]
+                self.refused = True
+                raise
 
     @contextmanager
     def observing(self) -> Iterator[None]:
@@ -93,7 +123,9 @@ class ModelCalls(BaseCallbackHandler):
         """A call begins."""
         around = _around.get()
         outer = around[1] if around and around[0] is self and not around[1].ended else None
-        self._calls[run_id] = call = ModelCall(outer)
+        most = (kwargs.get("metadata") or {}).get("ls_max_tokens")
+        call = ModelCall(outer, most if isinstance(most, int) else 0)
+        self.add(call, run_id)
         if outer is None:
             _around.set((self, call))
 
@@ -126,6 +158,13 @@ def noted() -> Iterator[ModelCall]:
         raise
     finally:
         _around.reset(before)
+
+
+def calls_in(config: RunnableConfig | None) -> ModelCalls | None:
+    """What observes the calls of a config, as those of a stream; None where nothing does."""
+    callbacks = ensure_config(config).get("callbacks") or []
+    handlers = callbacks if isinstance(callbacks, list) else callbacks.handlers
+    return next((handler for handler in reversed(handlers) if isinstance(handler, ModelCalls)), None)
 
 
 def model_calls() -> ModelCalls | None:

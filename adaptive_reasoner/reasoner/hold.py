@@ -13,6 +13,7 @@ expires at its worst case, less what is known not to have been spent, and this r
 its own. An attempt that lives settles an expired charge at its real cost.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -52,6 +53,7 @@ class Hold:
         self._left: dict[str, Reservation] = {}
         self.key, self.question = self._name(), question
         self.reservation: Reservation | None = None
+        self._adding = threading.Lock()
 
     def reserve(self, expected: float, worst: float, action: str) -> None:
         """Hold the worst case of an action under a key that no other attempt has.
@@ -83,6 +85,17 @@ class Hold:
         """
         assert self.reservation is not None
         self.reservation = self._ledger.extend(self.reservation, worst)
+
+    def add(self, more: float) -> None:
+        """Hold so much more, for calls of any thread.
+
+        Raises:
+            BudgetExceededError: The hard cap has no room for it; what was held stays held.
+        """
+        with self._adding:
+            assert self.reservation is not None
+            if self.reservation.status != "settled":  # else a key that is billed once, and was
+                self.extend(self.reservation.worst + more)
 
     def close(self, cost: float | None, saved: Mapping[str, float]) -> None:
         """Settle this run's charge, and correct those of dead attempts.

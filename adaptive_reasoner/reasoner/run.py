@@ -78,6 +78,7 @@ class QuestionRun:
             settings=terms.get("settings"),
             resolve_model=terms.get("resolve_model") or default_resolver,
             on_reply=self._replied,
+            hold_more=self._hold.add,
         )
         self._choice = Choice(
             *(self.policy, self.actions, self.caller, self.ledger, self._messages),
