@@ -30,14 +30,7 @@ from adaptive_reasoner.models.replies import (
     from_cache,
     refused,
 )
-from adaptive_reasoner.models.source import (
-    ChatModel,
-    ModelResolver,
-    Request,
-    Source,
-    default_resolver,
-    max_output_tokens,
-)
+from adaptive_reasoner.models.source import ChatModel, ModelResolver, Request, Source, default_resolver
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
@@ -86,11 +79,12 @@ class Call:
         thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
         if source.max_tokens is not None:
             settings.setdefault("max_tokens", source.max_tokens + thinking)
-        self._declared_tokens = max_output_tokens(settings) or source.declared_tokens
-        self._most_tokens = self._declared_tokens or source.most_tokens + thinking
+        self._declared_tokens = source.room(settings)
+        self._most_tokens = self._declared_tokens or UNDECLARED_MAX_TOKENS + thinking
         self._settings = provider_kwargs(
             source.runnable, settings, thinking=request.thinking, samples=samples
         )
+        self._replies = source.replies(self._settings)  # `n` may be asked for elsewhere
         self._config = caller.config
         if request.hidden_sample:
             self._config = merge_configs(caller.config, {"tags": [_HIDDEN_FROM_STREAMS]})
@@ -232,7 +226,7 @@ class Call:
     def _tokens_of(self, call: ModelCall | None) -> int:
         """The most tokens of its replies; what stands around the model may have called another one."""
         others = call.most_tokens if call is not None and self._through_others else 0
-        return self._samples * max(self._most_tokens, others)
+        return self._replies * max(self._most_tokens, others)
 
     def _hold_attempts(self) -> None:
         """Before a model is called, hold what all calls made for this one can cost by then.

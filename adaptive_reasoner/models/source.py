@@ -12,19 +12,13 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_prompt_tokens
 from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
+from adaptive_reasoner.models.reply_bound import most_replies, most_room
 from adaptive_reasoner.models.wrapped_models import mapped, models_in
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
-
-_ROOM = (
-    *("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
-    *("max_new_tokens", "max_tokens_to_sample", "maxTokens"),
-)
-"""What the providers' chat models call the most tokens of a reply."""
 
 SCHEMAS = ("tools", "functions", "response_format")
 """Settings that carry schemas, each in the words of one provider, who bills them as prompt."""
@@ -150,22 +144,34 @@ class Source:
         A model that is yet to be made is not made for this, and has said nothing. Of a model and its
         fallbacks it is the most that any of them declares; None where one declares nothing.
         """
-        here = max_output_tokens(self.settings) or self.max_tokens
-        if here:
-            return here
-        most = [max_output_tokens(bound) or _room_on(model) for model, bound in models_in(self._made)]
-        return max((each for each in most if each), default=None) if all(most) else None
+        return self.room({} if self.max_tokens is None else {"max_tokens": self.max_tokens, **self.settings})
 
     @property
     def most_tokens(self) -> int:
-        """`declared_tokens`, or what a lost call is billed at where nobody declared any."""
-        return self.declared_tokens or UNDECLARED_MAX_TOKENS
+        """Those of all replies to one request, or what a lost call is billed at where nobody declared any."""
+        return self.replies({}) * (self.declared_tokens or UNDECLARED_MAX_TOKENS)
+
+    def room(self, settings: Mapping[str, Any]) -> int | None:
+        """The most tokens of one reply under call-time arguments; see `declared_tokens`."""
+        given = {**self.settings, **settings}
+        most = [most_room(model, given, bound) for model, bound in self._models]
+        return max((each for each in most if each), default=None) if all(most) else None
+
+    def replies(self, settings: Mapping[str, Any]) -> int:
+        """How many replies one request brings under call-time arguments, as the most of its models has it."""
+        given = {**self.settings, **settings}
+        return max(most_replies(model, given, bound) for model, bound in self._models)
 
     def _model_name(self, settings: Mapping[str, Any]) -> str:
         """The model's name, from which the provider's rules are told; empty where it is not known yet."""
         model: Any = unwrapped(vars(self).get("runnable", self.model))
         names = (settings.get("model"), *(getattr(model, name, None) for name in ("model_name", "model")))
         return next((name for name in names if isinstance(name, str) and name), "")
+
+    @property
+    def _models(self) -> list[tuple[Any, Mapping[str, Any]]]:
+        """The chat models with what is bound to them; None for one that is not made yet."""
+        return list(models_in(self._made)) or [(None, {})]
 
     @property
     def _made(self) -> Any:
@@ -213,24 +219,6 @@ ModelResolver = Callable[[Source, Request], ChatModel]
 def default_resolver(source: Source, request: Request) -> ChatModel:
     """Call the model itself, as a run of its own."""
     return source.sampler if request.hidden_sample else source.runnable
-
-
-def max_output_tokens(settings: Mapping[str, Any]) -> int | None:
-    """The most tokens of a reply that call-time arguments allow, whatever their provider calls it.
-
-    Example:
-        >>> max_output_tokens({"max_output_tokens": 64}), max_output_tokens({"temperature": 0.7})
-        (64, None)
-    """
-    said = (settings.get(name) for name in _ROOM)
-    return next((int(most) for most in said if isinstance(most, int | float) and 0 < most < inf), None)
-
-
-def _room_on(model: BaseChatModel) -> int | None:
-    """The most tokens of a reply that a model itself declares, or its profile."""
-    return max_output_tokens({name: getattr(model, name, None) for name in _ROOM}) or max_output_tokens(
-        getattr(model, "profile", None) or {}
-    )
 
 
 def _reporting_usage(model: BaseChatModel) -> BaseChatModel:
