@@ -28,12 +28,13 @@ _OPENAI_NAMES = re.compile(
 )
 
 _KINDS = {
-    **dict.fromkeys(("image", "image_url", "input_image"), "image"),
+    **dict.fromkeys(("image", "image_url", "input_image", "computer_screenshot"), "image"),
+    "image_generation_call": "image",
     **dict.fromkeys(("audio", "input_audio", "audio_url"), "audio"),
     **dict.fromkeys(("video", "video_url", "input_video"), "video"),
     **dict.fromkeys(("file", "input_file", "document", "document_url", "media", "text-plain"), "document"),
 }
-_INLINE = ("data", "base64", "file_data", "bytes")
+_INLINE = ("data", "base64", "file_data", "bytes", "result")
 _MIME = ("mime_type", "media_type", "mimeType", "format")
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?[^,]{0,200},")
 

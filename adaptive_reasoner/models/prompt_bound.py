@@ -25,15 +25,20 @@ _AS_TEXT = {
     *_CALLS,
     *("refusal", "summary_text", "compaction"),
     *("reasoning", "thinking", "redacted_thinking", "reasoning_content", "function_call_signature"),
-    *("server_tool_use", "server_tool_call", "server_tool_call_chunk", "server_tool_result", "search_result"),
-    *("mcp_tool_use", "mcp_tool_result", "mcp_call", "mcp_list_tools", "mcp_approval_request"),
-    *("web_search_call", "web_search_tool_result", "web_fetch_tool_result", "file_search_call"),
-    *("code_interpreter_call", "code_execution_tool_result", "executable_code", "code_execution_result"),
-    *("bash_code_execution_tool_result", "text_editor_code_execution_tool_result"),
-    *("tool_search_tool_result", "tool_reference", "image_generation_call", "local_shell_call"),
-    *("computer_call", "custom_tool_call", "custom_tool_call_output", "guard_content", "cachePoint"),
+    *("server_tool_use", "server_tool_call", "server_tool_call_chunk", "file_search_call"),
+    *("mcp_tool_use", "mcp_call", "mcp_list_tools", "mcp_approval_request", "web_search_call"),
+    *("code_interpreter_call", "executable_code", "tool_reference", "local_shell_call"),
+    *("computer_call", "custom_tool_call", "guard_content", "cachePoint"),
 }
 """Blocks that a provider reads as text: their JSON has at least as many bytes as they have tokens."""
+
+_RESULTS = {
+    *("server_tool_result", "search_result", "mcp_tool_result", "custom_tool_call_output"),
+    *("web_search_tool_result", "web_fetch_tool_result", "tool_search_tool_result"),
+    *("code_execution_tool_result", "code_execution_result"),
+    *("bash_code_execution_tool_result", "text_editor_code_execution_tool_result"),
+}
+"""Blocks of text that may hold images and documents at any depth."""
 
 _NESTING = {
     "tool_result": "content",
@@ -140,6 +145,8 @@ def _of_block(block: Any, model: str, without_bound: float) -> float:
         )
     if media_kind(block):
         return _of_media(block, model, without_bound)
+    if named in _RESULTS:
+        return _json_bytes(block) + _media_in(block, model, without_bound)
     if named in _AS_TEXT or named in _BEDROCK_TEXT or (named is None and "json" in block):
         return _json_bytes(block)
     return without_bound
@@ -157,6 +164,17 @@ def _of_media(block: Mapping[str, Any], model: str, without_bound: float) -> flo
     if isinstance(block.get("text"), str) and block["text"]:  # plain text under a file's name
         return words
     return words + most_media_tokens(block, model)
+
+
+def _media_in(value: Any, model: str, without_bound: float) -> float:
+    """What the media that a result holds are bounded by."""
+    if isinstance(value, list):
+        return sum(_media_in(each, model, without_bound) for each in value)
+    if not isinstance(value, Mapping):
+        return 0
+    if value.get("type") is not None and media_kind(value):
+        return _of_media(value, model, without_bound)
+    return sum(_media_in(held, model, without_bound) for held in value.values())
 
 
 def _type_of(block: Any) -> str | None:

@@ -12,6 +12,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_prompt_tokens
 from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
 from adaptive_reasoner.models.reply_bound import most_replies, most_room

@@ -174,6 +174,47 @@ def test_files_and_recordings_are_bounded_by_their_size_or_their_providers_most(
     assert least <= most_prompt_tokens([HumanMessage([block])]) < 1_100_000
 
 
+HELD = {
+    "image": {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}},
+    "screenshot": {"type": "input_image", "image_url": "https://example.org/a.png"},
+    "document": {"type": "document", "source": {"type": "url", "url": "https://example.org/a.pdf"}},
+}
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD)
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda held: {"type": "mcp_tool_result", "tool_use_id": "1", "content": [held]},
+        lambda held: {"type": "custom_tool_call_output", "call_id": "1", "output": [held]},
+        lambda held: {"type": "server_tool_result", "tool_call_id": "1", "output": held},
+        lambda held: {
+            "type": "web_fetch_tool_result",
+            "content": {"type": "web_fetch_result", "content": held},
+        },
+    ],
+)
+def test_media_in_the_result_of_a_tool_count_as_they_do_outside(result, held):
+    alone = most_prompt_tokens([HumanMessage([held])])
+    assert most_prompt_tokens([HumanMessage([result(held)])]) >= alone
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image_generation_call", "id": "ig_1"},
+        {"type": "computer_call_output", "call_id": "1", "output": {"type": "computer_screenshot"}},
+    ],
+)
+def test_an_image_that_was_made_or_shot_is_one(block):
+    assert 48_169 <= most_prompt_tokens([HumanMessage([block])]) < 50_000
+
+
+def test_what_a_tool_is_asked_with_is_text_whatever_it_is_called():
+    call = {"type": "tool_use", "id": "1", "name": "show", "input": {"type": "image", "of": "a cat"}}
+    assert most_prompt_tokens([AIMessage([call])]) < 200
+
+
 def test_reasoning_that_stays_with_the_provider_counts_the_output_it_was_part_of():
     usage = {"input_tokens": 10, "output_tokens": 900, "total_tokens": 910}
     kept = [{"type": "reasoning", "id": "rs_1", "summary": []}, {"type": "text", "text": "7"}]
