@@ -20,7 +20,7 @@ from adaptive_reasoner.models.api_errors import is_unreachable, status_of, was_n
 from adaptive_reasoner.models.finish_reasons import finish_reason, names_reason
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, prompt_cost
 from adaptive_reasoner.models.observed_calls import ModelCall, ModelCalls
-from adaptive_reasoner.models.prompt_bound import bounded
+from adaptive_reasoner.models.prompt_bound import SchemaText, bounded, most_prompt_tokens
 from adaptive_reasoner.models.providers import provider_kwargs, thinking_tokens
 from adaptive_reasoner.models.replies import (
     EmptyReplyError,
@@ -30,7 +30,14 @@ from adaptive_reasoner.models.replies import (
     from_cache,
     refused,
 )
-from adaptive_reasoner.models.source import ChatModel, ModelResolver, Request, Source, default_resolver
+from adaptive_reasoner.models.source import (
+    ChatModel,
+    Messages,
+    ModelResolver,
+    Request,
+    Source,
+    default_resolver,
+)
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 
 _HIDDEN_FROM_STREAMS = "nostream"  # langgraph.constants.TAG_NOSTREAM, without importing langgraph
@@ -212,16 +219,23 @@ class Call:
 
     def _worst_cost(self, call: ModelCall | None) -> float:
         """The most that a call can cost which is made for this one."""
-        billed = self._source.billable_messages(self._request.messages, self._settings)
-        return self._meter.worst_cost(billed, self._tokens_of(call))
+        return self._meter.worst_cost(self._billed(call), self._tokens_of(call))
 
     def _lost_cost(self, call: ModelCall | None) -> float:
         """What a call is billed at where its reply is lost: its worst case, as far as it has one."""
         worst = self._worst_cost(call)
         if isfinite(worst):
             return worst
-        billed = bounded(self._source.billable_messages(self._request.messages, self._settings))
-        return self._meter.worst_cost(billed, self._tokens_of(call))
+        return self._meter.worst_cost(bounded(self._billed(call)), self._tokens_of(call))
+
+    def _billed(self, call: ModelCall | None) -> Messages:
+        """What is billed as its prompt; what stands around the model may have added to it."""
+        billed = self._source.billable_messages(self._request.messages, self._settings)
+        if call is None or not call.prompt or not self._through_others:
+            return billed
+        schemas = [message for message in self._source.preamble if isinstance(message, SchemaText)]
+        sent = replace(self._source, model=self._source.runnable, prompt=None, preamble=schemas)
+        return max(billed, sent.billed(call.prompt, self._settings), key=most_prompt_tokens)
 
     def _tokens_of(self, call: ModelCall | None) -> int:
         """The most tokens of its replies; what stands around the model may have called another one."""
@@ -231,10 +245,11 @@ class Call:
     def _hold_attempts(self) -> None:
         """Before a model is called, hold what all calls made for this one can cost by then.
 
-        Held is the worst case of one: a retry or a fallback after a lost call needs as much again.
+        Held is the worst case of one, as it was asked for: a retry or a fallback after a lost call needs as
+        much again, a larger model or prompt needs more.
         """
         made = self._observed.made
-        if len(made) == 1 and self._tokens_of(made[0]) == self._tokens_of(None):
+        if len(made) == 1 and not self._through_others:
             return
         more = sum(self._most_of(call, made) for call in made if call.outer is None or call.outer.ended)
         more -= self.worst_cost

@@ -6,7 +6,7 @@ return is not what was called, so the calls themselves are observed, through Lan
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -33,10 +33,12 @@ class ModelCall:
         seconds: From start to end.
         outer: The call in which it was made.
         most_tokens: The most tokens of its reply, as far as the model says.
+        prompt: What is sent; empty where that is not seen.
     """
 
     outer: "ModelCall | None" = None
     most_tokens: int = 0
+    prompt: Sequence[BaseMessage] = ()
     message: AIMessage | None = None
     error: BaseException | None = None
     ended: bool = False
@@ -124,7 +126,7 @@ class ModelCalls(BaseCallbackHandler):
         around = _around.get()
         outer = around[1] if around and around[0] is self and not around[1].ended else None
         most = (kwargs.get("metadata") or {}).get("ls_max_tokens")
-        call = ModelCall(outer, most if isinstance(most, int) else 0)
+        call = ModelCall(outer, most if isinstance(most, int) else 0, messages[0])
         self.add(call, run_id)
         if outer is None:
             _around.set((self, call))

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import ModelFallbackMiddleware, ModelRetryMiddleware, wrap_model_call
+from langchain.agents.middleware import (
+    ModelFallbackMiddleware,
+    ModelRetryMiddleware,
+    dynamic_prompt,
+    wrap_model_call,
+)
 from pydantic import Field
 
 from adaptive_reasoner import (
@@ -17,6 +22,7 @@ from adaptive_reasoner import (
     open_ledger,
 )
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 
@@ -57,10 +63,10 @@ def parts(ledger, flow):
     return {"policy": FixedPolicy("a", expected_cost=15.0), "actions": {"a": flow}, "ledger": ledger}
 
 
-def asked_agent(model, inside, cap, *, flow=None, asynchronous=False):
+def asked_agent(model, inside, cap, *, flow=None, asynchronous=False, **terms):
     """What an agent answers under a hard cap, and its ledger."""
     ledger = capped(cap)
-    budgeted = AdaptiveComputeMiddleware(**parts(ledger, flow or single_pass()))
+    budgeted = AdaptiveComputeMiddleware(**parts(ledger, flow or single_pass()), **terms)
     agent = create_agent(model, [], middleware=[budgeted, inside])
     state = asyncio.run(agent.ainvoke(ASKED)) if asynchronous else agent.invoke(ASKED)
     return state["messages"][-1], ledger.snapshot()
@@ -132,6 +138,26 @@ def test_a_larger_model_that_a_middleware_puts_in_is_not_called_without_room_and
     assert (large.requests, ledger.spent, ledger.cap_closed) == ([], 0.0, False)
     _, ledger = asked_agent(losing(), inside, cap=500.0, asynchronous=asynchronous)
     assert (len(large.requests), ledger.cap_closed) == (1, False)
+
+
+@both
+@pytest.mark.parametrize(("cap", "calls"), [(1_000.0, 0), (10_000.0, 1)])
+def test_a_prompt_that_a_middleware_makes_longer_is_held_as_it_is_sent(cap, calls, asynchronous):
+    class Reading(Billing):
+        def _reply(self, messages, kwargs):
+            tokens = sum(len(message.text) for message in messages)
+            usage = {"input_tokens": tokens, "output_tokens": 50, "total_tokens": tokens + 50}
+            return super()._reply(messages, kwargs).model_copy(update={"usage_metadata": usage})
+
+    @dynamic_prompt
+    def long(request):
+        return 3_000 * "x"
+
+    model = Reading()
+    message, ledger = asked_agent(model, long, cap, asynchronous=asynchronous, meter=TokenMeter("total"))
+    assert len(model.requests) == calls
+    assert message.text.endswith("5") == bool(calls)
+    assert (ledger.spent > 3_000, ledger.cap_closed) == (bool(calls), False)
 
 
 WRAPPERS = {
