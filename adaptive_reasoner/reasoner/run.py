@@ -78,7 +78,7 @@ class QuestionRun:
             settings=terms.get("settings"),
             resolve_model=terms.get("resolve_model") or default_resolver,
             on_reply=self._replied,
-            hold_more=self._hold.add,
+            hold_more=self._hold_more,
         )
         self._choice = Choice(
             *(self.policy, self.actions, self.caller, self.ledger, self._messages),
@@ -132,6 +132,19 @@ class QuestionRun:
             self.send(self.caller.refuse(requests, full))
         else:
             self._held = True
+
+    def _hold_more(self, more: float) -> None:
+        """Hold a further attempt at a call.
+
+        Raises:
+            BudgetExceededError: There is no room for it under the hard cap, or in the question's `max_cost`.
+        """
+        most, reservation = self._terms.get("max_cost"), self._hold.reservation
+        if most is not None and reservation is not None and reservation.worst + more > most:
+            wanted, unit = reservation.worst + more, self.meter.cost_unit
+            told = f"with another attempt this can cost {wanted:g} {unit}, and max_cost allows {most:g}"
+            raise BudgetExceededError(wanted, most, unit, told)
+        self._hold.add(more)
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies; what it wants next is not held yet."""

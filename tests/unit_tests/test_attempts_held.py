@@ -66,7 +66,7 @@ def parts(ledger, flow):
 def asked_agent(model, inside, cap, *, flow=None, asynchronous=False, **terms):
     """What an agent answers under a hard cap, and its ledger."""
     ledger = capped(cap)
-    budgeted = AdaptiveComputeMiddleware(**parts(ledger, flow or single_pass()), **terms)
+    budgeted = AdaptiveComputeMiddleware(**{**parts(ledger, flow or single_pass()), **terms})
     agent = create_agent(model, [], middleware=[budgeted, inside])
     state = asyncio.run(agent.ainvoke(ASKED)) if asynchronous else agent.invoke(ASKED)
     return state["messages"][-1], ledger.snapshot()
@@ -158,6 +158,17 @@ def test_a_prompt_that_a_middleware_makes_longer_is_held_as_it_is_sent(cap, call
     assert len(model.requests) == calls
     assert message.text.endswith("5") == bool(calls)
     assert (ledger.spent > 3_000, ledger.cap_closed) == (bool(calls), False)
+
+
+@both
+@pytest.mark.parametrize(("run_budget", "calls"), [(99.0, 1), (100.0, 2)])
+def test_a_retry_keeps_within_the_budget_of_its_run(run_budget, calls, asynchronous):
+    model = losing(0)
+    policy = FixedPolicy("a", expected_cost=15.0, worst_cost=WORST)
+    _, ledger = asked_agent(
+        model, retries(1), 1_000.0, asynchronous=asynchronous, policy=policy, run_budget=run_budget
+    )
+    assert (len(model.requests), ledger.spent) == (calls, model.bill)
 
 
 WRAPPERS = {
