@@ -61,8 +61,9 @@ class AgentCalls:
         )
 
     def kept(self, response: ModelResponse[Any], source: Source) -> AIMessage:
-        """The reply in a response, which is kept for the winner."""
-        message = next(message for message in response.result if isinstance(message, AIMessage))
+        """The reply in a response, which is kept for the winner; empty where a middleware left none."""
+        replies = [message for message in response.result if isinstance(message, AIMessage)]
+        message = replies[0] if replies else AIMessage("")
         calls = model_calls()
         if (
             calls is not None

@@ -140,6 +140,22 @@ def test_a_middleware_that_answers_without_the_model_costs_nothing():
     assert (message.text, record["answer"], record["cost"], ledger.spent) == ("Answer: 7", "7", 0.0, 0.0)
 
 
+@pytest.mark.parametrize("left", [[], [HumanMessage("Ask me later.")]])
+def test_a_middleware_that_leaves_no_reply_ends_the_run_as_in_a_bare_agent(left):
+    @wrap_model_call
+    def taken(request, handler):
+        handler(request)
+        return ModelResponse(result=left)
+
+    made = AdaptiveComputeMiddleware(
+        policy=FixedPolicy("a", expected_cost=15.0), actions={"a": single_pass()}
+    )
+    bare = create_agent(scripted(), [], middleware=[taken]).invoke(ASKED)
+    ours = create_agent(scripted(), [], middleware=[made, taken]).invoke(ASKED)
+    assert [each.text for each in ours["messages"]] == [each.text for each in bare["messages"]]
+    assert made.ledger.snapshot().spent == 2.0
+
+
 def test_a_model_s_own_reply_without_usage_still_raises():
     with pytest.raises(UnpricedUsageError, match="carries no token usage"):
         asked_agent(scripted(usage=False), retries())
