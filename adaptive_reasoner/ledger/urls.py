@@ -10,6 +10,9 @@ _SHORT = 4  # characters; a shorter secret is only hidden where it stands as a w
 
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]*)://(.*)", re.DOTALL)
 _LOGIN = re.compile(r"([^:/@?]*)(?::([^@]*))?@")
+_NO_PORT = re.compile(
+    r":(?!\d{0,5}(?:[,/]|$))([^,/]*)"
+)  # what stands there may be a password: the host is missing
 
 
 def showable(url: str) -> str:
@@ -31,7 +34,9 @@ def showable(url: str) -> str:
     place, mark, query = rest[login.end() if login else 0 :].partition("?")
     if "@" in place or (login and re.search(r"[?@]", login[0][:-1])):
         return f"{scheme}://..."
-    if not scheme.startswith("sqlite") and not re.fullmatch(r"[\w.:,/\[\]~%-]*", place):
+    if not scheme.startswith("sqlite") and (
+        not re.fullmatch(r"[\w.:,/\[\]~%-]*", place) or _NO_PORT.search(_without_addresses(place))
+    ):
         place = "..."
     user = "" if login is None else f"{login[1]}:{_HIDDEN}@" if login[2] is not None else f"{login[1]}@"
     settings = "&".join(_shown_setting(piece) for piece in query.split("&"))
@@ -45,7 +50,10 @@ def secrets_of(url: str) -> frozenset[str]:
         return frozenset()
     login = _LOGIN.match(found[2])
     hidden = {login[2]} if login and login[2] else set()
-    for piece in found[2][login.end() if login else 0 :].partition("?")[2].split("&"):
+    place, _, query = found[2][login.end() if login else 0 :].partition("?")
+    if not found[1].startswith("sqlite"):
+        hidden |= {text for text in _NO_PORT.findall(_without_addresses(place)) if text}
+    for piece in query.split("&"):
         name, _, value = piece.partition("=")
         if name not in _PUBLIC and value:
             hidden |= {value, *re.findall(r"=\s*(\S+)", unquote_plus(value))}
@@ -80,6 +88,11 @@ def hide_in(error: BaseException, secrets: Iterable[str]) -> None:
 def _word_before_colon(text: str) -> str:
     found = re.match(r"[A-Za-z][\w+.-]*:", text)
     return found[0] if found else ""
+
+
+def _without_addresses(place: str) -> str:
+    """Hosts, ports and path without addresses in brackets, which hold colons of their own."""
+    return re.sub(r"\[[^\]]*\]", "", place)
 
 
 def _shown_setting(piece: str) -> str:

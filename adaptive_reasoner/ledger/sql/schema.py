@@ -15,7 +15,7 @@ from adaptive_reasoner.ledger.base import unknown_url
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.settings import KEEP, Account
-from adaptive_reasoner.ledger.urls import showable
+from adaptive_reasoner.ledger.urls import hide_in, secrets_of, showable
 
 VERSION = 3
 CREATION_LOCK = (
@@ -267,7 +267,8 @@ def read_url(url: str) -> sa.URL:
     """
     try:
         address = sa.make_url(url)
-    except (SQLAlchemyError, ValueError):
+    except (SQLAlchemyError, ValueError) as error:
+        hide_in(error, secrets_of(url))
         raise unknown_url(url) from None
     if address.get_backend_name() == "sqlite":
         return _file_of(address, url)

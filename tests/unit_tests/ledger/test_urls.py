@@ -38,6 +38,8 @@ def urls(secret, port):
         f"postgresql://{there}?gssencmode={secret}",
         f"postgresql://me:ha@{secret}@{there}",
         f"postgresql://me:{secret}@127.0.0.1:port/db",
+        f"postgresql://me:{secret}",
+        f"postgresql://me:{secret}/db?sslmode=disable",
         f"postgresql:/me:{secret}@{there}",
         f"postgresql:me:{secret}@{there}",
         f"postgres://me:{secret}@{there}",
@@ -92,6 +94,8 @@ def test_a_url_is_shown_with_what_is_no_secret():
     assert showable("sqlite:///a/b c.db?synchronous=normal") == "sqlite:///a/b c.db?synchronous=normal"
     assert showable("postgresql://me@host:5432/db?host=a&x=y") == "postgresql://me@host:5432/db?host=a&x=***"
     assert showable("ledger.sqlite") == "ledger.sqlite"
+    several = "postgresql://me@[::1]:5432,host:5433/db"
+    assert showable(several) == several
 
 
 def test_a_short_secret_is_hidden_only_as_a_word():
