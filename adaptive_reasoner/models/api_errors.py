@@ -1,7 +1,7 @@
 """What an endpoint's errors say: a refusal, a call that was lost, or one that was never sent."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from socket import gaierror
 from traceback import walk_tb
 from typing import Any
@@ -15,29 +15,37 @@ _CLIENTS = r"(?:Async)?(?:Completions|Responses|Messages|Models|Client)\.\w+|\w+
 _UNEXPECTED = re.compile(rf"(?:({_CLIENTS})|.*)\(\) got an unexpected keyword argument '(\w+)'")
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, what it was raised for, and so on."""
-    seen = set[int]()
+def causes(error: BaseException | None, apart_from: Iterable[BaseException] = ()) -> Iterator[BaseException]:
+    """An error, what it was raised for, and so on.
+
+    Args:
+        error: The error.
+        apart_from: Errors of other calls, at which this ends: a call made where another one's error is
+            handled has that error as its context.
+    """
+    seen = {id(other) for other in apart_from}
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
 
-def status_of(error: BaseException) -> int | None:
+def status_of(error: BaseException, apart_from: Iterable[BaseException] = ()) -> int | None:
     """The HTTP status of a refusal: `status_code` on most providers' errors, `code` on Google's.
 
-    With some clients it stands on the error's `response`: httpx's, requests', and boto's, which is a dict.
+    With some clients it is `status` (aiohttp's, urllib's, Replicate's), with some it stands on the error's
+    `response`: httpx's, requests', and boto's, which is a dict.
     What broke while a reply was under way has a status too with some, of the reply or of nothing: neither
     is a refusal. Nor is the `code` of what an HTTP client could not read.
     """
-    statuses = (status for cause in causes(error) for status in _statuses(cause))
+    statuses = (status for cause in causes(error, apart_from) for status in _statuses(cause))
     return next((status for status in statuses if isinstance(status, int) and 400 <= status < 600), None)
 
 
 def _statuses(error: BaseException) -> Iterator[Any]:
     kinds = type(error).__mro__
     yield getattr(error, "code" if any(_is_googles(kind) for kind in kinds) else "status_code", None)
+    yield getattr(error, "status", None)
     response: Any = getattr(error, "response", None)
     if not isinstance(response, Mapping):
         yield getattr(response, "status_code", None)
@@ -66,6 +74,6 @@ def was_never_sent(error: BaseException, settings: Mapping[str, Any]) -> bool:
     return any(frame.f_code.co_name in _BUILDS_REQUESTS for frame, _ in walk_tb(error.__traceback__))
 
 
-def is_unreachable(error: BaseException) -> bool:
+def is_unreachable(error: BaseException, apart_from: Iterable[BaseException] = ()) -> bool:
     """Whether there is no endpoint at the address, or none at the moment: nothing was sent."""
-    return any(isinstance(cause, ConnectionRefusedError | gaierror) for cause in causes(error))
+    return any(isinstance(cause, ConnectionRefusedError | gaierror) for cause in causes(error, apart_from))

@@ -196,7 +196,8 @@ class Call:
         if call is None and self._observed.refused:  # before any was made
             return 0.0, False
         error = error if call is None or call.error is None else call.error
-        if error is not None and (status_of(error) is not None or is_unreachable(error)):
+        others = [] if call is None else self._observed.other_errors(call)
+        if error is not None and (status_of(error, others) is not None or is_unreachable(error, others)):
             return 0.0, False
         if error is not None and was_never_sent(error, self._settings):
             return 0.0, False

@@ -92,6 +92,13 @@ class ModelCalls(BaseCallbackHandler):
         same = (call for call in answered if call.message is message or _same_id(call.message, message))
         return next(same, answered[0] if answered else None)
 
+    def other_errors(self, call: ModelCall) -> list[BaseException]:
+        """What other calls raised; not the last one made inside this call, whose error it passes on."""
+        calls = list(self._calls.values())
+        last_inside = [each for each in calls if each.outer is call][-1:]
+        errors = (each.error for each in calls if each is not call and each not in last_inside)
+        return [error for error in errors if error is not None and error is not call.error]
+
     def add(self, call: ModelCall, run_id: UUID | None = None) -> None:
         """Count a call that is about to be made, by its run where it has callbacks.
 

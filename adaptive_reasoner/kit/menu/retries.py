@@ -92,7 +92,7 @@ def worth_another(error: BaseException) -> bool:
 
 def refuses_all(error: BaseException) -> bool:
     """Whether every further call would fail alike: no such model, a key that is refused, no money left."""
-    broke = any(getattr(cause, "code", None) in _NO_CREDIT for cause in causes(error))
+    broke = any(vars(cause).get("code") in _NO_CREDIT for cause in causes(error))
     return broke or status_of(error) in _NO_ADMITTANCE
 
 

@@ -2,17 +2,22 @@
 
 import asyncio
 import socket
+from email.message import Message
+from urllib.error import HTTPError
 
 import httpx
 import pytest
 import requests
+from aiohttp import ClientResponseError, RequestInfo
 from aiohttp.http_exceptions import ContentLengthError
 from google.genai.errors import ClientError
 from huggingface_hub.errors import HfHubHTTPError
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
+from multidict import CIMultiDict, CIMultiDictProxy
 from pydantic import BaseModel
+from yarl import URL
 
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
@@ -142,7 +147,19 @@ def hub_error(status):
     return HfHubHTTPError("told", response=httpx.Response(status, request=request))
 
 
-@pytest.mark.parametrize("made", [httpx_error, requests_error, hub_error, BotoError])
+def urllib_error(status):
+    return HTTPError("https://example.org", status, "told", Message(), None)
+
+
+def aiohttp_error(status):
+    url = URL("https://example.org")
+    request = RequestInfo(url, "POST", CIMultiDictProxy(CIMultiDict()), url)
+    return ClientResponseError(request, (), status=status)
+
+
+@pytest.mark.parametrize(
+    "made", [httpx_error, requests_error, hub_error, BotoError, urllib_error, aiohttp_error]
+)
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize(("status", "cost"), [(400, 0.0), (401, 0.0), (429, 0.0), (503, 0.0), (200, 50.0)])
 def test_a_refusal_whose_status_stands_on_its_response_costs_nothing(made, status, cost, wrapped):

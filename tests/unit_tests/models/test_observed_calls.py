@@ -248,6 +248,50 @@ def test_an_error_that_passes_through_two_models_is_one_lost_call(asynchronous):
     assert made.ledger.snapshot().spent == WORST
 
 
+@both
+@pytest.mark.parametrize("first", [StatusError(429), ConnectionRefusedError()])
+def test_a_call_that_is_lost_where_a_refusal_is_handled_is_billed(first, asynchronous):
+    @wrap_model_call
+    def again(request, handler):
+        try:
+            return handler(request)
+        except Exception:  # noqa: BLE001 - as a user writes it
+            return handler(request)
+
+    @wrap_model_call
+    async def aagain(request, handler):
+        try:
+            return await handler(request)
+        except Exception:  # noqa: BLE001 - as a user writes it
+            return await handler(request)
+
+    made = AdaptiveComputeMiddleware(
+        policy=FixedPolicy("a", expected_cost=15.0), actions={"a": single_pass()}
+    )
+    model = scripted(failures={0: first, 1: TimeoutError("slow")}, profile={"max_output_tokens": 50})
+    agent = create_agent(model, [], middleware=[made, aagain if asynchronous else again])
+    with pytest.raises(TimeoutError):
+        asyncio.run(agent.ainvoke(ASKED)) if asynchronous else agent.invoke(ASKED)
+    assert made.ledger.snapshot().spent == WORST
+
+
+class Rephrasing(Around):
+    """Raises an error of its own for that of the model inside."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        try:
+            return super()._generate(messages)
+        except StatusError as error:
+            raise RuntimeError("refused") from error
+
+
+def test_a_refusal_that_a_model_passes_on_in_its_own_words_costs_nothing():
+    made = answered(Rephrasing(inner=scripted(failures={0: StatusError(429)})))
+    with pytest.raises(RuntimeError, match="refused"):
+        made.answer("2 + 3?")
+    assert made.ledger.snapshot().spent == 0.0
+
+
 def test_calls_outside_are_not_observed():
     seen = ModelCalls()
     with seen.observing():
