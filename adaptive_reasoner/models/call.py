@@ -241,6 +241,9 @@ class Call:
     def _tokens_of(self, call: ModelCall | None) -> int:
         """The most tokens of its replies; what stands around the model may have called another one."""
         others = call.most_tokens if call is not None and self._through_others else 0
+        if others > self._most_tokens:  # unless it is the same model, which still names its own most
+            own = replace(self._source, model=self._source.runnable, settings={}, max_tokens=None)
+            others = 0 if others == own.declared_tokens else others
         return self._replies * max(self._most_tokens, others)
 
     def _hold_attempts(self) -> None:

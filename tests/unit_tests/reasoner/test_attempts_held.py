@@ -23,6 +23,7 @@ from adaptive_reasoner import (
 )
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.models.metering import TokenMeter
+from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 
@@ -138,6 +139,21 @@ def test_a_larger_model_that_a_middleware_puts_in_is_not_called_without_room_and
     assert (large.requests, ledger.spent, ledger.cap_closed) == ([], 0.0, False)
     _, ledger = asked_agent(losing(), inside, cap=500.0, asynchronous=asynchronous)
     assert (len(large.requests), ledger.cap_closed) == (1, False)
+
+
+@pytest.mark.parametrize("named", [{}, {"ls_max_tokens": 5_000}])
+def test_a_model_that_names_its_own_most_tokens_is_held_at_those_it_is_called_with(named):
+    class Naming(Billing):
+        def _get_ls_params(self, stop=None, **kwargs):
+            return {**super()._get_ls_params(stop, **kwargs), **named}
+
+    ledger = capped(WORST)
+    model = Naming(max_tokens=5_000)
+    budgeted = AdaptiveComputeMiddleware(
+        **parts(ledger, on(Source(model, max_tokens=int(WORST)), single_pass()))
+    )
+    assert create_agent(losing(), [], middleware=[budgeted]).invoke(ASKED)["messages"][-1].text.endswith("5")
+    assert ledger.snapshot().spent == WORST
 
 
 @both
