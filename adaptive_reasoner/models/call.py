@@ -236,7 +236,7 @@ class Call:
             return billed
         schemas = [message for message in self._source.preamble if isinstance(message, SchemaText)]
         sent = replace(self._source, model=self._source.runnable, prompt=None, preamble=schemas)
-        return max(billed, sent.billed(call.prompt, self._settings), key=most_prompt_tokens)
+        return max(billed, sent.billable_messages(call.prompt, self._settings), key=most_prompt_tokens)
 
     def _tokens_of(self, call: ModelCall | None) -> int:
         """The most tokens of its replies; what stands around the model may have called another one."""

@@ -1,7 +1,6 @@
 """The life of a call: what is held before it is sent, and what it costs however it ends."""
 
 import asyncio
-import gc
 from math import inf
 
 import pytest
@@ -168,7 +167,6 @@ async def test_five_live_processes_on_one_task_are_all_billed(tmp_path):
 def test_a_hold_that_was_dropped_counts_as_dead():
     ledger = open_ledger("memory://", target=10.0)
     Hold(ledger, "task", "run", resumes=True).reserve(4.0, 60.0, "vote_3")
-    gc.collect()
     living = Hold(ledger, "task", "run", resumes=True)
     living.reserve(4.0, 60.0, "vote_3")
     beside = Hold(ledger, "task", "run", resumes=True)

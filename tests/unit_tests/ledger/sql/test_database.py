@@ -12,7 +12,7 @@ from adaptive_reasoner.ledger.sql import database
 
 FEW_FILES = """
 import os, resource, sys
-from adaptive_reasoner import context
+from adaptive_reasoner.integrations import context
 from adaptive_reasoner.ledger import open_ledger
 
 place, tenants, url = sys.argv[1], int(sys.argv[2]), sys.argv[3]
