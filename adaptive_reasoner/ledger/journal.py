@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot, UnreachableLedgerError
+from adaptive_reasoner.ledger.base import Ledger, Reservation, UnreachableLedgerError
 from adaptive_reasoner.ledger.entries import check_action, check_name
 from adaptive_reasoner.ledger.journal_file import JournalFile
 from adaptive_reasoner.ledger.proxy import LedgerProxy
@@ -150,26 +150,6 @@ class JournaledLedger(LedgerProxy):
         return self._do(lambda: self.own.charge(cost, key, question=question, action=action), line, charged)
 
     @override
-    def snapshot(self) -> Snapshot:
-        self._catch_up()
-        return self.own.snapshot()
-
-    @override
-    def history(self, limit: int = 100) -> list[Reservation]:
-        self._catch_up()
-        return self.own.history(limit)
-
-    @override
-    def reset(self) -> None:
-        self._catch_up()
-        self.own.reset()
-
-    @override
-    def set_target(self, target: float) -> None:
-        self._catch_up()
-        self.own.set_target(target)
-
-    @override
     def close(self) -> None:
         """Close the ledger; what is in the journal stays there for the next process."""
         with self._lock:
@@ -202,8 +182,9 @@ class JournaledLedger(LedgerProxy):
         self._away = True
         return instead
 
-    def _catch_up(self) -> None:
-        """Charge all that the journal holds, a part at a time."""
+    @override
+    def _current(self) -> Ledger:
+        """The ledger in the database, once it was charged all that the journal holds, a part at a time."""
         self._refuse_after_a_fork()
         while True:
             with self._lock:
@@ -215,6 +196,7 @@ class JournaledLedger(LedgerProxy):
                     break
             time.sleep(0.001)  # for a verb that waits for the lock
         self._name_the_rejected()
+        return self.own
 
     def _refuse_after_a_fork(self) -> None:
         if self._pid != os.getpid():

@@ -1,8 +1,8 @@
-"""A ledger in front of another: every verb passes through."""
+"""A ledger in front of another: what it does not override is passed on."""
 
 from typing_extensions import override
 
-from adaptive_reasoner.ledger.base import AsyncVerbs, Ledger
+from adaptive_reasoner.ledger.base import AsyncVerbs, Ledger, Reservation, Snapshot
 
 
 class LedgerProxy(AsyncVerbs):
@@ -45,5 +45,25 @@ class LedgerProxy(AsyncVerbs):
         return self.own.spent
 
     @override
+    def snapshot(self) -> Snapshot:
+        return self._current().snapshot()
+
+    @override
+    def history(self, limit: int = 100) -> list[Reservation]:
+        return self._current().history(limit)
+
+    @override
+    def reset(self) -> None:
+        self._current().reset()
+
+    @override
     def set_target(self, target: float) -> None:
-        self.own.set_target(target)
+        self._current().set_target(target)
+
+    @override
+    def close(self) -> None:
+        self.own.close()
+
+    def _current(self) -> Ledger:
+        """The ledger behind it, once it knows every charge made so far."""
+        return self.own

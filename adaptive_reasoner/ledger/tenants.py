@@ -21,6 +21,7 @@ class TenantLedger(LedgerProxy):
     Each charge is made in both ledgers, in the common one under the tenant's name, so that keys of different
     tenants never meet: in one transaction where both are in one database. Where they are not, and the process
     dies between the two, the common reservation expires and counts as spent; repeating the verb completes it.
+    `history`, `reset`, `set_target` and `close` concern the tenant's own ledger alone.
 
     Args:
         common: What all tenants share.
@@ -118,30 +119,15 @@ class TenantLedger(LedgerProxy):
 
     @override
     def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
-        def both() -> Reservation:
-            extended = self.own.extend(reservation, worst)
-            self.common.extend(self._in_common(extended), worst)
-            return extended
-
-        return self._jointly(both)
+        return self._in_both(lambda ledger, charge: ledger.extend(charge, worst), reservation)
 
     @override
     def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
-        def both() -> Reservation:
-            expired = self.own.expire(reservation, saved=saved)
-            self.common.expire(self._in_common(expired), saved=saved)
-            return expired
-
-        return self._jointly(both)
+        return self._in_both(lambda ledger, charge: ledger.expire(charge, saved=saved), reservation)
 
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
-        def both() -> Reservation:
-            released = self.own.release(reservation)
-            self.common.release(self._in_common(released))
-            return released
-
-        return self._jointly(both)
+        return self._in_both(lambda ledger, charge: ledger.release(charge), reservation)
 
     @override
     def charge(
@@ -168,19 +154,17 @@ class TenantLedger(LedgerProxy):
             mine = replace(mine, credit=shared.credit, slack=shared.slack)
         return replace(mine, target=self.target, price=self.price)
 
-    @override
-    def history(self, limit: int = 100) -> list[Reservation]:
-        return self.own.history(limit)
+    def _in_both(
+        self, verb: Callable[[Ledger, Reservation | str], Reservation], reservation: Reservation | str
+    ) -> Reservation:
+        """Run a verb on the tenant's charge, and then on the same charge in the common ledger."""
 
-    @override
-    def reset(self) -> None:
-        """Forget the tenant's own charges; the common ledger keeps what it was charged."""
-        self.own.reset()
+        def both() -> Reservation:
+            changed = verb(self.own, reservation)
+            verb(self.common, self._in_common(changed))
+            return changed
 
-    @override
-    def close(self) -> None:
-        """Close the tenant's own ledger; the common one serves the others."""
-        self.own.close()
+        return self._jointly(both)
 
     def _jointly(self, verbs: Callable[[], Reservation]) -> Reservation:
         return (
