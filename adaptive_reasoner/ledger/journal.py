@@ -1,4 +1,4 @@
-"""Go on while the ledger's database is away: at the last price, with a journal that is settled later."""
+"""A ledger that works while its database is away: at the last price, with a journal that is charged later."""
 
 import json
 import math
@@ -7,8 +7,10 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from typing_extensions import override
 
@@ -19,9 +21,7 @@ from adaptive_reasoner.ledger.journal_file import JournalFile
 from adaptive_reasoner.ledger.proxy import LedgerProxy
 from adaptive_reasoner.ledger.settings import to_units
 
-T = TypeVar("T")
-
-PART = 32  # lines that are charged at a stretch; other verbs go in between
+PART = 32  # lines charged under one hold of the lock; other verbs run in between
 _AMOUNTS = {  # by verb, the first of which a line must have
     "reserve": ("expected", "worst", "budget"),
     "charge": ("cost",),
@@ -35,23 +35,23 @@ _NAMES = ("key", "question", "action")
 class JournaledLedger(LedgerProxy):
     """A ledger that keeps working when its database does not answer.
 
-    What could not be charged is written to a file, and waited for until it is on the disk. The verbs that
-    come after the database is back charge it, in order and a part at a time; as all verbs are idempotent by
-    key, being cut in the middle of that, or having been unsure whether a charge had arrived, changes nothing.
-    Until all of it is charged the price stays about where it was, and the average is not held; so a ledger
-    with a hard cap, which nobody could keep then, is refused.
+    A verb that the database does not answer is written to a file, and returns once that is on the disk. When
+    the database is back, later verbs repeat what the file holds, in order and a part at a time. Verbs are
+    idempotent by key: a replay that is cut, or that repeats a charge which had arrived, counts nothing twice.
+    Until the journal is empty the price stays about where it was and the average is not held. A hard cap
+    cannot be kept meanwhile, so a ledger with one is refused.
 
     A line that cannot be read, or that the ledger refuses, is moved to the file `path.rejected`, which a
     warning names once; the lines after it are charged.
 
     Args:
         inner: The ledger in the database.
-        path: The journal, of this process alone; what an earlier process left in it is charged first.
+        path: The journal, used by this process alone; lines of an earlier process are charged first.
         retry_after: Seconds between two attempts to reach the database.
 
     Raises:
         LedgerError: The inner ledger has a hard cap, or another process uses the journal. Every verb raises
-            it in a fork of the process that opened it: a journal of two would be emptied by one.
+            it in a fork of the process that opened it, because two processes cannot share a journal.
     """
 
     def __init__(self, inner: Ledger, path: str | os.PathLike[str], *, retry_after: float = 1.0) -> None:
@@ -92,62 +92,49 @@ class JournaledLedger(LedgerProxy):
             action=check_action(action),
             budget=None if budget is None else self._amount(budget, "budget"),
         )
-        line = {"verb": "reserve", "expected": planned, "key": key, "question": question, "action": action}
-        line["worst"] = reservation.worst
-        if budget is not None:
-            line["budget"] = float(budget)
-        return self._do(
-            lambda: self.own.reserve(
-                expected, key, worst=worst, question=question, action=action, budget=budget
-            ),
-            line,
-            reservation,
-        )
+        line = {"expected": planned, "key": key, "question": question, "action": action}
+        line |= {"worst": reservation.worst} | ({} if budget is None else {"budget": float(budget)})
+        reserve = partial(self.own.reserve, worst=worst, question=question, action=action, budget=budget)
+        return self._do(partial(reserve, expected, key), reservation, "reserve", **line)
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
         held, real = self._held(reservation), self._amount(cost, "cost")
         # In the journal as a charge: it settles what is reserved, and books also where that never arrived.
-        line = {
-            "verb": "charge",
-            "cost": real,
-            "key": held.key,
-            "question": held.question,
-            "action": held.action,
-        }
+        line = {"cost": real, "key": held.key, "question": held.question, "action": held.action}
         settled = replace(held, status="settled", cost=real)
-        return self._do(lambda: self.own.settle(reservation, cost), line, settled)
+        return self._do(partial(self.own.settle, reservation, cost), settled, "charge", **line)
 
     @override
     def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
         held, bound = self._held(reservation), worst if worst == math.inf else self._amount(worst, "worst")
-        line = {"verb": "extend", "key": held.key, "worst": bound}
         extended = replace(held, worst=max(held.worst, bound))
-        return self._do(lambda: self.own.extend(reservation, worst), line, extended)
+        extend = partial(self.own.extend, reservation, worst)
+        return self._do(extend, extended, "extend", key=held.key, worst=bound)
 
     @override
     def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
         held, unspent = self._held(reservation), self._amount(saved, "saved")
-        line = {"verb": "expire", "key": held.key, "saved": unspent}
         expired = replace(held, status="expired", cost=max(0.0, held.worst - unspent))
-        return self._do(lambda: self.own.expire(reservation, saved=saved), line, expired)
+        expire = partial(self.own.expire, reservation, saved=saved)
+        return self._do(expire, expired, "expire", key=held.key, saved=unspent)
 
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
         held = self._held(reservation)
-        line = {"verb": "release", "key": held.key}
-        return self._do(lambda: self.own.release(reservation), line, replace(held, status="released"))
+        released = replace(held, status="released")
+        return self._do(partial(self.own.release, reservation), released, "release", key=held.key)
 
     @override
     def charge(
         self, cost: float, key: str, *, question: str | None = None, action: str | None = None
     ) -> Reservation:
         real, question = self._amount(cost, "cost"), check_name(question or key)
-        line = {"verb": "charge", "cost": real, "key": key, "question": question, "action": action}
         charged = replace(
             self._held(key), question=question, action=check_action(action), status="settled", cost=real
         )
-        return self._do(lambda: self.own.charge(cost, key, question=question, action=action), line, charged)
+        charge = partial(self.own.charge, cost, key, question=question, action=action)
+        return self._do(charge, charged, "charge", cost=real, key=key, question=question, action=action)
 
     @override
     def close(self) -> None:
@@ -156,31 +143,30 @@ class JournaledLedger(LedgerProxy):
             self._journal.close()
         self.own.close()
 
-    def _do(self, verb: Callable[[], T], line: dict[str, Any], instead: T) -> T:
-        """Run a verb on the database, or else write it down and answer for it."""
+    def _do(
+        self, change: Callable[[], Reservation], instead: Reservation, verb: str, **line: Any
+    ) -> Reservation:
+        """Make a change in the database; while it is away, write the verb down and answer `instead`."""
         self._refuse_after_a_fork()
         if not self._away:
-            try:
-                return verb()
-            except UnreachableLedgerError:
-                pass
+            with suppress(UnreachableLedgerError):
+                return change()
         with self._lock:
-            done = self._do_in_order(verb, line, instead)
+            done = self._do_in_order(change)
+            if done is None:
+                self._journal.add(json.dumps({"verb": verb, **line}).encode())
+                self._away = True
         self._name_the_rejected()
-        return done
+        return done or instead
 
-    def _do_in_order(self, verb: Callable[[], T], line: dict[str, Any], instead: T) -> T:
+    def _do_in_order(self, change: Callable[[], Reservation]) -> Reservation | None:
+        """Make a change after those in the journal; None while the database is away or some still wait."""
         if self._journal.closed:
             raise LedgerError("the ledger is closed; open it again to use it")
-        try:
+        with suppress(UnreachableLedgerError):
             self._replay()
-            if not self._away:
-                return verb()
-        except UnreachableLedgerError:
-            pass
-        self._journal.add(json.dumps(line).encode())  # behind what still waits there
-        self._away = True
-        return instead
+            return None if self._away else change()
+        return None
 
     @override
     def _current(self) -> Ledger:
@@ -206,13 +192,17 @@ class JournaledLedger(LedgerProxy):
             )
 
     def _replay(self) -> None:
-        """Charge the first lines of the journal; raises where the database is still away."""
+        """Charge the first lines of the journal.
+
+        Raises:
+            UnreachableLedgerError: The database is still away.
+        """
         if not self._away:
             return
         if time.monotonic() < self._next_try:
             raise UnreachableLedgerError("the ledger's database was away a moment ago")
         self._next_try = time.monotonic() + self._retry_after
-        self.own.history(0)  # a ledger that is closed says so here, and no line is to blame
+        self.own.history(0)  # raises if the ledger is closed, before a line is rejected for that
         taken: list[bytes] = []
         try:
             for line in self._journal.first(PART):
@@ -239,7 +229,7 @@ class JournaledLedger(LedgerProxy):
         except UnreachableLedgerError:
             raise
         except LedgerError:
-            pass  # of what never arrived, or is settled by now
+            pass  # the charge never arrived, or is settled by now
 
     def _name_the_rejected(self) -> None:
         if self._rejection is not None and not self._warned:
@@ -256,13 +246,13 @@ class JournaledLedger(LedgerProxy):
         return Reservation(check_name(reservation), reservation, 0.0, 0.0, "open")
 
     def _amount(self, amount: float, what: str) -> float:
-        """The amount as it is, after the refusals of a ledger that could be asked."""
+        """The amount, checked as the ledger in the database would check it."""
         to_units(amount, self.cost_unit, what)
         return float(amount)
 
 
 def _read(text: bytes) -> tuple[str, dict[str, Any]]:
-    """The verb of a line of the journal, and what it is called with.
+    """The verb of a line of the journal, and its arguments.
 
     Raises:
         LedgerError: The line cannot be read.
