@@ -9,6 +9,8 @@ share a transaction): the ledger, and against it three ledgers that keep their s
   neither questions nor a price nor expiry;
 - `ledger_on_one_row`: the ledger itself, with one row instead of sixteen and without batches.
 
+`ledger_in_psycopgs_pipeline` is the ledger with psycopg's own pipeline instead of its own use of libpq's.
+
 On SQLite, the time of a pair, and of the two waits for the disk in it.
 
     python benchmarks/ledger_throughput.py [--seconds 5] [--rounds 3] [--out FILE]
@@ -25,6 +27,7 @@ import statistics
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,7 +35,7 @@ import psutil
 import psycopg
 
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.ledger.sql import group_commit, transaction
+from adaptive_reasoner.ledger.sql import group_commit, postgres, transaction
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 8
@@ -41,6 +44,7 @@ fresh.set_forkserver_preload(
     ["psycopg", "adaptive_reasoner.ledger.sql.ledger", "adaptive_reasoner.ledger.sql.postgres"]
 )
 DESIGNS = "textbook", "leanest", "ledger_on_one_row", "ledger"
+PIPELINE = "ledger_in_psycopgs_pipeline"
 TABLES = """
     create table one_row (spent bigint not null, reserved bigint not null);
     create table one_row_charges (key text primary key, reserved bigint not null, spent bigint);
@@ -92,10 +96,45 @@ class Leanest:
         self.connection.execute(f"{statement} returning one_row.reserved, one_row.spent", values).fetchone()
 
 
+class PsycopgPipeline:
+    """The ledger's connection to PostgreSQL, in a pipeline of psycopg for each transaction."""
+
+    def __init__(self, connection, statements):
+        connection.autocommit = True  # `begin` and `commit` are statements of the pipeline
+        connection.prepare_threshold = 0
+        connection.cursor_factory = psycopg.RawCursor
+        self.connection, self.statements, self.close = connection, statements, connection.close
+
+    def begin(self):
+        """Begin a transaction."""
+        self.pipeline = self.connection.pipeline()
+        self.pipeline.__enter__()
+        self.connection.execute("begin isolation level read committed")
+
+    def run(self, name, parameters):
+        """Send a statement; its parameters are text, so that it is prepared once for numbers of any size."""
+        values = self.statements[name].values(parameters)
+        texts = [None if value is None else str(value) for value in values]
+        return self.connection.execute(self.statements[name].text, texts)
+
+    def commit(self):
+        """Commit, and wait."""
+        self.connection.execute("commit")
+        self.pipeline.__exit__(None, None, None)
+
+    def rollback(self):
+        """Undo the transaction."""
+        with suppress(psycopg.Error):
+            self.pipeline.__exit__(None, None, None)
+        self.connection.execute("rollback")
+
+
 def charge(url, name, design, threads, seconds, tag, start, counts):
     """One process: pairs of reserve and settle on every thread, until the time is up."""
     if design == "ledger_on_one_row":
         group_commit.TOGETHER = 1
+    if design == PIPELINE:
+        postgres.PostgresConnection = PsycopgPipeline
     if design in ("textbook", "leanest"):
         ledgers = [{"textbook": Textbook, "leanest": Leanest}[design](url) for _ in range(threads)]
     else:
@@ -195,7 +234,7 @@ def main():
         url = server.get_uri()
         with psycopg.connect(url) as connection:
             connection.execute(TABLES)
-        runs = [(design, threads) for threads in (1, 8) for design in (*DESIGNS, "ledger_hard_cap")]
+        runs = [(design, threads) for threads in (1, 8) for design in (*DESIGNS, PIPELINE, "ledger_hard_cap")]
         rates, others = {run: [] for run in runs}, []
         files = {"full": [], "normal": [], "disk": []}
         for round_ in range(arguments.rounds):
@@ -221,6 +260,10 @@ def main():
         "times_the_one_row_design": {
             design: {"rows": ratio(rates, design, 1), "batches": ratio(rates, design, 8)}
             for design in DESIGNS[:-1]
+        },
+        "times_psycopgs_pipeline": {
+            f"{threads} thread{'s' * (threads > 1)} each": ratio(rates, PIPELINE, threads)
+            for threads in (1, 8)
         },
         "sqlite_pair": {synchronous: percentiles(files[synchronous]) for synchronous in ("full", "normal")},
         "disk_pair": percentiles(files["disk"]),

@@ -106,10 +106,10 @@ def connect(engine: sa.Engine, statements: Mapping[str, Statement]) -> Connectio
     pooled.detach()
     if engine.dialect.name == "sqlite":
         return SqliteLine(connection, statements, Path(engine.url.database or ""))
-    from adaptive_reasoner.ledger.sql.postgres import PostgresLine
+    from adaptive_reasoner.ledger.sql.postgres import PostgresConnection
 
     try:
-        return PostgresLine(connection, statements)
+        return PostgresConnection(connection, statements)
     except BaseException:
         connection.close()
         raise
