@@ -39,12 +39,12 @@ class Connection(Protocol):
         """Let go of the connection."""
 
 
-class SqliteLine:
-    """A line to a file: each statement runs at once.
+class SqliteConnection:
+    """A connection to a file; each statement runs at once.
 
     Args:
-        connection: A connection for this line alone.
-        statements: What it may be asked to run, by name.
+        connection: A dedicated connection.
+        statements: The statements that `run` accepts, by name.
         path: The file. The system would go on writing to one that was removed, for nobody to read.
     """
 
@@ -105,7 +105,7 @@ def connect(engine: sa.Engine, statements: Mapping[str, Statement]) -> Connectio
     connection: Any = pooled.driver_connection
     pooled.detach()
     if engine.dialect.name == "sqlite":
-        return SqliteLine(connection, statements, Path(engine.url.database or ""))
+        return SqliteConnection(connection, statements, Path(engine.url.database or ""))
     from adaptive_reasoner.ledger.sql.postgres import PostgresConnection
 
     try:

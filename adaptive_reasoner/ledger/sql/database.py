@@ -1,8 +1,7 @@
-"""One database in this process: an engine, and the few connections on which its ledgers take turns.
+"""One database in this process: an engine, and the few connections that its ledgers share.
 
-Ledgers of one URL share a `Database`, however many they are: a tenant costs no connection of its own. Idle
-connections are kept for the next transaction, up to `KEPT` in the process; beyond that the database that was
-used longest ago gives up its own, and connects again when it is needed.
+All ledgers of one URL share a `Database`, so a tenant costs no connection. Idle connections are kept for the
+next transaction, up to `KEPT` in the process; beyond that, the database that was used longest ago closes one.
 """
 
 import os
@@ -11,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -28,9 +28,9 @@ T = TypeVar("T")
 ATTEMPTS = 5
 AT_ONCE = 8  # transactions of this process on one PostgreSQL database; a SQLite file takes one at a time
 KEPT = 16  # idle connections of this process, to all its databases together
-RACES = ("40001", "40P01", "23505")  # what PostgreSQL calls a transaction that lost to another
+RACES = ("40001", "40P01", "23505")  # codes of PostgreSQL for a transaction that lost to another
 
-_lock = threading.Lock()  # on what follows, and on the idle connections of every database
+_lock = threading.Lock()  # on the two below, and on the idle connections of every database
 _databases: "WeakValueDictionary[sa.URL, Database]" = WeakValueDictionary()
 _resting: "WeakKeyDictionary[Database, None]" = WeakKeyDictionary()  # with idle connections, the latest last
 
@@ -39,10 +39,10 @@ class Database:
     """A database as the ledgers of this process use it; `join` gives the one of a URL.
 
     Attributes:
-        address: The URL it was opened at, whole.
-        shown: The same as messages may show it.
+        address: The URL, with its password.
+        shown: The URL as messages show it.
         shared: Whether other machines may use it too.
-        threads: Where the verbs of async callers run.
+        threads: Run the verbs of async callers.
     """
 
     def __init__(self, address: sa.URL) -> None:
@@ -63,15 +63,15 @@ class Database:
         self.threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
 
     def leave(self) -> None:
-        """One ledger less; the last one closes every connection."""
+        """Count one ledger less; after the last one, close every connection."""
         with _lock:
             self._users -= 1
-            lines: list[Connection] = []
+            connections: list[Connection] = []
             if not self._users:
-                lines, self._idle = self._idle, []
+                connections, self._idle = self._idle, []
                 _resting.pop(self, None)
-        for line in lines:
-            self._close(line)
+        for connection in connections:
+            self._close(connection)
         if not self._users:
             self.threads.shutdown(wait=False)
             self._engine.dispose()
@@ -91,78 +91,79 @@ class Database:
             self._file = file_at(self._path)
         return done
 
-    def transact(self, work: Callable[[Connection], None]) -> None:
-        """Run in one transaction, again where another got in between or the connection was lost.
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run in one transaction; run again if it lost to another one, or if the connection was lost.
 
         Raises:
-            UnreachableLedgerError: The database does not answer, refuses, or others always came in between.
+            UnreachableLedgerError: The database does not answer or refuses, or every attempt lost to another.
         """
         attempt = 1
         while True:
             try:
-                error, answered = self._attempt(work)
+                outcome = self._attempt(work)
             except SQLAlchemyError as failure:
                 raise failed(failure, self._secrets) from failure
-            if error is None:
-                return
+            if not isinstance(outcome, _Failure):
+                return outcome
+            error = outcome.error
             if getattr(error, "sqlstate", None) in RACES:
                 if attempt == ATTEMPTS:
                     reason = f"other processes came in between {ATTEMPTS} times; repeat the call"
                     raise UnreachableLedgerError(f"{reason} ({error})") from error
-            elif attempt == ATTEMPTS or answered:  # the server answered: it is no use
+            elif attempt == ATTEMPTS or outcome.answered:  # a refusal stays a refusal
                 raise failed(error, self._secrets) from error
             attempt += 1
 
-    def _attempt(self, work: Callable[[Connection], None]) -> tuple[Exception | None, bool]:
-        """Run once; the driver's error where there was one, and whether the connection still works."""
+    def _attempt(self, work: Callable[[Connection], T]) -> "T | _Failure":
+        """Run once; what the driver raised is returned, what `work` raised is raised."""
         driver_error = self._engine.dialect.loaded_dbapi.Error
         with self._turns:
             try:
-                line = self._take()
+                connection = self._take()
             except driver_error as error:
-                return error, False
+                return _Failure(error, answered=False)
             try:
-                line.begin()
-                work(line)
-                line.commit()
+                connection.begin()
+                done = work(connection)
+                connection.commit()
             except Exception as error:
                 try:
-                    line.rollback()
+                    connection.rollback()
                 except driver_error:
-                    self._lose(line)
+                    self._discard(connection)
                     answered = False
                 else:
-                    self._rest(line)
+                    self._give_back(connection)
                     answered = True
                 if not isinstance(error, driver_error):
                     raise
-                return error, answered
-            except BaseException:  # whatever the server is still at, nobody waits for it
-                self._close(line)
+                return _Failure(error, answered=answered)
+            except BaseException:  # an interruption does not wait for the server
+                self._close(connection)
                 raise
-            self._rest(line)
-            return None, True
+            self._give_back(connection)
+            return done
 
     def _take(self) -> Connection:
         """An idle connection, or a new one."""
         with _lock:
-            line = self._idle.pop() if self._idle else None
+            connection = self._idle.pop() if self._idle else None
             if not self._idle:
                 _resting.pop(self, None)
-        if line is not None:
-            return line
+        if connection is not None:
+            return connection
         if self._path is not None and file_at(self._path) != self._file:
-            raise sqlite3.OperationalError(f"{self._path} was removed or replaced")  # and is not made anew
+            raise sqlite3.OperationalError(f"{self._path} was removed or replaced")  # not made anew
         return connect(self._engine, self._statements)
 
-    def _rest(self, line: Connection) -> None:
-        """Keep a connection for the next transaction; close those that were idle longest beyond `KEPT`."""
+    def _give_back(self, connection: Connection) -> None:
+        """Keep a connection for the next transaction; beyond `KEPT`, close those that were idle longest."""
         surplus: list[tuple[Database, Connection]] = []
         with _lock:
             if not self._users:
-                surplus.append((self, line))
+                surplus.append((self, connection))
             else:
-                self._idle.append(line)
+                self._idle.append(connection)
                 _resting.pop(self, None)
                 _resting[self] = None
             while sum(len(database._idle) for database in _resting) > KEPT:
@@ -174,30 +175,38 @@ class Database:
             database._close(idle)
             database._engine.dispose()
 
-    def _lose(self, line: Connection) -> None:
-        """Close a connection that broke, and the idle ones, which most likely broke with it."""
+    def _discard(self, connection: Connection) -> None:
+        """Close a connection that broke, and the idle ones, which most likely broke too."""
         with _lock:
-            lines, self._idle = [line, *self._idle], []
+            connections, self._idle = [connection, *self._idle], []
             _resting.pop(self, None)
-        for each in lines:
+        for each in connections:
             self._close(each)
 
-    def _close(self, line: Connection) -> None:
+    def _close(self, connection: Connection) -> None:
         with suppress(self._engine.dialect.loaded_dbapi.Error):
-            line.close()
+            connection.close()
 
     def _same_file(self) -> bool:
         return self._path is None or self._file == file_at(self._path)
 
     def _forked(self) -> None:
-        """In the child of a fork: connections and waiting threads are the parent's, and stay untouched."""
+        """Start anew in the child of a fork, and leave the parent's connections untouched."""
         self._of_parent += self._idle
         self._engine.dispose(close=False)
         self._start()
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A transaction that the driver failed; `answered` if its connection still works."""
+
+    error: Exception
+    answered: bool
+
+
 def join(url: str) -> Database:
-    """The database of a URL, with one ledger more.
+    """The database of a URL, which counts one ledger more.
 
     Raises:
         LedgerError: The URL cannot be used.
@@ -213,7 +222,7 @@ def join(url: str) -> Database:
 
 
 def failed(error: Exception, secrets: frozenset[str]) -> UnreachableLedgerError:
-    """The error for a database that failed, without what its driver says of passwords."""
+    """The error for a database that failed, with the passwords in the driver's message hidden."""
     hide_in(error, secrets)
     return UnreachableLedgerError(f"the ledger's database failed: {getattr(error, 'orig', None) or error}")
 

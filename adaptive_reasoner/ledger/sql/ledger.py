@@ -1,8 +1,8 @@
 """A ledger in a database, shared by processes: SQLite for one machine, PostgreSQL for many.
 
 Every verb is one transaction: the entry and the sums change together or not at all, also when the process is
-killed in the middle. As every verb is idempotent, one whose outcome got lost on the way is simply run again.
-Verbs that wait at the same time in one process share a transaction, and so one wait for the disk.
+killed in the middle. Every verb is idempotent, so one whose outcome was lost is run again. Verbs that wait at
+the same time in one process share a transaction, and thereby one wait for the disk.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from adaptive_reasoner.ledger.store import Transaction, Wanted
 P = ParamSpec("P")
 T = TypeVar("T")
 
-TIDYING = 1_000  # changes of a process after which it forgets old charges
+TIDYING = 1_000  # changes of a process after which it deletes old charges
 
 
 class SqlLedger(TransactionalLedger):
@@ -44,8 +44,8 @@ class SqlLedger(TransactionalLedger):
         self._database = join(url)
         self._place = f"at {self._database.shown}"
         self._pid = os.getpid()
-        self._alone = threading.Lock()  # while it has a transaction
-        self._joint: tuple[int, Connection] | None = None  # thread and line of a common transaction
+        self._alone = threading.Lock()  # held during a transaction
+        self._joint: tuple[int, Connection] | None = None  # thread and connection of a joint transaction
         self._batches = GroupCommit(self._run)
         self._changes = 0
         try:
@@ -73,34 +73,30 @@ class SqlLedger(TransactionalLedger):
 
     @override
     def in_one_transaction(self, other: Ledger, verbs: Callable[[], T]) -> T:
-        """Run verbs of this ledger and another, in one transaction where both are in one database.
+        """Run verbs of this ledger and another, in one transaction if both are in one database.
 
-        Either all of it happens or nothing; only what a hard cap refuses or books in full is kept as it
-        stands. The verbs may run again, and belong to this thread.
+        Either everything is written or nothing, except that `BudgetExceededError` does not undo what was
+        written before it. The verbs may run several times, and only in this thread.
         """
         if not isinstance(other, SqlLedger) or other is self or other._database is not self._database:
             return verbs()
         self._mind_forks()
         other._mind_forks()
-        results: list[T] = []
-        refused: list[BudgetExceededError] = []
 
-        def work(line: Connection) -> None:
-            results.clear()
-            refused.clear()
-            self._joint = other._joint = threading.get_ident(), line
+        def work(connection: Connection) -> T | BudgetExceededError:
+            self._joint = other._joint = threading.get_ident(), connection
             try:
-                results.append(verbs())
+                return verbs()
             except BudgetExceededError as error:
-                refused.append(error)
+                return error  # to raise it after the commit
             finally:
                 self._joint = other._joint = None
 
         with self._alone, other._alone:
-            self._database.transact(work)
-        if refused:
-            raise refused[0]
-        return results[0]
+            outcome = self._database.transact(work)
+        if isinstance(outcome, BudgetExceededError):
+            raise outcome
+        return outcome
 
     @override
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
@@ -111,52 +107,52 @@ class SqlLedger(TransactionalLedger):
             transaction.flush()
             self._remember(transaction.loaded)
             return done
-        ticket = PendingChange(change, wanted)
-        self._batches.pass_through(ticket)
-        return ticket.outcome()
+        pending = PendingChange(change, wanted)
+        self._batches.pass_through(pending)
+        return pending.outcome()
 
     def _mind_forks(self) -> None:
-        """After a fork, connections and waiting threads are the parent's."""
+        """Replace the locks after a fork: threads of the parent may hold them."""
         if self._pid != os.getpid():
             self._alone, self._batches = threading.Lock(), GroupCommit(self._run)
             self._pid = os.getpid()
 
-    def _run(self, tickets: Sequence[PendingChange[Any]]) -> None:
-        """Run what waits in one transaction; what fails by the ledger's rules fails alone."""
-
-        def work(line: Connection) -> None:
-            transaction = self._transaction(line)
-            transaction.look_up([ticket.wanted for ticket in tickets if ticket.wanted is not None])
-            for ticket in tickets:
-                ticket.run(transaction)
-            transaction.flush()
-            seen.append(transaction.loaded)
-
-        seen: list[Mapping[str, Totals]] = []
+    def _run(self, changes: Sequence[PendingChange[Any]]) -> None:
+        """Run the changes in one transaction; a change that the rules refuse fails alone."""
         with self._alone:
             try:
-                self._database.transact(work)
-                self._remember(seen[-1])
+                self._remember(self._database.transact(partial(self._run_on, changes)))
             except LedgerError as error:
-                for ticket in tickets:
-                    ticket.error = error
-            with suppress(LedgerError):  # these changes are made; the next one will say it
-                self._forget_now_and_then(len(tickets))
+                for change in changes:
+                    change.error = error
+            with suppress(LedgerError):  # these changes are made; the next change raises it
+                self._forget_now_and_then(len(changes))
+
+    def _run_on(self, changes: Sequence[PendingChange[Any]], connection: Connection) -> Mapping[str, Totals]:
+        """Run the changes on a connection; the sums they saw."""
+        transaction = self._transaction(connection)
+        transaction.look_up([change.wanted for change in changes if change.wanted is not None])
+        for change in changes:
+            change.run(transaction)
+        transaction.flush()
+        return transaction.loaded
 
     def _forget_now_and_then(self, changes: int) -> None:
-        """Keep the table from growing for ever: after so many changes, up to twice as many rows may go."""
+        """After every `TIDYING` changes, delete up to twice as many old charges: the table stays small."""
         self._changes += changes
         if self._changes >= TIDYING:
             self._changes = 0
             before = self._clock() - self._account.keep
-            self._database.transact(lambda line: self._transaction(line).forget(before, 2 * TIDYING))
+            self._database.transact(
+                lambda connection: self._transaction(connection).forget(before, 2 * TIDYING)
+            )
 
-    def _transaction(self, line: Connection) -> SqlTransaction:
-        capped = self._account.hard_cap is not None
-        return SqlTransaction(line, self._name, shared=self._database.shared, capped=capped, hold=self._hold)
+    def _transaction(self, connection: Connection) -> SqlTransaction:
+        shared, capped = self._database.shared, self._account.hard_cap is not None
+        return SqlTransaction(connection, self._name, shared=shared, capped=capped, hold=self._hold)
 
     def _open(self, connection: sa.Connection, terms: LedgerOptions) -> Account:
-        """The ledger of this name as it is stored, or made now."""
+        """The stored terms of the ledger of this name; they are made or brought up to date first."""
         schema.make_tables(connection)
         mine = schema.accounts.c.ledger == self._name
         row = connection.execute(sa.select(*schema.ACCOUNT).where(mine)).first()
@@ -165,7 +161,7 @@ class SqlLedger(TransactionalLedger):
         if stored is None:
             connection.execute(sa.insert(schema.accounts), {"ledger": self._name, **asdict(account)})
         elif stored != account:
-            # A new policy brings its own price: what was learned around the old one goes.
+            # A new policy has its own price: the drift learned around the old one is dropped.
             connection.execute(sa.update(schema.accounts).where(mine).values(asdict(account)))
             sums = sa.update(schema.totals).where(schema.totals.c.ledger == self._name)
             connection.execute(sums.values(drift=0))

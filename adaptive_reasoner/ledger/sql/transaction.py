@@ -14,7 +14,7 @@ PARTS = 16  # rows that share a period's sums on PostgreSQL, so that as many pro
 
 
 class SqlTransaction:
-    """The store that the rules of a ledger change, on one line to the database.
+    """The store that the rules of a ledger change, on one connection to the database.
 
     SQLite lets one transaction write at a time. On PostgreSQL what can collide is locked: under a hard cap
     the whole account; without one (`parted`) each question, so that it is counted once, and any free row of
@@ -23,11 +23,17 @@ class SqlTransaction:
     """
 
     def __init__(
-        self, line: Connection, name: str, *, shared: bool, capped: bool, hold: Callable[[int | None], None]
+        self,
+        connection: Connection,
+        name: str,
+        *,
+        shared: bool,
+        capped: bool,
+        hold: Callable[[int | None], None],
     ) -> None:
         self.loaded: dict[str, Totals] = {}
         self._hold = hold  # told of the target in force, with every sum that is read
-        self._line = line
+        self._connection = connection
         self._of = name
         self._parted = shared and not capped
         self._changes: dict[str, Totals] = {}
@@ -161,7 +167,7 @@ class SqlTransaction:
         return Totals(drift=drift)
 
     def _do(self, name: str, **parameters: Any) -> Answer:
-        return self._line.run(name, {"of": self._of, **parameters})
+        return self._connection.run(name, {"of": self._of, **parameters})
 
 
 def _read(answer: Answer) -> tuple[Share, Entry | None]:
