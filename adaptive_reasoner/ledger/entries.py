@@ -5,7 +5,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from adaptive_reasoner.errors import LedgerError
@@ -49,6 +49,36 @@ class Entry:
     def booked(self) -> bool:
         """Whether it counts as spent."""
         return self.status in ("settled", "expired")
+
+    def extended(self, bound: int | None) -> "Entry":
+        """The charge with a higher worst case; what an expired one has booked rises with it."""
+        if self.status in ("settled", "released"):
+            raise LedgerError(
+                f"{self.key!r} is {self.status} and cannot be extended; reserve under another key"
+            )
+        if self.worst is None or (bound is not None and bound <= self.worst):
+            return self
+        more = 0 if bound is None else bound - self.worst
+        return replace(self, worst=bound, cost=None if self.cost is None else self.cost + more)
+
+    def expired(self, unspent: int = 0) -> "Entry":
+        """The charge booked at its worst case less what is known to be unspent."""
+        if self.status in ("settled", "released"):
+            return self
+        most = self.held if self.worst is None else max(0, self.held - unspent)
+        return replace(self, status="expired", cost=most if self.cost is None else min(self.cost, most))
+
+    def settled(self, cost: int) -> "Entry":
+        """The charge at its real cost; the first settlement counts."""
+        if self.status == "released":
+            raise LedgerError(f"{self.key!r} was released and cannot be settled; reserve it again first")
+        return self if self.status == "settled" else replace(self, status="settled", cost=cost)
+
+    def released(self) -> "Entry":
+        """The charge taken back, unless it is settled."""
+        if self.status in ("settled", "released"):
+            return self
+        return replace(self, status="released", cost=None)
 
     def as_reservation(self, account: Account) -> Reservation:
         """The charge as a ledger answers with it, in cost units."""

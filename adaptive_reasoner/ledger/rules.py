@@ -99,25 +99,15 @@ class TransactionalLedger(AsyncVerbs):
         if now >= self._next_sweep:
             self._next_sweep = now + self._account.ttl / 4.0
             self._change(self._expire)
-        entry = Entry(
-            key=check_name(key),
-            question=check_name(question or key),
-            period=self._account.period(now),
-            expected=planned if bound is None else min(planned, bound),
-            worst=bound,
-            status="open",
-            cost=None,
-            action=check_action(action),
-            expires_at=now + self._account.ttl,
-        )
-
+        plan = planned if bound is None else min(planned, bound)
+        entry = self._new_entry(key, question, action, now, plan, bound)
         wanted, tried = Wanted(key, entry.question, entry.period), []
 
         def change(transaction: Transaction) -> tuple[Entry, bool]:
             known = transaction.entry(wanted)
             if known is not None and known.status != "released":
                 return known, known not in tried  # it may be this very change, whose outcome got lost
-            self._admit(transaction, entry)
+            self._refuse_beyond_cap(transaction, None, entry)
             self._write(transaction, known, entry, own=own)
             tried.append(entry)
             return entry, False
@@ -127,105 +117,43 @@ class TransactionalLedger(AsyncVerbs):
 
     @override
     def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
-        bound, wanted = self._account.bound(worst), self._wanted(reservation)
-
-        def change(transaction: Transaction) -> Entry:
-            known = self._known(transaction, wanted)
-            if known.status in ("settled", "released"):
-                raise LedgerError(
-                    f"{known.key!r} is {known.status} and cannot be extended; reserve under another key"
-                )
-            if known.worst is None or (bound is not None and bound <= known.worst):
-                return known
-            more = None if bound is None else bound - known.worst
-            self._refuse_beyond_cap(transaction, known.period, bound, more)
-            cost = known.cost if known.cost is None else known.cost + (more or 0)
-            entry = replace(known, worst=bound, cost=cost)
-            self._write(transaction, known, entry)
-            return entry
-
-        return self._reservation(self._change(change, wanted))
+        bound = self._account.bound(worst)
+        return self._revise(reservation, lambda known: known.extended(bound))
 
     @override
     def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
-        unspent, wanted = self._account.to_units(saved, "saved"), self._wanted(reservation)
-
-        def change(transaction: Transaction) -> Entry:
-            known = self._known(transaction, wanted)
-            if known.status in ("settled", "released"):
-                return known
-            most = known.held if known.worst is None else max(0, known.held - unspent)
-            entry = replace(
-                known, status="expired", cost=most if known.cost is None else min(known.cost, most)
-            )
-            if entry != known:
-                self._write(transaction, known, entry)
-            return entry
-
-        return self._reservation(self._change(change, wanted))
+        unspent = self._account.to_units(saved, "saved")
+        return self._revise(reservation, lambda known: known.expired(unspent))
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
-        real, wanted = self._account.to_units(cost, "cost"), self._wanted(reservation)
-
-        def change(transaction: Transaction) -> tuple[Entry, int | None]:
-            known = self._known(transaction, wanted)
-            if known.status == "released":
-                raise LedgerError(f"{known.key!r} was released and cannot be settled; reserve it again first")
-            return self._book(transaction, known, replace(known, status="settled", cost=real), known.held)
-
-        return self._booked(*self._change(change, wanted))
+        real = self._account.to_units(cost, "cost")
+        return self._revise(reservation, lambda known: known.settled(real))
 
     @override
     def release(self, reservation: Reservation | str) -> Reservation:
-        wanted = self._wanted(reservation)
-
-        def change(transaction: Transaction) -> Entry:
-            known = self._known(transaction, wanted)
-            if known.status in ("settled", "released"):
-                return known
-            entry = replace(known, status="released", cost=None)
-            self._write(transaction, known, entry)
-            return entry
-
-        return self._reservation(self._change(change, wanted))
+        return self._revise(reservation, Entry.released)
 
     @override
     def charge(
         self, cost: float, key: str, *, question: str | None = None, action: str | None = None
     ) -> Reservation:
         real, now = self._account.to_units(cost, "cost"), self._clock()
-        entry = Entry(
-            key=check_name(key),
-            question=check_name(question or key),
-            period=self._account.period(now),
-            expected=real,
-            worst=real,
-            status="settled",
-            cost=real,
-            action=check_action(action),
-            expires_at=now,
-        )
+        entry = self._new_entry(key, question, action, now, real, real)
+        entry = replace(entry.settled(real), expires_at=now)
         wanted = Wanted(key, entry.question, entry.period)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
             known = transaction.entry(wanted)
             if known is None or known.status == "released":
                 return self._book(transaction, known, entry, self._room(transaction, entry.period))
-            return self._book(transaction, known, replace(known, status="settled", cost=real), known.held)
+            return self._become(transaction, known, known.settled(real))
 
         return self._booked(*self._change(change, wanted))
 
     @override
     def snapshot(self) -> Snapshot:
-        def change(transaction: Transaction) -> Snapshot | None:
-            if self._expire(transaction):
-                return None  # until nothing is left to expire
-            totals = transaction.totals(self._period)
-            likely = self._estimates.learn(transaction, totals).of(totals)
-            return report(self._account, totals, transaction.latest(HISTORY), likely)
-
-        while (seen := self._change(change)) is None:
+        while (seen := self._change(self._report)) is None:
             pass
         return seen
 
@@ -237,11 +165,7 @@ class TransactionalLedger(AsyncVerbs):
 
     @override
     def reset(self) -> None:
-        def change(transaction: Transaction) -> None:
-            transaction.clear()
-            self._begin(transaction)
-
-        self._change(change)
+        self._change(self._restart)
 
     @override
     def set_target(self, target: float) -> None:
@@ -265,9 +189,26 @@ class TransactionalLedger(AsyncVerbs):
     # Rules
 
     def _change(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
-        """Run a change."""
         self._refuse_if_closed()
         return self._atomically(change, wanted)
+
+    def _revise(self, reservation: Reservation | str, step: Callable[[Entry], Entry]) -> Reservation:
+        """Replace a charge by what a step makes of it."""
+        wanted = self._wanted(reservation)
+
+        def change(transaction: Transaction) -> tuple[Entry, int | None]:
+            known = self._known(transaction, wanted)
+            return self._become(transaction, known, step(known))
+
+        return self._booked(*self._change(change, wanted))
+
+    def _become(self, transaction: Transaction, before: Entry, after: Entry) -> tuple[Entry, int | None]:
+        """Write a charge that changed; the same as `_book` otherwise."""
+        if after == before:
+            return before, None
+        if after.worst != before.worst:
+            self._refuse_beyond_cap(transaction, before, after)
+        return self._book(transaction, before, after, before.held)
 
     @property
     def _period(self) -> str:
@@ -287,21 +228,48 @@ class TransactionalLedger(AsyncVerbs):
         """See the sums of this period, and what plans are worth."""
         self._estimates.learn(transaction, transaction.totals(self._period))
 
+    def _restart(self, transaction: Transaction) -> None:
+        transaction.clear()
+        self._begin(transaction)
+
+    def _report(self, transaction: Transaction) -> Snapshot | None:
+        """The snapshot; None while reservations are left to expire."""
+        if self._expire(transaction):
+            return None
+        totals = transaction.totals(self._period)
+        likely = self._estimates.learn(transaction, totals).of(totals)
+        return report(self._account, totals, transaction.latest(HISTORY), likely)
+
     def _remember(self, loaded: Mapping[str, Totals]) -> None:
         """Keep the sums that a change saw, for the price; stores call this in the order of their changes."""
         self._totals = loaded.get(self._period, self._totals)
 
     def _expire(self, transaction: Transaction) -> bool:
-        """Book some of what nobody settled in time; whether there was any."""
+        """Book some of the reservations that were not settled in time, at their worst case; whether any."""
         due = transaction.due(self._clock(), AT_ONCE)
-        for known in due:  # whoever reserved it may have spent all of it
-            self._write(transaction, known, replace(known, status="expired", cost=known.held))
+        for known in due:
+            self._write(transaction, known, known.expired())
         return bool(due)
 
     def _wanted(self, reservation: Reservation | str) -> Wanted:
         if isinstance(reservation, str):  # most questions have one charge, of the same name
             return Wanted(check_name(reservation), reservation, self._period)
         return Wanted(check_name(reservation.key), check_name(reservation.question), self._period)
+
+    def _new_entry(
+        self, key: str, question: str | None, action: str | None, now: float, expected: int, worst: int | None
+    ) -> Entry:
+        return Entry(
+            key=check_name(key),
+            question=check_name(question or key),
+            period=self._account.period(now),
+            expected=expected,
+            worst=worst,
+            status="open",
+            cost=None,
+            action=check_action(action),
+            expires_at=now + self._account.ttl,
+        )
 
     def _known(self, transaction: Transaction, wanted: Wanted) -> Entry:
         entry = transaction.entry(wanted)
@@ -318,21 +286,16 @@ class TransactionalLedger(AsyncVerbs):
         totals = transaction.totals(period)
         return self._account.hard_cap - totals.spent - totals.held
 
-    def _admit(self, transaction: Transaction, entry: Entry) -> None:
-        """Refuse what the hard cap has no room for."""
-        self._refuse_beyond_cap(transaction, entry.period, entry.worst, entry.worst)
-
-    def _refuse_beyond_cap(
-        self, transaction: Transaction, period: str, worst: int | None, more: int | None
-    ) -> None:
-        """Refuse a worst case where the hard cap has no room for what it adds to what is held."""
-        room = self._room(transaction, period)
+    def _refuse_beyond_cap(self, transaction: Transaction, before: Entry | None, after: Entry) -> None:
+        """Refuse a worst case if the hard cap has no room for what it adds to what is held."""
+        room = self._room(transaction, after.period)
         if room is None:
             return
-        closed = transaction.totals(period).breaches > 0
-        if closed or worst is None or more is None or more > room:
+        worst, held = after.worst, before.held if before is not None else 0
+        closed = transaction.totals(after.period).breaches > 0
+        if closed or worst is None or worst - held > room:
             wanted = float("inf") if worst is None else worst / self._account.scale
-            left = (room + (worst or 0) - (more or 0)) / self._account.scale
+            left = (room if worst is None else room + held) / self._account.scale
             reason = beyond_cap(wanted, left, self.hard_cap or 0.0, self.cost_unit)
             if closed:
                 reason = "the hard cap is closed: a settlement went above its worst case"
@@ -341,10 +304,9 @@ class TransactionalLedger(AsyncVerbs):
     def _book(
         self, transaction: Transaction, before: Entry | None, after: Entry, bound: int | None
     ) -> tuple[Entry, int | None]:
-        """Settle once; returns what stands, and the bound where it was broken under a hard cap."""
-        if before is not None and before.status == "settled":
-            return before, None
-        broken = self._account.hard_cap is not None and bound is not None and (after.cost or 0) > bound
+        """Write a charge; returns it, and the bound under a hard cap if a settlement broke it."""
+        settles = self._account.hard_cap is not None and after.status == "settled"
+        broken = settles and bound is not None and (after.cost or 0) > bound
         self._write(transaction, before, after, breaches=int(broken))
         return after, bound if broken else None
 
