@@ -2,18 +2,19 @@
 
 import asyncio
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, ParamSpec, Protocol, Self, TypeVar, runtime_checkable
+from functools import wraps
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, runtime_checkable
 
 from typing_extensions import override
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.urls import showable
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Status = Literal["open", "settled", "expired", "released"]
-
-
 Window = Literal["day", "month"]
 
 
@@ -311,65 +312,37 @@ def unknown_url(url: str) -> LedgerError:
     return LedgerError(f"unknown ledger URL {shown}; use {ways}")
 
 
-P = ParamSpec("P")
+def _in_thread(
+    verb: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """The async form of a verb."""
 
+    async def twin(self: "AsyncVerbs", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._awaited(getattr(self, verb.__name__), *args, **kwargs)
 
-T = TypeVar("T")
+    return wraps(verb)(twin)
 
 
 class AsyncVerbs(Ledger, ABC):
-    """A ledger whose twins run the verb in a thread, where waiting for a disk or a network blocks no loop.
+    """A ledger whose async verbs run in a thread, so that no wait for a disk or a network blocks the loop.
 
-    A task that is cancelled leaves the verb to finish: repeating it by its key tells what became of it.
+    A cancelled task leaves its verb running; repeating the verb by its key returns what became of it.
     """
 
     async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(verb, *args, **kwargs)
 
     def in_one_transaction(self, other: Ledger, verbs: Callable[[], T]) -> T:  # noqa: ARG002 - for those that share a database
-        """Run verbs of this ledger and another: in one transaction where both are in one database."""
+        """Run verbs of this ledger and another: in one transaction if both are in one database."""
         return verbs()
 
-    @override
-    async def areserve(
-        self,
-        expected: float,
-        key: str,
-        *,
-        worst: float | None = None,
-        question: str | None = None,
-        action: str | None = None,
-        budget: float | None = None,
-    ) -> Reservation:
-        return await self._awaited(
-            self.reserve, expected, key, worst=worst, question=question, action=action, budget=budget
-        )
-
-    @override
-    async def asettle(self, reservation: Reservation | str, cost: float) -> Reservation:
-        return await self._awaited(self.settle, reservation, cost)
-
-    @override
-    async def aextend(self, reservation: Reservation | str, worst: float) -> Reservation:
-        return await self._awaited(self.extend, reservation, worst)
-
-    @override
-    async def aexpire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
-        return await self._awaited(self.expire, reservation, saved=saved)
-
-    @override
-    async def arelease(self, reservation: Reservation | str) -> Reservation:
-        return await self._awaited(self.release, reservation)
-
-    @override
-    async def acharge(
-        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
-    ) -> Reservation:
-        return await self._awaited(self.charge, cost, key, question=question, action=action)
-
-    @override
-    async def asnapshot(self) -> Snapshot:
-        return await self._awaited(self.snapshot)
+    areserve = _in_thread(Ledger.reserve)
+    asettle = _in_thread(Ledger.settle)
+    aextend = _in_thread(Ledger.extend)
+    aexpire = _in_thread(Ledger.expire)
+    arelease = _in_thread(Ledger.release)
+    acharge = _in_thread(Ledger.charge)
+    asnapshot = _in_thread(Ledger.snapshot)
 
     @override
     def __enter__(self) -> Self:
