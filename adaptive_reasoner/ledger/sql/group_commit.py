@@ -1,4 +1,4 @@
-"""Changes that wait at the same time run together: one of those who wait runs them for all."""
+"""Group commit: changes that wait at the same time run in one transaction, on the thread of one of them."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from adaptive_reasoner.ledger.store import Transaction, Wanted
 T = TypeVar("T")
 
 TOGETHER = 64  # changes in one transaction at most
-PATIENCE = 0.0002  # seconds a leader waits for those who were served just now and may come again
+PATIENCE = 0.0002  # seconds a leader waits for threads whose change was made just now to bring the next
 
 
 class PendingChange(Generic[T]):
@@ -34,7 +34,7 @@ class PendingChange(Generic[T]):
         self._called.acquire()
 
     def run(self, transaction: Transaction) -> None:
-        """Make the change, or note why it may not be; the rules refuse before they write."""
+        """Make the change, or keep the error; the rules refuse before they write."""
         self._results, self.error = [], None
         try:
             self._results.append(self._change(transaction))
@@ -42,12 +42,12 @@ class PendingChange(Generic[T]):
             self.error = error
 
     def finish(self) -> None:
-        """Say that the change is made, or will not be."""
+        """Wake the waiting thread: the change is made, or has failed."""
         self._done = True
         self._called.release()
 
     def call(self) -> None:
-        """Say that it is its turn to lead."""
+        """Wake the waiting thread: it leads now."""
         self._called.release()
 
     def wait(self) -> bool:
@@ -65,17 +65,18 @@ class PendingChange(Generic[T]):
 
 
 class GroupCommit:
-    """Tickets in the order they came, and who runs the first of them.
+    """A queue of changes, each with its thread; the thread of the first one leads.
 
-    Whoever comes while nobody leads, leads. A leader runs its own change with those that may share its
-    transaction, and then calls the next that waits. So a change never waits for one that came after it. Where
-    several ran together, a leader is patient for a moment: else every other transaction is of one change.
+    The leader runs its own change together with the next ones that may share its transaction, and then makes
+    the thread of the next waiting change the leader. So a change never waits for one that came after it. If
+    the last transaction held several changes, a leader waits `PATIENCE` for as many; without that, every
+    other transaction would hold one change.
 
     Args:
-        run: Runs the changes of some tickets in one transaction.
+        run: Runs some changes in one transaction.
 
     Attributes:
-        waiting: Who is not running yet.
+        waiting: The changes that do not run yet.
     """
 
     def __init__(self, run: Callable[[Sequence[PendingChange[Any]]], None]) -> None:
@@ -83,54 +84,54 @@ class GroupCommit:
         self._lock = threading.Lock()
         self.waiting: deque[PendingChange[Any]] = deque()
         self._leader: PendingChange[Any] | None = None
-        self._lately = 1  # how many ran together last
+        self._last_size = 1  # how many changes the last transaction held
 
-    def pass_through(self, ticket: PendingChange[Any]) -> None:
-        """Return when the ticket's change is made, or has failed."""
+    def pass_through(self, change: PendingChange[Any]) -> None:
+        """Return when the change is made, or has failed."""
         with self._lock:
-            self.waiting.append(ticket)
+            self.waiting.append(change)
             leads = self._leader is None
             if leads:
-                self._leader = ticket
+                self._leader = change
         try:
-            if leads or not ticket.wait():
+            if leads or not change.wait():
                 self._lead()
         except BaseException:
-            self._leave(ticket)
+            self._withdraw(change)
             raise
 
     def _lead(self) -> None:
-        if len(self.waiting) < self._lately:
+        if len(self.waiting) < self._last_size:
             time.sleep(PATIENCE)
-        tickets = self._together()
-        self._lately = len(tickets)
+        changes = self._take_next()
+        self._last_size = len(changes)
         try:
-            self._run(tickets)
+            self._run(changes)
         finally:
             with self._lock:
                 self._call_next()
-            for ticket in tickets:
-                ticket.finish()
+            for change in changes:
+                change.finish()
 
-    def _together(self) -> Sequence[PendingChange[Any]]:
-        """What runs together: changes of one charge each, none of which can touch what another does."""
+    def _take_next(self) -> Sequence[PendingChange[Any]]:
+        """The changes of the next transaction, of one charge each; no two of one charge or question."""
         with self._lock:
-            tickets = [self.waiting.popleft()]
-            taken = tickets[0].wanted and set(tickets[0].wanted.names)
-            while taken and self.waiting and len(tickets) < TOGETHER:
+            changes = [self.waiting.popleft()]
+            taken = changes[0].wanted and set(changes[0].wanted.names)
+            while taken and self.waiting and len(changes) < TOGETHER:
                 wanted = self.waiting[0].wanted
                 if wanted is None or not taken.isdisjoint(wanted.names):
                     break
                 taken.update(wanted.names)
-                tickets.append(self.waiting.popleft())
-            return tickets
+                changes.append(self.waiting.popleft())
+            return changes
 
-    def _leave(self, ticket: PendingChange[Any]) -> None:
-        """Wait no longer, after an interruption."""
+    def _withdraw(self, change: PendingChange[Any]) -> None:
+        """Stop waiting, after an interruption."""
         with self._lock:
-            if ticket in self.waiting:
-                self.waiting.remove(ticket)
-                if self._leader is ticket:
+            if change in self.waiting:
+                self.waiting.remove(change)
+                if self._leader is change:
                     self._call_next()
 
     def _call_next(self) -> None:

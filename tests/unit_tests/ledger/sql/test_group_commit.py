@@ -10,14 +10,14 @@ from adaptive_reasoner.ledger.store import Wanted
 
 
 class Runs:
-    """Runs tickets as a ledger would, and keeps which ran together; the first run waits for the gate."""
+    """Runs changes as a ledger would, and keeps which ran together; the first run waits for the gate."""
 
     def __init__(self, failing=()):
         self.together, self.gate, self.started = [], threading.Event(), threading.Event()
         self._failing = set(failing)
 
-    def __call__(self, tickets):
-        self.together.append([ticket.run(None) or ticket.outcome() for ticket in tickets])
+    def __call__(self, changes):
+        self.together.append([change.run(None) or change.outcome() for change in changes])
         if len(self.together) == 1:
             self.started.set()
             assert self.gate.wait(30.0)
@@ -29,8 +29,8 @@ def queued(batches, wanted, runs):
     """A thread for each, in their order: the first leads, the others wait until it is through."""
     threads = []
     for number, each in enumerate(wanted):
-        ticket = PendingChange(lambda _, number=number: number, each)
-        thread = threading.Thread(target=batches.pass_through, args=(ticket,))
+        change = PendingChange(lambda _, number=number: number, each)
+        thread = threading.Thread(target=batches.pass_through, args=(change,))
         thread.start()
         threads.append(thread)
         assert runs.started.wait(30.0)
@@ -68,9 +68,9 @@ def test_the_next_leads_after_a_run_that_was_interrupted():
         patched.setattr(threading, "excepthook", lambda _: None)
         queued(batches, [charge("a"), charge("b"), charge("c")], runs)
     assert runs.together == [[0], [1, 2]]
-    ticket = PendingChange(lambda _: "later", charge("d"))
-    batches.pass_through(ticket)
-    assert ticket.outcome() == "later"
+    change = PendingChange(lambda _: "later", charge("d"))
+    batches.pass_through(change)
+    assert change.outcome() == "later"
 
 
 def test_a_change_that_never_ran_is_to_be_repeated():
