@@ -39,13 +39,13 @@ class Transaction(Protocol):
         """The sums of a period, with what was added here; a new period starts at the last one's drift."""
 
     def entry(self, wanted: Wanted) -> Entry | None:
-        """The charge of this key; its question is this transaction's alone from here on."""
+        """The charge of this key; its question stays locked until the commit."""
 
     def others(self, entry: Entry) -> Share:
         """Sums over the other charges of the entry's question and period."""
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
-        """Write a charge over what it was before."""
+        """Write a charge in place of what it was before."""
 
     def add(self, period: str, change: Totals) -> None:
         """Add to the sums of a period."""

@@ -1,1 +1,1 @@
-"""A ledger in a database: SQLite for one machine, PostgreSQL for many.."""
+"""A ledger in a database: SQLite for one machine, PostgreSQL for many."""

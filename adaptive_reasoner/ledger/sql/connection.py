@@ -1,4 +1,4 @@
-"""One connection to a ledger's database, and what a ledger says on it: statements by name."""
+"""One connection to a ledger's database, which runs statements by name."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from adaptive_reasoner.ledger.sql.schema import Statement
 
 
 class Answer(Protocol):
-    """What a statement found."""
+    """The rows of one statement."""
 
     def fetchone(self) -> Any:
-        """The next row, None where there is none."""
+        """The first row, None if there is none."""
 
     def fetchall(self) -> list[Any]:
         """All rows."""
@@ -27,16 +27,16 @@ class Connection(Protocol):
         """Begin a transaction."""
 
     def run(self, name: str, parameters: Mapping[str, Any]) -> Answer:
-        """Run a statement; it may fail only where its answer is read, or at the commit."""
+        """Run a statement; it may fail later, when its answer is read or at the commit."""
 
     def commit(self) -> None:
-        """Wait until everything since the beginning is kept."""
+        """Commit, and wait until everything since the beginning is on the disk."""
 
     def rollback(self) -> None:
         """Undo everything since the beginning."""
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
 
 
 class SqliteConnection:
@@ -45,7 +45,7 @@ class SqliteConnection:
     Args:
         connection: A dedicated connection.
         statements: The statements that `run` accepts, by name.
-        path: The file. The system would go on writing to one that was removed, for nobody to read.
+        path: The file. A transaction fails if it was removed or replaced: its writes would be lost.
     """
 
     def __init__(self, connection: Any, statements: Mapping[str, Statement], path: Path) -> None:
@@ -55,7 +55,7 @@ class SqliteConnection:
         self.commit, self.rollback, self.close = connection.commit, connection.rollback, connection.close
 
     def begin(self) -> None:
-        """Take the write lock at once: later it could be refused.
+        """Take the write lock at once; a lock taken later could be refused.
 
         Raises:
             sqlite3.OperationalError: The file is locked, or no longer there.
@@ -72,17 +72,17 @@ class SqliteConnection:
 
 
 class SqliteAnswer:
-    """Rows that were read at once.
+    """Rows that were all read when the statement ran.
 
-    A statement that is left in the middle, by a change that is refused, would hold the connection to what the
-    file was then: once another process has written to it, the connection could never begin to write again.
+    A statement that is not read to its end, because a change is refused meanwhile, would keep its read
+    snapshot: after a write of another process, the connection could not begin to write again.
     """
 
     def __init__(self, rows: list[Any]) -> None:
         self._rows = rows
 
     def fetchone(self) -> Any:
-        """The first row, None where there is none."""
+        """The first row, None if there is none."""
         return next(iter(self._rows), None)
 
     def fetchall(self) -> list[Any]:
@@ -91,7 +91,7 @@ class SqliteAnswer:
 
 
 def file_at(path: Path) -> tuple[int, int] | None:
-    """Which file has this name now, None where there is none."""
+    """The device and inode of a path, None if there is no file."""
     try:
         found = path.stat()
     except OSError:

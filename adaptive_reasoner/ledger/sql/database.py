@@ -39,7 +39,6 @@ class Database:
     """A database as the ledgers of this process use it; `join` gives the one of a URL.
 
     Attributes:
-        address: The URL, with its password.
         shown: The URL as messages show it.
         shared: Whether other machines may use it too.
         threads: Run the verbs of async callers.
@@ -47,7 +46,7 @@ class Database:
 
     def __init__(self, address: sa.URL) -> None:
         whole = address.render_as_string(hide_password=False)
-        self.address, self.shown, self._secrets = address, showable(whole), secrets_of(whole)
+        self.shown, self._secrets = showable(whole), secrets_of(whole)
         self._engine = schema.open_engine(address)
         self.shared = self._engine.dialect.name == "postgresql"
         self._path = None if self.shared else Path(address.database or "")

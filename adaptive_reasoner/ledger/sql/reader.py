@@ -1,4 +1,4 @@
-"""Look at a ledger without touching it: no table is made, no charge expires, no writer waits."""
+"""Read a ledger without changing it: no table is made, no charge expires, no writer waits."""
 
 import sqlite3
 import time
@@ -31,8 +31,8 @@ T = TypeVar("T")
 class LedgerReader:
     """A read-only view of a ledger in a database, for dashboards and watchers.
 
-    A snapshot is what `Ledger.snapshot` would say: reservations that expired by now count as spent, though
-    nothing is booked.
+    A snapshot equals that of `Ledger.snapshot`: reservations that expired by now count as spent, but are not
+    booked.
 
     Args:
         url: `sqlite:///path` or `postgresql://...`.
@@ -60,7 +60,7 @@ class LedgerReader:
             LedgerError: The ledger is gone.
             UnreachableLedgerError: The database does not answer.
         """
-        return self._look(lambda book: book.snapshot())
+        return self._read(lambda ledger: ledger.snapshot())
 
     def history(self, limit: int = 100) -> list[Reservation]:
         """The latest charges, oldest first.
@@ -69,10 +69,10 @@ class LedgerReader:
             LedgerError: The ledger is gone.
             UnreachableLedgerError: The database does not answer.
         """
-        return self._look(lambda book: book.history(limit))
+        return self._read(lambda ledger: ledger.history(limit))
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -81,12 +81,12 @@ class LedgerReader:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _look(self, ask: Callable[["_Book"], T]) -> T:
-        """Ask the rules of the ledger about the database as it is at this moment."""
+    def _read(self, verb: Callable[["_LedgerOnView"], T]) -> T:
+        """Run a verb of the ledger on the database as it is at this moment; nothing is written."""
         try:
             with self._engine.connect() as connection, connection.begin():
                 view = _View(connection, self.name)
-                return ask(_Book(view, self._account(connection), clock=self._clock))
+                return verb(_LedgerOnView(view, self._account(connection), clock=self._clock))
         except SQLAlchemyError as error:
             raise failed(error, secrets_of(self.url)) from error
 
@@ -106,8 +106,8 @@ class LedgerReader:
         return Account(*found)
 
 
-class _Book(TransactionalLedger):
-    """The rules of a ledger over a view of its store; what they write stays in the view."""
+class _LedgerOnView(TransactionalLedger):
+    """The rules of a ledger on a view of its store; what they write stays in the view."""
 
     def __init__(self, view: "_View", account: Account, *, clock: Callable[[], float]) -> None:
         super().__init__(account, clock=clock)
@@ -119,7 +119,7 @@ class _Book(TransactionalLedger):
 
 
 class _View:
-    """The entries and sums of a ledger as a transaction sees them, and in memory what would be changed."""
+    """The entries and sums of a ledger as one transaction reads them; changes are kept in memory."""
 
     def __init__(self, connection: sa.Connection, name: str) -> None:
         self.loaded: dict[str, Totals] = {}
@@ -167,8 +167,8 @@ class _View:
 
     def closed(self, most: int) -> Sequence[Closed]:
         columns = schema.entries.c
-        asked = sa.select(*schema.ENTRY).where(self._mine, columns.status != "open")
-        rows = self._connection.execute(asked.order_by(columns.expires_at.desc()).limit(most))
+        query = sa.select(*schema.ENTRY).where(self._mine, columns.status != "open")
+        rows = self._connection.execute(query.order_by(columns.expires_at.desc()).limit(most))
         found = [*self._changed.values(), *(Entry(*row) for row in rows)]
         found.sort(key=lambda entry: -entry.expires_at)
         return [Closed(e.status, e.action, e.expected, e.cost) for e in found[:most]]
@@ -192,15 +192,15 @@ class _View:
         raise LedgerError("a ledger that is only looked at cannot be changed")
 
     def _last_drift(self) -> int:
-        """What a period that has no sums yet will start at."""
+        """The drift that a period without sums will start at."""
         sums = schema.totals.c
-        asked = sa.select(sa.func.sum(sums.drift)).where(sums.ledger == self._name)
-        last = self._connection.execute(asked.group_by(sums.period).order_by(sums.period.desc()).limit(1))
+        query = sa.select(sa.func.sum(sums.drift)).where(sums.ledger == self._name)
+        last = self._connection.execute(query.group_by(sums.period).order_by(sums.period.desc()).limit(1))
         return int(last.scalar() or 0)
 
     def _entries(self, where: sa.ColumnElement[bool], newest: int | None = None) -> Iterator[Entry]:
-        asked = sa.select(*schema.ENTRY).where(self._mine, where).order_by(schema.entries.c.number.desc())
-        for row in self._connection.execute(asked.limit(newest)):
+        query = sa.select(*schema.ENTRY).where(self._mine, where).order_by(schema.entries.c.number.desc())
+        for row in self._connection.execute(query.limit(newest)):
             entry = Entry(*row)
             yield self._changed.get(entry.key, entry)
 
@@ -228,6 +228,6 @@ def _open_to_read(url: str) -> sa.Engine:
         creator=lambda: sqlite3.connect(read_only, uri=True, isolation_level=None, check_same_thread=False),
         poolclass=sa.pool.StaticPool,
     )
-    # Sums and entries of one moment: the driver by itself would begin no transaction to read.
+    # Sums and entries are read at one moment; the driver alone begins no transaction to read.
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("begin"))
     return engine

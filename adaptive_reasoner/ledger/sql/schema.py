@@ -18,9 +18,7 @@ from adaptive_reasoner.ledger.settings import KEEP, Account
 from adaptive_reasoner.ledger.urls import hide_in, secrets_of, showable
 
 VERSION = 3
-CREATION_LOCK = (
-    0x6C65646765720001  # PostgreSQL: processes that open a new database at once make it one by one
-)
+CREATION_LOCK = 0x6C65646765720001  # PostgreSQL: one process at a time makes the tables
 
 metadata = sa.MetaData()
 
@@ -41,7 +39,7 @@ accounts = sa.Table(
     sa.Column("keep", sa.Double, nullable=False),
 )
 
-# A period's sums are spread over several rows, so that writers need not wait for each other.
+# A period's sums are spread over several rows, so that writers do not wait for each other.
 totals = sa.Table(
     "ledger_totals",
     metadata,
@@ -70,7 +68,7 @@ entries = sa.Table(
     sa.UniqueConstraint("ledger", "key"),
     sa.Index("ledger_entries_question", "ledger", "question"),
 )
-_open = entries.c.status == sa.literal_column("'open'")  # as it stands in the indexes, or they are not used
+_open = entries.c.status == sa.literal_column("'open'")  # written as in the indexes, or they are not used
 sa.Index(
     "ledger_entries_open",
     entries.c.ledger,
@@ -86,7 +84,7 @@ sa.Index(
     postgresql_where=~_open,
 )
 
-# What each older version lacks, to become the next.
+# The statements that bring each older version to the next.
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (
         f"alter table ledger_accounts add column keep double precision not null default {KEEP}",
@@ -114,7 +112,7 @@ _its_sums = (totals.c.ledger == _of) & (totals.c.period == sa.bindparam("within"
 _its_entries = entries.c.ledger == _of
 _its_entry = _its_entries & (entries.c.key == sa.bindparam("named"))
 
-# A row of sums that nobody writes to now, or else the first: whoever has that ends soon.
+# A row of sums that no transaction has locked, or else the first; its transaction ends soon.
 _free_part = sa.func.coalesce(
     sa.select(totals.c.part).where(_its_sums).limit(1).with_for_update(skip_locked=True).scalar_subquery(), 0
 )
@@ -145,13 +143,13 @@ _forgotten = (
 _more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
 
 STATEMENTS: dict[str, sa.sql.ClauseElement] = {
-    # With the target in force: what it was when the ledger was opened may have been changed since.
+    # With the target in force, which may have changed since the ledger was opened.
     "read_sums": sa.select(
         sa.func.count(),
         sa.select(accounts.c.target).where(accounts.c.ledger == _of).scalar_subquery(),
         *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS),
     ).where(_its_sums),
-    # The charge, and what other charges of its question are, as one row.
+    # The charge, and the sums over other charges of its question, as one row.
     "read_charge": sa.select(*_others.c, *ENTRY).select_from(_others.outerjoin(entries, _its_entry)),
     "lock_account": sa.select(accounts.c.ledger).where(accounts.c.ledger == _of).with_for_update(),
     "last_drift": sa.select(sa.cast(sa.func.sum(totals.c.drift), sa.BigInteger))
@@ -203,9 +201,9 @@ class Statement:
     """A statement as the driver takes it.
 
     Attributes:
-        text: With places for parameters.
-        names: The parameter of each place.
-        constants: Those that never change.
+        text: SQL with placeholders.
+        names: The parameter of each placeholder.
+        constants: The parameters that never change.
     """
 
     text: str
@@ -213,18 +211,18 @@ class Statement:
     constants: Mapping[str, Any]
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """The parameters by place."""
+        """The values of the parameters, in their order."""
         known = {**self.constants, **parameters}
         return [known[name] for name in self.names]
 
 
 def compiled(dialect: sa.Dialect) -> Mapping[str, Statement]:
-    """Every statement by name, compiled once: a verb runs several, and they go to the driver as they are."""
+    """Every statement by name, compiled once for a dialect."""
     style = "qmark" if dialect.name == "sqlite" else "numeric_dollar"
-    places: Any = type(dialect)
+    kind: Any = type(dialect)
     found = {}
     for name, statement in STATEMENTS.items():
-        ready: Any = statement.compile(dialect=places(paramstyle=style), column_keys=_WRITTEN.get(name))
+        ready: Any = statement.compile(dialect=kind(paramstyle=style), column_keys=_WRITTEN.get(name))
         constants = {key: value for key, value in ready.params.items() if value is not None}
         found[name] = Statement(str(ready), ready.positiontup, constants)
     return found
@@ -233,9 +231,8 @@ def compiled(dialect: sa.Dialect) -> Mapping[str, Statement]:
 def open_engine(url: str | sa.URL) -> sa.Engine:
     """An engine for a ledger's URL, or for its parts.
 
-    On SQLite, each transaction is alone from its start, and a relative path is resolved here, once.
-    `?synchronous=normal` in the URL gives up the wait for the disk at each commit: nothing is lost when a
-    process is killed, the latest charges may be when the machine loses power.
+    On SQLite, a transaction locks the file from its start. With `?synchronous=normal` in the URL, a commit
+    does not wait for the disk: a killed process loses nothing, a machine without power the latest charges.
 
     Raises:
         LedgerError: The URL names no file, or an unknown setting.
@@ -246,7 +243,7 @@ def open_engine(url: str | sa.URL) -> sa.Engine:
         return _open_sqlite(address)
     if not re.fullmatch(r"postgresql(\+psycopg)?", address.drivername):
         raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:/// or postgresql://")
-    # What is no address goes to the driver beside the URL, which the engine shows in its messages.
+    # Settings, which may be secret, go to the driver directly: the engine shows its URL in messages.
     settings = {name: value for name, value in address.query.items() if name not in ("host", "port")}
     try:
         return sa.create_engine(
@@ -263,7 +260,7 @@ def read_url(url: str) -> sa.URL:
     """The parts of a database's URL.
 
     Raises:
-        LedgerError: It cannot be read, or an `@` could be part of a password or of the address.
+        LedgerError: It cannot be parsed, or it holds an `@` that may belong to a password.
     """
     try:
         address = sa.make_url(url)
@@ -280,12 +277,12 @@ def read_url(url: str) -> sa.URL:
 
 
 def _file_of(address: sa.URL, url: str) -> sa.URL:
-    """The address of a file, its path absolute: a process may change its directory."""
+    """The URL of a file with an absolute path, because a process may change its directory."""
     if address.drivername not in ("sqlite", "sqlite+pysqlite"):
         raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:///path")
     if address.username or address.password or address.host or address.port:
         raise LedgerError(f"{showable(url)} names a host or a user, and a file has none; use sqlite:///path")
-    # SQLAlchemy drops settings without a value: what stands behind a ? in a file's name would be lost.
+    # SQLAlchemy drops settings without a value, and with them the rest of a file's name after a ?.
     _, mark, query = url.partition("?")
     settings = parse_qs(query, keep_blank_values=True) or {mark: []}
     if unknown := set(settings) - {"synchronous", ""}:
@@ -323,7 +320,7 @@ def _open_sqlite(address: sa.URL) -> sa.Engine:
 
 
 def make_tables(connection: sa.Connection) -> None:
-    """Make the tables where there are none, migrate those of an older version, refuse those of another.
+    """Make the tables if there are none, migrate those of an older version, refuse any other.
 
     Raises:
         LedgerError: The database was written by a newer library, or its tables are of no known version.
@@ -345,7 +342,7 @@ def make_tables(connection: sa.Connection) -> None:
 
 
 def version_of(connection: sa.Connection) -> int | None:
-    """The version of a database's ledger tables, None where they do not say."""
+    """The version of a database's ledger tables, None if it is unknown."""
     if versions.name not in sa.inspect(connection).get_table_names():
         return None
     found = connection.execute(sa.select(versions.c.version)).scalars().all()
@@ -353,7 +350,7 @@ def version_of(connection: sa.Connection) -> int | None:
 
 
 def wrong_version(found: int | None) -> LedgerError:
-    """What to say of tables that this library does not read."""
+    """The error for tables that this library does not read."""
     newer, older = found is not None and found > VERSION, found in MIGRATIONS
     way_out = "upgrade it" if newer else "open it for writing once" if older else "open a new database"
     shown = "unknown" if found is None else found

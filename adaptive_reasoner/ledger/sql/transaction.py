@@ -16,10 +16,10 @@ PARTS = 16  # rows that share a period's sums on PostgreSQL, so that as many pro
 class SqlTransaction:
     """The store that the rules of a ledger change, on one connection to the database.
 
-    SQLite lets one transaction write at a time. On PostgreSQL what can collide is locked: under a hard cap
-    the whole account; without one (`parted`) each question, so that it is counted once, and any free row of
-    sums. There a statement is only sent where an answer is read, so that a transaction waits twice, for what
-    it reads and for its commit, however many changes it makes.
+    SQLite lets one transaction write at a time. On PostgreSQL a transaction locks what another could change:
+    under a hard cap the whole account; without one (`parted`) each question, so that it is counted once, and
+    any free row of sums. There statements are sent when an answer is read, so a transaction waits twice, for
+    what it reads and for its commit, however many changes it makes.
     """
 
     def __init__(
@@ -32,19 +32,19 @@ class SqlTransaction:
         hold: Callable[[int | None], None],
     ) -> None:
         self.loaded: dict[str, Totals] = {}
-        self._hold = hold  # told of the target in force, with every sum that is read
+        self._hold = hold  # called with the target in force whenever sums are read
         self._connection = connection
-        self._of = name
+        self._name = name
         self._parted = shared and not capped
         self._changes: dict[str, Totals] = {}
         self._summing: dict[str, Answer] = {}  # sent before they are needed: sums by period
-        self._asked: dict[str, tuple[Wanted, Answer]] = {}  # and charges by question
+        self._asked: dict[str, tuple[Wanted, Answer]] = {}  # and charges, by question
         self._others: dict[Wanted, Share] = {}
         if shared and capped:
             self._do("lock_account")
 
     def look_up(self, wanted: Sequence[Wanted]) -> None:
-        """Ask for charges of different questions before their turn comes."""
+        """Send the queries for charges of different questions, before each is needed."""
         self._lock(each.question for each in wanted)
         for period in {each.period for each in wanted}:
             self._summing[period] = self._do("read_sums", within=period)
@@ -61,14 +61,14 @@ class SqlTransaction:
         return self.loaded[period]
 
     def entry(self, wanted: Wanted) -> Entry | None:
-        """The charge of this key; its question is this transaction's alone from here on."""
+        """The charge of this key; its question stays locked until the commit."""
         asked, answer = self._asked.pop(wanted.question, (None, None))
         if answer is None or asked != wanted:
             self._lock([wanted.question])
             answer = self._ask(wanted)
         others, entry = _read(answer)
         if entry is not None and entry.question != wanted.question:
-            return self.entry(wanted._replace(question=entry.question))  # the caller guessed it
+            return self.entry(wanted._replace(question=entry.question))  # the caller did not know it
         self._others[wanted] = others
         return entry
 
@@ -82,16 +82,16 @@ class SqlTransaction:
         return _read(self._ask(wanted))[0]
 
     def put(self, entry: Entry, *, before: Entry | None) -> None:
-        """Write a charge over what it was before."""
+        """Write a charge in place of what it was before."""
         for name in (entry.key, entry.question):
-            self._asked.pop(name, None)  # what was asked before this is out of date
+            self._asked.pop(name, None)  # an answer from before this is out of date
         if before is not None and before.status != "released":
             names = ("status", "cost", "worst", "written_off", "allowed")
             self._do("change_entry", named=entry.key, **{name: getattr(entry, name) for name in names})
             return
         if before is not None:
-            self._do("drop_entry", named=entry.key)  # it comes again, as the latest
-        self._do("insert_entry", ledger=self._of, **_columns(entry))
+            self._do("drop_entry", named=entry.key)  # it is inserted again, as the latest
+        self._do("insert_entry", ledger=self._name, **_columns(entry))
 
     def add(self, period: str, change: Totals) -> None:
         """Add to the sums of a period."""
@@ -99,13 +99,13 @@ class SqlTransaction:
         self._changes[period] = self._changes.get(period, Totals()) + change
 
     def flush(self) -> None:
-        """Write what was added to the sums, at the very end, so that the rows are locked but a moment."""
+        """Write what was added to the sums; call it last, so that their rows are locked shortly."""
         for period, change in self._changes.items():
             more = {f"more_{name}": value for name, value in _columns(change).items()}
             self._do("add_to_free" if self._parted else "add_to_first", within=period, **more)
 
     def due(self, now: float, most: int) -> Sequence[Entry]:
-        """So many of the open reservations that expired by now, the oldest, their questions locked."""
+        """The oldest open reservations that expired by now, at most so many; their questions are locked."""
         found = self._due(now, most)
         if found and self._parted:
             self._lock(entry.question for entry in found)
@@ -118,36 +118,36 @@ class SqlTransaction:
         return [Entry(*row) for row in reversed(self._do("read_latest", most=limit).fetchall())]
 
     def closed(self, most: int) -> Sequence[Closed]:
-        """So many of the charges that are no longer open, those that were reserved last."""
+        """The latest charges that are no longer open, at most so many."""
         return [Closed(*row) for row in self._do("read_closed", most=most).fetchall()]
 
     def planned(self) -> Mapping[str | None, tuple[int, int]]:
-        """How many charges of each action are open, and their planned cost."""
+        """The number of open charges of each action, and their planned cost."""
         return {action: (charges, amount) for action, charges, amount in self._do("read_open").fetchall()}
 
     def forget(self, before: float, most: int) -> None:
-        """Let go of so many charges that are closed and expired before then, the oldest first."""
+        """Delete the oldest charges that are closed and expired before then, at most so many."""
         self._do("forget", before=before, most=most)
 
     def lock(self) -> None:
-        """Wait for the changes that are under way, and let none begin until this one is made."""
+        """Wait for the running transactions of this ledger, and let none begin until the commit."""
         if self._parted:
             self._do("lock_all_questions")
 
     def retarget(self, target: int) -> None:
-        """Write down another target; needs the lock."""
+        """Write another target; needs the lock."""
         self._do("retarget", target=target)
 
     def clear(self) -> None:
         """Forget every charge and every sum."""
-        self.lock()  # a change that is half made would go on with sums that are gone
+        self.lock()  # a running transaction would go on with sums that are gone
         self._do("clear_entries")
         self._do("clear_sums")
         for known in (self.loaded, self._changes, self._summing, self._asked, self._others):
             known.clear()
 
     def _lock(self, questions: Iterable[str]) -> None:
-        """Wait for whoever works on these questions, in their order: so no ring of waiters forms."""
+        """Lock these questions, in their order, so that transactions cannot wait for each other in a ring."""
         if self._parted:
             for question in sorted(set(questions)):
                 self._do("lock_question", asked=question)
@@ -159,19 +159,19 @@ class SqlTransaction:
         return self._do("read_charge", named=wanted.key, asked=wanted.question, within=wanted.period)
 
     def _begin(self, period: str) -> Totals:
-        """Make the rows of a new period; the drift of the last one carries over."""
+        """Insert the rows of a new period, which starts at the drift of the last one."""
         last = self._do("last_drift").fetchone()
         drift = last[0] if last else 0
         for part in range(PARTS if self._parted else 1):
-            self._do("begin_sums", ledger=self._of, period=period, part=part, drift=0 if part else drift)
+            self._do("begin_sums", ledger=self._name, period=period, part=part, drift=0 if part else drift)
         return Totals(drift=drift)
 
     def _do(self, name: str, **parameters: Any) -> Answer:
-        return self._connection.run(name, {"of": self._of, **parameters})
+        return self._connection.run(name, {"of": self._name, **parameters})
 
 
 def _read(answer: Answer) -> tuple[Share, Entry | None]:
-    """The other charges of a question, and the one that was asked for."""
+    """The sums over the other charges of a question, and the charge itself."""
     row = answer.fetchone()
     width = len(Share.__slots__)
     return Share(*row[:width]), None if row[width] is None else Entry(*row[width:])
