@@ -1,4 +1,4 @@
-"""What every ledger can do, and what its verbs answer."""
+"""The protocol of a ledger, and the values that its verbs return."""
 
 import asyncio
 from abc import ABC
@@ -20,19 +20,19 @@ Window = Literal["day", "month"]
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """One charge, as it stood when the ledger answered.
+    """One charge, as it was when the verb returned.
 
     Attributes:
         key: Names the charge; every verb is idempotent by it.
         question: The question it counts for; several charges of one run share it.
-        expected: Planned cost, what the price law sees until the charge is settled.
-        worst: What a hard cap holds until then.
+        expected: Planned cost, which the price law counts until the charge is settled.
+        worst: The amount that a hard cap holds until then.
         status: `"open"`, `"settled"`, `"expired"` (counts as spent until settled) or `"released"`.
-        cost: What is booked as spent, once something is.
-        action: The action it pays for, where named.
-        expires_at: When it turns into spend if nobody settles it, in seconds of the ledger's clock.
-        repeated: The key stood before this call of `reserve`: another attempt made the charge.
-        budget: What the average counts its question against, where that is not the target.
+        cost: The amount booked as spent, None before.
+        action: The action it pays for, if named.
+        expires_at: When it counts as spent unless it is settled before, in seconds of the ledger's clock.
+        repeated: The key was reserved before this call of `reserve`, by another attempt.
+        budget: The budget that its question counts against, if that is not the target.
     """
 
     key: str
@@ -53,19 +53,19 @@ class Snapshot:
 
     Attributes:
         cost_unit: The unit of every amount here.
-        target: Allowed mean cost a question, None where the ledger only counts.
+        target: Allowed mean cost a question, None if the ledger only counts.
         price: The price of compute, in accuracy per unit of cost.
         average: `spent` over `questions`, 0 before the first.
         spent: Settled and expired charges.
         reserved: Planned cost of the open reservations.
-        held: What a hard cap holds for them, their worst case.
+        held: Their worst case, which a hard cap holds.
         questions: Distinct questions with something spent.
         in_flight: Open reservations.
         credit: What may still be spent above target, in questions' worth of it: negative is debt. Open
             reservations count at what they will likely cost, going by recent charges.
         slack: The budget does not bind: even the dearest choices spend less. The credit is full, after 50
             questions in a row that were decided at the lowest price.
-        recent_average: Mean cost of the latest 1,000 questions, of fewer where the latest 10,000 charges are.
+        recent_average: Mean cost of the latest 1,000 questions, within the latest 10,000 charges.
         worst_recent_average: Highest mean cost of any 1,000 consecutive questions of those charges.
         actions: Share of each action among them.
         hard_cap: The amount never to be exceeded, None without one.
@@ -96,7 +96,7 @@ class Snapshot:
 
 
 class Priced(Protocol):
-    """What a ledger reads off a policy: where its price starts, and how fast cost answers to it."""
+    """What a ledger reads from a policy: the price it starts at, and how much the price changes the cost."""
 
     @property
     def cost_unit(self) -> str:
@@ -108,11 +108,11 @@ class Priced(Protocol):
 
     @property
     def slope(self) -> float | None:
-        """How much the mean cost falls when the log of the price rises by one, where known."""
+        """How much the mean cost falls when the log of the price rises by one, None if unknown."""
 
     @property
     def budget(self) -> float | None:
-        """The mean cost a question it was trained for, where there is one."""
+        """The mean cost a question that it was trained for, None if there is none."""
 
 
 class UnreachableLedgerError(LedgerError):
@@ -123,9 +123,9 @@ class UnreachableLedgerError(LedgerError):
 class Ledger(Protocol):
     """Holds an average: `reserve` at the decision, `settle` at the real cost, `release` what never ran.
 
-    Every verb is idempotent by key and safe from threads and, on SQL, from processes. Amounts go in and
-    out as floats in cost units; inside they are integers, so sums are exact. The async twins never block
-    the loop.
+    Every verb is idempotent by key and safe to call from threads and, on SQL, from processes. Amounts are
+    passed and returned as floats in cost units; they are kept as integers, so sums are exact. The async
+    verbs never block the loop.
     """
 
     @property
@@ -134,7 +134,7 @@ class Ledger(Protocol):
 
     @property
     def target(self) -> float | None:
-        """Allowed mean cost a question; None where the ledger only counts."""
+        """Allowed mean cost a question; None if the ledger only counts."""
 
     @property
     def hard_cap(self) -> float | None:
@@ -166,13 +166,13 @@ class Ledger(Protocol):
 
         Args:
             expected: Planned cost, in cost units.
-            key: Names the charge. A repeated key returns the reservation that stands, whatever its
-                status, marked `repeated`, and charges nothing.
+            key: Names the charge. A repeated key returns the known reservation, whatever its status,
+                marked `repeated`, and charges nothing.
             worst: Most it can cost; a hard cap holds this. Default: `expected`.
             question: The question it counts for. Default: `key`.
             action: The action it pays for, counted in the snapshot.
-            budget: What this question may cost in the mean, where that is not the target: the price law
-                counts what it overspends or saves against this, so that no other question pays for it.
+            budget: Mean cost allowed for this question, if that is not the target. The price law counts
+                its overspend or saving against this budget, so that no other question pays for it.
 
         Raises:
             BudgetExceededError: The hard cap has no room for `worst`.
@@ -213,8 +213,8 @@ class Ledger(Protocol):
 
         Args:
             reservation: The reservation or its key.
-            saved: What is known not to have been spent of the worst case; it is not booked. Repeated, the
-                least amount counts that was ever booked. Without a bound the plan is booked.
+            saved: The part of the worst case known to be unspent; it is not booked. If repeated, the least
+                amount ever booked counts. Without a bound the plan is booked.
 
         Raises:
             LedgerError: The key is unknown, or the amount is negative or too large.
@@ -232,7 +232,7 @@ class Ledger(Protocol):
     def charge(
         self, cost: float, key: str, *, question: str | None = None, action: str | None = None
     ) -> Reservation:
-        """Book what was spent without a reservation, once a key.
+        """Book a cost without a reservation, once a key.
 
         Raises:
             BudgetExceededError: Under a hard cap it did not fit. It is booked in full, and the cap closes.
@@ -259,7 +259,7 @@ class Ledger(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of connections; every later verb raises LedgerError."""
+        """Close the connections; every later verb raises LedgerError."""
 
     async def areserve(
         self,
@@ -301,7 +301,7 @@ class Ledger(Protocol):
 
 
 def unknown_url(url: str) -> LedgerError:
-    """The error for a URL under which there is no ledger; one that holds a login is not shown.
+    """The error for a URL that is no ledger's; a URL that holds a login is not shown.
 
     >>> print(unknown_url("postgres://me:secret@host/db"))
     unknown ledger URL postgres://...; use memory://, sqlite:///path or postgresql://user:password@host:port/db

@@ -1,7 +1,7 @@
-"""The rules of a ledger over any store: what reserve, settle and release do to the charges and their sums.
+"""The rules of a ledger on any store: what reserve, settle and release do to the charges and their sums.
 
-A store keeps entries and totals and gives transactions; `memory` and `sql` are the two. Everything a verb
-changes is a difference of totals, so a store may keep the sums in one place or in many.
+A store keeps entries and totals and runs transactions; `memory` and `sql` are the two. A verb changes the
+totals only by differences, so a store may keep the sums in one row or in several.
 """
 
 from abc import abstractmethod
@@ -23,13 +23,13 @@ from adaptive_reasoner.ledger.store import Transaction, Wanted
 T = TypeVar("T")
 
 HISTORY = 10_000
-AT_ONCE = 500  # expired reservations booked in one transaction: a database locks a question of each
+AT_ONCE = 500  # expired reservations booked in one transaction, which locks the question of each
 
 
 class TransactionalLedger(AsyncVerbs):
-    """A ledger on a store of entries and totals. Subclasses give the transactions."""
+    """A ledger on a store of entries and totals; subclasses run the transactions."""
 
-    _place = "in memory"  # where it is kept, for messages
+    _place = "in memory"  # for messages
 
     def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
         self._account = account
@@ -42,12 +42,12 @@ class TransactionalLedger(AsyncVerbs):
 
     @abstractmethod
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
-        """Run `change` in one transaction: all of it happens, or nothing. Then `_remember` what it saw.
+        """Run `change` in one transaction, all of it or nothing; then `_remember` the sums it read.
 
-        With `wanted`, it asks for that charge and no other, and writes no other.
+        With `wanted`, the change reads and writes that charge and no other.
         """
 
-    # What it holds
+    # Properties
 
     @property
     @override
@@ -94,7 +94,7 @@ class TransactionalLedger(AsyncVerbs):
     ) -> Reservation:
         planned = self._account.to_units(expected, "expected")
         bound = planned if worst is None else self._account.bound(worst)
-        own = self._account.allowance(budget)
+        allowance = self._account.allowance(budget)
         now = self._clock()
         if now >= self._next_sweep:
             self._next_sweep = now + self._account.ttl / 4.0
@@ -106,9 +106,9 @@ class TransactionalLedger(AsyncVerbs):
         def change(transaction: Transaction) -> tuple[Entry, bool]:
             known = transaction.entry(wanted)
             if known is not None and known.status != "released":
-                return known, known not in tried  # it may be this very change, whose outcome got lost
+                return known, known not in tried  # this change may have run before, and its outcome was lost
             self._refuse_beyond_cap(transaction, None, entry)
-            self._write(transaction, known, entry, own=own)
+            self._write(transaction, known, entry, allowance=allowance)
             tried.append(entry)
             return entry, False
 
@@ -193,7 +193,7 @@ class TransactionalLedger(AsyncVerbs):
         return self._atomically(change, wanted)
 
     def _revise(self, reservation: Reservation | str, step: Callable[[Entry], Entry]) -> Reservation:
-        """Replace a charge by what a step makes of it."""
+        """Replace a charge by what `step` returns for it."""
         wanted = self._wanted(reservation)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
@@ -203,7 +203,7 @@ class TransactionalLedger(AsyncVerbs):
         return self._booked(*self._change(change, wanted))
 
     def _become(self, transaction: Transaction, before: Entry, after: Entry) -> tuple[Entry, int | None]:
-        """Write a charge that changed; the same as `_book` otherwise."""
+        """Write a charge if it changed and the hard cap has room; returns as `_book`."""
         if after == before:
             return before, None
         if after.worst != before.worst:
@@ -215,7 +215,7 @@ class TransactionalLedger(AsyncVerbs):
         return self._account.period(self._clock())
 
     def _hold(self, target: int | None) -> None:
-        """Go on with this target."""
+        """Use this target from now on."""
         if target != self._account.target:
             self._account = replace(self._account, target=target)
             self._law, self._estimates = self._account.law, Estimates(target)
@@ -225,7 +225,7 @@ class TransactionalLedger(AsyncVerbs):
             raise LedgerError(f"the ledger {self._place} is closed; open it again to use it")
 
     def _begin(self, transaction: Transaction) -> None:
-        """See the sums of this period, and what plans are worth."""
+        """Read the sums of this period, and learn how costs compare with plans."""
         self._estimates.learn(transaction, transaction.totals(self._period))
 
     def _restart(self, transaction: Transaction) -> None:
@@ -241,18 +241,18 @@ class TransactionalLedger(AsyncVerbs):
         return report(self._account, totals, transaction.latest(HISTORY), likely)
 
     def _remember(self, loaded: Mapping[str, Totals]) -> None:
-        """Keep the sums that a change saw, for the price; stores call this in the order of their changes."""
+        """Keep the sums that a change read, for the price; stores call this in the order of their changes."""
         self._totals = loaded.get(self._period, self._totals)
 
     def _expire(self, transaction: Transaction) -> bool:
-        """Book some of the reservations that were not settled in time, at their worst case; whether any."""
+        """Book expired reservations at their worst case, `AT_ONCE` at most; whether there were any."""
         due = transaction.due(self._clock(), AT_ONCE)
         for known in due:
             self._write(transaction, known, known.expired())
         return bool(due)
 
     def _wanted(self, reservation: Reservation | str) -> Wanted:
-        if isinstance(reservation, str):  # most questions have one charge, of the same name
+        if isinstance(reservation, str):  # most questions have one charge, whose key is the question
             return Wanted(check_name(reservation), reservation, self._period)
         return Wanted(check_name(reservation.key), check_name(reservation.question), self._period)
 
@@ -280,7 +280,7 @@ class TransactionalLedger(AsyncVerbs):
         return entry
 
     def _room(self, transaction: Transaction, period: str) -> int | None:
-        """What the hard cap has left, None without a cap."""
+        """The room left under the hard cap, None without a cap."""
         if self._account.hard_cap is None:
             return None
         totals = transaction.totals(period)
@@ -330,9 +330,9 @@ class TransactionalLedger(AsyncVerbs):
         after: Entry,
         *,
         breaches: int = 0,
-        own: int = 0,
+        allowance: int = 0,
     ) -> None:
-        """Put an entry and what it changes in the sums, and let the price law take its step."""
+        """Write an entry and the change of the sums, with the step of the price law."""
         others, earlier = transaction.others(after), transaction.totals(after.period)
         change = difference(before, after, others, breaches=breaches)
         if earlier.spent + earlier.held + change.spent + change.held > LARGEST:
@@ -340,7 +340,7 @@ class TransactionalLedger(AsyncVerbs):
             raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
         if self._law is not None:
             correction = self._estimates.follow(transaction, earlier)
-            change, after = steered(self._law, correction, earlier, change, before, after, others, own)
+            change, after = steered(self._law, correction, earlier, change, before, after, others, allowance)
         transaction.put(after, before=before)
         transaction.add(after.period, change)
 

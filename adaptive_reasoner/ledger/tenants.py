@@ -1,4 +1,4 @@
-"""One tenant's part of a common ledger: both are charged, each holds its own budget."""
+"""One tenant of a common ledger: both ledgers are charged, and each holds its own budget."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,14 +18,15 @@ class TenantLedger(LedgerProxy):
     it: `surcharge`, which is 0 while the tenant spends less than it may. A tenant without a target of its own
     is counted, capped where it has a cap, and steered by the common price alone.
 
-    Each charge is made in both ledgers, in the common one under the tenant's name, so that keys of different
-    tenants never meet: in one transaction where both are in one database. Where they are not, and the process
-    dies between the two, the common reservation expires and counts as spent; repeating the verb completes it.
+    Each charge is made in both ledgers; its key in the common one starts with the tenant's name, so that
+    tenants may use the same keys. If both are in one database, a verb is one transaction. If not, and the
+    process dies between the two, the common reservation expires and counts as spent; repeating the verb
+    completes it.
     `history`, `reset`, `set_target` and `close` concern the tenant's own ledger alone.
 
     Args:
-        common: What all tenants share.
-        own: The tenant's; in the same unit.
+        common: The ledger that all tenants share.
+        own: The tenant's own ledger, in the same unit.
         tenant: Its name, without a slash.
 
     Raises:
@@ -66,7 +67,7 @@ class TenantLedger(LedgerProxy):
 
     @property
     def surcharge(self) -> float:
-        """What the tenant's own budget adds to the common price."""
+        """The amount that the tenant's own budget adds to the common price."""
         return max(0.0, self.own.price - self.common.price) if self.own.target is not None else 0.0
 
     @override
@@ -94,28 +95,28 @@ class TenantLedger(LedgerProxy):
                     budget=budget,
                 )
             except UnreachableLedgerError:
-                raise  # the charge may stand there: repeating the verb completes it
+                raise  # the charge may have been made there: repeating the verb completes it
             except (BudgetExceededError, LedgerError):
                 if held.status == "open":
                     self.own.release(held)
                 raise
             return held
 
-        return self._jointly(both)
+        return self._in_one_transaction(both)
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
         def both() -> Reservation:
             try:
                 settled = self.own.settle(reservation, cost)
-            except BudgetExceededError:  # booked in full: what was spent was spent in common too
+            except BudgetExceededError:  # it is booked in full, so it is booked in the common ledger too
                 with suppress(BudgetExceededError):
                     self.common.settle(self._in_common(reservation), cost)
                 raise
             self.common.settle(self._in_common(settled), cost if settled.cost is None else settled.cost)
             return settled
 
-        return self._jointly(both)
+        return self._in_one_transaction(both)
 
     @override
     def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
@@ -145,7 +146,7 @@ class TenantLedger(LedgerProxy):
             self.common.charge(cost if booked.cost is None else booked.cost, self._shared(key), **shared)
             return booked
 
-        return self._jointly(both)
+        return self._in_one_transaction(both)
 
     @override
     def snapshot(self) -> Snapshot:
@@ -164,15 +165,15 @@ class TenantLedger(LedgerProxy):
             verb(self.common, self._in_common(changed))
             return changed
 
-        return self._jointly(both)
+        return self._in_one_transaction(both)
 
-    def _jointly(self, verbs: Callable[[], Reservation]) -> Reservation:
+    def _in_one_transaction(self, verbs: Callable[[], Reservation]) -> Reservation:
         return (
             self.own.in_one_transaction(self.common, verbs) if isinstance(self.own, AsyncVerbs) else verbs()
         )
 
     def _in_common(self, reservation: Reservation | str) -> Reservation | str:
-        """What stands for a tenant's reservation in the common ledger."""
+        """The tenant's reservation as the common ledger knows it."""
         if isinstance(reservation, str):
             return self._shared(reservation)
         key, question = self._shared(reservation.key), self._shared(reservation.question)
