@@ -2,18 +2,40 @@
 
 from collections.abc import Mapping
 from math import inf
+from typing import Any, Literal
 
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
-from adaptive_reasoner.kit.menu.toml_entries import NUMBER, Entries, entries_of
+from adaptive_reasoner.kit.menu.toml_tables import Entries, Number, Table
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import Meter, PriceMeter, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 
 _UNITS = "usd, tokens, samples, calls, seconds"
-_PER_MILLION = dict.fromkeys(("prompt", "completion", "cached", "written", "written_hourly"), NUMBER)
 
 
-def meters_of(entries: Entries, sources: Mapping[str, Source]) -> Meter | dict[str, Meter]:
+class _Prices(Table):
+    unit: str
+
+
+class _TokenPrices(_Prices):
+    counts: Literal["completion", "total"] = "completion"
+
+
+class _ModelPrice(Table):
+    prompt: Number | None = None
+    completion: Number | None = None
+    cached: Number | None = None
+    written: Number | None = None
+    written_hourly: Number | None = None
+
+
+class _DollarPrices(_ModelPrice, _Prices):
+    sources: Entries
+    models: Entries
+    listed: bool = False
+
+
+def meters_of(entries: Any, sources: Mapping[str, Source]) -> Meter | dict[str, Meter]:
     """The meter of all sources, or of each by name.
 
     Raises:
@@ -26,16 +48,13 @@ def meters_of(entries: Entries, sources: Mapping[str, Source]) -> Meter | dict[s
         return TokenMeter()
     match entries["unit"]:
         case "samples" | "calls" as unit:
-            entries_of(entries, "prices", unit=str)
+            _Prices.read(entries, "prices")
             return SampleMeter(unit)
         case "seconds":
-            entries_of(entries, "prices", unit=str)
+            _Prices.read(entries, "prices")
             return {name: _seconds(name, source) for name, source in sources.items()}
         case "tokens":
-            counts = entries_of(entries, "prices", unit=str, counts=str).get("counts", "completion")
-            if counts not in ("completion", "total"):
-                raise MenuError(f"[prices] counts is {counts!r}; known are completion, total")
-            return TokenMeter(counts=counts)
+            return TokenMeter(counts=_TokenPrices.read(entries, "prices").counts)
         case "usd":
             return _dollars(entries, sources)
         case unit:
@@ -48,36 +67,35 @@ def _seconds(name: str, source: Source) -> Meter:
     return SecondsMeter(most=source.timeout)
 
 
-def _dollars(entries: Entries, sources: Mapping[str, Source]) -> dict[str, Meter]:
-    given = entries_of(entries, "prices", unit=str, sources=dict, models=dict, listed=bool, **_PER_MILLION)
-    own, models = given.pop("sources", {}), given.pop("models", {})
-    for name in own:
+def _dollars(entries: Any, sources: Mapping[str, Source]) -> dict[str, Meter]:
+    table = _DollarPrices.read(entries, "prices")
+    for name in table.sources:
         if name not in sources:
             raise MenuError(
                 f"[prices.sources.{name}] there is no such source; known are {', '.join(sources)}"
             )
+    shared = {name: price for name, price in entries.items() if name in _ModelPrice.model_fields}
     meters: dict[str, Meter] = {}
     for name, source in sources.items():
         model = str(getattr(source.model, "model", ""))
-        named = next((known for known in (model, model.partition(":")[2]) if known in models), None)
-        if name in own:
-            meters[name] = _price(own[name], f"prices.sources.{name}", name)
+        named = next((known for known in (model, model.partition(":")[2]) if known in table.models), None)
+        if name in table.sources:
+            meters[name] = _price(table.sources[name], f"prices.sources.{name}", name)
         elif named is not None:
-            meters[name] = _price(models[named], f"prices.models.{named}", name)
-        elif "prompt" not in given and given.get("listed"):
+            meters[name] = _price(table.models[named], f"prices.models.{named}", name)
+        elif table.listed and table.prompt is None:
             meters[name] = _listed(model, name)
         else:
-            shared = {key: value for key, value in given.items() if key in _PER_MILLION}
             meters[name] = _price(shared, "prices", name)
     return meters
 
 
-def _price(entries: Entries, where: str, source: str) -> PriceMeter:
-    price = entries_of(entries, where, **_PER_MILLION)
-    if not {"prompt", "completion"} <= set(price):
+def _price(entries: Any, where: str, source: str) -> PriceMeter:
+    table = _ModelPrice.read(entries, where)
+    if table.prompt is None or table.completion is None:
         raise MenuError(f"[{where}] needs a price for prompt and for completion, for source {source!r}")
     try:
-        return PriceMeter(**price)
+        return PriceMeter(**table.model_dump())
     except ValueError as error:
         raise MenuError(f"[{where}] {error}") from error
 

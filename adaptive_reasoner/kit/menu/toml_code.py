@@ -6,13 +6,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.menu.toml_entries import Entries, entries_of
+from adaptive_reasoner.kit.menu.toml_tables import Table
 
 CodeUse = Literal["run", "leave", "refuse"]
 """What to do with the functions that a menu names: load them, keep their names only, or refuse the menu."""
+
+
+class _Code(Table):
+    modules: Annotated[list[str], Field(default_factory=list)]
 
 
 @dataclass(frozen=True)
@@ -31,15 +37,15 @@ class MenuCode:
     _loaded: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    def of(cls, entries: Entries, folder: Path, use: CodeUse) -> "MenuCode":
+    def of(cls, entries: Any, folder: Path, use: CodeUse) -> "MenuCode":
         """What the `[code]` of a menu allows.
 
         Raises:
             MenuError: An entry is unknown or wrong.
         """
-        modules = entries_of(entries, "code", modules=list).get("modules", [])
+        modules = _Code.read(entries, "code").modules
         for module in modules:
-            if not isinstance(module, str) or not all(part.isidentifier() for part in module.split(".")):
+            if not all(part.isidentifier() for part in module.split(".")):
                 raise MenuError(f"[code] modules holds {module!r}, which is no name of a module")
         return cls(frozenset(modules), folder, use)
 

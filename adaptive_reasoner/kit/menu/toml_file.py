@@ -75,7 +75,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from adaptive_reasoner.answers.extraction import AnswerKey, Grader, choice, choice_answer, exact, numeric
 from adaptive_reasoner.answers.math_equivalence import math, math_answer
@@ -86,7 +88,7 @@ from adaptive_reasoner.kit.menu.prices import meters_of
 from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.menu.toml_code import CodeUse, MenuCode
-from adaptive_reasoner.kit.menu.toml_entries import NUMBER, Entries, entries_of
+from adaptive_reasoner.kit.menu.toml_tables import Count, Entries, Number, Table
 from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.source import Source
 
@@ -103,6 +105,65 @@ class Template:
     def __call__(self, question: str) -> str:
         """The prompt for a question."""
         return self.text.replace("{question}", question)
+
+
+class _Menu(Table):
+    sources: Entries
+    actions: Entries
+    grader: Entries
+    prices: Entries
+    limits: Entries
+    code: Entries
+
+
+class _Source(Table):
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    timeout: Annotated[Number, Field(gt=0)] = inf
+    prompt: str | dict[str, Any] | None = None
+    temperature: Number | None = None
+    stop: list[Any] | None = None
+    max_tokens: Count | None = None
+    max_prompt_tokens: Count | None = None
+    samples: int = DEFAULT_SAMPLES
+    samples_per_request: Count = 1
+    settings: Entries
+
+
+class _Prompt(Table):
+    function: str | None = None
+
+
+class _Action(Table):
+    source: str
+    strategy: str = "single_pass"
+    samples: int | None = None
+    effort: str | int | None = None
+    max_tokens: int | None = None
+    stop: str | None = None
+    confidence: Number | None = None
+    window: int | None = None
+    judge: str | None = None
+    scorer: str | None = None
+    checker: str | None = None
+    strong: str | None = None
+    accept: Number | None = None
+
+
+class _Grader(Table):
+    kind: str = "exact"
+    function: str | None = None
+    source: str | None = None
+
+
+class _Limits(Table):
+    max_cost: Number | None = None
+    concurrency: int | None = None
+    requests_per_minute: Number | None = None
+    tokens_per_minute: Number | None = None
+    attempts: int | None = None
+    longest_wait: Number | None = None
 
 
 def read_menu(path: PathLike, code: CodeUse = "run") -> dict[str, Any]:
@@ -127,91 +188,54 @@ def read_menu(path: PathLike, code: CodeUse = "run") -> dict[str, Any]:
     return _menu(document, path.parent, code)
 
 
-def _menu(document: Entries, folder: Path, use: CodeUse) -> dict[str, Any]:
-    parts = entries_of(
-        document, "the menu", sources=dict, actions=dict, grader=dict, prices=dict, limits=dict, code=dict
-    )
-    code = MenuCode.of(parts.get("code", {}), folder, use)
+def _menu(document: Any, folder: Path, use: CodeUse) -> dict[str, Any]:
+    tables = _Menu.read(document, "the menu")
+    code = MenuCode.of(tables.code, folder, use)
     sources, samples = {}, {}
-    for name, entries in parts.get("sources", {}).items():
+    for name, entries in tables.sources.items():
         sources[name], samples[name] = _source(entries, f"sources.{name}", code)
-    recipes = {
-        name: _recipe(entries, f"actions.{name}", code) for name, entries in parts.get("actions", {}).items()
-    }
+    recipes = {name: _recipe(entries, f"actions.{name}", code) for name, entries in tables.actions.items()}
     return {
         "sources": sources,
         "samples": samples,
         "recipes": recipes or None,
-        **_grading(parts.get("grader", {}), code),
-        "meters": meters_of(parts.get("prices", {}), sources),
-        **_limits(parts.get("limits", {})),
+        **_grading(tables.grader, code),
+        "meters": meters_of(tables.prices, sources),
+        **_limits(tables.limits),
     }
 
 
 def _limits(entries: Any) -> dict[str, Any]:
-    given = entries_of(
-        entries,
-        "limits",
-        max_cost=NUMBER,
-        concurrency=int,
-        requests_per_minute=NUMBER,
-        tokens_per_minute=NUMBER,
-        attempts=int,
-        longest_wait=NUMBER,
-    )
-    own = {name: given.pop(name) for name in ("attempts", "longest_wait") if name in given}
+    limits = _Limits.read(entries, "limits").model_dump(exclude_unset=True)
+    own = {name: limits.pop(name) for name in ("attempts", "longest_wait") if name in limits}
     try:
-        retries = Retries(**own)
+        return {**limits, "retries": Retries(**own)}
     except ValueError as error:
         raise MenuError(f"[limits] {error}") from error
-    return {**given, "retries": retries}
 
 
 def _source(entries: Any, where: str, code: MenuCode) -> tuple[Source, int]:
-    given = entries_of(
-        entries,
-        where,
-        model=str,
-        base_url=str,
-        api_key_env=str,
-        timeout=NUMBER,
-        prompt=(str, dict),
-        temperature=NUMBER,
-        stop=list,
-        max_tokens=int,
-        max_prompt_tokens=int,
-        samples=int,
-        samples_per_request=int,
-        settings=dict,
-    )
-    if "model" not in given:
-        raise MenuError(f"[{where}] names no model")
-    check_key(given.get("api_key_env"), given.get("base_url"), where, named_only=not code.modules)
-    for room in ("max_tokens", "max_prompt_tokens"):
-        if given.get(room, 1) < 1:
-            raise MenuError(f"[{where}] {room} must be at least 1, not {given[room]}")
-    call: dict[str, Any] = {name: given[name] for name in ("temperature", "stop") if name in given}
-    model = HostedModel(
-        **{name: given[name] for name in ("model", "base_url", "api_key_env", "timeout") if name in given}
-    )
-    settings = {**call, **given.get("settings", {})}
+    table = _Source.read(entries, where)
+    check_key(table.api_key_env, table.base_url, where, named_only=not code.modules)
+    hosted = {"model", "base_url", "api_key_env", "timeout"}
+    settings = {
+        **table.model_dump(include={"temperature", "stop"}, exclude_unset=True),
+        **table.settings,
+    }
     _check_sendable(settings, where)
-    timeout, at_once = given.get("timeout", inf), given.get("samples_per_request", 1)
-    if not timeout > 0 or at_once < 1:
-        raise MenuError(f"[{where}] timeout must be above 0 and samples_per_request at least 1")
     source = Source(
-        model,
-        prompt=_prompt(given.get("prompt"), where, code),
+        HostedModel(**table.model_dump(include=hosted, exclude_unset=True)),
+        prompt=_prompt(table.prompt, where, code),
         settings=settings,
-        max_tokens=given.get("max_tokens"),
-        timeout=timeout,
-        samples_per_request=at_once,
-        max_prompt_tokens=given.get("max_prompt_tokens"),
+        max_tokens=table.max_tokens,
+        timeout=table.timeout,
+        samples_per_request=table.samples_per_request,
+        max_prompt_tokens=table.max_prompt_tokens,
     )
-    return source, given.get("samples", DEFAULT_SAMPLES)
+    return source, table.samples
 
 
-def _check_sendable(settings: Entries, where: str) -> None:
+def _check_sendable(settings: Mapping[str, Any], where: str) -> None:
     """Refuse settings that no request can carry: dates, and numbers that are none."""
     for name, value in settings.items():
         try:
@@ -220,52 +244,34 @@ def _check_sendable(settings: Entries, where: str) -> None:
             raise MenuError(f"[{where}] {name} cannot be {value!r}: no request can carry it") from error
 
 
-def _prompt(given: Any, where: str, code: MenuCode) -> Callable[[str], str] | None:
-    if given is None:
+def _prompt(prompt: str | dict[str, Any] | None, where: str, code: MenuCode) -> Callable[[str], str] | None:
+    if prompt is None:
         return None
-    if isinstance(given, dict):
-        return code.function(entries_of(given, f"{where}.prompt", function=str).get("function"), where)
-    if "{question}" not in given:
+    if isinstance(prompt, dict):
+        return code.function(_Prompt.read(prompt, f"{where}.prompt").function, where)
+    if "{question}" not in prompt:
         raise MenuError(f"[{where}] the prompt has no {{question}} in it")
-    return Template(given)
+    return Template(prompt)
 
 
 def _recipe(entries: Any, where: str, code: MenuCode) -> Recipe:
-    given = entries_of(
-        entries,
-        where,
-        source=str,
-        strategy=str,
-        samples=int,
-        effort=(str, int),
-        max_tokens=int,
-        stop=str,
-        confidence=NUMBER,
-        window=int,
-        judge=str,
-        scorer=str,
-        checker=str,
-        strong=str,
-        accept=NUMBER,
-    )
-    if "source" not in given:
-        raise MenuError(f"[{where}] names no source")
-    for role in {"scorer", "checker"} & set(given):
-        given[role] = code.function(given[role], where)
-    return Recipe(given.pop("source"), given.pop("strategy", "single_pass"), given)
+    table = _Action.read(entries, where)
+    parameters = {name: value for name, value in entries.items() if name not in ("source", "strategy")}
+    for role in {"scorer", "checker"} & set(parameters):
+        parameters[role] = code.function(parameters[role], where)
+    return Recipe(table.source, table.strategy, parameters)
 
 
-def _grading(entries: Entries, code: MenuCode) -> dict[str, Any]:
+def _grading(entries: Any, code: MenuCode) -> dict[str, Any]:
     """The grader and, where it needs one of its own, the key that finds answers."""
-    given = entries_of(entries, "grader", kind=str, function=str, source=str)
-    if "function" in given:
-        return {"grader": code.function(given["function"], "grader")}
-    kind = given.get("kind", "exact")
-    if (kind == "judge") != ("source" in given):
+    table = _Grader.read(entries, "grader")
+    if table.function is not None:
+        return {"grader": code.function(table.function, "grader")}
+    if (table.kind == "judge") != (table.source is not None):
         raise MenuError("[grader] kind judge names its source, and no other kind does")
-    if kind == "judge":
-        return {"grader": Referee(given["source"])}
-    if kind not in _GRADERS:
+    if table.source is not None:
+        return {"grader": Referee(table.source)}
+    if table.kind not in _GRADERS:
         known = ", ".join([*_GRADERS, "judge"])
-        raise MenuError(f"[grader] there is no kind {kind!r}; known are {known}, or a function")
-    return {"grader": _GRADERS[kind], **({"key": _KEYS[kind]} if kind in _KEYS else {})}
+        raise MenuError(f"[grader] there is no kind {table.kind!r}; known are {known}, or a function")
+    return {"grader": _GRADERS[table.kind], **({"key": _KEYS[table.kind]} if table.kind in _KEYS else {})}
