@@ -1,9 +1,8 @@
 """Menus that need no file: a model is named, the rest is as in the literature."""
 
-from collections.abc import Callable
 from math import inf
 
-from adaptive_reasoner.answers.extraction import AnswerKey, Grader, final_answer, numeric
+from adaptive_reasoner.answers.extraction import final_answer, numeric
 from adaptive_reasoner.answers.math_equivalence import math, math_answer
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
@@ -19,24 +18,6 @@ _PAPER_SAMPLES = 48
 _PAPER_VOTES = (2, 4, 8, 16)
 
 
-def _paper(model: HostedModel, timeout: float, grader: Grader, key: AnswerKey) -> Menu:
-    """A chain of thought and votes of it, as Zhai et al. draw them (arXiv:2604.14853)."""
-    cot = Source(model, prompt=_STEPS, max_tokens=1024, settings={"temperature": 0.7}, timeout=timeout)
-    votes = {
-        f"cot_vote_{size}": Recipe("cot", "self_consistency", {"samples": size}) for size in _PAPER_VOTES
-    }
-    return Menu(
-        {"cot": cot},
-        samples=_PAPER_SAMPLES,
-        recipes={"cot": Recipe("cot"), **votes},
-        grader=grader,
-        key=key,
-    )
-
-
-PRESETS: dict[str, Callable[[HostedModel, float, Grader, AnswerKey], Menu]] = {"paper": _paper}
-
-
 def preset_menu(
     name: str,
     model: str,
@@ -49,7 +30,8 @@ def preset_menu(
     """A menu by name, for one model; costs are counted in generated tokens.
 
     Args:
-        name: `"paper"`: 48 chains of thought a question, for votes of k in 1, 2, 4, 8, 16.
+        name: `"paper"`: 48 chains of thought a question, for votes of k in 1, 2, 4, 8, 16, as Zhai et al.
+            draw them (arXiv:2604.14853).
         model: As for `init_chat_model` or, with a `base_url`, as the endpoint calls it.
         base_url: An OpenAI-compatible endpoint.
         api_key_env: The variable that holds the key.
@@ -64,9 +46,15 @@ def preset_menu(
         >>> menu.samples_of("cot"), list(menu.actions)
         (48, ['cot', 'cot_vote_2', 'cot_vote_4', 'cot_vote_8', 'cot_vote_16'])
     """
-    if name not in PRESETS:
-        raise MenuError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")
+    if name != "paper":
+        raise MenuError(f"there is no preset {name!r}; known are paper")
     check_key(api_key_env, base_url, f"preset {name}", named_only=False)
     hosted = HostedModel(model, base_url=base_url, api_key_env=api_key_env)
+    settings = {"temperature": 0.7}
+    cot = Source(hosted, prompt=_STEPS, max_tokens=1024, settings=settings, timeout=timeout)
+    votes = {
+        f"cot_vote_{size}": Recipe("cot", "self_consistency", {"samples": size}) for size in _PAPER_VOTES
+    }
     grader, key = (math, math_answer) if mathematical else (numeric, final_answer)
-    return PRESETS[name](hosted, timeout, grader, key)
+    recipes = {"cot": Recipe("cot"), **votes}
+    return Menu({"cot": cot}, samples=_PAPER_SAMPLES, recipes=recipes, grader=grader, key=key)

@@ -71,7 +71,7 @@ modules = ["my_prompts"]                    # those it may take them from
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
