@@ -7,6 +7,7 @@ from functools import cached_property
 from numbers import Real
 from typing import Any
 
+from adaptive_reasoner.amounts import scale_of, units_of
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import Priced, Window
 from adaptive_reasoner.ledger.price_controller import CREDIT, PriceLaw, Totals
@@ -191,11 +192,6 @@ def positive(name: str, value: Any) -> float | None:
     return float(value)
 
 
-def scale_of(cost_unit: str) -> int:
-    """Small units in one cost unit: 1e9 for dollars, 1e6 for anything else."""
-    return 1_000_000_000 if cost_unit == "usd" else 1_000_000
-
-
 def to_units(amount: float, cost_unit: str, what: str) -> int:
     """An amount in small units.
 
@@ -209,4 +205,4 @@ def to_units(amount: float, cost_unit: str, what: str) -> int:
         raise LedgerError(f"{what} must be a finite amount of at least 0 {cost_unit}, got {amount}")
     if amount > LARGEST / scale_of(cost_unit):
         raise LedgerError(f"{what} of {amount:g} {cost_unit} is too large to count exactly")
-    return round(amount * scale_of(cost_unit))
+    return units_of(amount, cost_unit)

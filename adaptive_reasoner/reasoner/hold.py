@@ -18,8 +18,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from adaptive_reasoner.amounts import units_of
 from adaptive_reasoner.ledger.base import Ledger, Reservation
-from adaptive_reasoner.ledger.settings import scale_of
 
 _REMEMBERED = 1_000  # tasks of which a process knows how often they were charged
 
@@ -74,8 +74,8 @@ class Hold:
         assert self.reservation is not None
         if self.reservation.status == "settled":  # a key that is billed once, and was
             return True
-        scale = scale_of(self._ledger.cost_unit)
-        return cost <= self.reservation.worst or round(cost * scale) <= round(self.reservation.worst * scale)
+        unit, held = self._ledger.cost_unit, self.reservation.worst
+        return cost <= held or units_of(cost, unit) <= units_of(held, unit)
 
     def extend(self, worst: float) -> None:
         """Hold so much in all.

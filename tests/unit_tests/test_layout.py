@@ -13,7 +13,7 @@ import adaptive_reasoner
 
 ROOT = Path(adaptive_reasoner.__file__).parent
 FLOORS = [
-    {"errors", "arrays", "console", "pages"},
+    {"amounts", "errors", "arrays", "console", "pages"},
     {"models"},
     {"answers"},
     {"strategies"},

@@ -1,15 +1,17 @@
 """The most that a collection may cost: a call's worst case is set aside before it is made."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 
+from adaptive_reasoner.amounts import scale_of, units_of
 from adaptive_reasoner.errors import BudgetExceededError, MenuError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
 
+_ENDLESS = 1e290  # stands for infinity, which no integer can
+
 
 class Cap:
-    """A hard cap on exact sums, for one event loop.
+    """A hard cap on exact sums, in the small unit in which a ledger counts, for one event loop.
 
     Args:
         limit: The most, in the unit of the costs; None for no cap.
@@ -28,25 +30,25 @@ class Cap:
     """
 
     def __init__(self, limit: float | None, cost_unit: str) -> None:
-        self._limit = None if limit is None else _exact(limit)
         self._unit = cost_unit
-        self._spent = self._held = Decimal(0)
+        self._limit = None if limit is None else self._units(limit)
+        self._spent = self._held = 0
         self.breach: BudgetExceededError | None = None
 
     @property
     def spent(self) -> float:
         """What was settled so far."""
-        return float(self._spent)
+        return self._spent / scale_of(self._unit)
 
     def charge(self, cost: float) -> None:
         """Book what was spent before."""
-        self._spent += _exact(cost)
+        self._spent += self._units(cost)
 
     def reserve(self, worst: float) -> bool:
         """Set aside the worst case of a call; False where there is no room for it."""
         if self._limit is None:
             return True
-        amount = _exact(worst)
+        amount = self._units(worst)
         if self.breach or self._spent + self._held + amount > self._limit:
             return False
         self._held += amount
@@ -55,14 +57,14 @@ class Cap:
     def hold(self, worst: float) -> None:
         """Set aside what is under way already, room or not."""
         if self._limit is not None:
-            self._held += _exact(worst)
+            self._held += self._units(worst)
 
     def settle(self, worst: float, cost: float) -> None:
         """Book what a call cost for which `worst` was set aside; more than that is a `breach` of the cap."""
-        self._spent += _exact(cost)
+        self._spent += self._units(cost)
         if self._limit is None:
             return
-        self._held -= _exact(worst)
+        self._held -= self._units(worst)
         if cost > worst:
             self.breach = BudgetExceededError(
                 cost,
@@ -71,6 +73,11 @@ class Cap:
                 f"a call cost {cost:g} {self._unit} where the hard cap held {worst:g}, "
                 "so the cap cannot be promised; declare a larger max_tokens",
             )
+
+    def _units(self, amount: float) -> int:
+        if not amount >= 0:
+            raise MenuError(f"a cost of {amount} cannot be counted; a meter returns numbers of at least 0")
+        return units_of(min(amount, _ENDLESS), self._unit)
 
 
 def check_bounded(sources: Mapping[str, Source], meter_of: Callable[[str], Meter]) -> None:
@@ -90,9 +97,3 @@ def check_bounded(sources: Mapping[str, Source], meter_of: Callable[[str], Meter
 def goes_by_length(meter: Meter) -> bool:
     """Whether a longer reply costs more."""
     return meter.worst_cost([], 2) > meter.worst_cost([], 1)
-
-
-def _exact(amount: float) -> Decimal:
-    if not amount >= 0:
-        raise MenuError(f"a cost of {amount} cannot be counted; a meter returns numbers of at least 0")
-    return Decimal(repr(float(amount)))

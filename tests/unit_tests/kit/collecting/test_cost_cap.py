@@ -1,7 +1,12 @@
+import math
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_reasoner.kit.collecting.cost_cap import Cap
+from adaptive_reasoner.ledger.memory import MemoryLedger
+from adaptive_reasoner.ledger.settings import LedgerOptions
 
 amounts = st.floats(0, 1e3, allow_nan=False)
 
@@ -42,3 +47,19 @@ def test_without_a_limit_it_only_counts():
     assert cap.reserve(1e12)
     cap.settle(1.0, 5.0)
     assert (cap.spent, cap.breach) == (5.0, None)
+
+
+def test_a_call_without_bound_has_no_room_below_a_limit():
+    cap = Cap(10.0, "usd")
+    assert not cap.reserve(math.inf)
+    assert cap.reserve(10.0)
+
+
+def test_a_cap_counts_as_a_ledger_does():
+    account = LedgerOptions(hard_cap=1.0, cost_unit="usd").account()
+    cap, ledger = Cap(1.0, "usd"), MemoryLedger(account, clock=time.time)
+    for at, cost in enumerate((0.1, 0.2, 0.3000000004, 0.3999999996)):
+        assert cap.reserve(cost)
+        ledger.charge(cost, f"call {at}")
+        cap.settle(cost, cost)
+    assert cap.spent == ledger.spent == 1.0
