@@ -101,7 +101,7 @@ def collect(
             reason = "a batch is under way: take it up with --batch, or give it up by deleting this file"
             raise OutcomesError(reason, file=under_way)
         settling = None if adaptive is None else Settling(adaptive, menu, questions)
-        stock.take(file, see=None if settling is None else settling.see)
+        stock.take(file.path, file.rows(), see=None if settling is None else settling.see)
         caps = [cap for cap in (max_cost, menu.max_cost) if cap is not None]
         if caps:
             check_bounded(connections.sources, menu.meter_of)

@@ -1,6 +1,6 @@
 """What a collection will cost, before it starts: calls, tokens, the bound and what to expect."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -9,12 +9,12 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from adaptive_reasoner.kit.collecting.batch_api import batch_share
-from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, keyed_rows
+from adaptive_reasoner.kit.collecting.sample_file import StartedCalls
 from adaptive_reasoner.kit.collecting.worklist import Tally, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.tables.files import PathLike, Row
+from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.source import Source
 
 _BYTES_PER_TOKEN = 4
@@ -119,8 +119,9 @@ def forecast(
         (8, 800.0, 400.0)
     """
     stock = Worklist(questions, menu, retry_failed=retry_failed)
-    recorded = _Recorded(Path(out), StartedCalls(Path(out), menu.cost_unit))
-    stock.take(recorded)
+    path = Path(out)
+    calls = StartedCalls(path, menu.cost_unit)
+    stock.take(path, calls.rows(path) if path.exists() else ())
     asked = {source: list[tuple[Question, int]]() for source in menu.sampled}
     for question, source, samples in stock.left():
         asked[source].append((question, samples))
@@ -133,26 +134,12 @@ def forecast(
     cap = min((cap for cap in (max_cost, menu.max_cost) if cap is not None), default=None)
     return Forecast(
         tuple(priced),
-        stock.cost + recorded.calls.lost,
+        stock.cost + calls.lost,
         menu.cost_unit,
         cap,
         menu.retries.attempts,
         menu.keys,
     )
-
-
-@dataclass
-class _Recorded:
-    """The rows of a samples file that is only looked at."""
-
-    path: Path
-    calls: StartedCalls
-
-    def rows(self) -> Iterator[tuple[SampleKey, Row]]:
-        if self.path.exists():
-            for key, attempts, row in keyed_rows(self.path, drop_cut_line=True):
-                self.calls.finish(key, attempts)
-                yield key, row
 
 
 def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: Tally) -> SourceForecast:

@@ -79,9 +79,7 @@ class SampleFile:
         Raises:
             OutcomesError: A row cannot be read; it names the row.
         """
-        for key, attempts, row in keyed_rows(self.path):
-            self._calls.finish(key, attempts)
-            yield key, row
+        return self._calls.rows(self.path)
 
     def start(self, key: SampleKey, attempt: int, worst: float) -> None:
         """Note that a call is about to be made, which costs at most `worst`.
@@ -162,16 +160,6 @@ class SampleFile:
             self._file.write(b"\n")
 
 
-def key_of(row: Mapping[str, Any]) -> SampleKey:
-    """What names a row.
-
-    Raises:
-        ValueError: A field is missing.
-    """
-    question_id, source = text_field(row, "question_id"), text_field(row, "source")
-    return SampleKey(question_id, source, whole_field(row, "sample"))
-
-
 def attempts_of(row: Mapping[str, Any]) -> int:
     """How many calls a row stands for.
 
@@ -181,15 +169,16 @@ def attempts_of(row: Mapping[str, Any]) -> int:
     return 1 if is_null(row.get("attempts")) else max(1, whole_field(row, "attempts"))
 
 
-def keyed_rows(path: Path, *, drop_cut_line: bool = False) -> Iterator[tuple[SampleKey, int, Row]]:
+def keyed_rows(path: Path) -> Iterator[tuple[SampleKey, int, Row]]:
     """The rows of a samples file, each with its key and its attempts.
 
     Raises:
         OutcomesError: A row cannot be read; it names the row.
     """
-    for number, row in enumerate(read_rows(path, drop_cut_line=drop_cut_line), start=1):
+    for number, row in enumerate(read_rows(path, drop_cut_line=True), start=1):
         try:
-            key, attempts = key_of(row), attempts_of(row)
+            question_id, source = text_field(row, "question_id"), text_field(row, "source")
+            key, attempts = SampleKey(question_id, source, whole_field(row, "sample")), attempts_of(row)
         except ValueError as error:
             raise OutcomesError(str(error), file=path, row=number) from error
         yield key, attempts, row
@@ -246,6 +235,16 @@ class StartedCalls:
     def lost(self) -> float:
         """Cost of all calls that have not come back."""
         return self._lost + sum(cost for attempts in self._open.values() for cost in attempts.values())
+
+    def rows(self, samples: Path) -> Iterator[tuple[SampleKey, Row]]:
+        """The rows of the samples file, each with its key; the calls behind them have come back.
+
+        Raises:
+            OutcomesError: A row cannot be read; it names the row.
+        """
+        for key, attempts, row in keyed_rows(samples):
+            self.finish(key, attempts)
+            yield key, row
 
     def note(self, key: SampleKey, attempt: int, cost: float) -> None:
         """A call is about to be made at this cost, or has come to it."""

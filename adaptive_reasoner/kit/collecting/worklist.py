@@ -2,11 +2,10 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Protocol
 
 from langchain_core.messages import HumanMessage
 
@@ -19,17 +18,6 @@ from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.kit.tables.row_fields import cell_text, number_text, optional_number
 
 _BEGINNING = 200  # characters by which prompts are told to begin alike
-
-
-class Rows(Protocol):
-    """A samples file, as far as it is read."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is, for errors."""
-
-    def rows(self) -> Iterator[tuple[SampleKey, Row]]:
-        """The rows, each with its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +117,24 @@ class Worklist:
         self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
         self.cost = 0.0
 
-    def take(self, file: Rows, see: Callable[[Row], None] | None = None) -> None:
-        """Read the rows of a file, and show those that were wanted.
+    def take(
+        self, path: Path, rows: Iterable[tuple[SampleKey, Row]], see: Callable[[Row], None] | None = None
+    ) -> None:
+        """Read the rows of the file at `path`, and show those that were wanted.
 
         Raises:
             OutcomesError: A row cannot be read, or is of another prompt, other settings, another question or
                 another unit than the rows to come. It names the row.
         """
         shas: dict[tuple[str, str], str] = {}
-        for number, (key, row) in enumerate(file.rows(), start=1):
+        for number, (key, row) in enumerate(rows, start=1):
             try:
                 self._object(key, row, shas)
                 self._count(key, row)
                 if see is not None and self._wants(key):
                     see(row)
             except ValueError as error:
-                raise OutcomesError(str(error), file=file.path, row=number) from error
+                raise OutcomesError(str(error), file=path, row=number) from error
         self._settle_failures()
 
     def plan(self, concurrency: int) -> list[WorkItem]:
