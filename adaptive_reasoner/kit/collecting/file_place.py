@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,8 +37,7 @@ class FilePlace:
         with ExitStack() as opened:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._lock = _NameLock(self.path)
-                opened.callback(self._lock.release)
+                opened.enter_context(_lock_name(self.path))
                 self.file: BinaryIO = opened.enter_context(self.path.open("a+b", buffering=0))
                 _lock_alone(self.file)
             except BlockingIOError as error:
@@ -97,28 +96,21 @@ class FilePlace:
         return f"all rows until then are safe in {kept}: move it back to go on from there"
 
 
-class _NameLock:
-    """Keeps other processes of the user from opening the file of a name, on every system."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            import filelock
-        except ImportError as error:
-            raise ImportError('collecting needs: pip install "adaptive-reasoner[kit]"') from error
-        name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
-        lock = filelock.FileLock(cache_folder() / "locks" / f"{name}.lock")
-        self._lock: filelock.BaseFileLock | None = lock
-        try:
-            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise BlockingIOError(_TAKEN) from error
-        except OSError:  # a cache that cannot be written: the lock of the file itself has to do
-            self._lock = None
-
-    def release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
+def _lock_name(path: Path) -> AbstractContextManager[object]:
+    """Keep other processes of the user from opening the file of a name, on every system."""
+    try:
+        import filelock
+    except ImportError as error:
+        raise ImportError('collecting needs: pip install "adaptive-reasoner[kit]"') from error
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    lock = filelock.FileLock(cache_folder() / "locks" / f"{name}.lock")
+    try:
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        return lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise BlockingIOError(_TAKEN) from error
+    except OSError:  # a cache that cannot be written: the lock of the file itself has to do
+        return nullcontext()
 
 
 def _lock_alone(file: BinaryIO) -> None:
