@@ -19,7 +19,7 @@ from adaptive_reasoner.kit.collecting.bodies import status_told
 from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.grading import Grading, row_of
 from adaptive_reasoner.kit.collecting.http_clients import Connections
-from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for, replace_text
 from adaptive_reasoner.kit.collecting.sampler import Drawn, shared_prompt
 from adaptive_reasoner.kit.collecting.worklist import PriorAttempts, WorkItem
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -82,9 +82,7 @@ class BatchJob:
 
     def write(self, path: Path) -> None:
         """Keep it, whole or not at all."""
-        beside = path.with_name(f"{path.name}.part")
-        beside.write_text(json.dumps(vars(self)), encoding="utf-8")
-        beside.replace(path)
+        replace_text(path, json.dumps(vars(self)))
 
 
 @dataclass

@@ -200,6 +200,13 @@ def paid_for(row: Mapping[str, Any]) -> float:
     return cost + graded - saved
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a text in place of a file, whole or not at all."""
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
 class StartedCalls:
     """The calls under way, noted on disk before they are made, in `<samples>.started`.
 
@@ -270,8 +277,6 @@ class StartedCalls:
         """Keep of the calls that were lost their cost only: each will be made once more under its name."""
         self._lost, self._open = self.lost, {}
         if self._lost:
-            beside = self._path.with_name(f"{self._path.name}.part")
-            beside.write_text(json.dumps([self._lost, self._unit]) + "\n", encoding="ascii")
-            beside.replace(self._path)
+            replace_text(self._path, json.dumps([self._lost, self._unit]) + "\n")
         else:
             self._path.unlink(missing_ok=True)
