@@ -274,9 +274,7 @@ class Batches:
                 return None
             reply = Reply(None, MenuError(f"status {status}: {json.dumps(reason)}"), 0.0, 0.0)
         question, before = self.questions[key.question_id], self._before.get(key, PriorAttempts())
-        grade = await self._grading.answer(reply)
-        if not grade.done:
-            grade = await self._grading.score(grade, question.gold)
+        grade = await self._grading.score(await self._grading.answer(reply), question.gold)
         drawn = Drawn(
             reply,
             before.attempts + attempt,

@@ -293,7 +293,7 @@ class _Collection:
         found = await self._grading.answer(drawn.reply)
         grader = self._menu.grader
         if found.done or not isinstance(grader, Referee):
-            return found if found.done else await self._grading.score(found, question.gold)
+            return await self._grading.score(found, question.gold)
         assert drawn.reply.message is not None
         request = grader.prompt(question.question, question.gold, drawn.reply.message.text)
         judged = await self._drawers[grader.source].draw(

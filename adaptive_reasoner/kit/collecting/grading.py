@@ -67,7 +67,9 @@ class Grading:
         return self._answer(reply.message)
 
     async def score(self, found: Grade, gold: str) -> Grade:
-        """How right an answer is, by the menu's function."""
+        """How right an answer is, by the menu's function; a grade that is done stays as it is."""
+        if found.done:
+            return found
         if self._in_threads:
             return await asyncio.to_thread(self._score, found, gold)
         return self._score(found, gold)
