@@ -10,7 +10,7 @@ from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.batch_api import Batches, BatchJob
-from adaptive_reasoner.kit.collecting.cost_cap import Cap, check_bounded
+from adaptive_reasoner.kit.collecting.cost_cap import Cap, check_bounded, smallest
 from adaptive_reasoner.kit.collecting.early_stopping import Adaptive, Settling
 from adaptive_reasoner.kit.collecting.event_loop import in_background
 from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, verdict
@@ -102,17 +102,16 @@ def collect(
             raise OutcomesError(reason, file=under_way)
         settling = None if adaptive is None else Settling(adaptive, menu, questions)
         stock.take(file.path, file.rows(), see=None if settling is None else settling.see)
-        caps = [cap for cap in (max_cost, menu.max_cost) if cap is not None]
-        if caps:
+        limit = smallest(max_cost, menu.max_cost)
+        if limit is not None:
             check_bounded(connections.sources, menu.meter_of)
-        cap = Cap(min(caps, default=None), menu.cost_unit)
+        cap = Cap(limit, menu.cost_unit)
         cap.charge(stock.cost + file.lost)
         collection = _Collection(menu, stock, file, cap, connections, settling, on_progress)
         if batch:
             in_background(collection.run_batches({q.question_id: q for q in questions}, poll_seconds))
         else:
-            most = [given for given in (concurrency, menu.concurrency) if given is not None]
-            in_background(collection.run(min(most, default=_CONCURRENCY)))
+            in_background(collection.run(smallest(concurrency, menu.concurrency) or _CONCURRENCY))
         if cap.breach is not None:
             raise cap.breach
     return collection.summary(time.perf_counter() - begin)

@@ -1,11 +1,14 @@
 """The most that a collection may cost: a call's worst case is set aside before it is made."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from adaptive_reasoner.amounts import scale_of, units_of
 from adaptive_reasoner.errors import BudgetExceededError, MenuError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
+
+Limit = TypeVar("Limit", int, float)
 
 _ENDLESS = 1e290  # stands for infinity, which no integer can
 
@@ -92,6 +95,16 @@ def check_bounded(sources: Mapping[str, Source], meter_of: Callable[[str], Meter
                 f"source {name!r} declares no max_tokens, so a reply could cost anything and no max_cost "
                 "can be promised; declare it"
             )
+
+
+def smallest(*limits: Limit | None) -> Limit | None:
+    """The smallest of the limits that are given, None if none is.
+
+    Example:
+        >>> smallest(None, 5.0, 3.0), smallest(None, None)
+        (3.0, None)
+    """
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def goes_by_length(meter: Meter) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from adaptive_reasoner.kit.collecting.batch_api import batch_share
+from adaptive_reasoner.kit.collecting.cost_cap import smallest
 from adaptive_reasoner.kit.collecting.sample_file import StartedCalls
 from adaptive_reasoner.kit.collecting.worklist import Tally, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -131,12 +132,11 @@ def forecast(
     if batch:
         share = batch_share(menu.cost_unit)
         priced = [replace(one, bound=one.bound * share, expected=one.expected * share) for one in priced]
-    cap = min((cap for cap in (max_cost, menu.max_cost) if cap is not None), default=None)
     return Forecast(
         tuple(priced),
         stock.cost + calls.lost,
         menu.cost_unit,
-        cap,
+        smallest(max_cost, menu.max_cost),
         menu.retries.attempts,
         menu.keys,
     )
