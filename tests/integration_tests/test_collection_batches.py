@@ -74,10 +74,10 @@ def test_what_is_sent_is_what_a_call_sends(out):
         collect(questions(2), menu_at(stub.base_url), out.with_name("called.jsonl"), concurrency=1)
     batched, called = stub.bodies[:16], stub.bodies[16:]
 
-    def told(bodies):
+    def contents(bodies):
         return sorted(json.dumps({**body, "stream": False}, sort_keys=True) for body in bodies)
 
-    assert told(batched) == told(called)
+    assert contents(batched) == contents(called)
     (line, *_) = stub.files["file0"].splitlines()
     assert set(json.loads(line)) == {"custom_id", "method", "url", "body"}
 

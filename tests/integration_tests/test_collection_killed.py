@@ -81,7 +81,7 @@ def killed_after(rows, base_url, out, *cap):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # a kill may cut a row, which is said
+@pytest.mark.filterwarnings("default")  # a kill may cut a row, which warns
 def test_killed_at_random_moments_it_ends_with_every_row_once(tmp_path):
     out, moments = tmp_path / "samples.jsonl", random.Random(7)
     with StubServer(lambda prompt, number: f"Answer: {sum(prompt.encode())}", latency=0.01) as stub:
@@ -131,16 +131,16 @@ def test_every_fault_is_a_row_that_costs_what_the_endpoint_bills_or_its_worst_ca
         "429": 0.0,
         "500": 0.0,
     }
-    told = dict(enumerate(costs, start=1))
-    with StubServer(faults=told) as stub:
+    faults = dict(enumerate(costs, start=1))
+    with StubServer(faults=faults) as stub:
         done = collect(questions(3), menu_at(stub.base_url, samples=3, timeout=1.0), out, concurrency=1)
     rows = dict(enumerate(rows_of(out)))
-    assert {told[number]: row["cost"] for number, row in rows.items() if "error" in row} == costs
-    assert {told[number] for number, row in rows.items() if "estimated" in row} == {
+    assert {faults[number]: row["cost"] for number, row in rows.items() if "error" in row} == costs
+    assert {faults[number] for number, row in rows.items() if "estimated" in row} == {
         fault for fault, cost in costs.items() if cost == worst
     }
     assert stub.billed <= done.cost == sum(row["cost"] for row in rows.values())
-    assert (done.there, done.failed) == (18, len(told))
+    assert (done.there, done.failed) == (18, len(faults))
 
 
 def test_an_empty_reply_is_a_sample_without_an_answer(tmp_path):

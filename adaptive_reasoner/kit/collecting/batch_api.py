@@ -15,10 +15,10 @@ from uuid import uuid4
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.errors import MenuError, OutcomesError, UnpricedUsageError
-from adaptive_reasoner.kit.collecting.bodies import status_told
 from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.grading import Grading, row_of
 from adaptive_reasoner.kit.collecting.http_clients import Connections
+from adaptive_reasoner.kit.collecting.response_bodies import error_status
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for, replace_text
 from adaptive_reasoner.kit.collecting.sampler import Drawn, shared_prompt
 from adaptive_reasoner.kit.collecting.worklist import PriorAttempts, WorkItem
@@ -141,12 +141,12 @@ class Batches:
 
     async def _run(self, todo: Sequence[WorkItem]) -> bool:
         missing: dict[str, list[SampleKey]] = {name: [] for name in self.menu.sampled}
-        for stretch in todo:
-            for sample in stretch.samples:
-                key = SampleKey(stretch.question.question_id, stretch.source, sample)
-                missing[stretch.source].append(key)
-                if sample in stretch.before:
-                    self._before[key] = stretch.before[sample]
+        for item in todo:
+            for sample in item.samples:
+                key = SampleKey(item.question.question_id, item.source, sample)
+                missing[item.source].append(key)
+                if sample in item.before:
+                    self._before[key] = item.before[sample]
         job = BatchJob.read(self._path)
         if job is not None:
             self._check_asked(job, missing)
@@ -261,7 +261,7 @@ class Batches:
         response, attempt = result.get("response") or {}, self._failures.get(key, 0) + 1
         status = response.get("status_code")
         if status == 200:
-            status = status_told(response.get("body") or {}) or 200
+            status = error_status(response.get("body") or {}) or 200
         if status == 200:
             model = self._source(job.source).runnable
             (generation,) = model._create_chat_result(response["body"]).generations  # type: ignore[attr-defined]

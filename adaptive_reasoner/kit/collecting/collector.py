@@ -11,7 +11,7 @@ from langchain_core.messages import HumanMessage
 from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.batch_api import Batches, BatchJob
 from adaptive_reasoner.kit.collecting.cost_cap import Cap, check_bounded, smallest
-from adaptive_reasoner.kit.collecting.early_stopping import Adaptive, Settling
+from adaptive_reasoner.kit.collecting.early_stopping import Adaptive, EarlyStopping
 from adaptive_reasoner.kit.collecting.event_loop import in_background
 from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, verdict
 from adaptive_reasoner.kit.collecting.http_clients import Connections
@@ -93,21 +93,21 @@ def collect(
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     if adaptive is not None and batch:
         raise ValueError("a batch is drawn whole: adaptive collection needs calls one after another")
-    stock = Worklist(questions, menu, retry_failed=retry_failed)
+    worklist = Worklist(questions, menu, retry_failed=retry_failed)
     connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:
         under_way = BatchJob.beside(file.path)
         if under_way.exists() and not batch:
             reason = "a batch is under way: take it up with --batch, or give it up by deleting this file"
             raise OutcomesError(reason, file=under_way)
-        settling = None if adaptive is None else Settling(adaptive, menu, questions)
-        stock.take(file.path, file.rows(), see=None if settling is None else settling.see)
+        stopping = None if adaptive is None else EarlyStopping(adaptive, menu, questions)
+        worklist.take(file.path, file.rows(), see=None if stopping is None else stopping.see)
         limit = smallest(max_cost, menu.max_cost)
         if limit is not None:
             check_bounded(connections.sources, menu.meter_of)
         cap = Cap(limit, menu.cost_unit)
-        cap.charge(stock.cost + file.lost)
-        collection = _Collection(menu, stock, file, cap, connections, settling, on_progress)
+        cap.charge(worklist.cost + file.lost)
+        collection = _Collection(menu, worklist, file, cap, connections, stopping, on_progress)
         if batch:
             in_background(collection.run_batches({q.question_id: q for q in questions}, poll_seconds))
         else:
@@ -123,31 +123,31 @@ class _Collection:
     def __init__(
         self,
         menu: Menu,
-        stock: Worklist,
+        worklist: Worklist,
         file: SampleFile,
         cap: Cap,
         connections: Connections,
-        settling: Settling | None,
+        stopping: EarlyStopping | None,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._menu, self._stock, self._file, self._cap = menu, stock, file, cap
-        self._connections, self._settling, self._on_progress = connections, settling, on_progress
-        self._tally, self._cost = stock.tally, stock.cost
+        self._menu, self._worklist, self._file, self._cap = menu, worklist, file, cap
+        self._connections, self._stopping, self._on_progress = connections, stopping, on_progress
+        self._tally, self._cost = worklist.tally, worklist.cost
         self._new = self._retried = self._saved = 0
         self._todo: deque[WorkItem] = deque()
         self._left: list[WorkItem] = []  # of sources that were given up
-        self._drawers: dict[str, Sampler] = {}
+        self._samplers: dict[str, Sampler] = {}
         self._grading = Grading(menu)
-        self._contact = EndpointStatus()
+        self._status = EndpointStatus()
         self._error: AdaptiveReasonerError | None = None
         self._synced = time.monotonic()
 
     async def run(self, concurrency: int) -> None:
         """Draw what is missing."""
-        todo = self._stock.plan(concurrency)
+        todo = self._worklist.plan(concurrency)
         self._progress()
         rate = RateLimit(self._menu.requests_per_minute, self._menu.tokens_per_minute)
-        self._drawers = {
+        self._samplers = {
             name: Sampler(
                 name,
                 source,
@@ -156,20 +156,20 @@ class _Collection:
                 cap=self._cap,
                 rate=rate,
                 retries=self._menu.retries,
-                contact=self._contact,
+                status=self._status,
             )
             for name, source in self._connections.sources.items()
         }
         async with self._connections:
-            if self._settling is None:
+            if self._stopping is None:
                 await self._draw(todo, concurrency)
                 return
-            first, later = self._settling.rounds(todo)
+            first, later = self._stopping.rounds(todo)
             await self._draw(first, concurrency)
             if self._todo or self._left or not later:
                 (self._left if self._left else self._todo).extend(later)
                 return
-            self._settling.learn()
+            self._stopping.learn()
             await self._draw(later, concurrency)
 
     async def _draw(self, todo: Sequence[WorkItem], concurrency: int) -> None:
@@ -185,7 +185,7 @@ class _Collection:
 
     async def run_batches(self, questions: Mapping[str, Question], poll_seconds: float) -> None:
         """Draw what is missing in batches."""
-        todo = self._stock.plan(concurrency=1)
+        todo = self._worklist.plan(concurrency=1)
         self._progress()
         async with self._connections:
             batches = Batches(
@@ -216,37 +216,39 @@ class _Collection:
             seconds=round(seconds, 1),
             stopped="max_cost" if self._todo else "retry_after" if self._left else None,
             given_up={
-                name: drawer.given_up for name, drawer in self._drawers.items() if drawer.given_up is not None
+                name: sampler.given_up
+                for name, sampler in self._samplers.items()
+                if sampler.given_up is not None
             },
         )
 
     async def _work(self) -> None:
         """Draw until nothing is left; where that cannot be, the calls in flight are paid for, and awaited."""
         try:
-            await self._draw_stretches()
+            await self._draw_items()
         except AdaptiveReasonerError as error:
-            self._error, self._contact.over = self._error or error, True
+            self._error, self._status.over = self._error or error, True
             self._todo.clear()
 
-    async def _draw_stretches(self) -> None:
-        """Draw stretch after stretch; a worker that the cap refuses leaves the rest to those in flight."""
+    async def _draw_items(self) -> None:
+        """Draw item after item; a worker that the cap refuses leaves the rest to those in flight."""
         while self._todo:
-            stretch = self._todo.popleft()
-            if self._is_given_up(stretch):
-                self._left.append(stretch)
+            item = self._todo.popleft()
+            if self._is_given_up(item):
+                self._left.append(item)
                 continue
-            if self._is_settled(stretch):
-                self._saved += len(stretch.samples)
+            if self._is_settled(item):
+                self._saved += len(item.samples)
                 continue
-            for at, sample in enumerate(stretch.samples):
-                key = SampleKey(stretch.question.question_id, stretch.source, sample)
-                before = stretch.before.get(sample, PriorAttempts())
-                row = await self._sample(key, stretch.question, before)
+            for at, sample in enumerate(item.samples):
+                key = SampleKey(item.question.question_id, item.source, sample)
+                before = item.before.get(sample, PriorAttempts())
+                row = await self._sample(key, item.question, before)
                 if isinstance(row, PriorAttempts):
-                    so_far = {**stretch.before, sample: replace(row, standing=before.standing)}
-                    rest = replace(stretch, samples=stretch.samples[at:], before=so_far)
+                    so_far = {**item.before, sample: replace(row, standing=before.standing)}
+                    rest = replace(item, samples=item.samples[at:], before=so_far)
                     self._todo.appendleft(rest)
-                    if self._is_given_up(stretch):
+                    if self._is_given_up(item):
                         break
                     return
                 self._add(key, row, before)
@@ -255,7 +257,7 @@ class _Collection:
     async def _sample(self, key: SampleKey, question: Question, before: PriorAttempts) -> Row | PriorAttempts:
         """Draw and grade a sample; where the cap has no room for a further call, what was spent so far."""
         messages = [HumanMessage(question.question)]
-        drawn = await self._drawers[key.source].draw(key, messages, before)
+        drawn = await self._samplers[key.source].draw(key, messages, before)
         if isinstance(drawn, PriorAttempts):
             return drawn
         grade = await self._grade(key, question, drawn)
@@ -265,23 +267,23 @@ class _Collection:
         sha = self._menu.prompt_sha(key.source, question.question)
         return row_of(key, question, drawn, grade, self._menu.cost_unit, sha)
 
-    def _is_given_up(self, stretch: WorkItem) -> bool:
+    def _is_given_up(self, item: WorkItem) -> bool:
         """Whether its source, or the one that grades, is asked for nothing more in this run."""
         grader = self._menu.grader
-        asked = [stretch.source, *([grader.source] if isinstance(grader, Referee) else [])]
-        return any(self._drawers[name].given_up is not None for name in asked)
+        asked = [item.source, *([grader.source] if isinstance(grader, Referee) else [])]
+        return any(self._samplers[name].given_up is not None for name in asked)
 
-    def _is_settled(self, stretch: WorkItem) -> bool:
-        settling = self._settling
-        return settling is not None and settling.learnt and settling.settled(stretch.question.question_id)
+    def _is_settled(self, item: WorkItem) -> bool:
+        stopping = self._stopping
+        return stopping is not None and stopping.learnt and stopping.settled(item.question.question_id)
 
     def _add(self, key: SampleKey, row: Row, before: PriorAttempts) -> None:
         self._file.add(key, row, supersedes=before.standing is not None)
         paid = paid_for(row)
         self._tally.add(key.source, paid, failed="error" in row)
         self._new += 1
-        if self._settling is not None:
-            self._settling.see(row)
+        if self._stopping is not None:
+            self._stopping.see(row)
         self._cost += paid - (before.standing or 0.0)
         self._progress()
         if self._cap.breach is not None:
@@ -295,7 +297,7 @@ class _Collection:
             return await self._grading.score(found, question.gold)
         assert drawn.reply.message is not None
         request = grader.prompt(question.question, question.gold, drawn.reply.message.text)
-        judged = await self._drawers[grader.source].draw(
+        judged = await self._samplers[grader.source].draw(
             key, [HumanMessage(request)], PriorAttempts(attempts=drawn.attempts)
         )
         if isinstance(judged, PriorAttempts):

@@ -119,14 +119,14 @@ def forecast(
         >>> job.calls, job.bound, job.expected
         (8, 800.0, 400.0)
     """
-    stock = Worklist(questions, menu, retry_failed=retry_failed)
+    worklist = Worklist(questions, menu, retry_failed=retry_failed)
     path = Path(out)
     calls = StartedCalls(path, menu.cost_unit)
-    stock.take(path, calls.rows(path) if path.exists() else ())
+    worklist.take(path, calls.rows(path) if path.exists() else ())
     asked = {source: list[tuple[Question, int]]() for source in menu.sampled}
-    for question, source, samples in stock.left():
+    for question, source, samples in worklist.left():
         asked[source].append((question, samples))
-    priced = [_priced(source, left, menu, stock.tally) for source, left in asked.items()]
+    priced = [_priced(source, left, menu, worklist.tally) for source, left in asked.items()]
     if isinstance(menu.grader, Referee):
         priced.append(_refereed(menu.grader, asked, menu))
     if batch:
@@ -134,7 +134,7 @@ def forecast(
         priced = [replace(one, bound=one.bound * share, expected=one.expected * share) for one in priced]
     return Forecast(
         tuple(priced),
-        stock.cost + calls.lost,
+        worklist.cost + calls.lost,
         menu.cost_unit,
         smallest(max_cost, menu.max_cost),
         menu.retries.attempts,

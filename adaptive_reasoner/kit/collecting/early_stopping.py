@@ -58,7 +58,7 @@ class Adaptive:
 
 
 @dataclass
-class Seen:
+class ReplyCounts:
     """The replies to a question from a source so far."""
 
     right: int = 0
@@ -81,7 +81,7 @@ class Seen:
         return np.array([self.right, top, self.wrong.total() - top + self.unanswered], dtype=float)
 
 
-class Settling:
+class EarlyStopping:
     """Which questions have enough samples.
 
     Args:
@@ -99,7 +99,7 @@ class Settling:
         ids = sorted(question.question_id for question in questions)
         drawn = random.Random(adaptive.seed).sample(ids, min(adaptive.pilot, len(ids)))  # noqa: S311
         self._pilot = frozenset(drawn)
-        self._seen: dict[str, dict[str, Seen]] = {}
+        self._seen: dict[str, dict[str, ReplyCounts]] = {}
         self._costs: dict[str, list[float]] = {name: [0.0, 0.0] for name in menu.sampled}
         self._settled: set[str] = set()
         self.learnt = False
@@ -108,7 +108,7 @@ class Settling:
         """Take note of a row that is there."""
         if row.get("error") is None:
             by_source = self._seen.setdefault(str(row["question_id"]), {})
-            by_source.setdefault(str(row["source"]), Seen()).add(row)
+            by_source.setdefault(str(row["source"]), ReplyCounts()).add(row)
             sums = self._costs[str(row["source"])]
             sums[0], sums[1] = sums[0] + float(row["cost"]), sums[1] + 1.0
 
@@ -116,14 +116,14 @@ class Settling:
         """What is drawn in any case, and the rest in rounds of one sample a question and source."""
         first: list[WorkItem] = []
         later: list[tuple[int, WorkItem]] = []
-        for stretch in todo:
-            least = max(self._sizes[stretch.source])
-            whole = stretch.question.question_id in self._pilot
-            early = tuple(at for at in stretch.samples if whole or at < least)
+        for item in todo:
+            least = max(self._sizes[item.source])
+            whole = item.question.question_id in self._pilot
+            early = tuple(at for at in item.samples if whole or at < least)
             if early:
-                first.append(replace(stretch, samples=early))
-            later += [(at, replace(stretch, samples=(at,))) for at in stretch.samples if at not in early]
-        return first, [stretch for _, stretch in sorted(later, key=lambda each: each[0])]
+                first.append(replace(item, samples=early))
+            later += [(at, replace(item, samples=(at,))) for at in item.samples if at not in early]
+        return first, [item for _, item in sorted(later, key=lambda each: each[0])]
 
     def learn(self) -> None:
         """Learn from the pilot.
@@ -169,7 +169,7 @@ class Settling:
     def _complete(self, question_id: str) -> bool:
         return self._sizes.keys() <= self._seen.get(question_id, {}).keys()
 
-    def _log_likelihood(self, seen: Mapping[str, Seen]) -> Floats:
+    def _log_likelihood(self, seen: Mapping[str, ReplyCounts]) -> Floats:
         """Of what was seen, for each particle, up to a constant."""
         total = np.zeros(len(self._best))
         for source, replies in seen.items():

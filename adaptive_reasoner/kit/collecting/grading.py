@@ -89,7 +89,7 @@ class Grading:
 
 
 def verdict(found: Grade, judged: Drawn, referee: Referee) -> Grade:
-    """What a referee said, and what asking it took."""
+    """The grade that a referee gave, with what its calls cost."""
     message = judged.reply.message
     score = None if message is None else referee.read(message.text)
     error = judged.reply.error or ValueError("the referee gave no verdict")

@@ -8,7 +8,7 @@ from typing import Any, Self
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableBinding
 
-from adaptive_reasoner.kit.collecting.bodies import ENCODINGS, check_body
+from adaptive_reasoner.kit.collecting.response_bodies import ENCODINGS, check_body
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
 from adaptive_reasoner.models.source import ChatModel, Source
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.file_place import FilePlace
+from adaptive_reasoner.kit.collecting.locked_file import LockedFile
 from adaptive_reasoner.kit.tables.files import PathLike, Row, read_rows
 from adaptive_reasoner.kit.tables.row_fields import (
     amount_field,
@@ -49,15 +49,15 @@ class SampleFile:
         self.path = Path(path)
         if self.path.suffix.lower() != ".jsonl":
             raise OutcomesError("samples are collected into a .jsonl file", file=self.path)
-        self._place = FilePlace(self.path)
-        self._file = self._place.file
+        self._locked = LockedFile(self.path)
+        self._file = self._locked.file
         try:
             self._end_with_a_row()
             self._size = os.fstat(self._file.fileno()).st_size
             self._superseded = False
             self._calls = StartedCalls(self.path.absolute(), cost_unit)
         except BaseException:
-            self._place.close()
+            self._locked.close()
             raise
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class SampleFile:
     def __exit__(self, kind: object, *exc: object) -> None:
         self.close()
         if kind is None:
-            self._place.check()
+            self._locked.check()
 
     @property
     def lost(self) -> float:
@@ -87,11 +87,11 @@ class SampleFile:
         Raises:
             OutcomesError: The file is no longer there, so the call's reply would have no place.
         """
-        self._place.check()
+        self._locked.check()
         self._calls.note(key, attempt, worst)
 
     def correct(self, key: SampleKey, attempt: int, cost: float) -> None:
-        """Note what a call that brought no reply really cost; another attempt is to follow."""
+        """Note the real cost of a call without a reply; another attempt follows."""
         self._calls.note(key, attempt, cost)
 
     def add(self, key: SampleKey, row: Mapping[str, Any], *, supersedes: bool = False) -> None:
@@ -118,7 +118,7 @@ class SampleFile:
         self._size += len(whole)
         self._superseded |= supersedes
         self._calls.finish(key, attempts_of(row))
-        self._place.check()
+        self._locked.check()
 
     def sync(self) -> None:
         """Bring all rows to the disk."""
@@ -128,13 +128,13 @@ class SampleFile:
         """Bring all rows to the disk and let go of the file; calls that are still under way are lost."""
         self._calls.close()
         self.sync()
-        if self._superseded and self._place.is_ours:
+        if self._superseded and self._locked.is_ours:
             self._drop_superseded()
-        self._place.close()
+        self._locked.close()
 
     def _drop_superseded(self) -> None:
         """Leave of each sample its last row. A kill on the way leaves the file as it was."""
-        path = self._place.path
+        path = self._locked.path
         last = {key: at for at, (key, *_) in enumerate(keyed_rows(path))}
         kept = set(last.values())
         beside = path.with_name(f"{path.name}.part")
@@ -142,7 +142,7 @@ class SampleFile:
             written = (line for line in rows if line.strip())  # as rows are counted
             file.writelines(line for at, line in enumerate(written) if at in kept)
             os.fsync(file.fileno())
-        self._place.replace_by(beside)
+        self._locked.replace_by(beside)
 
     def _end_with_a_row(self) -> None:
         """Cut off a last row that was written in part; one that only lacks its line end gets it."""

@@ -26,7 +26,9 @@ from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.models.usage import readable_usage
 
-_IN_VAIN = 20  # calls at fault by themselves, before the first reply of a source: it is its menu that is
+_MOST_REJECTED = (
+    20  # calls at fault by themselves, before the first reply of a source: it is its menu that is
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Sampler:
         cap: The most that all calls may cost.
         rate: The pace of the calls.
         retries: How often a failed call is made again.
-        contact: Shared by all sources.
+        status: Shared by all sources.
 
     Attributes:
         given_up: The pause, in seconds, that the endpoint has asked for and that is too long to wait for, so
@@ -92,14 +94,14 @@ class Sampler:
         cap: Cap,
         rate: RateLimit,
         retries: Retries,
-        contact: EndpointStatus,
+        status: EndpointStatus,
     ) -> None:
         self._name, self._source, self._meter = name, source, meter
         self._file, self._cap, self._rate = file, cap, rate
-        self._retries, self._contact = retries, contact
+        self._retries, self._status = retries, status
         self._most_tokens = source.most_tokens
         self._jitter = random.Random()  # noqa: S311 - pauses, no secrets
-        self._answered, self._in_vain = False, 0
+        self._answered, self._rejected = False, 0
         self._pauses = RateLimit()  # of this source alone: others go on
         self.given_up: float | None = None
 
@@ -124,7 +126,7 @@ class Sampler:
             attempt = before.attempts + made
             await self._pauses.wait(0)
             await self._rate.wait(most_tokens)
-            ended = self._contact.over or self.given_up is not None
+            ended = self._status.over or self.given_up is not None
             if ended or not self._cap.reserve(worst):
                 return replace(before, attempts=attempt - 1, cost=cost, estimated=estimated)
             self._file.start(key, attempt, worst)
@@ -134,7 +136,7 @@ class Sampler:
             cost, estimated = cost + reply.cost, estimated or reply.estimated
             if reply.error is not None:
                 self._file.correct(key, attempt, reply.cost)
-                again = self._again(reply.error, made)
+                again = self._should_retry(reply.error, made)
                 if worth_another(reply.error) and self._retries.too_long(reply.error) is not None:
                     self.given_up = self._retries.too_long(reply.error)
                     return replace(before, attempts=attempt, cost=cost, estimated=estimated)
@@ -144,20 +146,20 @@ class Sampler:
             break
         return Drawn(reply, attempt, cost, estimated, *shared_prompt(self._source, self._meter, reply))
 
-    def _again(self, error: BaseException, made: int) -> bool:
+    def _should_retry(self, error: BaseException, made: int) -> bool:
         """Whether to make another attempt; an endpoint that is not there, or takes no call, ends it all."""
         last = made == self._retries.attempts
         unreachable = is_unreachable(error)
         again = worth_another(error)
-        self._in_vain += not again
+        self._rejected += not again
         if (
             refuses_all(error)
-            or (unreachable and (last or not self._contact.made))
-            or (self._in_vain >= _IN_VAIN and not self._answered)
+            or (unreachable and (last or not self._status.made))
+            or (self._rejected >= _MOST_REJECTED and not self._answered)
         ):
-            self._contact.over = True
+            self._status.over = True
             raise MenuError(f"source {self._name!r} cannot be called: {_reason(error)}") from error
-        self._contact.made |= not unreachable
+        self._status.made |= not unreachable
         return again and not last
 
     async def _pause(self, made: int, error: BaseException) -> None:
@@ -171,7 +173,7 @@ class Sampler:
             [Request(messages, hidden_sample=True)]
         )
         self._answered |= reply.received is not None
-        self._contact.made |= self._answered
+        self._status.made |= self._answered
         return reply
 
 

@@ -17,7 +17,7 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.kit.tables.row_fields import cell_text, number_text, optional_number
 
-_BEGINNING = 200  # characters by which prompts are told to begin alike
+_BEGINNING = 200  # characters in which the prompts of neighbours agree
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Tally:
 
 
 class Worklist:
-    """Reads what is there, refuses what cannot stand beside it, and plans the rest.
+    """Reads the rows of a samples file, refuses those of other settings, and plans the missing ones.
 
     Args:
         questions: What to ask.
@@ -129,7 +129,7 @@ class Worklist:
         shas: dict[tuple[str, str], str] = {}
         for number, (key, row) in enumerate(rows, start=1):
             try:
-                self._object(key, row, shas)
+                self._check_row(key, row, shas)
                 self._count(key, row)
                 if see is not None and self._wants(key):
                     see(row)
@@ -144,8 +144,8 @@ class Worklist:
         """
         first, missing = list[WorkItem](), list[WorkItem]()
         for source in self._menu.sampled:
-            stretches = [self._missing(question, source) for question in self._questions.values()]
-            ordered = sorted((stretch for stretch in stretches if stretch.samples), key=self._beginning)
+            items = [self._missing(question, source) for question in self._questions.values()]
+            ordered = sorted((item for item in items if item.samples), key=self._beginning)
             first += ordered[:1]
             missing += ordered[1:]
         missing = first + missing
@@ -153,9 +153,9 @@ class Worklist:
         self._failed.clear()
         parts = math.ceil(4 * concurrency / max(1, len(missing)))  # few questions: or workers would be idle
         return [
-            replace(stretch, samples=stretch.samples[part::parts])
-            for stretch in missing
-            for part in range(min(parts, len(stretch.samples)))
+            replace(item, samples=item.samples[part::parts])
+            for item in missing
+            for part in range(min(parts, len(item.samples)))
         ]
 
     def left(self) -> Iterator[tuple[Question, str, int]]:
@@ -174,8 +174,8 @@ class Worklist:
         before = {at: self._failed[key] for at, key in keys.items() if key in self._failed}
         return WorkItem(question, source, samples, before)
 
-    def _beginning(self, stretch: WorkItem) -> str:
-        prompt = self._menu.sources[stretch.source].messages([HumanMessage(stretch.question.question)])
+    def _beginning(self, item: WorkItem) -> str:
+        prompt = self._menu.sources[item.source].messages([HumanMessage(item.question.question)])
         return prompt[0].text[:_BEGINNING]
 
     def _count(self, key: SampleKey, row: Row) -> None:
@@ -207,8 +207,8 @@ class Worklist:
         asked = key.question_id in self._questions and key.source in self._menu.sources
         return asked and key.sample < self._menu.samples_of(key.source)
 
-    def _object(self, key: SampleKey, row: Row, shas: dict[tuple[str, str], str]) -> None:
-        """Refuse a row that cannot stand beside the rows to come, as a ValueError."""
+    def _check_row(self, key: SampleKey, row: Row, shas: dict[tuple[str, str], str]) -> None:
+        """Refuse a row that was recorded under other settings, as a ValueError."""
         if row.get("cost_unit") != self._menu.cost_unit:
             raise ValueError(
                 f"its cost is in {row.get('cost_unit')!r}, the menu counts {self._menu.cost_unit!r}"

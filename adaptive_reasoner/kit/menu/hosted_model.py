@@ -72,8 +72,8 @@ class HostedModel:
         except ImportError:
             raise
         except Exception as error:
-            told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            reason = told.strip().partition("\n")[0]
+            message = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            reason = message.strip().partition("\n")[0]
             raise MenuError(f"model {self.model!r} cannot be called: {reason}") from error
 
 

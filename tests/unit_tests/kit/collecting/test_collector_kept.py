@@ -44,20 +44,20 @@ def out(tmp_path):
 
 
 class Reporting(ScriptedModel):
-    """Reports the usage it is told to."""
+    """Reports the usage that it is made with."""
 
-    told: tuple[float, float, float]
+    counts: tuple[float, float, float]
 
     def _reply(self, messages, kwargs):
         reply = super()._reply(messages, kwargs)
         reply.usage_metadata = dict(
-            zip(("input_tokens", "output_tokens", "total_tokens"), self.told, strict=True)
+            zip(("input_tokens", "output_tokens", "total_tokens"), self.counts, strict=True)
         )
         return reply
 
 
-def reporting(*told):
-    return Reporting(answers=("Answer: 1",), told=told)
+def reporting(*counts):
+    return Reporting(answers=("Answer: 1",), counts=counts)
 
 
 @pytest.mark.parametrize("meter", [TokenMeter(), TokenMeter("total"), PriceMeter(1.0, 10.0)], ids=repr)
@@ -220,11 +220,11 @@ def test_a_file_that_is_removed_or_replaced_ends_the_collection_and_its_rows_are
     model = ScriptedModel(answers=("Answer: 1",))
     with pytest.raises(
         OutcomesError, match=r"samples\.jsonl: was removed or replaced .* are safe in"
-    ) as told:
+    ) as caught:
         collect(questions(9), menu(model), out, concurrency=1, on_progress=remove)
     assert len(model.requests) <= 6
     (kept,) = out.parent.glob("samples.rescued-*.jsonl")
-    assert str(kept) in str(told.value)
+    assert str(kept) in str(caught.value)
     assert len(rows_of(kept)) >= 5
     kept.replace(out)
     assert collect(questions(9), menu(model), out).there == 54

@@ -68,7 +68,7 @@ modules = ["my_checks"]
 
 
 def sources(**answers):
-    return {name: Source(ScriptedModel(answers=said), max_tokens=50) for name, said in answers.items()}
+    return {name: Source(ScriptedModel(answers=replies), max_tokens=50) for name, replies in answers.items()}
 
 
 def answer(recipe, made, price=0.0):

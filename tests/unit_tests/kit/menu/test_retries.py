@@ -42,7 +42,7 @@ def wrapped(cause):
         (ConnectionResetError(), True),
         (LostReplyError("cut off"), True),
         (json.JSONDecodeError("cut", "{", 1), True),
-        (EmptyReplyError("nothing said"), False),
+        (EmptyReplyError("no text"), False),
         (ValueError("temperature is above 2"), False),
         (TypeError("no such argument"), False),
         (KeyError("model"), False),

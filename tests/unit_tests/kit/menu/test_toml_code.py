@@ -107,8 +107,8 @@ def test_an_address_that_is_none_is_named(folder, address):
 def test_a_forecast_says_which_keys_go_where(folder):
     text = keyed("QWEN_KEY", "https://user:secret@example.org:8443/v1")
     text += '[sources.other]\nmodel = "openai:gpt"\napi_key_env = "QWEN_KEY"\n'
-    told = forecast([QUESTION], load(folder, text), "samples.jsonl").as_dict()["keys"]
-    assert told == {"QWEN_KEY": ["example.org:8443", "openai"]}
+    keys = forecast([QUESTION], load(folder, text), "samples.jsonl").as_dict()["keys"]
+    assert keys == {"QWEN_KEY": ["example.org:8443", "openai"]}
     assert "QWEN_KEY" not in os.environ
 
 

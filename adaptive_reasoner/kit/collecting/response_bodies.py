@@ -51,18 +51,18 @@ async def check_body(response: Any) -> None:
     response.headers.pop("content-encoding", None)
     response.stream = httpx.ByteStream(body)
     if is_call and response.status_code == 200:
-        response.status_code = status_told(body) or 200
+        response.status_code = error_status(body) or 200
 
 
-def status_told(body: bytes | Mapping[str, Any]) -> int | None:
+def error_status(body: bytes | Mapping[str, Any]) -> int | None:
     """The status of an error that came under status 200; None where the body is a reply, or cannot be read.
 
     Example:
-        >>> status_told(b'{"error": {"message": "Provider returned error", "code": 429}}')
+        >>> error_status(b'{"error": {"message": "Provider returned error", "code": 429}}')
         429
-        >>> status_told({"choices": None}), status_told(b"<html>Bad gateway</html>")
+        >>> error_status({"choices": None}), error_status(b"<html>Bad gateway</html>")
         (502, 502)
-        >>> status_told({"choices": [{"message": {"content": "42"}}]})
+        >>> error_status({"choices": [{"message": {"content": "42"}}]})
     """
     if isinstance(body, bytes):
         if body.lstrip().startswith(b"<"):
@@ -75,9 +75,9 @@ def status_told(body: bytes | Mapping[str, Any]) -> int | None:
         return _BROKEN
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    for told in (body, first):
-        if isinstance(told, Mapping) and told.get("error"):
-            return _status_of(told["error"], told)
+    for part in (body, first):
+        if isinstance(part, Mapping) and part.get("error"):
+            return _status_of(part["error"], part)
     if body.get("output") is not None and "choices" not in body:  # of the Responses API
         return None
     whole = isinstance(first, Mapping) and isinstance(first.get("message"), Mapping)
@@ -86,11 +86,11 @@ def status_told(body: bytes | Mapping[str, Any]) -> int | None:
 
 def _status_of(error: Any, around: Mapping[str, Any]) -> int:
     fields = error if isinstance(error, Mapping) else {}
-    said = [fields.get("code"), fields.get("status"), around.get("code"), around.get("status")]
-    for code in said:
+    codes = [fields.get("code"), fields.get("status"), around.get("code"), around.get("status")]
+    for code in codes:
         if isinstance(code, int | str) and str(code).isdecimal() and 400 <= int(code) < 600:
             return int(code)
-    words = " ".join(str(word).lower() for word in (*said, fields.get("type")))
+    words = " ".join(str(word).lower() for word in (*codes, fields.get("type")))
     return next((status for word, status in _STATUSES.items() if word in words), _BROKEN)
 
 

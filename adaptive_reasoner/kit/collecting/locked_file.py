@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.cache import cache_folder
 _TAKEN = "another collection is writing to it"
 
 
-class FilePlace:
+class LockedFile:
     """A file that is open for adding to it, and locked both by itself and by its name.
 
     The lock of the name lies in the user's cache: it keeps a second writer away even where the file was
