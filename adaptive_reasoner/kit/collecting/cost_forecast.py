@@ -13,10 +13,9 @@ from adaptive_reasoner.kit.collecting.cost_cap import smallest
 from adaptive_reasoner.kit.collecting.sample_file import StartedCalls
 from adaptive_reasoner.kit.collecting.worklist import Tally, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Menu, model_name
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import PathLike
-from adaptive_reasoner.models.source import Source
 
 _BYTES_PER_TOKEN = 4
 _ASSUMED_SHARE = 0.5  # of max_tokens, where no sample says how long replies are
@@ -114,6 +113,7 @@ def forecast(
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
+        >>> from adaptive_reasoner import Source
         >>> menu = Menu({"cot": Source(FakeListChatModel(responses=["42"]), max_tokens=100)}, samples=8)
         >>> job = forecast([Question("q", "6 * 7?", "42")], menu, "samples.jsonl")
         >>> job.calls, job.bound, job.expected
@@ -147,11 +147,11 @@ def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: 
     sent = [
         (source.billable_messages([HumanMessage(question.question)]), samples) for question, samples in left
     ]
-    calls, tokens, bound, expected = _of_calls(sent, name, menu)
-    if tally.counts[name]:
-        expected = calls * (tally.costs[name] + tally.saved[name]) / tally.counts[name]
-        return SourceForecast(name, calls, tokens, bound, expected, "samples")
-    return SourceForecast(name, calls, tokens, bound, expected, "half of max_tokens")
+    assumed = _of_calls(sent, name, menu)
+    if not tally.counts[name]:
+        return assumed
+    expected = assumed.calls * (tally.costs[name] + tally.saved[name]) / tally.counts[name]
+    return replace(assumed, expected=expected, basis="samples")
 
 
 def _refereed(
@@ -164,34 +164,27 @@ def _refereed(
         for question, samples in left:
             request = referee.prompt(question.question, question.gold, reply)
             sent.append((judge.billable_messages([HumanMessage(request)]), samples))
-    return SourceForecast(referee.source, *_of_calls(sent, referee.source, menu), "half of max_tokens")
+    return _of_calls(sent, referee.source, menu)
 
 
-def _of_calls(
-    sent: Sequence[tuple[Sequence[BaseMessage], int]], name: str, menu: Menu
-) -> tuple[int, int, float, float]:
-    """Calls, prompt tokens, bound and expectation."""
+def _of_calls(sent: Sequence[tuple[Sequence[BaseMessage], int]], name: str, menu: Menu) -> SourceForecast:
+    """The forecast of calls whose replies are half as long as allowed."""
     source, meter = menu.sources[name], menu.meter_of(name)
-    most = source.most_tokens
-    count = _counter(_model_name(source))
+    most, model = source.most_tokens, model_name(source.model) or ""
+    count = _counter(model)
     calls = tokens = 0
     bound = expected = 0.0
     for messages, samples in sent:
         prompt, worst = sum(count(message.text) for message in messages), meter.worst_cost(messages, most)
-        likely = _reply(prompt, max(1, round(_ASSUMED_SHARE * most)), _model_name(source))
+        likely = _reply(prompt, max(1, round(_ASSUMED_SHARE * most)), model)
         calls, tokens, bound = calls + samples, tokens + samples * prompt, bound + samples * worst
         expected += samples * min(worst, meter.cost(likely, _ASSUMED_SHARE * worst))
-    return calls, tokens, bound, expected
+    return SourceForecast(name, calls, tokens, bound, expected, "half of max_tokens")
 
 
 def _reply(prompt: int, completion: int, model: str) -> AIMessage:
     usage = {"input_tokens": prompt, "output_tokens": completion, "total_tokens": prompt + completion}
     return AIMessage("", usage_metadata=usage, response_metadata={"model_name": model})
-
-
-def _model_name(source: Source) -> str:
-    model = source.model
-    return str(getattr(model, "model_name", None) or getattr(model, "model", ""))
 
 
 @cache

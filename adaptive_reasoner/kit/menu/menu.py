@@ -162,7 +162,7 @@ class Menu:
     def _model_name(self, source: str) -> str:
         """What the replies of a source call their model."""
         model = self.sources[source].model
-        name = _name_of(model)
+        name = model_name(model)
         if name is None:
             raise MenuError(f"the prices differ and source {source!r} names no model to tell them apart by")
         with_provider = isinstance(model, HostedModel) and model.base_url is None
@@ -207,7 +207,7 @@ class Menu:
         """A digest of what a source sends for a question: model, messages, settings, `max_tokens`."""
         way = self.sources[source]
         sent = {
-            "model": _name_of(way.model),
+            "model": model_name(way.model),
             "messages": [
                 [message.type, message.content] for message in way.messages([HumanMessage(question)])
             ],
@@ -269,8 +269,8 @@ class Menu:
         return recipes
 
 
-def _name_of(model: object) -> str | None:
-    """What a model is called, where it says so."""
+def model_name(model: object) -> str | None:
+    """The name of a chat model, None if it has none."""
     model = getattr(model, "bound", model)
     name = getattr(model, "model_name", None) or getattr(model, "model", None)
     return name if isinstance(name, str) and name else None
