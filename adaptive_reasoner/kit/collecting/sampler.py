@@ -121,30 +121,31 @@ class Sampler:
         sent = self._source.billable_messages(messages)
         worst = self._meter.worst_cost(sent, self._most_tokens)
         most_tokens = most_prompt_tokens(sent) + self._most_tokens
-        cost, estimated = before.cost, before.estimated
+        spent = before
         for made in range(1, self._retries.attempts + 1):
-            attempt = before.attempts + made
             await self._pauses.wait(0)
             await self._rate.wait(most_tokens)
-            ended = self._status.over or self.given_up is not None
-            if ended or not self._cap.reserve(worst):
-                return replace(before, attempts=attempt - 1, cost=cost, estimated=estimated)
+            if self._status.over or self.given_up is not None or not self._cap.reserve(worst):
+                return spent
+            attempt = spent.attempts + 1
             self._file.start(key, attempt, worst)
             reply = await self._call(messages)
             self._rate.give_back(most_tokens - _tokens_used(reply, most_tokens))
             self._cap.settle(worst, reply.cost)
-            cost, estimated = cost + reply.cost, estimated or reply.estimated
-            if reply.error is not None:
-                self._file.correct(key, attempt, reply.cost)
-                again = self._should_retry(reply.error, made)
-                if worth_another(reply.error) and self._retries.too_long(reply.error) is not None:
-                    self.given_up = self._retries.too_long(reply.error)
-                    return replace(before, attempts=attempt, cost=cost, estimated=estimated)
-                if again:
-                    await self._pause(made, reply.error)
-                    continue
-            break
-        return Drawn(reply, attempt, cost, estimated, *shared_prompt(self._source, self._meter, reply))
+            estimated = spent.estimated or reply.estimated
+            spent = replace(spent, attempts=attempt, cost=spent.cost + reply.cost, estimated=estimated)
+            if reply.error is None:
+                break
+            self._file.correct(key, attempt, reply.cost)
+            again, wait = self._should_retry(reply.error, made), self._retries.too_long(reply.error)
+            if worth_another(reply.error) and wait is not None:
+                self.given_up = wait
+                return spent
+            if not again:
+                break
+            await self._pause(made, reply.error)
+        shared = shared_prompt(self._source, self._meter, reply)
+        return Drawn(reply, spent.attempts, spent.cost, spent.estimated, *shared)
 
     def _should_retry(self, error: BaseException, made: int) -> bool:
         """Whether to make another attempt; an endpoint that is not there, or takes no call, ends it all."""
