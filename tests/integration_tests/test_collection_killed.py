@@ -18,6 +18,7 @@ from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.source import Source
 from tests.stub_server import StubServer
+from tests.unit_tests.kit.collecting.sums import keys_of, rows_of
 
 openai = pytest.importorskip("langchain_openai")
 
@@ -43,14 +44,6 @@ def menu_at(base_url, *, samples=4, attempts=1, timeout=30.0):
     }
     retries = Retries(attempts, first_pause=0.01)
     return Menu(sources, samples=samples, grader=numeric, retries=retries)
-
-
-def rows_of(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def keys_of(path):
-    return [(row["question_id"], row["source"], row["sample"]) for row in rows_of(path)]
 
 
 def contents_of(path):

@@ -22,11 +22,6 @@ from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.kit.collecting.sums import keys_of, menu, questions, rows_of
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "samples.jsonl"
-
-
 def test_draws_every_sample_once_in_the_samples_format(out):
     shown = []
     done = collect(questions(4), menu(), out, on_progress=shown.append)

@@ -17,11 +17,6 @@ from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.kit.collecting.sums import ONCE, keys_of, menu, questions, rows_of
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "samples.jsonl"
-
-
 def test_a_failed_call_is_a_row_with_its_cost_and_its_error(out):
     failures = {0: StatusError(500), 1: TimeoutError("too slow")}
     done = collect(questions(2), menu(ScriptedModel(failures=failures), sources=("cot",)), out, concurrency=1)

@@ -38,11 +38,6 @@ REPLY = {
 QUICK = Retries(attempts=3, first_pause=0.01)
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "samples.jsonl"
-
-
 class Reporting(ScriptedModel):
     """Reports the usage that it is made with."""
 

@@ -19,11 +19,6 @@ from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.kit.collecting.sums import ONCE, keys_of, menu, questions, rows_of
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "samples.jsonl"
-
-
 def named(name, **fields):
     class Named(ScriptedModel):
         model: str = name

@@ -13,21 +13,13 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
-
-
-def questions(n):
-    return [Question(f"q{i}", f"What is {i} + 1?", str(i + 1)) for i in range(n)]
+from tests.unit_tests.kit.collecting.sums import questions
 
 
 def menu(*, samples=4, **settings):
     model = ScriptedModel(answers=("Answer: 1",))
     sources = {name: Source(model, max_tokens=most) for name, most in (("direct", 8), ("cot", 100))}
     return Menu(sources, samples=samples, **settings)
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "samples.jsonl"
 
 
 def test_counts_what_is_missing_and_writes_nothing(out):

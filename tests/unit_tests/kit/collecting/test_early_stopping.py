@@ -1,5 +1,4 @@
 import itertools
-import json
 from collections import Counter
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel
+from tests.unit_tests.kit.collecting.sums import rows_of
 
 
 @settings(max_examples=40, deadline=None)
@@ -55,13 +55,7 @@ def menu(samples=12):
 
 
 def drawn(path):
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return Counter(row["question_id"] for row in rows)
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "samples.jsonl"
+    return Counter(row["question_id"] for row in rows_of(path))
 
 
 def test_stops_where_the_label_is_settled_and_says_what_that_saved(out):
