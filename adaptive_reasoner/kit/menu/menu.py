@@ -98,13 +98,12 @@ class Menu:
         units = dict.fromkeys(self.meter_of(name).cost_unit for name in self.sources)
         if len(units) > 1:
             raise MenuError(f"costs must be in one unit, but there are {' and '.join(units)}")
-        if self.max_cost is not None and not 0 < self.max_cost < float("inf"):
-            raise MenuError(f"max_cost must be above 0, not {self.max_cost}")
         if self.concurrency is not None and self.concurrency < 1:
             raise MenuError(f"concurrency must be at least 1, not {self.concurrency}")
-        for name, rate in (("requests", self.requests_per_minute), ("tokens", self.tokens_per_minute)):
-            if rate is not None and not 0 < rate < float("inf"):
-                raise MenuError(f"{name}_per_minute must be above 0, not {rate}")
+        for name in ("max_cost", "requests_per_minute", "tokens_per_minute"):
+            limit = getattr(self, name)
+            if limit is not None and not 0 < limit < float("inf"):
+                raise MenuError(f"{name} must be above 0, not {limit}")
         self.actions  # noqa: B018 - refuses now what could not be carried out later
 
     @classmethod
