@@ -216,9 +216,9 @@ class _Collection:
             seconds=round(seconds, 1),
             stopped="max_cost" if self._todo else "retry_after" if self._left else None,
             given_up={
-                name: sampler.given_up
+                name: pause
                 for name, sampler in self._samplers.items()
-                if sampler.given_up is not None
+                if (pause := sampler.given_up) is not None
             },
         )
 
@@ -237,7 +237,7 @@ class _Collection:
             if self._is_given_up(item):
                 self._left.append(item)
                 continue
-            if self._is_settled(item):
+            if self._stopping is not None and self._stopping.settled(item.question.question_id):
                 self._saved += len(item.samples)
                 continue
             for at, sample in enumerate(item.samples):
@@ -272,10 +272,6 @@ class _Collection:
         grader = self._menu.grader
         asked = [item.source, *([grader.source] if isinstance(grader, Referee) else [])]
         return any(self._samplers[name].given_up is not None for name in asked)
-
-    def _is_settled(self, item: WorkItem) -> bool:
-        stopping = self._stopping
-        return stopping is not None and stopping.learnt and stopping.settled(item.question.question_id)
 
     def _add(self, key: SampleKey, row: Row, before: PriorAttempts) -> None:
         self._file.add(key, row, supersedes=before.standing is not None)

@@ -89,8 +89,6 @@ class EarlyStopping:
         menu: The sources, and the actions that a label chooses among: single calls and votes.
         questions: What is asked.
 
-    Attributes:
-        learnt: Whether the pilot was learnt from.
     """
 
     def __init__(self, adaptive: Adaptive, menu: Menu, questions: Sequence[Question]) -> None:
@@ -102,7 +100,7 @@ class EarlyStopping:
         self._seen: dict[str, dict[str, ReplyCounts]] = {}
         self._costs: dict[str, list[float]] = {name: [0.0, 0.0] for name in menu.sampled}
         self._settled: set[str] = set()
-        self.learnt = False
+        self._learnt = False
 
     def see(self, row: Row) -> None:
         """Take note of a row that is there."""
@@ -153,11 +151,11 @@ class EarlyStopping:
         A, C = np.column_stack(accuracy), np.array(cost)
         self._value = A - self._price(A.reshape(len(pilot), _DRAWS, -1).mean(axis=1), C) * C
         self._best = self._value.max(axis=1)
-        self.learnt = True
+        self._learnt = True
 
     def settled(self, question_id: str) -> bool:
-        """Whether a question has enough samples."""
-        if question_id not in self._settled and question_id not in self._pilot:
+        """Whether a question has enough samples; none has before the pilot was learnt from."""
+        if self._learnt and question_id not in self._settled and question_id not in self._pilot:
             chance = np.exp(self._log_likelihood(self._seen.get(question_id, {})))
             chance /= chance.sum()
             label = int(np.argmax(chance @ self._value))
