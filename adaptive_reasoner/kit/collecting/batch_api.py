@@ -87,7 +87,7 @@ class BatchJob:
 
 @dataclass
 class Batches:
-    """Draws what is missing in batches, one after another.
+    """Draws the missing samples in batches, one after another.
 
     Args:
         menu: The sources; each a model behind `langchain_openai`.
@@ -162,7 +162,7 @@ class Batches:
         return True
 
     def _check_asked(self, job: BatchJob, missing: Mapping[str, Sequence[SampleKey]]) -> None:
-        """Refuse a batch whose replies would be paid for and not be what is asked for now."""
+        """Refuse a batch that was started with other questions, prompts or settings."""
         wanted = set(missing.get(job.source, ()))
         for key, row in self.file.rows():
             if row.get("batch") is not None and row["batch"] == job.batch_id:
@@ -257,7 +257,7 @@ class Batches:
             yield {"custom_id": str(number), "method": "POST", "url": _ENDPOINT, "body": body}
 
     async def _row(self, key: SampleKey, result: Mapping[str, Any], job: BatchJob) -> Row | None:
-        """The row of a result; None where it is worth another attempt."""
+        """The row of a result; None if another attempt is worth it."""
         response, attempt = result.get("response") or {}, self._failures.get(key, 0) + 1
         status = response.get("status_code")
         if status == 200:
@@ -310,7 +310,7 @@ class Batches:
 
 
 def batch_share(cost_unit: str) -> float:
-    """What a batch costs of its calls: dollars are halved, a token is a token.
+    """The share of the cost of single calls that a batch costs: half the dollars, all tokens.
 
     Example:
         >>> batch_share("usd"), batch_share("tokens")

@@ -67,7 +67,7 @@ def collect(
             call, which is what its action will cost; its `batch_discount` was not paid. A batch under way is
             noted in `<out>.batch`, and taken up where an earlier run left it.
         poll_seconds: How often to ask whether a batch has ended.
-        on_progress: Told how far it is, after each sample.
+        on_progress: Called with the progress after each sample.
 
     Raises:
         OutcomesError: The file cannot be continued: it is damaged, another process writes to it, or its
@@ -118,7 +118,7 @@ def collect(
 
 
 class _Collection:
-    """What is to do, and the workers that do it."""
+    """The work list of a collection, and the workers that draw it."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _Collection:
         self._synced = time.monotonic()
 
     async def run(self, concurrency: int) -> None:
-        """Draw what is missing."""
+        """Draw the missing samples."""
         todo = self._worklist.plan(concurrency)
         self._progress()
         rate = RateLimit(self._menu.requests_per_minute, self._menu.tokens_per_minute)
@@ -184,7 +184,7 @@ class _Collection:
             raise self._error
 
     async def run_batches(self, questions: Mapping[str, Question], poll_seconds: float) -> None:
-        """Draw what is missing in batches."""
+        """Draw the missing samples in batches."""
         todo = self._worklist.plan(concurrency=1)
         self._progress()
         async with self._connections:
@@ -201,7 +201,7 @@ class _Collection:
                 self._todo.extend(todo)
 
     def summary(self, seconds: float) -> Collected:
-        """What it has come to, once the file is closed."""
+        """The summary, once the file is closed."""
         return Collected(
             file=str(self._file.path),
             wanted=sum(self._tally.wanted.values()),
@@ -223,7 +223,7 @@ class _Collection:
         )
 
     async def _work(self) -> None:
-        """Draw until nothing is left; where that cannot be, the calls in flight are paid for, and awaited."""
+        """Draw until nothing is left; after an error only the calls in flight are awaited."""
         try:
             await self._draw_items()
         except AdaptiveReasonerError as error:
@@ -255,7 +255,7 @@ class _Collection:
                 await self._sync()
 
     async def _sample(self, key: SampleKey, question: Question, before: PriorAttempts) -> Row | PriorAttempts:
-        """Draw and grade a sample; where the cap has no room for a further call, what was spent so far."""
+        """Draw and grade a sample; without room below the cap, its attempts so far."""
         messages = [HumanMessage(question.question)]
         drawn = await self._samplers[key.source].draw(key, messages, before)
         if isinstance(drawn, PriorAttempts):
@@ -268,7 +268,7 @@ class _Collection:
         return row_of(key, question, drawn, grade, self._menu.cost_unit, sha)
 
     def _is_given_up(self, item: WorkItem) -> bool:
-        """Whether its source, or the one that grades, is asked for nothing more in this run."""
+        """Whether its source, or the grading one, was given up for this run."""
         grader = self._menu.grader
         asked = [item.source, *([grader.source] if isinstance(grader, Referee) else [])]
         return any(self._samplers[name].given_up is not None for name in asked)
@@ -286,7 +286,7 @@ class _Collection:
             raise self._cap.breach
 
     async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | PriorAttempts:
-        """How right a sample is; where a model is to say and the cap has no room, what was spent so far."""
+        """The grade of a sample; without room for the grading model, its attempts so far."""
         found = await self._grading.answer(drawn.reply)
         grader = self._menu.grader
         if found.done or not isinstance(grader, Referee):

@@ -40,11 +40,11 @@ class Cap:
 
     @property
     def spent(self) -> float:
-        """What was settled so far."""
+        """The sum of settled costs."""
         return self._spent / scale_of(self._unit)
 
     def charge(self, cost: float) -> None:
-        """Book what was spent before."""
+        """Book earlier costs."""
         self._spent += self._units(cost)
 
     def reserve(self, worst: float) -> bool:
@@ -58,12 +58,12 @@ class Cap:
         return True
 
     def hold(self, worst: float) -> None:
-        """Set aside what is under way already, room or not."""
+        """Set aside the worst case of calls already made, even beyond the limit."""
         if self._limit is not None:
             self._held += self._units(worst)
 
     def settle(self, worst: float, cost: float) -> None:
-        """Book what a call cost for which `worst` was set aside; more than that is a `breach` of the cap."""
+        """Book the cost of a call and free its `worst`; a higher cost is a `breach` of the cap."""
         self._spent += self._units(cost)
         if self._limit is None:
             return
@@ -87,7 +87,7 @@ def check_bounded(sources: Mapping[str, Source], meter_of: Callable[[str], Meter
     """Refuse a cap that could not be kept, before anything is paid for.
 
     Raises:
-        MenuError: Nobody has declared how long a reply of a source can be, and that is what it costs.
+        MenuError: A source without `max_tokens` is billed by the length of its replies.
     """
     for name, source in sources.items():
         if goes_by_length(meter_of(name)) and source.declared_tokens is None:

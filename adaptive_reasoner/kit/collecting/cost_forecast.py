@@ -1,4 +1,4 @@
-"""What a collection will cost, before it starts: calls, tokens, the bound and what to expect."""
+"""The forecast of a collection: calls, tokens, the most it can cost and the expected cost."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -23,7 +23,7 @@ _ASSUMED_SHARE = 0.5  # of max_tokens, where no sample says how long replies are
 
 @dataclass(frozen=True)
 class SourceForecast:
-    """What is left to draw of one source.
+    """The samples of one source that are left to draw.
 
     Attributes:
         source: Its name.
@@ -45,7 +45,7 @@ class SourceForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a collection will cost.
+    """The expected cost of a collection.
 
     Attributes:
         sources: What is left of each source; one that only grades stands here with its own calls.
@@ -80,7 +80,7 @@ class Forecast:
 
     @property
     def expected(self) -> float:
-        """What these calls are expected to cost."""
+        """The expected cost of these calls."""
         return sum(source.expected for source in self.sources)
 
     def as_dict(self) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class EarlyStopping:
             sums[0], sums[1] = sums[0] + float(row["cost"]), sums[1] + 1.0
 
     def rounds(self, todo: Iterable[WorkItem]) -> tuple[list[WorkItem], list[WorkItem]]:
-        """What is drawn in any case, and the rest in rounds of one sample a question and source."""
+        """The samples drawn in any case, and the others in rounds of one a question and source."""
         first: list[WorkItem] = []
         later: list[tuple[int, WorkItem]] = []
         for item in todo:
@@ -168,7 +168,7 @@ class EarlyStopping:
         return self._sizes.keys() <= self._seen.get(question_id, {}).keys()
 
     def _log_likelihood(self, seen: Mapping[str, ReplyCounts]) -> Floats:
-        """Of what was seen, for each particle, up to a constant."""
+        """The log-likelihood of the replies for each particle, up to a constant."""
         total = np.zeros(len(self._best))
         for source, replies in seen.items():
             total += np.log(np.maximum(self._particles[source], 1e-12)) @ replies.counts

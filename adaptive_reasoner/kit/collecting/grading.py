@@ -24,7 +24,7 @@ _QUICK = (exact, numeric, choice)
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What a reply says, and how right it is.
+    """The answer of a reply, and how right it is.
 
     Attributes:
         answer: The answer; None where there is none.

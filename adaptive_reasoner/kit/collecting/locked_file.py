@@ -1,4 +1,4 @@
-"""A file that one writer adds to: no other does at the same time, and it stays where it is."""
+"""A file with a single writer at a time, who notices when it is removed or replaced."""
 
 import hashlib
 import os
@@ -58,7 +58,7 @@ class LockedFile:
         return (found.st_dev, found.st_ino) == self._identity
 
     def check(self) -> None:
-        """Make sure that what is added is found under the file's name.
+        """Check that added rows are found under the name of the file.
 
         Raises:
             OutcomesError: The file was removed or replaced. Its rows are then kept under another name.
@@ -84,7 +84,7 @@ class LockedFile:
         self._opened.close()
 
     def _rescue(self) -> str:
-        """Keep what was added to the file under another name, and say where."""
+        """Keep the rows under another name; a sentence that names it."""
         kept = self.path.with_name(f"{self.path.stem}.rescued-{os.getpid()}{self.path.suffix}")
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)

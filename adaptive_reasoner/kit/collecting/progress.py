@@ -1,4 +1,4 @@
-"""How far a collection is, and what it has come to."""
+"""The progress and the summary of a collection."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Collected:
-    """What a collection has come to.
+    """The summary of a collection.
 
     Attributes:
         file: The samples file.

@@ -1,4 +1,4 @@
-"""What an endpoint sends back: at most so many bytes of it, and an error is an error whatever its status."""
+"""Response bodies: their size is bounded, and an error in one gets its status."""
 
 import json
 import zlib

@@ -21,7 +21,7 @@ from adaptive_reasoner.kit.tables.row_fields import (
 
 
 class SampleKey(NamedTuple):
-    """What names a row of a samples file."""
+    """The key of a row in a samples file."""
 
     question_id: str
     source: str
@@ -185,7 +185,7 @@ def keyed_rows(path: Path) -> Iterator[tuple[SampleKey, int, Row]]:
 
 
 def paid_for(row: Mapping[str, Any]) -> float:
-    """What a row stands for on the bill: its cost and what grading took, less what asking in a batch saved.
+    """The amount paid for a row: its cost and that of grading, less the discount of a batch.
 
     Raises:
         ValueError: A field is missing or no amount.
@@ -268,7 +268,7 @@ class StartedCalls:
             self._open[key] = later
 
     def close(self) -> None:
-        """Keep the sum of what was lost."""
+        """Keep the sum of the lost costs."""
         if self._file is not None:
             self._file.close()
         self._forget_names()

@@ -33,7 +33,7 @@ _MOST_REJECTED = (
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A sample, and what it took.
+    """A sample, with its attempts and their cost.
 
     Attributes:
         reply: The last reply.
@@ -55,7 +55,7 @@ class Drawn:
 
 @dataclass
 class EndpointStatus:
-    """What the calls of a collection know of each other.
+    """The state of the endpoints, shared by all samplers of a collection.
 
     Attributes:
         made: Whether any has reached an endpoint: then one that is gone may come back.
@@ -179,21 +179,21 @@ class Sampler:
 
 
 def shared_prompt(source: Source, meter: Meter, reply: Reply) -> tuple[float, int]:
-    """What the prompt of a reply cost, and how many samples of a vote one request pays it for."""
+    """The cost of the prompt of a reply, and the number of samples that share it."""
     if source.samples_per_request == 1 or reply.message is None or reply.estimated:
         return 0.0, 1
     return prompt_cost(meter, reply.message, reply.seconds), source.samples_per_request
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong; clients call an address where nobody listens a timeout."""
+    """The reason of a failure; clients report an unreachable address as a timeout."""
     if not is_unreachable(error):
         return str(error)
     return f"nobody answers at its address ({list(causes(error))[-1]})"
 
 
 def _tokens_used(reply: Reply, most: float) -> float:
-    """What a call took of the tokens a minute; all that it may have, where that is not known."""
+    """The tokens of a call; the most that it may have used if its usage is unknown."""
     usage = None if reply.received is None else readable_usage(reply.received)
     if usage:
         return min(most, usage["total_tokens"])

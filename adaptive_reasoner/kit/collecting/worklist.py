@@ -1,4 +1,4 @@
-"""What a samples file holds of what is wanted, and what is left to draw."""
+"""Which wanted samples a file holds, and which are left to draw."""
 
 import math
 from collections import Counter, defaultdict
@@ -22,7 +22,7 @@ _BEGINNING = 200  # characters in which the prompts of neighbours agree
 
 @dataclass(frozen=True, slots=True)
 class PriorAttempts:
-    """What a sample has taken so far that is not there yet.
+    """The calls made so far for a sample that has no good reply yet.
 
     Attributes:
         attempts: Calls made.
@@ -56,7 +56,7 @@ class WorkItem:
 
 @dataclass
 class Tally:
-    """Counts of what is there.
+    """Counts of the samples in the file.
 
     Attributes:
         wanted: Samples asked for, by source.
@@ -81,7 +81,7 @@ class Tally:
         self.costs[source] = self.costs.get(source, 0.0) + cost
 
     def cost_to_come(self) -> float | None:
-        """What the rest costs, if its samples cost what those of their source did so far.
+        """The expected cost of the missing samples, from the mean cost of each source so far.
 
         None where a source has no sample yet.
         """
@@ -138,7 +138,7 @@ class Worklist:
         self._settle_failures()
 
     def plan(self, concurrency: int) -> list[WorkItem]:
-        """What is missing, calls whose prompts begin alike beside each other.
+        """The missing samples, ordered so that calls with the same beginning are neighbours.
 
         One question of each source goes first, so that it is soon known what the whole will cost.
         """

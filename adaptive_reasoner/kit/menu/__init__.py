@@ -1,1 +1,1 @@
-"""What is sampled and chosen among: sources, actions, prices, graders.."""
+"""What is sampled and chosen among: sources, actions, prices, graders."""

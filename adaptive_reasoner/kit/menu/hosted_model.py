@@ -1,4 +1,4 @@
-"""A chat model by its name: made when it is first called, with a key from where the menu says."""
+"""A chat model by its name: made when it is first called, with the key that the menu names."""
 
 import os
 import re
@@ -28,7 +28,7 @@ class HostedModel:
 
     @property
     def host(self) -> str:
-        """Where it is asked, and its key is sent: an address, or the provider that its name says."""
+        """The host that gets the calls and the key: an address, or the provider in the name."""
         if self.base_url is None:
             return self.model.partition(":")[0] if ":" in self.model else f"the provider of {self.model}"
         address = urlsplit(self.base_url)
@@ -78,11 +78,11 @@ class HostedModel:
 
 
 def check_key(variable: str | None, base_url: str | None, where: str, *, named_only: bool) -> None:
-    """Refuse what would send a secret where it does not belong.
+    """Refuse a menu that would send a secret unencrypted, or a variable that is no key.
 
     Args:
-        variable: The environment variable that holds the key, where there is one.
-        base_url: Where it is sent.
+        variable: The environment variable that holds the key, if any.
+        base_url: The address that gets it.
         where: The table of the menu, for errors.
         named_only: Whether the variable must have the name of a key.
 

@@ -1,4 +1,4 @@
-"""A chat model as grader: it is shown the gold answer, and says whether the reply agrees with it."""
+"""A chat model as grader: it compares the reply with the gold answer."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Referee:
     Args:
         source: The source to ask, by its name in the menu; with 0 samples it is asked for nothing else.
         prompt: Makes the request from question, gold answer and reply.
-        read: Finds the score, in [0, 1], in what the model says; None where it says nothing of use.
+        read: Finds the score, in [0, 1], in the text of the model; None if there is none.
 
     Example:
         >>> Referee("judge").read("They agree, so:\nyes")

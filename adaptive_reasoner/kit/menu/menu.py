@@ -34,14 +34,14 @@ _PROBES = ("How many are 5 and 9?", "5 + 9", "5 * 9")
 
 @dataclass(frozen=True)
 class Menu:
-    r"""What can be asked of models, and at what cost.
+    r"""The sources, the actions built on them, the grader and the prices.
 
     Args:
         sources: The ways to call a model, by name.
         samples: How many replies to collect a question, for all sources or by source; 0 for sources that
             are only there to judge, or for actions to call.
-        recipes: The actions; where not given, each source once and as votes of 3 and 5, as far as there
-            are samples, under the names that `estimate` gives them.
+        recipes: The actions; by default each source once and as votes of 3 and 5, as far as there are
+            samples, under the names that `estimate` gives them.
         grader: Scores an answer against the gold one, in [0, 1]; a function, or a `Referee`.
         key: Finds the answer in a reply.
         meters: What a call costs, for all sources or by source.
@@ -140,7 +140,7 @@ class Menu:
 
     @property
     def meter(self) -> Meter:
-        """What a call costs, whichever source makes it: by the model that answers, where prices differ.
+        """The meter of all sources; if prices differ, it goes by the model that answers.
 
         Raises:
             MenuError: Two sources have different prices and the same model, or one that has no name.
@@ -159,7 +159,7 @@ class Menu:
         return PriceTable(by_model)
 
     def _model_name(self, source: str) -> str:
-        """What the replies of a source call their model."""
+        """The model name in the replies of a source."""
         model = self.sources[source].model
         name = model_name(model)
         if name is None:
@@ -180,7 +180,7 @@ class Menu:
 
     @property
     def keys(self) -> dict[str, list[str]]:
-        """The environment variables whose values are sent as keys, each with the hosts that get it."""
+        """The environment variables that hold keys, each with the hosts that get it."""
         keys: dict[str, list[str]] = {}
         for source in self.sources.values():
             model = source.model
@@ -199,11 +199,11 @@ class Menu:
         return _of(self.samples, source, "number of samples")
 
     def meter_of(self, source: str) -> Meter:
-        """What a call to a source costs."""
+        """The meter of a source."""
         return _of(self.meters, source, "price")
 
     def prompt_sha(self, source: str, question: str) -> str:
-        """A digest of what a source sends for a question: model, messages, settings, `max_tokens`."""
+        """A digest of the request of a source for a question: model, messages, settings, `max_tokens`."""
         way = self.sources[source]
         sent = {
             "model": model_name(way.model),
@@ -216,7 +216,7 @@ class Menu:
         return hashlib.sha256(json.dumps(sent, sort_keys=True, default=repr).encode()).hexdigest()[:16]
 
     def specs(self) -> dict[str, Any]:
-        """What a policy keeps of the menu, as plain JSON values: nothing of it can run code.
+        """The part of the menu that a policy keeps: plain JSON values, no code.
 
         An action's `worst_cost` is None where it depends on the question, because prompts are billed too.
         `prompt_sha` is that of the prompts for three fixed questions.
@@ -256,7 +256,7 @@ class Menu:
 
     @property
     def all_recipes(self) -> Mapping[str, Recipe]:
-        """The actions, those that stand where none was given included."""
+        """The actions, or the default ones if the menu names none."""
         if self.recipes is not None:
             return self.recipes
         recipes = {}
@@ -281,7 +281,7 @@ def _plain(value: object) -> object:
 
 
 def _of(given: Each | Mapping[str, Each], source: str, what: str) -> Each:
-    """What was given for a source: by its name, or for all of them."""
+    """The value for a source: its own, or the one for all sources."""
     if not isinstance(given, Mapping):
         return given
     if source not in given:

@@ -1,4 +1,4 @@
-"""Menus that need no file: a model is named, the rest is as in the literature."""
+"""Menus without a file: settings from the literature, for one model."""
 
 from math import inf
 

@@ -1,4 +1,4 @@
-"""How an action is carried out, as a menu says it: a strategy by name, and its parameters."""
+"""How an action is carried out: a strategy by name, and its parameters."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -97,7 +97,7 @@ def refuses_all(error: BaseException) -> bool:
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds that the endpoint asks to wait, None where it does not say.
+    """Seconds that the endpoint asks to wait, None if it names no time.
 
     Source:
         RFC 9110, section 10.2.3: a number of seconds, or a date; `retry-after-ms` is OpenAI's own.

@@ -38,7 +38,7 @@ class MenuCode:
 
     @classmethod
     def of(cls, entries: Any, folder: Path, use: CodeUse) -> "MenuCode":
-        """What the `[code]` of a menu allows.
+        """The functions that the `[code]` of a menu allows.
 
         Raises:
             MenuError: An entry is unknown or wrong.
@@ -107,7 +107,7 @@ def _run_file(name: str, file: Path) -> Any:
 
 @dataclass(frozen=True)
 class NotRun:
-    """Stands for a function of a menu that is only looked at."""
+    """Stands for a function in a dry run, which calls none."""
 
     address: str
     where: str

@@ -263,7 +263,7 @@ def _recipe(entries: Any, where: str, code: MenuCode) -> Recipe:
 
 
 def _grading(entries: Any, code: MenuCode) -> dict[str, Any]:
-    """The grader and, where it needs one of its own, the key that finds answers."""
+    """The grader and, for some kinds, the key that finds answers."""
     table = _Grader.read(entries, "grader")
     if table.function is not None:
         return {"grader": code.function(table.function, "grader")}
