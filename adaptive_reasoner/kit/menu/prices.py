@@ -5,7 +5,7 @@ from math import inf
 from typing import Any, Literal
 
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
-from adaptive_reasoner.kit.menu.toml_tables import Entries, Number, Table
+from adaptive_reasoner.kit.menu.toml_tables import Amount, Entries, Table
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import Meter, PriceMeter, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
@@ -22,11 +22,11 @@ class _TokenPrices(_Prices):
 
 
 class _ModelPrice(Table):
-    prompt: Number | None = None
-    completion: Number | None = None
-    cached: Number | None = None
-    written: Number | None = None
-    written_hourly: Number | None = None
+    prompt: Amount | None = None
+    completion: Amount | None = None
+    cached: Amount | None = None
+    written: Amount | None = None
+    written_hourly: Amount | None = None
 
 
 class _DollarPrices(_ModelPrice, _Prices):
@@ -94,10 +94,7 @@ def _price(entries: Any, where: str, source: str) -> PriceMeter:
     table = _ModelPrice.read(entries, where)
     if table.prompt is None or table.completion is None:
         raise MenuError(f"[{where}] needs a price for prompt and for completion, for source {source!r}")
-    try:
-        return PriceMeter(**table.model_dump())
-    except ValueError as error:
-        raise MenuError(f"[{where}] {error}") from error
+    return PriceMeter(**table.model_dump())
 
 
 def _listed(model: str, source: str) -> ListedPrice:

@@ -88,7 +88,7 @@ from adaptive_reasoner.kit.menu.prices import meters_of
 from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.menu.toml_code import CodeUse, MenuCode
-from adaptive_reasoner.kit.menu.toml_tables import Count, Entries, Number, Table
+from adaptive_reasoner.kit.menu.toml_tables import Amount, Count, Entries, Number, Table
 from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.source import Source
 
@@ -162,8 +162,8 @@ class _Limits(Table):
     concurrency: int | None = None
     requests_per_minute: Number | None = None
     tokens_per_minute: Number | None = None
-    attempts: int | None = None
-    longest_wait: Number | None = None
+    attempts: Count | None = None
+    longest_wait: Amount | None = None
 
 
 def read_menu(path: PathLike, code: CodeUse = "run") -> dict[str, Any]:
@@ -208,10 +208,7 @@ def _menu(document: Any, folder: Path, use: CodeUse) -> dict[str, Any]:
 def _limits(entries: Any) -> dict[str, Any]:
     limits = _Limits.read(entries, "limits").model_dump(exclude_unset=True)
     own = {name: limits.pop(name) for name in ("attempts", "longest_wait") if name in limits}
-    try:
-        return {**limits, "retries": Retries(**own)}
-    except ValueError as error:
-        raise MenuError(f"[limits] {error}") from error
+    return {**limits, "retries": Retries(**own)}
 
 
 def _source(entries: Any, where: str, code: MenuCode) -> tuple[Source, int]:

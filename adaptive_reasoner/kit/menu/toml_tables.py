@@ -1,5 +1,6 @@
 """Tables of a menu file: pydantic checks their entries, and its errors become a sentence each."""
 
+from math import inf
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,6 +11,7 @@ Number = int | float
 """A number as the file writes it: the digest of a prompt differs between `1` and `1.0`."""
 
 Count = Annotated[int, Field(ge=1)]
+Amount = Annotated[Number, Field(ge=0, lt=inf)]
 Entries = Annotated[dict[str, Any], Field(default_factory=dict)]
 """A table within the table, empty by default; it is read by itself."""
 
@@ -21,6 +23,7 @@ _SENTENCES = {
     "missing": "names no {name}",
     "greater_than_equal": "{name} must be at least {ge}, not {value}",
     "greater_than": "{name} must be above {gt}, not {value}",
+    "less_than": "{name} must be finite, not {value}",
     "literal_error": "{name} is {value!r}; allowed are {expected}",
 }
 

@@ -201,7 +201,9 @@ ASK = '[sources.ask]\nmodel = "m"\n'
         ),
         (ASK + "[limits]\nmax_cost = 0", "max_cost must be above 0"),
         (ASK + "[limits]\nconcurrency = 0", "concurrency must be at least 1"),
-        (ASK + "[limits]\nattempts = 0", "at least 1 attempt, not 0"),
+        (ASK + "[limits]\nattempts = 0", r"\[limits\] attempts must be at least 1, not 0"),
+        (ASK + "[limits]\nlongest_wait = inf", "longest_wait must be finite, not inf"),
+        (ASK + "[prices]\nunit = 'usd'\nprompt = inf\ncompletion = 1", "prompt must be finite, not inf"),
         (ASK + "[limits]\ntokens_per_minute = -5", "tokens_per_minute must be above 0"),
     ],
 )
