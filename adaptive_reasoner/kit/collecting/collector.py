@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from langchain_core.messages import HumanMessage
 
@@ -117,59 +117,57 @@ def collect(
     return collection.summary(time.perf_counter() - begin)
 
 
+@dataclass
 class _Collection:
     """The work list of a collection, and the workers that draw it."""
 
-    def __init__(
-        self,
-        menu: Menu,
-        worklist: Worklist,
-        file: SampleFile,
-        cap: Cap,
-        connections: Connections,
-        stopping: EarlyStopping | None,
-        on_progress: Callable[[Progress], None] | None,
-    ) -> None:
-        self._menu, self._worklist, self._file, self._cap = menu, worklist, file, cap
-        self._connections, self._stopping, self._on_progress = connections, stopping, on_progress
-        self._tally, self._cost = worklist.tally, worklist.cost
+    menu: Menu
+    worklist: Worklist
+    file: SampleFile
+    cap: Cap
+    connections: Connections
+    stopping: EarlyStopping | None
+    on_progress: Callable[[Progress], None] | None
+
+    def __post_init__(self) -> None:
+        self._tally, self._cost = self.worklist.tally, self.worklist.cost
         self._new = self._retried = self._saved = 0
         self._todo: deque[WorkItem] = deque()
         self._left: list[WorkItem] = []  # of sources that were given up
         self._samplers: dict[str, Sampler] = {}
-        self._grading = Grading(menu)
+        self._grading = Grading(self.menu)
         self._status = EndpointStatus()
         self._error: AdaptiveReasonerError | None = None
         self._synced = time.monotonic()
 
     async def run(self, concurrency: int) -> None:
         """Draw the missing samples."""
-        todo = self._worklist.plan(concurrency)
+        todo = self.worklist.plan(concurrency)
         self._progress()
-        rate = RateLimit(self._menu.requests_per_minute, self._menu.tokens_per_minute)
+        rate = RateLimit(self.menu.requests_per_minute, self.menu.tokens_per_minute)
         self._samplers = {
             name: Sampler(
                 name,
                 source,
-                self._menu.meter_of(name),
-                file=self._file,
-                cap=self._cap,
+                self.menu.meter_of(name),
+                file=self.file,
+                cap=self.cap,
                 rate=rate,
-                retries=self._menu.retries,
+                retries=self.menu.retries,
                 status=self._status,
             )
-            for name, source in self._connections.sources.items()
+            for name, source in self.connections.sources.items()
         }
-        async with self._connections:
-            if self._stopping is None:
+        async with self.connections:
+            if self.stopping is None:
                 await self._draw(todo, concurrency)
                 return
-            first, later = self._stopping.rounds(todo)
+            first, later = self.stopping.rounds(todo)
             await self._draw(first, concurrency)
             if self._todo or self._left or not later:
                 (self._left if self._left else self._todo).extend(later)
                 return
-            self._stopping.learn()
+            self.stopping.learn()
             await self._draw(later, concurrency)
 
     async def _draw(self, todo: Sequence[WorkItem], concurrency: int) -> None:
@@ -185,14 +183,14 @@ class _Collection:
 
     async def run_batches(self, questions: Mapping[str, Question], poll_seconds: float) -> None:
         """Draw the missing samples in batches."""
-        todo = self._worklist.plan(concurrency=1)
+        todo = self.worklist.plan(concurrency=1)
         self._progress()
-        async with self._connections:
+        async with self.connections:
             batches = Batches(
-                self._menu,
-                self._connections,
-                self._file,
-                self._cap,
+                self.menu,
+                self.connections,
+                self.file,
+                self.cap,
                 questions,
                 add=self._add,
                 poll_seconds=poll_seconds,
@@ -203,16 +201,16 @@ class _Collection:
     def summary(self, seconds: float) -> Collected:
         """The summary, once the file is closed."""
         return Collected(
-            file=str(self._file.path),
+            file=str(self.file.path),
             wanted=sum(self._tally.wanted.values()),
             there=self._tally.there,
             new=self._new,
             failed=self._tally.failed,
             saved=self._saved,
             retried=self._retried,
-            cost=self._cost + self._file.lost,
-            lost=self._file.lost,
-            cost_unit=self._menu.cost_unit,
+            cost=self._cost + self.file.lost,
+            lost=self.file.lost,
+            cost_unit=self.menu.cost_unit,
             seconds=round(seconds, 1),
             stopped="max_cost" if self._todo else "retry_after" if self._left else None,
             given_up={
@@ -237,7 +235,7 @@ class _Collection:
             if self._is_given_up(item):
                 self._left.append(item)
                 continue
-            if self._stopping is not None and self._stopping.settled(item.question.question_id):
+            if self.stopping is not None and self.stopping.settled(item.question.question_id):
                 self._saved += len(item.samples)
                 continue
             for at, sample in enumerate(item.samples):
@@ -264,31 +262,31 @@ class _Collection:
         if isinstance(grade, PriorAttempts):
             return grade
         self._retried += drawn.attempts - 1
-        sha = self._menu.prompt_sha(key.source, question.question)
-        return row_of(key, question, drawn, grade, self._menu.cost_unit, sha)
+        sha = self.menu.prompt_sha(key.source, question.question)
+        return row_of(key, question, drawn, grade, self.menu.cost_unit, sha)
 
     def _is_given_up(self, item: WorkItem) -> bool:
         """Whether its source, or the grading one, was given up for this run."""
-        grader = self._menu.grader
+        grader = self.menu.grader
         asked = [item.source, *([grader.source] if isinstance(grader, Referee) else [])]
         return any(self._samplers[name].given_up is not None for name in asked)
 
     def _add(self, key: SampleKey, row: Row, before: PriorAttempts) -> None:
-        self._file.add(key, row, supersedes=before.standing is not None)
+        self.file.add(key, row, supersedes=before.standing is not None)
         paid = paid_for(row)
         self._tally.add(key.source, paid, failed="error" in row)
         self._new += 1
-        if self._stopping is not None:
-            self._stopping.see(row)
+        if self.stopping is not None:
+            self.stopping.see(row)
         self._cost += paid - (before.standing or 0.0)
         self._progress()
-        if self._cap.breach is not None:
-            raise self._cap.breach
+        if self.cap.breach is not None:
+            raise self.cap.breach
 
     async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | PriorAttempts:
         """The grade of a sample; without room for the grading model, its attempts so far."""
         found = await self._grading.answer(drawn.reply)
-        grader = self._menu.grader
+        grader = self.menu.grader
         if found.done or not isinstance(grader, Referee):
             return await self._grading.score(found, question.gold)
         assert drawn.reply.message is not None
@@ -297,22 +295,22 @@ class _Collection:
             key, [HumanMessage(request)], PriorAttempts(attempts=drawn.attempts)
         )
         if isinstance(judged, PriorAttempts):
-            self._file.correct(key, drawn.attempts, drawn.reply.cost)
+            self.file.correct(key, drawn.attempts, drawn.reply.cost)
             return replace(judged, cost=drawn.cost + judged.cost, estimated=drawn.estimated)
         return verdict(found, judged, grader)
 
     def _progress(self) -> None:
-        if self._on_progress is None:
+        if self.on_progress is None:
             return
         to_come = self._tally.cost_to_come()
-        self._on_progress(
+        self.on_progress(
             Progress(
                 there=self._tally.there,
                 wanted=sum(self._tally.wanted.values()),
                 failed=self._tally.failed,
                 cost=self._cost,
                 expected_cost=None if to_come is None else self._cost + to_come,
-                cost_unit=self._menu.cost_unit,
+                cost_unit=self.menu.cost_unit,
             )
         )
 
@@ -320,4 +318,4 @@ class _Collection:
         now = time.monotonic()
         if now - self._synced > _SECONDS_BETWEEN_SYNCS:
             self._synced = now
-            await asyncio.to_thread(self._file.sync)
+            await asyncio.to_thread(self.file.sync)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from langchain_core.messages import BaseMessage
 
@@ -66,6 +66,7 @@ class EndpointStatus:
     over: bool = False
 
 
+@dataclass
 class Sampler:
     """Draws samples of one source.
 
@@ -84,26 +85,20 @@ class Sampler:
             that no further call is made in this run; else None.
     """
 
-    def __init__(
-        self,
-        name: str,
-        source: Source,
-        meter: Meter,
-        *,
-        file: SampleFile,
-        cap: Cap,
-        rate: RateLimit,
-        retries: Retries,
-        status: EndpointStatus,
-    ) -> None:
-        self._name, self._source, self._meter = name, source, meter
-        self._file, self._cap, self._rate = file, cap, rate
-        self._retries, self._status = retries, status
-        self._most_tokens = source.most_tokens
+    name: str
+    source: Source
+    meter: Meter
+    file: SampleFile
+    cap: Cap
+    rate: RateLimit
+    retries: Retries
+    status: EndpointStatus
+    given_up: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
         self._jitter = random.Random()  # noqa: S311 - pauses, no secrets
         self._answered, self._rejected = False, 0
         self._pauses = RateLimit()  # of this source alone: others go on
-        self.given_up: float | None = None
 
     async def draw(
         self, key: SampleKey, messages: Sequence[BaseMessage], before: PriorAttempts
@@ -118,63 +113,63 @@ class Sampler:
             MenuError: The source cannot be called at all.
             UnpricedUsageError: A reply came whose cost cannot be known.
         """
-        sent = self._source.billable_messages(messages)
-        worst = self._meter.worst_cost(sent, self._most_tokens)
-        most_tokens = most_prompt_tokens(sent) + self._most_tokens
+        sent = self.source.billable_messages(messages)
+        worst = self.meter.worst_cost(sent, self.source.most_tokens)
+        most_tokens = most_prompt_tokens(sent) + self.source.most_tokens
         spent = before
-        for made in range(1, self._retries.attempts + 1):
+        for made in range(1, self.retries.attempts + 1):
             await self._pauses.wait(0)
-            await self._rate.wait(most_tokens)
-            if self._status.over or self.given_up is not None or not self._cap.reserve(worst):
+            await self.rate.wait(most_tokens)
+            if self.status.over or self.given_up is not None or not self.cap.reserve(worst):
                 return spent
             attempt = spent.attempts + 1
-            self._file.start(key, attempt, worst)
+            self.file.start(key, attempt, worst)
             reply = await self._call(messages)
-            self._rate.give_back(most_tokens - _tokens_used(reply, most_tokens))
-            self._cap.settle(worst, reply.cost)
+            self.rate.give_back(most_tokens - _tokens_used(reply, most_tokens))
+            self.cap.settle(worst, reply.cost)
             estimated = spent.estimated or reply.estimated
             spent = replace(spent, attempts=attempt, cost=spent.cost + reply.cost, estimated=estimated)
             if reply.error is None:
                 break
-            self._file.correct(key, attempt, reply.cost)
-            again, wait = self._should_retry(reply.error, made), self._retries.too_long(reply.error)
+            self.file.correct(key, attempt, reply.cost)
+            again, wait = self._should_retry(reply.error, made), self.retries.too_long(reply.error)
             if worth_another(reply.error) and wait is not None:
                 self.given_up = wait
                 return spent
             if not again:
                 break
             await self._pause(made, reply.error)
-        shared = shared_prompt(self._source, self._meter, reply)
+        shared = shared_prompt(self.source, self.meter, reply)
         return Drawn(reply, spent.attempts, spent.cost, spent.estimated, *shared)
 
     def _should_retry(self, error: BaseException, made: int) -> bool:
         """Whether to make another attempt; an endpoint that is not there, or takes no call, ends it all."""
-        last = made == self._retries.attempts
+        last = made == self.retries.attempts
         unreachable = is_unreachable(error)
         again = worth_another(error)
         self._rejected += not again
         if (
             refuses_all(error)
-            or (unreachable and (last or not self._status.made))
+            or (unreachable and (last or not self.status.made))
             or (self._rejected >= _MOST_REJECTED and not self._answered)
         ):
-            self._status.over = True
-            raise MenuError(f"source {self._name!r} cannot be called: {_reason(error)}") from error
-        self._status.made |= not unreachable
+            self.status.over = True
+            raise MenuError(f"source {self.name!r} cannot be called: {_reason(error)}") from error
+        self.status.made |= not unreachable
         return again and not last
 
     async def _pause(self, made: int, error: BaseException) -> None:
         asked = retry_after(error)
         if asked is not None:
             self._pauses.shut(asked)
-        await asyncio.sleep(self._retries.pause(made, error, self._jitter))
+        await asyncio.sleep(self.retries.pause(made, error, self._jitter))
 
     async def _call(self, messages: Sequence[BaseMessage]) -> Reply:
-        (reply,) = await CallExecutor(self._source, self._meter).arun_round(
+        (reply,) = await CallExecutor(self.source, self.meter).arun_round(
             [Request(messages, hidden_sample=True)]
         )
         self._answered |= reply.received is not None
-        self._status.made |= self._answered
+        self.status.made |= self._answered
         return reply
 
 
