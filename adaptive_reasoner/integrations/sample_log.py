@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import threading
 import time
@@ -15,7 +14,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-_OF_A_VOTE = re.compile(r"^(.*)_vote_\d+$")
+from adaptive_reasoner.action_names import vote_of_action
+
 _OF_ONE_SOURCE = {"adaptive_vote": "single_pass", "vote": "single_pass"}
 
 
@@ -77,8 +77,8 @@ class SampleLog:
         """What the samples of an action are samples of."""
         if action in self.sources:
             return self.sources[action]
-        vote = _OF_A_VOTE.match(action)
-        return vote.group(1) if vote else _OF_ONE_SOURCE.get(action, action)
+        vote = vote_of_action(action)
+        return vote[0] if vote else _OF_ONE_SOURCE.get(action, action)
 
     def write(self, question: str, record: Mapping[str, Any], samples: list[dict[str, Any]]) -> None:
         """Add the replies to a question.

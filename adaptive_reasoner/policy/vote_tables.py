@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_reasoner.action_names import source_of_action
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.policy.onnx_models import open_model
@@ -79,5 +80,4 @@ def source_of(action: str, menu: Mapping[str, Any], sources: Mapping[str, Any]) 
     spec = menu.get("actions", menu).get(action, {})
     if spec.get("source") in sources:
         return str(spec["source"])
-    named = [source for source in sources if action == source or action.startswith(f"{source}_")]
-    return max(named, key=len, default=None)
+    return source_of_action(action, sources)

@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field, SkipValidation
 from typing_extensions import Unpack, override
 
+from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -43,9 +44,7 @@ def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)
         ['cot', 'cot_vote_3', 'cot_vote_5']
     """
     return {
-        name if size == 1 else f"{name}_vote_{size}": on(
-            source, self_consistency(size) if size > 1 else single_pass()
-        )
+        vote_action(name, size): on(source, self_consistency(size) if size > 1 else single_pass())
         for name, source in sources.items()
         for size in votes
     }

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from adaptive_reasoner.action_names import choice_action, vote_action
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
@@ -107,9 +108,7 @@ class _Plan:
 
     @property
     def action(self) -> str:
-        if self.size == 1 and not self.scored:
-            return self.source
-        return f"{self.source}_{'best_of' if self.scored else 'vote'}_{self.size}"
+        return (choice_action if self.scored else vote_action)(self.source, self.size)
 
 
 def _plans(source: str, votes: Sizes, best_of: Sizes) -> list[_Plan]:

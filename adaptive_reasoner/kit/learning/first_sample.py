@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from adaptive_reasoner.action_names import vote_of_action
 from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.kit.estimating.estimation import Replies
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy
@@ -23,8 +24,6 @@ SEEN = (
     "scored",  # 1 where it is known
 )
 """What is seen of an answer besides its vector and its surface, in this order."""
-
-_VOTE = "_vote_"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +76,9 @@ def look_first(
     accuracy[:, cheapest], cost[:, cheapest] = [reply.correct for reply in first], spent
     replies = [Replies.of(samples, question_id, source) for question_id in ids]
     for column, action in enumerate(outcomes.actions):
-        name, _, size = action.partition(_VOTE)
-        if name == source and size.isdecimal():
-            accuracy[:, column] = _votes_with_first(replies, first, outcomes.accuracy[:, column], int(size))
+        vote = vote_of_action(action)
+        if vote and vote[0] == source:
+            accuracy[:, column] = _votes_with_first(replies, first, outcomes.accuracy[:, column], vote[1])
             mean = np.array([several.cost.mean() for several in replies])
             cost[:, column] = np.maximum(outcomes.cost[:, column] + spent - mean, spent)
     seen = _seen(first, outcomes.questions.tolist(), features, cache or VectorCache(encoder), encoder)

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from langchain_core.messages import HumanMessage
 
+from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.extraction import AnswerKey, Grader, exact, final_answer
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
@@ -264,7 +265,7 @@ class Menu:
             recipes[name] = Recipe(name)
             for votes in DEFAULT_VOTES:
                 if votes <= self.samples_of(name):
-                    recipes[f"{name}_vote_{votes}"] = Recipe(name, "self_consistency", {"samples": votes})
+                    recipes[vote_action(name, votes)] = Recipe(name, "self_consistency", {"samples": votes})
         return recipes
 
 

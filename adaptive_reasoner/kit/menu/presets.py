@@ -2,6 +2,7 @@
 
 from math import inf
 
+from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.extraction import final_answer, numeric
 from adaptive_reasoner.answers.math_equivalence import math, math_answer
 from adaptive_reasoner.errors import MenuError
@@ -53,7 +54,7 @@ def preset_menu(
     settings = {"temperature": 0.7}
     cot = Source(hosted, prompt=_STEPS, max_tokens=1024, settings=settings, timeout=timeout)
     votes = {
-        f"cot_vote_{size}": Recipe("cot", "self_consistency", {"samples": size}) for size in _PAPER_VOTES
+        vote_action("cot", size): Recipe("cot", "self_consistency", {"samples": size}) for size in _PAPER_VOTES
     }
     grader, key = (math, math_answer) if mathematical else (numeric, final_answer)
     recipes = {"cot": Recipe("cot"), **votes}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.kit.backtesting.learning_curve import learning_curve
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import feature_matrix
@@ -40,8 +41,7 @@ def learning_points(policy: LearnedPolicy, samples: Samples, budget: float) -> l
 def _sizes(samples: Samples, source: str, actions: Sequence[str]) -> list[int]:
     """Sizes of the votes of a source that the table has, a single reply among them."""
     most = max((len(samples.votes(question_id, source)) for question_id in samples.question_ids), default=0)
-    named = {1: source} | {size: f"{source}_vote_{size}" for size in range(2, most + 1)}
-    return [size for size, action in named.items() if size == 1 or action in actions]
+    return [size for size in range(1, most + 1) if size == 1 or vote_action(source, size) in actions]
 
 
 def learning_section(rows: Sequence[Mapping[str, Any]], accuracy_unit: str | None = None) -> Section | None:
