@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.action_names import vote_of_action
+from adaptive_reasoner.atomic_file import replaced_whole
 
 _OF_ONE_SOURCE = {"adaptive_vote": "single_pass", "vote": "single_pass"}
 
@@ -166,19 +167,15 @@ class SampleLog:
         """Put a file without the old rows in place of this one; a row of unknown age begins to age now."""
         assert self.path is not None
         path = self.path.resolve()
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         file.seek(0)
-        try:
-            with os.fdopen(os.dup(file.fileno()), "rb") as reader, beside.open("wb", buffering=0) as new:
+        with replaced_whole(path) as part:
+            with os.fdopen(os.dup(file.fileno()), "rb") as reader, part.open("wb", buffering=0) as new:
                 for line in reader:
                     row = _row_of(line)
                     if row is not None and not self._is_old(row, now):
                         _write_all(new, _line({"time": now, **row}))
                 _write_all(new, lines)
-            shutil.copymode(path, beside)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+            shutil.copymode(path, part)
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

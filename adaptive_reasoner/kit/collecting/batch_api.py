@@ -14,12 +14,13 @@ from uuid import uuid4
 
 from langchain_core.messages import AIMessage, HumanMessage
 
+from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import MenuError, OutcomesError, UnpricedUsageError
 from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.grading import Grading, row_of
 from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.response_bodies import error_status
-from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for, replace_text
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.sampler import Drawn, shared_prompt
 from adaptive_reasoner.kit.collecting.worklist import PriorAttempts, WorkItem
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -82,7 +83,8 @@ class BatchJob:
 
     def write(self, path: Path) -> None:
         """Keep it, whole or not at all."""
-        replace_text(path, json.dumps(vars(self)))
+        with replaced_whole(path) as part:
+            part.write_text(json.dumps(vars(self)), encoding="utf-8")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
+from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.locked_file import LockedFile
 from adaptive_reasoner.kit.tables.files import PathLike, Row, read_rows
@@ -200,13 +201,6 @@ def paid_for(row: Mapping[str, Any]) -> float:
     return cost + graded - saved
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text in place of a file, whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-
-
 class StartedCalls:
     """The calls under way, noted on disk before they are made, in `<samples>.started`.
 
@@ -277,6 +271,7 @@ class StartedCalls:
         """Keep of the calls that were lost their cost only: each will be made once more under its name."""
         self._lost, self._open = self.lost, {}
         if self._lost:
-            replace_text(self._path, json.dumps([self._lost, self._unit]) + "\n")
+            with replaced_whole(self._path) as part:
+                part.write_text(json.dumps([self._lost, self._unit]) + "\n", encoding="ascii")
         else:
             self._path.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from adaptive_reasoner.arrays import Matrix
+from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.kit.cache import cache_folder
 from adaptive_reasoner.policy.features import (
     ENCODER_FILES,
@@ -219,13 +220,8 @@ class VectorCache:
 
     def _write(self, known: dict[str, Matrix]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, suffix=".unfinished")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
-            Path(name).replace(self.path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with replaced_whole(self.path) as part, part.open("wb") as file:
+            np.savez(file, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
 
 
 def feature_matrix(texts: Sequence[str], encoder: Encoder, *, cache: VectorCache | None = None) -> Matrix:

@@ -1,7 +1,6 @@
 """A report as one HTML file: it loads nothing, and says in tables what its figures show."""
 
 import html
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import vl_convert
 
 from adaptive_reasoner import pages
+from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.kit.reporting.vega import picture, plain, spec, svg
 
 Tone = Literal["good", "bad", "unsure"]
@@ -165,13 +165,8 @@ class Report:
 
     def write(self, path: str | Path) -> None:
         """Write the page, whole or not at all."""
-        path = Path(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with replaced_whole(Path(path)) as part:
             part.write_text(self.html(), encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def _section(section: Section, dial: Dial | None = None) -> str:

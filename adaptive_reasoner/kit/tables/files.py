@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import OutcomesError
 
 Row = dict[str, Any]
@@ -62,15 +63,12 @@ def write_rows(path: PathLike, table: Iterable[Mapping[str, Any]] | Mapping[str,
         lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
         raise OutcomesError(f"columns differ in length: {lengths}", file=path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        writers[path.suffix.lower()](beside, columns)
-        beside.replace(path)
+        with replaced_whole(path) as part:
+            writers[path.suffix.lower()](part, columns)
     except UnicodeEncodeError as error:
         reason = f"{error.object[:40]!r} holds half a character, which only .jsonl can keep"
         raise OutcomesError(reason, file=path) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _unknown_format(path: Path) -> OutcomesError:
