@@ -1,19 +1,17 @@
 """Which action a question gets, among those whose worst case fits; and what to say where none does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import inf
 
-from numpy.typing import ArrayLike
-
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
-from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.entries import beyond_cap
 from adaptive_reasoner.models.executor import Bound, CallExecutor
 from adaptive_reasoner.models.messages import decision_text
-from adaptive_reasoner.models.source import Messages, Request
-from adaptive_reasoner.policy.base import Decision, Policy
+from adaptive_reasoner.models.source import Request
+from adaptive_reasoner.policy.base import Decision
 from adaptive_reasoner.policy.worst_cases import BoundedByQuestion
-from adaptive_reasoner.strategies.flow import Flow, FlowRunner, Task
+from adaptive_reasoner.reasoner.options import AskedQuestion, Components
+from adaptive_reasoner.strategies.flow import FlowRunner, Task
 
 _ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
 
@@ -22,31 +20,23 @@ class Choice:
     """Chooses the action of one question.
 
     Args:
-        policy: Chooses.
-        actions: The strategy behind each action.
+        components: The policy that chooses, the actions, and the ledger with its price and hard cap.
+        question: What is decided on.
         caller: Bounds the calls of the actions.
-        ledger: Has the price and, perhaps, a hard cap.
-        messages: The conversation.
-        about: The text that is decided on; the last human turn, in its context, where not given.
         price: Takes the place of the ledger's price.
-        vector: The embedding of `about`, where it is known.
     """
 
     def __init__(
         self,
-        policy: Policy,
-        actions: Mapping[str, Flow],
+        components: Components,
+        question: AskedQuestion,
         caller: CallExecutor,
-        ledger: Ledger,
-        messages: Messages,
         *,
-        about: str | None = None,
         price: float | None = None,
-        vector: ArrayLike | None = None,
     ) -> None:
-        self._policy, self._actions, self._caller, self._ledger = policy, actions, caller, ledger
-        self._messages, self._about, self._set_price = messages, about, price
-        self._known = {} if vector is None else {"vector": vector}
+        self._policy, self._actions, self._ledger = components.policy, components.actions, components.ledger
+        self._question, self._caller, self._set_price = question, caller, price
+        self._known = {} if question.vector is None else {"vector": question.vector}
 
     def decide(self, most: float, full: BudgetExceededError | None, *, key: str) -> Decision:
         """What the policy chooses.
@@ -63,7 +53,7 @@ class Choice:
         policy = self._policy
         if isinstance(policy, BoundedByQuestion):
             policy = policy.with_worst_case_of(self.most_of_call)
-        about = self._about or decision_text(self._messages)
+        about = self._question.about or decision_text(self._question.messages)
         try:
             decision = policy.decide(about, price=self._price, max_cost=most, key=key, **self._known)
         except BudgetExceededError as dear:
@@ -103,7 +93,8 @@ class Choice:
         """The most that one call of an action can cost on this conversation; infinite where nobody knows."""
         if action not in self._actions:
             raise UnknownActionError(action, self._actions)
-        requests = FlowRunner(self._actions[action], Task(self._messages, price=self._price)).requests
+        task = Task(self._question.messages, price=self._price)
+        requests = FlowRunner(self._actions[action], task).requests
         different = {id(request): request for request in requests}.values()
         bounds = [self._caller.bound([request]) for request in different]
         return max((bound.cost if self.admits(bound) else inf for bound in bounds), default=0.0)

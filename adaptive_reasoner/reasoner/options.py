@@ -1,15 +1,19 @@
 """What a question may have of its own: price, limits, source, policy, ledger."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, Self, TypedDict
 
+from langchain_core.runnables import RunnableConfig
 from numpy.typing import ArrayLike
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import Meter, is_amount
-from adaptive_reasoner.models.source import ModelResolver, Source
+from adaptive_reasoner.models.source import Messages, ModelResolver, Source, default_resolver
 from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.strategies.flow import Flow
 
 
 class AnswerOptions(TypedDict, total=False):
@@ -55,17 +59,80 @@ class AnswerOptions(TypedDict, total=False):
     on_event: Callable[[dict[str, Any]], None] | None
 
 
-def check_options(terms: AnswerOptions) -> None:
-    """Refuse amounts that are none, before anything is decided or reserved.
+class _FromOptions:
+    """A part of the options as a value whose fields have their names."""
+
+    @classmethod
+    def of(cls, options: AnswerOptions, **defaults: Any) -> Self:
+        """The value that options ask for; an option that is missing or None leaves the default."""
+        given: Mapping[str, Any] = options
+        own = {name: given[name] for name in cls.__annotations__ if given.get(name) is not None}
+        return cls(**{**defaults, **own})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Components(_FromOptions):
+    """What answers a question; costs are in one unit.
+
+    Attributes:
+        source: How calls are made where an action does not say.
+        policy: Chooses the action.
+        actions: The strategy behind each action.
+        ledger: Keeps the average.
+        meter: What a call costs.
+    """
+
+    source: Source
+    policy: Policy
+    actions: Mapping[str, Flow]
+    ledger: Ledger
+    meter: Meter
+
+    def __post_init__(self) -> None:
+        check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits(_FromOptions):
+    """What an answer may cost and how long it may take; see `AnswerOptions`.
 
     Raises:
         ValueError: The price or the most cost is negative, or no number.
     """
-    given: Mapping[str, Any] = terms
-    for name in ("price", "max_cost"):
-        amount = given.get(name)
-        if amount is not None and not is_amount(amount):
-            raise ValueError(f"{name} is a number of at least 0, not {amount!r}")
+
+    price: float | None = None
+    max_cost: float = inf
+    deadline: float = inf
+    second_price: float = 0.0
+    budget: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, amount in (("price", self.price), ("max_cost", self.max_cost)):
+            if amount is not None and not is_amount(amount):
+                raise ValueError(f"{name} is a number of at least 0, not {amount!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedQuestion(_FromOptions):
+    """Which question it is, for the policy and for the ledger; see `AnswerOptions`."""
+
+    messages: Messages
+    about: str | None = None
+    vector: ArrayLike | None = None
+    key: str | None = None
+    run_id: str | None = None
+    resumes: bool = False
+    saved: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallOptions(_FromOptions):
+    """What every call of a question is sent, and who is told of it; see `AnswerOptions`."""
+
+    config: RunnableConfig = field(default_factory=RunnableConfig)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    resolve_model: ModelResolver = default_resolver
+    on_event: Callable[[dict[str, Any]], None] | None = None
 
 
 def check_units(**parts: Any) -> None:
@@ -77,10 +144,10 @@ def check_units(**parts: Any) -> None:
     units = {name: part.cost_unit for name, part in parts.items()}
     if len(set(units.values())) > 1:
         raise LedgerError(f"costs must be in one unit, but there are {units}")
-    counts = {name: getattr(part, "counts", None) for name, part in parts.items()}
-    told = {name: which for name, which in counts.items() if isinstance(which, str)}
-    if len(set(told.values())) > 1:
+    declared = {name: getattr(part, "counts", None) for name, part in parts.items()}
+    counts = {name: which for name, which in declared.items() if isinstance(which, str)}
+    if len(set(counts.values())) > 1:
         raise LedgerError(
-            f"costs must count the same tokens, but there are {told}; take TokenMeter(counts=...) as the "
+            f"costs must count the same tokens, but there are {counts}; take TokenMeter(counts=...) as the "
             "policy was trained, or train again with the menu or with counts=..."
         )

@@ -21,13 +21,21 @@ from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.settings import positive
+from adaptive_reasoner.models.messages import messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.label_free import LabelFreePolicy, label_free_actions
 from adaptive_reasoner.reasoner.events import asend_event, send_event
-from adaptive_reasoner.reasoner.options import AnswerOptions, check_units
+from adaptive_reasoner.reasoner.options import (
+    AnswerOptions,
+    AskedQuestion,
+    CallOptions,
+    Components,
+    Limits,
+    check_units,
+)
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.strategies.flow import Flow, check_flow
@@ -313,11 +321,18 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             await asend_event(charge, charge.closed())
 
     def _charge(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
-        own: AnswerOptions = {"price": self.price, "max_cost": self.max_cost}
-        given: AnswerOptions = {**own, **terms}
-        return QuestionRun(
-            self.source, self.policy, self.actions, self.ledger, self.meter, question, config, given
+        options: AnswerOptions = {"price": self.price, "max_cost": self.max_cost, **terms}
+        components = Components.of(
+            options,
+            source=self.source,
+            policy=self.policy,
+            actions=self.actions,
+            ledger=self.ledger,
+            meter=self.meter,
         )
+        limits = Limits.of(options)
+        asked = AskedQuestion.of(options, messages=messages_of(question))
+        return QuestionRun(components, asked, limits, CallOptions.of(options, config=config or {}))
 
 
 def _held(charge: QuestionRun) -> bool:

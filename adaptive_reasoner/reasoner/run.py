@@ -7,23 +7,19 @@ from math import inf
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
 from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.executor import CallExecutor
-from adaptive_reasoner.models.messages import chunk_of, messages_of, tokens_of, usage_of
-from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.messages import chunk_of, tokens_of, usage_of
 from adaptive_reasoner.models.replies import Reply
-from adaptive_reasoner.models.source import Source, default_resolver
-from adaptive_reasoner.policy.base import Decision, HasVoteModel, Policy, as_json
+from adaptive_reasoner.policy.base import Decision, HasVoteModel, as_json
 from adaptive_reasoner.reasoner.choice import Choice
 from adaptive_reasoner.reasoner.hold import Hold
-from adaptive_reasoner.reasoner.options import AnswerOptions, check_options, check_units
+from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
 from adaptive_reasoner.reasoner.result import Result
-from adaptive_reasoner.strategies.flow import Answer, Flow, FlowRunner, Task
+from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 
@@ -31,66 +27,41 @@ class QuestionRun:
     """One question under way: opened with a decision and a reservation, closed with the real cost.
 
     Args:
-        source: How calls are made where an action does not say.
-        policy: Chooses the action.
-        actions: The strategy behind each action.
-        ledger: Keeps the average.
-        meter: What a call costs.
-        question: A string, a message or a list of messages.
-        config: Passed to every call.
-        terms: What this question has of its own.
+        components: What answers it.
+        question: Which question it is.
+        limits: What the answer may cost, and how long it may take.
+        calls: What every call is sent.
     """
 
-    config: RunnableConfig
-
     def __init__(
-        self,
-        source: Source,
-        policy: Policy,
-        actions: Mapping[str, Flow],
-        ledger: Ledger,
-        meter: Meter,
-        question: Any,
-        config: RunnableConfig | None,
-        terms: AnswerOptions,
+        self, components: Components, question: AskedQuestion, limits: Limits, calls: CallOptions
     ) -> None:
-        self.policy, self.actions = terms.get("policy") or policy, actions
-        self.ledger, self.meter = terms.get("ledger") or ledger, terms.get("meter") or meter
-        check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
-        self.config = config or RunnableConfig()
-        check_options(terms)
-        self.on_event = terms.get("on_event")
-        self._messages, source = messages_of(question), terms.get("source") or source
-        key = terms.get("key") or uuid.uuid4().hex
-        resumes = terms.get("resumes") or False
+        self.policy, self.actions = components.policy, components.actions
+        self.ledger, self.meter = components.ledger, components.meter
+        self.config, self.on_event = calls.config, calls.on_event
+        self._question, self._limits = question, limits
+        key = question.key or uuid.uuid4().hex
         self._hold = Hold(
-            self.ledger, key, terms.get("run_id") or key, resumes=resumes, budget=terms.get("budget")
+            self.ledger, key, question.run_id or key, resumes=question.resumes, budget=limits.budget
         )
-        self._terms = terms
         self._decision: Decision | None = None
         self._running: FlowRunner | None = None
         self._held = False  # what the next calls can cost
         self._opened = time.monotonic()
         self.caller = CallExecutor(
-            source,
+            components.source,
             self.meter,
             self.config,
-            settings=terms.get("settings"),
-            resolve_model=terms.get("resolve_model") or default_resolver,
+            settings=calls.settings,
+            resolve_model=calls.resolve_model,
             on_reply=self._replied,
             hold_more=self._hold_more,
         )
-        self._choice = Choice(
-            *(self.policy, self.actions, self.caller, self.ledger, self._messages),
-            about=terms.get("about"),
-            price=terms.get("price"),
-            vector=terms.get("vector"),
-        )
+        self._choice = Choice(components, question, self.caller, price=limits.price)
 
     def open(self) -> None:
         """Choose an action that the ledger admits; under a hard cap, the best that still fits."""
-        limit, full = self._terms.get("max_cost"), None
-        most = inf if limit is None else limit
+        most, full = self._limits.max_cost, None
         while self._hold.reservation is None:
             decision = self._choice.decide(most, full, key=self._hold.question)
             running = FlowRunner(self.actions[decision.action], self._task(decision))
@@ -154,7 +125,7 @@ class QuestionRun:
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
         billed = self.answered or self.caller.cost
-        self._hold.close(self.caller.cost if billed else None, self._terms.get("saved") or {})
+        self._hold.close(self.caller.cost if billed else None, self._question.saved)
 
     @property
     def opens_at_once(self) -> bool:
@@ -246,12 +217,11 @@ class QuestionRun:
         return chunk_of(self._signed(winner, self.record(), hidden))
 
     def _task(self, decision: Decision) -> Task:
-        seconds = self._terms.get("deadline")
         return Task(
-            self._messages,
+            self._question.messages,
             price=decision.price,
-            second_price=self._terms.get("second_price") or 0.0,
-            deadline=inf if seconds is None else self._opened + seconds,
+            second_price=self._limits.second_price,
+            deadline=self._opened + self._limits.deadline,
             prospects=self._prospects(decision),
         )
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner import hold
+from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.strategies.flow import Answer, usable_messages
 from tests.fakes import ScriptedModel, StatusError
@@ -100,9 +102,18 @@ class Lives(RuleBasedStateMachine):
     )
     def start(self, process, task, action, worst):
         charge = QuestionRun(
-            *(self.source, FixedPolicy(action, expected_cost=5.0, worst_cost=worst), FLOWS),
-            *(self.ledgers[process % len(self.ledgers)], TokenMeter(), "6 * 7?", None),
-            {"key": task, "run_id": f"question {task}", "resumes": True},
+            Components(
+                source=self.source,
+                policy=FixedPolicy(action, expected_cost=5.0, worst_cost=worst),
+                actions=FLOWS,
+                ledger=self.ledgers[process % len(self.ledgers)],
+                meter=TokenMeter(),
+            ),
+            AskedQuestion(
+                messages=[HumanMessage("6 * 7?")], key=task, run_id=f"question {task}", resumes=True
+            ),
+            Limits(),
+            CallOptions(),
         )
         try:
             charge.open()
