@@ -1,7 +1,6 @@
 """A node for LangGraph that spends compute where it pays."""
 
 import asyncio
-import inspect
 import logging
 import os
 import warnings
@@ -33,7 +32,7 @@ from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.messages import decision_text, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source
-from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.policy.base import Policy, takes_vector
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
@@ -121,7 +120,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             raise ValueError(
                 "with budget_key the BudgetLedgerNode keeps the budget: give no budget or ledger here"
             )
-        if vector_key and policy and "vector" not in inspect.signature(policy.decide).parameters:
+        if vector_key and policy and not takes_vector(policy):
             raise ValueError(f"policy {policy.policy_id!r} takes no vector: leave vector_key out")
         if budget_key and policy is None:  # the price comes with each question, and is kept elsewhere
             ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)

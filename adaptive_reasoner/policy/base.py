@@ -1,27 +1,14 @@
 """What a policy decides, what every policy can do, and the one that always decides the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from inspect import signature
 from math import inf, isfinite, nan
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
-
-
-@runtime_checkable
-class HasVoteModel(Protocol):
-    """A policy that also knows when votes are best ended."""
-
-    def prospects(self, action: str, expected_accuracy: float) -> VoteModel | None:
-        """What is known of votes of `action`; None where nothing is.
-
-        Args:
-            action: The action, by name.
-            expected_accuracy: Of the action on the question, as decided.
-        """
-
 
 Reason = Literal["policy", "mixture", "budget", "fallback"]
 
@@ -113,6 +100,62 @@ class Policy(Protocol):
         Raises:
             InfeasibleBudgetError: The cheapest actions cost more than `budget`.
         """
+
+
+@runtime_checkable
+class MovesToBudget(Protocol):
+    """A policy that knows its price at other budgets."""
+
+    def at(self, *, budget: float) -> Policy:
+        """The same policy at another mean cost per question."""
+
+
+@runtime_checkable
+class HasVoteModel(Protocol):
+    """A policy that also knows when votes are best ended."""
+
+    def prospects(self, action: str, expected_accuracy: float) -> VoteModel | None:
+        """What is known of votes of `action`; None where nothing is.
+
+        Args:
+            action: The action, by name.
+            expected_accuracy: Of the action on the question, as decided.
+        """
+
+
+CallBound = Callable[[str], float]
+"""The most that one call of an action, by name, can cost on the question at hand."""
+
+
+@runtime_checkable
+class BoundedByQuestion(Protocol):
+    """A policy whose worst costs depend on the question, because its prompt is billed too."""
+
+    def with_worst_case_of(self, call: CallBound) -> Policy:
+        """The same policy, for one question.
+
+        Args:
+            call: The most that one call of an action, by name, can cost on this question.
+        """
+
+
+@runtime_checkable
+class NonBlocking(Protocol):
+    """A policy or a ledger that says whether it answers without computing or waiting."""
+
+    @property
+    def non_blocking(self) -> bool:
+        """Whether it needs no thread of its own."""
+
+
+def never_blocks(part: object) -> bool:
+    """Whether a policy or a ledger says that it answers without computing or waiting."""
+    return isinstance(part, NonBlocking) and part.non_blocking
+
+
+def takes_vector(policy: Policy) -> bool:
+    """Whether a policy can be given the question's embedding: an argument of `decide` tells."""
+    return "vector" in signature(policy.decide).parameters
 
 
 class FixedPolicy:

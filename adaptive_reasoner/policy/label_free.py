@@ -10,8 +10,7 @@ from langchain_core.messages import HumanMessage
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy.base import Decision, Reason
-from adaptive_reasoner.policy.worst_cases import CallBound
+from adaptive_reasoner.policy.base import CallBound, Decision, Reason
 from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.stop_rules import Priced
 from adaptive_reasoner.strategies.voting import adaptive_consistency, single_pass

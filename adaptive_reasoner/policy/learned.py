@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.errors import BudgetExceededError, PolicyFormatError
-from adaptive_reasoner.policy.base import Decision, Reason
+from adaptive_reasoner.policy.base import CallBound, Decision, Reason
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
 from adaptive_reasoner.policy.fields import check_fields
 from adaptive_reasoner.policy.folder import CARD, PathLike, counts_of, read_policy_folder
@@ -20,7 +20,7 @@ from adaptive_reasoner.policy.imitator_model import ImitatorSession
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture, spend, uniform_from_key
 from adaptive_reasoner.policy.regular_files import Refusing
 from adaptive_reasoner.policy.vote_tables import read_vote_models, source_of
-from adaptive_reasoner.policy.worst_cases import CallBound, WorstCases
+from adaptive_reasoner.policy.worst_cases import WorstCases
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 

@@ -1,27 +1,13 @@
 """The most that actions can cost: as declared or, where prompts are billed, on the question at hand."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import inf
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-
-CallBound = Callable[[str], float]
-"""The most that one call of an action, by name, can cost on the question at hand."""
-
-
-@runtime_checkable
-class BoundedByQuestion(Protocol):
-    """A policy whose worst costs depend on the question, because its prompt is billed too."""
-
-    def with_worst_case_of(self, call: CallBound) -> Any:
-        """The same policy, for one question.
-
-        Args:
-            call: The most that one call of an action, by name, can cost on this question.
-        """
+from adaptive_reasoner.policy.base import CallBound
 
 
 class WorstCases:

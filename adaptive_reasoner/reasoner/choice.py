@@ -8,8 +8,7 @@ from adaptive_reasoner.ledger.entries import beyond_cap
 from adaptive_reasoner.models.executor import Bound, CallExecutor
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.source import Request
-from adaptive_reasoner.policy.base import Decision
-from adaptive_reasoner.policy.worst_cases import BoundedByQuestion
+from adaptive_reasoner.policy.base import BoundedByQuestion, Decision
 from adaptive_reasoner.reasoner.options import AskedQuestion, Components
 from adaptive_reasoner.strategies.flow import FlowRunner, Task
 

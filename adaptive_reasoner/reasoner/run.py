@@ -14,7 +14,7 @@ from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import chunk_of, tokens_of, usage_of
 from adaptive_reasoner.models.replies import Reply
-from adaptive_reasoner.policy.base import Decision, HasVoteModel, as_json
+from adaptive_reasoner.policy.base import Decision, HasVoteModel, as_json, never_blocks
 from adaptive_reasoner.reasoner.choice import Choice
 from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
@@ -130,12 +130,12 @@ class QuestionRun:
     @property
     def opens_at_once(self) -> bool:
         """Whether decision and reservation neither compute nor wait, and so need no thread of their own."""
-        return getattr(self.policy, "non_blocking", False) and self.closes_at_once
+        return never_blocks(self.policy) and self.closes_at_once
 
     @property
     def closes_at_once(self) -> bool:
         """Whether the ledger answers without waiting for a disk or a network."""
-        return getattr(self.ledger, "non_blocking", False)
+        return never_blocks(self.ledger)
 
     @property
     def running(self) -> FlowRunner:

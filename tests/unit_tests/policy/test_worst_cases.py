@@ -11,9 +11,10 @@ from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import PriceMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.policy.base import BoundedByQuestion
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
-from adaptive_reasoner.policy.worst_cases import BoundedByQuestion, WorstCases
+from adaptive_reasoner.policy.worst_cases import WorstCases
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency
