@@ -65,15 +65,13 @@ def stated_answer(message: AIMessage) -> str | None:
     boxed = _last_boxed(text)
     if boxed is not None:
         return boxed
-    marked = _MARKED.findall(text)
-    if marked:
-        return _first_sentence(marked[-1])
+    marked = last_match(text, _MARKED)
+    if marked is not None:
+        return _first_sentence(marked)
     if not text or was_cut(message):
         return None
-    numbers = _NUMBER.findall(text)
-    if numbers:
-        return str(numbers[-1])
-    return text if len(text) <= _LONGEST_BARE_ANSWER and "\n" not in text else None
+    bare = text if len(text) <= _LONGEST_BARE_ANSWER and "\n" not in text else None
+    return last_match(text, _NUMBER) or bare
 
 
 def canonical(answer: str) -> str | None:
@@ -90,6 +88,17 @@ def canonical(answer: str) -> str | None:
     return number if number is not None else " ".join(text.casefold().split())
 
 
+def last_match(text: str, *patterns: re.Pattern[str]) -> str | None:
+    """The last match of the first pattern that a text matches: what a reply comes to in the end.
+
+    Example:
+        >>> last_match("No ... wait: yes", re.compile("score: (.)"), re.compile("yes|no"))
+        'yes'
+    """
+    found = next(filter(None, (pattern.findall(text) for pattern in patterns)), None)
+    return str(found[-1]) if found else None
+
+
 def exact(answer: str | None, gold: str) -> float:
     """1.0 where the canonical forms are equal."""
     return float(answer is not None and canonical(answer) == canonical(gold))
@@ -102,10 +111,10 @@ def numeric(answer: str | None, gold: str) -> float:
         >>> numeric("14.0", "14"), numeric("about 3", "4"), numeric(None, "4")
         (1.0, 0.0, 0.0)
     """
-    found, wanted = (_NUMBER.findall(text or "") for text in (answer, gold))
-    if not found or not wanted:
+    found, wanted = (last_match(text or "", _NUMBER) for text in (answer, gold))
+    if found is None or wanted is None:
         return 0.0
-    value, target = (_value(numbers[-1]) for numbers in (found, wanted))
+    value, target = _value(found), _value(wanted)
     return float(abs(value - target) <= max(Decimal(1), abs(target)) / 10**6)
 
 

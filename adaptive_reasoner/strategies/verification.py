@@ -7,7 +7,7 @@ from math import inf, isnan
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
+from adaptive_reasoner.answers.extraction import AnswerKey, final_answer, last_match
 from adaptive_reasoner.models.replies import Reply, refused
 from adaptive_reasoner.models.source import ChatModel, Request, Source, question_of
 from adaptive_reasoner.strategies.flow import (
@@ -40,9 +40,9 @@ def _judge_prompt(question: str, reply: str) -> str:
 
 
 def _last_score(message: AIMessage) -> float | None:
-    """The last `Score: N`, also where it reads `8/10`; a judge that names none has said a number last."""
-    numbers = _SCORE.findall(message.text) or _NUMBER.findall(message.text)
-    return float(numbers[-1]) if numbers else None
+    """The last `Score: N`, also where it reads `8/10`; without one the last number."""
+    score = last_match(message.text, _SCORE, _NUMBER)
+    return None if score is None else float(score)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from adaptive_reasoner.answers.extraction import last_match
+
 _VERDICT = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 
 
@@ -16,8 +18,8 @@ def _prompt(question: str, gold: str, reply: str) -> str:
 
 
 def _last_verdict(text: str) -> float | None:
-    verdicts = _VERDICT.findall(text)
-    return float(verdicts[-1].casefold() == "yes") if verdicts else None
+    verdict = last_match(text, _VERDICT)
+    return None if verdict is None else float(verdict.casefold() == "yes")
 
 
 @dataclass(frozen=True)
