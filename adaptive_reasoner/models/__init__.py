@@ -1,1 +1,1 @@
-"""Call a model and read its bill.."""
+"""Call a model and read its bill."""

@@ -1,1 +1,1 @@
-"""Which action a question deserves, at a price of compute.."""
+"""Which action a question deserves, at a price of compute."""

@@ -1,1 +1,1 @@
-"""Decide, reserve, run, settle: one question from its decision to its bill.."""
+"""Decide, reserve, run, settle: one question from its decision to its bill."""

@@ -1,1 +1,1 @@
-"""Ways to answer a question: each yields the calls it wants and is sent their replies.."""
+"""Ways to answer a question: each yields the calls it wants and is sent their replies."""
