@@ -103,8 +103,18 @@ def _said(metadata: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _word(reason: Any) -> str:
-    """A reason as text; some packages hand on an enumeration's member, and some streams say it twice."""
-    return _REPEATED.sub(r"\1", str(getattr(reason, "name", reason)))
+    """A reason as text; some packages hand on an enumeration's member."""
+    return without_repeats(str(getattr(reason, "name", reason)))
+
+
+def without_repeats(word: str) -> str:
+    """A word once; the chunks of some streams each bring it, and add up to `stopstop`.
+
+    Example:
+        >>> without_repeats("stopstop")
+        'stop'
+    """
+    return _REPEATED.sub(r"\1", word)
 
 
 def _meanings(message: AIMessage) -> set[str]:

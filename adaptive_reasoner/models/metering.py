@@ -12,15 +12,14 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
 from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
-from adaptive_reasoner.models.prompt_bound import most_prompt_tokens as most_prompt_tokens
-from adaptive_reasoner.models.usage import Usage as Usage
-from adaptive_reasoner.models.usage import model_of
+from adaptive_reasoner.models.finish_reasons import without_repeats
+from adaptive_reasoner.models.prompt_bound import most_prompt_tokens
+from adaptive_reasoner.models.usage import Usage, model_of
 
 UNDECLARED_MAX_TOKENS = 4096
 """What a lost call is billed at when neither its source nor the model's profile bounds the reply."""
 
 _DATE = re.compile(r"(?:-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4}|-latest)$")
-_REPEATED = re.compile(r"^(.+?)\1+$")
 
 
 class Meter(Protocol):
@@ -166,7 +165,7 @@ class PriceTable:
             raise UnpricedUsageError(
                 "a reply does not name its model, so its price is unknown; meter it alone"
             )
-        once = _REPEATED.sub(r"\1", model)  # the chunks of some streams each name it
+        once = without_repeats(model)
         undated = _DATE.sub("", once)
         for known in (model, _DATE.sub("", model), once, undated):
             if known in self.prices:

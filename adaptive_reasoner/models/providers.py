@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.models.wrapped_models import mapped, models_in
+from adaptive_reasoner.models.wrapped_models import bound_settings, main_model, mapped, models_in
 
 Thinking = str | int
 """An effort ("none", "minimal", "low", "medium", "high", "xhigh", "max") or a number of tokens."""
@@ -84,8 +84,7 @@ def provider_kwargs(
         >>> provider_kwargs(FakeListChatModel(responses=[""]), {"max_tokens": 9}, thinking="low")
         {'reasoning_effort': 'low', 'max_tokens': 9}
     """
-    bound = next((bound for _, bound in models_in(model)), {})
-    model = unwrapped(model)
+    bound, model = bound_settings(model), unwrapped(model)
     dialect = _dialect_of(model)
     words = dict(settings)
     if thinking is not None:
@@ -108,9 +107,8 @@ def unwrapped(model: Any) -> Any:
 
     A model whose fallbacks take other words than it does stays as it is: what is said has to suit them all.
     """
-    inside = [inner for inner, _ in models_in(model)]
-    alike = inside and all(_dialect_of(each) == _dialect_of(inside[0]) for each in inside)
-    return inside[0] if alike else model
+    dialects = {_dialect_of(inner) for inner, _ in models_in(model)}
+    return model if len(dialects) > 1 else main_model(model)
 
 
 def open_to_thinking(model: Runnable[Any, Any]) -> Runnable[Any, Any]:

@@ -16,7 +16,7 @@ from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_prompt_tokens
 from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
 from adaptive_reasoner.models.reply_bound import most_replies, most_room
-from adaptive_reasoner.models.wrapped_models import mapped, models_in
+from adaptive_reasoner.models.wrapped_models import bound_settings, mapped, models_in
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
@@ -113,7 +113,7 @@ class Source:
             messages: The conversation.
             settings: Call-time arguments on top of those of the source and of a bound model.
         """
-        given = {**self._bound, **self.settings, **(settings or {})}
+        given = {**bound_settings(self._made), **self.settings, **(settings or {})}
         declared = {name: given[name] for name in SCHEMAS if given.get(name)}
         told = [SchemaText(content=as_text(declared))] if declared else []
         sent = [*self.preamble, *self.messages(messages), *told]
@@ -165,7 +165,7 @@ class Source:
 
     def _model_name(self, settings: Mapping[str, Any]) -> str:
         """The model's name, from which the provider's rules are told; empty where it is not known yet."""
-        model: Any = unwrapped(vars(self).get("runnable", self.model))
+        model: Any = unwrapped(self._made)
         names = (settings.get("model"), *(getattr(model, name, None) for name in ("model_name", "model")))
         return next((name for name in names if isinstance(name, str) and name), "")
 
@@ -178,11 +178,6 @@ class Source:
     def _made(self) -> Any:
         """The model, where it is made already; else the function that makes it."""
         return vars(self).get("runnable", self.model)
-
-    @property
-    def _bound(self) -> Mapping[str, Any]:
-        """Arguments that are bound to the model."""
-        return next((bound for _, bound in models_in(self._made)), None) or {}
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,17 @@ def main_model(model: Any) -> Any:
     return next((inner for inner, _ in models_in(model)), model)
 
 
+def bound_settings(model: Any) -> Mapping[str, Any]:
+    """Call-time arguments that wrappers bind to the chat model which a Runnable calls first.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> bound_settings(FakeListChatModel(responses=["7"]).bind(stop=["."]).with_retry())
+        {'stop': ['.']}
+    """
+    return next((bound for _, bound in models_in(model)), {})
+
+
 class Configured(Runnable[Any, Any]):
     """A model that the configuration of a run chooses, with a change to whatever is chosen.
 
