@@ -9,7 +9,6 @@ from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.prompt_values import PromptValue
 
-from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.replies import Reply, from_cache
 from adaptive_reasoner.models.source import Messages, question_of
 from adaptive_reasoner.models.usage import Usage, readable_usage
@@ -60,11 +59,8 @@ def decision_text(messages: Messages, *, context: int = CONTEXT) -> str:
 
 def tokens_of(message: AIMessage | None) -> dict[str, int]:
     """The usage of a reply, by the names of the samples format; empty where it has none to rely on."""
-    if message is None or from_cache(message):
-        return {}
-    try:
-        usage = Usage.of(message)
-    except UnpricedUsageError:
+    usage = None if message is None or from_cache(message) else Usage.known(message)
+    if usage is None:
         return {}
     return {
         "prompt_tokens": usage.prompt_tokens,

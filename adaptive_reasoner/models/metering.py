@@ -266,11 +266,8 @@ def prompt_cost(meter: Meter, message: AIMessage, seconds: float) -> float:
         >>> prompt_cost(TokenMeter(), reply, seconds=0.1), prompt_cost(SampleMeter(), reply, seconds=0.1)
         (0.0, 0.0)
     """
-    try:
-        usage = Usage.of(message)
-    except UnpricedUsageError:
-        return 0.0
-    if not usage.completion_tokens:
+    usage = Usage.known(message)
+    if usage is None or not usage.completion_tokens:
         return 0.0
     reply_alone = UsageMetadata(
         input_tokens=0,

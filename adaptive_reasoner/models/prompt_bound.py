@@ -7,7 +7,6 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
-from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.media_bounds import media_kind, most_media_tokens, without_content
 from adaptive_reasoner.models.usage import Usage
 
@@ -197,10 +196,8 @@ def _kept_elsewhere(blocks: Sequence[Any], extra: Mapping[str, Any]) -> bool:
 
 def _answered(message: AIMessage, without_bound: float) -> float:
     """The output tokens of a reply, which bound what it left with its provider."""
-    try:
-        return Usage.of(message).completion_tokens
-    except UnpricedUsageError:
-        return without_bound
+    usage = Usage.known(message)
+    return without_bound if usage is None else usage.completion_tokens
 
 
 def _json_bytes(value: Any) -> int:

@@ -77,6 +77,14 @@ class Usage:
         return usage
 
     @classmethod
+    def known(cls, message: AIMessage) -> Self | None:
+        """The usage of a reply; None where it has none to rely on."""
+        try:
+            return cls.of(message)
+        except UnpricedUsageError:
+            return None
+
+    @classmethod
     def _read(cls, raw: Mapping[str, Any]) -> Self:
         given, answered = _count(raw, "input_tokens"), _count(raw, "output_tokens")
         total = _count(raw, "total_tokens") if "total_tokens" in raw else 0
@@ -111,9 +119,8 @@ def readable_usage(message: AIMessage) -> UsageMetadata | None:
         >>> readable_usage(AIMessage("14", usage_metadata=hidden))
         {'input_tokens': 32, 'output_tokens': 103, 'total_tokens': 135}
     """
-    try:
-        usage = Usage.of(message)
-    except UnpricedUsageError:
+    usage = Usage.known(message)
+    if usage is None:
         return None
     raw: Mapping[str, Any] = message.usage_metadata or {}
     details = {
