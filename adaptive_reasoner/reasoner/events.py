@@ -12,38 +12,39 @@ EVENT = "adaptive_reasoner"
 """Name of the custom events that callback handlers receive: each is a decision, a settlement or a failure."""
 
 
-def send_event(charge: QuestionRun, event: dict[str, Any] | None) -> None:
-    """Send an event to whoever asked for it, and to the callback handlers of the run."""
-    if event is None:
-        return
-    if charge.on_event is not None:
-        charge.on_event(event)
-    if has_listener(charge.config):
-        config = marked_config(charge, event)
-        mark_run(config)
+def send_event(run: QuestionRun, event: dict[str, Any] | None) -> None:
+    """Send an event to its listener, and to the callback handlers of the run; None is no event."""
+    config = _config_of_handlers(run, event)
+    if config is not None:
         dispatch_custom_event(EVENT, event, config=config)
 
 
-async def asend_event(charge: QuestionRun, event: dict[str, Any] | None) -> None:
+async def asend_event(run: QuestionRun, event: dict[str, Any] | None) -> None:
     """Like `send_event`, without blocking the loop."""
-    if event is None:
-        return
-    if charge.on_event is not None:
-        charge.on_event(event)
-    if has_listener(charge.config):
-        config = marked_config(charge, event)
-        mark_run(config)
+    config = _config_of_handlers(run, event)
+    if config is not None:
         await adispatch_custom_event(EVENT, event, config=config)
 
 
-def marked_config(charge: QuestionRun, event: dict[str, Any]) -> RunnableConfig:
-    """The run's config, marked with the decision as its calls are and, once it is known, with the cost."""
-    if "cost" not in event:
-        return charge.caller.config
-    return merge_configs(charge.caller.config, {"metadata": {"adaptive_cost": event["cost"]}})
+def _config_of_handlers(run: QuestionRun, event: dict[str, Any] | None) -> RunnableConfig | None:
+    """The config to dispatch an event under, once its listener has it; None where there is no handler.
+
+    It is marked with the decision, as that of calls is, and with the cost once it is known.
+    """
+    if event is None:
+        return None
+    if run.on_event is not None:
+        run.on_event(event)
+    if not _has_handler(run.config):
+        return None
+    config = run.caller.config
+    if "cost" in event:
+        config = merge_configs(config, {"metadata": {"adaptive_cost": event["cost"]}})
+    _mark_run(config)
+    return config
 
 
-def mark_run(config: RunnableConfig) -> None:
+def _mark_run(config: RunnableConfig) -> None:
     """Put the marks on the run itself, which began before there was a decision, where a tracer keeps it."""
     callbacks = config["callbacks"]
     assert isinstance(callbacks, BaseCallbackManager)
@@ -52,13 +53,13 @@ def mark_run(config: RunnableConfig) -> None:
     }
     actions = [tag for tag in config.get("tags", []) if tag.startswith("action:")]
     for tracer in callbacks.handlers:
-        run = getattr(tracer, "run_map", {}).get(str(callbacks.parent_run_id))
-        if run is not None:  # its metadata may be shared with its parents: replaced, never changed
-            run.extra = {**run.extra, "metadata": {**run.extra.get("metadata", {}), **marks}}
-            run.tags = list(dict.fromkeys([*(run.tags or []), *actions]))
+        traced = getattr(tracer, "run_map", {}).get(str(callbacks.parent_run_id))
+        if traced is not None:  # its metadata may be shared with its parents: replaced, never changed
+            traced.extra = {**traced.extra, "metadata": {**traced.extra.get("metadata", {}), **marks}}
+            traced.tags = list(dict.fromkeys([*(traced.tags or []), *actions]))
 
 
-def has_listener(config: RunnableConfig) -> bool:
+def _has_handler(config: RunnableConfig) -> bool:
     """Whether there is a run that the event belongs to, and a handler."""
     callbacks = config.get("callbacks")
     return isinstance(callbacks, BaseCallbackManager) and bool(callbacks.parent_run_id and callbacks.handlers)

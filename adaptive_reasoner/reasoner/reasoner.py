@@ -242,19 +242,19 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             UnpricedUsageError: A reply arrived whose cost cannot be known.
             Exception: Where no call gave a usable reply, the first error, as the model raised it.
         """
-        with self._charged(question, config, terms) as charge:
-            while _held(charge):
-                charge.send(charge.caller.run_round(charge.running.requests))
-        return charge.result()
+        with self._under_way(question, config, terms) as run:
+            while _held(run):
+                run.send(run.caller.run_round(run.running.requests))
+        return run.result()
 
     async def aanswer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
     ) -> Result:
         """`answer`, without blocking the loop: an embedding and a ledger that waits run in a thread."""
-        async with self._acharged(question, config, terms) as charge:
-            while await _aheld(charge):
-                charge.send(await charge.caller.arun_round(charge.running.requests))
-        return charge.result()
+        async with self._aunder_way(question, config, terms) as run:
+            while await _aheld(run):
+                run.send(await run.caller.arun_round(run.running.requests))
+        return run.result()
 
     def stream_answer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
@@ -264,63 +264,63 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         A stream that is closed before its end is settled then, its reply as a lost one.
         """
         streamed: list[Reply] = []
-        with self._charged(question, config, terms) as charge:
-            while _held(charge):
-                if charge.running.visible:
-                    with closing(charge.caller.stream(charge.running.requests[0])) as chunks:
+        with self._under_way(question, config, terms) as run:
+            while _held(run):
+                if run.running.visible:
+                    with closing(run.caller.stream(run.running.requests[0])) as chunks:
                         for chunk in chunks:
                             yield chunk.model_copy(update={"chunk_position": None})
-                    streamed.append(charge.caller.bill[-1])
-                    charge.send(streamed[-1:])
+                    streamed.append(run.caller.bill[-1])
+                    run.send(streamed[-1:])
                 else:
-                    charge.send(charge.caller.run_round(charge.running.requests))
-            yield charge.last_chunk(streamed)
+                    run.send(run.caller.run_round(run.running.requests))
+            yield run.last_chunk(streamed)
 
     async def astream_answer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """`stream_answer`, without blocking the loop."""
         streamed: list[Reply] = []
-        async with self._acharged(question, config, terms) as charge:
-            while await _aheld(charge):
-                if charge.running.visible:
-                    async with aclosing(charge.caller.astream(charge.running.requests[0])) as chunks:
+        async with self._aunder_way(question, config, terms) as run:
+            while await _aheld(run):
+                if run.running.visible:
+                    async with aclosing(run.caller.astream(run.running.requests[0])) as chunks:
                         async for chunk in chunks:
                             yield chunk.model_copy(update={"chunk_position": None})
-                    streamed.append(charge.caller.bill[-1])
-                    charge.send(streamed[-1:])
+                    streamed.append(run.caller.bill[-1])
+                    run.send(streamed[-1:])
                 else:
-                    charge.send(await charge.caller.arun_round(charge.running.requests))
-            yield charge.last_chunk(streamed)
+                    run.send(await run.caller.arun_round(run.running.requests))
+            yield run.last_chunk(streamed)
 
     @contextmanager
-    def _charged(
+    def _under_way(
         self, question: Any, config: RunnableConfig | None, terms: AnswerOptions
     ) -> Iterator[QuestionRun]:
-        """A question under way: decided and reserved at the beginning, settled and told of at the end."""
-        charge = self._charge(question, config, terms)
+        """A question under way: decided and reserved at the beginning, settled and reported at the end."""
+        run = self._run_of(question, config, terms)
         try:
-            charge.open()
-            send_event(charge, charge.decided())
-            yield charge
+            run.open()
+            send_event(run, run.decided())
+            yield run
         finally:
-            charge.close()
-            send_event(charge, charge.closed())
+            run.close()
+            send_event(run, run.closed())
 
     @asynccontextmanager
-    async def _acharged(
+    async def _aunder_way(
         self, question: Any, config: RunnableConfig | None, terms: AnswerOptions
     ) -> AsyncIterator[QuestionRun]:
-        charge = self._charge(question, config, terms)
+        run = self._run_of(question, config, terms)
         try:
-            await _to_its_end(charge.open, at_once=charge.opens_at_once)
-            await asend_event(charge, charge.decided())
-            yield charge
+            await _to_its_end(run.open, at_once=run.opens_at_once)
+            await asend_event(run, run.decided())
+            yield run
         finally:
-            await _to_its_end(charge.close, at_once=charge.closes_at_once)
-            await asend_event(charge, charge.closed())
+            await _to_its_end(run.close, at_once=run.closes_at_once)
+            await asend_event(run, run.closed())
 
-    def _charge(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
+    def _run_of(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
         options: AnswerOptions = {"price": self.price, "max_cost": self.max_cost, **terms}
         components = Components.of(
             options,
@@ -335,17 +335,17 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         return QuestionRun(components, asked, limits, CallOptions.of(options, config=config or {}))
 
 
-def _held(charge: QuestionRun) -> bool:
+def _held(run: QuestionRun) -> bool:
     """See to it that the next calls are held; whether there are any."""
-    while charge.short:
-        charge.cover()
-    return not charge.answered
+    while run.short:
+        run.cover()
+    return not run.answered
 
 
-async def _aheld(charge: QuestionRun) -> bool:
-    while charge.short:
-        await _to_its_end(charge.cover, at_once=charge.closes_at_once)
-    return not charge.answered
+async def _aheld(run: QuestionRun) -> bool:
+    while run.short:
+        await _to_its_end(run.cover, at_once=run.closes_at_once)
+    return not run.answered
 
 
 async def _to_its_end(function: Callable[[], None], *, at_once: bool) -> None:
