@@ -11,7 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.config import get_stream_writer
 from langgraph.graph import StateGraph
-from langgraph.runtime import ExecutionInfo, RunControl, get_runtime
+from langgraph.runtime import ExecutionInfo, RunControl, Runtime, get_runtime
 
 REMEMBERED = 4_096  # runs of this process whose name is kept, the latest ones
 
@@ -100,20 +100,21 @@ def read(state: Any, key: str) -> Any:
 
 def execution() -> ExecutionInfo | None:
     """Which task of which graph this is; None outside a graph."""
-    try:
-        runtime = get_runtime()
-    except (RuntimeError, KeyError):
-        return None
+    runtime = _runtime()
     return runtime.execution_info if runtime else None
 
 
 def context() -> Any:
     """The runtime context of the run, in whatever schema the graph has; None where there is none."""
+    runtime = _runtime()
+    return runtime.context if runtime else None
+
+
+def _runtime() -> Runtime[Any] | None:
     try:
-        runtime = get_runtime()
+        return get_runtime()
     except (RuntimeError, KeyError):
         return None
-    return runtime.context if runtime else None
 
 
 def run_of(config: RunnableConfig) -> str | None:
