@@ -83,17 +83,17 @@ def options_from_context(
     terms: AnswerOptions = {}
     if context is None:
         return terms
-    said = {name: read(context, name) for name in AdaptiveContext.__annotations__}
-    if said["max_cost"] is not None:
-        terms["max_cost"] = said["max_cost"]
-    if said["tenant"]:
-        terms["ledger"] = tenants.ledger_of(said["tenant"])
-    if said["price"] is not None:
-        terms["price"] = said["price"]
-    elif said["budget"] is not None:
+    values = {name: read(context, name) for name in AdaptiveContext.__annotations__}
+    if values["max_cost"] is not None:
+        terms["max_cost"] = values["max_cost"]
+    if values["tenant"]:
+        terms["ledger"] = tenants.ledger_of(values["tenant"])
+    if values["price"] is not None:
+        terms["price"] = values["price"]
+    elif values["budget"] is not None:
         ledger = terms.get("ledger") or tenants.common
-        terms["budget"] = said["budget"]
-        terms["price"] = _price_at(said["budget"], policy, ledger.price if price is None else price)
+        terms["budget"] = values["budget"]
+        terms["price"] = _price_at(values["budget"], policy, ledger.price if price is None else price)
     return terms
 
 

@@ -286,7 +286,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             text += f" Declare a smaller max_tokens on the model, or {raised}{reason.wanted:g} at least."
         if self.on_exhausted == "raise":
             raise BudgetExceededError(reason.wanted, reason.left, reason.unit, text) from reason
-        told = {
+        event = {
             "event": "exhausted",
             "run_id": account["run_id"],
             "spent": account["run"],
@@ -294,10 +294,10 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             "left": float(reason.left),
             "cost_unit": unit,
         }
-        write_stream_event(told)
-        said = AIMessage(f"I stop here: {text}", response_metadata={"adaptive_reasoner": told})
+        write_stream_event(event)
+        message = AIMessage(f"I stop here: {text}", response_metadata={"adaptive_reasoner": event})
         return ExtendedModelResponse(
-            model_response=ModelResponse(result=[said]),
+            model_response=ModelResponse(result=[message]),
             # An agent that has no tools but its structured output would ask on until there is one.
             command=Command(update={"jump_to": "end"}),
         )

@@ -195,7 +195,7 @@ class _NodeInvocation:
         self._decision: dict[str, Any] = {}
         self._durable: DurableSamples | None = None
         self._question: str | None = None  # that a BudgetLedgerNode settles
-        self.terms: AnswerOptions = {"about": self._about(state), "on_event": self._heard}
+        self.terms: AnswerOptions = {"about": self._about(state), "on_event": self._on_event}
         task = execution()
         if task is not None:
             # The task id outlives a crash and a resume, so the charge of an attempt that died is found.
@@ -238,15 +238,15 @@ class _NodeInvocation:
 
     def _log_failed(self, error: Exception) -> None:
         node, why = self._node, f"{type(error).__name__}: {error}"
-        told = f"{node.name}: {len(self._samples)} samples were not logged: {why}"
-        _logger.warning(told)
+        warning = f"{node.name}: {len(self._samples)} samples were not logged: {why}"
+        _logger.warning(warning)
         write_stream_event(
             {"node": node.name, "event": "log_failed", "samples": len(self._samples), "error": why}
         )
         if not node.log_failed:
             node.log_failed = True
             with suppress(UserWarning):  # where warnings are made errors, the answer stands all the same
-                warnings.warn(told, stacklevel=2)
+                warnings.warn(warning, stacklevel=2)
 
     def _about(self, state: Any) -> str:
         about = self._node.about
@@ -267,7 +267,7 @@ class _NodeInvocation:
         self.terms["price"], self.terms["run_id"] = budget["price"], budget["run_id"]
         self._question = budget["run_id"]
 
-    def _heard(self, event: dict[str, Any]) -> None:
+    def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "decision":
             self._decision = event
             if self._durable is not None:

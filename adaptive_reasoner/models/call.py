@@ -145,13 +145,13 @@ class Call:
         if isinstance(result, BaseException):
             failed = [result] * self._samples
             return self._shared([None] * self._samples, failed, *self._cost_of(last, result))
-        brought = self._observed.bringing(result[0])
-        if last is not None and brought is None:  # what stands around the model has answered in its place
+        used = self._observed.bringing(result[0])
+        if last is not None and used is None:  # what stands around the model has answered in its place
             error = last.error or interrupted()
             return self._shared(result, [error] * len(result), *self._cost_of(last, error))
         defects, billed, seconds = [_defect(message) for message in result], result[0], self._seconds
-        if brought is not None and brought.message is not None:  # whose usage a middleware may have taken off
-            self._counted, billed, seconds = brought, brought.message, brought.seconds
+        if used is not None and used.message is not None:  # whose usage a middleware may have taken off
+            self._counted, billed, seconds = used, used.message, used.seconds
         try:
             cost, estimated = self._cost(billed, seconds, brought)
         except UnpricedUsageError as error:
@@ -179,8 +179,8 @@ class Call:
         estimated: bool,
         prompt: float = 0.0,
     ) -> list[Reply]:
-        brought = len(messages)
-        alike = cost / brought, self._seconds, estimated, brought, self._at_once, prompt
+        count = len(messages)
+        alike = cost / count, self._seconds, estimated, count, self._at_once, prompt
         return [
             Reply(message, None, *alike) if error is None else Reply(None, error, *alike, faulty=faulty)
             for message, error in zip(messages, errors, strict=True)

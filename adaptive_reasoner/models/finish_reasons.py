@@ -57,7 +57,7 @@ def finish_reason(message: AIMessage) -> str | None:
         >>> finish_reason(AIMessage("7", response_metadata=cut))
         'max_output_tokens'
     """
-    return next(_said(message.response_metadata), None)
+    return next(_reasons(message.response_metadata), None)
 
 
 def was_cut(message: AIMessage) -> bool:
@@ -90,7 +90,7 @@ def names_reason(message: AIMessage) -> bool:
     return "finish_reason" in message.response_metadata or provider in _NAME_A_REASON
 
 
-def _said(metadata: Mapping[str, Any]) -> Iterator[str]:
+def _reasons(metadata: Mapping[str, Any]) -> Iterator[str]:
     """What a reply gives as the reason, its own word before the status of OpenAI's Responses."""
     for field in _FIELDS:
         if metadata.get(field):
@@ -120,7 +120,7 @@ def without_repeats(word: str) -> str:
 def _meanings(message: AIMessage) -> set[str]:
     """The words of the reason, in one spelling. The chunks of a stream may each bring one: `stopstop`."""
     meanings = set[str]()
-    for reason in list(_said(message.response_metadata)):
+    for reason in list(_reasons(message.response_metadata)):
         letters = re.sub(r"[^a-z]", "", reason.rpartition(".")[2].casefold().removeprefix("finish_reason_"))
         meanings |= set(_ONE.findall(letters)) if _SEVERAL.fullmatch(letters) else {letters}
     # An incomplete status whose reason is known is no further reason: a filter is no cut.

@@ -105,7 +105,7 @@ def provider_kwargs(
 def unwrapped(model: Any) -> Any:
     """The chat model inside bindings, retries, fallbacks and the like; anything else as it is.
 
-    A model whose fallbacks take other words than it does stays as it is: what is said has to suit them all.
+    A model whose fallbacks are of another provider stays as it is: the arguments have to suit them all.
     """
     dialects = {_dialect_of(inner) for inner, _ in models_in(model)}
     return model if len(dialects) > 1 else main_model(model)
@@ -168,20 +168,20 @@ def _openai(model: _Model, thinking: Thinking, settings: _Settings) -> _Settings
 def _compatible(model: _Model, thinking: Thinking, settings: _Settings) -> _Settings:
     """Effort, set in `extra_body` where that has one: it is sent over all other arguments."""
     body, effort, thinks = _body(model, settings), _effort(model, thinking), thinking_tokens(thinking) > 0
-    said: _Settings = {}
+    fields: _Settings = {}
     if "reasoning_effort" in body:
-        said["reasoning_effort"] = effort
+        fields["reasoning_effort"] = effort
     if isinstance(body.get("reasoning"), Mapping):  # OpenRouter's
         kept = {name: value for name, value in body["reasoning"].items() if name not in _HOW_HARD}
-        said["reasoning"] = {**kept, "effort": effort}
+        fields["reasoning"] = {**kept, "effort": effort}
     if isinstance(body.get("thinking"), Mapping):
-        said["thinking"] = {"type": "enabled" if thinks else "disabled"}
+        fields["thinking"] = {"type": "enabled" if thinks else "disabled"}
     if "enable_thinking" in body:
-        said["enable_thinking"] = thinks
-    if not said:
+        fields["enable_thinking"] = thinks
+    if not fields:
         return _by_effort(model, thinking, settings)
     settings.pop("extra_body", None)
-    return {"extra_body": {**body, **said}}
+    return {"extra_body": {**body, **fields}}
 
 
 def _body(model: _Model, settings: _Settings) -> _Settings:

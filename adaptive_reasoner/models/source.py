@@ -115,8 +115,8 @@ class Source:
         """
         given = {**bound_settings(self._made), **self.settings, **(settings or {})}
         declared = {name: given[name] for name in SCHEMAS if given.get(name)}
-        told = [SchemaText(content=as_text(declared))] if declared else []
-        sent = [*self.preamble, *self.messages(messages), *told]
+        schemas = [SchemaText(content=as_text(declared))] if declared else []
+        sent = [*self.preamble, *self.messages(messages), *schemas]
         bound = min(most_prompt_tokens(sent, model=self._model_name(given)), self.max_prompt_tokens or inf)
         return sent if bound == most_prompt_tokens(sent) else [*sent, PromptBound(bound)]
 
@@ -142,7 +142,7 @@ class Source:
     def declared_tokens(self) -> int | None:
         """The most tokens that a reply can have, if anybody declared it: here, or on the model.
 
-        A model that is yet to be made is not made for this, and has said nothing. Of a model and its
+        A model that is not made yet is not made for this, and declares nothing. Of a model and its
         fallbacks it is the most that any of them declares; None where one declares nothing.
         """
         return self.room({} if self.max_tokens is None else {"max_tokens": self.max_tokens, **self.settings})
@@ -164,7 +164,7 @@ class Source:
         return max(most_replies(model, given, bound) for model, bound in self._models)
 
     def _model_name(self, settings: Mapping[str, Any]) -> str:
-        """The model's name, from which the provider's rules are told; empty where it is not known yet."""
+        """The model's name, which decides on the provider's rules; empty while it is not known."""
         model: Any = unwrapped(self._made)
         names = (settings.get("model"), *(getattr(model, name, None) for name in ("model_name", "model")))
         return next((name for name in names if isinstance(name, str) and name), "")

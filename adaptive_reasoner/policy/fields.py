@@ -71,8 +71,8 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
     _check_menu(card, path)
     if "stopping" in card:
         _check(card, path, "", "stopping", _is_object, "an object")
-        for source, said in card["stopping"].items():
-            _check_stop(said, path, source)
+        for source, stop in card["stopping"].items():
+            _check_stop(stop, path, source)
     if "report" in card:
         _check(card, path, "", "report", _is_object, "an object")
         for name in ("gate", "held_out", "calibration"):
@@ -98,12 +98,12 @@ def _check_menu(card: Mapping[str, Any], path: Path) -> None:
         _check({"source": source}, path, f"menu.{action}.", "source", _or_none(_text), "a text or null")
 
 
-def _check_stop(said: Any, path: Path, source: str) -> None:
+def _check_stop(stop: Any, path: Path, source: str) -> None:
     where = f"stopping.{_shown.repr(source)}"
-    _check({where: said}, path, "", where, _is_object, "an object")
+    _check({where: stop}, path, "", where, _is_object, "an object")
     where = f"{where}."
-    _check(said, path, where, "limit", _count(MOST_VOTES), f"an integer from 1 to {MOST_VOTES}")
-    limit, optional = said["limit"], {"prompt_cost": 0.0, "samples_per_request": 1}
+    _check(stop, path, where, "limit", _count(MOST_VOTES), f"an integer from 1 to {MOST_VOTES}")
+    limit, optional = stop["limit"], {"prompt_cost": 0.0, "samples_per_request": 1}
     for name, fits, meaning in (
         ("cost", _or_none(_amount), "a number of at least 0 or null"),
         ("seconds", _or_none(_amount), "a number of at least 0 or null"),
@@ -112,7 +112,7 @@ def _check_stop(said: Any, path: Path, source: str) -> None:
         ("accepted", _or_none(_column(_chance, limit)), f"{limit} probabilities or null"),
         ("tilt", _or_none(_column(_number, 3)), "three numbers or null"),
     ):
-        _check({name: said.get(name, optional.get(name))}, path, where, name, fits, meaning)
+        _check({name: stop.get(name, optional.get(name))}, path, where, name, fits, meaning)
 
 
 def _check(card: Mapping[str, Any], path: Path, where: str, name: str, fits: _Check, meaning: str) -> None:

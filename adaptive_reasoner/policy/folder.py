@@ -97,9 +97,9 @@ def read_policy_folder(folder: PathLike) -> dict[str, Any]:
     files = card.get("files", {})
     if not isinstance(files, dict) or len(files) > MOST_FILES:
         raise PolicyFormatError(f"{path} does not list its files, {MOST_FILES} at most, by their names")
-    for name, said in files.items():
+    for name, expected in files.items():
         _check_name(name, path)
-        if _file_digest(path.parent / name) != said:
+        if _file_digest(path.parent / name) != expected:
             raise PolicyFormatError(
                 f"{path.parent / name} was changed after it was written: its digest differs"
             )
@@ -109,7 +109,7 @@ def read_policy_folder(folder: PathLike) -> dict[str, Any]:
 def counts_of(card: Mapping[str, Any]) -> str | None:
     """Which tokens the costs of a policy count: `completion` or `total`; None where they are no tokens.
 
-    The menu's meters go before what the card says: version 0.1.0 wrote `completion` for either.
+    The menu's meters take precedence over the card: version 0.1.0 wrote `completion` for either.
 
     Example:
         >>> menu = {"meters": {"cot": "TokenMeter(counts='total', cost_unit='tokens')"}}
@@ -117,8 +117,8 @@ def counts_of(card: Mapping[str, Any]) -> str | None:
         ('total', None)
     """
     meters = (card.get("menu") or {}).get("meters") or {}
-    said = {counts for meter in meters.values() for counts in _COUNTS if f"counts='{counts}'" in str(meter)}
-    return said.pop() if len(said) == 1 else card.get("counts")
+    named = {counts for meter in meters.values() for counts in _COUNTS if f"counts='{counts}'" in str(meter)}
+    return named.pop() if len(named) == 1 else card.get("counts")
 
 
 def _refuse_constant(name: str) -> None:
@@ -136,5 +136,5 @@ def _file_digest(path: Path) -> str:
 
 
 def _card_digest(card: Mapping[str, Any]) -> str:
-    said = {name: value for name, value in card.items() if name != "digest"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    fields = {name: value for name, value in card.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -190,8 +190,8 @@ class LearnedPolicy:
 
     @cached_property
     def _votes(self) -> dict[str, VoteModel]:
-        said = self.card.get("stopping", {})
-        return read_vote_models(self.folder, said) if said else {}
+        sources = self.card.get("stopping", {})
+        return read_vote_models(self.folder, sources) if sources else {}
 
     @cached_property
     def encoder(self) -> EncoderSession:

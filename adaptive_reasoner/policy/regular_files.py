@@ -51,11 +51,11 @@ def open_regular(path: Path, *, at_most: int) -> Iterator[BufferedReader]:
     if descriptor is None:
         raise PolicyFormatError(f"{path} is no regular file")
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
-        said = os.fstat(descriptor)
-        if not stat.S_ISREG(said.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise PolicyFormatError(f"{path} is no regular file")
-        if said.st_size > at_most:
-            raise PolicyFormatError(f"{path} has {said.st_size:,} bytes; at most {at_most:,} are read")
+        if status.st_size > at_most:
+            raise PolicyFormatError(f"{path} has {status.st_size:,} bytes; at most {at_most:,} are read")
         yield file
 
 

@@ -1,4 +1,4 @@
-"""What a policy folder says of votes: the tables behind a priced stop, read from `stopping.onnx`."""
+"""What a policy folder holds about votes: the tables behind a priced stop, read from `stopping.onnx`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,14 +22,14 @@ def read_vote_models(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> 
 
     Args:
         folder: Of the policy.
-        sources: What its card says of each: `limit`, `cost`, `seconds`, `accepted`, `prompt_cost`,
+        sources: The fields of its card for each: `limit`, `cost`, `seconds`, `accepted`, `prompt_cost`,
             `samples_per_request` and `tilt`.
 
     Raises:
-        PolicyFormatError: The model does not say what it should.
+        PolicyFormatError: The model does not return probabilities of the declared sizes.
     """
     path = folder / STOP_MODEL
-    sizes = {source: int(said["limit"]) + 1 for source, said in sources.items()}
+    sizes = {source: int(fields["limit"]) + 1 for source, fields in sources.items()}
     session, _ = open_model(path, {"features": np.zeros((1, 4), dtype=np.float32)})
     held = path.stat().st_size
     if _STATE_BYTES * sum(size**3 for size in sizes.values()) > held:
@@ -37,22 +37,22 @@ def read_vote_models(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> 
             f"{path}: its {held:,} bytes cannot hold the chances of {max(sizes.values()) - 1} votes"
         )
     found = {}
-    for number, (source, said) in enumerate(sources.items()):
+    for number, (source, fields) in enumerate(sources.items()):
         size = sizes[source]
         with Refusing(path, "it cannot be run"):
             right, top, second = _tables(session, number, size)
         if not all(((table >= 0) & (table <= 1)).all() for table in (right, top, second)):
             raise PolicyFormatError(f"{path}: its chances are no probabilities; train again")
-        accepted, tilt = said.get("accepted"), said.get("tilt")
+        accepted, tilt = fields.get("accepted"), fields.get("tilt")
         found[source] = VoteModel(
             right,
             top,
             second,
             accepted=None if accepted is None else np.array(accepted, dtype=np.float64),
-            cost=said.get("cost"),
-            seconds=said.get("seconds"),
-            prompt_cost=said.get("prompt_cost", 0.0),
-            samples_per_request=said.get("samples_per_request", 1),
+            cost=fields.get("cost"),
+            seconds=fields.get("seconds"),
+            prompt_cost=fields.get("prompt_cost", 0.0),
+            samples_per_request=fields.get("samples_per_request", 1),
             tilt=None if tilt is None else (float(tilt[0]), float(tilt[1]), float(tilt[2])),
         )
     return found
