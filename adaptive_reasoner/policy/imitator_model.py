@@ -1,5 +1,6 @@
 """What a policy folder expects of a question: accuracy, cost and familiarity, read from `imitator.onnx`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class ImitatorSession:
     def __init__(self, folder: Path, *, actions: int, features: Matrix) -> None:
         self.path = folder / IMITATOR
         self._session, outputs = open_model(self.path, {"features": features[None]})
-        self._opening = folder, actions, features
+        self._open = partial(type(self), folder, actions=actions, features=features)
         shapes = [output.shape if isinstance(output, np.ndarray) else () for output in outputs]
         expected = [(1, actions), (1, actions), (1, 1)]
         if shapes != expected:
@@ -42,7 +43,7 @@ class ImitatorSession:
             raise PolicyFormatError(f"{self.path}: what it expects of a question is not finite")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, self._opening
+        return self._open, ()
 
     def predict(self, features: Matrix) -> tuple[Floats, Floats, Floats]:
         """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions.
@@ -55,7 +56,3 @@ class ImitatorSession:
             )
             known = np.isfinite(np.hstack([accuracy, cost, familiarity])).all(axis=1)
             return accuracy, np.maximum(cost, 0.0), np.where(known, familiarity[:, 0], -np.inf)
-
-
-def _opened(folder: Path, actions: int, features: Matrix) -> ImitatorSession:
-    return ImitatorSession(folder, actions=actions, features=features)
