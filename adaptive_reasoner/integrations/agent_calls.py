@@ -83,7 +83,7 @@ class _Sample(Runnable[Any, AIMessage]):
     """One way to make the agent's model call."""
 
     def __init__(self, calls: AgentCalls, source: Source, hidden_sample: bool) -> None:
-        self._calls, self._source, self._competes = calls, source, hidden_sample
+        self._calls, self._source, self._hidden = calls, source, hidden_sample
 
     @override
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
@@ -101,13 +101,13 @@ class _Sample(Runnable[Any, AIMessage]):
         self, messages: Messages, config: RunnableConfig | None, settings: Mapping[str, Any]
     ) -> ModelRequest[Any]:
         request, config = self._calls.request, config or RunnableConfig()
-        model = self._source.sampler if self._competes else self._source.runnable
+        model = self._source.sampler if self._hidden else self._source.runnable
 
         def marked(model: BaseChatModel) -> BaseChatModel:
             # The handler takes no config: what a run of the model should carry is put on the model.
             tags = [*(model.tags or []), *[tag for tag in config.get("tags") or [] if tag != TAG_NOSTREAM]]
             metadata = {**(model.metadata or {}), **(config.get("metadata") or {})}
-            if self._competes:
+            if self._hidden:
                 tags, metadata = [*tags, TAG_NOSTREAM], {**metadata, **internal_call_metadata()}
             return model.model_copy(update={"tags": tags, "metadata": metadata})
 

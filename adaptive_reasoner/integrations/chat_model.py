@@ -241,7 +241,7 @@ class AdaptiveChatModel(BaseChatModel):
         config = ensure_config()
         terms: AnswerOptions = {
             "settings": settings,
-            "resolve_model": self._reach(settings),
+            "resolve_model": self._resolver_of(settings),
             "run_id": run_of(config),
         }
         if run is not None:
@@ -251,7 +251,7 @@ class AdaptiveChatModel(BaseChatModel):
             config["callbacks"] = manager(run.handlers, run.inheritable_handlers, run.run_id)
         return config, terms
 
-    def _reach(self, settings: Mapping[str, Any]) -> ModelResolver:
+    def _resolver_of(self, settings: Mapping[str, Any]) -> ModelResolver:
         tied = [name for name in SCHEMAS if settings.get(name)]
 
         def resolve_model(source: Source, request: Request) -> ChatModel:

@@ -164,23 +164,23 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
-        visit = _NodeInvocation(self, input, ensure_config(config), kwargs)
+        invocation = _NodeInvocation(self, input, ensure_config(config), kwargs)
         try:
-            result = self.reasoner.answer(visit.question, visit.config, **visit.terms)
+            result = self.reasoner.answer(invocation.question, invocation.config, **invocation.terms)
         finally:
-            visit.keep()
-        return visit.update(result)
+            invocation.keep()
+        return invocation.update(result)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
         await self.tenants.aready(context())
-        visit = _NodeInvocation(self, input, ensure_config(config), kwargs)
+        invocation = _NodeInvocation(self, input, ensure_config(config), kwargs)
         try:
-            result = await self.reasoner.aanswer(visit.question, visit.config, **visit.terms)
+            result = await self.reasoner.aanswer(invocation.question, invocation.config, **invocation.terms)
         finally:
             if self.log is not None:
-                await asyncio.to_thread(visit.keep)
-        return visit.update(result)
+                await asyncio.to_thread(invocation.keep)
+        return invocation.update(result)
 
 
 class _NodeInvocation:

@@ -34,7 +34,7 @@ class Task:
         price: Accuracy that a unit of cost must be worth, for flows that can stop early.
         second_price: Accuracy that a second of waiting must be worth.
         deadline: When the answer must be there, on the clock of `time.monotonic`.
-        prospects: What collected samples say of votes on such questions; see `stopping.Priced`.
+        prospects: What collected samples say of votes on such questions; see `stop_rules.Priced`.
     """
 
     messages: Messages
