@@ -9,7 +9,7 @@ from adaptive_reasoner.models.executor import Bound, CallExecutor
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.source import Request
 from adaptive_reasoner.policy.base import BoundedByQuestion, Decision
-from adaptive_reasoner.reasoner.options import AskedQuestion, Components
+from adaptive_reasoner.reasoner.options import AskedQuestion, Components, Limits
 from adaptive_reasoner.strategies.flow import FlowRunner, Task
 
 _ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
@@ -20,21 +20,16 @@ class Choice:
 
     Args:
         components: The policy that chooses, the actions, and the ledger with its price and hard cap.
+        limits: The price, where it takes the place of the ledger's.
         question: What is decided on.
         caller: Bounds the calls of the actions.
-        price: Takes the place of the ledger's price.
     """
 
     def __init__(
-        self,
-        components: Components,
-        question: AskedQuestion,
-        caller: CallExecutor,
-        *,
-        price: float | None = None,
+        self, components: Components, limits: Limits, question: AskedQuestion, caller: CallExecutor
     ) -> None:
         self._policy, self._actions, self._ledger = components.policy, components.actions, components.ledger
-        self._question, self._caller, self._set_price = question, caller, price
+        self._question, self._caller, self._set_price = question, caller, limits.price
         self._known = {} if question.vector is None else {"vector": question.vector}
 
     def decide(self, most: float, full: BudgetExceededError | None, *, key: str) -> Decision:

@@ -322,17 +322,13 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     def _run_of(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
         options: AnswerOptions = {"price": self.price, "max_cost": self.max_cost, **terms}
-        components = Components.of(
-            options,
-            source=self.source,
-            policy=self.policy,
-            actions=self.actions,
-            ledger=self.ledger,
-            meter=self.meter,
+        own = {name: getattr(self, name) for name in Components.__annotations__}
+        return QuestionRun(
+            Components.of(options, **own),
+            Limits.of(options),
+            AskedQuestion.of(options, messages=messages_of(question)),
+            CallOptions.of(options, config=config or RunnableConfig()),
         )
-        limits = Limits.of(options)
-        asked = AskedQuestion.of(options, messages=messages_of(question))
-        return QuestionRun(components, asked, limits, CallOptions.of(options, config=config or {}))
 
 
 def _held(run: QuestionRun) -> bool:

@@ -28,13 +28,13 @@ class QuestionRun:
 
     Args:
         components: What answers it.
-        question: Which question it is.
         limits: What the answer may cost, and how long it may take.
+        question: Which question it is.
         calls: What every call is sent.
     """
 
     def __init__(
-        self, components: Components, question: AskedQuestion, limits: Limits, calls: CallOptions
+        self, components: Components, limits: Limits, question: AskedQuestion, calls: CallOptions
     ) -> None:
         self.policy, self.actions = components.policy, components.actions
         self.ledger, self.meter = components.ledger, components.meter
@@ -57,7 +57,7 @@ class QuestionRun:
             on_reply=self._replied,
             hold_more=self._hold_more,
         )
-        self._choice = Choice(components, question, self.caller, price=limits.price)
+        self._choice = Choice(components, limits, question, self.caller)
 
     def open(self) -> None:
         """Choose an action that the ledger admits; under a hard cap, the best that still fits."""

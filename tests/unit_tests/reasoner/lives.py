@@ -109,10 +109,10 @@ class Lives(RuleBasedStateMachine):
                 ledger=self.ledgers[process % len(self.ledgers)],
                 meter=TokenMeter(),
             ),
+            Limits(),
             AskedQuestion(
                 messages=[HumanMessage("6 * 7?")], key=task, run_id=f"question {task}", resumes=True
             ),
-            Limits(),
             CallOptions(),
         )
         try:
