@@ -20,24 +20,9 @@ _CUT = {
 }
 _FILTERED = {
     *("contentfilter", "contentfiltered", "refusal", "safety", "imagesafety", "prohibitedcontent", "blocked"),
-    *(
-        "imageprohibitedcontent",
-        "blocklist",
-        "recitation",
-        "imagerecitation",
-        "spii",
-        "language",
-        "modelarmor",
-    ),
-    *(
-        "guardrailintervened",
-        "guardrails",
-        "guardrail",
-        "sensitive",
-        "errortoxic",
-        "moderation",
-        "policyviolation",
-    ),
+    *("imageprohibitedcontent", "blocklist", "recitation", "imagerecitation", "spii", "language"),
+    *("modelarmor", "guardrailintervened", "guardrails", "guardrail", "sensitive", "errortoxic"),
+    *("moderation", "policyviolation"),
 }
 _WHOLE = {
     *("stop", "endturn", "stopsequence", "tooluse", "toolcalls", "toolcall", "functioncall", "completed"),
