@@ -48,23 +48,19 @@ Result = list[AIMessage] | BaseException
 
 
 class Surroundings(Protocol):
-    """What a call takes from the run it belongs to."""
+    """What a call takes from the run it belongs to.
 
-    @property
-    def meter(self) -> Meter:
-        """What calls cost."""
+    Attributes:
+        meter: What calls cost.
+        config: Callbacks, tags and metadata of the run.
+        settings: Call-time arguments of every call but a judge's.
+        resolve_model: How a source's model is reached.
+    """
 
-    @property
-    def config(self) -> RunnableConfig:
-        """Callbacks, tags and metadata of the run."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Call-time arguments of every call but a judge's."""
-
-    @property
-    def resolve_model(self) -> ModelResolver:
-        """How a source's model is reached."""
+    meter: Meter
+    config: RunnableConfig
+    settings: Mapping[str, Any]
+    resolve_model: ModelResolver
 
     @property
     def hold_more(self) -> Callable[[float], None]:
@@ -75,7 +71,7 @@ class Call:
     """One call under way, for one sample or for several."""
 
     def __init__(
-        self, request: Request, source: Source, samples: int, at_once: int, caller: "Surroundings"
+        self, request: Request, source: Source, samples: int, at_once: int, caller: Surroundings
     ) -> None:
         self._meter, self._samples, self._at_once = caller.meter, samples, at_once
         self._source, self._request = source, request

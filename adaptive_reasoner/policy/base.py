@@ -143,9 +143,7 @@ class BoundedByQuestion(Protocol):
 class NonBlocking(Protocol):
     """A policy or a ledger that says whether it answers without computing or waiting."""
 
-    @property
-    def non_blocking(self) -> bool:
-        """Whether it needs no thread of its own."""
+    non_blocking: bool
 
 
 def never_blocks(part: object) -> bool:
