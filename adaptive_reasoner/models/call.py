@@ -149,10 +149,10 @@ class Call:
         if used is not None and used.message is not None:  # whose usage a middleware may have taken off
             self._counted, billed, seconds = used, used.message, used.seconds
         try:
-            cost, estimated = self._cost(billed, seconds, brought)
+            cost, estimated = self._cost(billed, seconds, used)
         except UnpricedUsageError as error:
             lost = defects if all(defects) else [error]
-            return self._shared([None] * len(lost), lost, self._lost_cost(brought), estimated=True)
+            return self._shared([None] * len(lost), lost, self._lost_cost(used), estimated=True)
         shares = cost and self._at_once > 1 and not estimated
         prompt = prompt_cost(self._meter, billed, seconds) if shares else 0.0
         return self._shared(result, defects, cost, estimated, prompt)

@@ -110,11 +110,11 @@ class QuestionRun:
         Raises:
             BudgetExceededError: There is no room for it under the hard cap, or in the question's `max_cost`.
         """
-        most, reservation = self._terms.get("max_cost"), self._hold.reservation
-        if most is not None and reservation is not None and reservation.worst + more > most:
+        most, reservation = self._limits.max_cost, self._hold.reservation
+        if reservation is not None and reservation.worst + more > most:
             wanted, unit = reservation.worst + more, self.meter.cost_unit
-            told = f"with another attempt this can cost {wanted:g} {unit}, and max_cost allows {most:g}"
-            raise BudgetExceededError(wanted, most, unit, told)
+            reason = f"with another attempt this can cost {wanted:g} {unit}, and max_cost allows {most:g}"
+            raise BudgetExceededError(wanted, most, unit, reason)
         self._hold.add(more)
 
     def send(self, replies: Sequence[Reply]) -> None:

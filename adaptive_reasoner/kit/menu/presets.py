@@ -54,7 +54,8 @@ def preset_menu(
     settings = {"temperature": 0.7}
     cot = Source(hosted, prompt=_STEPS, max_tokens=1024, settings=settings, timeout=timeout)
     votes = {
-        vote_action("cot", size): Recipe("cot", "self_consistency", {"samples": size}) for size in _PAPER_VOTES
+        vote_action("cot", size): Recipe("cot", "self_consistency", {"samples": size})
+        for size in _PAPER_VOTES
     }
     grader, key = (math, math_answer) if mathematical else (numeric, final_answer)
     recipes = {"cot": Recipe("cot"), **votes}
