@@ -1,10 +1,12 @@
 """What all tests share."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from langchain_openai.chat_models import _client_utils
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -14,6 +16,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("searching", derandomize=False)
 settings.load_profile("repeatable")
+
+# langchain_openai caches 128 HTTP clients by address and does not close those that it drops. Every stub server has
+# an address of its own, so a long run drops some, and whichever test then collects garbage finds open sockets.
+for _name in ("_cached_sync_httpx_client", "_cached_async_httpx_client"):
+    setattr(_client_utils, _name, cache(getattr(_client_utils, _name).__wrapped__))
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -71,7 +71,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.demo.math_qa import MathState
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
-from adaptive_reasoner.policy.learned import FixedPolicy
+from adaptive_reasoner import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel
 
