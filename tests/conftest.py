@@ -17,8 +17,8 @@ settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("searching", derandomize=False)
 settings.load_profile("repeatable")
 
-# langchain_openai caches 128 HTTP clients by address and does not close those that it drops. Every stub server has
-# an address of its own, so a long run drops some, and whichever test then collects garbage finds open sockets.
+# langchain_openai caches 128 HTTP clients by address and does not close those that it drops. Every stub
+# server has an address of its own, so a long run drops some, and any test may then find their open sockets.
 for _name in ("_cached_sync_httpx_client", "_cached_async_httpx_client"):
     setattr(_client_utils, _name, cache(getattr(_client_utils, _name).__wrapped__))
 
