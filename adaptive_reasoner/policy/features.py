@@ -28,6 +28,7 @@ TRIAL_TEXT = "What is 2 + 2?"
 """What an encoder is tried on when it is opened."""
 
 _MOST_QUOTES = 3_000_000  # in `tokenizer.json`, where each word and each merge of two has some
+_MOST_ADDED = 10_000  # tokens beside the vocabulary: each is normalized when the tokenizer is opened
 _MOST_PADDING = 10_000  # tokens that a text may be padded to
 _LONGEST_PADDING = 100  # characters of the token that is padded with
 _MOST_GROWTH = 64  # times that a text may be lengthened
@@ -236,6 +237,8 @@ def _open_tokenizer(path: Path) -> Any:
     text = read_regular(path, at_most=TOKENIZER_BYTES)
     if text.count(b'"') > _MOST_QUOTES:
         raise PolicyFormatError(f"{path}: it has more than {_MOST_QUOTES // 2:,} words and names")
+    if text.count(b'"single_word"') > _MOST_ADDED:
+        raise PolicyFormatError(f"{path}: it adds more than {_MOST_ADDED:,} tokens to its vocabulary")
     with Refusing(path, "tokenizers cannot open it"):
         tokenizer = Tokenizer.from_str(text.decode())
         growth = _growth(_state(tokenizer.normalizer)) * _growth(_state(tokenizer.pre_tokenizer))

@@ -492,6 +492,13 @@ def tokenizer(**changes):
     return json.dumps(json.loads((GOOD / "tokenizer.json").read_text()) | changes).encode()
 
 
+ADDED = {
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": True,
+    "special": False,
+}
 REPLACE = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
 PADDING = {"direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "[UNK]"}
 BETWEEN = {"type": "Replace", "pattern": {"Regex": "(?=.)"}, "content": "a"}
@@ -540,6 +547,15 @@ TOKENIZERS = {
     "padded with a long token": (
         tokenizer(padding=PADDING | {"strategy": {"Fixed": 10_000}, "pad_token": "[UNK]" * 100_000}),
         "pads with a token",
+    ),
+    "added to at length": (
+        tokenizer(
+            normalizer={"type": "Sequence", "normalizers": [REPLACE] * 3},
+            added_tokens=[
+                ADDED | {"id": 2_000 + number, "content": f"w{number}"} for number in range(60_000)
+            ],
+        ),
+        "adds more than",
     ),
     "of another form": (tokenizer(model={"type": "WordLevel"}), "cannot open"),
     "without the unknown": (
