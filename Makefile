@@ -15,10 +15,10 @@ NEEDED_KB := 4000000
 # An environment of its own for the lowest versions that pyproject.toml declares.
 LOWEST := .venv-lowest
 # Without sentence-transformers, which trains no policy here and brings torch; and without the tests that need it,
-# a model, a browser or the package of every provider.
+# a model or a browser.
 WITHOUT := sentence-transformers ; python_version < "3"
-EXTRAS  := agents kit math openai prices test
-LEFT    := kit demo test_docs.py test_benchmarks.py test_dialects.py
+EXTRAS  := agents kit math openai postgres prices test
+LEFT    := kit demo test_docs.py test_benchmarks.py
 
 .PHONY: help install demo test test-lowest lint types format docs notebooks check-python clean
 
