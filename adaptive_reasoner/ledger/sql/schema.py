@@ -1,5 +1,6 @@
 """The tables of a ledger's database, the statements on them, and how a database is opened."""
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ from adaptive_reasoner.ledger.base import unknown_url
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.settings import KEEP, Account
-from adaptive_reasoner.ledger.urls import hide_in, secrets_of, showable
+from adaptive_reasoner.ledger.urls import showable
 
 VERSION = 3
 CREATION_LOCK = 0x6C65646765720001  # PostgreSQL: one process at a time makes the tables
@@ -262,11 +263,11 @@ def read_url(url: str) -> sa.URL:
     Raises:
         LedgerError: It cannot be parsed, or it holds an `@` that may belong to a password.
     """
-    try:
+    address = None
+    with contextlib.suppress(SQLAlchemyError, ValueError):
         address = sa.make_url(url)
-    except (SQLAlchemyError, ValueError) as error:
-        hide_in(error, secrets_of(url))
-        raise unknown_url(url) from None
+    if address is None:  # raised here, because the parser's own error may hold the password
+        raise unknown_url(url)
     if address.get_backend_name() == "sqlite":
         return _file_of(address, url)
     if "@" in f"{address.host}{address.database}":
