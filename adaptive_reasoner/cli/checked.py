@@ -23,6 +23,9 @@ class CheckedCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         for param in self.params:
             value = ctx.params.get(param.name)
+            # A file's name may be any bytes. Older typer still has it as a string here, newer has a Path.
+            if getattr(getattr(param, "type", None), "name", "") in ("path", "file", "directory"):
+                continue
             for each in value if isinstance(value, list | tuple) else [value]:
                 if (wrong := _wrong(each)) is not None:
                     raise typer.BadParameter(wrong, ctx=ctx, param_hint=_name_of(param))
