@@ -18,7 +18,8 @@ LOWEST := .venv-lowest
 # a model or a browser.
 WITHOUT := sentence-transformers ; python_version < "3"
 EXTRAS  := agents kit math openai postgres prices test
-LEFT    := kit demo test_docs.py test_benchmarks.py
+# What the providers' packages report is tested on their present releases.
+LEFT    := kit demo test_docs.py test_benchmarks.py models/test_providers.py models/test_usage.py
 
 .PHONY: help install demo test test-lowest lint types format docs notebooks check-python clean
 
