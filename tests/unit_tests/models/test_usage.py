@@ -128,6 +128,13 @@ def openai_stream(*raw):
     return joined([AIMessageChunk("Answer: "), AIMessageChunk("14"), *told])
 
 
+XAI = {  # as its API reports, read by its own package and by the one for OpenAI
+    "prompt_tokens": 32,
+    "completion_tokens": 9,
+    "total_tokens": 135,
+    "prompt_tokens_details": {"cached_tokens": 6},
+    "completion_tokens_details": {"reasoning_tokens": 94},
+}
 OPENAI = {"prompt_tokens": 100, "completion_tokens": 40, "total_tokens": 140}
 REASONED = {
     **OPENAI,
@@ -214,27 +221,11 @@ SHAPES = {
         (100, 0, 0, 40, 30),
     ),
     "xai": (
-        xai(
-            {
-                "prompt_tokens": 32,
-                "completion_tokens": 9,
-                "total_tokens": 135,
-                "prompt_tokens_details": {"cached_tokens": 6},
-                "completion_tokens_details": {"reasoning_tokens": 94},
-            }
-        ),
+        xai(XAI),
         (32, 6, 0, 103, 94),
     ),
     "xai behind a base_url": (
-        openai_chat(
-            {
-                "prompt_tokens": 32,
-                "completion_tokens": 9,
-                "total_tokens": 135,
-                "prompt_tokens_details": {"cached_tokens": 6},
-                "completion_tokens_details": {"reasoning_tokens": 94},
-            }
-        ),
+        openai_chat(XAI),
         (32, 6, 0, 103, 94),
     ),
     "reasoning beside the output, without a total": (
