@@ -1,5 +1,7 @@
 """What the tests of several modules ask with."""
 
+import sys
+
 import pytest
 
 
@@ -14,3 +16,21 @@ def ask(request):
         return await graph.ainvoke(*args, **kwargs)
 
     return sync if request.param == "sync" else later
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run a command line as the shell would; gives its exit code, stdout and stderr."""
+    from adaptive_reasoner import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["adaptive-reasoner", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run

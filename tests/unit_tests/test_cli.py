@@ -12,23 +12,6 @@ from adaptive_reasoner.ledger import open_ledger
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """Run a command line as the shell would; gives its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["adaptive-reasoner", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
 def samples(tmp_path):
     """Two questions, two sources, five samples each: one easy, one that needs the chain of thought."""
     path = tmp_path / "samples.jsonl"

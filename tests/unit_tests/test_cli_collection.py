@@ -14,7 +14,6 @@ import pytest
 from pyarrow import parquet
 
 import adaptive_reasoner
-from adaptive_reasoner import cli
 from adaptive_reasoner.kit.tables.files import write_rows
 from tests.stub_server import StubServer
 
@@ -30,22 +29,11 @@ samples = 2
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
-    """Run a command line as the shell would; gives its exit code, stdout and stderr."""
+def command(command, monkeypatch, tmp_path):
+    """`command`, in a folder with questions."""
     monkeypatch.chdir(tmp_path)
     write_rows("questions.jsonl", QUESTIONS)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["adaptive-reasoner", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+    return command
 
 
 def menu(base_url="http://127.0.0.1:1/v1", more=""):

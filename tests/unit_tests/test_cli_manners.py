@@ -12,7 +12,7 @@ import pytest
 from adaptive_reasoner import cli
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import open_ledger
-from tests.unit_tests.test_cli import asked, command, outcomes, samples  # noqa: F401 - fixtures
+from tests.unit_tests.test_cli import asked, outcomes, samples  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="module")

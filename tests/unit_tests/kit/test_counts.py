@@ -1,11 +1,9 @@
 """Which tokens a cost counts is known from the menu to the answer, so that a hard cap holds what is paid."""
 
 import json
-import sys
 
 import pytest
 
-from adaptive_reasoner import cli
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, OutcomesError
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import VectorCache
@@ -50,20 +48,10 @@ def encoder(tmp_path_factory):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(command, monkeypatch, tmp_path):
+    """`command`, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["adaptive-reasoner", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+    return command
 
 
 @pytest.mark.parametrize("knows", ["menu", "samples", "outcomes"])

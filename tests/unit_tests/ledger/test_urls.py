@@ -11,7 +11,6 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.sql import schema
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.ledger.urls import hide, secrets_of, showable
-from tests.unit_tests.test_cli import command  # noqa: F401
 
 SECRETS = ("hush-hush", "hush%2Dhush")
 
@@ -81,7 +80,7 @@ def test_no_error_shows_a_password(secret, number, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("verb", ["show", "history", "reset", "watch"])
 @pytest.mark.parametrize("secret", SECRETS)
-def test_no_command_shows_a_password(command, verb, secret, tmp_path, monkeypatch):  # noqa: F811
+def test_no_command_shows_a_password(command, verb, secret, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for url in urls(secret, free_port()):
         code, printed, said = command("ledger", verb, url, *(["--json"] if verb != "watch" else []))
