@@ -1,8 +1,7 @@
 """What a reply says, and when two replies say the same."""
 
+from adaptive_reasoner.answers.base import AnswerKey, Comparison, Grader
 from adaptive_reasoner.answers.extraction import (
-    AnswerKey,
-    Grader,
     canonical,
     choice,
     choice_answer,
@@ -11,16 +10,21 @@ from adaptive_reasoner.answers.extraction import (
     numeric,
     stated_answer,
 )
+from adaptive_reasoner.answers.grouping import comparison, fields, groups
 from adaptive_reasoner.answers.math_equivalence import math, math_answer
 
 __all__ = [
     "AnswerKey",
+    "Comparison",
     "Grader",
     "canonical",
     "choice",
     "choice_answer",
+    "comparison",
     "exact",
+    "fields",
     "final_answer",
+    "groups",
     "math",
     "math_answer",
     "numeric",

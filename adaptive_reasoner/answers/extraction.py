@@ -6,17 +6,16 @@ the message that returns a string, or None where there is no answer, can take it
 
 import json
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.answers.base import AnswerKey as AnswerKey
+from adaptive_reasoner.answers.base import Grader as Grader
+from adaptive_reasoner.answers.base import TextComparison
 from adaptive_reasoner.models.finish_reasons import finish_reason as finish_reason
 from adaptive_reasoner.models.finish_reasons import was_cut
-
-AnswerKey = Callable[[AIMessage], str | None]
-Grader = Callable[[str | None, str], float]
 
 _NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+\u2212]?\.\d+")
 _MARKED = re.compile(
@@ -99,16 +98,16 @@ def last_match(text: str, *patterns: re.Pattern[str]) -> str | None:
     return str(found[-1]) if found else None
 
 
-def exact(answer: str | None, gold: str) -> float:
+def _exact(answer: str | None, gold: str) -> float:
     """1.0 where the canonical forms are equal."""
     return float(answer is not None and canonical(answer) == canonical(gold))
 
 
-def numeric(answer: str | None, gold: str) -> float:
+def _numeric(answer: str | None, gold: str) -> float:
     """1.0 where the last numbers in both are equal in value, to a relative 1e-6.
 
     Example:
-        >>> numeric("14.0", "14"), numeric("about 3", "4"), numeric(None, "4")
+        >>> _numeric("14.0", "14"), _numeric("about 3", "4"), _numeric(None, "4")
         (1.0, 0.0, 0.0)
     """
     found, wanted = (last_match(text or "", _NUMBER) for text in (answer, gold))
@@ -118,7 +117,7 @@ def numeric(answer: str | None, gold: str) -> float:
     return float(abs(value - target) <= max(Decimal(1), abs(target)) / 10**6)
 
 
-def choice(answer: str | None, gold: str) -> float:
+def _choice(answer: str | None, gold: str) -> float:
     """1.0 where both name the same option letter: "(B)", "b.", "option B" and "B) Paris" are one."""
     found, wanted = (_option(text or "") for text in (answer, gold))
     return float(found is not None and found == wanted)
@@ -195,3 +194,18 @@ def _last_boxed(text: str) -> str | None:
         if depth == 0:
             return text[first:end]
     return None
+
+
+exact = TextComparison("exact", lambda message, _: final_answer(message), _exact)
+"""Answers are equal where their canonical forms are."""
+
+numeric = TextComparison("numeric", lambda message, _: final_answer(message), _numeric)
+"""Answers are equal where their last numbers are equal in value.
+
+Example:
+    >>> numeric("14.0", "14"), numeric("about 3", "4"), numeric(None, "4")
+    (1.0, 0.0, 0.0)
+"""
+
+choice = TextComparison("choice", lambda message, _: choice_answer(message), _choice)
+"""Answers are equal where they name the same option."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.answers.base import TextComparison
 from adaptive_reasoner.answers.extraction import canonical, exact, final_answer, numeric, stated_answer
 
 _LONGEST = 300  # characters: what is longer is no answer but a text
@@ -27,7 +28,7 @@ _UNREADABLE = "unreadable"
 _WORKER = Path(__file__).with_name("math_worker.py")
 
 
-def math(answer: str | None, gold: str) -> float:
+def _math(answer: str | None, gold: str) -> float:
     r"""1.0 where both are the same mathematical object: a number, an expression, a set, an interval.
 
     What is longer than 300 characters or takes longer than three seconds is equal only where it is written
@@ -37,7 +38,7 @@ def math(answer: str | None, gold: str) -> float:
         ImportError: math-verify is not installed.
 
     Example:
-        >>> math(r"\frac{1}{2}", "0.5"), math("(x+1)^2", "x^2+2x+1"), math("[0, 1)", "(0, 1]")
+        >>> _math(r"\frac{1}{2}", "0.5"), _math("(x+1)^2", "x^2+2x+1"), _math("[0, 1)", "(0, 1]")
         (1.0, 1.0, 0.0)
     """
     if answer is None:
@@ -156,3 +157,7 @@ atexit.register(_WORKING.close)
 @lru_cache(maxsize=10_000)
 def _found(*question: str) -> Any:
     return _WORKING.ask(*question)
+
+
+math = TextComparison("math", lambda message, _: math_answer(message), _math)
+"""Answers are equal where they are the same mathematical object; needs math-verify."""
