@@ -1,6 +1,5 @@
 """A report as one HTML file: it loads nothing, and says in tables what its figures show."""
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -9,16 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import vl_convert
+from jinja2 import Environment, Template
 
 from adaptive_reasoner import pages
 from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.kit.reporting.vega import picture, plain, spec, svg
 
 Tone = Literal["good", "bad", "unsure"]
-
-_POLICY = (  # the page may run what is in it and reach nothing: no network, whatever a table holds
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:"
-)
 
 
 @dataclass(frozen=True)
@@ -103,6 +99,17 @@ class Dial:
     curves: Mapping[str, Sequence[float | None]]
     accuracy_unit: str | None = None
 
+    @property
+    def position(self) -> int:
+        """The position of the budget that is nearest to the first one."""
+        return min(range(len(self.budgets)), key=lambda at: abs(self.budgets[at] - self.budget))
+
+    @property
+    def data(self) -> str:
+        """What the page's script reads, as JSON."""
+        curves = {"unit": self.unit, "budgets": list(self.budgets), "curves": dict(self.curves)}
+        return plain({**curves, "points": self.accuracy_unit is None})
+
 
 @dataclass(frozen=True)
 class Report:
@@ -126,28 +133,12 @@ class Report:
 
     def html(self) -> str:
         """The page, in one string."""
-        first, *others = self.sections
-        contents = "".join(
-            f'<li><a href="#{each.name}">{html.escape(each.title)}</a></li>' for each in others
-        )
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        return (
-            f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<title>{html.escape(self.title)}</title>\n<link rel="icon" href="data:,">\n'
-            f"<style>{pages.style()}{_asset('report.css')}</style>\n</head>\n<body>\n"
-            f'<a class="skip" href="#verdict">Skip to the verdict</a>\n'
-            f"<header><h1>{html.escape(self.title)}</h1>"
-            f'<button id="theme" type="button" hidden></button></header>\n<main>\n'
-            f'<p id="verdict" class="verdict" data-tone="{self.verdict.tone}" tabindex="-1">'
-            f"<strong>{html.escape(self.verdict.word)}</strong> {html.escape(self.verdict.sentence)}</p>\n"
-            f'<div class="first"><div>{_section(first, self.dial)}</div>{_facts(self.facts)}</div>\n'
-            + (f'<nav aria-label="Sections"><ul>{contents}</ul></nav>\n' if others else "")
-            + "\n".join(_section(each) for each in others)
-            + (f'<section><h2>How to read this</h2><ul class="notes">{notes}</ul></section>' if notes else "")
-            + f"\n</main>\n<script>{_bundle()}</script>\n"
-            f"<script>{pages.theme_script()}{_script()}</script>\n</body>\n</html>\n"
+        script = _asset("report.js").replace("LIGHT_COLOURS", plain(pages.colours()))
+        return _template().render(
+            report=self,
+            style=pages.style() + _asset("report.css"),
+            bundle=_bundle(),
+            script=pages.theme_script() + script,
         )
 
     def picture(self) -> str:
@@ -167,83 +158,6 @@ class Report:
         """Write the page, whole or not at all."""
         with replaced_whole(Path(path)) as part:
             part.write_text(self.html(), encoding="utf-8")
-
-
-def _section(section: Section, dial: Dial | None = None) -> str:
-    drawn = "".join(
-        f'<figure><div class="figure" role="img" aria-label="{html.escape(words)}">'
-        f'<div class="drawn">{svg(chart)}</div><div class="live"></div></div>'
-        f'<script type="application/json" class="spec">{spec(chart)}</script></figure>'
-        for words, chart in section.figures
-    )
-    tables = "".join(_table(table) for table in section.tables)
-    if tables and section.figures and not section.open:
-        tables = f'<details open class="numbers"><summary>The numbers</summary>{tables}</details>'
-    return (
-        f'<section id="{section.name}" aria-labelledby="{section.name}-title">'
-        f'<h2 id="{section.name}-title">{html.escape(section.title)}</h2>'
-        f"<p>{html.escape(section.text)}</p>{drawn}{_dial(dial) if dial else ''}{tables}</section>"
-    )
-
-
-def _dial(dial: Dial) -> str:
-    curves = {
-        "unit": dial.unit,
-        "budgets": list(dial.budgets),
-        "curves": dict(dial.curves),
-        "points": dial.accuracy_unit is None,
-    }
-    top = len(dial.budgets) - 1
-    here = min(range(top + 1), key=lambda at: abs(dial.budgets[at] - dial.budget))
-    return (
-        '<div class="dial" hidden>'
-        '<label for="dial">At a budget of <output id="dial-budget"></output></label>'
-        f'<input id="dial" type="range" min="0" max="{top}" value="{here}" aria-describedby="dial-says">'
-        f'<p id="dial-says" aria-live="polite"></p>'
-        f'<script type="application/json" id="dial-curves">{plain(curves)}</script></div>'
-    )
-
-
-def _facts(facts: Sequence[Fact]) -> str:
-    if not facts:
-        return ""
-    return (
-        '<dl class="facts">'
-        + "".join(
-            f"<div><dt>{html.escape(fact.label)}</dt><dd><b>{html.escape(fact.value)}</b>"
-            f"<span>{html.escape(fact.note)}</span></dd></div>"
-            for fact in facts
-        )
-        + "</dl>"
-    )
-
-
-def _table(table: Table) -> str:
-    columns = list(table.rows[0]) if table.rows else []
-    first = columns[0] if columns else ""
-    flush = {first, *table.words}
-
-    def cell(row: Mapping[str, object], column: str) -> str:
-        text = html.escape(shown(row.get(column), table.formats.get(column)))
-        if column == first:
-            return f'<th scope="row">{text}</th>'
-        return f'<td class="words">{text}</td>' if column in flush else f"<td>{text}</td>"
-
-    head = "".join(
-        f"<th scope=col{' class=words' * (column in flush)}>{html.escape(column.replace('_', ' '))}</th>"
-        for column in columns
-    )
-    body = "".join(
-        f"<tr{' class=marked' if str(row[first]) in table.marked else ''}>"
-        + "".join(cell(row, column) for column in columns)
-        + "</tr>"
-        for row in table.rows
-    )
-    caption = html.escape(table.caption)
-    return (
-        f'<div class="scrolls" role="region" tabindex="0" aria-label="{caption}"><table>'
-        f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
 
 
 def shown(value: object, form: str | None = None) -> str:
@@ -271,8 +185,11 @@ def _bundle() -> str:
     return code.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _script() -> str:
-    return _asset("report.js").replace("LIGHT_COLOURS", plain(pages.colours()))
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.globals |= {"shown": shown, "svg": svg, "spec": spec}
+    return environment.from_string(_asset("report.html"))
 
 
 def _asset(name: str) -> str:
