@@ -8,13 +8,14 @@ to sample again, to escalate, to stop, and to give up.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
-from adaptive_reasoner.kit.backtesting.rules import PRICES, CrossFittedRule, Played, Rule
-from adaptive_reasoner.kit.backtesting.stop_rules import GivenRule
+from adaptive_reasoner.kit.backtesting.rules import PRICES, Played, Rule, cross_fitted
+from adaptive_reasoner.kit.backtesting.stop_rules import given_rule
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, SampleGroup, draws_allowed, sample_groups
@@ -29,7 +30,7 @@ _FEWEST_VOTES = 4  # samples of the cheap source from which its votes are inform
 
 
 class Exits(NamedTuple):
-    """What one call to each dearer source would bring each question: shape (n, sources)."""
+    """What one call to each more expensive source would bring each question: shape (n, sources)."""
 
     accuracy: Floats
     cost: Floats
@@ -60,20 +61,20 @@ def escalation_rules(
         return {}
     groups = {source: sample_groups(samples, source, names) for source in samples.sources}
     means = {source: _means(own, len(table)) for source, own in groups.items()}
-    cheap, *dearer = sorted(means, key=lambda source: means[source].cost.mean())
-    exits = Exits(*(np.column_stack(columns) for columns in zip(*(means[s] for s in dearer), strict=True)))
+    cheap, *expensive = sorted(means, key=lambda source: means[source].cost.mean())
+    exits = Exits(*(np.column_stack(columns) for columns in zip(*(means[s] for s in expensive), strict=True)))
     first = [samples.votes(name, cheap)[0] for name in names]
     cost = np.array([reply.cost for reply in first])
     seen = _seen([reply.answer for reply in first], cost)
     right = np.array([reply.correct for reply in first])
     routing = Routing(features.astype(np.float64), seen, right, cost, exits)
-    rules: dict[str, Rule] = {"cascade_routing": CrossFittedRule(routing, seed)}
+    rules: dict[str, Rule] = {"cascade_routing": Rule(partial(cross_fitted, routing.fit, seed))}
     if min(group.codes.shape[1] for group in groups[cheap]) < _FEWEST_VOTES:
         threshold = replace(routing, by_threshold=True)
-        return {**rules, "cascade_threshold": CrossFittedRule(threshold, seed)}
+        return {**rules, "cascade_threshold": Rule(partial(cross_fitted, threshold.fit, seed))}
     votes = ReplayedVotes.of(groups[cheap], draws_allowed(groups[cheap]), seed=seed)
-    rules["cascade_threshold"] = GivenRule(np.stack(list(_vote_cascades(votes, exits)), axis=2))
-    return {**rules, "one_price": CrossFittedRule(OnePrice(votes, exits), seed)}
+    rules["cascade_threshold"] = given_rule(np.stack(list(_vote_cascades(votes, exits)), axis=2))
+    return {**rules, "one_price": Rule(partial(cross_fitted, partial(one_price, votes, exits), seed))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class Routing:
         seen: What the cheap reply adds, shape (n, more).
         right: Whether the cheap reply is right, shape (n,).
         cost: What it cost, shape (n,).
-        exits: What the dearer sources would bring.
+        exits: What the more expensive sources would bring.
         by_threshold: Always begin with the cheap source, and go by its own estimated quality alone.
     """
 
@@ -104,12 +105,12 @@ class Routing:
         guess_after = _ridge(after[rows], targets[rows])
         prices = _prices(self.cost[rows], self.exits.cost[rows])
         bars = np.quantile(guess_after(after[rows])[:, 0], np.linspace(0, 1, PRICES))
+        best = int(self.exits.accuracy[rows].mean(axis=0).argmax())
 
         def play(others: Ints) -> Played:
             early, late = guess_before(self.before[others]), guess_after(after[others])
             if self.by_threshold:
-                bests = [np.where(late[:, 0] < bar, self._dearest(rows), -1) for bar in bars]
-                played = [self._played(others, best) for best in bests]
+                played = [self._played(others, np.where(late[:, 0] < bar, best, -1)) for bar in bars]
             else:
                 played = [self._routed(others, early, late, price) for price in prices]
             return Played(np.stack(played, axis=2))
@@ -120,7 +121,7 @@ class Routing:
         width = self.exits.cost.shape[1]
 
         def values(guess: Floats) -> Floats:
-            """Of the dearer sources, less their price."""
+            """Of the more expensive sources, less their price."""
             return guess[:, 2 : 2 + width] - price * np.maximum(guess[:, 2 + width :], 0.0)
 
         begin = np.maximum(early[:, 0], values(early).max(axis=1)) - price * np.maximum(early[:, 1], 0.0)
@@ -130,7 +131,7 @@ class Routing:
         return self._played(rows, chosen, direct)
 
     def _played(self, rows: Ints, chosen: Ints, direct: Bools | None = None) -> Floats:
-        """Accuracy and cost where the answer is that of a dearer source, or (-1) of the cheap one."""
+        """Accuracy and cost where the answer is that of a more expensive source, or (-1) of the cheap one."""
         exits, each = self.exits.at(rows), np.arange(len(rows))
         first = self.cost[rows] if direct is None else np.where(direct, 0.0, self.cost[rows])
         return np.stack(
@@ -141,52 +142,41 @@ class Routing:
             ]
         )
 
-    def _dearest(self, rows: Ints) -> int:
-        return int(self.exits.accuracy[rows].mean(axis=0).argmax())
 
+def one_price(votes: ReplayedVotes, exits: Exits, rows: Ints) -> Callable[[Ints], Played]:
+    """Learn from some questions what stopping, going on and escalating would bring in each state of the vote.
 
-@dataclass(frozen=True, eq=False)
-class OnePrice:
-    """One price for choosing, sampling again, escalating, stopping and giving up.
-
-    Attributes:
-        votes: Votes of the cheap source.
-        exits: What the dearer sources would bring.
+    Args:
+        votes: Votes of the cheap source, of all questions.
+        exits: What the more expensive sources would bring.
+        rows: The questions to learn from.
     """
+    counts, known_exits = StateCounts.of(votes.select(rows)), exits.at(rows)
+    known = counts.vote_model()
+    brings = np.stack([counts.expected(column) for column in known_exits.accuracy.T])
+    cost, sample = known_exits.cost.mean(axis=0), float(votes.cost[1].mean())
+    prices = _prices(votes.cost[1], known_exits.cost)
 
-    votes: ReplayedVotes
-    exits: Exits
+    def at_price(price: float, own: ReplayedVotes, away: Exits) -> Floats:
+        net = brings - price * cost[:, None, None, None]
+        best = plan(replace(known, right=np.maximum(known.right, net.max(axis=0))), price * sample)
+        straight = known_exits.accuracy.mean(axis=0) - price * cost
+        if straight.max() > best.worth[0, 0, 0]:
+            accuracy, paid = (part[:, straight.argmax()] for part in away)
+            return np.stack([accuracy, paid, np.full(len(paid), np.nan)])
+        leave = np.where(net.max(axis=0) > known.right, net.argmax(axis=0), -1)
+        state = np.arange(own.limit + 1)[:, None], own.top, own.second
+        return _escalated(own, away, leave[state]).played(by_state(best.wave))[:3]
 
-    def fit(self, rows: Ints) -> Callable[[Ints], Played]:
-        """Learn of each state of the vote what stopping, going on and escalating would bring."""
-        counts, exits = StateCounts.of(self.votes.select(rows)), self.exits.at(rows)
-        known = counts.vote_model()
-        brings = np.stack([counts.expected(column) for column in exits.accuracy.T])
-        cost, sample = exits.cost.mean(axis=0), float(self.votes.cost[1].mean())
-        prices = _prices(self.votes.cost[1], exits.cost)
+    def play(others: Ints) -> Played:
+        own, away = votes.select(others), exits.at(others)
+        return Played(np.stack([at_price(price, own, away) for price in prices], axis=2))
 
-        def play(others: Ints) -> Played:
-            votes, away = self.votes.select(others), self.exits.at(others)
-            state = np.arange(votes.limit + 1)[:, None], votes.top, votes.second
-            played = []
-            for price in prices:
-                net = brings - price * cost[:, None, None, None]
-                best = plan(replace(known, right=np.maximum(known.right, net.max(axis=0))), price * sample)
-                straight = exits.accuracy.mean(axis=0) - price * cost
-                if straight.max() > best.worth[0, 0, 0]:
-                    accuracy, paid = (part[:, straight.argmax()] for part in away)
-                    played.append(np.stack([accuracy, paid, np.full(len(others), np.nan)]))
-                else:
-                    leave = np.where(net.max(axis=0) > known.right, net.argmax(axis=0), -1)
-                    ends = _escalated(votes, away, leave[state]).played(by_state(best.wave))
-                    played.append(ends[:3])
-            return Played(np.stack(played, axis=2))
-
-        return play
+    return play
 
 
 def _escalated(votes: ReplayedVotes, exits: Exits, leave: Ints) -> ReplayedVotes:
-    """The votes where stopping in a state means asking a dearer source, or (-1) keeping the vote's answer."""
+    """The votes where stopping in a state asks a more expensive source, or (-1) keeps the vote's answer."""
     accuracy, cost = (
         np.take_along_axis(part[votes.question], np.maximum(leave, 0).T, axis=1).T for part in exits
     )
@@ -199,7 +189,7 @@ def _escalated(votes: ReplayedVotes, exits: Exits, leave: Ints) -> ReplayedVotes
 
 
 def _vote_cascades(votes: ReplayedVotes, exits: Exits) -> Iterator[Floats]:
-    """Votes of k whose answer is accepted above a share; else the call goes to one of the dearer sources."""
+    """Votes of k whose answer is accepted above a share; below it a more expensive source is called."""
     for size in range(1, votes.limit + 1):
         for share in _SHARES:
             for source in range(exits.cost.shape[1]):
@@ -222,9 +212,9 @@ def _seen(answers: Sequence[str | None], cost: Floats) -> Floats:
     return np.column_stack([[answer is not None for answer in answers], np.log1p(cost), given])
 
 
-def _prices(cheap: Floats, dear: Floats) -> Floats:
-    """From where even the dearest source is almost free to where even the cheap one is not worth a call."""
-    return np.geomspace(1e-3 / dear.mean(axis=0).max(), 1.0 / cheap.mean(), PRICES)
+def _prices(cheap: Floats, expensive: Floats) -> Floats:
+    """From where the most expensive source is almost free to where even the cheap one is not worth a call."""
+    return np.geomspace(1e-3 / expensive.mean(axis=0).max(), 1.0 / cheap.mean(), PRICES)
 
 
 def _ridge(known: Floats, targets: Floats) -> Callable[[Floats], Floats]:

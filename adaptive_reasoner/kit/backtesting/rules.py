@@ -7,7 +7,7 @@ the questions to fit on, where it was not fitted on the same questions.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,37 +54,29 @@ class FittedRule:
         return Performance(accuracy, cost, None if np.isnan(tokens).any() else tokens, *waited)
 
 
-class Rule(Protocol):
-    """A family of policies on the questions of one table."""
-
-    def fit(self, fit: Ints, held_out: Ints) -> FittedRule:
-        """Learn from the questions at positions `fit`, and play those at `held_out`."""
-
-
-class Family(Protocol):
-    """Policies that are learned from questions and differ by their price."""
-
-    def fit(self, rows: Ints) -> Callable[[Ints], Played]:
-        """Learn from some questions; returns what plays others, at `PRICES` prices."""
-
-
-@dataclass(frozen=True, eq=False)
-class CrossFittedRule:
-    """A family of policies as a rule: each price is known on the questions to fit on by cross-fitting.
+@dataclass(frozen=True)
+class Rule:
+    """A family of policies on the questions of one table.
 
     Attributes:
-        family: What is fitted.
-        seed: Of the folds.
+        fit: Learns from the questions at the first positions, and plays those at the second.
+        values: Accuracy, cost and tokens of each question at each parameter, shape (3, n, p), of a rule that
+            learns nothing; else None.
     """
 
-    family: Family
-    seed: int
+    fit: Callable[[Ints, Ints], FittedRule]
+    values: Any = None
 
-    def fit(self, fit: Ints, held_out: Ints) -> FittedRule:
-        """See `Rule.fit`."""
-        fold = np.random.default_rng(self.seed).permutation(len(fit)) % min(_FOLDS, len(fit))
-        known = np.empty((2, len(fit), PRICES))
-        for number in range(int(fold.max()) + 1):
-            rest = fit[fold != number] if fold.max() else fit
-            known[:, fold == number] = self.family.fit(rest)(fit[fold == number]).values[:2]
-        return FittedRule(known, self.family.fit(fit)(held_out))
+
+Family = Callable[[Ints], Callable[[Ints], Played]]
+"""Learns from the questions at some positions; returns a function that plays others, at `PRICES` prices."""
+
+
+def cross_fitted(family: Family, seed: int, fit: Ints, held_out: Ints) -> FittedRule:
+    """A family as a rule: each price is known on the questions to fit on by cross-fitting."""
+    fold = np.random.default_rng(seed).permutation(len(fit)) % min(_FOLDS, len(fit))
+    known = np.empty((2, len(fit), PRICES))
+    for number in range(int(fold.max()) + 1):
+        rest = fit[fold != number] if fold.max() else fit
+        known[:, fold == number] = family(rest)(fit[fold == number]).values[:2]
+    return FittedRule(known, family(fit)(held_out))

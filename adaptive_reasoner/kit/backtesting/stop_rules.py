@@ -1,14 +1,13 @@
 """Stopping rules of a vote, replayed on collected samples: what each would score and pay on average."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.latency import waits
-from adaptive_reasoner.kit.backtesting.rules import PRICES, CrossFittedRule, FittedRule, Played, Rule
+from adaptive_reasoner.kit.backtesting.rules import PRICES, FittedRule, Played, Rule, cross_fitted
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy, vote_cost
 from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.imitator import Imitator
@@ -31,49 +30,45 @@ _KINDS = 2 * (len(_TERCILES) + 1)  # of first samples: answered or not, by lengt
 _THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999)
 
 
-@dataclass(frozen=True, eq=False)
-class GivenRule:
+def given_rule(
+    values: Floats, votes: ReplayedVotes | None = None, schedules: Sequence[Schedule] = ()
+) -> Rule:
     """A rule that learns nothing from the questions.
 
-    Attributes:
+    Args:
         values: Accuracy, cost and tokens (NaN where unknown) of each question, shape (3, n, parameters).
-        votes: The votes of all questions, where they say how long the rule takes.
+        votes: The votes of all questions, to measure how long the rule takes.
         schedules: In what rounds each parameter draws its samples.
     """
 
-    values: Floats
-    votes: ReplayedVotes | None = None
-    schedules: Sequence[Schedule] = ()
+    def fit(rows: Ints, held_out: Ints) -> FittedRule:
+        waiting = None if votes is None else partial(waits, votes.select(held_out), schedules)
+        return FittedRule(values[:2, rows], Played(values[:, held_out], waiting))
 
-    def fit(self, fit: Ints, held_out: Ints) -> FittedRule:
-        """See `Rule.fit`."""
-        waiting = None if self.votes is None else partial(waits, self.votes.select(held_out), self.schedules)
-        return FittedRule(self.values[:2, fit], Played(self.values[:, held_out], waiting))
+    return Rule(fit, values)
 
 
 Expected = Callable[[Ints, Ints], tuple[Floats, Floats]]
 """What is expected of questions beyond the mean accuracy: of those to fit on, and of those held out."""
 
 
-@dataclass(frozen=True, eq=False)
-class PricedStop:
+def priced_stop(votes: ReplayedVotes, expected: Expected | None = None) -> Rule:
     """The priced stop, which learns the vote's chances from the questions to fit on.
 
-    Attributes:
+    Args:
         votes: Votes of all questions.
-        expected: What imitators of the questions to fit on expect; None where nothing is expected.
+        expected: What imitators of the questions to fit on expect; None to expect the same of all.
     """
 
-    votes: ReplayedVotes
-    expected: Expected | None = None
-
-    def fit(self, fit: Ints, held_out: Ints) -> FittedRule:
-        """See `Rule.fit`."""
-        seen, unseen = (None, None) if self.expected is None else self.expected(fit, held_out)
-        fitted, votes = fit_stop(self.votes.select(fit), beyond=seen), self.votes.select(held_out)
+    def fit(rows: Ints, held_out: Ints) -> FittedRule:
+        seen, unseen = (None, None) if expected is None else expected(rows, held_out)
+        fitted = fit_stop(votes.select(rows), beyond=seen)
         schedules = priced_schedules(fitted.model, beyond=unseen)
-        known = np.stack([fitted.accuracy, fitted.cost])
-        return FittedRule(known, _replayed(votes, schedules))
+        return FittedRule(
+            np.stack([fitted.accuracy, fitted.cost]), _replayed(votes.select(held_out), schedules)
+        )
+
+    return Rule(fit)
 
 
 def expected_by_imitators(
@@ -92,36 +87,26 @@ def expected_by_imitators(
     return expected
 
 
-@dataclass(frozen=True, eq=False)
-class AfterFirstSample:
-    """How many samples to draw, chosen when the first is there.
+def after_first_sample(votes: ReplayedVotes, rows: Ints) -> Callable[[Ints], Played]:
+    """Learn from some questions what further samples bring after first samples of each kind."""
+    known = votes.select(rows)
+    edges = np.quantile(_length(known), _TERCILES)
+    kinds = _kind(known, edges)
+    curves = np.array(
+        [
+            known.right[1:, kinds == kind if (kinds == kind).any() else slice(None)].mean(axis=1)
+            for kind in range(_KINDS)
+        ]
+    )
+    worth = np.geomspace(1e-4, 0.3, PRICES)[:, None, None] * np.arange(1, votes.limit + 1)
+    sizes = 1 + (curves - worth).argmax(axis=2)
 
-    Attributes:
-        votes: Votes of all questions.
-    """
+    def play(others: Ints) -> Played:
+        held_out = votes.select(others)
+        kinds = _kind(held_out, edges)
+        return _replayed(held_out, [after_first(size[kinds]) for size in sizes])
 
-    votes: ReplayedVotes
-
-    def fit(self, rows: Ints) -> Callable[[Ints], Played]:
-        """Learn what further samples bring after first samples of each kind."""
-        votes = self.votes.select(rows)
-        edges = np.quantile(_length(votes), _TERCILES)
-        kinds = _kind(votes, edges)
-        curves = np.array(
-            [
-                votes.right[1:, kinds == kind if (kinds == kind).any() else slice(None)].mean(axis=1)
-                for kind in range(_KINDS)
-            ]
-        )
-        worth = np.geomspace(1e-4, 0.3, PRICES)[:, None, None] * np.arange(1, votes.limit + 1)
-        sizes = 1 + (curves - worth).argmax(axis=2)
-
-        def play(others: Ints) -> Played:
-            held_out = self.votes.select(others)
-            kinds = _kind(held_out, edges)
-            return _replayed(held_out, [after_first(size[kinds]) for size in sizes])
-
-        return play
+    return play
 
 
 def _length(votes: ReplayedVotes) -> Floats:
@@ -184,12 +169,12 @@ def replay_rules(
         else expected_by_imitators(table, features, source, samples.sources, seed=seed)
     )
     return {
-        "vote_k": GivenRule(whole, votes, [at_once(size) for size in sizes]),
-        "lossless": GivenRule(decided, votes, decisive),
-        "beta_stop": GivenRule(np.stack(confident, axis=2), votes, by_confidence),
-        "esc": GivenRule(_replayed(votes, in_windows).values, votes, in_windows),
-        "after_first_sample": CrossFittedRule(AfterFirstSample(votes), seed),
-        "priced_stop": PricedStop(votes, expected),
+        "vote_k": given_rule(whole, votes, [at_once(size) for size in sizes]),
+        "lossless": given_rule(decided, votes, decisive),
+        "beta_stop": given_rule(np.stack(confident, axis=2), votes, by_confidence),
+        "esc": given_rule(_replayed(votes, in_windows).values, votes, in_windows),
+        "after_first_sample": Rule(partial(cross_fitted, partial(after_first_sample, votes), seed)),
+        "priced_stop": priced_stop(votes, expected),
     }
 
 
