@@ -1,7 +1,6 @@
 """Fitted learners as one ONNX graph: what the online half evaluates, and the offline half too."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,30 +8,11 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
-from adaptive_reasoner.arrays import Floats, Ints, Matrix
+from adaptive_reasoner.arrays import Floats, Matrix
 
 INPUT = "features"
 _OPSETS = (("", 17), ("ai.onnx.ml", 3))
 _IR_VERSION = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Tree:
-    """One regression tree of any library, as arrays over its nodes.
-
-    Attributes:
-        feature: What an inner node looks at, shape (nodes,).
-        threshold: A row goes left where its feature is at most this, shape (nodes,).
-        left: Node to the left, -1 for a leaf, shape (nodes,).
-        right: Node to the right, shape (nodes,).
-        value: What a leaf says of each target, shape (nodes, targets).
-    """
-
-    feature: Ints
-    threshold: Floats
-    left: Ints
-    right: Ints
-    value: Floats
 
 
 class Graph:
@@ -78,13 +58,13 @@ class Graph:
         total = self.node("Sum", *sources)
         return self.node("Mul", total, self.constant(1.0 / len(sources)))
 
-    def forest(self, source: str, trees: Sequence[Tree], *, targets: int) -> str:
-        """The mean over the trees, shape (m, targets)."""
-        tree_ids = np.repeat(np.arange(len(trees)), [len(tree.left) for tree in trees])
-        node_ids = np.concatenate([np.arange(len(tree.left)) for tree in trees])
+    def forest(self, source: str, trees: Sequence[Any], *, targets: int) -> str:
+        """The mean over the trees of scikit-learn (`estimator.tree_`), shape (m, targets)."""
+        tree_ids = np.repeat(np.arange(len(trees)), [tree.node_count for tree in trees])
+        node_ids = np.concatenate([np.arange(tree.node_count) for tree in trees])
         feature, threshold, left, right, value = (
             np.concatenate([getattr(tree, name) for tree in trees])
-            for name in ("feature", "threshold", "left", "right", "value")
+            for name in ("feature", "threshold", "children_left", "children_right", "value")
         )
         leaf = left < 0
         return self.node(
@@ -102,7 +82,7 @@ class Graph:
             target_treeids=np.repeat(tree_ids[leaf], targets).tolist(),
             target_nodeids=np.repeat(node_ids[leaf], targets).tolist(),
             target_ids=np.tile(np.arange(targets), int(leaf.sum())).tolist(),
-            target_weights=(value[leaf] / len(trees)).astype(np.float32).ravel().tolist(),
+            target_weights=(value[leaf, :, 0] / len(trees)).astype(np.float32).ravel().tolist(),
         )
 
     def model(self, outputs: dict[str, str]) -> onnx.ModelProto:

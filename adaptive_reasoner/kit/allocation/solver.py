@@ -30,7 +30,6 @@ from adaptive_reasoner.pages.tables import html_table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
 _SAMPLE = 20_000  # rows a price is first guessed from, in tables larger than twice that
 _MARGIN = 6.0  # standard errors left around that guess
 _ROUNDING = 1e-12  # relative error of a long sum
@@ -56,14 +55,31 @@ class Priced(Protocol):
         """What a cost counts."""
 
 
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Expected accuracy and cost of every action, for m questions.
+
+    Attributes:
+        actions: Names of the k actions.
+        accuracy: Shape (m, k).
+        cost: Shape (m, k), in `cost_unit`.
+        cost_unit: What a cost counts.
+    """
+
+    actions: tuple[str, ...]
+    accuracy: Floats
+    cost: Floats
+    cost_unit: str
+
+
 @dataclass(frozen=True)
 class Mixed:
     """The one question on which a coin is tossed, so that the expected budget is met exactly.
 
     Attributes:
         question: Its position in the table.
-        action: The dearer action it takes when the coin says so; `Allocation.choice` holds the cheaper one.
-        probability: Of the dearer action, in (0, 1).
+        action: The more expensive action, if the coin says so; `Allocation.choice` holds the cheaper one.
+        probability: Of the more expensive action, in (0, 1).
     """
 
     question: int
@@ -162,9 +178,8 @@ def solve(outcomes: Priced, budget: float) -> Allocation:
     budget = _check_budget(budget)
     steep, flat = _bracket(accuracy, cost, budget)
     part = Frontier._between(outcomes, steep, flat)
-    if not part._reaches(budget):
-        part = frontier(outcomes)
-    return part.at(budget)
+    reached = part.costs[0] <= budget and (part.prices[-1] == 0 or budget < part.costs[-1])
+    return (part if reached else frontier(outcomes)).at(budget)
 
 
 def frontier(outcomes: Priced) -> "Frontier":
@@ -242,9 +257,6 @@ class Frontier:
         rows = [{"budget": b, "accuracy": self.at(b).accuracy, "price": self.price_at(b)} for b in budgets]
         return html_table(rows, f"frontier of {len(self.start):,} questions, cost in {self.table.cost_unit}")
 
-    def _reaches(self, budget: float) -> bool:
-        return bool(self.costs[0] <= budget and (self.prices[-1] == 0 or budget < self.costs[-1]))
-
     def price_at(self, budget: float) -> float:
         """Accuracy that one more unit of cost buys at `budget`; infinite below the cheapest actions' cost."""
         if budget < self.costs[0]:
@@ -264,7 +276,7 @@ class Frontier:
         taken = int(np.searchsorted(self.costs[1:], within, side="right"))
         choice = self.start.copy()
         choice[self.edges.row[:taken]] = self.edges.action[:taken]  # of a row's edges the last one stays
-        accuracy, cost = _mean_of(self.table.accuracy, choice), _mean_of(self.table.cost, choice)
+        accuracy, cost = (float(chosen_from(cells, choice).mean()) for cells in _matrices(self.table))
         price, mixed = float(self.prices[taken]), None
         if taken < len(self.edges.row) and cost < budget - _ROUNDING * abs(budget):
             edge = self.edges
@@ -359,21 +371,13 @@ def _bracket(accuracy: Floats, cost: Floats, budget: float) -> tuple[float, floa
     if len(accuracy) <= 2 * _SAMPLE:
         return np.inf, 0.0
     rows = np.random.default_rng(0).integers(len(accuracy), size=_SAMPLE)
-    sample = _Table(("",) * cost.shape[1], accuracy[rows], cost[rows])
+    sample = Predictions(("",) * cost.shape[1], accuracy[rows], cost[rows], "")
     curve = frontier(sample)
     spread = chosen_from(sample.cost, best_at(sample.accuracy, sample.cost, curve.price_at(budget))).std()
     margin = _MARGIN * float(spread) / np.sqrt(_SAMPLE)
     steep = curve.price_at(budget - margin) * (1 + _ROUNDING)
     flat = curve.price_at(budget + margin) * (1 - _ROUNDING)  # past all rows that are tied at this price
     return steep, flat
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    actions: Sequence[str]
-    accuracy: Floats
-    cost: Floats
-    cost_unit: str = ""
 
 
 def _matrices(table: Priced, call: str = "frontier") -> tuple[Floats, Floats]:
@@ -390,10 +394,6 @@ def _check_budget(budget: float) -> float:
     if np.isnan(budget):
         raise ValueError("the budget is not a number")
     return float(budget)
-
-
-def _mean_of(table: Floats, choice: Ints) -> float:
-    return float(chosen_from(np.asarray(table, dtype=np.float64), choice).mean())
 
 
 def _scalar(values: Floats) -> Any:

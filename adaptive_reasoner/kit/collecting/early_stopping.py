@@ -17,10 +17,9 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
-from adaptive_reasoner.kit.allocation.solver import solve
+from adaptive_reasoner.kit.allocation.solver import Predictions, solve
 from adaptive_reasoner.kit.collecting.worklist import WorkItem
 from adaptive_reasoner.kit.menu.menu import Menu
-from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 
@@ -176,17 +175,10 @@ class EarlyStopping:
 
     def _price(self, accuracy: Floats, cost: Floats) -> float:
         """The price at which the pilot's oracle spends the budget."""
-        n, k = accuracy.shape
-        table = Outcomes(
-            question_ids=np.array([f"p{i}" for i in range(n)], dtype=object),
-            questions=np.array([f"pilot {i}" for i in range(n)], dtype=object),
-            actions=tuple(f"{name}_{size}" for name, sizes in self._sizes.items() for size in sizes),
-            accuracy=np.clip(accuracy, 0.0, 1.0),
-            cost=np.broadcast_to(cost, (n, k)).copy(),
-            cost_unit=self._menu.cost_unit,
-            samples=np.ones((n, k), dtype=int),
-        )
-        return solve(table, self._adaptive.budget).price
+        actions = tuple(f"{name}_{size}" for name, sizes in self._sizes.items() for size in sizes)
+        costs = np.broadcast_to(cost, accuracy.shape)
+        pilot = Predictions(actions, np.clip(accuracy, 0.0, 1.0), costs, self._menu.cost_unit)
+        return solve(pilot, self._adaptive.budget).price
 
 
 def vote_accuracy(likelihoods: Floats, size: int) -> Floats:

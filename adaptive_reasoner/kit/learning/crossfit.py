@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix, Texts
+from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.calibration import Calibration
 from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_question
 from adaptive_reasoner.kit.learning.gate import ROUNDING
@@ -38,23 +39,6 @@ _LEARNT_FROM = 8  # different questions; with fewer there is nothing to cross-va
 _BETTER = 0.5  # standard errors by which a candidate must beat the mean of all, to be taken instead
 _CLEAR = 1.5  # standard errors a lift must lie above zero; the gate asks for more
 _MANY = 100  # questions from which five folds do; fewer questions get ten
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """Expected accuracy and cost of every action, for m questions.
-
-    Attributes:
-        actions: Names of the k actions.
-        accuracy: Shape (m, k).
-        cost: Shape (m, k), in `cost_unit`.
-        cost_unit: What a cost counts.
-    """
-
-    actions: tuple[str, ...]
-    accuracy: Floats
-    cost: Floats
-    cost_unit: str
 
 
 def targets_of(outcomes: Outcomes) -> Floats:

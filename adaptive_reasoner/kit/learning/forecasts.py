@@ -8,8 +8,8 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.allocation.concave_hull import best_at
+from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.cost_response import SPREAD
-from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture
 from adaptive_reasoner.policy.vote_tables import source_of
 

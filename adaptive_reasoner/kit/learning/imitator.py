@@ -14,12 +14,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
+from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.cost_response import Response
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
     FAR,
     CrossFit,
-    Predictions,
     build,
     candidates_for,
     members_of,
@@ -29,8 +29,7 @@ from adaptive_reasoner.kit.learning.crossfit import (
 from adaptive_reasoner.kit.learning.first_sample import SEEN
 from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.gate import Gate, judge
-from adaptive_reasoner.kit.learning.label_classifier import Classifier
-from adaptive_reasoner.kit.learning.learners import Learner
+from adaptive_reasoner.kit.learning.learners import Learner, label_classifier
 from adaptive_reasoner.kit.learning.novelty import Familiarity
 from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -114,7 +113,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             elif self.objective == "labels":
                 if budget is None:
                     raise ValueError("objective 'labels' imitates choices at a budget: give one")
-                self.classifier_ = Classifier(seed=self.seed).fit(features, outcomes, budget)
+                self.classifier_ = label_classifier(features, outcomes, budget, seed=self.seed)
             else:
                 raise ValueError(f"unknown objective {self.objective!r}; known are value, labels")
         return self
@@ -147,7 +146,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             InfeasibleBudgetError: The cheapest choices cost more than `budget`.
         """
         if self.objective != "value":
-            return self.classifier_.choose(_matrix(X))
+            return np.asarray(self.classifier_.predict(_matrix(X)), dtype=np.intp)
         if (price is None) == (budget is None):
             raise ValueError("give either a price or a budget")
         if price is None:

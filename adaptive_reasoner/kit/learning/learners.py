@@ -5,19 +5,25 @@ targets that were scaled to mean 0 and deviation 1. They are scikit-learn estima
 what it has learnt into a `Graph`.
 """
 
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
-from adaptive_reasoner.kit.onnx_graph import INPUT, Graph, Tree
+from adaptive_reasoner.kit.allocation.solver import solve
+from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
+from adaptive_reasoner.kit.outcomes import Outcomes
 
 _ALPHAS = np.geomspace(30.0, 1e6, 14)
 _NEIGHBOURS = (5, 10, 20, 30, 50, 80)
+_DIRECTIONS = 64  # of the features, by which labels are told apart
 _BLOCK = 1024  # rows compared with all others at a time
 
 
@@ -155,15 +161,30 @@ class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             vectors = graph.columns(INPUT, 0, self.vector)
             topic = graph.node("MatMul", vectors, graph.constant(self.axes_))
             seen = graph.node("Concat", topic, seen, axis=1)
-        fitted = [estimator.tree_ for estimator in self.forest_.estimators_]
-        trees = [
-            Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, tree.value[:, :, 0])
-            for tree in fitted
-        ]
+        trees = [estimator.tree_ for estimator in self.forest_.estimators_]
         return graph.forest(seen, trees, targets=self.targets_)
 
     def _seen(self, X: Matrix) -> Matrix:
         return np.hstack([X[:, : self.vector] @ self.axes_, X[:, self.vector :]])
+
+
+def label_classifier(X: Matrix, outcomes: Outcomes, budget: float, *, seed: int = 0) -> Any:
+    """A fitted classifier of the oracle's choices at one budget, whose `predict` gives positions of actions.
+
+    Questions count alike (arXiv:2604.14853, section 4).
+
+    Raises:
+        InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
+    """
+    labels = solve(outcomes, budget).choice
+    if len(np.unique(labels)) == 1:
+        return DummyClassifier(strategy="most_frequent").fit(X, labels)
+    directions = min(_DIRECTIONS, *X.shape, len(X) - 1)
+    return make_pipeline(
+        StandardScaler(),
+        PCA(directions, whiten=True, random_state=seed),
+        LogisticRegression(C=0.3, max_iter=500),
+    ).fit(X, labels)
 
 
 def nearest(queries: Matrix, vectors: Matrix, count: int, *, skip_self: bool = False) -> Ints:

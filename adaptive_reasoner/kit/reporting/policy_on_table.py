@@ -7,8 +7,8 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.errors import PolicyFormatError, UnknownActionError
+from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.cost_response import Moves
-from adaptive_reasoner.kit.learning.crossfit import Predictions
 from adaptive_reasoner.kit.learning.encoders import feature_matrix
 from adaptive_reasoner.kit.learning.policy_card import digest_of
 from adaptive_reasoner.kit.outcomes import Outcomes

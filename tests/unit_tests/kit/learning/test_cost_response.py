@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_reasoner.kit.allocation.solver import uniform_hull
+from adaptive_reasoner.kit.allocation.solver import Predictions, uniform_hull
 from adaptive_reasoner.kit.learning.cost_response import (
     BAND,
     SPREAD,
@@ -14,7 +14,6 @@ from adaptive_reasoner.kit.learning.cost_response import (
     fit_cost_curve,
     lift_by_question,
 )
-from adaptive_reasoner.kit.learning.crossfit import Predictions
 from tests.unit_tests.toys import toy_outcomes
 
 
