@@ -34,8 +34,14 @@ from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.fitting import COSTS, fit_stop, replayed
-from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, sample_groups
-from adaptive_reasoner.kit.votes.schedules import at_once, by_state, by_window
+from adaptive_reasoner.kit.votes.permutations import (
+    ReplayedVotes,
+    at_once,
+    by_state,
+    by_window,
+    draws_allowed,
+    sample_groups,
+)
 from adaptive_reasoner.strategies.optimal_stopping import plan
 from adaptive_reasoner.strategies.stop_rules import Lossless
 

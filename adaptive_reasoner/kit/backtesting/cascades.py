@@ -18,8 +18,14 @@ from adaptive_reasoner.kit.backtesting.rules import PRICES, Played, Rule, cross_
 from adaptive_reasoner.kit.backtesting.stop_rules import given_rule
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, SampleGroup, draws_allowed, sample_groups
-from adaptive_reasoner.kit.votes.schedules import at_once, by_state
+from adaptive_reasoner.kit.votes.permutations import (
+    ReplayedVotes,
+    SampleGroup,
+    at_once,
+    by_state,
+    draws_allowed,
+    sample_groups,
+)
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import plan
 

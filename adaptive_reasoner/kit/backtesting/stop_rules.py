@@ -18,10 +18,13 @@ from adaptive_reasoner.kit.votes.permutations import (
     ReplayedVotes,
     SampleGroup,
     Schedule,
+    after_first,
+    at_once,
+    by_state,
+    by_window,
     draws_allowed,
     sample_groups,
 )
-from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
 from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, SamplePrice, StopRule, VoteState
 
@@ -213,9 +216,8 @@ def _exact_votes(
     sizes = range(1, limit + 1)
     for group in groups:
         accuracy = np.array([vote_accuracy(each.answers, each.correct, sizes) for each in group.replies])
-        saved = 0.0 if group.shared is None else group.shared.saved_at_once(sizes)
         cost, tokens = (paid.mean(axis=1, keepdims=True) * sizes for paid in (group.cost, group.tokens))
-        whole[:, group.rows] = accuracy, cost - saved, tokens
+        whole[:, group.rows] = accuracy, cost - group.shared.saved_at_once(sizes), tokens
         cost = vote_cost(group.codes, group.cost, sizes, shared=group.shared, seed=seed)
         decided[:, group.rows] = accuracy, cost, vote_cost(group.codes, group.tokens, sizes, seed=seed)
     return whole, decided

@@ -243,12 +243,11 @@ def _votes(block: Sequence[Replies], sizes: Sequence[int], seed: int) -> tuple[F
 def _choices(block: Sequence[Replies], sizes: Sequence[int], _: int) -> tuple[Floats, Floats]:
     accuracy = np.array([best_of_k(several.correct, several.score, sizes) for several in block])
     cost = np.stack([several.cost for several in block]).mean(axis=1, keepdims=True) * sizes
-    shared = prompts_of(block)
-    return accuracy, cost if shared is None else cost - shared.saved_at_once(sizes)
+    return accuracy, cost - prompts_of(block).saved_at_once(sizes)
 
 
-def prompts_of(block: Sequence[Replies]) -> Shared | None:
-    """The prompts that the samples of each question share; None where none do."""
+def prompts_of(block: Sequence[Replies]) -> Shared:
+    """The prompts that the samples of each question share."""
     prompt = np.array([several.prompt for several in block])
     by = np.array([several.shared_by for several in block])
-    return Shared(prompt, by) if ((prompt > 0) & (by > 1)).any() else None
+    return Shared(prompt, by) if ((prompt > 0) & (by > 1)).any() else Shared.nothing(len(block))

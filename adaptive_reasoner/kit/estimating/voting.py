@@ -121,6 +121,11 @@ class Shared:
     prompt: Floats
     by: Ints
 
+    @classmethod
+    def nothing(cls, questions: int) -> Self:
+        """For questions whose samples share no prompt."""
+        return cls(np.zeros(questions), np.ones(questions, np.intp))
+
     def saved(self, wave: Ints) -> Floats:
         """What samples that are started together do not pay."""
         saved: Floats = (wave - np.ceil(wave / self.by)) * self.prompt
@@ -133,14 +138,6 @@ class Shared:
     def at(self, rows: Ints | slice) -> Self:
         """Those of some questions."""
         return type(self)(self.prompt[rows], self.by[rows])
-
-    @classmethod
-    def joined(cls, parts: "Sequence[Shared | None]", sizes: Sequence[int]) -> "Shared | None":
-        """Those of all questions, of which there are so many in each part."""
-        if all(part is None for part in parts):
-            return None
-        each = [part or cls(np.zeros(n), np.ones(n, np.intp)) for part, n in zip(parts, sizes, strict=True)]
-        return cls(np.concatenate([one.prompt for one in each]), np.concatenate([one.by for one in each]))
 
 
 def vote_cost(
@@ -173,17 +170,15 @@ def vote_cost(
     _subsets(n, votes)
     rng = np.random.default_rng([seed, n])
     step = max(1, _ORDERS_AT_ONCE // max(_ORDERS, n))
-    means = []
-    for at in range(0, questions, step):
-        part = slice(at, at + step)
-        means.append(
-            _mean_cost(codes[part], cost[part], None if shared is None else shared.at(part), votes, rng)
-        )
-    return np.concatenate(means)
+    shared = shared or Shared.nothing(questions)
+    parts = [slice(at, at + step) for at in range(0, questions, step)]
+    return np.concatenate(
+        [_mean_cost(codes[part], cost[part], shared.at(part), votes, rng) for part in parts]
+    )
 
 
 def _mean_cost(
-    codes: Ints, cost: Floats, shared: Shared | None, votes: Sequence[int], rng: np.random.Generator
+    codes: Ints, cost: Floats, shared: Shared, votes: Sequence[int], rng: np.random.Generator
 ) -> Floats:
     questions, n = codes.shape
     orders = sample_orders(questions, n, rng)[: max(votes)]
@@ -192,15 +187,14 @@ def _mean_cost(
     lead = tally.top - tally.second
     spent = running_sums(cost[question, orders].reshape(len(orders), -1))
     column = np.arange(lead.shape[1])
-    each = None if shared is None else shared.at(np.repeat(np.arange(questions), len(column) // questions))
+    each = shared.at(np.repeat(np.arange(questions), len(column) // questions))
     means = []
     for limit in votes:
         drawn, saved = np.zeros(len(column), dtype=np.intp), np.zeros(len(column))
         needed = _needed(limit)
         while (wave := needed[lead[drawn, column], limit - drawn]).any():
             drawn = drawn + wave
-            if each is not None:
-                saved += each.saved(wave)
+            saved += each.saved(wave)
         means.append((spent[drawn, column] - saved).reshape(questions, -1).mean(axis=1))
     return np.stack(means, axis=1)
 

@@ -26,10 +26,10 @@ from adaptive_reasoner.kit.votes.permutations import (
     ReplayedVotes,
     SampleGroup,
     Schedule,
+    by_state,
     draws_allowed,
     sample_groups,
 )
-from adaptive_reasoner.kit.votes.schedules import by_state
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model, plan
 
@@ -224,8 +224,8 @@ def _paid(votes: ReplayedVotes) -> dict[str, Any]:
     return {
         "cost": float(votes.cost[-1].mean() / votes.limit),
         "seconds": None if np.isnan(seconds) else seconds,
-        "prompt_cost": 0.0 if shared is None else float(shared.prompt.mean()),
-        "samples_per_request": 1 if shared is None else int(shared.by.max()),
+        "prompt_cost": float(shared.prompt.mean()),
+        "samples_per_request": int(shared.by.max()),
     }
 
 

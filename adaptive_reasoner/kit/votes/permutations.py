@@ -1,4 +1,4 @@
-"""Collected samples drawn in many orders: what a vote would have seen, draw by draw.
+"""Collected samples drawn in many orders and waves: what a vote would have seen, draw by draw.
 
 Samples are drawn without replacement, so the mean over the orders is unbiased for any rule that is given. At
 most half of a question's samples are drawn: other orders of the same samples are not new samples, and a rule
@@ -34,7 +34,7 @@ class SampleGroup:
         cost: In the table's unit, shape (q, n).
         tokens: Tokens generated, NaN where unknown, shape (q, n).
         seconds: From request to reply, NaN where unknown, shape (q, n).
-        shared: The prompts that samples of one wave share, where they do.
+        shared: The prompts that samples of one wave share.
     """
 
     rows: Ints
@@ -44,7 +44,7 @@ class SampleGroup:
     cost: Floats
     tokens: Floats
     seconds: Floats
-    shared: Shared | None = None
+    shared: Shared
 
     def right(self) -> Floats:
         """How right each answer is, that of no answer last, shape (q, answers + 1)."""
@@ -68,7 +68,7 @@ class ReplayedVotes:
         cost: Paid so far.
         tokens: Generated so far, NaN where unknown.
         seconds: How long each draw took from request to reply, NaN where unknown, shape (draws, columns).
-        shared: The prompts that samples of one wave share, by column, where they do.
+        shared: The prompts that samples of one wave share, by column.
     """
 
     question: Ints
@@ -79,7 +79,7 @@ class ReplayedVotes:
     cost: Floats
     tokens: Floats
     seconds: Floats
-    shared: Shared | None = None
+    shared: Shared
 
     @classmethod
     def of(cls, groups: Sequence[SampleGroup], limit: int, *, seed: int = 0) -> Self:
@@ -104,8 +104,7 @@ class ReplayedVotes:
         number[rows] = np.arange(len(rows))
         kept = np.flatnonzero(number[self.question] >= 0)
         tables = {name: getattr(self, name)[..., kept] for name in _TABLES}
-        shared = None if self.shared is None else self.shared.at(kept)
-        return type(self)(number[self.question[kept]], **tables, shared=shared)
+        return type(self)(number[self.question[kept]], **tables, shared=self.shared.at(kept))
 
     def waves(self, schedule: Schedule) -> Iterator[tuple[Ints, Ints]]:
         """A vote wave by wave, in all orders: how many samples each has, and how many are started."""
@@ -130,8 +129,7 @@ class ReplayedVotes:
         drawn, saved = np.zeros(len(column), dtype=np.intp), np.zeros(len(column))
         for before, wave in self.waves(schedule):
             drawn = before + wave
-            if self.shared is not None:
-                saved += self.shared.saved(wave)
+            saved += self.shared.saved(wave)
         if over is not None:
             drawn = 1 + np.where(over[1:].any(axis=0), over[1:].argmax(axis=0), self.limit - 1)
         right, cost, tokens = (table[drawn, column] for table in (self.right, self.cost, self.tokens))
@@ -146,11 +144,50 @@ class ReplayedVotes:
             name: np.concatenate([getattr(part, name) for part in parts], axis=-1)[..., order]
             for name in _TABLES
         }
-        shared = Shared.joined([part.shared for part in parts], [len(part.question) for part in parts])
-        return cls(question[order], **tables, shared=None if shared is None else shared.at(order))
+        prompt, by = (
+            np.concatenate([getattr(part.shared, name) for part in parts])[order] for name in ("prompt", "by")
+        )
+        return cls(question[order], **tables, shared=Shared(prompt, by))
 
 
 _TABLES = ("top", "second", "run", "right", "cost", "tokens", "seconds")
+
+
+def at_once(samples: int) -> Schedule:
+    """All samples in one wave."""
+    return lambda _, drawn: np.where(drawn == 0, samples, 0)
+
+
+def by_state(wave: Ints, kind: Ints | None = None) -> Schedule:
+    """As many as a table says, by samples drawn and votes of the first two.
+
+    Args:
+        wave: One table or, first by kind of question, several.
+        kind: Of each question, shape (n,), where there are several.
+    """
+
+    def schedule(votes: ReplayedVotes, drawn: Ints) -> Ints:
+        column = np.arange(len(drawn))
+        state = drawn, votes.top[drawn, column], votes.second[drawn, column]
+        following: Ints = wave[state] if kind is None else wave[kind[votes.question], *state]
+        return following
+
+    return schedule
+
+
+def by_window(size: int) -> Schedule:
+    """`size` samples at once until all answers of one wave agree."""
+
+    def schedule(votes: ReplayedVotes, drawn: Ints) -> Ints:
+        agree = votes.run[drawn, np.arange(len(drawn))] >= size
+        return np.where(agree, 0, np.minimum(size, votes.limit - drawn))
+
+    return schedule
+
+
+def after_first(most: Ints) -> Schedule:
+    """One sample, then all others up to `most`, which has shape (columns,)."""
+    return lambda _, drawn: np.where(drawn == 0, 1, np.where(drawn == 1, most - 1, 0))
 
 
 def sample_groups(samples: Samples, source: str, question_ids: Sequence[str]) -> list[SampleGroup]:
@@ -198,7 +235,7 @@ def _in_orders(group: SampleGroup, limit: int, questions: int, rng: np.random.Ge
         cost=running_sums(group.cost[question, orders].reshape(limit, -1)),
         tokens=running_sums(group.tokens[question, orders].reshape(limit, -1)),
         seconds=group.seconds[question, orders].reshape(limit, -1),
-        shared=None if group.shared is None else group.shared.at(own),
+        shared=group.shared.at(own),
     )
 
 

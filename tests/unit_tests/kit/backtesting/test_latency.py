@@ -8,8 +8,14 @@ import pytest
 from adaptive_reasoner.kit.backtesting.latency import waits
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, sample_groups
-from adaptive_reasoner.kit.votes.schedules import after_first, at_once, by_state, by_window
+from adaptive_reasoner.kit.votes.permutations import (
+    ReplayedVotes,
+    after_first,
+    at_once,
+    by_state,
+    by_window,
+    sample_groups,
+)
 from adaptive_reasoner.strategies.stop_rules import Lossless, SamplePrice, Votes, VoteState
 from tests.unit_tests.kit.votes.ballots import ballots_of
 

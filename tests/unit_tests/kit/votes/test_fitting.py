@@ -17,8 +17,7 @@ from adaptive_reasoner.kit.votes.fitting import (
     replayed,
     stopping_graph,
 )
-from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, sample_groups
-from adaptive_reasoner.kit.votes.schedules import at_once
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, at_once, draws_allowed, sample_groups
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
