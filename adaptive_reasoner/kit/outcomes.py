@@ -123,7 +123,7 @@ class Outcomes:
         Raises:
             OutcomesError: As for `read`.
         """
-        return cls(**_Assembly(file).add_all(rows).fields())
+        return cls(**_assembled(rows, file))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict a question and action, as the file formats hold them."""
@@ -263,68 +263,57 @@ def _half_fault(halves: Halves, *, bounded: bool) -> Fault | None:
     return None
 
 
-class _Assembly:
-    """Rows in any order on their way to a full table; every complaint can still name its row."""
-
-    def __init__(self, file: object) -> None:
-        self.file = file
-        self.asked = Asked()
-        self.actions: dict[str, None] = {}
-        self.cells: dict[tuple[str, str], tuple[int, list[float]]] = {}
-
-    def add_all(self, rows: Iterable[Mapping[str, Any]]) -> Self:
-        for number, row in enumerate(rows, start=1):
-            try:
-                self._add(row, number)
-            except ValueError as error:
-                raise OutcomesError(str(error), file=self.file, row=number) from error
-        if not self.cells:
-            raise OutcomesError("the table is empty", file=self.file)
-        return self
-
-    def _add(self, row: Mapping[str, Any], number: int) -> None:
-        if "action" not in row and "sample" in row:
-            raise ValueError("this is a sample; `adaptive-reasoner estimate` makes outcomes of samples")
-        question_id, action = self.asked.add(row, number), text_field(row, "action")
-        samples = 1.0 if is_null(row.get("samples")) else number_field(row, "samples")
-        if not samples.is_integer():
-            raise ValueError(f"samples is {samples}; a whole number is needed")
-        halves = [np.nan if is_null(row.get(name)) else number_field(row, name) for name in HALVES]
-        values = [number_field(row, "accuracy"), number_field(row, "cost"), samples, *halves]
-        self.actions[action] = None
-        before, _ = self.cells.setdefault((question_id, action), (number, values))
+def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any]:
+    """The fields of a full table from rows in any order; every error names its row."""
+    asked, actions = Asked(), dict[str, None]()
+    cells: dict[tuple[str, str], tuple[int, list[float]]] = {}
+    for number, row in enumerate(rows, start=1):
+        try:
+            question_id, action, values = _cell(asked, row, number)
+        except ValueError as error:
+            raise OutcomesError(str(error), file=file, row=number) from error
+        before, _ = cells.setdefault((question_id, action), (number, values))
         if before != number:
-            raise ValueError(f"question {question_id!r}, action {action!r} is already in row {before}")
+            reason = f"question {question_id!r}, action {action!r} is already in row {before}"
+            raise OutcomesError(reason, file=file, row=number)
+        actions[action] = None
+    if not cells:
+        raise OutcomesError("the table is empty", file=file)
+    fields = asked.fields(file=file)
+    names = [(question_id, action) for question_id in fields["question_ids"] for action in actions]
+    for question_id, action in names:
+        if (question_id, action) not in cells:
+            raise OutcomesError(f"question {question_id!r} has no row for action {action!r}", file=file)
+    table = np.array([cells[name][1] for name in names]).reshape(-1, len(actions), 3 + len(HALVES))
+    accuracy, cost, samples, *halved = np.moveaxis(table, -1, 0)
+    samples, halves = samples.astype(np.intp), Halves(*halved)
+    bounded = asked.unit("accuracy_unit") is None
+    fault = _fault(accuracy, cost, samples, bounded=bounded) or _half_fault(halves, bounded=bounded)
+    if fault is not None:
+        question, at, reason = fault
+        raise OutcomesError(reason, file=file, row=cells[names[question * len(actions) + at]][0])
+    return {
+        **fields,
+        "actions": tuple(actions),
+        "accuracy": accuracy,
+        "cost": cost,
+        "samples": samples,
+        "halves": halves if np.isfinite([halves.accuracy_a, halves.accuracy_b]).any() else None,
+        "accuracy_unit": asked.unit("accuracy_unit"),
+        "counts": asked.unit("cost_counts"),
+    }
 
-    def fields(self) -> dict[str, Any]:
-        asked, shape = self.asked, (len(self.asked.question_ids), len(self.actions))
-        names = [(question_id, action) for question_id in asked.question_ids for action in self.actions]
-        for question_id, action in names:
-            if (question_id, action) not in self.cells:
-                raise OutcomesError(
-                    f"question {question_id!r} has no row for action {action!r}", file=self.file
-                )
-        values = np.array([self.cells[name][1] for name in names]).reshape(*shape, -1)
-        accuracy, cost, halves = values[..., 0], values[..., 1], Halves(*np.moveaxis(values[..., 3:], -1, 0))
-        samples = values[..., 2].astype(np.intp)
-        bounded = asked.accuracy_unit is None
-        fault = _fault(accuracy, cost, samples, bounded=bounded) or _half_fault(halves, bounded=bounded)
-        if fault is not None:
-            question, at, reason = fault
-            raise OutcomesError(reason, file=self.file, row=self.cells[names[question * shape[1] + at]][0])
-        return {
-            "question_ids": asked.question_ids,
-            "questions": asked.questions,
-            "actions": tuple(self.actions),
-            "accuracy": accuracy,
-            "cost": cost,
-            "cost_unit": asked.cost_unit,
-            "samples": samples,
-            "groups": asked.groups(file=self.file),
-            "halves": halves if np.isfinite([halves.accuracy_a, halves.accuracy_b]).any() else None,
-            "accuracy_unit": asked.accuracy_unit,
-            "counts": asked.counts,
-        }
+
+def _cell(asked: Asked, row: Mapping[str, Any], number: int) -> tuple[str, str, list[float]]:
+    """The question_id, the action and the numbers of a row."""
+    if "action" not in row and "sample" in row:
+        raise ValueError("this is a sample; `adaptive-reasoner estimate` makes outcomes of samples")
+    question_id, action = asked.add(row, number), text_field(row, "action")
+    samples = 1.0 if is_null(row.get("samples")) else number_field(row, "samples")
+    if not samples.is_integer():
+        raise ValueError(f"samples is {samples}; a whole number is needed")
+    halves = [np.nan if is_null(row.get(name)) else number_field(row, name) for name in HALVES]
+    return question_id, action, [number_field(row, "accuracy"), number_field(row, "cost"), samples, *halves]
 
 
 def _texts(values: Sequence[str | None] | Texts) -> Texts:

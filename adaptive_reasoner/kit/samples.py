@@ -139,17 +139,13 @@ class Samples:
             known[reply.sample] = reply, number  # one that failed for good gives way to a later one
         if not replies:
             raise OutcomesError("the table is empty", file=file)
-        groups = asked.groups(file=file)
         return cls(
-            question_ids=tuple(asked.question_ids),
-            questions=tuple(asked.questions),
             sources=tuple(dict.fromkeys(source for _, source in replies)),
-            cost_unit=asked.cost_unit,
             replies={
                 pair: tuple(reply for _, (reply, _) in sorted(numbered.items()))
                 for pair, numbered in replies.items()
             },
-            groups=None if groups is None else tuple(groups),
+            **asked.fields(file=file),
         )
 
     def of(self, question_id: str, source: str) -> tuple[Sample, ...]:
@@ -162,21 +158,20 @@ class Samples:
 
     def select(self, index: ArrayLike) -> Self:
         """The table of the questions at `index` (positions, or a mask)."""
-        kept = [self.question_ids[at] for at in self._positions(index)]
+        positions = np.arange(len(self))[np.asarray(index)].tolist()
+        kept = tuple(self.question_ids[at] for at in positions)
         wanted = set(kept)
-        return type(self)(
-            question_ids=tuple(kept),
-            questions=tuple(self.questions[at] for at in self._positions(index)),
-            sources=self.sources,
-            cost_unit=self.cost_unit,
+        return replace(
+            self,
+            question_ids=kept,
+            questions=tuple(self.questions[at] for at in positions),
             replies={pair: replies for pair, replies in self.replies.items() if pair[0] in wanted},
-            groups=None if self.groups is None else tuple(self.groups[at] for at in self._positions(index)),
+            groups=None if self.groups is None else tuple(self.groups[at] for at in positions),
         )
 
     def first(self, count: int) -> Self:
         """The table of the first `count` replies of each question and source."""
-        replies = {pair: several[:count] for pair, several in self.replies.items()}
-        return replace(self, replies=replies)
+        return replace(self, replies={pair: several[:count] for pair, several in self.replies.items()})
 
     def of_source(self, source: str) -> Self:
         """The table of one source alone.
@@ -187,7 +182,7 @@ class Samples:
         if source not in self.sources:
             raise OutcomesError(f"no source {source!r}; there are {', '.join(self.sources)}")
         replies = {pair: replies for pair, replies in self.replies.items() if pair[1] == source}
-        return type(self)(self.question_ids, self.questions, (source,), self.cost_unit, replies, self.groups)
+        return replace(self, sources=(source,), replies=replies)
 
     @property
     def ungraded(self) -> int:
@@ -264,9 +259,6 @@ class Samples:
     def write(self, path: PathLike) -> None:
         """Write JSONL, Parquet or CSV, by the ending of `path`, whole or not at all."""
         write_rows(path, self.rows())
-
-    def _positions(self, index: ArrayLike) -> list[int]:
-        return [int(at) for at in np.arange(len(self))[np.asarray(index)]]
 
 
 def _counted(reply: Sample) -> Literal["completion", "total"] | None:

@@ -10,7 +10,7 @@ particles). A label is settled where, with the confidence asked for, it loses ne
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import comb, inf
 
 import numpy as np
@@ -56,30 +56,6 @@ class Adaptive:
             raise ValueError(f"a pilot takes at least 8 questions, not {self.pilot}")
 
 
-@dataclass
-class ReplyCounts:
-    """The replies to a question from a source so far."""
-
-    right: int = 0
-    wrong: Counter[str] = field(default_factory=Counter)
-    unanswered: int = 0
-
-    def add(self, row: Row) -> None:
-        """Count a reply."""
-        if float(row["correct"]) >= 0.5:
-            self.right += 1
-        elif row.get("answer") is None:
-            self.unanswered += 1
-        else:
-            self.wrong[str(row["answer"])] += 1
-
-    @property
-    def counts(self) -> Floats:
-        """Right, the commonest wrong answer, and the rest; shape (3,)."""
-        top = max(self.wrong.values(), default=0)
-        return np.array([self.right, top, self.wrong.total() - top + self.unanswered], dtype=float)
-
-
 class EarlyStopping:
     """Which questions have enough samples.
 
@@ -96,7 +72,7 @@ class EarlyStopping:
         ids = sorted(question.question_id for question in questions)
         drawn = random.Random(adaptive.seed).sample(ids, min(adaptive.pilot, len(ids)))  # noqa: S311
         self._pilot = frozenset(drawn)
-        self._seen: dict[str, dict[str, ReplyCounts]] = {}
+        self._seen: dict[str, dict[str, Counter[str | bool]]] = {}
         self._costs: dict[str, list[float]] = {name: [0.0, 0.0] for name in menu.sampled}
         self._settled: set[str] = set()
         self._learnt = False
@@ -105,7 +81,7 @@ class EarlyStopping:
         """Take note of a row that is there."""
         if row.get("error") is None:
             by_source = self._seen.setdefault(str(row["question_id"]), {})
-            by_source.setdefault(str(row["source"]), ReplyCounts()).add(row)
+            by_source.setdefault(str(row["source"]), Counter())[_kind(row)] += 1
             sums = self._costs[str(row["source"])]
             sums[0], sums[1] = sums[0] + float(row["cost"]), sums[1] + 1.0
 
@@ -138,7 +114,7 @@ class EarlyStopping:
             )
         self._particles = {
             source: np.concatenate(
-                [rng.dirichlet(seen[source].counts + _PRIOR, size=_DRAWS) for seen in pilot]
+                [rng.dirichlet(_counts(seen[source]) + _PRIOR, size=_DRAWS) for seen in pilot]
             )
             for source in self._sizes
         }
@@ -166,11 +142,11 @@ class EarlyStopping:
     def _complete(self, question_id: str) -> bool:
         return self._sizes.keys() <= self._seen.get(question_id, {}).keys()
 
-    def _log_likelihood(self, seen: Mapping[str, ReplyCounts]) -> Floats:
+    def _log_likelihood(self, seen: Mapping[str, Counter[str | bool]]) -> Floats:
         """The log-likelihood of the replies for each particle, up to a constant."""
         total = np.zeros(len(self._best))
         for source, replies in seen.items():
-            total += np.log(np.maximum(self._particles[source], 1e-12)) @ replies.counts
+            total += np.log(np.maximum(self._particles[source], 1e-12)) @ _counts(replies)
         return np.asarray(total - total.max(), dtype=float)
 
     def _price(self, accuracy: Floats, cost: Floats) -> float:
@@ -179,6 +155,19 @@ class EarlyStopping:
         costs = np.broadcast_to(cost, accuracy.shape)
         pilot = Predictions(actions, np.clip(accuracy, 0.0, 1.0), costs, self._menu.cost_unit)
         return solve(pilot, self._adaptive.budget).price
+
+
+def _kind(row: Row) -> str | bool:
+    """True for a right reply, the answer of a wrong one, False for a wrong one without an answer."""
+    right = float(row["correct"]) >= 0.5
+    return right if right or row.get("answer") is None else str(row["answer"])
+
+
+def _counts(replies: Counter[str | bool]) -> Floats:
+    """Right replies, those that gave the commonest wrong answer, and the rest; shape (3,)."""
+    right = replies[True]
+    top = max((count for kind, count in replies.items() if isinstance(kind, str)), default=0)
+    return np.array([right, top, replies.total() - right - top], dtype=float)
 
 
 def vote_accuracy(likelihoods: Floats, size: int) -> Floats:

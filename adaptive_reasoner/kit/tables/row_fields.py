@@ -161,42 +161,25 @@ class Asked:
             raise ValueError(f"question {question_id!r} has another {what} in row {at}")
         return question_id
 
-    @property
-    def question_ids(self) -> list[str]:
-        """In order of first appearance."""
-        return list(self._questions)
+    def unit(self, name: str) -> str | None:
+        """The value of `cost_unit`, `accuracy_unit` or `cost_counts` that all rows share."""
+        return self._units[name][0]
 
-    @property
-    def questions(self) -> list[str]:
-        """Their texts."""
-        return [text for text, _, _ in self._questions.values()]
-
-    @property
-    def cost_unit(self) -> str:
-        """What a cost counts."""
-        return str(self._units["cost_unit"][0])
-
-    @property
-    def accuracy_unit(self) -> str | None:
-        """The name of a reward that is not an accuracy in [0, 1]."""
-        return self._units["accuracy_unit"][0]
-
-    @property
-    def counts(self) -> str | None:
-        """Which tokens a cost counts, where the table says so."""
-        return self._units["cost_counts"][0]
-
-    def groups(self, *, file: object = None) -> list[str | None] | None:
-        """The group of each question, or None where no row names one.
+    def fields(self, *, file: object = None) -> dict[str, Any]:
+        """`question_ids`, `questions` and `groups` in order of first appearance, and the `cost_unit`.
 
         Raises:
             OutcomesError: Some questions have a group and some have none.
         """
-        groups = [group for _, group, _ in self._questions.values()]
-        if set(groups) <= {None}:
-            return None
-        for question_id, (_, group, number) in self._questions.items():
-            if group is None:
-                reason = f"question {question_id!r} has no group; name one for every question or for none"
-                raise OutcomesError(reason, file=file, row=number)
-        return groups
+        texts, groups, numbers = zip(*self._questions.values(), strict=True)
+        if None in groups and set(groups) != {None}:
+            at = groups.index(None)
+            name = list(self._questions)[at]
+            reason = f"question {name!r} has no group; name one for every question or for none"
+            raise OutcomesError(reason, file=file, row=numbers[at])
+        return {
+            "question_ids": tuple(self._questions),
+            "questions": texts,
+            "groups": None if None in groups else groups,
+            "cost_unit": self.unit("cost_unit"),
+        }
