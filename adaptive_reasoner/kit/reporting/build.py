@@ -105,7 +105,10 @@ def _find(
     elif playing is not None and playing.trained_on:
         measured = summary.from_card(playing.policy.card, hull)
     elif playing is not None and budget is not None:
-        measured = summary.from_gain(gains[budget], "on these questions, which the policy was not trained on")
+        gain, where = gains[budget], "on these questions, which the policy was not trained on"
+        measured = PolicySummary(
+            gain.realised_cost, gain.accuracy, gain.uniform_at_cost, gain.lift, gain.within_groups, where
+        )
     if budget is None:
         budget = summary.most_to_gain(outcomes)
     cost = budget if measured is None else max(measured.cost, float(best.costs[0]))

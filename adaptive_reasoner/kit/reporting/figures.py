@@ -8,7 +8,7 @@ import altair as alt
 from adaptive_reasoner.kit.reporting.vega import (
     Rows,
     accuracy_axis,
-    cheap_to_dear,
+    colour_scale,
     cost_axis,
     cost_title,
     curve_legend,
@@ -90,16 +90,17 @@ def frontier_figure(
     return dressed(layered(layers), height=330)
 
 
-def shares_figure(rows: Rows, actions: Sequence[str], *, by: str, title: str, order: Sequence[str]) -> Any:
+def shares_figure(rows: Rows, actions: Sequence[str], *, by: str, title: str) -> Any:
     """How the actions share each group of questions: stacked bars.
 
     Args:
-        rows: `by`, `action`, `share`, `rank` (of the action, cheapest first), `questions`, `mean_cost`.
+        rows: `by`, `action`, `share`, `rank` (of the action, cheapest first), `questions`, `mean_cost`; the
+            bars stand in this order.
         actions: Names, cheapest first.
         by: The column a bar is drawn for.
         title: Of the axis.
-        order: Of the bars, top to bottom.
     """
+    order = list(dict.fromkeys(row[by] for row in rows))
     axis = alt.Axis(labelLimit=190, ticks=False, domain=False)
     share = alt.X("share:Q", stack="normalize", title="share of the questions", axis=alt.Axis(format=".0%"))
     bars = rows_of(rows).mark_bar(stroke=theme("paper"), strokeWidth=0.8)
@@ -112,9 +113,9 @@ def shares_figure(rows: Rows, actions: Sequence[str], *, by: str, title: str, or
     ]
     return dressed(
         bars.encode(
-            y=alt.Y(f"{by}:N", sort=list(order), title=title or None, axis=axis),
+            y=alt.Y(f"{by}:N", sort=order, title=title or None, axis=axis),
             x=share,
-            color=cheap_to_dear("action", actions),
+            color=colour_scale("action", actions),
             order=alt.Order("rank:Q"),
             tooltip=tips,
         ),
@@ -165,7 +166,7 @@ def calibration_figure(rows: Rows) -> Any:
         scale=alt.Scale(zero=False),
     )
     y, low = (accuracy_axis(field, "observed accuracy") for field in ("observed", "low"))
-    colour = cheap_to_dear("action", list(dict.fromkeys(row["action"] for row in rows)))
+    colour = colour_scale("action", list(dict.fromkeys(row["action"] for row in rows)))
     exact = rows_of([{"predicted": end, "observed": end} for end in ends])
     classes = rows_of(rows)
     tips = [name_tip("action", "action"), tip("predicted", ".1%"), tip("observed", ".1%"), tip("questions")]
@@ -188,7 +189,7 @@ def learning_figure(rows: Rows, *, accuracy_unit: str | None = None) -> Any:
     )
     title = "lift (points)" if accuracy_unit is None else f"lift ({accuracy_unit})"
     y, low = (alt.Y(f"{field}:Q", title=title) for field in ("lift", "low"))
-    colour = cheap_to_dear("budget", list(dict.fromkeys(row["budget"] for row in rows)), title="budget")
+    colour = colour_scale("budget", list(dict.fromkeys(row["budget"] for row in rows)), title="budget")
     measured = rows_of(rows)
     tips = [
         tip("samples", "d"),

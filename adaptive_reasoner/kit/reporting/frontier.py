@@ -26,11 +26,11 @@ def frontier_section(found: Findings) -> Section:
         {"name": name, "cost": cost, "accuracy": accuracy, "named": name in hull.actions}
         for name, (cost, accuracy) in zip(outcomes.actions, means, strict=True)
     ]
-    dearest = max([found.budget, *(row["cost"] for row in fixed)])
-    lines = [*_hull_line(hull, dearest), *_bound_line(found.best, dearest)]
-    if found.oracles.cost is not None and found.oracles.accuracy is not None:
-        costs, accuracies = found.oracles.cost.tolist(), found.oracles.accuracy.tolist()
-        lines += _line(figures.ORACLE, [*costs, dearest], [*accuracies, accuracies[-1]])
+    highest = max([found.budget, *(row["cost"] for row in fixed)])
+    lines = [*_hull_line(hull, highest), *_bound_line(found.best, highest)]
+    if found.oracles.curve is not None:
+        costs, accuracies = (column.tolist() for column in found.oracles.curve)
+        lines += _line(figures.ORACLE, [*costs, highest], [*accuracies, accuracies[-1]])
     lines += _line(
         figures.POLICY, [gain.realised_cost for gain in found.curve], [gain.accuracy for gain in found.curve]
     )
@@ -82,7 +82,7 @@ def frontier_section(found: Findings) -> Section:
         ),
         Table(
             "Hindsight by budget, exact: value, and the dual bound that certifies it",
-            _bounds(outcomes, found.best, found.budget, dearest),
+            _bounds(outcomes, found.best, found.budget, highest),
             {**percent, "gap": ".1g", "price": ".3g"},
         ),
     ]
@@ -109,23 +109,23 @@ def _line(series: str, costs: Sequence[float], accuracies: Sequence[float]) -> l
     ]
 
 
-def _hull_line(hull: Hull, dearest: float) -> list[dict[str, Any]]:
+def _hull_line(hull: Hull, highest: float) -> list[dict[str, Any]]:
     """Drawn through many points, as it bends on a logarithmic axis."""
-    costs = np.unique(np.append(_spread(hull.costs[0], dearest, 60), hull.costs))
+    costs = np.unique(np.append(_spread(hull.costs[0], highest, 60), hull.costs))
     return _line(figures.MIXTURE, costs.tolist(), hull.accuracy_at(costs).tolist())
 
 
-def _bound_line(best: Frontier, dearest: float) -> list[dict[str, Any]]:
+def _bound_line(best: Frontier, highest: float) -> list[dict[str, Any]]:
     at = np.unique(np.linspace(0, len(best.costs) - 1, _VERTICES).astype(int))
     costs, accuracies = best.costs[at].tolist(), best.accuracies[at].tolist()
-    if dearest > costs[-1]:  # beyond its last vertex hindsight buys nothing more
-        costs, accuracies = [*costs, dearest], [*accuracies, accuracies[-1]]
+    if highest > costs[-1]:  # beyond its last vertex hindsight buys nothing more
+        costs, accuracies = [*costs, highest], [*accuracies, accuracies[-1]]
     return _line(figures.BOUND, costs, accuracies)
 
 
-def _bounds(outcomes: Outcomes, best: Frontier, budget: float, dearest: float) -> list[dict[str, object]]:
+def _bounds(outcomes: Outcomes, best: Frontier, budget: float, highest: float) -> list[dict[str, object]]:
     low = float(best.costs[0])
-    budgets = {*_spread(low, dearest, 7)[1:].tolist(), max(budget, low)}
+    budgets = {*_spread(low, highest, 7)[1:].tolist(), max(budget, low)}
     solved = [solve(outcomes, each) for each in sorted(budgets)]
     return [
         {
@@ -156,7 +156,7 @@ def _gains(gains: Mapping[float, Gain]) -> list[dict[str, object]]:
 
 def dial_of(found: Findings) -> Dial:
     """What each curve reaches at any budget."""
-    best, oracles = found.best, found.oracles
+    best = found.best
     low, high = float(best.costs[0]), max(float(found.outcomes.cost.mean(axis=0).max()), found.budget)
     budgets = np.unique(np.append(_spread(low, max(high, low * 1.01), _STEPS), max(found.budget, low)))
     mixed = found.hull.accuracy_at(budgets).tolist()
@@ -167,9 +167,10 @@ def dial_of(found: Findings) -> Dial:
         curves["the policy"] = [
             a if b >= costs[0] else None for a, b in zip(reached, budgets.tolist(), strict=True)
         ]
-    if oracles.cost is not None and oracles.accuracy is not None:
-        order = np.argsort(oracles.cost)
-        crossfit = np.interp(budgets, oracles.cost[order], oracles.accuracy[order])
+    if found.oracles.curve is not None:
+        cost, accuracy = found.oracles.curve
+        order = np.argsort(cost)
+        crossfit = np.interp(budgets, cost[order], accuracy[order])
         curves["hindsight, cross-fitted,"] = crossfit.tolist()
     curves["hindsight at most"] = np.interp(budgets, best.costs, best.accuracies).tolist()
     return Dial(found.unit, found.budget, budgets.tolist(), curves, found.accuracy_unit)

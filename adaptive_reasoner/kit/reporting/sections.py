@@ -26,33 +26,34 @@ _SEEN = " The policy was trained on these very questions, so this is kinder than
 
 def compute_section(table: Outcomes, shares: Floats, playing: Playing | None) -> Section:
     """Where the compute went: by group, and by how hard the policy expected a question to be."""
-    by_cost = np.argsort(table.cost.mean(axis=0), kind="stable").tolist()
-    actions = [table.actions[at] for at in by_cost]
+    actions = [table.actions[at] for at in np.argsort(table.cost.mean(axis=0), kind="stable").tolist()]
+    everything = ("all questions", np.arange(len(table)))
     drawn, tables = [], []
-    whole = ("all questions", np.arange(len(table)))
     if table.groups is not None:
         names, sizes = np.unique(table.groups.astype(str), return_counts=True)
         parts = [(name, np.flatnonzero(table.groups == name)) for name in names]
-        parts.sort(key=lambda part: -_mean_cost(table, shares, part[1]))
+        whole, *rows = _parts(table, shares, [everything, *parts], actions, "group")
+        rows.sort(key=lambda row: -row["mean_cost"])
         largest = set(names[np.argsort(-sizes, kind="stable")][:_DRAWN_GROUPS])
-        shown = [part for part in parts if part[0] in largest]
-        rows, order = _long(table, shares, shown, by_cost, "group"), [name for name, _ in shown]
+        bars = _bars([row for row in rows if row["group"] in largest], actions, "group")
         kept = "" if len(names) <= _DRAWN_GROUPS else f", the {_DRAWN_GROUPS} largest of {len(names)} groups"
-        words = f"Stacked bars: the share of each action in each group, dearest group first{kept}."
-        drawn.append((words, figures.shares_figure(rows, actions, by="group", title="", order=order)))
-        tables.append(_wide(table, shares, [whole, *parts], by_cost, "By group", "group"))
+        words = f"Stacked bars: the share of each action in each group, most expensive group first{kept}."
+        drawn.append((words, figures.shares_figure(bars, actions, by="group", title="")))
+        tables.append(_table(table, [whole, *rows], "By group"))
     if playing is not None:
-        classes = _difficulty(table, playing)
-        rows, order = _long(table, shares, classes, by_cost, "expected"), [name for name, _ in classes]
+        parts = [everything, *_difficulty(table, playing)]
+        whole, *rows = _parts(table, shares, parts, actions, "expected")
+        bars = _bars(rows, actions, "expected")
         words = "Stacked bars: the share of each action, from the questions expected to be hardest on."
-        title = "expected accuracy"
-        drawn.append((words, figures.shares_figure(rows, actions, by="expected", title=title, order=order)))
-        caption = "By expected accuracy, mean of all actions"
-        tables.append(_wide(table, shares, [whole, *classes], by_cost, caption, "expected"))
+        figure = figures.shares_figure(bars, actions, by="expected", title="expected accuracy")
+        drawn.append((words, figure))
+        tables.append(_table(table, [whole, *rows], "By expected accuracy, mean of all actions"))
     if not drawn:
-        tables.append(_wide(table, shares, [whole], by_cost, "All questions", "questions"))
+        tables.append(
+            _table(table, _parts(table, shares, [everything], actions, "questions"), "All questions")
+        )
     who = "the policy" if playing is not None else "hindsight"
-    text = f"What {who} gives each kind of question. Dearer actions are warmer."
+    text = f"What {who} gives each kind of question. More expensive actions have warmer colours."
     return Section("compute", "Where the compute went", text, drawn, tables)
 
 
@@ -101,7 +102,9 @@ def price_section(found: Findings) -> Section:
         words = "A falling line: the price of compute against the mean cost a question."
         drawn = [(words, figures.price_figure(lines, band, price=price, budget=budget, unit=unit))]
     else:
-        text += " Here no dearer action gains any accuracy: more budget is worth nothing, and the price is 0."
+        text += (
+            " Here no more expensive action is more accurate: the budget buys nothing, the price is 0."
+        )
     table = Table("Price by budget", rows, {"price": ".3g", "off_by": "+.1%"})
     return Section("price", "Price against budget", text, drawn, [table])
 
@@ -201,56 +204,36 @@ def _difficulty(table: Outcomes, playing: Playing) -> list[tuple[str, Ints]]:
     return named
 
 
-def _mean_cost(table: Outcomes, shares: Floats, at: Ints) -> float:
-    return float((shares[at] * table.cost[at]).sum(axis=1).mean())
-
-
-def _long(
-    table: Outcomes,
-    shares: Floats,
-    parts: Sequence[tuple[str, Ints]],
-    by_cost: Sequence[int],
-    by: str,
+def _parts(
+    table: Outcomes, shares: Floats, parts: Sequence[tuple[str, Ints]], actions: Sequence[str], by: str
 ) -> list[dict[str, Any]]:
+    """A row for each part of the questions, named in the column `by`: costs, accuracy, action shares."""
     return [
         {
             by: name,
-            "action": table.actions[action],
-            "rank": rank,
-            "share": float(shares[at, action].mean()),
             "questions": len(at),
-            "mean_cost": _mean_cost(table, shares, at),
-        }
-        for name, at in parts
-        for rank, action in enumerate(by_cost)
-    ]
-
-
-def _wide(
-    table: Outcomes,
-    shares: Floats,
-    parts: Sequence[tuple[str, Ints]],
-    by_cost: Sequence[int],
-    caption: str,
-    by: str,
-) -> Table:
-    rows = [
-        {
-            by: name,
-            "questions": len(at),
-            "mean_cost": _mean_cost(table, shares, at),
+            "mean_cost": float((shares[at] * table.cost[at]).sum(axis=1).mean()),
             "accuracy": float((shares[at] * table.accuracy[at]).sum(axis=1).mean()),
-            **{table.actions[action]: float(shares[at, action].mean()) for action in by_cost},
+            **{action: float(shares[at, table.actions.index(action)].mean()) for action in actions},
         }
         for name, at in parts
     ]
+
+
+def _bars(rows: Sequence[dict[str, Any]], actions: Sequence[str], by: str) -> list[dict[str, Any]]:
+    """The rows of `_parts` as the figure takes them: one for each part and action."""
+    shared = (by, "questions", "mean_cost")
+    return [
+        {**{name: row[name] for name in shared}, "action": action, "rank": rank, "share": row[action]}
+        for row in rows
+        for rank, action in enumerate(actions)
+    ]
+
+
+def _table(table: Outcomes, rows: Sequence[dict[str, Any]], caption: str) -> Table:
     percent = _PERCENT if table.accuracy_unit is None else {}
-    return Table(
-        f"{caption}: share of each action",
-        rows,
-        {**percent, **dict.fromkeys(table.actions, ".0%")},
-        marked=("all questions",),
-    )
+    formats = {**percent, **dict.fromkeys(table.actions, ".0%")}
+    return Table(f"{caption}: share of each action", rows, formats, marked=("all questions",))
 
 
 def _short(text: str) -> str:

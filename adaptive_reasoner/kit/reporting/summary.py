@@ -88,18 +88,6 @@ def own_budget(playing: Playing) -> float:
     return policy.curve.cost_at(policy.price) if policy.budget is None else policy.budget
 
 
-def from_gain(gain: Gain, source: str) -> PolicySummary:
-    """The summary of a measured gain."""
-    return PolicySummary(
-        cost=gain.realised_cost,
-        accuracy=gain.accuracy,
-        uniform=gain.uniform_at_cost,
-        lift=gain.lift,
-        within_groups=gain.within_groups,
-        source=source,
-    )
-
-
 def from_card(card: Mapping[str, Any], hull: Hull) -> PolicySummary:
     """What training measured on held-out folds: the cost and accuracy at the budget, the gate's interval."""
     held_out, gate = card["report"]["held_out"], card["report"]["gate"]
@@ -148,14 +136,11 @@ class OracleCurves:
     """The cross-fitted oracle beside the in-sample one, along budgets.
 
     Attributes:
-        budgets: Shape (m,).
-        cost, accuracy: Of the cross-fitted oracle, shape (m,); None with one sample a cell.
+        curve: Cost and accuracy of the cross-fitted oracle, shape (m,) each; None with one sample a cell.
         gains: By oracle, at the budget asked for.
     """
 
-    budgets: Floats
-    cost: Floats | None
-    accuracy: Floats | None
+    curve: tuple[Floats, Floats] | None
     gains: Mapping[str, Gain]
 
     @classmethod
@@ -166,18 +151,14 @@ class OracleCurves:
         top = max(float(hull.costs[-1]), budget, cheapest * 1.01)
         budgets = np.geomspace(max(cheapest, top * 1e-3, 1e-9), max(top, 1e-9), 24)
         plays = {("oracle_in_sample", budget): oracle_in_sample(outcomes, budget)}
-        crossfit = [oracle_crossfit(outcomes, float(each)) for each in budgets]
         at_budget = oracle_crossfit(outcomes, budget)
         if at_budget is not None:
             plays["oracle_crossfit", budget] = at_budget
         gains = measure(outcomes, [SplitResult(np.arange(len(outcomes)), plays)], draws=_DRAWS)
-        known = [play for play in crossfit if play is not None]
-        return cls(
-            budgets=budgets,
-            cost=np.array([play.cost.mean() for play in known]) if known else None,
-            accuracy=np.array([play.accuracy.mean() for play in known]) if known else None,
-            gains={name: gain for (name, _), gain in gains.items()},
-        )
+        crossfit = [play for each in budgets if (play := oracle_crossfit(outcomes, float(each))) is not None]
+        points = np.array([(play.cost.mean(), play.accuracy.mean()) for play in crossfit])
+        curve = (points[:, 0], points[:, 1]) if crossfit else None
+        return cls(curve, {name: gain for (name, _), gain in gains.items()})
 
     def closed(self, lift: float) -> dict[str, float]:
         """Share of each oracle's own lift that `lift` is, where that can be distinguished from zero."""

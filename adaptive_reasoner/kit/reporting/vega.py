@@ -13,8 +13,8 @@ from adaptive_reasoner.pages import colours
 Rows = Sequence[Mapping[str, Any]]
 
 _WIDTH = 720  # of the drawing without a script; with one a figure fills its place
-_WIDE = 12  # a cost axis is logarithmic where the dearest is so many times the cheapest
-_RAMP = ("#7cc6c3", "#4a90c2", "#6a5acd", "#b0418f", "#e0552f")  # cheap to dear, on light and dark alike
+_WIDE = 12  # a cost axis is logarithmic where the highest cost is so many times the lowest
+_RAMP = ("#7cc6c3", "#4a90c2", "#6a5acd", "#b0418f", "#e0552f")  # from cheap to expensive, on light and dark
 _FONT = "system-ui, -apple-system, Segoe UI, Liberation Sans, sans-serif"
 
 
@@ -134,7 +134,7 @@ def curve_legend() -> Any:
     return alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3)
 
 
-def cheap_to_dear(field: str, names: Sequence[str], title: str | None = None) -> Any:
+def colour_scale(field: str, names: Sequence[str], title: str | None = None) -> Any:
     """A colour for each of several names in an order."""
     legend = alt.Legend(title=title, orient="top", columns=4)
     scale = alt.Scale(domain=list(names), range=ramp(len(names)))
@@ -142,7 +142,7 @@ def cheap_to_dear(field: str, names: Sequence[str], title: str | None = None) ->
 
 
 def ramp(steps: int) -> list[str]:
-    """Colours from cheap to dear, that many.
+    """So many colours, from cheap to expensive.
 
     Example:
         >>> ramp(2), len(ramp(7))
