@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_WIDE = 12  # a cost axis is logarithmic where the dearest is so many times the cheapest
+_WIDE = 12  # a cost axis is logarithmic where the highest cost is so many times the lowest
 _STYLES = {  # what is drawn, in this order: a colour of the theme and a mark
     "imitator": ("policy", "o"),
     "imitator_ungated": ("bound", "d"),
@@ -59,11 +59,11 @@ def plot_frontier(
     """
     ax = _axes(ax)
     cost, accuracy = np.array(list(fixed.values())).T
-    dearest = max(float(cost.max()), float(costs[-1]))
+    highest = max(float(cost.max()), float(costs[-1]))
     corners = np.array([fixed[name][0] for name in hull])
-    mixed = np.unique(np.append(np.geomspace(max(corners.min(), 1e-9), dearest, 100), corners))
+    mixed = np.unique(np.append(np.geomspace(max(corners.min(), 1e-9), highest, 100), corners))
     ax.plot(
-        np.append(costs, dearest),
+        np.append(costs, highest),
         np.append(accuracies, accuracies[-1]),
         color=colours()["bound"],
         label="hindsight",
@@ -75,7 +75,7 @@ def plot_frontier(
         ax.annotate(
             name, fixed[name], textcoords="offset points", color=colours()["muted"], fontsize=9, **beside
         )
-    _cost_axis(ax, [float(cost.min()), dearest], unit)
+    _cost_axis(ax, [float(cost.min()), highest], unit)
     ax.set_ylabel("accuracy")
     ax.legend(frameon=False, fontsize=9)
     return _plain(ax)

@@ -40,7 +40,7 @@ class PublicSet:
         path: Its name on the hub.
         question: The column of the question.
         gold: Finds the right answer in a row.
-        group: The column of the group, where there is one.
+        group: The column of the group; None if it has no groups.
         config: Its configuration, where it has several.
         split: Which part is asked.
         characters: How long its questions are on average, about.

@@ -35,8 +35,8 @@ class Sample:
     Attributes:
         sample: Its number, unique within a question and source.
         answer: The canonical answer, or None when the reply had none (a blank one is none).
-        gold: The right answer, None where nobody has said it.
-        correct: How right the reply was, in [0, 1]; NaN where nobody has said what is right.
+        gold: The right answer; None if it is not known.
+        correct: How right the reply was, in [0, 1]; NaN if the right answer is not known.
         cost: In the unit of the table.
         score: What a scorer or reward model gave it, where there was one.
         error: Why the call failed for good, or None. A failed call has a cost, but no vote.
@@ -186,7 +186,7 @@ class Samples:
 
     @property
     def ungraded(self) -> int:
-        """Replies of which nobody has said whether they are right, as a node's log has them."""
+        """The number of replies that are not graded, such as those in the log of a node."""
         return sum(isnan(reply.correct) for several in self.replies.values() for reply in several)
 
     def graded(self, golds: Mapping[str, str], *, grader: Grader = exact) -> Self:

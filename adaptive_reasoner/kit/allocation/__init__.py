@@ -1,1 +1,1 @@
-"""The oracle: the best allocation of a budget over questions whose outcomes are known."""
+"""The oracle: outcomes of questions become the best allocation of a budget, and the uniform hull to beat."""

@@ -63,8 +63,8 @@ def edges_between(
 ) -> Edges:
     """The hull edges that lead on from `start`, as long as they are steeper than `floor`.
 
-    Gift wrapping: from where a row stands, the next vertex is the dearer action of the steepest rise. Of
-    several in one line the nearest is next, so that no edge is longer than it must be.
+    Gift wrapping: the next vertex is the more expensive action of the steepest rise. Of several in one line
+    the nearest is next, so that no edge is longer than it must be.
 
     Args:
         accuracy: Shape (n, k).
@@ -98,7 +98,7 @@ def edges_between(
 
 
 def _steepest(gain: Floats, extra: Floats) -> tuple[Ints, Floats]:
-    """Which action rises most steeply, and how steeply; 0 where none is both dearer and better."""
+    """Which action rises most steeply, and how steeply; 0 where none is both more expensive and better."""
     rises = (gain > 0) & (extra > 0)
     with np.errstate(over="ignore"):
         slopes = np.divide(gain, extra, out=np.zeros_like(gain), where=rises)
@@ -113,7 +113,7 @@ def _steepest(gain: Floats, extra: Floats) -> tuple[Ints, Floats]:
     return to, steepest
 
 
-_STEEPEST = 1e290  # a gain at hardly any cost: dear enough to come first, finite enough to multiply by
+_STEEPEST = 1e290  # a gain at hardly any cost: steep enough to come first, small enough to multiply
 
 
 def _best_in_block(a: Floats, c: Floats, price: float) -> Ints:

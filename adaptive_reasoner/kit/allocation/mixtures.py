@@ -61,12 +61,12 @@ def mixture_accuracy(accuracy: Floats, cost: Floats, budget: Floats) -> Floats:
     for a, c in zip(accuracy.T[:, :, None], cost.T[:, :, None], strict=True):
         within = c <= budget
         np.maximum(best, np.where(within, a, -np.inf), out=best)
-        for a_dear, c_dear in zip(accuracy.T[:, :, None], cost.T[:, :, None], strict=True):
-            if (c_dear > c).any() and (a_dear > a).any():
+        for a_high, c_high in zip(accuracy.T[:, :, None], cost.T[:, :, None], strict=True):
+            if (c_high > c).any() and (a_high > a).any():
                 share = np.divide(
-                    budget - c, c_dear - c, out=np.zeros_like(best), where=within & (c_dear > budget)
+                    budget - c, c_high - c, out=np.zeros_like(best), where=within & (c_high > budget)
                 )
-                np.maximum(best, np.where(within, a + share * (a_dear - a), -np.inf), out=best)
+                np.maximum(best, np.where(within, a + share * (a_high - a), -np.inf), out=best)
     return best
 
 

@@ -1,1 +1,1 @@
-"""Compare a policy with baselines and oracles on held-out questions, and measure its gain."""
+"""Split a table, train and play policies and baselines on held-out questions, and measure their lift."""

@@ -29,7 +29,7 @@ from adaptive_reasoner.kit.votes.permutations import (
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
 from adaptive_reasoner.strategies.optimal_stopping import plan
 
-_MOST_FREQUENT = 20  # answers that a column of their own tells apart
+_MOST_FREQUENT = 20  # answers that get a column each
 _RIDGES = (1.0, 10.0, 100.0, 1000.0)
 _SHARES = (0.0, 0.26, 0.34, 0.51, 0.61, 0.67, 0.76, 0.81, 0.99)
 _FEWEST_VOTES = 4  # samples of the cheap source from which its votes are informative
@@ -58,8 +58,8 @@ def escalation_rules(
         seed: Of orders and folds.
 
     Returns:
-        By name; none where there is one source only, or a question lacks samples of one. `one_price` only
-        where the cheapest source has several samples of each question.
+        By name; empty if there is only one source, or a question lacks samples of a source. `one_price` is
+        included only if the cheapest source has several samples of each question.
     """
     names = table.question_ids.tolist()
     complete = all(samples.votes(name, source) for name in names for source in samples.sources)

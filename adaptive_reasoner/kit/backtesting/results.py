@@ -51,8 +51,8 @@ class BacktestRow:
         lift_within_low, lift_within_high: Its interval.
         compute_saved: Times the realised cost that a mixture as accurate would need, at least.
         compute_saved_low, compute_saved_high: Its interval.
-        gap_closed: Share of the cross-fitted oracle's lift (of the in-sample oracle's, where there is one
-            sample a cell only); None where that lift cannot be distinguished from zero.
+        gap_closed: Share of the cross-fitted oracle's lift (of the in-sample oracle's, if cells have one
+            sample only); None where that lift cannot be distinguished from zero.
         gap_closed_in_sample: Share of the in-sample oracle's lift: the true share lies between the two.
         realised_tokens: Mean tokens generated, of stop rules, where known.
         realised_rounds: Mean waves of calls that have to be waited for, of stop rules.

@@ -46,12 +46,12 @@ class BatchJob:
     """A batch under way, as it stands in `<samples>.batch` until its rows are in the file.
 
     Attributes:
-        mark: Told to OpenAI with the batch, by which it is found again.
+        mark: Sent to OpenAI with the batch, to find it again.
         source: The source that is asked.
         keys: The samples that are drawn, in the order of their requests.
         worst: What they cost at most.
         batch_id: What OpenAI calls it; None while that is not known.
-        asked: Digest of what is asked, so that a menu which asks otherwise does not take it up.
+        asked: Digest of the requests, so that a changed menu does not take it up.
     """
 
     mark: str

@@ -58,7 +58,7 @@ def collect(
         out: The samples file, JSONL; continued where it stands.
         max_cost: The most that all samples in the file, and calls lost on the way, may cost. The worst
             case of a call is set aside before it is made, so the sum never exceeds it.
-        concurrency: The most calls in flight; the menu's, or 8, if not given. The smaller of both counts.
+        concurrency: The most calls in flight; the smaller of this and the menu's, or 8 if neither is set.
         retry_failed: Draw samples again that failed for good; the new row takes the place of the old one,
             and holds the cost of both.
         adaptive: Stop sampling a question when its label is settled; the summary says how many calls that

@@ -51,7 +51,7 @@ class Forecast:
         sources: What is left of each source; one that only grades stands here with its own calls.
         spent: What the samples in the file cost, and the calls whose replies were lost on the way.
         cost_unit: What a cost counts.
-        max_cost: The cap, where there is one.
+        max_cost: The cap; None without one.
         attempts: Calls a sample may take: a lost call is paid for and made again, beyond `bound`.
         keys: The environment variables whose values are sent as keys, each with the hosts that get it.
     """

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def in_background(body: Coroutine[Any, Any, T]) -> T:
-    """Run `body` to its end, whether or not the caller has a loop of its own, as notebooks do.
+    """Run `body` to its end, whether or not the caller already runs a loop, as notebooks do.
 
     All bodies share one loop in a thread: the clients of chat models keep connections, which stay bound to
     the loop that first used them. Ctrl-C cancels the body, and is raised once it has wound up.

@@ -17,7 +17,7 @@ LONGEST_CALL = 600.0
 
 
 class Connections:
-    """Sources with clients of their own, open while an `async with` block runs.
+    """Sources with dedicated clients, open while an `async with` block runs.
 
     A client that retries by itself hides calls which were billed, and one that was used elsewhere holds
     connections of another event loop, on which a call can hang. Models behind `langchain_openai` get a
@@ -63,7 +63,7 @@ class Connections:
         return replace(source, model=model)
 
     def _own(self, given: object, model: BaseChatModel) -> BaseChatModel:
-        """The model with a client of its own, one for all sources to which the same model was given."""
+        """The model with a dedicated client, one for all sources to which the same model was given."""
         client: Any = getattr(model, "root_async_client", None)
         if client is None or not hasattr(client, "with_options"):
             return model

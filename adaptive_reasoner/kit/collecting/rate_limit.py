@@ -1,18 +1,18 @@
-"""Staying within requests and tokens per minute, before the endpoint has to say so."""
+"""Staying within requests and tokens per minute, before the endpoint refuses calls."""
 
 import asyncio
 import time
 from collections.abc import Callable
 
 _LOOK_AGAIN = 0.05  # seconds: what is given back lets the next call go earlier
-_KEPT = 5.0  # seconds: what is given back while nobody waits is good for calls that come at once
+_KEPT = 5.0  # seconds: what is returned while no call waits lets later calls go at once
 
 
 class RateLimit:
     """Spaces calls so that no minute holds more requests or tokens than allowed.
 
     Calls are let through at an even pace, in the order in which they ask. Their tokens are counted at most
-    first; `give_back` returns what a reply did not use. Time in which nobody asked is not made up for, but
+    first; `give_back` returns what a reply did not use. Time without calls is not made up for, but
     tokens that come back are, up to five seconds' worth: else long `max_tokens` and short replies would leave
     most of a limit unused.
 

@@ -47,7 +47,7 @@ async def check_body(response: Any) -> None:
     path = response.request.url.path
     is_call = response.request.method == "POST" and path.endswith(_CALLS)
     body = await _read(response, LARGEST_REPLY if is_call else LARGEST_FILE)
-    httpx = import_module(type(response).__module__.partition(".")[0])  # openai 3 has a successor of its own
+    httpx = import_module(type(response).__module__.partition(".")[0])  # openai 3 uses a successor
     response.headers.pop("content-encoding", None)
     response.stream = httpx.ByteStream(body)
     if is_call and response.status_code == 200:

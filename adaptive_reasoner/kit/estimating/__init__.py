@@ -1,1 +1,1 @@
-"""From samples to outcomes: what each action scores and costs.."""
+"""Samples become outcomes: unbiased accuracy and cost of single calls, votes and choices of the best."""

@@ -56,7 +56,7 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
     check_argument(samples, "Samples", "estimate")
     if samples.ungraded:
         raise OutcomesError(
-            f"{samples.ungraded} replies are not graded: nobody has said which answers are right; "
+            f"{samples.ungraded} replies are not graded, because their right answers are not known; "
             "`samples.graded({question: right answer, ...})` keeps the questions that are known"
         )
     for sizes in (votes, best_of):

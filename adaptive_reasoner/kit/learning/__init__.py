@@ -1,1 +1,5 @@
-"""Learning to predict what an action will do for a question, and whether the prediction may go out."""
+"""Outcomes become a policy.
+
+Questions are encoded, learners are cross-fitted and calibrated, the gate decides whether the imitator is
+shipped, and the policy card describes it.
+"""

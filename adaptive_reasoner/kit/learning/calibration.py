@@ -1,4 +1,4 @@
-"""How far predictions can be trusted: shrunk towards the mean as held-out questions say they should be."""
+"""Calibrates predictions: shrinks them towards the mean by what held-out questions show."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.kit.outcomes import Outcomes
 
-_MOST = 1.5  # times a prediction may be stretched, should it prove too timid
+_MOST = 1.5  # times a prediction may be stretched, if it varies too little
 _BINS = 10
 _FEWEST = 10  # questions in a class of predictions
 
@@ -18,7 +18,7 @@ class Calibration:
     """An affine map of raw predictions (k accuracies, then k costs), cut to what was observed.
 
     The level of a question (its mean accuracy over the actions) and the contrasts between actions are shrunk
-    apart, since only the contrasts decide and they are the harder to predict.
+    apart, since only the contrasts matter for choosing and they are harder to predict.
 
     Attributes:
         weights: Shape (2k, 2k).
@@ -38,8 +38,8 @@ class Calibration:
     def fit(cls, raw: Floats, truth: Floats, rows: Bools | None = None) -> "Calibration":
         """The map that brings held-out predictions closest to the truth.
 
-        Each slope is a least-squares estimate, itself shrunk by what it may owe to chance (positive-part
-        James-Stein), so that predictions that have not proved themselves become the mean.
+        Each slope is a least-squares estimate, itself shrunk by its variance (positive-part
+        James-Stein), so that predictions without evidence become the mean.
 
         Args:
             raw: Held-out predictions, shape (n, 2k).

@@ -1,4 +1,4 @@
-"""The accuracy and cost that choosing by predictions really leads to, at every price of compute."""
+"""The realised accuracy and cost of choosing by predictions, at every price of compute."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ meet a budget in between; spread over a tenth of the price they change one by on
 """
 
 BAND = 1.5
-"""A policy for a budget will roam, with the price, from budget / BAND to budget * BAND."""
+"""A policy is compared at mean costs from budget / BAND to budget * BAND, as its price will vary online."""
 
 _BAND_PRICES = 9
 _DIGITS = 6  # of log prices: closer ones are one
@@ -112,7 +112,7 @@ def fit_cost_curve(moves: Moves, cost: Floats) -> CostCurve:
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """What choosing by predictions for unseen questions comes to, at any price.
+    """The result of choosing by predictions for unseen questions, at any price.
 
     Attributes:
         moves: What falling prices change.
@@ -133,8 +133,8 @@ class Response:
     def around(self, budget: float | None) -> tuple[Floats, Floats]:
         """Realised accuracy and cost over a band of prices around a budget, each of shape (n, prices).
 
-        Every predictor gets its own prices: at one price for all, one that buys nothing where another just
-        breaks even would look as good, though at the same budget it is far behind.
+        Every predictor gets its own prices: at one price for all, a predictor that buys nothing would look as
+        good as one that breaks even, although at the same budget it is far behind.
 
         Args:
             budget: Mean cost at the middle of the band; over the whole curve when None.

@@ -1,4 +1,4 @@
-"""Held-out predictions of several learners, and which of them earns most around the budget."""
+"""Cross-validates several learners, and selects the one of highest lift around the budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = {
         ("ridge", "neighbours", "trees"),
     )
 }
-"""What is tried: single learners and means of several, the mean of all last."""
+"""The candidates: single learners and means of several, the mean of all last."""
 
 FAR = ("ridge", "neighbours")
-"""Whose mean speaks for questions unlike the training questions, whichever candidate speaks for the others.
+"""Their mean predicts questions unlike the training questions, whichever candidate predicts the others.
 
-Trees tell known topics apart best, and know nothing beyond them; these two carry on smoothly.
+Trees are best on known topics, but do not extrapolate; these two do.
 """
 
 _LEARNT_FROM = 8  # different questions; with fewer there is nothing to cross-validate
@@ -60,7 +60,7 @@ def build(name: str, vector: int, seed: int) -> Learner:
 
 
 def members_of(name: str) -> tuple[str, ...]:
-    """The single learners that a candidate needs, far from the training questions or not."""
+    """The single learners that a candidate needs, including those for unfamiliar questions."""
     near = CANDIDATES[name]
     return near if near == ("constant",) else tuple(dict.fromkeys((*near, *FAR)))
 
@@ -151,9 +151,9 @@ class CrossFit:
     def best(self, without: int | None = None) -> str:
         """The candidate to take, as the questions show it, those of a fold left out.
 
-        That is the mean of all, unless others are ahead of it by half a standard error: of several that look
-        alike the first of the day is mostly lucky. The constant one is taken where even that lift
-        is not clear of chance.
+        That is the mean of all, unless others are ahead of it by half a standard error: among candidates of
+        equal quality the best one in a sample is mostly lucky. The constant one is taken if the lift of the
+        best is not clear of chance.
         """
         lifts = self.lifts(without)
         default = self.names[-1]
@@ -167,7 +167,7 @@ class CrossFit:
         return self._predictions(self.calibration(name).apply(self.of(name)))
 
     def calibration(self, name: str) -> Calibration:
-        """What the held-out predictions of a candidate say about trusting it."""
+        """The calibration of a candidate, fitted on its held-out predictions."""
         return self._response(name, None)[1]
 
     def nested(self) -> Predictions:

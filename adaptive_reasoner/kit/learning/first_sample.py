@@ -28,12 +28,12 @@ SEEN = (
 
 @dataclass(frozen=True, eq=False)
 class FirstLook:
-    """Questions with the first answer of the cheapest action, already paid for.
+    """Questions with the first answer of the cheapest action, whose cost is included.
 
     Attributes:
         source: What was sampled.
         outcomes: What each action still to be chosen scores, and costs together with the look, shape (n, k).
-            To stay with the answer seen costs nothing more; a vote of the same source counts it.
+            Keeping that answer costs nothing more; a vote of the same source counts it.
         features: Vectors of question and answer, together of length 1, then surface features of both,
             then `SEEN`; shape (n, width).
         vector: How many of them are the vectors.

@@ -16,7 +16,7 @@ from adaptive_reasoner.policy.vote_tables import source_of
 
 @dataclass(frozen=True, eq=False)
 class PredictedOutcomes:
-    """What an imitator expects of m questions.
+    """The predictions of an imitator for m questions.
 
     Attributes:
         accuracy: Expected accuracy of every action, shape (m, k).
@@ -59,7 +59,7 @@ def beyond_mean(
         mean: Of all questions.
         source: Whose actions count; all alike.
         sources: All there are.
-        menu: What is known of each action, where the names do not say what they sample.
+        menu: The menu of the actions, for names that do not tell their source.
 
     Returns:
         Shape (m,); 0 where no action samples the source.

@@ -18,7 +18,7 @@ WORTHWHILE = 0.01
 """A lift in accuracy below which a policy is not worth its upkeep."""
 
 ROUNDING = 1e-9
-"""A lift in accuracy that is but the rounding of long sums."""
+"""A lift in accuracy that is only the rounding of long sums."""
 
 _BLIND = 5 * WORTHWHILE  # data that cannot show even this lift cannot say that there is none
 _TAIL = 0.025  # chance of shipping a policy that gains nothing
@@ -32,7 +32,7 @@ class Gate:
     """The verdict on a policy, with the numbers it rests on.
 
     Attributes:
-        answer: `"ship"`: the lift is above zero beyond doubt. `"do not ship"`: any lift is too small to be
+        answer: `"ship"`: the interval of the lift is above zero. `"do not ship"`: any lift is too small to be
             worth it. `"not enough questions"`: the data cannot tell.
         lift: Mean lift over the uniform hull at the realised cost, over the band of prices.
         low: Lower end of its 95% interval, by bootstrap over questions, the hull fitted again in each draw.
@@ -98,7 +98,7 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
 
 
 def answer_to(low: float, high: float, detectable: float, outcomes: Outcomes) -> Answer:
-    """What an interval of a lift says, when these questions would show a lift of `detectable`."""
+    """The answer for an interval of a lift, if these questions would show a lift of `detectable`."""
     if text_index(outcomes.questions).max() + 1 < _FEWEST:
         return "not enough questions"
     if low > ROUNDING:
@@ -126,8 +126,8 @@ def _lifts(accuracy: Floats, cost: Floats, fixed_accuracy: Floats, fixed_cost: F
 def _chance(cost: Floats, outcomes: Outcomes) -> float:
     """Standard error of the lift that drawing actions at random would show at these mean costs.
 
-    A policy that stays close to the mixture has hardly any error of its own, which would overstate what the
-    questions can show.
+    A policy that stays close to the mixture hardly varies against it, so its own error would overstate what
+    the questions can show.
     """
     vertices = hull(outcomes.accuracy.mean(0), outcomes.cost.mean(0))
     along, n = outcomes.cost.mean(0)[vertices], len(outcomes)

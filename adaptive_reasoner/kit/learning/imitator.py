@@ -44,14 +44,14 @@ _EVENLY = (5**0.5 - 1) / 2  # multiples of the golden ratio, less the whole part
 
 
 class Imitator(BaseEstimator):  # type: ignore[misc]
-    """Chooses an action for a question it has not seen, having seen the outcomes of others.
+    """Chooses an action for a new question, learned from the outcomes of other questions.
 
     Args:
         objective: `"value"` predicts accuracy and cost of every action and then acts by the price, so that
             one fit serves every budget. `"labels"` imitates the oracle's choice for the budget
             (arXiv:2604.14853, section 4).
-        observe: `"question"` decides by the question alone. `"first_sample"` has the cheapest action's first
-            answer before it, and pays for it with every question: fit it on what `look_first` returns.
+        observe: `"question"` decides by the question alone. `"first_sample"` also uses the first answer of
+            the cheapest action, and pays for it with every question: fit it on the result of `look_first`.
         learner: One of `CANDIDATES`, or `"auto"` for the one of highest cross-validated lift.
         vector: How many leading features are the unit vector of the encoder; by default all but as many as
             there are features of other kinds.
@@ -63,10 +63,10 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         learner_: The candidate that was chosen (objective `"value"`, as all that follow).
         lifts_: Cross-validated lift over mixtures of fixed actions of each candidate, around the budget.
         held_out_: Predictions for the training questions by learners that had not seen them.
-        calibration_: What was learnt from those about how far to trust a prediction.
+        calibration_: Their calibration.
         curve_: Mean cost against price, fitted on those against realised cost.
-        familiarity_: What is like the training questions.
-        mixture_: Mixtures of fixed actions, for questions that are not.
+        familiarity_: Measures how similar a question is to the training questions.
+        mixture_: Mixtures of fixed actions, for dissimilar questions.
         cross_fit_: All of the cross-validation.
     """
 
@@ -119,7 +119,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: ArrayLike) -> Predictions:
-        """Expected accuracy and cost of every action, by the very graph that a policy folder gets."""
+        """Expected accuracy and cost of every action, by the graph that a policy folder gets."""
         accuracy, cost, _ = self._run(_matrix(X))
         return Predictions(self.actions_, accuracy, cost, self.cost_unit_)
 
@@ -154,7 +154,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         return self.foresee(X, keys=keys).choose(price)
 
     def foresee(self, X: ArrayLike, *, keys: Sequence[str] | None = None) -> PredictedOutcomes:
-        """What is expected of the questions, to choose for them at many prices (objective `"value"`).
+        """Predictions for the questions, to choose for them at many prices (objective `"value"`).
 
         Args:
             X: Features, shape (m, width).
@@ -172,7 +172,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         )
 
     def around(self, budget: float | None) -> Self:
-        """The imitator that fitting for another budget would give; nothing that is known is learnt again."""
+        """The imitator as fitted for another budget; it reuses the learners that are already fitted."""
         moved = copy.copy(self)
         moved.cross_fit_ = replace(self.cross_fit_, budget=budget)
         moved._settle()
@@ -190,7 +190,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         return judge(accuracy, cost, fitted.fixed, draws=draws, seed=self.seed)
 
     def graph(self) -> ModelProto:
-        """What was learnt, as ONNX: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
+        """The fitted predictor: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
         graph = Graph(width=self.width_)
         k = len(self.actions_)
         familiarity = self.familiarity_.draw_into(graph)

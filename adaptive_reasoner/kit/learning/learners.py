@@ -44,7 +44,7 @@ class Learner(Protocol):
 
 
 class Constant(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """The mean for every question: used where the question predicts nothing."""
+    """Predicts the mean for every question."""
 
     def fit(self, X: Matrix, Y: Floats) -> Self:
         """Learn the mean."""
@@ -129,8 +129,8 @@ class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Extremely randomised trees on the surface features and the leading directions of the vectors.
 
-    A few directions tell the topic; leaving the hundreds of others out lets the trees find what the surface
-    says about difficulty, and is several times faster.
+    A few directions separate the topics; without the hundreds of others the trees find what the surface
+    features tell about difficulty, and are several times faster.
     """
 
     def __init__(self, vector: int, *, directions: int = 32, trees: int = 100, seed: int = 0) -> None:

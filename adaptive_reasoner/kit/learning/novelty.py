@@ -11,9 +11,9 @@ _APART = 1e-3  # at least between what is rare and what is known, also where all
 _KEPT = 2048  # training questions kept for comparison
 _NEAR = 3  # of them a question is compared with its nearest
 _RARE = 0.001  # share of the training questions that are less familiar to the others than the starting point
-_MARGIN = 0.75  # of that familiarity: what is rarer than anything seen need not be strange yet
+_MARGIN = 0.75  # of that familiarity: questions a little rarer than all seen ones still count as familiar
 _KNOWN = 0.05  # share of the training questions that are not wholly familiar to the others
-_NEW_TOPIC = 0.05  # share of the questions of a new topic that may be taken for strange
+_NEW_TOPIC = 0.05  # share of the questions of a new topic that may count as unfamiliar
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Familiarity:
     Attributes:
         vectors: Unit vectors of training questions, shape (kept, d).
         near: How many of them count.
-        at_least: Less than this is far from everything seen in training.
+        at_least: Less than this is unlike all training questions.
         rare: Hardly any training question is less familiar than this to the others.
         known: Most of them are more familiar.
     """
@@ -38,7 +38,7 @@ class Familiarity:
     def fit(cls, vectors: Matrix, groups: Texts | None = None, *, seed: int = 0) -> "Familiarity":
         """Keep a sample of the training questions, and see how familiar each is to the others.
 
-        Where groups are known, a group seen from the others is not strange either: on a new topic of the same
+        With groups, questions as far away as another group also count as familiar: on a new topic of the same
         kind a policy keeps some of its lift.
 
         Args:
@@ -50,7 +50,7 @@ class Familiarity:
         remembered = np.ascontiguousarray(vectors[kept])
         near = max(min(_NEAR, len(kept) - 1), 1)
         if len(kept) < 2 or not remembered.shape[1]:
-            return cls(remembered, near, -2.0, -3.0, -2.0)  # nothing is strange
+            return cls(remembered, near, -2.0, -3.0, -2.0)  # every question counts as familiar
         similar = remembered @ remembered.T
         np.fill_diagonal(similar, -np.inf)
         rare, known = (float(level) for level in np.quantile(_nearest_mean(similar, near), [_RARE, _KNOWN]))
@@ -66,7 +66,7 @@ class Familiarity:
         return _nearest_mean(vectors @ self.vectors.T, self.near)
 
     def trust(self, vectors: Matrix) -> Floats:
-        """How far a question lies among the known ones: 0 for what would be rare there, to 1, shape (m,)."""
+        """Trust in predictions, from 0 for unfamiliar questions to 1 for familiar ones, shape (m,)."""
         return np.asarray(np.clip((self.scores(vectors) - self.rare) / (self.known - self.rare), 0.0, 1.0))
 
     def draw_into(self, graph: Graph) -> str:

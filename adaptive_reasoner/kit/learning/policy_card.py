@@ -1,4 +1,4 @@
-"""What `policy.json` says of a trained policy: what it was made from, what it costs, how well it did."""
+"""The content of `policy.json`: what a policy was trained on, what it costs, how well it did."""
 
 import hashlib
 import platform
@@ -89,7 +89,7 @@ def describe(
 def worst_costs(
     outcomes: Outcomes, menu: Mapping[str, Mapping[str, Any]], counts: Counts | None
 ) -> list[float | None]:
-    """The most each action can cost, as far as the menu tells; None where it does not.
+    """The most each action can cost by its menu; None if the menu does not determine it.
 
     Raises:
         UnknownActionError: The menu describes an action that the outcomes do not have.
@@ -102,7 +102,7 @@ def worst_costs(
 
 
 def digest_of(outcomes: Outcomes) -> str:
-    """Tells one table from another: questions, actions, accuracies and costs."""
+    """A digest of questions, actions, accuracies and costs."""
     digest = hashlib.sha256()
     for texts in (outcomes.actions, outcomes.question_ids, outcomes.questions):
         digest.update("\0".join(texts).encode(errors="surrogatepass"))

@@ -77,20 +77,20 @@ def train(
     seed: int = 0,
     cache: VectorCache | None = None,
 ) -> TrainedPolicy:
-    """Learn which action each question deserves, and test whether knowing it is worth anything.
+    """Learn which action to take for each question, and test whether that gains accuracy.
 
     Args:
         outcomes: What each action scored and cost on each question.
-        budget: Allowed mean cost per question. A later change of mind needs no new training, as the
-            policy keeps the whole curve of price against cost.
+        budget: Allowed mean cost per question. Another budget needs no new training, as the policy
+            keeps the whole curve of price against cost.
         encoder: An encoder, or the name or folder of a sentence-transformers model; MiniLM by default.
         menu: What is known of each action (`source`, `strategy`, `votes`, `max_tokens`, `worst_cost`, ...),
-            by its name, or all that `Menu.specs()` says; kept in the policy, and where worst costs come from.
+            by its name, or what `Menu.specs()` returns; kept in the policy, which takes worst costs from it.
         samples: What the outcomes were estimated from: the policy keeps what they cost, and learns from them
-            when votes are best ended.
-        counts: Which tokens a cost in tokens counts; where not given, those that menu, outcomes or samples
-            say, else the completion alone.
-        gated: Ship the best mixture of fixed actions instead, where the imitator has not proved itself.
+            when to stop votes.
+        counts: Which tokens a cost in tokens counts; by default those that menu, outcomes or samples
+            name, else the completion alone.
+        gated: Ship the best mixture of fixed actions if the imitator does not pass the gate.
         seed: Of folds, learners and bootstrap.
         cache: Where vectors are kept; the user's cache by default.
 
@@ -107,7 +107,7 @@ def train(
         raise ValueError(f"a policy is trained for a finite budget, not {budget}")
     if outcomes.cost_unit == "tokens":
         of_menu = (menu or {}).get("counts")
-        counts = _one_of(
+        counts = _agreed(
             counts=counts,
             menu=of_menu if isinstance(of_menu, str) else None,
             outcomes=outcomes.counts,
@@ -142,10 +142,10 @@ def train(
     return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card, stops=stops)
 
 
-def _one_of(**said: str | None) -> Counts:
-    """Which tokens are counted, by whoever says so."""
-    told = {who: counts for who, counts in said.items() if counts is not None}
-    if len(set(told.values())) > 1:
-        each = ", ".join(f"{counts} by {who}" for who, counts in told.items())
+def _agreed(**counted: str | None) -> Counts:
+    """Which tokens are counted, if all that name them agree."""
+    named = {who: counts for who, counts in counted.items() if counts is not None}
+    if len(set(named.values())) > 1:
+        each = ", ".join(f"{counts} by {who}" for who, counts in named.items())
         raise OutcomesError(f"one kind of tokens is counted, but it is {each}")
-    return "total" if "total" in told.values() else "completion"
+    return "total" if "total" in named.values() else "completion"

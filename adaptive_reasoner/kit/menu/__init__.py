@@ -1,1 +1,1 @@
-"""What is sampled and chosen among: sources, actions, prices, graders."""
+"""A menu file becomes sources, actions, a grader and prices: what collection samples and policies choose."""

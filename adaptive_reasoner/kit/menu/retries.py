@@ -29,7 +29,7 @@ class Retries:
     Args:
         attempts: The most calls a sample may take.
         first_pause: Seconds before the second attempt, at most.
-        longest_pause: Seconds that no pause of its own exceeds.
+        longest_pause: The longest pause, in seconds, unless the endpoint asks for a longer one.
         longest_wait: The longest pause, in seconds, that an endpoint may ask for.
 
     Example:

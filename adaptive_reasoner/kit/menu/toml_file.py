@@ -16,7 +16,7 @@ stop = ["\n\n"]
 max_tokens = 1024
 samples = 8
 timeout = 60.0                              # seconds that a call may take
-max_prompt_tokens = 2000                    # where you know better than the bound that is worked out
+max_prompt_tokens = 2000                    # if you know a tighter bound than the computed one
 samples_per_request = 4                     # where `n` samples of one request pay its prompt once
 settings = { reasoning_effort = "low" }     # any other argument of a call
 
@@ -27,7 +27,7 @@ samples = 5
 
 [actions.cot_priced]
 source = "cot"
-strategy = "adaptive_consistency"           # kit/recipes.py lists all strategies and their parameters
+strategy = "adaptive_consistency"           # kit/menu/recipes.py lists all strategies and their parameters
 samples = 16                                # at most
 stop = "priced"                             # ends at the price of compute; or lossless, beta, window
 
@@ -49,7 +49,7 @@ completion = 2.0
 cached = 0.025                              # read from the provider's cache; `written` to it
 # listed = true                             # in place of all three: the prices that genai-prices lists
 
-[prices.sources.cot]                        # where a source has its own
+[prices.sources.cot]                        # for a source with other prices
 prompt = 0.1
 completion = 0.4
 
@@ -65,8 +65,8 @@ tokens_per_minute = 200_000
 attempts = 6                                # calls a sample may take, where calls fail
 longest_wait = 300                          # seconds; a source that asks for a longer pause is given up
 
-[code]                                      # a menu that names functions is a program, and says so:
-modules = ["my_prompts"]                    # those it may take them from
+[code]                                      # required in a menu that names functions:
+modules = ["my_prompts"]                    # the modules it may take them from
 """
 
 import json

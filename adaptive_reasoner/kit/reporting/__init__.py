@@ -1,1 +1,1 @@
-"""The rooms of the report: what is measured for it, the figures, the sections, the page."""
+"""Outcomes, a policy and a backtest become one HTML page: measure, write sections and figures, render."""

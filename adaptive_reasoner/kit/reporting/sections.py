@@ -102,9 +102,7 @@ def price_section(found: Findings) -> Section:
         words = "A falling line: the price of compute against the mean cost a question."
         drawn = [(words, figures.price_figure(lines, band, price=price, budget=budget, unit=unit))]
     else:
-        text += (
-            " Here no more expensive action is more accurate: the budget buys nothing, the price is 0."
-        )
+        text += " Here no more expensive action is more accurate: the budget buys nothing, the price is 0."
     table = Table("Price by budget", rows, {"price": ".3g", "off_by": "+.1%"})
     return Section("price", "Price against budget", text, drawn, [table])
 

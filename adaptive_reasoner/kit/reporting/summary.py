@@ -187,9 +187,9 @@ class Findings:
         hull: The best random mixtures of fixed actions.
         best: The exact optimum for every budget.
         oracles: Both oracles.
-        playing: The policy on this table, where there is one.
+        playing: The policy on this table; None for a report without a policy.
         gains: What its predictions gain, by budget.
-        summary: What was measured of it at its budget, where something was.
+        summary: What was measured of it at its budget; None if nothing was.
         rows: Of a backtest of the same table.
     """
 

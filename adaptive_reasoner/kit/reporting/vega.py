@@ -27,7 +27,7 @@ def svg(figure: Any) -> str:
 
 
 def picture(figure: Any) -> str:
-    """The figure as an SVG file of its own, on white."""
+    """The figure as a separate SVG file, on white."""
     drawn: str = vl_convert.vegalite_to_svg(figure.properties(background=theme("paper")).to_json())
     return drawn
 
@@ -118,7 +118,7 @@ def cost_title(unit: str) -> str:
 
 
 def accuracy_axis(field: str, title: str, unit: str | None = None) -> Any:
-    """Accuracy along y, in percent unless it is a reward in a unit of its own."""
+    """Accuracy along y, in percent unless it is a reward with a unit."""
     axis = alt.Axis(format=".0%") if unit is None else alt.Axis()
     return alt.Y(f"{field}:Q", title=unit or title, scale=alt.Scale(zero=False), axis=axis)
 

@@ -1,1 +1,1 @@
-"""Tables in files: rows, fields, splits, intervals.."""
+"""Tables of rows: read and write files, check fields, split by question, bootstrap means."""

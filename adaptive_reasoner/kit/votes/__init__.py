@@ -1,1 +1,1 @@
-"""Votes replayed over recorded samples, and what is learned from them.."""
+"""Samples become replayed votes in many orders; from their states a rule for stopping votes is learned."""
