@@ -1,25 +1,20 @@
-"""What a function of the kit was given in place of a table: the error says what makes the right one of it."""
+"""Checks of arguments: the error for a wrong type names the call that makes the right one."""
 
 import os
 from collections.abc import Sequence
 from typing import Any
 
-_MAKES = {
-    "Outcomes": 'Outcomes.read(path), Outcomes.from_rows(frame.to_dict("records")) or estimate(samples)',
-    "Samples": 'Samples.read(path), Samples.from_rows(frame.to_dict("records")) or collect(...)',
-    "questions": "read_questions(path), or [Question(...), ...]",
-    "Menu": "Menu.load(path), or Menu({name: Source(...)})",
-}
-_READERS = {
-    "Outcomes": "Outcomes.read",
-    "Samples": "Samples.read",
-    "questions": "read_questions",
-    "Menu": "Menu.load",
-}
 _FIELDS = {
     "Outcomes": ("accuracy", "cost"),
     "Samples": ("replies", "question_ids", "sources"),
     "Menu": ("sources", "meter_of"),
+}
+_FROM_ROWS = '.from_rows(frame.to_dict("records"))'
+_WAYS = {  # the function that reads a file, and what else makes the value
+    "Outcomes": ("Outcomes.read", f"Outcomes{_FROM_ROWS} or estimate(samples)"),
+    "Samples": ("Samples.read", f"Samples{_FROM_ROWS} or collect(...)"),
+    "questions": ("read_questions", "or [Question(...), ...]"),
+    "Menu": ("Menu.load", "or Menu({name: Source(...)})"),
 }
 
 
@@ -39,6 +34,7 @@ def check_argument(given: Any, wanted: str, call: str) -> None:
         Traceback (most recent call last):
         TypeError: solve takes Outcomes, not a path; Outcomes.read('o.parquet') reads them
     """
+    read, others = _WAYS[wanted]
     if wanted == "questions":
         if isinstance(given, Sequence) and all(hasattr(each, "gold") for each in given):
             return
@@ -46,10 +42,10 @@ def check_argument(given: Any, wanted: str, call: str) -> None:
         return
     one = wanted == "Menu"
     if isinstance(given, str | os.PathLike):
-        way = f"a path; {_READERS[wanted]}({os.fspath(given)!r}) reads {'it' if one else 'them'}"
+        way = f"a path; {read}({os.fspath(given)!r}) reads {'it' if one else 'them'}"
     elif wanted == "Outcomes" and all(hasattr(given, name) for name in _FIELDS["Samples"]):
         way = "Samples; estimate(samples) makes them of those"
     else:
         comes = "it comes" if one else "they come"
-        way = f"{type(given).__name__}; {comes} from {_MAKES[wanted]}"
+        way = f"{type(given).__name__}; {comes} from {read}(path), {others}"
     raise TypeError(f"{call} takes {'a Menu' if one else wanted}, not {way}")

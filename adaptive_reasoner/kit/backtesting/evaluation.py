@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check,
 from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.results import Backtest, rows_of
 from adaptive_reasoner.kit.backtesting.rules import Rule
-from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
+from adaptive_reasoner.kit.backtesting.split_runner import play_split
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import play_unseen_groups
 from adaptive_reasoner.kit.learning.encoders import Encoder, feature_matrix, open_encoder
@@ -71,8 +71,10 @@ def backtest(
         rules |= escalation_rules(replies, outcomes, features, seed=seed)
     look = None if replies is None else look_first(replies, outcomes, features, encoder)
     budgets = tuple(dict.fromkeys(budgets))
-    runner = SplitRunner(outcomes, features, budgets, rules, look)
-    played = [runner.play(seed + number, test_size=test_size) for number in range(splits)]
+    played = [
+        play_split(outcomes, features, budgets, rules, look, test_size=test_size, seed=seed + number)
+        for number in range(splits)
+    ]
     unseen = play_unseen_groups(outcomes, features, budgets, folds=max(2, splits), seed=seed)
     trials = [trial for trial, _ in played] + ([] if unseen is None else [unseen])
     gains = measure(outcomes, trials, draws=draws, seed=seed)
@@ -116,5 +118,4 @@ def backtest(
 
 def _mean_lifts(gains: Mapping[Key, Gain], policy: str, budgets: Sequence[float]) -> Floats:
     """Mean over the budgets of a policy's lift, then of its bootstrap draws, which all policies share."""
-    lifts: Floats = np.mean([gains[policy, budget].lifts for budget in budgets], axis=0)
-    return lifts
+    return np.asarray(np.mean([gains[policy, budget].lifts for budget in budgets], axis=0))

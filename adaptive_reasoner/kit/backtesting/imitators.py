@@ -58,10 +58,9 @@ def value_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[t
         For each budget what would be shipped, and what the imitator plays ungated.
     """
     imitator = Imitator(seed=seed).fit(split.fit_features, split.fit, budget=budgets[0])
-    mixture, rows = steady_mixture(split.fit), (len(split.held_out), 1)
-    played = []
+    mixture, played = steady_mixture(split.fit), []
     for budget in budgets:
-        mixed = np.tile(mixture.shares(budget), rows)
+        mixed = np.tile(mixture.shares(budget), (len(split.held_out), 1))
         shipped, ungated = _shipped_and_ungated(imitator, split.held_out_features, budget)
         played.append((mixed if shipped is None else shipped, mixed if ungated is None else ungated))
     return played
