@@ -22,7 +22,7 @@ from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.response_bodies import error_status
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.sampler import Drawn, shared_prompt
-from adaptive_reasoner.kit.collecting.worklist import PriorAttempts, WorkItem
+from adaptive_reasoner.kit.collecting.worklist import Attempts, WorkItem
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -109,10 +109,10 @@ class Batches:
     file: SampleFile
     cap: Cap
     questions: Mapping[str, Question]
-    add: Callable[[SampleKey, Row, PriorAttempts], None]
+    add: Callable[[SampleKey, Row, Attempts], None]
     poll_seconds: float
     _failures: dict[SampleKey, int] = field(default_factory=dict)
-    _before: dict[SampleKey, PriorAttempts] = field(default_factory=dict)
+    _before: dict[SampleKey, Attempts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.menu.grader, Referee):
@@ -214,7 +214,7 @@ class Batches:
                 key = job.keys[int(result["custom_id"])]
                 row = await self._row(key, result, job)
                 if row is not None and key in left:
-                    before = self._before.get(key, PriorAttempts())
+                    before = self._before.get(key, Attempts())
                     costs += paid_for(row) - before.cost
                     self.add(key, row, before)
                     del left[key]
@@ -275,15 +275,10 @@ class Batches:
             if passing and attempt < self.menu.retries.attempts:
                 return None
             reply = Reply(None, MenuError(f"status {status}: {json.dumps(reason)}"), 0.0, 0.0)
-        question, before = self.questions[key.question_id], self._before.get(key, PriorAttempts())
+        question, before = self.questions[key.question_id], self._before.get(key, Attempts())
         grade = await self._grading.score(await self._grading.answer(reply), question.gold)
-        drawn = Drawn(
-            reply,
-            before.attempts + attempt,
-            before.cost + reply.cost,
-            before.estimated or reply.estimated,
-            *shared_prompt(self._source(job.source), self.menu.meter_of(job.source), reply),
-        )
+        shared = shared_prompt(self._source(job.source), self.menu.meter_of(job.source), reply)
+        drawn = Drawn(reply, before.after(reply, attempt), *shared)
         sha = self.menu.prompt_sha(key.source, question.question)
         row = row_of(key, question, drawn, grade, self.menu.cost_unit, sha)
         del row["seconds"]

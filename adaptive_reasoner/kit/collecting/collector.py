@@ -19,7 +19,7 @@ from adaptive_reasoner.kit.collecting.progress import Collected, Progress
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.sampler import Drawn, EndpointStatus, Sampler
-from adaptive_reasoner.kit.collecting.worklist import PriorAttempts, WorkItem, Worklist
+from adaptive_reasoner.kit.collecting.worklist import Attempts, WorkItem, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -240,9 +240,9 @@ class _Collection:
                 continue
             for at, sample in enumerate(item.samples):
                 key = SampleKey(item.question.question_id, item.source, sample)
-                before = item.before.get(sample, PriorAttempts())
+                before = item.before.get(sample, Attempts())
                 row = await self._sample(key, item.question, before)
-                if isinstance(row, PriorAttempts):
+                if isinstance(row, Attempts):
                     so_far = {**item.before, sample: replace(row, standing=before.standing)}
                     rest = replace(item, samples=item.samples[at:], before=so_far)
                     self._todo.appendleft(rest)
@@ -252,16 +252,16 @@ class _Collection:
                 self._add(key, row, before)
                 await self._sync()
 
-    async def _sample(self, key: SampleKey, question: Question, before: PriorAttempts) -> Row | PriorAttempts:
+    async def _sample(self, key: SampleKey, question: Question, before: Attempts) -> Row | Attempts:
         """Draw and grade a sample; without room below the cap, its attempts so far."""
         messages = [HumanMessage(question.question)]
         drawn = await self._samplers[key.source].draw(key, messages, before)
-        if isinstance(drawn, PriorAttempts):
+        if isinstance(drawn, Attempts):
             return drawn
         grade = await self._grade(key, question, drawn)
-        if isinstance(grade, PriorAttempts):
+        if isinstance(grade, Attempts):
             return grade
-        self._retried += drawn.attempts - 1
+        self._retried += drawn.spent.attempts - 1
         sha = self.menu.prompt_sha(key.source, question.question)
         return row_of(key, question, drawn, grade, self.menu.cost_unit, sha)
 
@@ -271,7 +271,7 @@ class _Collection:
         asked = [item.source, *([grader.source] if isinstance(grader, Referee) else [])]
         return any(self._samplers[name].given_up is not None for name in asked)
 
-    def _add(self, key: SampleKey, row: Row, before: PriorAttempts) -> None:
+    def _add(self, key: SampleKey, row: Row, before: Attempts) -> None:
         self.file.add(key, row, supersedes=before.standing is not None)
         paid = paid_for(row)
         self._tally.add(key.source, paid, failed="error" in row)
@@ -283,7 +283,7 @@ class _Collection:
         if self.cap.breach is not None:
             raise self.cap.breach
 
-    async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | PriorAttempts:
+    async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | Attempts:
         """The grade of a sample; without room for the grading model, its attempts so far."""
         found = await self._grading.answer(drawn.reply)
         grader = self.menu.grader
@@ -292,11 +292,11 @@ class _Collection:
         assert drawn.reply.message is not None
         request = grader.prompt(question.question, question.gold, drawn.reply.message.text)
         judged = await self._samplers[grader.source].draw(
-            key, [HumanMessage(request)], PriorAttempts(attempts=drawn.attempts)
+            key, [HumanMessage(request)], Attempts(drawn.spent.attempts)
         )
-        if isinstance(judged, PriorAttempts):
-            self.file.correct(key, drawn.attempts, drawn.reply.cost)
-            return replace(judged, cost=drawn.cost + judged.cost, estimated=drawn.estimated)
+        if isinstance(judged, Attempts):
+            self.file.correct(key, drawn.spent.attempts, drawn.reply.cost)
+            return replace(judged, cost=drawn.spent.cost + judged.cost, estimated=drawn.spent.estimated)
         return verdict(found, judged, grader)
 
     def _progress(self) -> None:

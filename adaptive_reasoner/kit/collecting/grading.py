@@ -1,7 +1,7 @@
 """From a reply to the row of a sample: its answer, and how right that is."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from langchain_core.messages import AIMessage
 
@@ -10,6 +10,7 @@ from adaptive_reasoner.answers.math_equivalence import check_installed, math, ma
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.collecting.sampler import Drawn
+from adaptive_reasoner.kit.collecting.worklist import Attempts
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
@@ -31,16 +32,14 @@ class Grade:
         correct: How right it is, in [0, 1].
         error: What went wrong, in the call or in grading it.
         done: Whether nothing is left to find out.
-        attempts, cost, estimated: What asking a referee took.
+        asked: The calls to a referee.
     """
 
     answer: str | None = None
     correct: float = 0.0
     error: str | None = None
     done: bool = True
-    attempts: int = 0
-    cost: float = 0.0
-    estimated: bool = False
+    asked: Attempts = field(default_factory=Attempts)
 
 
 class Grading:
@@ -96,14 +95,15 @@ def verdict(found: Grade, judged: Drawn, referee: Referee) -> Grade:
     if score is not None and not 0 <= score <= 1:
         score, error = None, ValueError(f"the referee's score is {score}, outside [0, 1]")
     grade = _failed(error) if score is None else replace(found, correct=score, done=True)
-    return replace(grade, attempts=judged.attempts, cost=judged.cost, estimated=judged.estimated)
+    return replace(grade, asked=judged.spent)
 
 
 def row_of(
     key: SampleKey, question: Question, drawn: Drawn, grade: Grade, cost_unit: str, prompt_sha: str
 ) -> Row:
     """The row of a sample."""
-    reply, attempts = drawn.reply, max(drawn.attempts, grade.attempts)
+    reply, spent, asked = drawn.reply, drawn.spent, grade.asked
+    attempts = max(spent.attempts, asked.attempts)
     return {
         "question_id": question.question_id,
         "question": question.question,
@@ -113,16 +113,16 @@ def row_of(
         "answer": grade.answer,
         "gold": question.gold,
         "correct": grade.correct,
-        "cost": drawn.cost,
+        "cost": spent.cost,
         "cost_unit": cost_unit,
         **(_tokens(reply.received) if reply.received is not None else {}),
         **(_shared_prompt(drawn) if drawn.prompt_cost else {}),
         "seconds": round(reply.seconds, 4),
         **({} if grade.error is None else {"error": grade.error[:_LONGEST_ERROR]}),
         **({"attempts": attempts} if attempts > 1 else {}),
-        **({"retries_cost": drawn.cost - reply.cost} if drawn.cost != reply.cost else {}),
-        **({"grading_cost": grade.cost} if grade.attempts else {}),
-        **({"estimated": True} if drawn.estimated or grade.estimated else {}),
+        **({"retries_cost": spent.cost - reply.cost} if spent.cost != reply.cost else {}),
+        **({"grading_cost": asked.cost} if asked.attempts else {}),
+        **({"estimated": True} if spent.estimated or asked.estimated else {}),
         "prompt_sha": prompt_sha,
     }
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from langchain_core.messages import BaseMessage
 
@@ -11,7 +11,7 @@ from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
-from adaptive_reasoner.kit.collecting.worklist import PriorAttempts
+from adaptive_reasoner.kit.collecting.worklist import Attempts
 from adaptive_reasoner.kit.menu.retries import (
     Retries,
     refuses_all,
@@ -37,18 +37,14 @@ class Drawn:
 
     Attributes:
         reply: The last reply.
-        attempts: How many calls were made.
-        cost: What all of them cost.
-        estimated: Whether the reply of any was lost, so that its cost is its worst case.
+        spent: The calls made and their cost.
         prompt_cost: The part of the last reply's cost that its prompt made, where a vote's requests ask for
             several samples and pay that once.
         samples_per_request: For how many samples they do.
     """
 
     reply: Reply
-    attempts: int
-    cost: float
-    estimated: bool
+    spent: Attempts
     prompt_cost: float = 0.0
     samples_per_request: int = 1
 
@@ -101,8 +97,8 @@ class Sampler:
         self._pauses = RateLimit()  # of this source alone: others go on
 
     async def draw(
-        self, key: SampleKey, messages: Sequence[BaseMessage], before: PriorAttempts
-    ) -> Drawn | PriorAttempts:
+        self, key: SampleKey, messages: Sequence[BaseMessage], before: Attempts
+    ) -> Drawn | Attempts:
         """A sample, drawn until it comes or its attempts are used up.
 
         Returns:
@@ -122,16 +118,14 @@ class Sampler:
             await self.rate.wait(most_tokens)
             if self.status.over or self.given_up is not None or not self.cap.reserve(worst):
                 return spent
-            attempt = spent.attempts + 1
-            self.file.start(key, attempt, worst)
+            self.file.start(key, spent.attempts + 1, worst)
             reply = await self._call(messages)
             self.rate.give_back(most_tokens - _tokens_used(reply, most_tokens))
             self.cap.settle(worst, reply.cost)
-            estimated = spent.estimated or reply.estimated
-            spent = replace(spent, attempts=attempt, cost=spent.cost + reply.cost, estimated=estimated)
+            spent = spent.after(reply)
             if reply.error is None:
                 break
-            self.file.correct(key, attempt, reply.cost)
+            self.file.correct(key, spent.attempts, reply.cost)
             again, wait = self._should_retry(reply.error, made), self.retries.too_long(reply.error)
             if worth_another(reply.error) and wait is not None:
                 self.given_up = wait
@@ -139,8 +133,7 @@ class Sampler:
             if not again:
                 break
             await self._pause(made, reply.error)
-        shared = shared_prompt(self.source, self.meter, reply)
-        return Drawn(reply, spent.attempts, spent.cost, spent.estimated, *shared)
+        return Drawn(reply, spent, *shared_prompt(self.source, self.meter, reply))
 
     def _should_retry(self, error: BaseException, made: int) -> bool:
         """Whether to make another attempt; an endpoint that is not there, or takes no call, ends it all."""

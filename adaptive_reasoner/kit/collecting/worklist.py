@@ -16,13 +16,14 @@ from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.kit.tables.row_fields import cell_text, number_text, optional_number
+from adaptive_reasoner.models.replies import Reply
 
 _BEGINNING = 200  # characters in which the prompts of neighbours agree
 
 
 @dataclass(frozen=True, slots=True)
-class PriorAttempts:
-    """The calls made so far for a sample that has no good reply yet.
+class Attempts:
+    """The calls made so far for a sample, or for its grade.
 
     Attributes:
         attempts: Calls made.
@@ -35,6 +36,15 @@ class PriorAttempts:
     cost: float = 0.0
     estimated: bool = False
     standing: float | None = None
+
+    def after(self, reply: Reply, calls: int = 1) -> "Attempts":
+        """The same with the calls that led to a reply."""
+        return replace(
+            self,
+            attempts=self.attempts + calls,
+            cost=self.cost + reply.cost,
+            estimated=self.estimated or reply.estimated,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class WorkItem:
     question: Question
     source: str
     samples: Sequence[int]
-    before: Mapping[int, PriorAttempts] = field(default_factory=dict)
+    before: Mapping[int, Attempts] = field(default_factory=dict)
 
 
 @dataclass
@@ -113,7 +123,7 @@ class Worklist:
             raise OutcomesError("two questions have one question_id")
         self._menu, self._retry_failed = menu, retry_failed
         self._drawn: dict[tuple[str, str], set[int]] = {}
-        self._failed: dict[SampleKey, PriorAttempts] = {}
+        self._failed: dict[SampleKey, Attempts] = {}
         self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
         self.cost = 0.0
 
@@ -183,9 +193,7 @@ class Worklist:
         if not self._wants(key):
             self.cost += cost
         elif row.get("error") is not None:
-            self._failed[key] = PriorAttempts(
-                attempts_of(row), cost, bool(row.get("estimated")), standing=cost
-            )
+            self._failed[key] = Attempts(attempts_of(row), cost, bool(row.get("estimated")), standing=cost)
         else:
             self._failed.pop(key, None)  # it was drawn again, and this row's cost holds both
             self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)
