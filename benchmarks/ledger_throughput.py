@@ -115,7 +115,7 @@ class PsycopgPipeline:
         """Send a statement; its parameters are text, so that it is prepared once for numbers of any size."""
         values = self.statements[name].values(parameters)
         texts = [None if value is None else str(value) for value in values]
-        return self.connection.execute(self.statements[name].text, texts)
+        return self.connection.execute(self.statements[name].text, texts).fetchall
 
     def commit(self):
         """Commit, and wait."""

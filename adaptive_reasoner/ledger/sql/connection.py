@@ -1,23 +1,14 @@
 """One connection to a ledger's database, which runs statements by name."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import sqlalchemy as sa
-
 from adaptive_reasoner.ledger.sql.schema import Statement
 
-
-class Answer(Protocol):
-    """The rows of one statement."""
-
-    def fetchone(self) -> Any:
-        """The first row, None if there is none."""
-
-    def fetchall(self) -> list[Any]:
-        """All rows."""
+Answer = Callable[[], list[Any]]
+"""Returns the rows of one statement; it may wait for the server."""
 
 
 class Connection(Protocol):
@@ -65,29 +56,14 @@ class SqliteConnection:
         self._connection.execute("begin immediate")
 
     def run(self, name: str, parameters: Mapping[str, Any]) -> Answer:
-        """Run a statement."""
+        """Run a statement, and read its rows to the end.
+
+        A statement that is not read to its end, because a change is refused meanwhile, would keep its read
+        snapshot: after a write of another process, the connection could not begin to write again.
+        """
         statement = self._statements[name]
-        found = self._connection.execute(statement.text, statement.values(parameters))
-        return SqliteAnswer(found.fetchall())
-
-
-class SqliteAnswer:
-    """Rows that were all read when the statement ran.
-
-    A statement that is not read to its end, because a change is refused meanwhile, would keep its read
-    snapshot: after a write of another process, the connection could not begin to write again.
-    """
-
-    def __init__(self, rows: list[Any]) -> None:
-        self._rows = rows
-
-    def fetchone(self) -> Any:
-        """The first row, None if there is none."""
-        return next(iter(self._rows), None)
-
-    def fetchall(self) -> list[Any]:
-        """All rows."""
-        return self._rows
+        rows = self._connection.execute(statement.text, statement.values(parameters)).fetchall()
+        return lambda: rows
 
 
 def file_at(path: Path) -> tuple[int, int] | None:
@@ -97,19 +73,3 @@ def file_at(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def connect(engine: sa.Engine, statements: Mapping[str, Statement]) -> Connection:
-    """A new connection, for one transaction at a time."""
-    pooled = engine.raw_connection()
-    connection: Any = pooled.driver_connection
-    pooled.detach()
-    if engine.dialect.name == "sqlite":
-        return SqliteConnection(connection, statements, Path(engine.url.database or ""))
-    from adaptive_reasoner.ledger.sql.postgres import PostgresConnection
-
-    try:
-        return PostgresConnection(connection, statements)
-    except BaseException:
-        connection.close()
-        raise

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adaptive_reasoner.ledger.base import UnreachableLedgerError
 from adaptive_reasoner.ledger.sql import schema
-from adaptive_reasoner.ledger.sql.connection import Connection, connect, file_at
+from adaptive_reasoner.ledger.sql.connection import Connection, SqliteConnection, file_at
 from adaptive_reasoner.ledger.urls import hide_in, secrets_of, showable
 
 T = TypeVar("T")
@@ -153,7 +153,21 @@ class Database:
             return connection
         if self._path is not None and file_at(self._path) != self._file:
             raise sqlite3.OperationalError(f"{self._path} was removed or replaced")  # not made anew
-        return connect(self._engine, self._statements)
+        return self._connect()
+
+    def _connect(self) -> Connection:
+        pooled = self._engine.raw_connection()
+        connection: Any = pooled.driver_connection
+        pooled.detach()
+        if self._path is not None:
+            return SqliteConnection(connection, self._statements, self._path)
+        from adaptive_reasoner.ledger.sql.postgres import PostgresConnection
+
+        try:
+            return PostgresConnection(connection, self._statements)
+        except BaseException:
+            connection.close()
+            raise
 
     def _give_back(self, connection: Connection) -> None:
         """Keep a connection for the next transaction; beyond `KEPT`, close those that were idle longest."""

@@ -149,7 +149,7 @@ class SqlLedger(TransactionalLedger):
 
     def _transaction(self, connection: Connection) -> SqlTransaction:
         shared, capped = self._database.shared, self._account.hard_cap is not None
-        return SqlTransaction(connection, self._name, shared=shared, capped=capped, hold=self._hold)
+        return SqlTransaction(connection.run, self._name, shared=shared, capped=capped, hold=self._hold)
 
     def _open(self, connection: sa.Connection, terms: LedgerOptions) -> Account:
         """The stored terms of the ledger of this name; they are made or brought up to date first."""

@@ -7,6 +7,7 @@ benchmarks/results/ledger_throughput.json).
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import Any
 
@@ -14,6 +15,7 @@ import psycopg
 from psycopg import pq
 from psycopg.adapt import Transformer
 
+from adaptive_reasoner.ledger.sql.connection import Answer
 from adaptive_reasoner.ledger.sql.schema import Statement
 
 # Each statement sees what others have committed, whatever the server's default: locks are waited for first.
@@ -31,8 +33,8 @@ class PostgresConnection:
     def __init__(self, connection: "psycopg.Connection[Any]", statements: Mapping[str, Statement]) -> None:
         self._connection, self._libpq = connection, connection.pgconn
         self._statements = statements
-        self._pending: deque[PostgresAnswer] = deque()
-        self._rows = Transformer(connection)
+        self._pending: deque[_Pending] = deque()
+        self._transformer = Transformer(connection)
         self._selector = DefaultSelector()
         self._selector.register(self._libpq.socket, EVENT_READ)
         self._libpq.nonblocking = 1
@@ -47,10 +49,11 @@ class PostgresConnection:
         """Begin a transaction, along with its first statements."""
         self._send("begin")
 
-    def run(self, name: str, parameters: Mapping[str, Any]) -> "PostgresAnswer":
+    def run(self, name: str, parameters: Mapping[str, Any]) -> Answer:
         """Queue a statement; it is sent together with the next ones."""
         values = self._statements[name].values(parameters)
-        return self._send(name, [None if value is None else str(value).encode() for value in values])
+        sent = self._send(name, [None if value is None else str(value).encode() for value in values])
+        return partial(self._rows_of, sent)
 
     def commit(self) -> None:
         """Commit, and wait for everything since the beginning.
@@ -76,32 +79,32 @@ class PostgresConnection:
         self._selector.close()
         self._connection.close()
 
-    def rows(self, answer: "PostgresAnswer") -> list[tuple[Any, ...]]:
-        """The rows of an answer, received first if they have not been.
+    def _rows_of(self, sent: "_Pending") -> list[tuple[Any, ...]]:
+        """The rows of a statement, received first if they have not been.
 
         Raises:
             psycopg.Error: A statement up to there failed, or the connection.
         """
-        if answer.result is None:
+        if sent.result is None:
             self._libpq.send_flush_request()
-        result = self._receive(answer)
-        self._rows.set_pgresult(result)
-        return self._rows.load_rows(0, result.ntuples, tuple)
+        result = self._receive(sent)
+        self._transformer.set_pgresult(result)
+        return self._transformer.load_rows(0, result.ntuples, tuple)
 
-    def _send(self, name: str, values: Sequence[bytes | None] = ()) -> "PostgresAnswer":
+    def _send(self, name: str, values: Sequence[bytes | None] = ()) -> "_Pending":
         self._libpq.send_query_prepared(name.encode(), values)
         return self._expect()
 
-    def _sync(self) -> "PostgresAnswer":
+    def _sync(self) -> "_Pending":
         self._libpq.pipeline_sync()
         return self._expect()
 
-    def _expect(self) -> "PostgresAnswer":
-        self._pending.append(PostgresAnswer(self))
+    def _expect(self) -> "_Pending":
+        self._pending.append(_Pending())
         return self._pending[-1]
 
-    def _receive(self, last: "PostgresAnswer", *, check: bool = True) -> pq.abc.PGresult:
-        """Send the queue, and receive every answer up to `last`; raise the first error among them."""
+    def _receive(self, last: "_Pending", *, check: bool = True) -> pq.abc.PGresult:
+        """Send the queue, and receive every result up to `last`; raise the first error among them."""
         while self._libpq.flush():  # while the server takes nothing more, its answers are read
             self._selector.modify(self._libpq.socket, EVENT_READ | EVENT_WRITE)
             ready = self._selector.select()
@@ -109,14 +112,14 @@ class PostgresConnection:
             if ready[0][1] & EVENT_READ:
                 self._libpq.consume_input()
         while last.result is None:
-            answer = self._pending.popleft()
-            answer.result = self._next_result()
-            if answer.result is None:
+            sent = self._pending.popleft()
+            sent.result = self._next_result()
+            if sent.result is None:
                 raise psycopg.OperationalError("the connection was lost")
-            if answer.result.status != pq.ExecStatus.PIPELINE_SYNC:
-                self._next_result()  # the end of this answer
-            if check and answer.result.status == pq.ExecStatus.FATAL_ERROR:
-                raise psycopg.errors.error_from_result(answer.result)
+            if sent.result.status != pq.ExecStatus.PIPELINE_SYNC:
+                self._next_result()  # the end of this one
+            if check and sent.result.status == pq.ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(sent.result)
         return last.result
 
     def _next_result(self) -> pq.abc.PGresult | None:
@@ -126,21 +129,7 @@ class PostgresConnection:
         return self._libpq.get_result()
 
 
-class PostgresAnswer:
-    """The rows of one statement; reading them waits for the server."""
+class _Pending:
+    """A statement that was queued, with its result once that is received."""
 
-    def __init__(self, connection: PostgresConnection) -> None:
-        self.result: pq.abc.PGresult | None = None
-        self._connection = connection
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        """The first row, None if there is none."""
-        return next(iter(self.fetchall()), None)
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        """All rows.
-
-        Raises:
-            psycopg.Error: The statement failed, or one before it, or the connection.
-        """
-        return self._connection.rows(self)
+    result: pq.abc.PGresult | None = None

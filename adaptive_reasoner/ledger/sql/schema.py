@@ -143,7 +143,7 @@ _forgotten = (
 )
 _more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
 
-STATEMENTS: dict[str, sa.sql.ClauseElement] = {
+STATEMENTS: dict[str, Any] = {
     # With the target in force, which may have changed since the ledger was opened.
     "read_sums": sa.select(
         sa.func.count(),
@@ -223,7 +223,7 @@ def compiled(dialect: sa.Dialect) -> Mapping[str, Statement]:
     kind: Any = type(dialect)
     found = {}
     for name, statement in STATEMENTS.items():
-        ready: Any = statement.compile(dialect=kind(paramstyle=style), column_keys=_WRITTEN.get(name))
+        ready = statement.compile(dialect=kind(paramstyle=style), column_keys=_WRITTEN.get(name))
         constants = {key: value for key, value in ready.params.items() if value is not None}
         found[name] = Statement(str(ready), ready.positiontup, constants)
     return found

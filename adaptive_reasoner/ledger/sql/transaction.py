@@ -7,7 +7,7 @@ from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import Totals
-from adaptive_reasoner.ledger.sql.connection import Answer, Connection
+from adaptive_reasoner.ledger.sql.connection import Answer
 from adaptive_reasoner.ledger.store import Wanted
 
 PARTS = 16  # rows that share a period's sums on PostgreSQL, so that as many processes commit at once
@@ -24,7 +24,7 @@ class SqlTransaction:
 
     def __init__(
         self,
-        connection: Connection,
+        run: Callable[[str, Mapping[str, Any]], Answer],
         name: str,
         *,
         shared: bool,
@@ -33,7 +33,7 @@ class SqlTransaction:
     ) -> None:
         self.loaded: dict[str, Totals] = {}
         self._hold = hold  # called with the target in force whenever sums are read
-        self._connection = connection
+        self._run = run
         self._name = name
         self._parted = shared and not capped
         self._changes: dict[str, Totals] = {}
@@ -55,7 +55,7 @@ class SqlTransaction:
         """The sums of a period, with what was added here."""
         if period not in self.loaded:
             answer = self._summing.pop(period, None) or self._do("read_sums", within=period)
-            parts, target, *sums = answer.fetchone()
+            [(parts, target, *sums)] = answer()
             self._hold(target)
             self.loaded[period] = Totals(*sums) if parts else self._begin(period)
         return self.loaded[period]
@@ -115,15 +115,15 @@ class SqlTransaction:
 
     def latest(self, limit: int) -> Sequence[Entry]:
         """The latest charges, oldest first."""
-        return [Entry(*row) for row in reversed(self._do("read_latest", most=limit).fetchall())]
+        return [Entry(*row) for row in reversed(self._rows("read_latest", most=limit))]
 
     def closed(self, most: int) -> Sequence[Closed]:
         """The latest charges that are no longer open, at most so many."""
-        return [Closed(*row) for row in self._do("read_closed", most=most).fetchall()]
+        return [Closed(*row) for row in self._rows("read_closed", most=most)]
 
     def planned(self) -> Mapping[str | None, tuple[int, int]]:
         """The number of open charges of each action, and their planned cost."""
-        return {action: (charges, amount) for action, charges, amount in self._do("read_open").fetchall()}
+        return {action: (charges, amount) for action, charges, amount in self._rows("read_open")}
 
     def forget(self, before: float, most: int) -> None:
         """Delete the oldest charges that are closed and expired before then, at most so many."""
@@ -153,26 +153,31 @@ class SqlTransaction:
                 self._do("lock_question", asked=question)
 
     def _due(self, now: float, most: int) -> Sequence[Entry]:
-        return [Entry(*row) for row in self._do("read_due", now=now, most=most).fetchall()]
+        return [Entry(*row) for row in self._rows("read_due", now=now, most=most)]
 
     def _ask(self, wanted: Wanted) -> Answer:
         return self._do("read_charge", named=wanted.key, asked=wanted.question, within=wanted.period)
 
     def _begin(self, period: str) -> Totals:
         """Insert the rows of a new period, which starts at the drift of the last one."""
-        last = self._do("last_drift").fetchone()
-        drift = last[0] if last else 0
+        drift = self._last_drift()
         for part in range(PARTS if self._parted else 1):
             self._do("begin_sums", ledger=self._name, period=period, part=part, drift=0 if part else drift)
         return Totals(drift=drift)
 
+    def _last_drift(self) -> int:
+        return next((drift for (drift,) in self._rows("last_drift")), 0)
+
+    def _rows(self, name: str, **parameters: Any) -> list[Any]:
+        return self._do(name, **parameters)()
+
     def _do(self, name: str, **parameters: Any) -> Answer:
-        return self._connection.run(name, {"of": self._name, **parameters})
+        return self._run(name, {"of": self._name, **parameters})
 
 
 def _read(answer: Answer) -> tuple[Share, Entry | None]:
     """The sums over the other charges of a question, and the charge itself."""
-    row = answer.fetchone()
+    [row] = answer()
     width = len(Share.__slots__)
     return Share(*row[:width]), None if row[width] is None else Entry(*row[width:])
 
