@@ -2,11 +2,9 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,7 +19,9 @@ from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.rules import TransactionalLedger
 from adaptive_reasoner.ledger.settings import Account
 from adaptive_reasoner.ledger.sql import schema
+from adaptive_reasoner.ledger.sql.connection import Answer
 from adaptive_reasoner.ledger.sql.database import failed
+from adaptive_reasoner.ledger.sql.transaction import SqlTransaction
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.urls import secrets_of, showable
 
@@ -118,91 +118,61 @@ class _LedgerOnView(TransactionalLedger):
         return change(self._view)
 
 
-class _View:
+class _View(SqlTransaction):
     """The entries and sums of a ledger as one transaction reads them; changes are kept in memory."""
 
     def __init__(self, connection: sa.Connection, name: str) -> None:
-        self.loaded: dict[str, Totals] = {}
+        super().__init__(self._read, name, shared=False, capped=False, hold=lambda _: None)
         self._connection = connection
-        self._changed: dict[str, Entry] = {}
-        self._mine = schema.entries.c.ledger == name
-        self._name = name
+        self._changed: dict[str, tuple[Entry, Entry]] = {}  # before and after, by key
+        self._added: dict[tuple[str, str], Share] = {}  # what that adds to a question in a period
 
-    def totals(self, period: str) -> Totals:
-        if period not in self.loaded:
-            sums = schema.totals.c
-            wanted = [sa.func.sum(column) for column in schema.SUMS]
-            where = (sums.ledger == self._name) & (sums.period == period)
-            found = self._connection.execute(sa.select(sa.func.count(), *wanted).where(where)).one()
-            known = Totals(*(int(value or 0) for value in found[1:]))
-            self.loaded[period] = known if found[0] else Totals(drift=self._last_drift())
-        return self.loaded[period]
-
-    def entry(self, wanted: Wanted) -> Entry | None:
-        return next(iter(self._entries(schema.entries.c.key == wanted.key)), None)
-
+    @override
     def others(self, entry: Entry) -> Share:
-        columns = schema.entries.c
-        where = (
-            (columns.question == entry.question)
-            & (columns.period == entry.period)
-            & (columns.key != entry.key)
-        )
-        return reduce(Share.plus, map(Share.of, self._entries(where)), Share())
+        return super().others(entry).plus(self._added.get((entry.question, entry.period), Share()))
 
+    @override
     def put(self, entry: Entry, *, before: Entry | None) -> None:
-        del before
-        self._changed[entry.key] = entry
+        if before is None:
+            raise LedgerError("a ledger that is only looked at takes no charge")
+        self._changed[entry.key] = before, entry
+        named = entry.question, entry.period
+        added = self._added.get(named, Share()).plus(Share.of(before), -1)
+        self._added[named] = added.plus(Share.of(entry))
 
-    def add(self, period: str, change: Totals) -> None:
-        self.loaded[period] = self.totals(period) + change
-
+    @override
     def due(self, now: float, most: int) -> Sequence[Entry]:
-        columns = schema.entries.c
-        entries = self._entries((columns.status == "open") & (columns.expires_at <= now))
-        return list(islice((entry for entry in entries if entry.status == "open"), most))
+        found = super().due(now, most + len(self._changed))
+        return [entry for entry in found if entry.key not in self._changed][:most]
 
+    @override
     def latest(self, limit: int) -> Sequence[Entry]:
-        return list(self._entries(sa.true(), newest=limit))[::-1]
+        return [self._changed.get(entry.key, (entry, entry))[1] for entry in super().latest(limit)]
 
+    @override
     def closed(self, most: int) -> Sequence[Closed]:
         columns = schema.entries.c
-        query = sa.select(*schema.ENTRY).where(self._mine, columns.status != "open")
+        query = sa.select(*schema.ENTRY).where(columns.ledger == self._name, columns.status != "open")
         rows = self._connection.execute(query.order_by(columns.expires_at.desc()).limit(most))
-        found = [*self._changed.values(), *(Entry(*row) for row in rows)]
+        found = [*(after for _, after in self._changed.values()), *(Entry(*row) for row in rows)]
         found.sort(key=lambda entry: -entry.expires_at)
         return [Closed(e.status, e.action, e.expected, e.cost) for e in found[:most]]
 
+    @override
     def planned(self) -> Mapping[str | None, tuple[int, int]]:
-        found: dict[str | None, tuple[int, int]] = {}
-        for entry in self._entries(schema.entries.c.status == "open"):
-            if entry.status == "open":
-                charges, amount = found.get(entry.action, (0, 0))
-                found[entry.action] = charges + 1, amount + entry.expected
+        found = dict(super().planned())
+        for before, _ in self._changed.values():
+            charges, amount = found[before.action]
+            found[before.action] = charges - 1, amount - before.expected
         return found
 
-    def clear(self) -> None:
-        raise LedgerError("a ledger that is only looked at cannot be cleared")
+    @override
+    def _begin(self, period: str) -> Totals:
+        return Totals(drift=self._last_drift())
 
-    def lock(self) -> None:
-        raise LedgerError("a ledger that is only looked at cannot be changed")
-
-    def retarget(self, target: int) -> None:
-        del target
-        raise LedgerError("a ledger that is only looked at cannot be changed")
-
-    def _last_drift(self) -> int:
-        """The drift that a period without sums will start at."""
-        sums = schema.totals.c
-        query = sa.select(sa.func.sum(sums.drift)).where(sums.ledger == self._name)
-        last = self._connection.execute(query.group_by(sums.period).order_by(sums.period.desc()).limit(1))
-        return int(last.scalar() or 0)
-
-    def _entries(self, where: sa.ColumnElement[bool], newest: int | None = None) -> Iterator[Entry]:
-        query = sa.select(*schema.ENTRY).where(self._mine, where).order_by(schema.entries.c.number.desc())
-        for row in self._connection.execute(query.limit(newest)):
-            entry = Entry(*row)
-            yield self._changed.get(entry.key, entry)
+    def _read(self, name: str, parameters: Mapping[str, Any]) -> Answer:
+        rows = self._connection.execute(schema.STATEMENTS[name], parameters).all()
+        return lambda: list(rows)
 
 
 def _open_to_read(url: str) -> sa.Engine:

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
+from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger, rules
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from tests.unit_tests.ledger.stand_ins import Clock
 
@@ -52,6 +52,21 @@ def test_counts_what_expired_as_spent_without_booking_it(reader_of, clock, hard_
     assert (seen.in_flight, seen.questions) == (0, 2)
     assert seen == ledger.snapshot()
     assert {charge.status for charge in ledger.history()} == {"expired"}
+
+
+def test_counts_more_expired_charges_than_are_booked_at_once(reader_of, clock, monkeypatch):
+    monkeypatch.setattr(rules, "AT_ONCE", 2)
+    ledger, reader = reader_of(target=10.0, reservation_ttl=60.0)
+    for number in range(40):
+        ledger.settle(ledger.reserve(5.0, f"q{number}", action="cot"), 4.0 + number % 5)
+    for number in range(7):
+        ledger.reserve(5.0, f"old {number}", question=f"old {number % 3}", worst=9.0, action="cot")
+    clock.now += 61.0
+    ledger.charge(3.0, "late")
+    ledger.reserve(8.0, "open", action="direct")
+    seen = reader.snapshot()
+    assert seen.in_flight == 1
+    assert seen == ledger.snapshot()
 
 
 def test_a_new_day_starts_where_the_ledger_would_start_it(reader_of, clock):
