@@ -5,7 +5,7 @@ from abc import ABC
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypedDict, TypeVar, runtime_checkable
 
 from typing_extensions import override
 
@@ -93,6 +93,15 @@ class Snapshot:
     cap_closed: bool = False
     average_low: float = 0.0
     average_high: float = 0.0
+
+
+class ChargeTerms(TypedDict, total=False):
+    """The optional arguments of `Ledger.reserve`, for ledgers that pass them on."""
+
+    worst: float | None
+    question: str | None
+    action: str | None
+    budget: float | None
 
 
 class Priced(Protocol):

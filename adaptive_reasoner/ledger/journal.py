@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.base import Ledger, Reservation, UnreachableLedgerError
+from adaptive_reasoner.ledger.base import ChargeTerms, Ledger, Reservation, UnreachableLedgerError
 from adaptive_reasoner.ledger.entries import check_action, check_name
 from adaptive_reasoner.ledger.journal_file import JournalFile
 from adaptive_reasoner.ledger.proxy import LedgerProxy
@@ -70,19 +70,12 @@ class JournaledLedger(LedgerProxy):
         self._warned = False
 
     @override
-    def reserve(
-        self,
-        expected: float,
-        key: str,
-        *,
-        worst: float | None = None,
-        question: str | None = None,
-        action: str | None = None,
-        budget: float | None = None,
-    ) -> Reservation:
+    def reserve(self, expected: float, key: str, **terms: Unpack[ChargeTerms]) -> Reservation:
+        worst, budget = terms.get("worst"), terms.get("budget")
+        question, action = terms.get("question"), terms.get("action")
         planned = self._amount(expected, "expected")
         if worst is not None:
-            planned = min(planned, worst if worst == math.inf else self._amount(worst, "worst"))
+            planned = min(planned, self._bound(worst))
         reservation = Reservation(
             key=check_name(key),
             question=check_name(question or key),
@@ -94,8 +87,7 @@ class JournaledLedger(LedgerProxy):
         )
         line = {"expected": planned, "key": key, "question": question, "action": action}
         line |= {"worst": reservation.worst} | ({} if budget is None else {"budget": float(budget)})
-        reserve = partial(self.own.reserve, worst=worst, question=question, action=action, budget=budget)
-        return self._do(partial(reserve, expected, key), reservation, "reserve", **line)
+        return self._do(partial(self.own.reserve, expected, key, **terms), reservation, "reserve", **line)
 
     @override
     def settle(self, reservation: Reservation | str, cost: float) -> Reservation:
@@ -107,7 +99,7 @@ class JournaledLedger(LedgerProxy):
 
     @override
     def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
-        held, bound = self._held(reservation), worst if worst == math.inf else self._amount(worst, "worst")
+        held, bound = self._held(reservation), self._bound(worst)
         extended = replace(held, worst=max(held.worst, bound))
         extend = partial(self.own.extend, reservation, worst)
         return self._do(extend, extended, "extend", key=held.key, worst=bound)
@@ -244,6 +236,9 @@ class JournaledLedger(LedgerProxy):
         if isinstance(reservation, Reservation):
             return reservation
         return Reservation(check_name(reservation), reservation, 0.0, 0.0, "open")
+
+    def _bound(self, worst: float) -> float:
+        return worst if worst == math.inf else self._amount(worst, "worst")
 
     def _amount(self, amount: float, what: str) -> float:
         """The amount, checked as the ledger in the database would check it."""

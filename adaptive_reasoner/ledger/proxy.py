@@ -1,5 +1,7 @@
 """A ledger in front of another: what it does not override is passed on."""
 
+from operator import attrgetter
+
 from typing_extensions import override
 
 from adaptive_reasoner.ledger.base import AsyncVerbs, Ledger, Reservation, Snapshot
@@ -14,35 +16,12 @@ class LedgerProxy(AsyncVerbs):
 
     own: Ledger
 
-    @property
-    @override
-    def cost_unit(self) -> str:
-        return self.own.cost_unit
-
-    @property
-    @override
-    def target(self) -> float | None:
-        return self.own.target
-
-    @property
-    @override
-    def hard_cap(self) -> float | None:
-        return self.own.hard_cap
-
-    @property
-    @override
-    def price(self) -> float:
-        return self.own.price
-
-    @property
-    @override
-    def average(self) -> float:
-        return self.own.average
-
-    @property
-    @override
-    def spent(self) -> float:
-        return self.own.spent
+    cost_unit = property(attrgetter("own.cost_unit"))
+    target = property(attrgetter("own.target"))
+    hard_cap = property(attrgetter("own.hard_cap"))
+    price = property(attrgetter("own.price"))
+    average = property(attrgetter("own.average"))
+    spent = property(attrgetter("own.spent"))
 
     @override
     def snapshot(self) -> Snapshot:

@@ -4,10 +4,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger.base import AsyncVerbs, Ledger, Reservation, Snapshot, UnreachableLedgerError
+from adaptive_reasoner.ledger.base import (
+    AsyncVerbs,
+    ChargeTerms,
+    Ledger,
+    Reservation,
+    Snapshot,
+    UnreachableLedgerError,
+)
 from adaptive_reasoner.ledger.proxy import LedgerProxy
 
 
@@ -71,29 +78,13 @@ class TenantLedger(LedgerProxy):
         return max(0.0, self.own.price - self.common.price) if self.own.target is not None else 0.0
 
     @override
-    def reserve(
-        self,
-        expected: float,
-        key: str,
-        *,
-        worst: float | None = None,
-        question: str | None = None,
-        action: str | None = None,
-        budget: float | None = None,
-    ) -> Reservation:
+    def reserve(self, expected: float, key: str, **terms: Unpack[ChargeTerms]) -> Reservation:
+        shared: ChargeTerms = {**terms, "question": self._shared(terms.get("question") or key)}
+
         def both() -> Reservation:
-            held = self.own.reserve(
-                expected, key, worst=worst, question=question, action=action, budget=budget
-            )
+            held = self.own.reserve(expected, key, **terms)
             try:
-                self.common.reserve(
-                    expected,
-                    self._shared(key),
-                    worst=worst,
-                    question=self._shared(question or key),
-                    action=action,
-                    budget=budget,
-                )
+                self.common.reserve(expected, self._shared(key), **shared)
             except UnreachableLedgerError:
                 raise  # the charge may have been made there: repeating the verb completes it
             except (BudgetExceededError, LedgerError):
@@ -168,9 +159,8 @@ class TenantLedger(LedgerProxy):
         return self._in_one_transaction(both)
 
     def _in_one_transaction(self, verbs: Callable[[], Reservation]) -> Reservation:
-        return (
-            self.own.in_one_transaction(self.common, verbs) if isinstance(self.own, AsyncVerbs) else verbs()
-        )
+        own = self.own
+        return own.in_one_transaction(self.common, verbs) if isinstance(own, AsyncVerbs) else verbs()
 
     def _in_common(self, reservation: Reservation | str) -> Reservation | str:
         """The tenant's reservation as the common ledger knows it."""
