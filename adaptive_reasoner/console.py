@@ -27,6 +27,10 @@ class SafeConsole(Console):
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(each) if isinstance(each, str) else each for each in objects), **options)
 
+    def plain_line(self, text: str, **options: Any) -> None:
+        """Print one line: it is not wrapped, and nothing in it is markup."""
+        self.print(text, markup=False, highlight=False, soft_wrap=True, **options)
+
 
 def visible(text: str, *, one_line: bool = False) -> str:
     r"""The text with what a terminal obeys or hides written out, as Python writes it.
@@ -87,18 +91,16 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
     table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
     for number, column in enumerate(rows[0]):
         text = number > 0 and any(isinstance(row[column], str) for row in rows)
-        heading = visible(column, one_line=True).replace(
-            "_", "\n"
-        )  # a word a line: figures are narrower than their headings
+        # A word a line: figures are narrower than their headings.
+        heading = visible(column, one_line=True).replace("_", "\n")
         table.add_column(heading, justify="right" if number else "left", no_wrap=not text)
     for row in rows:
-        table.add_row(
-            *(Text(visible(_shown(value), one_line=True)) for value in row.values())
-        )  # as it is: [b] is no markup here
+        # As text, because a string would be read as markup.
+        table.add_row(*(Text(visible(_shown(value), one_line=True)) for value in row.values()))
     least = Measurement.get(out, out.options.update(max_width=_UNBOUNDED), table).minimum
     table.width = least if least > out.width else None
     if title is not None:
-        out.print(title, style="italic", markup=False, highlight=False, soft_wrap=True)
+        out.plain_line(title, style="italic")
     out.print(table, crop=False)
 
 

@@ -11,6 +11,7 @@ import argparse
 import json
 import platform
 import shutil
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def main():
         f"--budget {said.budget:g} --seed {said.seed}",
         "machine": {"processor": platform.machine(), "python": platform.python_version()},
         "versions": {package: version(package) for package in PACKAGES},
-        **{name: value for name, value in demo.as_dict().items() if name != "report"},
+        **{name: value for name, value in asdict(demo).items() if name != "report"},
         "gate": gate,
     }
     (ROOT / "benchmarks" / "results" / "demo.json").write_text(json.dumps(result, indent=1) + "\n")

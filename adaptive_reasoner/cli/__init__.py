@@ -2,13 +2,14 @@
 
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from adaptive_reasoner.cli.asking import ask
-from adaptive_reasoner.cli.checked import SEEDS, CheckedTyper, UsageError, amount, usage_line
+from adaptive_reasoner.cli.checked import SEEDS, CheckedTyper, UsageError, amount, one_line, usage_line
 from adaptive_reasoner.cli.collection import collect
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
@@ -45,15 +46,13 @@ def main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
         else:
-            err.print(
-                f"adaptive-reasoner: {usage_line(error)}", markup=False, highlight=False, soft_wrap=True
-            )
+            err.plain_line(f"adaptive-reasoner: {usage_line(error)}")
         sys.exit(2)
     except typer.Abort:
         err.print("Aborted.", highlight=False)
         sys.exit(1)
     except (AdaptiveReasonerError, OSError, ImportError) as error:
-        err.print(f"adaptive-reasoner: {_one_line(error)}", markup=False, highlight=False, soft_wrap=True)
+        err.plain_line(f"adaptive-reasoner: {one_line(str(error)) or type(error).__name__}")
         sys.exit(2)
     if code:
         sys.exit(code)
@@ -82,7 +81,7 @@ def demo(
         questions = min(questions, 32)
     result = run_demo(folder, n_questions=questions, n_samples=samples, budget=budget, seed=seed)
     if as_json:
-        print_json(result.as_dict())
+        print_json(asdict(result))
     else:
         result.print()
 
@@ -141,8 +140,8 @@ def solve(
     }
     print_result(solved, as_json)
     if best.price == 0 and best.cost < budget:
-        note = f"the budget does not bind: the best choices cost {best.cost:g} {table.cost_unit} a question"
-        err.print(note, markup=False, highlight=False, soft_wrap=True)
+        cost = f"{best.cost:g} {table.cost_unit} a question"
+        err.plain_line(f"the budget does not bind: the best choices cost {cost}")
 
 
 @app.command()
@@ -269,9 +268,7 @@ def report(
     if as_json:
         print_json({"file": str(out_file), **page.as_dict()})
     else:
-        out.print(
-            f"{page.verdict.word} {page.verdict.sentence}", markup=False, highlight=False, soft_wrap=True
-        )
+        out.plain_line(f"{page.verdict.word} {page.verdict.sentence}")
         err.print(f"wrote {out_file}", highlight=False)
 
 
@@ -290,9 +287,5 @@ def _sizes(votes: str) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
         raise typer.BadParameter(reason, param_hint="--votes") from None
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    err.print(f"warning: {message}", markup=False, highlight=False, soft_wrap=True)
+    err.plain_line(f"warning: {message}")

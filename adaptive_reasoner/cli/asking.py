@@ -50,5 +50,4 @@ def ask(
     else:
         out.print(result.message.text, markup=False, highlight=False)
         record = result.record
-        spent = f"{record['action']}, {record['cost']:g} {record['cost_unit']}"
-        err.print(spent, markup=False, highlight=False)
+        err.plain_line(f"{record['action']}, {record['cost']:g} {record['cost_unit']}")

@@ -1,7 +1,7 @@
 """Commands whose arguments are checked as one kind, and whose usage errors are one line."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
 import typer
@@ -28,7 +28,10 @@ class CheckedCommand(TyperCommand):
                 continue
             for each in value if isinstance(value, list | tuple) else [value]:
                 if (wrong := _wrong(each)) is not None:
-                    raise typer.BadParameter(wrong, ctx=ctx, param_hint=_name_of(param))
+                    # An option as it is written, an argument as the help has it.
+                    option = param.param_type_name == "option"
+                    name = param.opts[0] if option else str(param.name).upper()
+                    raise typer.BadParameter(wrong, ctx=ctx, param_hint=f"'{name}'")
         return super().invoke(ctx)
 
 
@@ -55,12 +58,12 @@ def amount(value: list[float] | float | None) -> list[float] | float | None:
 def usage_line(error: typer.BadParameter) -> str:
     """A usage error as one line that says where to read on."""
     command = error.ctx.command_path if error.ctx is not None else "adaptive-reasoner"
-    return f"{_joined(error.format_message().splitlines())} See: {command} --help"
+    return f"{one_line(error.format_message())} See: {command} --help"
 
 
-def _name_of(param: Any) -> str:
-    """An option as it is written, an argument as the help has it."""
-    return f"'{param.opts[0] if param.param_type_name == 'option' else str(param.name).upper()}'"
+def one_line(text: str) -> str:
+    """A text with every run of white space as one space."""
+    return " ".join(text.split())
 
 
 def _wrong(value: object) -> str | None:
@@ -71,7 +74,3 @@ def _wrong(value: object) -> str | None:
     if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
         return "it holds bytes that are no text in UTF-8."
     return None
-
-
-def _joined(lines: Iterable[str]) -> str:
-    return " ".join(" ".join(lines).split())

@@ -120,16 +120,14 @@ def collect(
                 on_progress=note,
             )
     except KeyboardInterrupt:
-        kept = (
-            f"{latest[0].there} of {latest[0].wanted} samples are kept"
-            if latest
-            else "what was there is kept"
-        )
-        _say(f"stopped: {kept} in {out_file}; run the same command again to draw the rest")
+        now = latest[0] if latest else None
+        kept = f"{now.there} of {now.wanted} samples are kept" if now else "what was there is kept"
+        again = "run the same command again to draw the rest"
+        err.plain_line(f"adaptive-reasoner: stopped: {kept} in {out_file}; {again}")
         raise typer.Exit(INTERRUPTED) from None
     print_result(done.as_dict(), as_json)
     if done.stopped is not None:
-        _say(_missing(done))
+        err.plain_line(f"adaptive-reasoner: {_missing(done)}")
         raise typer.Exit(INCOMPLETE)
 
 
@@ -143,7 +141,3 @@ def _missing(done: "Collected") -> str:
         )
     waits = ", ".join(f"{source} for {seconds:g} seconds" for source, seconds in done.given_up.items())
     return f"{lacks}: their endpoint asks to wait ({waits}); run the same command again later to draw them"
-
-
-def _say(message: str) -> None:
-    err.print(f"adaptive-reasoner: {message}", markup=False, highlight=False, soft_wrap=True)

@@ -101,6 +101,6 @@ def ledger_watch(
         if as_json:
             print_json({"page": server.url, "json": f"{server.url}ledger.json"})
         else:
-            out.print(f"{server.url}  (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+            out.plain_line(f"{server.url}  (Ctrl-C ends it)")
         out.file.flush()
         server.run()

@@ -33,8 +33,7 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         print_json(result)
         return
     for name, value in result.items():
-        line = f"{name.replace('_', ' ')}: {_shown(value)}"
-        out.print(visible(line, one_line=True), markup=False, highlight=False, soft_wrap=True)
+        out.plain_line(visible(f"{name.replace('_', ' ')}: {_shown(value)}", one_line=True))
 
 
 def read_result(file: Path, wanted: str) -> dict[str, Any]:

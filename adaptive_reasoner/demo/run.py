@@ -26,6 +26,7 @@ from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.reporting.html_page import Report, Section, Table
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
@@ -85,10 +86,6 @@ class Demo:
     verdict: str
     report: str
     seconds: Mapping[str, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The result as one JSON object."""
-        return asdict(self)
 
     def print(self) -> None:
         """The result as tables on stdout."""
@@ -193,7 +190,8 @@ def answer(
     correct = np.array([numeric(s["answer"], q.gold) for s, q in zip(states, questions, strict=True)])
     cost = np.array([state["decision"]["cost"] for state in states])
     families = np.array([question.group for question in questions])
-    low, high = _interval(correct, [question.question_id for question in questions])
+    ids = [question.question_id for question in questions]
+    low, high = np.quantile(bootstrap_means(correct[:, None], ids, 2_000, 0), [0.025, 0.975])
     taken = [state["decision"]["action"] for state in states]
     return Run(
         questions=len(questions),
@@ -201,8 +199,8 @@ def answer(
         mean_cost=float(cost.mean()),
         uniform_at_cost=float(uniform_hull(outcomes).accuracy_at(cost.mean())),
         lift_within_families=_lift_within(families, correct, cost, outcomes),
-        low=low,
-        high=high,
+        low=float(low),
+        high=float(high),
         actions={action: taken.count(action) / len(taken) for action in outcomes.actions},
     )
 
@@ -215,17 +213,6 @@ def _lift_within(families: Any, correct: Any, cost: Any, outcomes: Outcomes) -> 
         hull = uniform_hull(outcomes.select(np.flatnonzero(outcomes.groups == family)))
         lift += own.mean() * (correct[own].mean() - hull.accuracy_at(cost[own].mean()))
     return float(lift)
-
-
-def _interval(correct: Any, question_ids: Sequence[str], draws: int = 2_000) -> tuple[float, float]:
-    """A 95% bootstrap interval of the accuracy; the question is the unit, however often it was asked."""
-    ids, where = np.unique(question_ids, return_inverse=True)
-    asked = np.bincount(where)
-    right = np.bincount(where, weights=correct)
-    picked = np.random.default_rng(0).integers(len(ids), size=(draws, len(ids)))
-    means = right[picked].sum(axis=1) / asked[picked].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _rows(held_out: Outcomes, live: Run, budget: float) -> list[dict[str, Any]]:

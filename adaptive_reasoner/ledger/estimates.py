@@ -23,7 +23,7 @@ class Closed(NamedTuple):
 
 
 class Known(Protocol):
-    """What a store is asked for."""
+    """The part of a store that the correction is learned from."""
 
     def closed(self, most: int) -> Sequence[Closed]:
         """So many of the charges that are no longer open, those that were reserved last."""

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.entries import Entry
-from adaptive_reasoner.ledger.estimates import Closed
+from adaptive_reasoner.ledger.estimates import Known
 from adaptive_reasoner.ledger.price_controller import Totals
 
 
@@ -28,7 +28,7 @@ class Wanted(NamedTuple):
         return self.key, self.question
 
 
-class Transaction(Protocol):
+class Transaction(Known, Protocol):
     """One atomic change of a store."""
 
     @property
@@ -55,12 +55,6 @@ class Transaction(Protocol):
 
     def latest(self, limit: int) -> Sequence[Entry]:
         """The latest charges, oldest first."""
-
-    def closed(self, most: int) -> Sequence[Closed]:
-        """So many of the charges that are no longer open, those that were reserved last."""
-
-    def planned(self) -> Mapping[str | None, tuple[int, int]]:
-        """How many charges of each action are open, and their planned cost."""
 
     def clear(self) -> None:
         """Forget every charge and every sum."""

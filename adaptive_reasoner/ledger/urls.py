@@ -27,8 +27,8 @@ def showable(url: str) -> str:
     """
     found = _SCHEME.fullmatch(url)
     if found is None:
-        plain = re.fullmatch(r"[\w./~-]*", url)
-        return url if plain else f"{_word_before_colon(url)}..."
+        before_colon = "".join(re.findall(r"\A[A-Za-z][\w+.-]*:", url))
+        return url if re.fullmatch(r"[\w./~-]*", url) else f"{before_colon}..."
     scheme, rest = found.groups()
     login = _LOGIN.match(rest)
     place, mark, query = rest[login.end() if login else 0 :].partition("?")
@@ -83,11 +83,6 @@ def hide_in(error: BaseException, secrets: Iterable[str]) -> None:
         seen.add(id(each))
         each.args = tuple(hide(item, secrets) if isinstance(item, str) else item for item in each.args)
         todo += [each.__cause__, each.__context__, getattr(each, "orig", None)]
-
-
-def _word_before_colon(text: str) -> str:
-    found = re.match(r"[A-Za-z][\w+.-]*:", text)
-    return found[0] if found else ""
 
 
 def _without_addresses(place: str) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ class EncoderSession:
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _encoder, (self.folder, self._threads)
+        return partial(EncoderSession, self.folder, threads=self._threads), ()
 
     @cached_property
     def identity(self) -> str:
@@ -221,10 +221,6 @@ class EncoderSession:
                 f"not ({self.dimension},) as the first one"
             )
         return vector
-
-
-def _encoder(folder: Path, threads: int) -> EncoderSession:
-    return EncoderSession(folder, threads=threads)
 
 
 def _inputs(ids: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:

@@ -15,12 +15,14 @@ from adaptive_reasoner.policy.wire_format import BYTES, FIXED32, VARINT, Buffer,
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 ML_OPERATORS = frozenset({"TreeEnsembleRegressor"})
-MOST_NODES = 10_000
-MOST_TENSORS = 20_000
-MOST_ITEMS = 200_000  # nodes, attributes, tensors and their names
-MOST_DESCRIPTIONS = 2_000_000  # bytes of declared shapes, metadata and the like
-MOST_LISTS = 40_000_000  # bytes of lists in attributes: of trees, mainly
-MOST_UNPACKED = 32_000_000  # bytes that tensors take in memory beyond those in the file
+MOST = {
+    "nodes": 10_000,
+    "tensors": 20_000,
+    "parts": 200_000,  # nodes, attributes, tensors and their names
+    "bytes of descriptions": 2_000_000,  # declared shapes, metadata and the like
+    "bytes of lists": 40_000_000,  # in attributes: of trees, mainly
+    "bytes of tensors beyond those in the file": 32_000_000,  # in memory
+}
 MOST_TARGETS = 10_000  # outputs of a tree ensemble
 DEEPEST = 8  # branches within branches
 MOST_DIMENSIONS = 16
@@ -59,7 +61,7 @@ class _Walk:
 
     def __init__(self, data: Buffer) -> None:
         self.data = data
-        self.nodes = self.tensors = self.items = self.descriptions = self.lists = self.unpacked = 0
+        self.counted = dict.fromkeys(MOST, 0)
 
     def model(self) -> None:
         """The whole file."""
@@ -91,10 +93,8 @@ class _Walk:
                 self._describe(field)
 
     def _node(self, node: Field, depth: int) -> None:
-        self._count()
-        self.nodes += 1
-        if self.nodes > MOST_NODES:
-            raise ValueError(f"it has more than {MOST_NODES:,} nodes")
+        self._count("parts")
+        self._count("nodes")
         operator, domain, attributes = "", "", []
         for field in fields(self.data, node.start, node.stop):
             if field.number == 4:
@@ -104,7 +104,7 @@ class _Walk:
             elif field.number == 5 and field.kind == BYTES:
                 attributes.append(field)
             elif field.number in (1, 2, 3):
-                self._count()
+                self._count("parts")
             else:
                 self._describe(field)
         if domain not in DOMAINS:
@@ -115,7 +115,7 @@ class _Walk:
             self._attribute(attribute, depth, trees=domain == "ai.onnx.ml")
 
     def _attribute(self, attribute: Field, depth: int, *, trees: bool) -> None:
-        self._count()
+        self._count("parts")
         single = 0
         for field in fields(self.data, attribute.start, attribute.stop, run=_MODES):
             if field.number in (5, 6):
@@ -136,9 +136,9 @@ class _Walk:
                 self._list(field, times=4)  # a short text takes much more in memory
             elif field.number == 9:
                 self._list(field)
-                self._count()
+                self._count("parts")
             elif field.number in (1, 4):
-                self._count()
+                self._count("parts")
             elif field.number != 3:
                 self._describe(field)
             if trees and field.kind == VARINT and field.number in (3, 8):
@@ -152,10 +152,8 @@ class _Walk:
             raise ValueError(f"its trees have more than {MOST_TARGETS:,} outputs")
 
     def _tensor(self, tensor: Field) -> None:
-        self._count()
-        self.tensors += 1
-        if self.tensors > MOST_TENSORS:
-            raise ValueError(f"it has more than {MOST_TENSORS:,} tensors")
+        self._count("parts")
+        self._count("tensors")
         shape: list[int] = []
         raw: list[Field] = []
         kind, stored, typed, texts = 0, 0, 0, 0
@@ -174,8 +172,8 @@ class _Walk:
                     self._no_nan(field, _FLOATS[1 if field.number == 4 else 11])
             elif field.number == _TEXTS:
                 texts += 1
-                self._count()
-            elif field.number == _EXTERNAL or (field.number == _LOCATION and any(self._place(field))):
+                self._count("parts")
+            elif field.number == _EXTERNAL or (field.number == _LOCATION and self._outside(field)):
                 raise ValueError("its weights are kept in another file")
             elif field.number not in (8, _LOCATION):
                 self._describe(field)
@@ -191,8 +189,8 @@ class _Walk:
             if np.isnan(values if kind.names is None else values["value"]).any():
                 raise ValueError("a weight of it is not a number")
 
-    def _place(self, field: Field) -> list[int]:
-        return numbers(self.data, field) if field.kind == VARINT else [1]
+    def _outside(self, field: Field) -> bool:
+        return field.kind != VARINT or any(numbers(self.data, field))
 
     def _fits(self, shape: list[int], kind: int, stored: int, typed: int, texts: int) -> None:
         if len(shape) > MOST_DIMENSIONS or any(size >= 2**63 for size in shape):
@@ -208,24 +206,19 @@ class _Walk:
             raise ValueError(
                 f"a tensor of it declares {elements:,} elements, and there are bytes for {there:,} at most"
             )
-        self.unpacked += max(0, elements * _BITS.get(kind, 0) // 8 - stored - typed)
-        if self.unpacked > MOST_UNPACKED:
-            raise ValueError(f"its tensors grow by more than {MOST_UNPACKED:,} bytes when they are read")
+        unpacked = elements * _BITS.get(kind, 0) // 8 - stored - typed
+        self._count("bytes of tensors beyond those in the file", max(0, unpacked))
 
-    def _count(self) -> None:
-        self.items += 1
-        if self.items > MOST_ITEMS:
-            raise ValueError(f"it has more than {MOST_ITEMS:,} parts")
+    def _count(self, what: str, more: int = 1) -> None:
+        self.counted[what] += more
+        if self.counted[what] > MOST[what]:
+            raise ValueError(f"it has more than {MOST[what]:,} {what}")
 
     def _describe(self, field: Field) -> None:
-        self.descriptions += field.stop - field.start + 2
-        if self.descriptions > MOST_DESCRIPTIONS:
-            raise ValueError(f"it has more than {MOST_DESCRIPTIONS:,} bytes of descriptions")
+        self._count("bytes of descriptions", field.stop - field.start + 2)
 
     def _list(self, field: Field, *, times: int = 1) -> None:
-        self.lists += times * (field.stop - field.start + 2)
-        if self.lists > MOST_LISTS:
-            raise ValueError(f"its attributes have more than {MOST_LISTS:,} bytes of lists")
+        self._count("bytes of lists", times * (field.stop - field.start + 2))
 
     def _text(self, field: Field) -> str:
         return self.data[field.start : min(field.stop, field.start + 200)].decode(errors="replace")
