@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +19,6 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
-from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
 
@@ -119,6 +119,7 @@ class ModelCalls(BaseCallbackHandler):
     @contextmanager
     def observing(self) -> Iterator[None]:
         """Observe the calls of this thread or task, and of those it starts."""
+        _register_observer()
         before = _observer.set(self)
         try:
             yield
@@ -187,4 +188,11 @@ def _same_id(one: AIMessage | None, other: AIMessage) -> bool:
 
 _observer: ContextVar[ModelCalls | None] = ContextVar("adaptive_reasoner_model_calls", default=None)
 _around: ContextVar[tuple[ModelCalls, ModelCall] | None] = ContextVar("adaptive_reasoner_call", default=None)
-register_configure_hook(_observer, inheritable=True)
+
+
+@cache
+def _register_observer() -> None:
+    """Have LangChain pass calls to the observer; its tracers, which the first call loads, load langsmith."""
+    from langchain_core.tracers.context import register_configure_hook
+
+    register_configure_hook(_observer, inheritable=True)

@@ -161,10 +161,14 @@ def test_the_exports_are_sorted_and_there():
         adaptive_reasoner.nothing  # noqa: B018
 
 
-def loaded_after(statement):
+def modules_after(statement):
     program = f"import sys; {statement}; print(*sys.modules)"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in printed.stdout.split()}
+    return set(printed.stdout.split())
+
+
+def loaded_after(statement):
+    return {name.split(".")[0] for name in modules_after(statement)}
 
 
 def test_importing_the_library_loads_nothing_heavy():
@@ -179,6 +183,12 @@ def test_importing_the_library_loads_nothing_heavy():
         "pandas",
     }
     assert not loaded_after("import adaptive_reasoner") & heavy
+
+
+def test_importing_the_library_leaves_what_traces_calls_to_the_first_call():
+    core = "import langchain_core.language_models, langchain_core.messages, langchain_core.runnables"
+    deferred = {"langchain_core.tracers.context", "langsmith.run_helpers", "tenacity"}
+    assert not (modules_after(f"{core}; import adaptive_reasoner") - modules_after(core)) & deferred
 
 
 def test_loading_a_policy_needs_neither_torch_nor_scikit_learn():
