@@ -1,11 +1,15 @@
 """How long does a decision take, with the encoder and beside it, and what does quantising the encoder cost?
 
     python benchmarks/decision_latency.py [--seed 0] [--table OUTCOMES --budgets 25,50,75] [--out FILE]
+    python benchmarks/decision_latency.py --against CHECKOUT [--rounds 100]
 
 One process, one thread, on questions of the demo repeated to three lengths. Wall time is what a user waits;
 the time of the thread leaves out what other processes on the machine took. The outcomes trained on are drawn
 at random, since only their number matters here. With `--table`, the lift on held-out halves of a real table
 at both precisions.
+
+With `--against`, this checkout and another take turns instead, block by block, with one policy folder: a
+decision, one whose vector is known, and a whole question answered by a model that replies at once.
 """
 
 import argparse
@@ -17,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import side_by_side
 
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
@@ -26,7 +31,9 @@ from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
-ROOT = Path(__file__).resolve().parents[1]
+WORKER = Path(__file__).with_name("decision_worker.py")
+PACKAGES = ("adaptive-reasoner", "langchain-core", "numpy", "onnxruntime", "tokenizers")
+COMPARED = ("decide", "beside_the_encoder", "answer")
 LENGTHS = (16, 64, 256)  # tokens
 PRECISIONS = ("float32", "int8")
 DECISIONS = 200
@@ -133,26 +140,79 @@ def value_rows(path, budgets, seed):
         }
 
 
+def blocks(checkouts, job, rounds):
+    """Seconds of each measurement in each checkout, a block of both at a time."""
+    workers = {which: checkout.start(str(WORKER)) for which, checkout in checkouts.items()}
+    try:
+        for which, worker in workers.items():
+            checkouts[which].holds(asked(worker, job)["file"])
+        found = {name: {which: [] for which in workers} for name in COMPARED}
+        for number in range(rounds):
+            for name in COMPARED:
+                for which in sorted(workers, reverse=number % 2 == 1):
+                    found[name][which].append(asked(workers[which], name))
+    finally:
+        for worker in workers.values():
+            worker.communicate()
+    return found
+
+
+def asked(worker, line):
+    worker.stdin.write(f"{line}\n")
+    worker.stdin.flush()
+    return json.loads(worker.stdout.readline())
+
+
+def compare(against, rounds, seed):
+    rng = np.random.default_rng(seed)
+    texts = [problem.question for problem in problems(300, seed=seed)]
+    encoder = open_encoder(precision="int8")
+    block = [of_length(text, 64, encoder) for text in texts[:20]]
+    checkouts = side_by_side.pair(against)
+    with tempfile.TemporaryDirectory() as scratch:
+        trained = train(outcomes_of(texts, 2, rng), budget=15.0, encoder=encoder, gated=False, seed=seed)
+        folder = str(trained.save(f"{scratch}/policy"))
+        job = {"folder": folder, "texts": block, "vectors": encoder.encode(block).tolist()}
+        found = blocks(checkouts, json.dumps(job), rounds)
+    return side_by_side.commits(checkouts) | {
+        f"{name}_{clock}_milliseconds": side_by_side.compared(
+            *([1e3 * each[clock] for each in times[which]] for which in checkouts)
+        )
+        for name, times in found.items()
+        for clock in ("wall", "processor")
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", help="outcomes on which the precisions are compared")
     parser.add_argument("--budgets", default="25,50,75")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "decision_latency.json")
+    parser.add_argument("--out", type=Path, default=side_by_side.RESULTS / "decision_latency.json")
+    parser.add_argument("--against", help="another checkout, measured in turn with this one")
+    parser.add_argument("--rounds", type=int, default=100, help="blocks of 20 decisions, with --against")
     options = parser.parse_args()
+    about = {
+        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
+        "versions": {name: version(name) for name in PACKAGES},
+        "seed": options.seed,
+    }
+    command = f"python benchmarks/decision_latency.py --seed {options.seed}"
+    if options.against:
+        about = {"command": f"{command} --rounds {options.rounds} --against CHECKOUT", **about}
+        found = about | compare(options.against, options.rounds, options.seed)
+        print(json.dumps(found, indent=1))
+        side_by_side.write(options.out, {"decision_latency_side_by_side": found})
+        return
     budgets = [float(budget) for budget in options.budgets.split(",")]
     shown = f" --table {Path(options.table).name} --budgets {options.budgets}" if options.table else ""
     result = {
-        "command": f"python benchmarks/decision_latency.py --seed {options.seed}{shown}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {
-            name: version(name) for name in ("adaptive-reasoner", "numpy", "onnxruntime", "tokenizers")
-        },
-        "seed": options.seed,
+        "command": command + shown,
+        **about,
         "latency_milliseconds": list(latency_rows(options.seed)),
         "value_by_precision": list(value_rows(options.table, budgets, options.seed)) if options.table else [],
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    side_by_side.write(options.out, result)
     for row in result["latency_milliseconds"] + result["value_by_precision"]:
         print(json.dumps(row))
 

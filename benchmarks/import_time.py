@@ -1,8 +1,12 @@
 """What does `import adaptive_reasoner` cost beyond langchain-core, which its users have imported anyway?
 
-    python benchmarks/import_time.py [--rounds 15]
+    python benchmarks/import_time.py [--rounds 15] [--against CHECKOUT]
 
 Each import is timed in a process of its own; the two take turns, and the best of all rounds counts.
+With `--against`, this checkout and another take turns instead, each after langchain-core in the same process:
+`import adaptive_reasoner`, and that of a node after langgraph. Seconds of the processor leave out what other
+processes on the machine took. The garbage collector forgets what was imported before: it would go through all
+of that in some imports and not in others, by a chance of a few objects, and take half as long as the import.
 """
 
 import argparse
@@ -11,9 +15,10 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import side_by_side
+
+OUT = side_by_side.RESULTS / "import_time.json"
 CORE = (
     "from langchain_core.language_models import BaseChatModel; "
     "from langchain_core.messages import AIMessage; "
@@ -22,6 +27,21 @@ CORE = (
 )
 PACKAGES = ("adaptive-reasoner", "langchain-core", "numpy")
 STATEMENTS = {"langchain_core": CORE, "adaptive_reasoner": f"{CORE}; import adaptive_reasoner"}
+COMPARED = {
+    "adaptive_reasoner": (CORE, "import adaptive_reasoner"),
+    "node": (f"{CORE}; import langgraph.graph", "from adaptive_reasoner import AdaptiveComputeNode"),
+}
+TIMED = """
+import gc, json, time
+{before}
+gc.collect()
+gc.freeze()
+begin, busy = time.perf_counter(), time.process_time()
+{statement}
+found = {{"wall": time.perf_counter() - begin, "processor": time.process_time() - busy}}
+import adaptive_reasoner
+print(json.dumps(found | {{"file": adaptive_reasoner.__file__}}))
+"""
 
 
 def seconds(statement):
@@ -30,25 +50,56 @@ def seconds(statement):
     return float(done.stdout)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+def alone(rounds):
     best = dict.fromkeys(STATEMENTS, float("inf"))
     for _ in range(rounds):
         for name, statement in STATEMENTS.items():
             best[name] = min(best[name], seconds(statement))
-    result = {
-        "command": f"python benchmarks/import_time.py --rounds {rounds}",
-        "machine": {"processor": platform.machine(), "python": platform.python_version()},
-        "versions": {
-            package: version(package) for package in ("adaptive-reasoner", "langchain-core", "numpy")
-        },
-        "seconds": best,
-        "beyond_langchain_core": best["adaptive_reasoner"] - best["langchain_core"],
+    return {"seconds": best, "beyond_langchain_core": best["adaptive_reasoner"] - best["langchain_core"]}
+
+
+def seconds_in(checkout, before, statement):
+    with checkout.start("-c", TIMED.format(before=before, statement=statement)) as process:
+        found = json.loads(process.communicate()[0])
+    checkout.holds(found.pop("file"))
+    return found
+
+
+def compare(rounds, against):
+    checkouts = side_by_side.pair(against)
+    rows = {name: {which: [] for which in checkouts} for name in COMPARED}
+    for number in range(rounds + 1):
+        for name, (before, statement) in COMPARED.items():
+            for which in sorted(checkouts, reverse=number % 2 == 1):
+                found = seconds_in(checkouts[which], before, statement)
+                if number:  # the first compiles the modules
+                    rows[name][which].append(found)
+    return side_by_side.commits(checkouts) | {
+        f"{name}_{clock}_seconds": side_by_side.compared(
+            *([found[clock] for found in times[which]] for which in checkouts)
+        )
+        for name, times in rows.items()
+        for clock in ("wall", "processor")
     }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--against", help="another checkout, measured in turn with this one")
+    options = parser.parse_args()
+    shown = f"python benchmarks/import_time.py --rounds {options.rounds}"
+    about = {
+        "command": f"{shown} --against CHECKOUT" if options.against else shown,
+        "machine": {"processor": platform.machine(), "python": platform.python_version()},
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    if options.against:
+        result = {"import_time_side_by_side": about | compare(options.rounds, options.against)}
+    else:
+        result = about | alone(options.rounds)
     print(json.dumps(result, indent=1))
-    (ROOT / "benchmarks" / "results" / "import_time.json").write_text(json.dumps(result, indent=1) + "\n")
+    side_by_side.write(OUT, result)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic: one way to meet a budget for all, and tables that say what was measured."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -114,3 +115,28 @@ def test_both_readmes_show_what_was_measured():
     check = [sys.executable, str(BENCHMARKS / "tables"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_two_checkouts_are_compared_round_by_round():
+    """What slows both in a round, such as another program, is no difference between them."""
+    compared = load("side_by_side.py").compared
+    slowed = np.array([1.0, 3.0, 9.0, 1.0])
+    row = compared(2.0 * slowed, slowed)
+    assert row["here"] == {"minimum": 2.0, "median": 4.0}
+    assert row["ratio"] == {"of_minima": 2.0, "of_medians": 2.0, "of_a_round": 2.0, "low": 2.0, "high": 2.0}
+    unsure = compared([1.0, 1.2, 0.9, 1.1, 1.0], [1.0] * 5)["ratio"]
+    assert unsure["low"] < unsure["of_a_round"] == 1.0 < unsure["high"]
+
+
+def test_a_result_file_keeps_what_other_runs_wrote(tmp_path):
+    write = load("side_by_side.py").write
+    write(tmp_path / "result.json", {"alone": 1, "side_by_side": 2})
+    write(tmp_path / "result.json", {"side_by_side": 3})
+    assert json.loads((tmp_path / "result.json").read_text()) == {"alone": 1, "side_by_side": 3}
+
+
+def test_only_the_checkout_that_is_named_is_measured(tmp_path):
+    checkout = load("side_by_side.py").Checkout(tmp_path)
+    checkout.holds(tmp_path / "adaptive_reasoner" / "__init__.py")
+    with pytest.raises(RuntimeError, match="which is not in"):
+        checkout.holds(BENCHMARKS / "import_time.py")
