@@ -18,6 +18,14 @@ def ask(request):
     return sync if request.param == "sync" else later
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """A cache folder of the module's own, in place of the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADAPTIVE_REASONER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def command(monkeypatch, capsys):
     """Run a command line as the shell would; gives its exit code, stdout and stderr."""

@@ -27,6 +27,7 @@ from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 RECORDED = Path(__file__).parents[4] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
 BUDGET = 20.0
 
@@ -34,13 +35,6 @@ BUDGET = 20.0
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     return EncoderSession(write_toy_encoder(tmp_path_factory.mktemp("encoder")))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ADAPTIVE_REASONER_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")
