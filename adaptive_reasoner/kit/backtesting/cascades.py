@@ -16,11 +16,11 @@ import numpy as np
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.rules import PRICES, Played, Rule, cross_fitted
 from adaptive_reasoner.kit.backtesting.stop_rules import given_rule
+from adaptive_reasoner.kit.estimating.estimation import SampleGroup
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.permutations import (
     ReplayedVotes,
-    SampleGroup,
     at_once,
     by_state,
     draws_allowed,
@@ -75,7 +75,7 @@ def escalation_rules(
     right = np.array([reply.correct for reply in first])
     routing = Routing(features.astype(np.float64), seen, right, cost, exits)
     rules: dict[str, Rule] = {"cascade_routing": Rule(partial(cross_fitted, routing.fit, seed))}
-    if min(group.codes.shape[1] for group in groups[cheap]) < _FEWEST_VOTES:
+    if min(group.size for group in groups[cheap]) < _FEWEST_VOTES:
         threshold = replace(routing, by_threshold=True)
         return {**rules, "cascade_threshold": Rule(partial(cross_fitted, threshold.fit, seed))}
     votes = ReplayedVotes.of(groups[cheap], draws_allowed(groups[cheap]), seed=seed)

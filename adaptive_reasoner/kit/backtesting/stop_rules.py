@@ -8,7 +8,8 @@ import numpy as np
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.latency import waits
 from adaptive_reasoner.kit.backtesting.rules import PRICES, FittedRule, Played, Rule, cross_fitted
-from adaptive_reasoner.kit.estimating.voting import vote_accuracy, vote_cost
+from adaptive_reasoner.kit.estimating.estimation import SampleGroup
+from adaptive_reasoner.kit.estimating.voting import vote_cost
 from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -16,7 +17,6 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.fitting import fit_stop, priced_schedules
 from adaptive_reasoner.kit.votes.permutations import (
     ReplayedVotes,
-    SampleGroup,
     Schedule,
     after_first,
     at_once,
@@ -215,7 +215,7 @@ def _exact_votes(
     whole, decided = np.empty((2, 3, questions, limit))
     sizes = range(1, limit + 1)
     for group in groups:
-        accuracy = np.array([vote_accuracy(each.answers, each.correct, sizes) for each in group.replies])
+        accuracy = group.vote_accuracy(sizes)
         cost, tokens = (paid.mean(axis=1, keepdims=True) * sizes for paid in (group.cost, group.tokens))
         whole[:, group.rows] = accuracy, cost - group.shared.saved_at_once(sizes), tokens
         cost = vote_cost(group.codes, group.cost, sizes, shared=group.shared, seed=seed)

@@ -16,6 +16,9 @@ from adaptive_reasoner.kit.estimating.voting import Shared, answer_codes, best_o
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
 
+_STACKED = ("correct", "cost", "tokens", "seconds")
+_COLUMNS = (*_STACKED, "score")
+
 Sizes = Sequence[int] | Mapping[str, Sequence[int]]
 
 
@@ -158,7 +161,9 @@ class Replies:
         answers: What each answered; None for no answer.
         correct: How right each was.
         cost: What each cost, with its share of what the question's failed calls cost.
-        score: What a scorer gave it; NaN where there was none.
+        score: What a scorer gave it; NaN if there was none.
+        tokens: Tokens generated; NaN if unknown.
+        seconds: From request to reply; NaN if unknown.
         prompt: The mean part of a cost that samples of one request share; 0 where they do not.
         shared_by: How many do.
     """
@@ -167,6 +172,8 @@ class Replies:
     correct: Floats
     cost: Floats
     score: Floats
+    tokens: Floats
+    seconds: Floats
     prompt: float = 0.0
     shared_by: int = 1
 
@@ -181,12 +188,18 @@ class Replies:
         if not usable:
             raise OutcomesError(f"question {question_id!r} has no usable sample of source {source!r}")
         failed = sum(reply.cost for reply in samples.of(question_id, source) if reply.error is not None)
+
+        def column(name: str) -> Floats:
+            return np.array([getattr(reply, name) for reply in usable], dtype=np.float64)  # None becomes NaN
+
         prompts = [reply.prompt_cost for reply in usable if reply.prompt_cost is not None]
         return cls(
             answers=[reply.answer for reply in usable],
-            correct=np.array([reply.correct for reply in usable]),
-            cost=np.array([reply.cost for reply in usable]) + failed / len(usable),
-            score=np.array([np.nan if reply.score is None else reply.score for reply in usable]),
+            correct=column("correct"),
+            cost=column("cost") + failed / len(usable),
+            score=column("score"),
+            tokens=column("completion_tokens"),
+            seconds=column("seconds"),
             prompt=sum(prompts) / len(prompts) if prompts else 0.0,
             shared_by=max(int(reply.samples_per_request or 1) for reply in usable),
         )
@@ -200,7 +213,7 @@ class Replies:
         return self._take(order[:middle]), self._take(order[middle:] if middle else order[:0])
 
     def _take(self, index: Ints) -> Self:
-        columns = {name: getattr(self, name)[index] for name in ("correct", "cost", "score")}
+        columns = {name: getattr(self, name)[index] for name in _COLUMNS}
         return replace(self, answers=[self.answers[at] for at in index], **columns)
 
 
@@ -218,36 +231,86 @@ def _check(plans: Sequence[_Plan], replies: Sequence[Replies], question_ids: Seq
             raise OutcomesError(f"{name}: a reply has no score to choose by")
 
 
+@dataclass(frozen=True, eq=False)
+class SampleGroup:
+    """The replies to some questions, n each, that did not fail.
+
+    Attributes:
+        rows: Positions of the q questions in their table, shape (q,).
+        replies: By question.
+        codes: Answers as numbers, -1 for none, shape (q, n).
+        correct: How right each was, shape (q, n).
+        cost: In the table's unit, shape (q, n).
+        tokens: Tokens generated, NaN where unknown, shape (q, n).
+        seconds: From request to reply, NaN where unknown, shape (q, n).
+        shared: The prompts that samples of one wave share.
+    """
+
+    rows: Ints
+    replies: Sequence[Replies]
+    codes: Ints
+    correct: Floats
+    cost: Floats
+    tokens: Floats
+    seconds: Floats
+    shared: Shared
+
+    @property
+    def size(self) -> int:
+        """How many replies each question has."""
+        return int(self.codes.shape[1])
+
+    def vote_accuracy(self, sizes: Sequence[int]) -> Floats:
+        """Expected accuracy of votes of these sizes, shape (q, len(sizes))."""
+        return np.array([vote_accuracy(each.answers, each.correct, sizes) for each in self.replies])
+
+    def right(self) -> Floats:
+        """How right each answer is, that of no answer last, shape (q, answers + 1)."""
+        table = np.zeros((len(self.codes), int(self.codes.max(initial=0)) + 2))
+        for row, (codes, correct) in enumerate(zip(self.codes, self.correct, strict=True)):
+            for code in set(codes.tolist()):
+                table[row, code] = correct[codes == code].mean()
+        return table
+
+
+def groups_of(replies: Sequence[Replies]) -> list[SampleGroup]:
+    """The replies to questions, in groups of questions that have equally many; those without any left out."""
+    counts, groups = np.array([len(several) for several in replies]), []
+    for count in np.unique(counts[counts > 0]):
+        rows = np.flatnonzero(counts == count)
+        block = [replies[row] for row in rows.tolist()]
+        prompt = np.array([several.prompt for several in block])
+        by = np.array([several.shared_by for several in block])
+        groups.append(
+            SampleGroup(
+                rows=rows,
+                replies=block,
+                codes=np.stack([answer_codes(several.answers) for several in block]),
+                **{name: np.stack([getattr(several, name) for several in block]) for name in _STACKED},
+                shared=Shared(prompt, by) if ((prompt > 0) & (by > 1)).any() else Shared.nothing(len(block)),
+            )
+        )
+    return groups
+
+
 def _measured(plans: Sequence[_Plan], replies: Sequence[Replies], seed: int) -> Floats:
     """Accuracy and cost, shape (2, n, plans); NaN where there are fewer replies than a plan needs."""
     table = np.full((2, len(replies), len(plans)), np.nan)
-    for count in {len(several) for several in replies} - {0}:
-        rows = np.array([row for row, several in enumerate(replies) if len(several) == count])
-        block = [replies[row] for row in rows]
+    for group in groups_of(replies):
         for scored, measure in ((False, _votes), (True, _choices)):
-            columns = np.array(
-                [p for p, plan in enumerate(plans) if plan.scored == scored and plan.size <= count]
-            )
-            if len(columns):
-                table[:, rows[:, None], columns] = measure(block, [plans[p].size for p in columns], seed)
+            columns = [p for p, plan in enumerate(plans) if plan.scored == scored and plan.size <= group.size]
+            if columns:
+                table[:, group.rows[:, None], columns] = measure(
+                    group, [plans[p].size for p in columns], seed
+                )
     return table
 
 
-def _votes(block: Sequence[Replies], sizes: Sequence[int], seed: int) -> tuple[Floats, Floats]:
-    accuracy = np.array([vote_accuracy(several.answers, several.correct, sizes) for several in block])
-    codes = np.stack([answer_codes(several.answers) for several in block])
-    cost = np.stack([several.cost for several in block])
-    return accuracy, vote_cost(codes, cost, sizes, shared=prompts_of(block), seed=seed)
+def _votes(group: SampleGroup, sizes: Sequence[int], seed: int) -> tuple[Floats, Floats]:
+    cost = vote_cost(group.codes, group.cost, sizes, shared=group.shared, seed=seed)
+    return group.vote_accuracy(sizes), cost
 
 
-def _choices(block: Sequence[Replies], sizes: Sequence[int], _: int) -> tuple[Floats, Floats]:
-    accuracy = np.array([best_of_k(several.correct, several.score, sizes) for several in block])
-    cost = np.stack([several.cost for several in block]).mean(axis=1, keepdims=True) * sizes
-    return accuracy, cost - prompts_of(block).saved_at_once(sizes)
-
-
-def prompts_of(block: Sequence[Replies]) -> Shared:
-    """The prompts that the samples of each question share."""
-    prompt = np.array([several.prompt for several in block])
-    by = np.array([several.shared_by for several in block])
-    return Shared(prompt, by) if ((prompt > 0) & (by > 1)).any() else Shared.nothing(len(block))
+def _choices(group: SampleGroup, sizes: Sequence[int], _: int) -> tuple[Floats, Floats]:
+    accuracy = np.array([best_of_k(several.correct, several.score, sizes) for several in group.replies])
+    return accuracy, group.cost.mean(axis=1, keepdims=True) * sizes - group.shared.saved_at_once(sizes)

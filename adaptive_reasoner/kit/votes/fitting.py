@@ -20,11 +20,11 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from adaptive_reasoner.arrays import Floats, Ints
+from adaptive_reasoner.kit.estimating.estimation import SampleGroup
 from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.permutations import (
     ReplayedVotes,
-    SampleGroup,
     Schedule,
     by_state,
     draws_allowed,

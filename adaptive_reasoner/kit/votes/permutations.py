@@ -12,47 +12,14 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
-from adaptive_reasoner.kit.estimating.estimation import Replies, prompts_of
-from adaptive_reasoner.kit.estimating.voting import Shared, Tally, answer_codes, running_sums, sample_orders
-from adaptive_reasoner.kit.samples import Sample, Samples
+from adaptive_reasoner.kit.estimating.estimation import Replies, SampleGroup, groups_of
+from adaptive_reasoner.kit.estimating.voting import Shared, Tally, running_sums, sample_orders
+from adaptive_reasoner.kit.samples import Samples
 
 Schedule = Callable[["ReplayedVotes", Ints], Ints]
 """How many samples to start next in each order of the votes, given how many it has; 0 to stop."""
 
 _COLUMNS = 300_000  # orders in all, as far as each question gets its samples in every place
-
-
-@dataclass(frozen=True, eq=False)
-class SampleGroup:
-    """The replies to some questions, n each, that did not fail.
-
-    Attributes:
-        rows: Positions of the q questions in their table, shape (q,).
-        replies: By question.
-        codes: Answers as numbers, -1 for none, shape (q, n).
-        correct: How right each was, shape (q, n).
-        cost: In the table's unit, shape (q, n).
-        tokens: Tokens generated, NaN where unknown, shape (q, n).
-        seconds: From request to reply, NaN where unknown, shape (q, n).
-        shared: The prompts that samples of one wave share.
-    """
-
-    rows: Ints
-    replies: Sequence[Replies]
-    codes: Ints
-    correct: Floats
-    cost: Floats
-    tokens: Floats
-    seconds: Floats
-    shared: Shared
-
-    def right(self) -> Floats:
-        """How right each answer is, that of no answer last, shape (q, answers + 1)."""
-        table = np.zeros((len(self.codes), int(self.codes.max(initial=0)) + 2))
-        for row, (codes, correct) in enumerate(zip(self.codes, self.correct, strict=True)):
-            for code in set(codes.tolist()):
-                table[row, code] = correct[codes == code].mean()
-        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,26 +164,12 @@ def sample_groups(samples: Samples, source: str, question_ids: Sequence[str]) ->
         OutcomesError: There is no such source, or a question has no usable sample of it.
     """
     single = samples.of_source(source)
-    replies = [Replies.of(single, question_id, source) for question_id in question_ids]
-    used = [single.votes(question_id, source) for question_id in question_ids]
-    return [
-        SampleGroup(
-            rows=rows,
-            replies=[replies[row] for row in rows],
-            codes=np.stack([answer_codes(replies[row].answers) for row in rows]),
-            correct=np.stack([replies[row].correct for row in rows]),
-            cost=np.stack([replies[row].cost for row in rows]),
-            tokens=np.stack([_known(used[row], "completion_tokens") for row in rows]),
-            seconds=np.stack([_known(used[row], "seconds") for row in rows]),
-            shared=prompts_of([replies[row] for row in rows]),
-        )
-        for rows in _of_equal_size([len(several) for several in replies])
-    ]
+    return groups_of([Replies.of(single, question_id, source) for question_id in question_ids])
 
 
 def draws_allowed(groups: Sequence[SampleGroup]) -> int:
     """The most samples a replayed vote may draw: half of what every question has; all where that is few."""
-    fewest: int = min(group.codes.shape[1] for group in groups)
+    fewest: int = min(group.size for group in groups)
     return fewest // 2 if fewest >= 4 else fewest
 
 
@@ -245,13 +198,3 @@ def _runs(codes: Ints) -> Ints:
         same = code == codes[draw - 1] if draw else np.ones_like(code, dtype=bool)
         runs[draw + 1] = np.where(code < 0, 0, np.where(same, runs[draw], 0) + 1)
     return runs
-
-
-def _known(replies: Sequence[Sample], name: str) -> Floats:
-    values = [getattr(reply, name) for reply in replies]
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def _of_equal_size(counts: Sequence[int]) -> Iterator[Ints]:
-    for count in sorted(set(counts)):
-        yield np.flatnonzero(np.array(counts) == count)
