@@ -68,17 +68,13 @@ def recorded_sources(samples: Samples, *, seed: int = 0) -> dict[str, Source]:
         seed: Shuffles the replies.
     """
     check_argument(samples, "Samples", "recorded_sources")
-
-    def source(name: str) -> Source:
-        texts = dict(zip(samples.question_ids, samples.questions, strict=True))
-        replies = {
-            texts[question_id]: samples.votes(question_id, name) for question_id in samples.question_ids
-        }
-        return Source(
-            RecordedModel(replies={text: votes for text, votes in replies.items() if votes}, seed=seed)
-        )
-
-    return {name: source(name) for name in samples.sources}
+    sources = {}
+    for name in samples.sources:
+        asked = zip(samples.question_ids, samples.questions, strict=True)
+        replies = {text: samples.votes(question_id, name) for question_id, text in asked}
+        usable = {text: votes for text, votes in replies.items() if votes}
+        sources[name] = Source(RecordedModel(replies=usable, seed=seed))
+    return sources
 
 
 def _message(sample: Sample) -> AIMessage:

@@ -7,9 +7,8 @@ hull; its edges, sorted by slope over all questions, are the order in which mone
 edge is split, by a coin, so the budget is met exactly and the value is that of the linear programme.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +24,7 @@ from adaptive_reasoner.kit.allocation.concave_hull import (
     mean_best_value,
 )
 from adaptive_reasoner.kit.arguments import check_argument
+from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.pages.tables import html_table
 
 if TYPE_CHECKING:
@@ -33,26 +33,6 @@ if TYPE_CHECKING:
 _SAMPLE = 20_000  # rows a price is first guessed from, in tables larger than twice that
 _MARGIN = 6.0  # standard errors left around that guess
 _ROUNDING = 1e-12  # relative error of a long sum
-
-
-class Priced(Protocol):
-    """Anything with an accuracy and a cost for each question and action: outcomes, or predictions of them."""
-
-    @property
-    def actions(self) -> Sequence[str]:
-        """Names of the k actions."""
-
-    @property
-    def accuracy(self) -> Floats:
-        """Shape (n, k)."""
-
-    @property
-    def cost(self) -> Floats:
-        """Shape (n, k)."""
-
-    @property
-    def cost_unit(self) -> str:
-        """What a cost counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +50,10 @@ class Predictions:
     accuracy: Floats
     cost: Floats
     cost_unit: str
+
+
+Priced = Outcomes | Predictions
+"""What an allocation is made from; anything with these four fields works."""
 
 
 @dataclass(frozen=True)

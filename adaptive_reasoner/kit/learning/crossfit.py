@@ -48,15 +48,13 @@ def targets_of(outcomes: Outcomes) -> Floats:
 
 def build(name: str, vector: int, seed: int) -> Learner:
     """A fresh single learner by its name; `vector` leading features are the unit vector."""
-    match name:
-        case "ridge":
-            return Ridge(vector)
-        case "neighbours":
-            return Neighbours(vector, seed=seed)
-        case "trees":
-            return Trees(vector, seed=seed)
-        case _:
-            return Constant()
+    learners: dict[str, Learner] = {
+        "constant": Constant(),
+        "ridge": Ridge(vector),
+        "neighbours": Neighbours(vector, seed=seed),
+        "trees": Trees(vector, seed=seed),
+    }
+    return learners[name]
 
 
 def members_of(name: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ targets that were scaled to mean 0 and deviation 1. They are scikit-learn estima
 what it has learnt into a `Graph`.
 """
 
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -27,22 +27,6 @@ _DIRECTIONS = 64  # of the features, by which labels are told apart
 _BLOCK = 1024  # rows compared with all others at a time
 
 
-class Learner(Protocol):
-    """A multi-output regressor that can be written into a graph."""
-
-    def fit(self, X: Matrix, Y: Floats) -> Self:
-        """Learn targets of shape (n, p) from features of shape (n, width)."""
-        ...
-
-    def predict(self, X: Matrix) -> Floats:
-        """Predicted targets, shape (m, p)."""
-        ...
-
-    def draw_into(self, graph: Graph) -> str:
-        """Add the fitted prediction to `graph`; returns the name of its result."""
-        ...
-
-
 class Constant(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Predicts the mean for every question."""
 
@@ -57,7 +41,7 @@ class Constant(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return np.tile(self.mean_, (len(X), 1))
 
     def draw_into(self, graph: Graph) -> str:
-        """See `Learner.draw_into`."""
+        """Add the fitted prediction to `graph`; returns the name of its result."""
         return graph.affine(INPUT, np.zeros((self.width_, len(self.mean_))), self.mean_)
 
 
@@ -86,7 +70,7 @@ class Ridge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return predicted
 
     def draw_into(self, graph: Graph) -> str:
-        """See `Learner.draw_into`."""
+        """Add the fitted prediction to `graph`; returns the name of its result."""
         return graph.affine(INPUT, self.weights_, self.offset_)
 
 
@@ -119,7 +103,7 @@ class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return predicted
 
     def draw_into(self, graph: Graph) -> str:
-        """See `Learner.draw_into`."""
+        """Add the fitted prediction to `graph`; returns the name of its result."""
         similar = graph.node("MatMul", graph.columns(INPUT, 0, self.vector), graph.constant(self.vectors_.T))
         top = graph.node("TopK", similar, graph.constant([self.count_]), outputs=2, sorted=0)
         found = graph.node("Gather", graph.constant(self.targets_), f"{top}_1")
@@ -155,7 +139,7 @@ class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.forest_.predict(self._seen(X))).reshape(len(X), self.targets_)
 
     def draw_into(self, graph: Graph) -> str:
-        """See `Learner.draw_into`."""
+        """Add the fitted prediction to `graph`; returns the name of its result."""
         seen = graph.columns(INPUT, self.vector, graph.width)
         if self.axes_.shape[1]:
             vectors = graph.columns(INPUT, 0, self.vector)
@@ -166,6 +150,10 @@ class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _seen(self, X: Matrix) -> Matrix:
         return np.hstack([X[:, : self.vector] @ self.axes_, X[:, self.vector :]])
+
+
+Learner = Constant | Ridge | Neighbours | Trees
+"""A learner: `fit` takes features (n, width) and targets (n, p), `predict` returns targets (m, p)."""
 
 
 def label_classifier(X: Matrix, outcomes: Outcomes, budget: float, *, seed: int = 0) -> Any:
