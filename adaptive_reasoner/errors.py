@@ -1,7 +1,24 @@
 """What can go wrong, as one tree. Each error keeps its numbers as attributes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
+
+
+@contextmanager
+def needs(what: str, extra: str) -> Iterator[None]:
+    """Name the extra to install if an import within the block fails.
+
+    Example:
+        >>> with needs("pictures need", "kit"):
+        ...     import nowhere_to_be_found
+        Traceback (most recent call last):
+        ImportError: pictures need: pip install 'adaptive-reasoner[kit]'
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f"{what}: pip install 'adaptive-reasoner[{extra}]'") from error
 
 
 class AdaptiveReasonerError(Exception):

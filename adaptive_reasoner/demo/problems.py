@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 
 from adaptive_reasoner.demo.prompts import EXAMPLE_QUESTIONS
+from adaptive_reasoner.errors import needs
 from adaptive_reasoner.kit.questions import Question, text_id
 
 FAMILIES = ("products", "sums", "chains", "words")
@@ -92,12 +93,8 @@ def _draws(family: str, seed: int) -> Iterator[tuple[str, str]]:
 
 
 def _expressions(dataset: str, settings: dict[str, int], *, seed: int) -> Iterator[tuple[str, str]]:
-    try:
+    with needs("the demo's questions need reasoning-gym", "local"):
         import reasoning_gym
-    except ImportError as error:
-        raise ImportError(
-            "the demo's questions need reasoning-gym: pip install 'adaptive-reasoner[local]'"
-        ) from error
     entries = reasoning_gym.create_dataset(dataset, size=2**31, seed=seed, **settings)
     for entry in entries:
         yield entry["metadata"]["expression"], entry["answer"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
+from adaptive_reasoner.errors import needs
 from adaptive_reasoner.pages import colours
 
 if TYPE_CHECKING:
@@ -121,10 +122,8 @@ def _axes(ax: "Axes | None", *, height: float = 4.0) -> "Axes":
     """The axes given, or those of a new figure."""
     if ax is not None:
         return ax
-    try:
+    with needs("pictures need matplotlib", "kit"):
         from matplotlib import pyplot as plt
-    except ModuleNotFoundError as error:
-        raise ImportError('pictures need matplotlib: pip install "adaptive-reasoner[kit]"') from error
     return plt.subplots(figsize=(7.2, height), layout="constrained")[1]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.extraction import stated_answer
-from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.errors import OutcomesError, needs
 from adaptive_reasoner.kit.questions import Question, checked_questions, read_questions
 from adaptive_reasoner.kit.tables.row_fields import cell_text
 
@@ -105,12 +105,8 @@ def open_questions(name: str) -> tuple[Question, ...]:
         known = ", ".join([*PUBLIC_SETS, *DRAWN])
         reason = f"there is no such file, and no data set; known are {known}, or owner/name"
         raise OutcomesError(reason, file=name)
-    try:
+    with needs(f"the data set {name!r} needs", "datasets"):
         from datasets import load_dataset
-    except ImportError as error:
-        raise ImportError(
-            f"the data set {name!r} needs: pip install 'adaptive-reasoner[datasets]'"
-        ) from error
     try:
         rows = load_dataset(public.path, public.config, split=public.split)
     except (OSError, ValueError, RuntimeError) as error:  # what `datasets` raises without a hub

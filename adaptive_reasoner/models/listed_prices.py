@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.errors import UnpricedUsageError, needs
 from adaptive_reasoner.models.prompt_bound import most_prompt_tokens
 from adaptive_reasoner.models.usage import Usage
 
@@ -57,10 +57,8 @@ class ListedPrice:
         return max(self._dollars(usage) for usage in (Usage(prompt, max_tokens), *kept))
 
     def _dollars(self, usage: Usage) -> float:
-        try:
+        with needs("listed prices need", "prices"):
             import genai_prices
-        except ImportError as error:
-            raise ImportError("listed prices need: pip install 'adaptive-reasoner[prices]'") from error
         maker, _, rest = self.model.partition(":")
         name, provider = rest or self.model, self.provider or (maker if rest else None)
         details: dict[str, Any] = {

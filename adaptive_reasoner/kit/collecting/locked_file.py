@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
+import filelock
+
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.cache import cache_folder
 
@@ -28,7 +30,6 @@ class LockedFile:
 
     Raises:
         OutcomesError: It cannot be opened, or another process is adding to it.
-        ImportError: `filelock` is not installed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,10 +99,6 @@ class LockedFile:
 
 def _lock_name(path: Path) -> AbstractContextManager[object]:
     """Keep other processes of the user from opening the file of a name, on every system."""
-    try:
-        import filelock
-    except ImportError as error:
-        raise ImportError('collecting needs: pip install "adaptive-reasoner[kit]"') from error
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     lock = filelock.FileLock(cache_folder() / "locks" / f"{name}.lock")
     try:

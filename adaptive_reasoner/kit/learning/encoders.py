@@ -16,6 +16,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.atomic_file import replaced_whole
+from adaptive_reasoner.errors import needs
 from adaptive_reasoner.kit.cache import cache_folder
 from adaptive_reasoner.policy.features import (
     ENCODER_FILES,
@@ -105,12 +106,9 @@ def export_encoder(source: str | os.PathLike[str], folder: Path, *, precision: P
         ImportError: The kit's packages are not installed.
         OSError: There is no such model.
     """
-    try:
+    with needs("exporting an encoder needs", "kit"):
         import torch
         from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise ImportError("exporting an encoder needs: pip install 'adaptive-reasoner[kit]'") from error
-
     try:
         model = SentenceTransformer(
             os.fspath(source), device="cpu", model_kwargs={"attn_implementation": "eager"}

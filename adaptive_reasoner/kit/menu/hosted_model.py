@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.errors import MenuError, needs
 from adaptive_reasoner.models.source import ChatModel
 
 _KEY_NAME = re.compile(r"(^|_)(API)?(KEY|TOKEN)$", re.IGNORECASE)
@@ -50,20 +50,12 @@ class HostedModel:
                 )
             arguments["api_key"] = os.environ[self.api_key_env]
         if self.base_url is not None:
-            try:
+            with needs("an OpenAI-compatible endpoint needs", "openai"):
                 from langchain_openai import ChatOpenAI
-            except ImportError as error:
-                raise ImportError(
-                    "an OpenAI-compatible endpoint needs: pip install 'adaptive-reasoner[openai]'"
-                ) from error
             at = {"base_url": self.base_url, "api_key": "none"}
             return self._made(lambda: ChatOpenAI(model=self.model, **{**at, **arguments}))
-        try:
+        with needs(f"model {self.model!r} without base_url needs", "agents"):
             from langchain.chat_models import init_chat_model
-        except ImportError as error:
-            raise ImportError(
-                f"model {self.model!r} without base_url needs: pip install 'adaptive-reasoner[agents]'"
-            ) from error
         return self._made(lambda: init_chat_model(self.model, **arguments))
 
     def _made(self, make: Callable[[], ChatModel]) -> ChatModel:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.atomic_file import replaced_whole
-from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.errors import OutcomesError, needs
 
 Row = dict[str, Any]
 PathLike = str | os.PathLike[str]
@@ -183,9 +183,7 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
+    with needs("Parquet needs pyarrow", "kit"):
         import pyarrow as pa
         import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise ImportError('Parquet needs pyarrow: pip install "adaptive-reasoner[kit]"') from error
     return pa, parquet
