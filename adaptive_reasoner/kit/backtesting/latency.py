@@ -42,32 +42,32 @@ def waits(votes: ReplayedVotes, schedules: Sequence[Schedule], shares: Floats) -
         schedules: What may be played.
         shares: How often each is, shape (schedules,).
     """
-    played = [(schedule, share) for schedule, share in zip(schedules, shares, strict=True) if share > 0]
-    rounds = np.sum([share * votes.mean(_rounds(votes, schedule)) for schedule, share in played], axis=0)
+    played = [
+        (_waited(votes, schedule), share)
+        for schedule, share in zip(schedules, shares, strict=True)
+        if share > 0
+    ]
+    rounds = np.sum([share * votes.mean(own) for (own, _), share in played], axis=0)
     if np.isnan(votes.seconds).any():
         return Waits(rounds, None)
     each = 1.0 / np.bincount(votes.question)[votes.question]  # the orders of a question make one question
-    seconds = np.concatenate([_seconds(votes, schedule) for schedule, _ in played])
+    seconds = np.concatenate([own for (_, own), _ in played])
     weight = np.concatenate([share * each for _, share in played])
     order = np.argsort(seconds)
     reached = np.cumsum(weight[order])
     return Waits(rounds, float(seconds[order][np.searchsorted(reached, _SLOWEST * reached[-1])]))
 
 
-def _rounds(votes: ReplayedVotes, schedule: Schedule) -> Floats:
-    rounds = np.zeros(len(votes.question))
-    for _, wave in votes.waves(schedule):
-        rounds += wave > 0
-    return rounds
-
-
-def _seconds(votes: ReplayedVotes, schedule: Schedule) -> Floats:
-    column, seconds = np.arange(len(votes.question)), np.zeros(len(votes.question))
+def _waited(votes: ReplayedVotes, schedule: Schedule) -> tuple[Floats, Floats]:
+    """How many waves of calls each vote waits for, and how many seconds, shape (columns,) each."""
+    column = np.arange(len(votes.question))
+    rounds, seconds = np.zeros((2, len(column)))
     for drawn, wave in votes.waves(schedule):
+        rounds += wave > 0
         slowest = np.zeros(len(column))
         for ahead in range(wave.max()):
             started = np.flatnonzero(ahead < wave)
             took = votes.seconds[drawn[started] + ahead, column[started]]
             slowest[started] = np.maximum(slowest[started], took)
         seconds += slowest
-    return seconds
+    return rounds, seconds

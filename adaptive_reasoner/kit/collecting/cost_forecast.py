@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages.ai import UsageMetadata
 
 from adaptive_reasoner.kit.collecting.batch_api import batch_share
 from adaptive_reasoner.kit.collecting.cost_cap import smallest
@@ -176,15 +177,12 @@ def _of_calls(sent: Sequence[tuple[Sequence[BaseMessage], int]], name: str, menu
     bound = expected = 0.0
     for messages, samples in sent:
         prompt, worst = sum(count(message.text) for message in messages), meter.worst_cost(messages, most)
-        likely = _reply(prompt, max(1, round(_ASSUMED_SHARE * most)), model)
+        completion = max(1, round(_ASSUMED_SHARE * most))
+        usage = UsageMetadata(input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion)
+        likely = AIMessage("", usage_metadata=usage, response_metadata={"model_name": model})
         calls, tokens, bound = calls + samples, tokens + samples * prompt, bound + samples * worst
         expected += samples * min(worst, meter.cost(likely, _ASSUMED_SHARE * worst))
     return SourceForecast(name, calls, tokens, bound, expected, "half of max_tokens")
-
-
-def _reply(prompt: int, completion: int, model: str) -> AIMessage:
-    usage = {"input_tokens": prompt, "output_tokens": completion, "total_tokens": prompt + completion}
-    return AIMessage("", usage_metadata=usage, response_metadata={"model_name": model})
 
 
 @cache

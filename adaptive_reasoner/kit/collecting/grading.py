@@ -21,6 +21,7 @@ from adaptive_reasoner.strategies.flow import vote_of
 
 _LONGEST_ERROR = 300
 _QUICK = (exact, numeric, choice)
+_SHARED = ("prompt_cost", "samples_per_request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Grading:
     def _score(self, found: Grade, gold: str) -> Grade:
         assert not isinstance(self._grader, Referee)
         try:
-            return replace(found, correct=_score_of(self._grader(found.answer, gold)), done=True)
+            return _scored(found, self._grader(found.answer, gold))
         except Exception as error:  # noqa: BLE001 - as above
             return _failed(error)
 
@@ -92,9 +93,7 @@ def verdict(found: Grade, judged: Drawn, referee: Referee) -> Grade:
     message = judged.reply.message
     score = None if message is None else referee.read(message.text)
     error = judged.reply.error or ValueError("the referee gave no verdict")
-    if score is not None and not 0 <= score <= 1:
-        score, error = None, ValueError(f"the referee's score is {score}, outside [0, 1]")
-    grade = _failed(error) if score is None else replace(found, correct=score, done=True)
+    grade = _failed(error) if score is None else _scored(found, score, of="the referee's")
     return replace(grade, asked=judged.spent)
 
 
@@ -116,7 +115,7 @@ def row_of(
         "cost": spent.cost,
         "cost_unit": cost_unit,
         **(_tokens(reply.received) if reply.received is not None else {}),
-        **(_shared_prompt(drawn) if drawn.prompt_cost else {}),
+        **({name: getattr(drawn, name) for name in _SHARED} if drawn.prompt_cost else {}),
         "seconds": round(reply.seconds, 4),
         **({} if grade.error is None else {"error": grade.error[:_LONGEST_ERROR]}),
         **({"attempts": attempts} if attempts > 1 else {}),
@@ -127,18 +126,14 @@ def row_of(
     }
 
 
-def _score_of(score: float) -> float:
+def _scored(found: Grade, score: float, of: str = "the") -> Grade:
     if not 0 <= score <= 1:
-        raise ValueError(f"the score is {score}, outside [0, 1]")
-    return float(score)
+        return _failed(ValueError(f"{of} score is {score}, outside [0, 1]"))
+    return replace(found, correct=float(score), done=True)
 
 
 def _failed(error: BaseException) -> Grade:
     return Grade(error=f"grading failed with {type(error).__name__}: {error}")
-
-
-def _shared_prompt(drawn: Drawn) -> dict[str, float]:
-    return {"prompt_cost": drawn.prompt_cost, "samples_per_request": drawn.samples_per_request}
 
 
 def _tokens(message: AIMessage) -> dict[str, int]:
