@@ -10,12 +10,11 @@ from typing import Any, Literal, Self, TypeVar
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.extraction import AnswerKey, Grader, exact, final_answer
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
 from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe
+from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe, single_and_votes
 from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.menu.toml_code import CodeUse
 from adaptive_reasoner.kit.menu.toml_file import read_menu
@@ -260,12 +259,10 @@ class Menu:
         """The actions, or the default ones if the menu names none."""
         if self.recipes is not None:
             return self.recipes
-        recipes = {}
+        recipes: dict[str, Recipe] = {}
         for name in self.sampled:
-            recipes[name] = Recipe(name)
-            for votes in DEFAULT_VOTES:
-                if votes <= self.samples_of(name):
-                    recipes[vote_action(name, votes)] = Recipe(name, "self_consistency", {"samples": votes})
+            votes = (size for size in DEFAULT_VOTES if size <= self.samples_of(name))
+            recipes |= single_and_votes(name, votes)
         return recipes
 
 

@@ -2,13 +2,12 @@
 
 from math import inf
 
-from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.extraction import final_answer, numeric
 from adaptive_reasoner.answers.math_equivalence import math, math_answer
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
 from adaptive_reasoner.kit.menu.menu import Menu
-from adaptive_reasoner.kit.menu.recipes import Recipe
+from adaptive_reasoner.kit.menu.recipes import single_and_votes
 from adaptive_reasoner.kit.menu.toml_file import Template
 from adaptive_reasoner.models.source import Source
 
@@ -53,10 +52,6 @@ def preset_menu(
     hosted = HostedModel(model, base_url=base_url, api_key_env=api_key_env)
     settings = {"temperature": 0.7}
     cot = Source(hosted, prompt=_STEPS, max_tokens=1024, settings=settings, timeout=timeout)
-    votes = {
-        vote_action("cot", size): Recipe("cot", "self_consistency", {"samples": size})
-        for size in _PAPER_VOTES
-    }
     grader, key = (math, math_answer) if mathematical else (numeric, final_answer)
-    recipes = {"cot": Recipe("cot"), **votes}
+    recipes = single_and_votes("cot", _PAPER_VOTES)
     return Menu({"cot": cot}, samples=_PAPER_SAMPLES, recipes=recipes, grader=grader, key=key)

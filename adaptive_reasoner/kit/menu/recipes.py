@@ -1,10 +1,11 @@
 """How an action is carried out: a strategy by name, and its parameters."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.models.providers import Thinking, thinking_tokens
@@ -106,6 +107,14 @@ class Recipe:
             return make(**self.parameters, **{name: supplied[name] for name in _SUPPLIED if name in takes})
         except (TypeError, ValueError) as error:
             raise MenuError(f"strategy {self.strategy!r}: {error}") from error
+
+
+def single_and_votes(source: str, votes: Iterable[int]) -> dict[str, Recipe]:
+    """A single call of a source, and votes of these sizes, under the names that `estimate` gives them."""
+    sizes = {
+        vote_action(source, size): Recipe(source, "self_consistency", {"samples": size}) for size in votes
+    }
+    return {source: Recipe(source), **sizes}
 
 
 def _stop_rule(stop: str, confidence: float | None, window: int | None) -> StopRule:

@@ -1,4 +1,4 @@
-"""What a policy does on a table: where the compute goes, at which price, how well it knows, where it errs."""
+"""What a policy does on a table: where the compute goes, at which price, its calibration and its errors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -108,7 +108,7 @@ def price_section(found: Findings) -> Section:
 
 
 def calibration_section(playing: Playing) -> Section | None:
-    """Whether what the policy expects comes true."""
+    """The calibration of the policy's predictions."""
     report = playing.policy.card["report"]["calibration"]
     rows = report.get("classes") if playing.trained_on else None
     held_out = rows is not None
@@ -148,28 +148,21 @@ def regret_section(table: Outcomes, shares: Floats, price: float, *, seen: bool)
     value = table.accuracy - price * table.cost
     regret = (shares * (value.max(axis=1, keepdims=True) - value)).sum(axis=1)
     best = np.argmax(value, axis=1)
-    order = np.argsort(-regret, kind="stable")
-    seen_texts: set[int] = set()
-    rows: list[dict[str, object]] = []
-    text_of = text_index(table.questions)
-    for at in order:
-        if regret[at] <= 0 or len(rows) == _LISTED:
-            break
-        if int(text_of[at]) in seen_texts:
-            continue
-        seen_texts.add(int(text_of[at]))
-        taken = int(np.argmax(shares[at]))
-        rows.append(
-            {
-                "question": _short(str(table.questions[at])),
-                **({} if table.groups is None else {"group": table.groups[at]}),
-                "chosen": table.actions[taken],
-                "accuracy": float(table.accuracy[at, taken]),
-                "better": table.actions[int(best[at])],
-                "its_accuracy": float(table.accuracy[at, best[at]]),
-                "regret": float(regret[at]),
-            }
-        )
+    order, taken = np.argsort(-regret, kind="stable"), np.argmax(shares, axis=1)
+    _, first = np.unique(text_index(table.questions)[order], return_index=True)
+    rows = [
+        {
+            "question": _short(str(table.questions[at])),
+            **({} if table.groups is None else {"group": table.groups[at]}),
+            "chosen": table.actions[taken[at]],
+            "accuracy": float(table.accuracy[at, taken[at]]),
+            "better": table.actions[best[at]],
+            "its_accuracy": float(table.accuracy[at, best[at]]),
+            "regret": float(regret[at]),
+        }
+        for at in order[np.sort(first)][:_LISTED]
+        if regret[at] > 0
+    ]
     mean, wrong = float(regret.mean()), float((shares[np.arange(len(best)), best] < 0.5).mean())
     text = (
         f"Mean regret {100 * mean:.1f} points: hindsight would have chosen otherwise on {wrong:.0%} of the "
