@@ -19,7 +19,7 @@ _WAYS = {  # the function that reads a file, and what else makes the value
 
 
 def check_argument(given: Any, wanted: str, call: str) -> None:
-    """Refuse something else than what a function works on.
+    """Refuse an argument of the wrong type.
 
     Args:
         given: What it was given.

@@ -1,4 +1,4 @@
-"""Fitted learners as one ONNX graph: what the online half evaluates, and the offline half too."""
+"""Fitted learners as one ONNX graph, which both halves evaluate."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -119,7 +119,7 @@ def open_questions(name: str) -> tuple[Question, ...]:
 
 
 def questions_to_price(name: str) -> tuple[Question, ...]:
-    """Those of `open_questions` or, where a set that is `DRAWN` cannot be had, as many that are as long.
+    """The questions of `open_questions`; if a set of `DRAWN` is not available, placeholders of equal length.
 
     Raises:
         OutcomesError, ImportError: As for `open_questions`.

@@ -96,7 +96,7 @@ def _question(row: Mapping[str, Any]) -> Question:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str | None:
-    """A cell as text without the blanks around it; None where there is none.
+    """A cell as text without surrounding blanks; None if it is empty.
 
     Raises:
         ValueError: It holds something else, such as a list.

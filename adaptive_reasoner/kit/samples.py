@@ -69,7 +69,7 @@ class Sample:
 
     @property
     def paid(self) -> float:
-        """What it cost to have it: `cost` is what it costs as an action."""
+        """What was paid for the sample; `cost` is its cost as part of an action."""
         return self.cost + (self.grading_cost or 0.0) - (self.batch_discount or 0.0)
 
 
@@ -292,7 +292,7 @@ def _sample(row: Mapping[str, Any]) -> Sample:
 
 
 def _correct(row: Mapping[str, Any]) -> float:
-    """How right a reply was: not at all where the call failed, unknown where the right answer is."""
+    """How right a reply was: 0 for a failed call, NaN if the right answer is not known."""
     if not is_null(row.get("correct")):
         return number_field(row, "correct")
     if cell_text(row, "error") is not None:

@@ -98,7 +98,7 @@ def edges_between(
 
 
 def _steepest(gain: Floats, extra: Floats) -> tuple[Ints, Floats]:
-    """Which action rises most steeply, and how steeply; 0 where none is both more expensive and better."""
+    """The action of the steepest rise, and its slope; 0 if none is both more expensive and better."""
     rises = (gain > 0) & (extra > 0)
     with np.errstate(over="ignore"):
         slopes = np.divide(gain, extra, out=np.zeros_like(gain), where=rises)
@@ -152,7 +152,7 @@ def chosen_from(table: Floats, choice: Ints) -> Floats:
 
 
 def climb(first: Floats, steps: Floats) -> Floats:
-    """Mean of `first`, and what it grows to as one row after another takes its step."""
+    """Mean of `first`, then the mean after each further step."""
     climbed = np.append(0.0, np.cumsum(steps)) / len(first)
     climbed += first.mean()
     return climbed

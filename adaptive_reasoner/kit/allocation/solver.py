@@ -58,7 +58,7 @@ Priced = Outcomes | Predictions
 
 @dataclass(frozen=True)
 class Mixed:
-    """The one question on which a coin is tossed, so that the expected budget is met exactly.
+    """The one question whose action is drawn at random, so that the expected cost meets the budget exactly.
 
     Attributes:
         question: Its position in the table.
@@ -73,7 +73,7 @@ class Mixed:
 
 @dataclass(frozen=True, eq=False)
 class Allocation:
-    """An action for each question, best for the budget, with the certificate that it is.
+    """The best action for each question within the budget, with a certificate of optimality.
 
     Attributes:
         actions: Names of the k actions.
@@ -106,7 +106,7 @@ class Allocation:
         return self.price > 0
 
     def probabilities(self) -> Floats:
-        """With what probability each question gets each action, shape (n, k)."""
+        """The probability of each action for each question, shape (n, k)."""
         played = np.zeros((len(self.choice), len(self.actions)))
         played[np.arange(len(self.choice)), self.choice] = 1.0
         if self.mixed is not None:
@@ -123,7 +123,7 @@ class Allocation:
         return {action: count / len(self.choice) for action, count in self.counts().items()}
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the share of each action, by matplotlib; on new axes where none are given."""
+        """Draw the share of each action, by matplotlib; on new axes by default."""
         from adaptive_reasoner.kit.plotting import plot_shares
 
         title = f"accuracy {self.accuracy:.3f} at a mean cost of {self.cost:.4g}"
@@ -136,7 +136,7 @@ class Allocation:
 
 
 def solve(outcomes: Priced, budget: float) -> Allocation:
-    """Spend `budget` where it buys most: the exact optimum, in expectation over at most one coin.
+    """The exact optimum within `budget`, in expectation over at most one random draw.
 
     The price is bracketed on a sample first and only questions whose choice differs across the bracket are
     looked at closely. Both ends of the bracket are verified on the whole table, so the answer stays exact.
@@ -220,7 +220,7 @@ class Frontier:
         )
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw it over fixed actions and their mixture, by matplotlib; on new axes where none are given."""
+        """Draw it over fixed actions and their mixture, by matplotlib; on new axes by default."""
         from adaptive_reasoner.kit.plotting import plot_frontier
 
         accuracy, cost = _matrices(self.table)
@@ -282,7 +282,7 @@ class Frontier:
 
 @dataclass(frozen=True, eq=False)
 class Hull:
-    """What mixing fixed actions at random can buy: the line to beat, since it knows nothing of the question.
+    """The best random mixtures of fixed actions, which ignore the question: the line to beat.
 
     Attributes:
         actions: Names of the actions at the vertices, cheapest first, h of them.

@@ -50,7 +50,7 @@ def uniform(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
 
 
 def length_rule(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
-    """What the length of the text alone is worth: the look-up table of ten classes of length."""
+    """A look-up table of ten classes of length: what the length of the text alone is worth."""
     length, held_out = (np.array([len(text) for text in table.questions]) for table in (fit, test))
     edges = np.quantile(length, np.arange(1, _LENGTH_CLASSES) / _LENGTH_CLASSES)
     classes, wanted = (np.searchsorted(edges, lengths).tolist() for lengths in (length, held_out))
@@ -58,7 +58,7 @@ def length_rule(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
 
 
 def group_lookup(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
-    """What knowing the group is worth: the look-up table of groups.
+    """A look-up table of groups: what knowing the group is worth.
 
     Raises:
         ValueError: The tables have no groups.
@@ -92,12 +92,12 @@ def lookup(
 
 
 def oracle_in_sample(test: Outcomes, budget: float) -> Performance:
-    """Perfect knowledge of the test's own figures: chosen and scored on the same samples, hence too good."""
+    """The oracle chosen and scored on the same samples, hence biased upwards."""
     return Performance.of(test, solve(test, affordable(test, budget)).probabilities())
 
 
 def oracle_crossfit(test: Outcomes, budget: float) -> Performance | None:
-    """Chosen on one half of each question's samples, scored on the other, both ways: hence a little too bad.
+    """The oracle chosen on one half of the samples and scored on the other, both ways: a little too low.
 
     Only actions that both halves of every question know are played; None where there are none.
     """

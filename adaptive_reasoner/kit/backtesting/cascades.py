@@ -1,4 +1,4 @@
-"""Cascades of sources, replayed on samples: a cheap source first, an expensive one where it pays.
+"""Cascades of sources, replayed on samples: a cheap source first, an expensive one if it pays.
 
 Three ways to decide are compared. `cascade_threshold` accepts the cheap answer from a confidence upward,
 `cascade_routing` chooses at each step what has the highest estimated quality less its price (Dekoninck et
@@ -211,7 +211,7 @@ def _means(groups: Sequence[SampleGroup], questions: int) -> Exits:
 
 
 def _seen(answers: Sequence[str | None], cost: Floats) -> Floats:
-    """What a first reply shows: that it answers, how long it is, which of the frequent answers it gives."""
+    """Features of a first reply: whether it answers, its cost, and which of the frequent answers it gives."""
     names, counts = np.unique([answer for answer in answers if answer is not None], return_counts=True)
     frequent = names[np.argsort(-counts)[:_MOST_FREQUENT]]
     given = np.array([[answer == name for name in frequent] for answer in answers], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a policy would have done on questions it has not seen, beside every baseline."""
+"""Backtest policies and baselines on held-out questions."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -50,7 +50,7 @@ def backtest(
         test_size: Share of the questions held out.
         seed: Of splits, folds and bootstrap.
         draws: Of the bootstrap.
-        encoder: What the imitator sees questions through: an encoder, or its name or folder.
+        encoder: The encoder of the questions, or its name or folder.
 
     Raises:
         OutcomesError: The table cannot be used as it is.

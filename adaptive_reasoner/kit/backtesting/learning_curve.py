@@ -19,7 +19,7 @@ _AMOUNTS = (2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Point:
-    """What an imitator came to that was trained on so many samples of each question and source.
+    """The result of an imitator trained on so many samples of each question and source.
 
     Attributes:
         samples: How many; votes of more cannot be estimated from them, and are not played.
@@ -53,7 +53,7 @@ def learning_curve(
     seed: int = 0,
     draws: int = 2000,
 ) -> tuple[Point, ...]:
-    """Train on 2, 4, 8, 16 and all samples a question; play and score on what all samples say.
+    """Train on 2, 4, 8, 16 and all samples a question; play and score on all samples.
 
     Args:
         samples: The replies behind `table`.
@@ -109,7 +109,7 @@ def learning_curve(
 def _trained_on(
     samples: Samples, table: Outcomes, votes: Mapping[str, Sequence[int]]
 ) -> Iterator[tuple[int, Outcomes]]:
-    """For each amount the table as so many samples show it, in the order of `table`."""
+    """For each amount the table estimated from so many samples, in the order of `table`."""
     most = min(
         len(samples.votes(question_id, source))
         for question_id in table.question_ids

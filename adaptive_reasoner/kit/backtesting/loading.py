@@ -1,4 +1,4 @@
-"""What a backtest is made on: outcomes and samples from files, checked before anything is trained."""
+"""Loads outcomes and samples for a backtest, and checks them before anything is trained."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -17,7 +17,7 @@ _VOTES = (1, 3, 5, 9, 15, 25, 39)
 
 
 def load(table: Outcomes | Samples | Path, samples: Samples | Path | None) -> tuple[Outcomes, Samples | None]:
-    """Outcomes, read or estimated, and the samples behind them where there are any.
+    """Outcomes, read or estimated, and their samples if given.
 
     Raises:
         OutcomesError: A file cannot be used as it is.
@@ -44,7 +44,7 @@ def _holds_samples(path: Path) -> bool:
 
 
 def vote_sizes(samples: Samples, source: str) -> list[int]:
-    """Votes that every question has samples for; at least single replies."""
+    """Sizes of votes for which every question has enough samples; at least single replies."""
     counts = [len(samples.votes(question_id, source)) for question_id in samples.question_ids]
     fewest = min((count for count in counts if count), default=1)
     return [size for size in _VOTES if size <= fewest]
@@ -61,7 +61,7 @@ def best_sampled(samples: Samples) -> str:
 
 
 def check(outcomes: Outcomes, budgets: Sequence[float], splits: int) -> None:
-    """Refuse what cannot be tested, before anything is trained.
+    """Refuse arguments that cannot be tested.
 
     Raises:
         ValueError: There is no budget or no split, or a budget is not finite.

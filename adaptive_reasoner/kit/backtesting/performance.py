@@ -1,4 +1,4 @@
-"""What was played on held-out questions: the values that the modules of a backtest share."""
+"""Performance of policies on held-out questions: the values that the modules of a backtest share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Key = tuple[str, float]
 
 @dataclass(frozen=True, eq=False)
 class Performance:
-    """What a policy scores and pays on each of m held-out questions, in expectation over its coins.
+    """Expected accuracy and cost of a policy on each of m held-out questions.
 
     Attributes:
         accuracy: Shape (m,).

@@ -1,4 +1,4 @@
-"""What a backtest found: a row for every policy and budget, and a verdict on the imitator."""
+"""The result of a backtest: a row for every policy and budget, and a verdict on the imitator."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass

@@ -77,7 +77,7 @@ def priced_stop(votes: ReplayedVotes, expected: Expected | None = None) -> Rule:
 def expected_by_imitators(
     table: Outcomes, features: Matrix, source: str, sources: Sequence[str], *, seed: int
 ) -> Expected:
-    """What imitators expect of questions: of those they are fitted on out of fold, of others as online."""
+    """Predictions of imitators: out of fold for the questions they are fitted on, as online for others."""
 
     def expected(fit: Ints, held_out: Ints) -> tuple[Floats, Floats]:
         imitator = Imitator(seed=seed).fit(features[fit], table.select(fit))
@@ -113,7 +113,7 @@ def after_first_sample(votes: ReplayedVotes, rows: Ints) -> Callable[[Ints], Pla
 
 
 def _length(votes: ReplayedVotes) -> Floats:
-    """How long each order's first sample is, or what it cost where that is not known."""
+    """Tokens of each order's first sample, or its cost if they are unknown."""
     length: Floats = votes.cost[1] if np.isnan(votes.tokens[1]).any() else votes.tokens[1]
     return length
 
@@ -182,7 +182,7 @@ def replay_rules(
 
 
 def beta_stop(votes: ReplayedVotes, confidence: float) -> Bools:
-    """Where the leader is ahead for good with probability `confidence`, shape (draws + 1, columns)."""
+    """Where the leader stays ahead with probability `confidence`, shape (draws + 1, columns)."""
     most = range(votes.limit + 1)
     known = np.array([[beta_confidence(top, second) for second in most] for top in most])
     over: Bools = (known[votes.top, votes.second] >= confidence) & (votes.top > 0)

@@ -43,7 +43,7 @@ _PASSING = frozenset({408, 409, 429})
 
 @dataclass
 class BatchJob:
-    """A batch under way, as it stands in `<samples>.batch` until its rows are in the file.
+    """A batch under way, kept in `<samples>.batch` until its rows are in the file.
 
     Attributes:
         mark: Sent to OpenAI with the batch, to find it again.
@@ -68,7 +68,7 @@ class BatchJob:
 
     @classmethod
     def read(cls, path: Path) -> "BatchJob | None":
-        """The job that an earlier run left, if it did.
+        """The job that an earlier run left; None without one.
 
         Raises:
             OutcomesError: The file cannot be read.
@@ -82,7 +82,7 @@ class BatchJob:
             raise OutcomesError(f"is no batch under way: {error}", file=path) from error
 
     def write(self, path: Path) -> None:
-        """Keep it, whole or not at all."""
+        """Write the job, whole or not at all."""
         with replaced_whole(path) as part:
             part.write_text(json.dumps(vars(self)), encoding="utf-8")
 
@@ -125,7 +125,7 @@ class Batches:
         self._grading = Grading(self.menu)
 
     async def run(self, todo: Sequence[WorkItem]) -> bool:
-        """Draw all that is to do; False where the cap had no room for the rest.
+        """Draw all missing samples; False if the cap has no room for some.
 
         Raises:
             MenuError: The Batch API cannot be asked, or does not accept a batch.
@@ -185,7 +185,7 @@ class Batches:
         return digest.hexdigest()[:16]
 
     def _job(self, name: str, keys: Sequence[SampleKey]) -> BatchJob | None:
-        """As many requests as the cap and OpenAI allow; None where that is none."""
+        """A job of as many requests as the cap and OpenAI allow; None if that is none."""
         worst, taken = 0.0, list[SampleKey]()
         for key in keys[:MOST_REQUESTS]:
             cost = self._worst(key)
@@ -286,7 +286,7 @@ class Batches:
         return {**row, "batch": job.batch_id, **({"batch_discount": discount} if discount else {})}
 
     def _billed(self, key: SampleKey, message: AIMessage) -> Reply:
-        """A reply at the cost of a call, which is its worst case where usage is missing or cannot be."""
+        """A reply at the cost of a call, which is its worst case if its usage is missing or impossible."""
         meter = self.menu.meter_of(key.source)
         worst = self._worst(key) / batch_share(self.menu.cost_unit)
         try:

@@ -48,7 +48,7 @@ class Cap:
         self._spent += self._units(cost)
 
     def reserve(self, worst: float) -> bool:
-        """Set aside the worst case of a call; False where there is no room for it."""
+        """Set aside the worst case of a call; False if it does not fit."""
         if self._limit is None:
             return True
         amount = self._units(worst)
@@ -98,7 +98,7 @@ def check_bounded(sources: Mapping[str, Source], meter_of: Callable[[str], Meter
 
 
 def smallest(*limits: Limit | None) -> Limit | None:
-    """The smallest of the limits that are given, None if none is.
+    """The smallest limit that is not None; None if all are.
 
     Example:
         >>> smallest(None, 5.0, 3.0), smallest(None, None)

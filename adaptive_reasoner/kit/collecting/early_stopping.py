@@ -1,10 +1,10 @@
 """Stop sampling a question when its oracle label is settled: more samples would only confirm it.
 
-A label is the action with the highest accuracy - price * cost, at the price that a budget sets. What is not
-known of a question is how likely a reply is right, how likely it is the commonest wrong answer, and how
-likely it is anything else. A pilot of questions, sampled in full, says what such likelihoods look like; the
-samples that another question has so far say which of them are likely for it (an empirical Bayes posterior on
-particles). A label is settled where, with the confidence asked for, it loses next to nothing.
+A label is the action with the highest accuracy - price * cost, at the price that a budget sets. Three
+likelihoods of a question are unknown: that a reply is right, that it is the commonest wrong answer, and that
+it is anything else. A pilot of questions, sampled in full, gives particles of these likelihoods; the samples
+of another question weight them (an empirical Bayes posterior). A label is settled if it loses at most the
+tolerance with the confidence asked for.
 """
 
 import random
@@ -78,7 +78,7 @@ class EarlyStopping:
         self._learnt = False
 
     def see(self, row: Row) -> None:
-        """Take note of a row that is there."""
+        """Count a row of the file."""
         if row.get("error") is None:
             by_source = self._seen.setdefault(str(row["question_id"]), {})
             by_source.setdefault(str(row["source"]), Counter())[_kind(row)] += 1
@@ -86,7 +86,7 @@ class EarlyStopping:
             sums[0], sums[1] = sums[0] + float(row["cost"]), sums[1] + 1.0
 
     def rounds(self, todo: Iterable[WorkItem]) -> tuple[list[WorkItem], list[WorkItem]]:
-        """The samples drawn in any case, and the others in rounds of one a question and source."""
+        """The samples that are always drawn, and the others in rounds of one per question and source."""
         first: list[WorkItem] = []
         later: list[tuple[int, WorkItem]] = []
         for item in todo:

@@ -44,7 +44,7 @@ class Grade:
 
 
 class Grading:
-    """Finds answers and scores them with a menu's own functions; slow ones do not hold up the calls.
+    """Finds answers and scores them with the functions of a menu; slow ones run in threads.
 
     Raises:
         ImportError: What the functions need is not installed.

@@ -1,4 +1,4 @@
-"""Clients for many calls: every attempt is seen, and connections are of the loop that uses them."""
+"""Clients for many calls: no hidden retries, and connections of the event loop that uses them."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack

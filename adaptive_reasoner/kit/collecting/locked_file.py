@@ -81,7 +81,7 @@ class LockedFile:
         self._identity = found.st_dev, found.st_ino
 
     def close(self) -> None:
-        """Let go of the file and of both locks."""
+        """Close the file and release both locks."""
         self._opened.close()
 
     def _rescue(self) -> str:

@@ -1,4 +1,4 @@
-"""The samples file while it is collected: rows are only ever added, by one writer, who may be killed."""
+"""The samples file during collection: a single writer appends rows, and may be killed at any time."""
 
 import json
 import os
@@ -126,7 +126,7 @@ class SampleFile:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Bring all rows to the disk and let go of the file; calls that are still under way are lost."""
+        """Bring all rows to the disk and close the file; calls that are still under way count as lost."""
         self._calls.close()
         self.sync()
         if self._superseded and self._locked.is_ours:
@@ -134,7 +134,7 @@ class SampleFile:
         self._locked.close()
 
     def _drop_superseded(self) -> None:
-        """Leave of each sample its last row. A kill on the way leaves the file as it was."""
+        """Keep only the last row of each sample. A kill before the end leaves the file unchanged."""
         path = self._locked.path
         last = {key: at for at, (key, *_) in enumerate(keyed_rows(path))}
         kept = set(last.values())
@@ -256,7 +256,7 @@ class StartedCalls:
         self._open.setdefault(key, {})[attempt] = cost
 
     def finish(self, key: SampleKey, attempts: int) -> None:
-        """A row stands for the sample, and for so many attempts."""
+        """Forget the attempts of a sample that its row includes."""
         later = {at: cost for at, cost in self._open.pop(key, {}).items() if at > attempts}
         if later:
             self._open[key] = later
@@ -268,7 +268,7 @@ class StartedCalls:
         self._forget_names()
 
     def _forget_names(self) -> None:
-        """Keep of the calls that were lost their cost only: each will be made once more under its name."""
+        """Keep only the cost of lost calls, because their samples will be drawn again."""
         self._lost, self._open = self.lost, {}
         if self._lost:
             with replaced_whole(self._path) as part:

@@ -1,4 +1,4 @@
-"""Drawing one sample: as many calls as it takes, each within the cap and the rate, each on the bill."""
+"""Draws one sample: calls until one succeeds, each within the cap and the rate, each billed."""
 
 import asyncio
 import random

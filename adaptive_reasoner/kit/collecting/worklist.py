@@ -1,4 +1,4 @@
-"""Which wanted samples a file holds, and which are left to draw."""
+"""The samples that a file holds, and those that are still to be drawn."""
 
 import math
 from collections import Counter, defaultdict
@@ -38,7 +38,7 @@ class Attempts:
     standing: float | None = None
 
     def after(self, reply: Reply, calls: int = 1) -> "Attempts":
-        """The same with the calls that led to a reply."""
+        """These attempts and the calls that led to `reply`."""
         return replace(
             self,
             attempts=self.attempts + calls,
@@ -202,7 +202,7 @@ class Worklist:
             self.tally.saved[key.source] += optional_number(row, "batch_discount") or 0.0
 
     def _settle_failures(self) -> None:
-        """Samples that failed for good are there, unless they are to be drawn again."""
+        """Count samples that failed for good as done, unless they are to be drawn again."""
         for key, before in self._failed.items():
             self.cost += before.cost
             if not self._retry_failed:

@@ -23,7 +23,7 @@ Sizes = Sequence[int] | Mapping[str, Sequence[int]]
 
 
 def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (), seed: int = 0) -> Outcomes:
-    """Accuracy and cost of every action that the samples can speak about.
+    """Accuracy and cost of every action that can be estimated from the samples.
 
     A source `cot` gives the actions `cot` (a vote of one), `cot_vote_3`, .. and `cot_best_of_3`, .. A vote
     costs what it costs online, where it stops once it is decided; a best-of-k costs k samples. Where one
@@ -126,7 +126,7 @@ def _plans(source: str, votes: Sizes, best_of: Sizes) -> list[_Plan]:
 
 
 def _complete(samples: Samples, sizes: Mapping[str, int]) -> Samples:
-    """The questions of which failed calls have left enough replies for the largest vote of each source."""
+    """The questions with enough replies for the largest vote of each source, despite failed calls."""
     lacking = {
         at: source
         for at, question_id in enumerate(samples.question_ids)
@@ -179,7 +179,7 @@ class Replies:
 
     @classmethod
     def of(cls, samples: Samples, question_id: str, source: str) -> Self:
-        """Those in a table of samples.
+        """The replies in a table of samples.
 
         Raises:
             OutcomesError: There are none.

@@ -1,4 +1,4 @@
-"""What a vote of k, or the best of k, would score and cost: read off n >= k samples, without bias."""
+"""What a vote of k, or the best of k, would score and cost: estimated from n >= k samples without bias."""
 
 import functools
 import itertools

@@ -123,7 +123,7 @@ def _worst_cost(spec: Mapping[str, Any], unit: str, counts: Counts | None) -> fl
 
 
 def _with_interval(curve: CostCurve, outcomes: Outcomes) -> CostCurve:
-    """The curve of mixtures, with what is not known of the actions' mean costs."""
+    """The curve of mixtures, with the interval of the actions' mean costs."""
     mean = outcomes.cost.mean(axis=0)
     error = 1.96 * outcomes.cost.std(axis=0) / np.sqrt(len(outcomes))
     by_cost = np.argsort(mean)

@@ -26,7 +26,7 @@ __all__ = ["Imitator", "TrainedPolicy", "train"]
 
 @dataclass(frozen=True, eq=False)
 class TrainedPolicy:
-    """A policy as training left it, ready to be saved.
+    """A trained policy, ready to be saved.
 
     Attributes:
         imitator: What was learnt.

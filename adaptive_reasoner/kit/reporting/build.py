@@ -33,7 +33,7 @@ def outcomes_report(
     backtest: Mapping[str, Any] | None = None,
     budget: float | None = None,
 ) -> Report:
-    """What a budget buys on these outcomes, and what a policy makes of it.
+    """A report of what a budget buys on these outcomes, and of what a policy achieves.
 
     Args:
         outcomes: The table, best one that the policy was not trained on. Where it was, the policy is shown
@@ -91,7 +91,7 @@ def outcomes_report(
 def _find(
     outcomes: Outcomes, policy: LearnedPolicy | None, rows: Sequence[Mapping[str, Any]], budget: float | None
 ) -> Findings:
-    """Measure the policy and both oracles at the budget, or where a report without one looks."""
+    """Measure the policy and both oracles at the budget, or at the budget where hindsight gains most."""
     hull, best = uniform_hull(outcomes), frontier(outcomes)
     measured: PolicySummary | None = None
     playing, gains = None, {}
@@ -227,7 +227,7 @@ def _backtest_section(rows: Sequence[Mapping[str, Any]]) -> Section:
 def _bill(
     samples: Samples | None, policy: LearnedPolicy | None
 ) -> tuple[str, Sequence[Mapping[str, Any]]] | None:
-    """What the labels cost: of the samples given, else what the policy remembers."""
+    """The cost of the labels, from the samples if given, else from the policy."""
     if samples is not None:
         return samples.cost_unit, samples.bill()
     kept = None if policy is None else policy.card["report"].get("labelling")

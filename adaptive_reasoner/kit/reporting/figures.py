@@ -1,4 +1,4 @@
-"""The report's figures as Vega-Lite: alive in a browser with a script, drawn once as SVG for one without."""
+"""The report's figures as Vega-Lite: interactive in a browser with scripts, drawn as SVG for one without."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -226,7 +226,7 @@ def break_even_figure(rows: Rows, *, even: float, unit: str) -> Any:
 
 
 def _spot(rows: Rows, x: Any, y: Any, tips: Sequence[Any]) -> Any:
-    """Where one is."""
+    """A marked point."""
     mark = rows_of(rows).mark_point(
         filled=True, size=130, opacity=1, color=theme("policy"), stroke=theme("paper"), strokeWidth=1.5
     )

@@ -1,4 +1,4 @@
-"""A report as one HTML file: it loads nothing, and says in tables what its figures show."""
+"""A report as one HTML file: it loads nothing, and repeats its figures as tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -146,7 +146,7 @@ class Report:
         return picture(self.sections[0].figures[0][1])
 
     def as_dict(self) -> dict[str, Any]:
-        """What it says first, as plain JSON values."""
+        """Title, verdict, facts and notes as plain JSON values."""
         return {
             "title": self.title,
             "verdict": asdict(self.verdict),

@@ -21,7 +21,7 @@ _LEARNT_FROM = 1_000  # questions a learning curve is made of
 
 
 def learning_points(policy: LearnedPolicy, samples: Samples, budget: float) -> list[dict[str, Any]]:
-    """Train again on fewer samples a question, and score on what all of them say: `learning_section`'s rows.
+    """Train on fewer samples per question and score on all samples: the rows of `learning_section`.
 
     Quick, for a page: two splits, of so many questions at most that a reader does not wait long. A backtest
     takes more of both. Empty where the samples are not those the policy's actions are made of.
@@ -82,7 +82,7 @@ def learning_section(rows: Sequence[Mapping[str, Any]], accuracy_unit: str | Non
 def labels_section(
     bill: Sequence[Mapping[str, Any]], label_unit: str, saving: Saving | None, unit: str
 ) -> tuple[Section, Fact]:
-    """What the labels cost, and after how many requests the policy has earned that back."""
+    """What the labels cost, and after how many requests the policy has saved as much."""
     paid, calls = sum(row["cost"] for row in bill), sum(row["calls"] for row in bill)
     title = "When the labels have paid for themselves"
     tables = [Table(f"What the labels cost, in {label_unit}", bill)]

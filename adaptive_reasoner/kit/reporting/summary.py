@@ -83,7 +83,7 @@ def along_budgets(playing: Playing, outcomes: Outcomes) -> dict[float, Gain]:
 
 
 def own_budget(playing: Playing) -> float:
-    """The policy's budget; what its price costs where it was only given a price."""
+    """The policy's budget; the expected cost at its price if it has only a price."""
     policy = playing.policy
     return policy.curve.cost_at(policy.price) if policy.budget is None else policy.budget
 
@@ -210,7 +210,7 @@ class Findings:
 
     @property
     def accuracy_unit(self) -> str | None:
-        """What an accuracy is, where it is none."""
+        """The unit of the accuracies, if they are rewards."""
         return self.outcomes.accuracy_unit
 
     @property

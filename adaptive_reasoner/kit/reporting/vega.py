@@ -48,7 +48,7 @@ def plain(value: object) -> str:
 
 
 def dressed(figure: Any, *, height: int) -> Any:
-    """A figure in the theme, to be shown."""
+    """A figure with the theme applied."""
     muted, line = theme("muted"), theme("line")
     return (
         figure.properties(width=_WIDTH, height=height, background="transparent", padding=4)
@@ -96,7 +96,7 @@ def rows_of(rows: Rows) -> Any:
 
 
 def rule_at(field: str, value: float) -> Any:
-    """A quiet line at a value."""
+    """A dashed line at a value."""
     return rows_of([{field: value}]).mark_rule(color=theme("muted"), strokeDash=[4, 4])
 
 
@@ -113,7 +113,7 @@ def cost_axis(costs: Sequence[float], unit: str) -> Any:
 
 
 def cost_title(unit: str) -> str:
-    """What is along x."""
+    """The title of a cost axis."""
     return f"mean cost a question ({unit})"
 
 
@@ -155,10 +155,10 @@ def ramp(steps: int) -> list[str]:
 
 
 def tip(field: str, form: str = ".4~g", title: str | None = None) -> Any:
-    """A number in the note that appears over a mark."""
+    """A number in the tooltip of a mark."""
     return alt.Tooltip(f"{field}:Q", title=title or field.replace("_", " "), format=form)
 
 
 def name_tip(field: str, title: str = " ") -> Any:
-    """A name in that note."""
+    """A name in the tooltip of a mark."""
     return alt.Tooltip(f"{field}:N", title=title)

@@ -115,7 +115,7 @@ def room(gains: Mapping[str, Gain], *, budget: float, unit: str, accuracy_unit: 
 
 
 def share_closed(closed: Mapping[str, Any]) -> str:
-    """How much of hindsight's gain was had, as a range where both oracles can tell.
+    """The share of hindsight's gain that was reached, as a range if both oracles are known.
 
     Example:
         >>> share_closed({"oracle_crossfit": 0.61, "oracle_in_sample": 0.42}), share_closed({})

@@ -1,4 +1,4 @@
-"""When a vote is best ended, learned from collected samples.
+"""Learns from collected samples when to stop a vote.
 
 The state of a vote is (drawn, top, second). Two things are learned of each state: how likely its leader is
 right, and how likely the next sample joins the leader or lifts the runner-up. From them
@@ -80,7 +80,7 @@ class FittedStop:
 def fit_stops(
     samples: Samples, *, beyond: Mapping[str, Mapping[str, float]] | None = None, seed: int = 0
 ) -> dict[str, FittedStop]:
-    """When votes on each source are best ended, as far as its questions have several samples.
+    """The stop rule of each source, if its questions have several samples.
 
     Args:
         samples: Single replies.
@@ -121,7 +121,7 @@ def chances_of_success(groups: Sequence[SampleGroup], limit: int) -> Floats:
 
 
 def stopping_graph(stops: Mapping[str, FittedStop]) -> ModelProto:
-    """What was learned of votes, as ONNX.
+    """The learned chances of votes, as ONNX.
 
     From `features` (source by its position, samples drawn, votes of the first two), shape (m, 4), to
     `chances` (right, top, second), shape (m, 3).
@@ -142,7 +142,7 @@ def stopping_graph(stops: Mapping[str, FittedStop]) -> ModelProto:
 def fit_stop(
     votes: ReplayedVotes, *, beyond: Floats | None = None, folds: int = _FOLDS, seed: int = 0
 ) -> FittedStop:
-    """Learn when votes are best ended.
+    """Learn when to stop votes.
 
     Args:
         votes: Votes of many questions.

@@ -1,4 +1,4 @@
-"""How often votes come through each of their states, and what happens there, over questions and orders.
+"""Counts how often votes pass through each state, and what happens there, over questions and orders.
 
 Many states are seen by few questions. There the estimate leans on a logistic model of all states (whose
 first feature is the Beta posterior's own confidence), as if that were `_PRIOR` questions of evidence; the
@@ -20,7 +20,7 @@ _NEWTON = 12  # steps; a dozen is plenty for one weight
 
 @dataclass(frozen=True, eq=False)
 class StateCounts:
-    """How often the orders of each question come through each state, and what happens there.
+    """How often the orders of each question pass through each state, and what happens there.
 
     One row a question and state; `weight` is the share of the question's orders.
 
@@ -115,7 +115,7 @@ class StateCounts:
         return slope
 
     def expected(self, of_question: Floats) -> Floats:
-        """What is to be expected in every state of something in [0, 1] that each question has, shape (n,)."""
+        """The expected value, in every state, of something in [0, 1] known of each question, shape (n,)."""
         table = self._share_of(self.weight * of_question[self.question], np.True_)
         table[0, 0, 0] = of_question.mean()
         return table
