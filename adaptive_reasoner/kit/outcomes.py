@@ -1,5 +1,6 @@
 """What each action would score and cost on each question: the table everything offline is made from."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -200,10 +201,9 @@ class Outcomes:
         if any(name is None for name in self.question_ids):
             raise OutcomesError("a question_id is missing")
         for kind, names in (("question", self.question_ids), ("action", self.actions)):
-            if len(set(names)) < len(names):
-                seen: set[str] = set()
-                twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-                raise OutcomesError(f"{kind} {twice!r} appears twice")
+            name, count = Counter(names).most_common(1)[0]
+            if count > 1:
+                raise OutcomesError(f"{kind} {name!r} appears twice")
 
     def _check_shapes(self) -> None:
         shape = (len(self.question_ids), len(self.actions))

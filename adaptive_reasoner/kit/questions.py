@@ -1,7 +1,7 @@
 """Questions with gold answers: what collection asks and grading compares with."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any
@@ -53,20 +53,12 @@ def read_questions(path: PathLike) -> tuple[Question, ...]:
 
 def checked_questions(rows: Iterable[Mapping[str, Any]], *, file: PathLike) -> tuple[Question, ...]:
     """The questions in rows, as for `read_questions`; `file` names them in errors."""
-    questions = tuple(_checked(rows, file))
-    if not questions:
-        raise OutcomesError("there are no questions", file=file)
-    return questions
-
-
-def _checked(rows: Iterable[Mapping[str, Any]], path: PathLike) -> Iterator[Question]:
-    first_rows: dict[str, int] = {}
-    grouped: bool | None = None
+    questions, first_rows = list[Question](), dict[str, int]()
     for number, row in enumerate(rows, start=1):
         try:
             question = _question(row)
         except ValueError as error:
-            raise OutcomesError(str(error), file=path, row=number) from error
+            raise OutcomesError(str(error), file=file, row=number) from error
         first = first_rows.setdefault(question.question_id, number)
         if first != number:
             reason = (
@@ -74,12 +66,14 @@ def _checked(rows: Iterable[Mapping[str, Any]], path: PathLike) -> Iterator[Ques
                 if _text(row, "question_id")
                 else f"the same question as in row {first}; to ask it twice, give each a question_id"
             )
-            raise OutcomesError(reason, file=path, row=number)
-        if grouped not in (None, question.group is not None):
+            raise OutcomesError(reason, file=file, row=number)
+        if questions and (questions[-1].group is None) != (question.group is None):
             reason = "some rows have a group and some have none; name one for every question or for none"
-            raise OutcomesError(reason, file=path, row=number)
-        grouped = question.group is not None
-        yield question
+            raise OutcomesError(reason, file=file, row=number)
+        questions.append(question)
+    if not questions:
+        raise OutcomesError("there are no questions", file=file)
+    return tuple(questions)
 
 
 def _question(row: Mapping[str, Any]) -> Question:
