@@ -54,7 +54,7 @@ class FittedRule:
         return Performance(accuracy, cost, None if np.isnan(tokens).any() else tokens, *waited)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rule:
     """A family of policies on the questions of one table.
 
