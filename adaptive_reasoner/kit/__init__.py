@@ -10,34 +10,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adaptive_reasoner.kit.allocation.solver import (
-        Allocation,
-        Frontier,
-        Hull,
-        frontier,
-        solve,
-        uniform_hull,
-    )
-    from adaptive_reasoner.kit.backtesting.evaluation import Backtest, backtest
-    from adaptive_reasoner.kit.collecting.collector import collect
-    from adaptive_reasoner.kit.collecting.cost_forecast import Forecast, forecast
-    from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
-    from adaptive_reasoner.kit.collecting.progress import Collected, Progress
-    from adaptive_reasoner.kit.estimating.estimation import estimate
-    from adaptive_reasoner.kit.learning.first_sample import FirstLook, look_first
-    from adaptive_reasoner.kit.learning.imitator import Imitator
-    from adaptive_reasoner.kit.learning.training import train
-    from adaptive_reasoner.kit.menu.llm_grader import Referee
-    from adaptive_reasoner.kit.menu.menu import Menu
-    from adaptive_reasoner.kit.menu.presets import preset_menu
-    from adaptive_reasoner.kit.menu.retries import Retries
-    from adaptive_reasoner.kit.outcomes import Outcomes
-    from adaptive_reasoner.kit.public_questions import open_questions
-    from adaptive_reasoner.kit.questions import Question, read_questions
-    from adaptive_reasoner.kit.recorded_model import RecordedModel, recorded_sources
-    from adaptive_reasoner.kit.reporting.build import outcomes_report
-    from adaptive_reasoner.kit.reporting.html_page import Report
-    from adaptive_reasoner.kit.samples import Samples
+    from adaptive_reasoner.kit.allocation.solver import Allocation as Allocation
+    from adaptive_reasoner.kit.allocation.solver import Frontier as Frontier
+    from adaptive_reasoner.kit.allocation.solver import Hull as Hull
+    from adaptive_reasoner.kit.allocation.solver import frontier as frontier
+    from adaptive_reasoner.kit.allocation.solver import solve as solve
+    from adaptive_reasoner.kit.allocation.solver import uniform_hull as uniform_hull
+    from adaptive_reasoner.kit.backtesting.evaluation import Backtest as Backtest
+    from adaptive_reasoner.kit.backtesting.evaluation import backtest as backtest
+    from adaptive_reasoner.kit.collecting.collector import collect as collect
+    from adaptive_reasoner.kit.collecting.cost_forecast import Forecast as Forecast
+    from adaptive_reasoner.kit.collecting.cost_forecast import forecast as forecast
+    from adaptive_reasoner.kit.collecting.early_stopping import Adaptive as Adaptive
+    from adaptive_reasoner.kit.collecting.progress import Collected as Collected
+    from adaptive_reasoner.kit.collecting.progress import Progress as Progress
+    from adaptive_reasoner.kit.estimating.estimation import estimate as estimate
+    from adaptive_reasoner.kit.learning.first_sample import FirstLook as FirstLook
+    from adaptive_reasoner.kit.learning.first_sample import look_first as look_first
+    from adaptive_reasoner.kit.learning.imitator import Imitator as Imitator
+    from adaptive_reasoner.kit.learning.training import train as train
+    from adaptive_reasoner.kit.menu.llm_grader import Referee as Referee
+    from adaptive_reasoner.kit.menu.menu import Menu as Menu
+    from adaptive_reasoner.kit.menu.presets import preset_menu as preset_menu
+    from adaptive_reasoner.kit.menu.retries import Retries as Retries
+    from adaptive_reasoner.kit.outcomes import Outcomes as Outcomes
+    from adaptive_reasoner.kit.public_questions import open_questions as open_questions
+    from adaptive_reasoner.kit.questions import Question as Question
+    from adaptive_reasoner.kit.questions import read_questions as read_questions
+    from adaptive_reasoner.kit.recorded_model import RecordedModel as RecordedModel
+    from adaptive_reasoner.kit.recorded_model import recorded_sources as recorded_sources
+    from adaptive_reasoner.kit.reporting.build import outcomes_report as outcomes_report
+    from adaptive_reasoner.kit.reporting.html_page import Report as Report
+    from adaptive_reasoner.kit.samples import Samples as Samples
 
 _NAMES = {
     "allocation.solver": "Allocation Frontier Hull frontier solve uniform_hull",
@@ -61,40 +65,7 @@ _NAMES = {
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "Adaptive",
-    "Allocation",
-    "Backtest",
-    "Collected",
-    "FirstLook",
-    "Forecast",
-    "Frontier",
-    "Hull",
-    "Imitator",
-    "Menu",
-    "Outcomes",
-    "Progress",
-    "Question",
-    "RecordedModel",
-    "Referee",
-    "Report",
-    "Retries",
-    "Samples",
-    "backtest",
-    "collect",
-    "estimate",
-    "forecast",
-    "frontier",
-    "look_first",
-    "open_questions",
-    "outcomes_report",
-    "preset_menu",
-    "read_questions",
-    "recorded_sources",
-    "solve",
-    "train",
-    "uniform_hull",
-]
+__all__ = sorted(_HOME)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
