@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.allocation.solver import frontier as frontier
     from adaptive_reasoner.kit.allocation.solver import solve as solve
     from adaptive_reasoner.kit.allocation.solver import uniform_hull as uniform_hull
-    from adaptive_reasoner.kit.backtesting.evaluation import Backtest as Backtest
     from adaptive_reasoner.kit.backtesting.evaluation import backtest as backtest
+    from adaptive_reasoner.kit.backtesting.results import Backtest as Backtest
     from adaptive_reasoner.kit.collecting.collector import collect as collect
     from adaptive_reasoner.kit.collecting.cost_forecast import Forecast as Forecast
     from adaptive_reasoner.kit.collecting.cost_forecast import forecast as forecast
@@ -45,13 +45,16 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "allocation.solver": "Allocation Frontier Hull frontier solve uniform_hull",
-    "backtesting.evaluation": "Backtest backtest",
-    "collecting.collector": "Collected Progress collect",
+    "backtesting.evaluation": "backtest",
+    "backtesting.results": "Backtest",
+    "collecting.collector": "collect",
     "collecting.cost_forecast": "Forecast forecast",
     "collecting.early_stopping": "Adaptive",
+    "collecting.progress": "Collected Progress",
     "estimating.estimation": "estimate",
     "learning.first_sample": "FirstLook look_first",
-    "learning.training": "Imitator train",
+    "learning.imitator": "Imitator",
+    "learning.training": "train",
     "menu.llm_grader": "Referee",
     "menu.menu": "Menu",
     "menu.presets": "preset_menu",
@@ -60,7 +63,8 @@ _NAMES = {
     "public_questions": "open_questions",
     "questions": "Question read_questions",
     "recorded_model": "RecordedModel recorded_sources",
-    "reporting.build": "Report outcomes_report",
+    "reporting.build": "outcomes_report",
+    "reporting.html_page": "Report",
     "samples": "Samples",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -24,8 +24,6 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 
-__all__ = ["Backtest", "backtest"]
-
 
 def backtest(
     table: Outcomes | Samples | Path,

@@ -25,8 +25,6 @@ from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import PathLike, Row
 
-__all__ = ["Collected", "Progress", "collect"]
-
 _SECONDS_BETWEEN_SYNCS = 1.0
 _CONCURRENCY = 8
 

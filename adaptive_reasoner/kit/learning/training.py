@@ -21,8 +21,6 @@ from adaptive_reasoner.policy.features import ENCODER_FILES
 from adaptive_reasoner.policy.folder import PathLike, write_policy_folder
 from adaptive_reasoner.policy.vote_tables import STOP_MODEL
 
-__all__ = ["Imitator", "TrainedPolicy", "train"]
-
 
 @dataclass(frozen=True, eq=False)
 class TrainedPolicy:

@@ -9,7 +9,7 @@ from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import summary, wording
 from adaptive_reasoner.kit.reporting.frontier import dial_of, frontier_section
-from adaptive_reasoner.kit.reporting.html_page import Dial, Fact, Report, Section, Table, Verdict
+from adaptive_reasoner.kit.reporting.html_page import Fact, Report, Section, Table, Verdict
 from adaptive_reasoner.kit.reporting.label_cost import labels_section, learning_points, learning_section
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.reporting.sections import (
@@ -21,8 +21,6 @@ from adaptive_reasoner.kit.reporting.sections import (
 from adaptive_reasoner.kit.reporting.summary import Findings, OracleCurves, PolicySummary, Saving
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
-
-__all__ = ["Dial", "Fact", "Report", "Section", "Table", "Verdict", "outcomes_report"]
 
 
 def outcomes_report(
