@@ -54,7 +54,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[..., None
     """A progress bar on stderr while a step runs; nothing where stderr is no terminal.
 
     Yields:
-        Sets how much is done and, where they are given, of how much (`total`) and a `note` beside the bar.
+        A function that sets how much is done and, if passed, the `total` and a `note` beside the bar.
     """
     if not err.is_terminal:
         yield lambda done, total=None, note="": None  # noqa: ARG005

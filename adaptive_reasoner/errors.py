@@ -73,7 +73,7 @@ class InfeasibleBudgetError(AdaptiveReasonerError, ValueError):
 
 
 class UnknownActionError(AdaptiveReasonerError, LookupError):
-    """An action was named that nobody supplied."""
+    """An action was named that is not among the known ones."""
 
     def __init__(self, action: str, known: Iterable[str]) -> None:
         self.action, self.known = action, tuple(known)

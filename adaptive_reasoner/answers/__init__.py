@@ -1,4 +1,7 @@
-"""What a reply says, and when two replies say the same."""
+"""The answer of a reply, and when two answers are equal.
+
+Votes and graders use it: it extracts numbers, choices and mathematics from text, and compares them.
+"""
 
 from adaptive_reasoner.answers.base import AnswerKey, Comparison, Grader
 from adaptive_reasoner.answers.extraction import (

@@ -1,4 +1,7 @@
-"""The commands: results on stdout, progress and warnings on stderr; bad input is one line and exit code 2."""
+"""The commands of `adaptive-reasoner`.
+
+Results go to stdout, progress and warnings to stderr; bad input is one line and exit code 2.
+"""
 
 import sys
 import warnings
@@ -33,7 +36,7 @@ def _share(value: float) -> float:
 
 
 Budget = Annotated[
-    float, typer.Option(callback=amount, help="Allowed mean cost a question, in the table's unit.")
+    float, typer.Option(callback=amount, help="Allowed mean cost per question, in the table's unit.")
 ]
 
 

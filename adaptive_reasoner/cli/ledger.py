@@ -45,7 +45,7 @@ def ledger_history(
 @ledger_app.command("set")
 def ledger_set(
     url: Url,
-    target: Annotated[float, typer.Option(callback=amount, help="Allowed mean cost a question.")],
+    target: Annotated[float, typer.Option(callback=amount, help="Allowed mean cost per question.")],
     name: Name = "default",
     as_json: AsJson = False,
 ) -> None:

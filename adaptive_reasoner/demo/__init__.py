@@ -1,1 +1,4 @@
-"""The main job, end to end, on a real local model: what `adaptive-reasoner demo` runs."""
+"""The command `adaptive-reasoner demo`: collect, solve, train, answer and report on a local model.
+
+It holds the model's server, arithmetic questions, their prompts and the graph that answers them.
+"""

@@ -41,8 +41,8 @@ def build_graph(
     Args:
         sources: The ways to call the model, `direct` and `cot`; each gives one action a size of vote.
         policy: Chooses among those actions.
-        ledger: Keeps the average; one in memory, for `budget`, where not given.
-        budget: Allowed mean cost a question, for a ledger in memory.
+        ledger: Keeps the average. Default: one in memory, for `budget`.
+        budget: Allowed mean cost per question, for a ledger in memory.
     """
     node = AdaptiveComputeNode(
         next(iter(sources.values())),

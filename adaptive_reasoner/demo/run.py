@@ -45,7 +45,7 @@ class Run:
     Attributes:
         questions: How many.
         accuracy: Share answered rightly.
-        mean_cost: Mean cost a question.
+        mean_cost: Mean cost per question.
         uniform_at_cost: Accuracy of the best random mixture of fixed actions at that cost.
         lift_within_families: Gain over such a mixture made for each family by itself.
         low: Lower end of the 95% interval of the accuracy, questions resampled.
@@ -68,7 +68,7 @@ class Demo:
     """What the demo measured.
 
     Attributes:
-        target: The stated budget, mean cost a question.
+        target: The stated budget, mean cost per question.
         cost_unit: What a cost counts.
         rows: Each fixed action, `uniform`, `adaptive` and `oracle` on the held-out questions.
         live: The graph with the real model, once over the held-out questions.
@@ -102,7 +102,7 @@ def run_demo(folder: Path, *, n_questions: int, n_samples: int, budget: float, s
         folder: Gets questions, samples, outcomes, the policy, the report and its first figure.
         n_questions: Questions in all; a third is held out.
         n_samples: Samples a question and source.
-        budget: Allowed mean cost a question, in generated tokens.
+        budget: Allowed mean cost per question, in generated tokens.
         seed: Draws the questions and the split.
 
     Raises:
@@ -176,7 +176,7 @@ def answer(
         sources: Ways to call the model, or its record.
         policy: What decides.
         outcomes: Of the questions, for the comparison with fixed actions.
-        budget: Allowed mean cost a question.
+        budget: Allowed mean cost per question.
         on_progress: Told how many are done.
         concurrency: Questions in flight.
     """

@@ -1,1 +1,4 @@
-"""What people put into their programs: a LangGraph node, agent middleware, a chat model, telemetry."""
+"""The parts that users put into their programs: LangGraph nodes, agent middleware, a chat model.
+
+The sample log, which records replies for the offline half, and the telemetry are here too.
+"""

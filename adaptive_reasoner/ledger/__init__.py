@@ -1,7 +1,7 @@
-"""Hold an average cost per question: reserve before a call, settle after it, and read the price in between.
+"""Budgets: reserve before a call, settle at its real cost, and read the price for the next question.
 
-The ledger is the one place that knows what was spent. From it comes the price of compute at which the next
-question is decided, so that the mean cost a question stays on target while the mix of questions changes.
+A ledger records all costs. It sets the price of compute so that the mean cost per question stays on target
+while the mix of questions changes.
 
     >>> ledger = open_ledger("memory://", target=50.0, cost_unit="tokens")
     >>> reservation = ledger.reserve(40.0, "question-1")

@@ -53,7 +53,7 @@ class Snapshot:
 
     Attributes:
         cost_unit: The unit of every amount here.
-        target: Allowed mean cost a question, None if the ledger only counts.
+        target: Allowed mean cost per question, None if the ledger only counts.
         price: The price of compute, in accuracy per unit of cost.
         average: `spent` over `questions`, 0 before the first.
         spent: Settled and expired charges.
@@ -63,8 +63,8 @@ class Snapshot:
         in_flight: Open reservations.
         credit: What may still be spent above target, in questions' worth of it: negative is debt. Open
             reservations count at what they will likely cost, going by recent charges.
-        slack: The budget does not bind: even the dearest choices spend less. The credit is full, after 50
-            questions in a row that were decided at the lowest price.
+        slack: The budget does not bind: even the most expensive choices spend less. The credit is full,
+            after 50 questions in a row that were decided at the lowest price.
         recent_average: Mean cost of the latest 1,000 questions, within the latest 10,000 charges.
         worst_recent_average: Highest mean cost of any 1,000 consecutive questions of those charges.
         actions: Share of each action among them.
@@ -121,7 +121,7 @@ class Priced(Protocol):
 
     @property
     def budget(self) -> float | None:
-        """The mean cost a question that it was trained for, None if there is none."""
+        """The mean cost per question that it was trained for, None if there is none."""
 
 
 class UnreachableLedgerError(LedgerError):
@@ -143,7 +143,7 @@ class Ledger(Protocol):
 
     @property
     def target(self) -> float | None:
-        """Allowed mean cost a question; None if the ledger only counts."""
+        """Allowed mean cost per question; None if the ledger only counts."""
 
     @property
     def hard_cap(self) -> float | None:

@@ -18,7 +18,7 @@ class Share:
         spent: Cost of those.
         reserved: Planned cost of the open ones.
         written_off: What they have written off, released ones too.
-        allowed: What the question is forgiven for a budget of its own.
+        allowed: Target less the question's budget, where it has one.
     """
 
     open: int = 0

@@ -59,7 +59,7 @@ def corrected(
     Args:
         closed: Recent charges; only the settled ones tell what a plan was worth.
         planned: Number and planned cost of the open charges of each action, in small units.
-        target: Allowed mean cost a question, in small units.
+        target: Allowed mean cost per question, in small units.
 
     >>> tenths = [Closed("settled", "cot", 100, 1_000)] * 400
     >>> found = corrected(tenths, {"cot": (8, 800)}, target=1_000.0)
@@ -91,7 +91,7 @@ def corrected(
 def _ratio(settled: Sequence[Closed], belief: float, in_flight: int, grain: float) -> tuple[float, float]:
     """Real cost over planned, drawn to a belief; and how far what came is trusted.
 
-    What is in flight is known least: dear calls end last, so that of few charges the cheap ones are seen.
+    With more in flight less is known: expensive calls end last, so the first to end are the cheap ones.
     """
     number = len(settled)
     planned = sum(charge.expected for charge in settled) + grain * number
@@ -110,7 +110,7 @@ class Estimates:
     """The correction of a ledger's plans, learned anew every so many changes.
 
     Args:
-        target: Allowed mean cost a question, in small units; None where there is none to hold.
+        target: Allowed mean cost per question, in small units; None where there is none to hold.
     """
 
     def __init__(self, target: float | None) -> None:

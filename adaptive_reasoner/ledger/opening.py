@@ -27,7 +27,7 @@ def open_ledger(
 
     Args:
         url: `memory://`, `sqlite:///path` or `postgresql://...`.
-        target: Allowed mean cost a question. Default: the policy's budget; without one it only counts.
+        target: Allowed mean cost per question. Default: the policy's budget; without one it only counts.
         cost_unit: Unit of every amount. Default: the policy's, or `"tokens"`.
         policy: Gives the starting price, and how fast cost answers to it.
         hard_cap: Total amount that is never exceeded, whatever crashes, repeats or races.

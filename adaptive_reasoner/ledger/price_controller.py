@@ -87,7 +87,7 @@ class PriceLaw:
     and is not promised. After, it opens, but only so far that any 2,000 in a row stay near the target.
 
     Attributes:
-        target: Allowed mean cost a question, in the ledger's small unit.
+        target: Allowed mean cost per question, in the ledger's small unit.
         price: Offline price, per small unit of cost; 0 where unknown.
         elasticity: Relative fall of the mean cost when the log of the price rises by one.
         credit: Most that saved spending may add later, in questions.

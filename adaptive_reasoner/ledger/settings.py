@@ -23,7 +23,7 @@ class Account:
 
     Attributes:
         cost_unit: The unit of amounts outside.
-        target: Allowed mean cost a question.
+        target: Allowed mean cost per question.
         hard_cap: Total never exceeded.
         ttl: Seconds until a reservation counts as spent.
         credit: Most that saved spending may add later, in questions.
@@ -89,7 +89,7 @@ class Account:
         return None if worst == math.inf else self.to_units(worst, "worst")
 
     def allowance(self, budget: float | None) -> int:
-        """What a question with a budget of its own is forgiven: target less budget, in small units."""
+        """Target less the budget of a question: what the price law does not count of it, in small units."""
         own = self.target if budget is None else self.to_units(budget, "budget")
         return 0 if self.target is None or own is None else self.target - own
 
@@ -100,7 +100,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class LedgerOptions:
-    """What was said at opening; None where nothing was."""
+    """The arguments of `open_ledger`; None where one is left out."""
 
     target: float | None = None
     cost_unit: str | None = None
@@ -184,7 +184,7 @@ def keep(name: str, stored: float | None, said: float | None, scale: int = 1) ->
 
 
 def positive(name: str, value: Any) -> float | None:
-    """A term that has to be above 0 where it is given."""
+    """A term as a float above 0, or None."""
     if value is None:
         return None
     if not (isinstance(value, Real) and 0.0 < float(value) < math.inf):

@@ -1,4 +1,4 @@
-"""What the project's pages share: one theme, light and dark, and the button that changes between them."""
+"""The theme of the HTML pages, light and dark, and tables for notebooks."""
 
 import re
 from functools import cache

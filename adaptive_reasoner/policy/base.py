@@ -20,7 +20,7 @@ class Decision:
     Args:
         action: The chosen action, by name.
         expected_cost: What the action is expected to cost, in the policy's unit.
-        worst_cost: The most it can cost; infinite when nobody declared a limit.
+        worst_cost: The most it can cost; infinite without a declared limit.
         expected_accuracy: Expected score in [0, 1]; NaN when unknown.
         price: The price of compute at which the choice was made, in accuracy per unit of cost.
         reason: `"policy"` (predicted for this question), `"mixture"` (drawn from a mixture of fixed actions),
@@ -115,7 +115,7 @@ class HasVoteModel(Protocol):
     """A policy that also knows when votes are best ended."""
 
     def prospects(self, action: str, expected_accuracy: float) -> VoteModel | None:
-        """What is known of votes of `action`; None where nothing is.
+        """What is known of votes of `action`; None if nothing is.
 
         Args:
             action: The action, by name.
@@ -171,7 +171,7 @@ class FixedPolicy:
         'vote_5'
     """
 
-    non_blocking = True  # decides without computing anything, so in no thread of its own
+    non_blocking = True  # decides without computing anything, so it needs no thread
 
     def __init__(
         self,

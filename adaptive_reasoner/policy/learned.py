@@ -148,7 +148,9 @@ class LearnedPolicy:
         if reason == "policy":
             action = _best(accuracy, cost, price * exp(self._spread * (2 * at - 1)))
         else:
-            action = self.mixture.choose_for(self.curve.cost_at(price), at)  # as dear as the policy's choices
+            action = self.mixture.choose_for(
+                self.curve.cost_at(price), at
+            )  # costs what the policy's choices cost
         if self._worst[action] > max_cost:
             action, reason = self._best_within(accuracy, cost, price, max_cost), "budget"
         return self._decision(action, accuracy, cost, price, reason)
@@ -178,7 +180,7 @@ class LearnedPolicy:
 
         Args:
             action: The action, by name.
-            expected_accuracy: Of the action on the question, as decided; the mean question's where not given.
+            expected_accuracy: Of the action on the question, as decided. Default: that of the mean question.
         """
         source = source_of(action, self.card.get("menu", {}), self._votes)
         if source is None:

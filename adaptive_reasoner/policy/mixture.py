@@ -214,8 +214,8 @@ def hull(accuracy: Floats, cost: Floats) -> Ints:
 def spend(accuracy: Floats, cost: Floats, budget: float, *, unit: str = "") -> tuple[Ints, float]:
     """The best actions for a batch, one a question, whose mean cost is at most `budget`.
 
-    Moves to dearer actions are made in the order of accuracy gained per cost while they fit, so the result is
-    within one question's move of the optimum (arXiv:2410.04707, section 3).
+    Moves to more expensive actions are made in the order of accuracy gained per cost while they fit, so the
+    result is within one question's move of the optimum (arXiv:2410.04707, section 3).
 
     Args:
         accuracy: Expected accuracy, shape (n, k).

@@ -69,7 +69,7 @@ def _try(path: Path, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         try:
             session = _session(path, options)
         finally:
-            _share_arena(0)  # without a bound, for whoever else shares it
+            _share_arena(0)  # without a bound, for other users of it
     running = onnxruntime.RunOptions()
     running.log_severity_level = 4
     with (

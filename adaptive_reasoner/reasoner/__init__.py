@@ -1,1 +1,4 @@
-"""Decide, reserve, run, settle: one question from its decision to its bill."""
+"""One question from its decision to its bill: decide, reserve, run, settle.
+
+It connects policy, ledger and strategy; the integrations call it.
+"""
