@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypedDict, TypeVar, runtime_checkable
 
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.urls import showable
@@ -270,16 +270,7 @@ class Ledger(Protocol):
     def close(self) -> None:
         """Close the connections; every later verb raises LedgerError."""
 
-    async def areserve(
-        self,
-        expected: float,
-        key: str,
-        *,
-        worst: float | None = None,
-        question: str | None = None,
-        action: str | None = None,
-        budget: float | None = None,
-    ) -> Reservation:
+    async def areserve(self, expected: float, key: str, **terms: Unpack[ChargeTerms]) -> Reservation:
         """`reserve`, without blocking the loop."""
 
     async def asettle(self, reservation: Reservation | str, cost: float) -> Reservation:

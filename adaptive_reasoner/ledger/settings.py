@@ -19,18 +19,13 @@ KEEP = 30 * 86_400.0
 
 @dataclass(frozen=True)
 class Account:
-    """The standing terms of a ledger; amounts in its small unit, 1e-9 of a dollar or 1e-6 of anything else.
+    """The terms of a ledger, as `open_ledger` takes them.
 
     Attributes:
-        cost_unit: The unit of amounts outside.
-        target: Allowed mean cost per question.
-        hard_cap: Total never exceeded.
-        ttl: Seconds until a reservation counts as spent.
-        credit: Most that saved spending may add later, in questions.
-        window: Whether target and cap hold for each day or month, in UTC, or for all time.
+        target: In small units, which are 1e-9 of a dollar or 1e-6 of anything else.
+        hard_cap: In small units.
         price: Offline price, per cost unit.
         slope: Fall of the mean cost as the log of the price rises by one, in cost units.
-        keep: Seconds after which a database may forget a charge that is no longer open.
     """
 
     cost_unit: str
@@ -118,10 +113,8 @@ class LedgerOptions:
             LedgerError: An argument is out of range, or differs from what is stored.
         """
         unit = self._unit(stored)
-        target, hard_cap = (
-            self._amount("target", self.target, unit),
-            self._amount("hard_cap", self.hard_cap, unit),
-        )
+        target = self._amount("target", self.target, unit)
+        hard_cap = self._amount("hard_cap", self.hard_cap, unit)
         ttl, credit = positive("reservation_ttl", self.reservation_ttl), positive("credit", self.credit)
         kept = positive("keep", self.keep)
         price, slope = self._start()

@@ -30,9 +30,9 @@ AT_ONCE = 8  # transactions of this process on one PostgreSQL database; a SQLite
 KEPT = 16  # idle connections of this process, to all its databases together
 RACES = ("40001", "40P01", "23505")  # codes of PostgreSQL for a transaction that lost to another
 
-_lock = threading.Lock()  # on the two below, and on the idle connections of every database
+_lock = threading.Lock()  # on the two below
 _databases: "WeakValueDictionary[sa.URL, Database]" = WeakValueDictionary()
-_resting: "WeakKeyDictionary[Database, None]" = WeakKeyDictionary()  # with idle connections, the latest last
+_idle: "WeakKeyDictionary[Database, list[Connection]]" = WeakKeyDictionary()  # the latest database last
 
 
 class Database:
@@ -57,7 +57,6 @@ class Database:
         self._start()
 
     def _start(self) -> None:
-        self._idle: list[Connection] = []
         self._turns = threading.Semaphore(AT_ONCE if self.shared else 1)
         self.threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="ledger")
 
@@ -65,10 +64,7 @@ class Database:
         """Count one ledger less; after the last one, close every connection."""
         with _lock:
             self._users -= 1
-            connections: list[Connection] = []
-            if not self._users:
-                connections, self._idle = self._idle, []
-                _resting.pop(self, None)
+            connections = [] if self._users else _idle.pop(self, [])
         for connection in connections:
             self._close(connection)
         if not self._users:
@@ -146,11 +142,8 @@ class Database:
     def _take(self) -> Connection:
         """An idle connection, or a new one."""
         with _lock:
-            connection = self._idle.pop() if self._idle else None
-            if not self._idle:
-                _resting.pop(self, None)
-        if connection is not None:
-            return connection
+            if idle := _idle.get(self):
+                return idle.pop()
         if self._path is not None and file_at(self._path) != self._file:
             raise sqlite3.OperationalError(f"{self._path} was removed or replaced")  # not made anew
         return self._connect()
@@ -176,14 +169,10 @@ class Database:
             if not self._users:
                 surplus.append((self, connection))
             else:
-                self._idle.append(connection)
-                _resting.pop(self, None)
-                _resting[self] = None
-            while sum(len(database._idle) for database in _resting) > KEPT:
-                oldest = next(iter(_resting))
-                surplus.append((oldest, oldest._idle.pop(0)))
-                if not oldest._idle:
-                    del _resting[oldest]
+                _idle[self] = [*_idle.pop(self, []), connection]
+            while sum(map(len, _idle.values())) > KEPT:
+                oldest = next(database for database, idle in _idle.items() if idle)
+                surplus.append((oldest, _idle[oldest].pop(0)))
         for database, idle in surplus:
             database._close(idle)
             database._engine.dispose()
@@ -191,8 +180,7 @@ class Database:
     def _discard(self, connection: Connection) -> None:
         """Close a connection that broke, and the idle ones, which most likely broke too."""
         with _lock:
-            connections, self._idle = [connection, *self._idle], []
-            _resting.pop(self, None)
+            connections = [connection, *_idle.pop(self, [])]
         for each in connections:
             self._close(each)
 
@@ -205,7 +193,7 @@ class Database:
 
     def _forked(self) -> None:
         """Start anew in the child of a fork, and leave the parent's connections untouched."""
-        self._of_parent += self._idle
+        self._of_parent += _idle.pop(self, [])
         self._engine.dispose(close=False)
         self._start()
 
@@ -243,7 +231,6 @@ def failed(error: Exception, secrets: frozenset[str]) -> UnreachableLedgerError:
 def _after_fork() -> None:
     global _lock  # noqa: PLW0603 - another thread may hold the parent's for ever
     _lock = threading.Lock()
-    _resting.clear()
     for database in list(_databases.values()):
         database._forked()
 

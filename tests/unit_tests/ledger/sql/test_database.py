@@ -81,8 +81,8 @@ def test_an_idle_database_connects_again_and_one_in_use_is_left_alone(tmp_path, 
     with ThreadPoolExecutor(6) as pool:
         charged = [pool.submit(ledgers[turn % 6].charge, 1.0, f"q {turn}") for turn in range(120)]
         assert [each.result().cost for each in charged] == [1.0] * 120
-    assert sum(len(each._idle) for each in database._resting) <= 2
+    assert sum(map(len, database._idle.values())) <= 2
     assert [ledger.snapshot().spent for ledger in ledgers] == [20.0] * 6
     for ledger in ledgers:
         ledger.close()
-    assert not any(ledger._database in database._resting for ledger in ledgers)
+    assert not any(ledger._database in database._idle for ledger in ledgers)
