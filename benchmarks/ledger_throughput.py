@@ -36,6 +36,7 @@ import psycopg
 
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.sql import group_commit, postgres, transaction
+from adaptive_reasoner.ledger.sql.statements import STATEMENTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 8
@@ -99,11 +100,12 @@ class Leanest:
 class PsycopgPipeline:
     """The ledger's connection to PostgreSQL, in a pipeline of psycopg for each transaction."""
 
-    def __init__(self, connection, statements):
+    def __init__(self, connection):
         connection.autocommit = True  # `begin` and `commit` are statements of the pipeline
         connection.prepare_threshold = 0
         connection.cursor_factory = psycopg.RawCursor
-        self.connection, self.statements, self.close = connection, statements, connection.close
+        self.connection, self.close = connection, connection.close
+        self.statements = {name: postgres.numbered(text) for name, text in STATEMENTS.items()}
 
     def begin(self):
         """Begin a transaction."""
@@ -113,9 +115,9 @@ class PsycopgPipeline:
 
     def run(self, name, parameters):
         """Send a statement; its parameters are text, so that it is prepared once for numbers of any size."""
-        values = self.statements[name].values(parameters)
-        texts = [None if value is None else str(value) for value in values]
-        return self.connection.execute(self.statements[name].text, texts).fetchall
+        text, names = self.statements[name]
+        texts = [None if parameters[each] is None else str(parameters[each]) for each in names]
+        return self.connection.execute(text, texts).fetchall
 
     def commit(self):
         """Commit, and wait."""

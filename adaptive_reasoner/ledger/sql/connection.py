@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from adaptive_reasoner.ledger.sql.schema import Statement
+from adaptive_reasoner.ledger.sql.statements import STATEMENTS
 
 Answer = Callable[[], list[Any]]
 """Returns the rows of one statement; it may wait for the server."""
@@ -35,12 +35,10 @@ class SqliteConnection:
 
     Args:
         connection: A dedicated connection.
-        statements: The statements that `run` accepts, by name.
         path: The file. A transaction fails if it was removed or replaced: its writes would be lost.
     """
 
-    def __init__(self, connection: Any, statements: Mapping[str, Statement], path: Path) -> None:
-        self._statements = statements
+    def __init__(self, connection: Any, path: Path) -> None:
         self._connection = connection
         self._path, self._file = path, file_at(path)
         self.commit, self.rollback, self.close = connection.commit, connection.rollback, connection.close
@@ -61,8 +59,7 @@ class SqliteConnection:
         A statement that is not read to its end, because a change is refused meanwhile, would keep its read
         snapshot: after a write of another process, the connection could not begin to write again.
         """
-        statement = self._statements[name]
-        rows = self._connection.execute(statement.text, statement.values(parameters)).fetchall()
+        rows = self._connection.execute(STATEMENTS[name], parameters).fetchall()
         return lambda: rows
 
 

@@ -51,7 +51,6 @@ class Database:
         self.shared = self._engine.dialect.name == "postgresql"
         self._path = None if self.shared else Path(address.database or "")
         self._file: tuple[int, int] | None = None
-        self._statements = schema.compiled(self._engine.dialect)
         self._users = 0
         self._of_parent: list[Connection] = []
         self._start()
@@ -153,11 +152,11 @@ class Database:
         connection: Any = pooled.driver_connection
         pooled.detach()
         if self._path is not None:
-            return SqliteConnection(connection, self._statements, self._path)
+            return SqliteConnection(connection, self._path)
         from adaptive_reasoner.ledger.sql.postgres import PostgresConnection
 
         try:
-            return PostgresConnection(connection, self._statements)
+            return PostgresConnection(connection)
         except BaseException:
             connection.close()
             raise

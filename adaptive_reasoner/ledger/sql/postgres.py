@@ -5,6 +5,7 @@ of one thread each make a third fewer charges a second with it (`times_psycopgs_
 benchmarks/results/ledger_throughput.json).
 """
 
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from psycopg import pq
 from psycopg.adapt import Transformer
 
 from adaptive_reasoner.ledger.sql.connection import Answer
-from adaptive_reasoner.ledger.sql.schema import Statement
+from adaptive_reasoner.ledger.sql.statements import STATEMENTS
 
 # Each statement sees what others have committed, whatever the server's default: locks are waited for first.
 _BRACKETS = {"begin": "begin isolation level read committed", "commit": "commit", "rollback": "rollback"}
@@ -27,20 +28,19 @@ class PostgresConnection:
 
     Args:
         connection: A dedicated connection.
-        statements: The statements that `run` accepts, by name.
     """
 
-    def __init__(self, connection: "psycopg.Connection[Any]", statements: Mapping[str, Statement]) -> None:
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection, self._libpq = connection, connection.pgconn
-        self._statements = statements
         self._pending: deque[_Pending] = deque()
         self._transformer = Transformer(connection)
         self._selector = DefaultSelector()
         self._selector.register(self._libpq.socket, EVENT_READ)
         self._libpq.nonblocking = 1
         self._libpq.enter_pipeline_mode()
-        texts = _BRACKETS | {name: statement.text for name, statement in statements.items()}
-        for name, text in texts.items():
+        self._names: dict[str, Sequence[str]] = {}
+        for name, statement in (_BRACKETS | STATEMENTS).items():
+            text, self._names[name] = numbered(statement)
             self._libpq.send_prepare(name.encode(), text.encode())
             self._expect()
         self._receive(self._sync())
@@ -51,7 +51,7 @@ class PostgresConnection:
 
     def run(self, name: str, parameters: Mapping[str, Any]) -> Answer:
         """Queue a statement; it is sent together with the next ones."""
-        values = self._statements[name].values(parameters)
+        values = [parameters[each] for each in self._names[name]]
         sent = self._send(name, [None if value is None else str(value).encode() for value in values])
         return partial(self._rows_of, sent)
 
@@ -127,6 +127,16 @@ class PostgresConnection:
             self._selector.select()  # other threads run meanwhile
             self._libpq.consume_input()
         return self._libpq.get_result()
+
+
+def numbered(statement: str) -> tuple[str, Sequence[str]]:
+    """A statement with numbers in place of the names of its parameters, and the names by number.
+
+    >>> numbered("update t set a = a + :more where b = :of and c != :more")
+    ('update t set a = a + $1 where b = $2 and c != $1', ['more', 'of'])
+    """
+    names = list(dict.fromkeys(re.findall(r":(\w+)", statement)))
+    return re.sub(r":(\w+)", lambda found: f"${names.index(found[1]) + 1}", statement), names
 
 
 class _Pending:

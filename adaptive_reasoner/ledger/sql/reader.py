@@ -21,6 +21,7 @@ from adaptive_reasoner.ledger.settings import Account
 from adaptive_reasoner.ledger.sql import schema
 from adaptive_reasoner.ledger.sql.connection import Answer
 from adaptive_reasoner.ledger.sql.database import failed
+from adaptive_reasoner.ledger.sql.statements import STATEMENTS
 from adaptive_reasoner.ledger.sql.transaction import SqlTransaction
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.urls import secrets_of, showable
@@ -171,7 +172,7 @@ class _View(SqlTransaction):
         return Totals(drift=self._last_drift())
 
     def _read(self, name: str, parameters: Mapping[str, Any]) -> Answer:
-        rows = self._connection.execute(schema.STATEMENTS[name], parameters).all()
+        rows = self._connection.execute(sa.text(STATEMENTS[name]), parameters).all()
         return lambda: list(rows)
 
 

@@ -1,9 +1,8 @@
-"""The tables of a ledger's database, the statements on them, and how a database is opened."""
+"""The tables of a ledger's database, and how a database is opened."""
 
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -100,133 +99,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
 
 ACCOUNT = [accounts.c[field.name] for field in fields(Account)]
 ENTRY = [entries.c[field.name] for field in fields(Entry)]
-SUMS = [totals.c[field.name] for field in fields(Totals)]
-
-
-def _sum(amount: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-    """The sum of integers, 0 of none."""
-    return sa.cast(sa.func.coalesce(sa.func.sum(amount), 0), sa.BigInteger)
-
-
-_of: sa.BindParameter[str] = sa.bindparam("of")
-_its_sums = (totals.c.ledger == _of) & (totals.c.period == sa.bindparam("within"))
-_its_entries = entries.c.ledger == _of
-_its_entry = _its_entries & (entries.c.key == sa.bindparam("named"))
-
-# A row of sums that no transaction has locked, or else the first; its transaction ends soon.
-_free_part = sa.func.coalesce(
-    sa.select(totals.c.part).where(_its_sums).limit(1).with_for_update(skip_locked=True).scalar_subquery(), 0
-)
-_booked = (entries.c.status == "settled") | (entries.c.status == "expired")
-_others = (
-    sa.select(
-        _sum(sa.case((_open, 1), else_=0)).label("open"),
-        _sum(sa.case((_booked, 1), else_=0)).label("booked"),
-        _sum(sa.case((_booked, entries.c.cost), else_=0)).label("spent"),
-        _sum(sa.case((_open, entries.c.expected), else_=0)).label("reserved"),
-        _sum(entries.c.written_off).label("written_off"),
-        _sum(entries.c.allowed).label("allowed"),
-    )
-    .where(
-        _its_entries,
-        entries.c.question == sa.bindparam("asked"),
-        entries.c.period == sa.bindparam("within"),
-        entries.c.key != sa.bindparam("named"),
-    )
-    .subquery()
-)
-_forgotten = (
-    sa.select(entries.c.number)
-    .where(_its_entries, ~_open, entries.c.expires_at <= sa.bindparam("before"))
-    .order_by(entries.c.expires_at)
-    .limit(sa.bindparam("most"))
-)
-_more = {column.name: column + sa.bindparam(f"more_{column.name}") for column in SUMS}
-
-STATEMENTS: dict[str, Any] = {
-    # With the target in force, which may have changed since the ledger was opened.
-    "read_sums": sa.select(
-        sa.func.count(),
-        sa.select(accounts.c.target).where(accounts.c.ledger == _of).scalar_subquery(),
-        *(sa.cast(sa.func.sum(column), sa.BigInteger) for column in SUMS),
-    ).where(_its_sums),
-    # The charge, and the sums over other charges of its question, as one row.
-    "read_charge": sa.select(*_others.c, *ENTRY).select_from(_others.outerjoin(entries, _its_entry)),
-    "lock_account": sa.select(accounts.c.ledger).where(accounts.c.ledger == _of).with_for_update(),
-    "last_drift": sa.select(sa.cast(sa.func.sum(totals.c.drift), sa.BigInteger))
-    .where(totals.c.ledger == _of)
-    .group_by(totals.c.period)
-    .order_by(totals.c.period.desc())
-    .limit(1),
-    "begin_sums": sa.insert(totals).inline(),
-    "add_to_first": sa.update(totals).where(_its_sums, totals.c.part == 0).values(_more),
-    "add_to_free": sa.update(totals).where(_its_sums, totals.c.part == _free_part).values(_more),
-    "lock_question": sa.text(
-        "select pg_advisory_xact_lock_shared(hashtextextended(:of, 1)), "
-        "pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))"
-    ),
-    "lock_all_questions": sa.text("select pg_advisory_xact_lock(hashtextextended(:of, 1))"),
-    "insert_entry": sa.insert(entries).inline(),
-    "drop_entry": sa.delete(entries).where(_its_entry),
-    "change_entry": sa.update(entries).where(_its_entry),
-    "read_due": sa.select(*ENTRY)
-    .where(_its_entries, _open, entries.c.expires_at <= sa.bindparam("now"))
-    .order_by(entries.c.expires_at)
-    .limit(sa.bindparam("most")),
-    "read_latest": sa.select(*ENTRY)
-    .where(_its_entries)
-    .order_by(entries.c.number.desc())
-    .limit(sa.bindparam("most")),
-    "read_closed": sa.select(entries.c.status, entries.c.action, entries.c.expected, entries.c.cost)
-    .where(_its_entries, ~_open)
-    .order_by(entries.c.expires_at.desc())
-    .limit(sa.bindparam("most")),
-    "read_open": sa.select(entries.c.action, sa.func.count(), _sum(entries.c.expected))
-    .where(_its_entries, _open)
-    .group_by(entries.c.action),
-    "forget": sa.delete(entries).where(entries.c.number.in_(_forgotten)),
-    "retarget": sa.update(accounts).where(accounts.c.ledger == _of),
-    "clear_entries": sa.delete(entries).where(_its_entries),
-    "clear_sums": sa.delete(totals).where(totals.c.ledger == _of),
-}
-_WRITTEN = {
-    "begin_sums": ["ledger", "period", "part", "drift"],
-    "insert_entry": ["ledger", *(field.name for field in fields(Entry))],
-    "change_entry": ["status", "cost", "worst", "written_off", "allowed"],
-    "retarget": ["target"],
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement as the driver takes it.
-
-    Attributes:
-        text: SQL with placeholders.
-        names: The parameter of each placeholder.
-        constants: The parameters that never change.
-    """
-
-    text: str
-    names: Sequence[str]
-    constants: Mapping[str, Any]
-
-    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """The values of the parameters, in their order."""
-        known = {**self.constants, **parameters}
-        return [known[name] for name in self.names]
-
-
-def compiled(dialect: sa.Dialect) -> Mapping[str, Statement]:
-    """Every statement by name, compiled once for a dialect."""
-    style = "qmark" if dialect.name == "sqlite" else "numeric_dollar"
-    kind: Any = type(dialect)
-    found = {}
-    for name, statement in STATEMENTS.items():
-        ready = statement.compile(dialect=kind(paramstyle=style), column_keys=_WRITTEN.get(name))
-        constants = {key: value for key, value in ready.params.items() if value is not None}
-        found[name] = Statement(str(ready), ready.positiontup, constants)
-    return found
 
 
 def open_engine(url: str | sa.URL) -> sa.Engine:

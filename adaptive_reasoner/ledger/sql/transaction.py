@@ -91,7 +91,7 @@ class SqlTransaction:
             return
         if before is not None:
             self._do("drop_entry", named=entry.key)  # it is inserted again, as the latest
-        self._do("insert_entry", ledger=self._name, **_columns(entry))
+        self._do("insert_entry", **_columns(entry))
 
     def add(self, period: str, change: Totals) -> None:
         """Add to the sums of a period."""
@@ -101,8 +101,7 @@ class SqlTransaction:
     def flush(self) -> None:
         """Write what was added to the sums; call it last, so that their rows are locked shortly."""
         for period, change in self._changes.items():
-            more = {f"more_{name}": value for name, value in _columns(change).items()}
-            self._do("add_to_free" if self._parted else "add_to_first", within=period, **more)
+            self._do("add_to_free" if self._parted else "add_to_first", within=period, **_columns(change))
 
     def due(self, now: float, most: int) -> Sequence[Entry]:
         """The oldest open reservations that expired by now, at most so many; their questions are locked."""
@@ -162,7 +161,7 @@ class SqlTransaction:
         """Insert the rows of a new period, which starts at the drift of the last one."""
         drift = self._last_drift()
         for part in range(PARTS if self._parted else 1):
-            self._do("begin_sums", ledger=self._name, period=period, part=part, drift=0 if part else drift)
+            self._do("begin_sums", within=period, part=part, drift=0 if part else drift)
         return Totals(drift=drift)
 
     def _last_drift(self) -> int:

@@ -1,0 +1,76 @@
+"""The statements on the charges and the sums of a ledger, by name; `:of` is the ledger."""
+
+from adaptive_reasoner.ledger.entries import Entry
+from adaptive_reasoner.ledger.price_controller import Totals
+
+_TEXTS = {
+    # With the target in force, which may have changed since the ledger was opened.
+    "read_sums": """
+        select count(*), (select target from ledger_accounts where ledger = :of), {sums}
+        from ledger_totals where ledger = :of and period = :within""",
+    # The sums over the other charges of a question, and the charge itself, as one row.
+    "read_charge": """
+        select others.*, {columns} from (
+            select
+                count(case when status = 'open' then 1 end) as open,
+                count(case when status in ('settled', 'expired') then 1 end) as booked,
+                cast(coalesce(sum(case when status in ('settled', 'expired') then cost end), 0) as bigint)
+                    as spent,
+                cast(coalesce(sum(case when status = 'open' then expected end), 0) as bigint) as reserved,
+                cast(coalesce(sum(written_off), 0) as bigint) as off,
+                cast(coalesce(sum(allowed), 0) as bigint) as own
+            from ledger_entries
+            where ledger = :of and question = :asked and period = :within and key != :named
+        ) as others left join ledger_entries on ledger = :of and key = :named""",
+    "lock_account": "select ledger from ledger_accounts where ledger = :of for update",
+    "last_drift": """
+        select cast(sum(drift) as bigint) from ledger_totals where ledger = :of
+        group by period order by period desc limit 1""",
+    "begin_sums": """
+        insert into ledger_totals (ledger, period, part, drift) values (:of, :within, :part, :drift)""",
+    "add_to_first": """
+        update ledger_totals set {added} where ledger = :of and period = :within and part = 0""",
+    # To a row of sums that no transaction has locked, or else to the first; its transaction ends soon.
+    "add_to_free": """
+        update ledger_totals set {added} where ledger = :of and period = :within and part = coalesce(
+            (select part from ledger_totals where ledger = :of and period = :within
+             limit 1 for update skip locked), 0)""",
+    "lock_question": """
+        select pg_advisory_xact_lock_shared(hashtextextended(:of, 1)),
+        pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))""",
+    "lock_all_questions": "select pg_advisory_xact_lock(hashtextextended(:of, 1))",
+    "insert_entry": "insert into ledger_entries (ledger, {columns}) values (:of, {values})",
+    "drop_entry": "delete from ledger_entries where ledger = :of and key = :named",
+    "change_entry": """
+        update ledger_entries set status = :status, cost = :cost, worst = :worst,
+        written_off = :written_off, allowed = :allowed where ledger = :of and key = :named""",
+    # In these, `status` is compared as in the partial indexes, or they are not used.
+    "read_due": """
+        select {columns} from ledger_entries
+        where ledger = :of and status = 'open' and expires_at <= :now order by expires_at limit :most""",
+    "read_closed": """
+        select status, action, expected, cost from ledger_entries
+        where ledger = :of and status != 'open' order by expires_at desc limit :most""",
+    "read_open": """
+        select action, count(*), cast(sum(expected) as bigint) from ledger_entries
+        where ledger = :of and status = 'open' group by action""",
+    "forget": """
+        delete from ledger_entries where number in (
+            select number from ledger_entries
+            where ledger = :of and status != 'open' and expires_at <= :before
+            order by expires_at limit :most)""",
+    "read_latest": """
+        select {columns} from ledger_entries where ledger = :of order by number desc limit :most""",
+    "retarget": "update ledger_accounts set target = :target where ledger = :of",
+    "clear_entries": "delete from ledger_entries where ledger = :of",
+    "clear_sums": "delete from ledger_totals where ledger = :of",
+}
+STATEMENTS = {
+    name: text.format(
+        columns=", ".join(Entry.__slots__),
+        values=", ".join(f":{name}" for name in Entry.__slots__),
+        sums=", ".join(f"cast(sum({name}) as bigint)" for name in Totals.__slots__),
+        added=", ".join(f"{name} = {name} + :{name}" for name in Totals.__slots__),
+    )
+    for name, text in _TEXTS.items()
+}
