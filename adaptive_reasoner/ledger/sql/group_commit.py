@@ -22,6 +22,8 @@ class PendingChange(Generic[T]):
     Attributes:
         wanted: The only charge it touches, None where it may touch any.
         error: Why the change was refused, or could not be made.
+        done: It was made, or has failed.
+        asleep: Held while its thread waits; released when the change is done, or is to lead.
     """
 
     def __init__(self, change: Callable[[Transaction], T], wanted: Wanted | None) -> None:
@@ -29,9 +31,9 @@ class PendingChange(Generic[T]):
         self.error: AdaptiveReasonerError | None = None
         self._change = change
         self._results: list[T] = []
-        self._done = False
-        self._called = threading.Lock()
-        self._called.acquire()
+        self.done = False
+        self.asleep = threading.Lock()
+        self.asleep.acquire()
 
     def run(self, transaction: Transaction) -> None:
         """Make the change, or keep the error; the rules refuse before they write."""
@@ -40,20 +42,6 @@ class PendingChange(Generic[T]):
             self._results.append(self._change(transaction))
         except AdaptiveReasonerError as error:
             self.error = error
-
-    def finish(self) -> None:
-        """Wake the waiting thread: the change is made, or has failed."""
-        self._done = True
-        self._called.release()
-
-    def call(self) -> None:
-        """Wake the waiting thread: it leads now."""
-        self._called.release()
-
-    def wait(self) -> bool:
-        """Wait until called or finished; whether it is finished."""
-        self._called.acquire()
-        return self._done
 
     def outcome(self) -> T:
         """What the change returned or raised."""
@@ -94,7 +82,9 @@ class GroupCommit:
             if leads:
                 self._leader = change
         try:
-            if leads or not change.wait():
+            if not leads:
+                change.asleep.acquire()
+            if not change.done:
                 self._lead()
         except BaseException:
             self._withdraw(change)
@@ -111,7 +101,8 @@ class GroupCommit:
             with self._lock:
                 self._call_next()
             for change in changes:
-                change.finish()
+                change.done = True
+                change.asleep.release()
 
     def _take_next(self) -> Sequence[PendingChange[Any]]:
         """The changes of the next transaction, of one charge each; no two of one charge or question."""
@@ -137,4 +128,4 @@ class GroupCommit:
     def _call_next(self) -> None:
         self._leader = self.waiting[0] if self.waiting else None
         if self._leader is not None:
-            self._leader.call()
+            self._leader.asleep.release()

@@ -155,8 +155,7 @@ class SqlLedger(TransactionalLedger):
         """The stored terms of the ledger of this name; they are made or brought up to date first."""
         schema.make_tables(connection)
         mine = schema.accounts.c.ledger == self._name
-        row = connection.execute(sa.select(*schema.ACCOUNT).where(mine)).first()
-        stored = None if row is None else Account(*row)
+        stored = schema.stored_account(connection, self._name)
         account = terms.account(stored)
         if stored is None:
             connection.execute(sa.insert(schema.accounts), {"ledger": self._name, **asdict(account)})

@@ -97,14 +97,14 @@ class LedgerReader:
         version = schema.version_of(connection)
         if version != schema.VERSION:
             raise schema.wrong_version(version)
-        accounts = schema.accounts.c
-        found = connection.execute(sa.select(*schema.ACCOUNT).where(accounts.ledger == self.name)).first()
+        found = schema.stored_account(connection, self.name)
         if found is None:
-            others = connection.execute(sa.select(accounts.ledger).order_by(accounts.ledger)).scalars()
+            ledgers = schema.accounts.c.ledger
+            others = connection.execute(sa.select(ledgers).order_by(ledgers)).scalars()
             raise LedgerError(
                 f"there is no ledger {self.name!r} in {showable(self.url)}, only {', '.join(others)}"
             )
-        return Account(*found)
+        return found
 
 
 class _LedgerOnView(TransactionalLedger):

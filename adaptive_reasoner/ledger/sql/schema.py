@@ -97,7 +97,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     ),
 }
 
-ACCOUNT = [accounts.c[field.name] for field in fields(Account)]
 ENTRY = [entries.c[field.name] for field in fields(Entry)]
 
 
@@ -212,6 +211,13 @@ def make_tables(connection: sa.Connection) -> None:
         connection.execute(sa.update(versions).values(version=found))
     if found != VERSION:
         raise wrong_version(found)
+
+
+def stored_account(connection: sa.Connection, name: str) -> Account | None:
+    """The terms of the ledger of this name, None if there is none."""
+    columns = [accounts.c[field.name] for field in fields(Account)]
+    row = connection.execute(sa.select(*columns).where(accounts.c.ledger == name)).first()
+    return None if row is None else Account(*row)
 
 
 def version_of(connection: sa.Connection) -> int | None:
