@@ -92,7 +92,7 @@ class ScriptedModel(BaseChatModel):
     def _generate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
         if self.latency:
             time.sleep(self.latency)
-        return self._result(messages, kwargs)
+        return self._result(messages, kwargs | ({"stop": stop} if stop else {}))
 
     async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
         reply = self._result(messages, kwargs)

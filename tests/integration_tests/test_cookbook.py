@@ -67,6 +67,7 @@ def test_a_notebook_runs(script, monkeypatch):
 
 def test_the_notebooks_need_no_key():
     setting = re.compile(r"^(MODEL|URL|SAMPLES) = (.*?)  #", re.MULTILINE)
+    assert len(SCRIPTS) > 2
     for script in SCRIPTS:
         settings = dict(setting.findall(script.read_text()))
         assert settings, script

@@ -32,20 +32,22 @@ def test_no_text_comes_twice_and_none_stands_in_a_prompt(many):
 
 
 def test_the_gold_of_an_expression_is_its_value(many):
-    for question in many:
-        if question.group != "words":
-            assert re.fullmatch(r"[\d +*-]+", question.question)
-            assert question.gold == str(eval(question.question))
+    expressions = [question for question in many if question.group != "words"]
+    assert len(expressions) == 240
+    for question in expressions:
+        assert re.fullmatch(r"[\d +*-]+", question.question)
+        assert question.gold == str(eval(question.question))
 
 
 def test_a_word_problem_is_one_step_from_its_two_numbers(many):
     adds = r"buys|finds|gets|wins|together|in both"
-    for question in many:
-        if question.group == "words":
-            larger, smaller = map(int, re.findall(r"\d+", question.question))
-            sign = 1 if re.search(adds, question.question) else -1
-            assert question.gold == str(larger + sign * smaller)
-            assert larger > smaller > 1
+    words = [question for question in many if question.group == "words"]
+    assert len(words) == 80
+    for question in words:
+        larger, smaller = map(int, re.findall(r"\d+", question.question))
+        sign = 1 if re.search(adds, question.question) else -1
+        assert question.gold == str(larger + sign * smaller)
+        assert larger > smaller > 1
 
 
 def test_more_than_there_are_is_refused_with_the_number():

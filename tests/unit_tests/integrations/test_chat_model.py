@@ -123,8 +123,8 @@ def test_tools_of_one_provider_do_not_go_to_another():
 def test_what_is_bound_and_stop_reach_every_sample():
     model = adaptive()
     model.bind(temperature=0.5).invoke("5 + 9?", stop=["\n"])
-    for request in model.inner.requests:
-        assert request["temperature"] == 0.5
+    assert len(model.inner.requests) > 1
+    assert {(request["temperature"], *request["stop"]) for request in model.inner.requests} == {(0.5, "\n")}
 
 
 def test_what_is_configured_for_a_call_is_counted_by_the_same_ledger():

@@ -39,10 +39,10 @@ def test_reserved_spend_counts_like_settled_spend(totals):
     assert LAW.price_at(totals) == LAW.price_at(settled)
 
 
-@given(st.integers(0, 2_000), st.integers(1, 10_000))
-def test_credit_never_exceeds_its_limit_by_more_than_rounding(cost, questions):
+@given(st.integers(0, 2_000), st.integers(1, 100))
+def test_credit_never_exceeds_its_limit_by_more_than_rounding(cost, hundreds):
     totals = Totals()
-    for _ in range(questions // 100):
+    for _ in range(hundreds):
         change = Totals(spent=100 * cost, admitted=100, questions=100)
         totals = totals + change
         totals = totals + Totals(forgiven=LAW.forgiveness(totals, change))

@@ -109,6 +109,7 @@ def test_every_rule_says_how_long_it_takes():
     samples = samples_of(*[["a"] * 20 for _ in range(20)], seconds=lambda q, _: 1.0 + q)
     rules = replay_rules(samples, "cot", estimate(samples, votes=(1,)))
     fit, held_out = np.arange(0, 20, 2), np.arange(1, 20, 2)
+    assert {"vote_k", "lossless", "beta_stop", "esc", "priced_stop", "after_first_sample"} <= set(rules)
     for name, rule in rules.items():
         play = rule.fit(fit, held_out).at(10.0)
         most = 2.0 if name == "after_first_sample" else 1.0

@@ -107,7 +107,9 @@ def test_the_mixture_is_chosen_on_the_fit_and_costs_the_budget_there():
     rng = np.random.default_rng(1)
     samples = samples_of(*(rng.choice(["a", "b"], 12, p=[0.7, 0.3]).tolist() for _ in range(60)), tokens=50)
     halves = np.arange(0, 60, 2), np.arange(1, 60, 2)
-    for name, rule in replayed(samples).items():
+    rules = replayed(samples)
+    assert {"vote_k", "lossless", "beta_stop", "esc", "priced_stop", "after_first_sample"} <= set(rules)
+    for name, rule in rules.items():
         if name not in ("priced_stop", "after_first_sample"):  # their prices are chosen out of fold
             assert rule.fit(halves[0], halves[0]).at(15.0).cost.mean() == pytest.approx(15.0)
         played = rule.fit(halves[0], halves[1]).at(15.0)

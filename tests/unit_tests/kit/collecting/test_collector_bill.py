@@ -158,4 +158,6 @@ def test_a_prompt_that_costs_nothing_or_is_not_shared_is_not_noted(out):
         out.with_name("alone.jsonl"),
     )
     for file in (out, out.with_name("alone.jsonl")):
-        assert all("prompt_cost" not in row and "samples_per_request" not in row for row in rows_of(file))
+        rows = rows_of(file)
+        assert len(rows) == 2
+        assert all("prompt_cost" not in row and "samples_per_request" not in row for row in rows)
