@@ -23,7 +23,6 @@ from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
-from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Flow
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.integrations.opentelemetry import Telemetry
     from adaptive_reasoner.integrations.sample_log import SampleLog
     from adaptive_reasoner.ledger.tenants import TenantLedger
+    from adaptive_reasoner.policy.learned import LearnedPolicy
 
 __all__ = [
     "AdaptiveChatModel",
@@ -95,12 +95,13 @@ __all__ = [
     "vote_actions",
 ]
 
-_LAZY = {  # they import langgraph
+_LAZY = {  # most of them import langgraph; without them the library is loaded sooner
     "AdaptiveChatModel": "integrations.chat_model",
     "AdaptiveComputeMiddleware": "integrations.middleware",
     "AdaptiveComputeNode": "integrations.node",
     "AdaptiveContext": "integrations.context",
     "BudgetLedgerNode": "integrations.budget_node",
+    "LearnedPolicy": "policy.learned",
     "SampleLog": "integrations.sample_log",
     "Telemetry": "integrations.opentelemetry",
     "TenantLedger": "ledger.tenants",

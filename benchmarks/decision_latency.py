@@ -169,12 +169,13 @@ def compare(against, rounds, seed):
     encoder = open_encoder(precision="int8")
     block = [of_length(text, 64, encoder) for text in texts[:20]]
     checkouts = side_by_side.pair(against)
+    commits = side_by_side.commits(checkouts)
     with tempfile.TemporaryDirectory() as scratch:
         trained = train(outcomes_of(texts, 2, rng), budget=15.0, encoder=encoder, gated=False, seed=seed)
         folder = str(trained.save(f"{scratch}/policy"))
         job = {"folder": folder, "texts": block, "vectors": encoder.encode(block).tolist()}
         found = blocks(checkouts, json.dumps(job), rounds)
-    return side_by_side.commits(checkouts) | {
+    return commits | {
         f"{name}_{clock}_milliseconds": side_by_side.compared(
             *([1e3 * each[clock] for each in times[which]] for which in checkouts)
         )

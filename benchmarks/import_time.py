@@ -67,6 +67,7 @@ def seconds_in(checkout, before, statement):
 
 def compare(rounds, against):
     checkouts = side_by_side.pair(against)
+    commits = side_by_side.commits(checkouts)
     rows = {name: {which: [] for which in checkouts} for name in COMPARED}
     for number in range(rounds + 1):
         for name, (before, statement) in COMPARED.items():
@@ -74,7 +75,7 @@ def compare(rounds, against):
                 found = seconds_in(checkouts[which], before, statement)
                 if number:  # the first compiles the modules
                     rows[name][which].append(found)
-    return side_by_side.commits(checkouts) | {
+    return commits | {
         f"{name}_{clock}_seconds": side_by_side.compared(
             *([found[clock] for found in times[which]] for which in checkouts)
         )
