@@ -1,15 +1,15 @@
 """How long does a decision take, with the encoder and beside it, and what does quantising the encoder cost?
 
     python benchmarks/decision_latency.py [--seed 0] [--table OUTCOMES --budgets 25,50,75] [--out FILE]
-    python benchmarks/decision_latency.py --against CHECKOUT [--rounds 100]
+    python benchmarks/decision_latency.py --against CHECKOUT [--rounds 20]
 
 One process, one thread, on questions of the demo repeated to three lengths. Wall time is what a user waits;
 the time of the thread leaves out what other processes on the machine took. The outcomes trained on are drawn
 at random, since only their number matters here. With `--table`, the lift on held-out halves of a real table
 at both precisions.
 
-With `--against`, this checkout and another take turns instead, block by block, with one policy folder: a
-decision, one whose vector is known, and a whole question answered by a model that replies at once.
+With `--against`, this checkout and another take turns instead, block by block, with one policy folder, in new
+processes each round: a decision, one whose vector is known, and a whole question answered by a model that replies at once.
 """
 
 import argparse
@@ -34,6 +34,8 @@ from adaptive_reasoner.policy.learned import LearnedPolicy
 WORKER = Path(__file__).with_name("decision_worker.py")
 PACKAGES = ("adaptive-reasoner", "langchain-core", "numpy", "onnxruntime", "tokenizers")
 COMPARED = ("decide", "beside_the_encoder", "answer")
+CLOCKS = ("wall", "processor")
+BLOCKS = 20  # of 20 questions, in each process
 LENGTHS = (16, 64, 256)  # tokens
 PRECISIONS = ("float32", "int8")
 DECISIONS = 200
@@ -140,21 +142,28 @@ def value_rows(path, budgets, seed):
         }
 
 
-def blocks(checkouts, job, rounds):
-    """Seconds of each measurement in each checkout, a block of both at a time."""
+def blocks(checkouts, job):
+    """Seconds of each measurement in a process of each checkout: the medians of blocks that take turns."""
     workers = {which: checkout.start(str(WORKER)) for which, checkout in checkouts.items()}
     try:
         for which, worker in workers.items():
             checkouts[which].holds(asked(worker, job)["file"])
         found = {name: {which: [] for which in workers} for name in COMPARED}
-        for number in range(rounds):
+        for number in range(BLOCKS):
             for name in COMPARED:
                 for which in sorted(workers, reverse=number % 2 == 1):
                     found[name][which].append(asked(workers[which], name))
     finally:
         for worker in workers.values():
             worker.communicate()
-    return found
+    return {
+        name: {which: {clock: median_of(rows, clock) for clock in CLOCKS} for which, rows in times.items()}
+        for name, times in found.items()
+    }
+
+
+def median_of(rows, clock):
+    return 1e3 * float(np.median([row[clock] for row in rows]))
 
 
 def asked(worker, line):
@@ -174,13 +183,13 @@ def compare(against, rounds, seed):
         trained = train(outcomes_of(texts, 2, rng), budget=15.0, encoder=encoder, gated=False, seed=seed)
         folder = str(trained.save(f"{scratch}/policy"))
         job = {"folder": folder, "texts": block, "vectors": encoder.encode(block).tolist()}
-        found = blocks(checkouts, json.dumps(job), rounds)
+        found = [blocks(checkouts, json.dumps(job)) for _ in range(rounds)]
     return commits | {
         f"{name}_{clock}_milliseconds": side_by_side.compared(
-            *([1e3 * each[clock] for each in times[which]] for which in checkouts)
+            *([row[name][which][clock] for row in found] for which in checkouts)
         )
-        for name, times in found.items()
-        for clock in ("wall", "processor")
+        for name in COMPARED
+        for clock in CLOCKS
     }
 
 
@@ -191,7 +200,7 @@ def main():
     parser.add_argument("--budgets", default="25,50,75")
     parser.add_argument("--out", type=Path, default=side_by_side.RESULTS / "decision_latency.json")
     parser.add_argument("--against", help="another checkout, measured in turn with this one")
-    parser.add_argument("--rounds", type=int, default=100, help="blocks of 20 decisions, with --against")
+    parser.add_argument("--rounds", type=int, default=20, help="pairs of processes, with --against")
     options = parser.parse_args()
     about = {
         "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
