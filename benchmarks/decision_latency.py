@@ -9,7 +9,8 @@ at random, since only their number matters here. With `--table`, the lift on hel
 at both precisions.
 
 With `--against`, this checkout and another take turns instead, block by block, with one policy folder, in new
-processes each round: a decision, one whose vector is known, and a whole question answered by a model that replies at once.
+processes each round: a decision, one whose vector is known, and a whole question answered by a model that
+replies at once.
 """
 
 import argparse

@@ -1,4 +1,5 @@
 import json
+import pickle
 import subprocess
 import sys
 from math import inf, isnan, nan
@@ -123,6 +124,9 @@ class TestLearnedPolicy(PolicyContract):
             accuracy, cost, _ = policy.predict(policy.encoder.features(text)[None])
             assert np.allclose(accuracy[0], offline.accuracy[row], atol=1e-6)
             assert np.allclose(cost[0], offline.cost[row], rtol=1e-6)
+
+    def test_decides_alike_in_another_process(self, policy):
+        assert pickle.loads(pickle.dumps(policy)).decide(SUM) == policy.decide(SUM)
 
     def test_keeps_its_budget_on_new_questions(self, policy):
         fresh = toy_outcomes(2000, seed=2)
