@@ -15,7 +15,7 @@ from adaptive_reasoner.models.metering import PriceMeter
 from adaptive_reasoner.models.source import Source
 from tests.batch_stub import BatchStub
 from tests.fakes import ScriptedModel
-from tests.integration_tests.test_collection_killed import menu_at, questions
+from tests.integration_tests.http_menus import menu_at, questions
 from tests.unit_tests.kit.collecting.sums import keys_of, rows_of
 
 POLL = {"batch": True, "poll_seconds": 0.01}

@@ -10,7 +10,7 @@ import pytest
 
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.samples import Samples
-from tests.integration_tests.test_collection_killed import WANTED, menu_at, questions
+from tests.integration_tests.http_menus import WANTED, menu_at, questions
 from tests.stub_server import StubServer
 from tests.unit_tests.kit.collecting.sums import keys_of, rows_of
 

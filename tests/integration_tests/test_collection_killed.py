@@ -10,50 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
 from adaptive_reasoner.kit.collecting.collector import collect
-from adaptive_reasoner.kit.menu.menu import Menu
-from adaptive_reasoner.kit.menu.retries import Retries
-from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.models.source import Source
+from tests.integration_tests.http_menus import WANTED, menu_at, questions
 from tests.stub_server import StubServer
 from tests.unit_tests.kit.collecting.sums import keys_of, rows_of
-
-openai = pytest.importorskip("langchain_openai")
 
 PROJECT = Path(__file__).resolve().parents[2]
 COLLECT = """
 import sys
-from tests.integration_tests.test_collection_killed import menu_at, questions
+from tests.integration_tests.http_menus import menu_at, questions
 from adaptive_reasoner.kit.collecting.collector import collect
 cap = float(sys.argv[3]) if sys.argv[3:] else None
 collect(questions(), menu_at(sys.argv[1]), sys.argv[2], concurrency=8, max_cost=cap)
 """
 
 
-def questions(n=30):
-    return [Question(f"q{i}", f"What is {i} + 1?", str(i + 1)) for i in range(n)]
-
-
-def menu_at(base_url, *, samples=4, attempts=1, timeout=30.0):
-    model = openai.ChatOpenAI(base_url=base_url, api_key="none", model="stub", max_retries=3)
-    sources = {
-        name: Source(model, prompt=f"{name}: {{}}".format, max_tokens=8, timeout=timeout)
-        for name in ("direct", "cot")
-    }
-    retries = Retries(attempts, first_pause=0.01)
-    return Menu(sources, samples=samples, grader=numeric, retries=retries)
-
-
 def contents_of(path):
     """What the rows say, whatever their order and the time they took."""
     return sorted(json.dumps({**row, "seconds": None}) for row in rows_of(path))
-
-
-WANTED = sorted(
-    (f"q{i}", source, sample) for i in range(30) for source in ("direct", "cot") for sample in range(4)
-)
 
 
 def killed_after(rows, base_url, out, *cap):

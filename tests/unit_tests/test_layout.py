@@ -154,6 +154,23 @@ def test_no_module_is_longer_than_400_lines(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
+TESTS = Path(__file__).parent
+
+
+def test_the_unit_tests_mirror_the_packages():
+    packages = {path.parent.relative_to(ROOT) for path in ROOT.rglob("*.py")}
+    tested = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    assert tested == packages
+
+
+def test_no_test_imports_from_the_module_of_other_tests():
+    """Fixtures stand in a conftest.py, and other helpers in a module of their own."""
+    imports = re.compile(r"^(?:from|import) tests\.(?:\w+\.)*test_\w+", re.MULTILINE)
+    found = {str(path): imports.findall(path.read_text()) for path in TESTS.parent.rglob("*.py")}
+    assert len(found) > 100
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
 def test_the_exports_are_sorted_and_there():
     exported = adaptive_reasoner.__all__
     assert exported == sorted(exported)

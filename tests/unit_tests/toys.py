@@ -1,13 +1,17 @@
 """A small encoder and small tables, so that policies can be trained in a moment and without a model."""
 
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.policy.features import EncoderSession
 
 WORDS = ["what", "is", "tom", "has", "apples", "and", "buys", "more", "how", "many", "now", *"0123456789+?"]
 DIMENSION = 8
@@ -44,6 +48,18 @@ def write_toy_encoder(folder: Path, *, dimension: int = DIMENSION, max_length: i
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, str(folder / "encoder.onnx"))
     return folder
+
+
+@cache
+def toy_encoder() -> EncoderSession:
+    """The small encoder, written once."""
+    return EncoderSession(write_toy_encoder(Path(mkdtemp())))
+
+
+def features_of(table: Outcomes) -> np.ndarray:
+    """What an imitator sees of the questions, by the small encoder."""
+    encoder = toy_encoder()
+    return feature_matrix(list(table.questions), encoder, cache=VectorCache(encoder, encoder.folder))
 
 
 def toy_outcomes(questions: int, *, seed: int = 0, informative: bool = True) -> Outcomes:

@@ -11,7 +11,6 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.kit.allocation.solver import frontier, solve, uniform_hull
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.pages.tables import html_table
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.result import Result
 from tests.unit_tests.toys import toy_outcomes
@@ -84,21 +83,6 @@ def test_a_result_shows_its_answer_and_its_bill():
     assert (
         "<tr><th>answer</th><td>42</td></tr><tr><th>action</th><td>vote_5</td></tr>" in result._repr_html_()
     )
-
-
-def test_a_long_table_says_how_long_it_is():
-    shown = html_table([{"at": number} for number in range(50)], "Numbers", most=10)
-    assert "Numbers (the first 10 of 50 rows)" in shown
-    assert shown.count("<tr>") == 11
-
-
-def test_what_a_table_holds_cannot_run():
-    nasty = "<script>alert(1)</script>"
-    assert "<script>" not in html_table([{nasty: nasty}], nasty)
-
-
-def test_what_rounding_left_is_shown_as_nothing():
-    assert "<td>0</td><td>1e-07</td>" in html_table([{"at": 1, "lift": -5.6e-17, "price": 1e-7}])
 
 
 def test_names_of_fixed_actions_do_not_overlap():

@@ -54,6 +54,23 @@ def outcomes(n=240, *, telling=True, seed=0):
     )
 
 
+def table_of(accuracy, cost, *, groups=None, questions=None, halves=None):
+    """Outcomes of these cells, on questions without a meaning unless some are given."""
+    accuracy, cost = np.asarray(accuracy, float), np.asarray(cost, float)
+    n, k = accuracy.shape
+    return Outcomes(
+        question_ids=[f"q{i}" for i in range(n)],
+        questions=questions or [f"question {i}" for i in range(n)],
+        actions=tuple("abcdef"[:k]),
+        accuracy=accuracy,
+        cost=cost,
+        cost_unit="tokens",
+        samples=np.ones((n, k), int),
+        groups=groups,
+        halves=halves,
+    )
+
+
 def samples(n=60, *, seed=0, sources=("cot",)):
     rng, hard, texts, _ = questions(n, seed=seed)
     return Samples.from_rows(

@@ -7,25 +7,10 @@ from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.outcomes import Halves, Outcomes
+from adaptive_reasoner.kit.outcomes import Halves
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.mixture import Mixture
-
-
-def table_of(accuracy, cost, *, groups=None, questions=None, halves=None):
-    accuracy, cost = np.asarray(accuracy, float), np.asarray(cost, float)
-    n, k = accuracy.shape
-    return Outcomes(
-        question_ids=[f"q{i}" for i in range(n)],
-        questions=questions or [f"question {i}" for i in range(n)],
-        actions=tuple("abcdef"[:k]),
-        accuracy=accuracy,
-        cost=cost,
-        cost_unit="tokens",
-        samples=np.ones((n, k), int),
-        groups=groups,
-        halves=halves,
-    )
+from tests.unit_tests.kit.backtesting.backtests import table_of
 
 
 def by_group(n=300, seed=0, names=("easy", "hard")):

@@ -10,7 +10,7 @@ from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.lift import measure
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.tables.bootstrap import Interval
-from tests.unit_tests.kit.backtesting.test_baselines import table_of
+from tests.unit_tests.kit.backtesting.backtests import table_of
 
 
 def two_actions(n=400, seed=0):

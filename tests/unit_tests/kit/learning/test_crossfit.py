@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.kit.learning.crossfit import CANDIDATES, CrossFit, candidates_for, folds_of
-from tests.unit_tests.kit.learning.test_training import features_of
-from tests.unit_tests.toys import DIMENSION, toy_outcomes
+from tests.unit_tests.toys import DIMENSION, features_of, toy_outcomes
 
 
 def crossfit(table, budget=15.0, names=tuple(CANDIDATES)):

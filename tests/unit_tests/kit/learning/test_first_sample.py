@@ -11,8 +11,7 @@ from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix
 from adaptive_reasoner.kit.learning.first_sample import SEEN, look_first
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
-from tests.unit_tests.kit.learning.test_training import toy_encoder
-from tests.unit_tests.toys import DIMENSION
+from tests.unit_tests.toys import DIMENSION, toy_encoder
 
 
 def replies(answers, costs=None, **fields):

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -8,30 +7,16 @@ from sklearn.base import clone
 from adaptive_reasoner.errors import InfeasibleBudgetError, UnknownActionError
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.learning.crossfit import CANDIDATES, FAR, build, standard, targets_of
-from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix
+from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_card import worst_costs
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
-from tests.unit_tests.toys import DIMENSION, toy_outcomes, write_toy_encoder
+from tests.unit_tests.toys import DIMENSION, features_of, toy_encoder, toy_outcomes
 
 BUDGET = 15.0
-
-
-@cache
-def toy_encoder():
-    import tempfile
-    from pathlib import Path
-
-    return EncoderSession(write_toy_encoder(Path(tempfile.mkdtemp())))
-
-
-def features_of(table):
-    encoder = toy_encoder()
-    return feature_matrix(list(table.questions), encoder, cache=VectorCache(encoder, encoder.folder))
 
 
 def trained(table, **options):

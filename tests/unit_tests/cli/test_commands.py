@@ -11,41 +11,6 @@ from adaptive_reasoner.cli.shown import print_result
 from adaptive_reasoner.ledger import open_ledger
 
 
-@pytest.fixture
-def samples(tmp_path):
-    """Two questions, two sources, five samples each: one easy, one that needs the chain of thought."""
-    path = tmp_path / "samples.jsonl"
-    rows = [
-        {
-            "question_id": question,
-            "question": f"the {question} question",
-            "source": source,
-            "sample": number,
-            "answer": answer,
-            "gold": "7",
-            "correct": float(answer == "7"),
-            "cost": cost,
-            "cost_unit": "tokens",
-        }
-        for question, source, answer, cost in [
-            ("easy", "direct", "7", 2.0),
-            ("easy", "cot", "7", 20.0),
-            ("hard", "direct", "9", 2.0),
-            ("hard", "cot", "7", 20.0),
-        ]
-        for number in range(5)
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-@pytest.fixture
-def outcomes(command, samples, tmp_path):
-    path = tmp_path / "outcomes.jsonl"
-    assert command("estimate", samples, "--out", path)[0] == 0
-    return path
-
-
 def test_estimates_and_solves(command, outcomes):
     code, printed, _ = command("solve", outcomes, "--budget", 11, "--json")
     solved = json.loads(printed)
@@ -245,13 +210,6 @@ def test_every_command_can_speak_json(command):
         if not any("--json" in p.opts for p in each.params)
     ]
     assert silent == []
-
-
-@pytest.fixture
-def asked(tmp_path):
-    path = tmp_path / "questions.jsonl"
-    path.write_text("".join(json.dumps({"question": f"{n} + 1?", "gold": n + 1}) + "\n" for n in range(3)))
-    return path
 
 
 def test_a_job_is_priced_before_it_starts_and_nothing_is_made(command, asked, tmp_path):

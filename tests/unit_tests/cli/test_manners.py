@@ -1,7 +1,5 @@
 """The manners of the commands: bad numbers, halves of characters, and what a terminal would obey."""
 
-# ruff: noqa: F811 - fixtures of another module are arguments here
-
 import json
 import os
 import re
@@ -12,7 +10,6 @@ import pytest
 from adaptive_reasoner import cli
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import open_ledger
-from tests.unit_tests.test_cli import asked, outcomes, samples  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="module")
