@@ -19,7 +19,7 @@ LOWEST := .venv-lowest
 WITHOUT := sentence-transformers ; python_version < "3"
 EXTRAS  := agents kit math openai postgres prices test
 # What the providers' packages report is tested on their present releases.
-LEFT    := kit demo test_docs.py test_benchmarks.py models/test_providers.py models/test_usage.py
+LEFT    := kit demo test_call_order.py test_docs.py test_benchmarks.py models/test_providers.py models/test_usage.py
 
 .PHONY: help install demo test test-lowest lint types format docs notebooks check-python clean
 
