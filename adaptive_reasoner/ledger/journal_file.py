@@ -45,12 +45,12 @@ class JournalFile:
 
     @property
     def closed(self) -> bool:
-        """Whether it can still be used."""
+        """Whether `close` was called."""
         return self._file < 0
 
     @property
     def empty(self) -> bool:
-        """Whether no line waits."""
+        """Whether no line waits to be charged."""
         return os.fstat(self._file).st_size == self._taken
 
     def add(self, line: bytes) -> None:
@@ -90,7 +90,7 @@ class JournalFile:
             raise UnreachableLedgerError(f"{self.rejected} took no line of the journal: {error}") from error
 
     def take(self, lines: list[bytes]) -> None:
-        """Be done with so many of the first lines."""
+        """Remove these lines, which are the first, from those that wait."""
         self._taken += sum(map(len, lines))
         left = os.fstat(self._file).st_size - self._taken
         if left == 0:
@@ -102,14 +102,14 @@ class JournalFile:
                 self._shorten()
 
     def close(self) -> None:
-        """Let go of the file; what is in it stays."""
+        """Close the file; its lines stay in it."""
         if not self.closed:
             os.close(self._file)
             self._file = -1
             self._in_use.release()
 
     def _shorten(self) -> None:
-        """Put a file in its place that holds only what waits."""
+        """Replace the file by one that holds only the lines that wait."""
         shorter = self.path.with_name(f"{self.path.name}.shorter")
         file = os.open(shorter, _FLAGS | os.O_TRUNC, 0o600)
         try:

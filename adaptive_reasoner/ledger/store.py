@@ -14,7 +14,7 @@ class Wanted(NamedTuple):
 
     Attributes:
         key: Names the charge.
-        question: Its question as far as the caller knows; the charge itself knows for sure.
+        question: Its question as far as the caller knows; a stored charge may name another.
         period: The period in which it will be written where it is new.
     """
 
@@ -63,4 +63,4 @@ class Transaction(Known, Protocol):
         """Wait for the changes that are under way, and let none begin until this one is made."""
 
     def retarget(self, target: int) -> None:
-        """Write down another target; needs the lock."""
+        """Store another target; needs the lock."""

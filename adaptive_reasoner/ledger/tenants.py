@@ -22,8 +22,8 @@ class TenantLedger(LedgerProxy):
     """Charges a tenant's own ledger and the common one, and decides at the higher of their two prices.
 
     In terms of duality, the price of a question is the common price plus what the tenant's own budget adds to
-    it: `surcharge`, which is 0 while the tenant spends less than it may. A tenant without a target of its own
-    is counted, capped where it has a cap, and steered by the common price alone.
+    it: `surcharge`, which is 0 while the tenant spends less than it may. If the tenant's own ledger has no
+    target, its costs are counted, its cap holds if it has one, and the common price alone decides.
 
     Each charge is made in both ledgers; its key in the common one starts with the tenant's name, so that
     tenants may use the same keys. If both are in one database, a verb is one transaction. If not, and the

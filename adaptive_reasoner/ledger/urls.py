@@ -6,7 +6,7 @@ from urllib.parse import unquote, unquote_plus
 
 _PUBLIC = {"synchronous", "host", "hostaddr", "port", "sslmode", "connect_timeout"}
 _HIDDEN = "***"
-_SHORT = 4  # characters; a shorter secret is only hidden where it stands as a word of its own
+_SHORT = 4  # characters; a shorter secret is only hidden where it is a whole word
 
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]*)://(.*)", re.DOTALL)
 _LOGIN = re.compile(r"([^:/@?]*)(?::([^@]*))?@")

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from socket import socket
+from string import Template
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -193,15 +194,12 @@ def page(looks: Poller) -> str:
     }
     cells.pop("at", None)
     rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in cells.items())
-    filled = _asset("watch.html")
-    for mark, text in {
-        "{{ledger}}": html.escape(str(seen["ledger"])),
-        "{{every}}": f"{looks.every:g}",
-        "{{rows}}": rows,
-        "{{error}}": html.escape(seen["error"] or ""),
-    }.items():
-        filled = filled.replace(mark, text)
-    return filled
+    return Template(_asset("watch.html")).substitute(
+        ledger=html.escape(str(seen["ledger"])),
+        every=f"{looks.every:g}",
+        rows=rows,
+        error=html.escape(seen["error"] or ""),
+    )
 
 
 def _moment(query: str) -> float:
