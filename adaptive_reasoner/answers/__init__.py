@@ -4,17 +4,17 @@ Votes and graders use it: it extracts numbers, choices and mathematics from text
 """
 
 from adaptive_reasoner.answers.base import AnswerKey, Comparison, Grader
-from adaptive_reasoner.answers.extraction import (
-    canonical,
+from adaptive_reasoner.answers.extraction import canonical, choice_answer, final_answer, stated_answer
+from adaptive_reasoner.answers.grouping import (
     choice,
-    choice_answer,
+    comparison,
     exact,
-    final_answer,
+    fields,
+    groups,
+    math,
+    math_answer,
     numeric,
-    stated_answer,
 )
-from adaptive_reasoner.answers.grouping import comparison, fields, groups
-from adaptive_reasoner.answers.math_equivalence import math, math_answer
 
 __all__ = [
     "AnswerKey",

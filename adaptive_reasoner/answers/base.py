@@ -35,18 +35,25 @@ class Comparison(Protocol):
 class TextComparison:
     """A comparison by one text a reply, which calls no model.
 
+    An answer is right where its text is that of the gold answer, so what is right is never two votes.
+
     Args:
         name: How it is called in menus and messages.
-        key: The text of a message, given the question; None where it offers nothing to compare.
-        grade: How right an answer is.
+        of_message: The text of a message, given the question; None where it offers nothing to compare.
+        of_answer: The text of an answer that stands alone, as golds do.
     """
 
-    def __init__(self, name: str, key: Callable[[AIMessage, str], str | None], grade: Grader) -> None:
-        self.name, self._key, self._grade = name, key, grade
+    def __init__(
+        self,
+        name: str,
+        of_message: Callable[[AIMessage, str], str | None],
+        of_answer: Callable[[str], str | None],
+    ) -> None:
+        self.name, self._of_message, self._of_answer = name, of_message, of_answer
 
     def keys(self, messages: Sequence[AIMessage], *, question: str = "") -> list[str | None]:
         """One text a message: equal texts say the same, None offers nothing to compare."""
-        return [self._key(message, question) for message in messages]
+        return [self._of_message(message, question) for message in messages]
 
     def steps(self, messages: Sequence[AIMessage], *, question: str = "") -> ComparisonSteps:
         """The keys; no request is yielded."""
@@ -54,12 +61,13 @@ class TextComparison:
         return self.keys(messages, question=question)
 
     def grade(self, answer: str | None, gold: str) -> float:
-        """How right an answer is, in [0, 1]."""
-        return self._grade(answer, gold)
+        """1.0 where an answer says the same as the gold answer, else 0.0."""
+        found = None if answer is None else self._of_answer(answer)
+        return float(found is not None and found == self._of_answer(gold))
 
     def __call__(self, answer: str | None, gold: str) -> float:
-        """How right an answer is, in [0, 1]."""
-        return self._grade(answer, gold)
+        """1.0 where an answer says the same as the gold answer, else 0.0."""
+        return self.grade(answer, gold)
 
     def __repr__(self) -> str:
         return self.name

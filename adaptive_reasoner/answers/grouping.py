@@ -1,27 +1,174 @@
-"""A comparison by its name, and the groups that it makes of replies."""
+"""Comparisons by their names, and the groups that they make of replies."""
 
-import json as json_format
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import AnswerKey, Comparison, TextComparison
-from adaptive_reasoner.answers.extraction import choice, exact, final_answer, numeric
-from adaptive_reasoner.answers.math_equivalence import math
+from adaptive_reasoner.answers.extraction import canonical, choice_answer, final_answer
+from adaptive_reasoner.answers.math_equivalence import check_installed
+from adaptive_reasoner.answers.options import option
+from adaptive_reasoner.answers.question import Question, question
+from adaptive_reasoner.answers.reply_text import last_found, plain, sentences, spoken, without_courtesies
+from adaptive_reasoner.answers.stated import declared, stated
+from adaptive_reasoner.answers.structured import calls_key, calls_value, is_code, json_key, json_of, table_key
+from adaptive_reasoner.answers.values.expressions import is_expression, unwrapped
+from adaptive_reasoner.answers.values.numbers import UNSIGNED, number, number_key
+from adaptive_reasoner.answers.values.reading import value_key
 
 Key = str | Comparison | AnswerKey
 """What `key=` takes: the name of a comparison, a comparison, or a function of the message."""
 
-auto = TextComparison("auto", lambda message, _: final_answer(message), exact)
-"""Compares what a reply offers: tool calls, a structured value or a stated answer."""
+_NO_QUESTION = Question("")
+_LAST_NUMBER = re.compile(
+    rf"(?<![\w^])(?<!\d[.,:/])(?<!\d)(?<!\d-)(?:(?<![\d)])[-+]\s?)?{UNSIGNED}(?![\d_^]|[.,:/-]\d|-\w)"
+)
 
-json = TextComparison("json", lambda message, _: final_answer(message), exact)
-"""Compares JSON by value."""
+
+def auto_text(text: str, asked: Question) -> str | None:
+    """One text for what a text offers for comparison; None where it offers nothing."""
+    structured = json_of(text)
+    if structured is not None:
+        return json_key(structured)
+    if (table := table_key(text, asked)) is not None:
+        return table
+    if is_code(text):
+        return None
+    found = stated(text, asked)
+    return None if found is None else found.key
+
+
+def _auto(message: AIMessage, asked: str) -> str | None:
+    if message.tool_calls:
+        return calls_key(calls_value(message))
+    text = spoken(message)
+    return auto_text(text, question(asked)) if text else None
+
+
+def _json(message: AIMessage, _: str) -> str | None:
+    if message.tool_calls:
+        return calls_key(calls_value(message))
+    return _json_text(spoken(message) or "")
+
+
+def _json_text(text: str) -> str | None:
+    found = json_of(text)
+    return None if found is None else json_key(found)
+
+
+def _numeric(message: AIMessage, _: str) -> str | None:
+    text = None if message.tool_calls else spoken(message)
+    if not text:
+        return None
+    bare = plain(text)
+    offered = declared(bare, _NO_QUESTION)
+    if offered is not None and (found := numeric_text(offered[0])) is not None:
+        return found
+    return numeric_text("\n".join(without_courtesies(sentences(bare))))
+
+
+def numeric_answer(message: AIMessage) -> str | None:
+    """The number that a message answers with, by value: what it states, or its last one.
+
+    Example:
+        >>> numeric_answer(AIMessage("She has 1,200.50 dollars left, I think."))
+        '1200.5'
+    """
+    return _numeric(message, "")
+
+
+def numeric_text(text: str) -> str | None:
+    """The last number of a text, by value; None where there is none.
+
+    Example:
+        >>> [numeric_text(text) for text in ("about 3.50", "1e6", "2024-01-15", "twelve")]
+        ['3.5', '1000000', None, '12']
+    """
+    text = unwrapped(plain(text))
+    last = last_found(_LAST_NUMBER, text)
+    value = number(text.strip(" .")) if last is None else number(last[0])
+    return None if value is None else number_key(value)
+
+
+def _math(message: AIMessage, _: str) -> str | None:
+    if message.tool_calls:
+        return final_answer(message)
+    text = spoken(message)
+    if not text:
+        return None
+    offered = declared(plain(text), _NO_QUESTION)
+    if offered is not None:
+        return math_text(offered[0])
+    found = stated(text, _NO_QUESTION)
+    return _numeric(message, "") if found is None else math_text(found.text)
+
+
+def math_text(text: str) -> str | None:
+    """One text for a mathematical object; what is no mathematics, by its letters.
+
+    Raises:
+        ImportError: It is an expression, and math-verify is not installed.
+    """
+    bare = unwrapped(plain(text)).strip()
+    if is_expression(bare):
+        check_installed()
+    without_degrees = bare.removesuffix("°").strip()
+    return value_key(without_degrees, _NO_QUESTION, marked=True) or canonical(text)
+
+
+def math_answer(message: AIMessage) -> str | None:
+    r"""The answer a message gives, in one form for expressions that are equal: a key for votes.
+
+    Raises:
+        ImportError: math-verify is not installed.
+
+    Example:
+        >>> math_answer(AIMessage(r"so \boxed{\frac{3}{4}}")), math_answer(AIMessage("Answer: 0.75"))
+        ('0.75', '0.75')
+    """
+    return _math(message, "")
+
+
+def _choice_text(text: str) -> str | None:
+    return option(plain(text))
+
+
+auto = TextComparison("auto", _auto, lambda text: auto_text(text, _NO_QUESTION))
+"""Compares what a reply offers: tool calls, a structured value or a stated answer; not free text or code."""
+
+exact = TextComparison("exact", lambda message, _: final_answer(message), canonical)
+"""Answers are equal where they are written alike."""
+
+numeric = TextComparison("numeric", _numeric, numeric_text)
+"""Answers are equal where their last numbers are equal in value.
+
+Example:
+    >>> numeric("14.0", "14"), numeric("about 3", "4"), numeric(None, "4")
+    (1.0, 0.0, 0.0)
+"""
+
+math = TextComparison("math", _math, math_text)
+r"""Answers are equal where they are the same mathematical object; needs math-verify.
+
+Example:
+    >>> math(r"\frac{1}{2}", "0.5"), math("(x+1)^2", "x^2+2x+1"), math("[0, 1)", "(0, 1]")
+    (1.0, 1.0, 0.0)
+"""
+
+choice = TextComparison("choice", lambda message, _: choice_answer(message), _choice_text)
+"""Answers are equal where they name the same option: "(B)", "b.", "option B" and "B) Paris" are one."""
+
+json = TextComparison("json", _json, _json_text)
+"""Compares JSON by value, in which reasons do not count."""
 
 
 def fields(*names: str) -> Comparison:
     """Compare replies by these fields of their JSON or tool calls alone.
+
+    Raises:
+        ValueError: No field is named.
 
     Example:
         >>> replies = [AIMessage('{"city": "Paris", "why": "x"}'), AIMessage('{"city": "Paris", "why": "y"}')]
@@ -32,25 +179,30 @@ def fields(*names: str) -> Comparison:
         raise ValueError("fields() needs the name of at least one field")
 
     def chosen(value: Any) -> Any:
-        if isinstance(value, dict) and any(name in value for name in names):
-            return {name: value.get(name) for name in names}
-        return None
+        if isinstance(value, dict):
+            return {name: value[name] for name in names if name in value}
+        return [chosen(each) for each in value] if isinstance(value, list) else None
+
+    def of_text(text: str) -> str | None:
+        picked = chosen(json_of(text))
+        return json_key(picked) if picked and any(picked) else None
 
     def key(message: AIMessage, _: str) -> str | None:
-        found = final_answer(message)
-        try:
-            value = json_format.loads(found or "")
-        except ValueError:
-            return None
-        if message.tool_calls:
-            return json_format.dumps([[name, chosen(given)] for name, given in value])
-        picked = chosen(value)
-        return None if picked is None else json_format.dumps(picked)
+        if not message.tool_calls:
+            return of_text(spoken(message) or "")
+        picked = [[name, chosen(args)] for name, args in calls_value(message)]
+        return calls_key(picked) if any(args for _, args in picked) else None
 
-    return TextComparison("fields", key, exact)
+    return TextComparison("fields", key, of_text)
 
 
 _BY_NAME: dict[str, Comparison] = {each.name: each for each in (auto, exact, numeric, math, choice, json)}
+_OF_FUNCTION: dict[Any, Comparison] = {
+    final_answer: exact,
+    numeric_answer: numeric,
+    choice_answer: choice,
+    math_answer: math,
+}
 
 
 def comparison(key: Key) -> Comparison:
@@ -59,6 +211,10 @@ def comparison(key: Key) -> Comparison:
     Raises:
         ValueError: There is no comparison of this name.
         TypeError: It is neither.
+
+    Example:
+        >>> comparison("numeric") is numeric
+        True
     """
     if isinstance(key, str):
         if key not in _BY_NAME:
@@ -66,14 +222,21 @@ def comparison(key: Key) -> Comparison:
         return _BY_NAME[key]
     if isinstance(key, Comparison):
         return key
-    if callable(key):
-        name = getattr(key, "__name__", type(key).__name__)
-        return TextComparison(name, lambda message, _: key(message), exact)
-    raise TypeError(f"a key is a name, a comparison or a function of the message, not {key!r}")
+    if not callable(key):
+        raise TypeError(f"a key is a name, a comparison or a function of the message, not {key!r}")
+    if key in _OF_FUNCTION:
+        return _OF_FUNCTION[key]
+    name = getattr(key, "__name__", type(key).__name__)
+    return TextComparison(name, lambda message, _: key(message), canonical)
 
 
 def groups(messages: Sequence[AIMessage], *, question: str = "", key: Key = "auto") -> list[int | None]:
     """Which replies say the same: equal integers do, None offers nothing to compare.
+
+    Args:
+        messages: Replies to one question.
+        question: The question, which says what kind of answer is meant.
+        key: What is compared.
 
     Raises:
         ValueError: There is no such key, or it needs a model to compare.

@@ -1,92 +1,61 @@
-r"""Mathematical answers: whether two expressions are equal, and one form for those that are.
+r"""Mathematical expressions: one form for those that are equal.
 
-What is equal as text or as a number is settled at once. The rest goes to math-verify, which can hang and
-raises in threads: it works in a process of its own, and is killed when it takes too long. Needs
-`pip install 'adaptive-reasoner[math]'`.
+math-verify reads them; it can hang, and raises in threads: it works in a process of its own, and is killed
+when it takes too long. Needs `pip install 'adaptive-reasoner[math]'`.
 """
 
 import atexit
 import json
+import re
 import selectors
 import subprocess
 import sys
 import threading
+from fractions import Fraction
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import AIMessage
-
-from adaptive_reasoner.answers.base import TextComparison
-from adaptive_reasoner.answers.extraction import canonical, exact, final_answer, numeric, stated_answer
+from adaptive_reasoner.answers.values.numbers import number_key
 
 _LONGEST = 300  # characters: what is longer is no answer but a text
 _SECONDS = 3.0
 _SECONDS_TO_START = 60.0
+_LARGEST_EXPONENT = 300
+_RATIONAL = re.compile(r"-?\d{1,1000}(?:/\d{1,1000}|\.\d{1,200})?(?:e[-+]?\d{1,9})?")
 _UNREADABLE = "unreadable"
 _WORKER = Path(__file__).with_name("math_worker.py")
 
 
-def _math(answer: str | None, gold: str) -> float:
-    r"""1.0 where both are the same mathematical object: a number, an expression, a set, an interval.
-
-    What is longer than 300 characters or takes longer than three seconds is equal only where it is written
-    alike; what is no mathematics is compared as text.
+def canonical_expression(text: str) -> str | None:
+    """One text for an expression and all that are equal to it; None where it cannot be read, or not in time.
 
     Raises:
         ImportError: math-verify is not installed.
 
     Example:
-        >>> _math(r"\frac{1}{2}", "0.5"), _math("(x+1)^2", "x^2+2x+1"), _math("[0, 1)", "(0, 1]")
-        (1.0, 1.0, 0.0)
+        >>> canonical_expression("(x+1)^2") == canonical_expression("x^2 + 2x + 1")
+        True
+        >>> canonical_expression("2^{10}")
+        '1024'
     """
-    if answer is None:
-        return 0.0
-    if "".join(answer.split()) == "".join(gold.split()):
-        return 1.0
-    if is_number(answer) and is_number(gold):
-        return numeric(answer, gold)
-    if max(len(answer), len(gold)) > _LONGEST:
-        return 0.0
-    found = _found("equal", answer, gold)
-    return exact(answer, gold) if found == _UNREADABLE else float(found is True)
+    found = None if len(text) > _LONGEST else _found("canonical", text)
+    if not isinstance(found, str) or found == _UNREADABLE:
+        return None
+    return _decimal(found) if _RATIONAL.fullmatch(found) else found
 
 
-def math_answer(message: AIMessage) -> str | None:
-    r"""The answer a message gives, in one form for expressions that are equal: a key for votes.
-
-    Raises:
-        ImportError: math-verify is not installed.
-
-    Example:
-        >>> math_answer(AIMessage(r"so \boxed{\frac{3}{4}}")), math_answer(AIMessage("Answer: 0.75"))
-        ('0.75', '0.75')
-    """
-    if message.tool_calls:
-        return final_answer(message)
-    answer = stated_answer(message)
-    if answer is None or is_number(answer) or len(answer) > _LONGEST:
-        return None if answer is None else canonical(answer)
-    found = _found("canonical", answer)
-    return found if isinstance(found, str) and found != _UNREADABLE else canonical(answer)
+def _decimal(found: str) -> str:
+    """A number as `number_key` writes it, unless its exponent is too large."""
+    _, _, exponent = found.partition("e")
+    return found if exponent and abs(int(exponent)) > _LARGEST_EXPONENT else number_key(Fraction(found))
 
 
 def check_installed() -> None:
     """Raise ImportError where math-verify is not there: before replies are paid for that nobody can grade."""
     if find_spec("math_verify") is None:
         raise ImportError("mathematical answers need: pip install 'adaptive-reasoner[math]'")
-
-
-def is_number(text: str) -> bool:
-    """Whether a text is nothing but a number, which takes no mathematics to compare.
-
-    Example:
-        >>> is_number("1,200.50"), is_number("3/4")
-        (True, False)
-    """
-    form = canonical(text) or ""
-    return form.removeprefix("-").replace(".", "", 1).isdigit()
 
 
 class MathWorker:
@@ -157,7 +126,3 @@ atexit.register(_WORKING.close)
 @lru_cache(maxsize=10_000)
 def _found(*question: str) -> Any:
     return _WORKING.ask(*question)
-
-
-math = TextComparison("math", lambda message, _: math_answer(message), _math)
-"""Answers are equal where they are the same mathematical object; needs math-verify."""

@@ -64,7 +64,7 @@ def collect(
     as_json: AsJson = False,
 ) -> None:
     """Sample a model on questions with known answers; safe to kill and start again."""
-    from adaptive_reasoner.answers.math_equivalence import is_number
+    from adaptive_reasoner.answers.extraction import is_number
     from adaptive_reasoner.kit.collecting.collector import collect as collect_samples
     from adaptive_reasoner.kit.collecting.cost_forecast import forecast
     from adaptive_reasoner.kit.collecting.early_stopping import Adaptive

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from langchain_core.runnables import RunnableConfig
 
-from adaptive_reasoner.answers.extraction import numeric
+from adaptive_reasoner.answers.grouping import numeric
 from adaptive_reasoner.console import err, out, print_table, progress
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import VOTES, build_graph, math_sources

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adaptive_reasoner.answers.extraction import Grader, exact
+from adaptive_reasoner.answers.base import Grader
+from adaptive_reasoner.answers.grouping import exact
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
 from adaptive_reasoner.kit.tables.row_fields import (

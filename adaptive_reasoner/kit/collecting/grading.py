@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers.extraction import choice, choice_answer, exact, final_answer, numeric
-from adaptive_reasoner.answers.math_equivalence import check_installed, math, math_answer
+from adaptive_reasoner.answers.extraction import choice_answer, final_answer
+from adaptive_reasoner.answers.grouping import choice, exact, math, math_answer, numeric, numeric_answer
+from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.collecting.sampler import Drawn
@@ -54,7 +55,9 @@ class Grading:
         if menu.key is math_answer or menu.grader is math:
             check_installed()
         self._key, self._grader = menu.key, menu.grader
-        self._in_threads = menu.key not in (final_answer, choice_answer) or menu.grader not in _QUICK
+        self._in_threads = (
+            menu.key not in (final_answer, numeric_answer, choice_answer) or menu.grader not in _QUICK
+        )
 
     async def answer(self, reply: Reply) -> Grade:
         """The answer in a reply, still to be scored, or why there is none."""

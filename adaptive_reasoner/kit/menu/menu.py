@@ -10,7 +10,9 @@ from typing import Any, Literal, Self, TypeVar
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.answers.extraction import AnswerKey, Grader, exact, final_answer
+from adaptive_reasoner.answers.base import AnswerKey, Grader
+from adaptive_reasoner.answers.extraction import final_answer
+from adaptive_reasoner.answers.grouping import exact
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
 from adaptive_reasoner.kit.menu.llm_grader import Referee

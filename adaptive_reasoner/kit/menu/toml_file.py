@@ -79,8 +79,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adaptive_reasoner.answers.extraction import AnswerKey, Grader, choice, choice_answer, exact, numeric
-from adaptive_reasoner.answers.math_equivalence import math, math_answer
+from adaptive_reasoner.answers.base import AnswerKey, Grader
+from adaptive_reasoner.answers.extraction import choice_answer
+from adaptive_reasoner.answers.grouping import choice, exact, math, math_answer, numeric, numeric_answer
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -93,7 +94,7 @@ from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.source import Source
 
 _GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice, "math": math}
-_KEYS: dict[str, AnswerKey] = {"choice": choice_answer, "math": math_answer}
+_KEYS: dict[str, AnswerKey] = {"numeric": numeric_answer, "choice": choice_answer, "math": math_answer}
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def test_canonical_is_idempotent_and_never_empty(text):
 def test_graders_score_what_they_name():
     assert exact("Paris", " paris.") == 1.0
     assert exact(None, "paris") == 0.0
-    assert numeric("1,000", "1e3") == 0.0  # "1e3" is not written out; its last number is 3
+    assert numeric("1,000", "1e3") == 1.0
     assert numeric("x = 7", "7.0") == 1.0
     assert choice("(b) because", "B") == 1.0
     assert choice("because", "B") == 0.0

@@ -39,7 +39,7 @@ def test_a_grader_is_the_comparison_of_its_name(grader):
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="'maths'.*auto, exact, numeric, math, choice, json"):
+    with pytest.raises(ValueError, match=r"'maths'.*auto, exact, numeric, math, choice, json"):
         comparison("maths")
     with pytest.raises(TypeError, match="not 3"):
         comparison(3)

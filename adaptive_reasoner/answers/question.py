@@ -1,0 +1,199 @@
+"""What a question lets expect of its answer: a number, a unit, an option, an order, or free text."""
+
+import re
+from functools import cached_property, lru_cache
+
+from adaptive_reasoner.answers import question_words as patterns
+from adaptive_reasoner.answers.reply_text import plain
+from adaptive_reasoner.answers.values.units import currency, is_unit
+from adaptive_reasoner.answers.vocabulary import GREETINGS
+
+_LONGEST = 4000
+
+
+class Question:
+    """A question, and the text of the reply where it says more of what is meant.
+
+    Args:
+        text: The question; empty where it is not known.
+        reply: The reply, whose own words count for its language and for what its numbers are.
+    """
+
+    def __init__(self, text: str, reply: str = "") -> None:
+        self.text, self.reply = text, reply
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Its words, in lower case."""
+        return frozenset(word.casefold() for word in patterns.WORD.findall(self.text))
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The stems of its words."""
+        return frozenset(map(stem, self.words))
+
+    @cached_property
+    def known(self) -> bool:
+        """Whether there is a question."""
+        return bool(self.text.strip())
+
+    @cached_property
+    def asks_number(self) -> bool:
+        """Whether a number is asked for."""
+        return bool(patterns.HOW_MANY.search(self.text) or patterns.ARITHMETIC.search(self.text))
+
+    @cached_property
+    def asks_percent(self) -> bool:
+        """Whether a percentage is asked for."""
+        return bool(patterns.PERCENT.search(self.text))
+
+    @cached_property
+    def asks_free_text(self) -> bool:
+        """Whether every fine reply may be worded in its own way: a poem, an explanation, a greeting."""
+        if GREETINGS.match(self.text) and len(self.text.split()) <= 6:
+            return not self.asks_word
+        return bool(patterns.FREE.match(self.text)) and not (
+            patterns.AS_VALUE.search(self.text)
+            or self.asks_word
+            or patterns.HOW_ABOUT.match(self.text)
+            or (self.asks_number and len(self.text) < 200 and not self.text.lower().startswith("why"))
+        )
+
+    @cached_property
+    def asks_yes_or_no(self) -> bool:
+        """Whether yes or no is asked for."""
+        asked = self.text.rstrip(" \"')").endswith("?") and not patterns.WH.search(self.text)
+        return asked or bool(patterns.YES_NO.search(self.text))
+
+    @cached_property
+    def asks_when(self) -> bool:
+        """Whether a date or a time is asked for."""
+        return bool(patterns.WHEN.search(self.text))
+
+    @cached_property
+    def asks_word(self) -> bool:
+        """Whether a word is asked for, as by a translation, be it one that greets."""
+        return bool(patterns.TRANSLATION.search(self.text))
+
+    @cached_property
+    def counted(self) -> str:
+        """The stem of what is to be counted, as apples in "how many apples"; empty otherwise."""
+        found = patterns.UNIT_ASKED.search(self.text)
+        return stem(found[1].casefold()) if found else ""
+
+    @cached_property
+    def says_version(self) -> bool:
+        """Whether question or reply speak of a version, so that 3.10 is not 3.1."""
+        return bool(patterns.VERSION.search(self.text) or patterns.VERSION.search(self.reply))
+
+    @cached_property
+    def says_ratio(self) -> bool:
+        """Whether question or reply speak of a ratio."""
+        return bool(patterns.RATIO.search(self.text) or patterns.RATIO.search(self.reply))
+
+    @cached_property
+    def says_score(self) -> bool:
+        """Whether it is about a score, which is not reduced as a ratio is."""
+        return bool(patterns.SCORE.search(self.text))
+
+    @cached_property
+    def says_money(self) -> bool:
+        """Whether it is about money."""
+        return bool(patterns.MONEY.search(self.text))
+
+    @cached_property
+    def says_phone(self) -> bool:
+        """Whether it is about a telephone number."""
+        return bool(patterns.PHONE.search(self.text) or patterns.PHONE.search(self.reply))
+
+    @cached_property
+    def order_matters(self) -> bool | None:
+        """Whether the order of a list matters; None where that cannot be known."""
+        if not self.known:
+            return None
+        if patterns.NO_ORDER.search(self.text):
+            return False
+        if patterns.ORDER.search(self.text) or patterns.FROM_TO.search(self.text):
+            return True
+        return False if patterns.SETS.search(self.text) else None
+
+    @cached_property
+    def currency(self) -> str:
+        """The only currency that it names, dollars aside; empty otherwise."""
+        names = [*re.findall(r"[€£₹₩₽₿¥]", self.text), *self.words]
+        found = {
+            code
+            for name in names
+            if len(name) != 1 or not name.isascii()
+            for code in [currency(name)]
+            if code
+        }
+        codes = {code for _, code in found}
+        return codes.pop() if len(codes) == 1 and codes != {"USD"} and "$" not in self.text else ""
+
+    @cached_property
+    def unit(self) -> str:
+        """The unit in which an answer is asked for, as in "how many hours"; empty otherwise."""
+        for pattern in (patterns.UNIT_ASKED, patterns.IN_UNIT):
+            found = pattern.search(self.text)
+            if (
+                found
+                and is_unit(found[1])
+                and found[1].casefold() not in ("a", "in", "h", "s", "n", "v", "w", "b")
+            ):
+                return found[1]
+        return ""
+
+    def counts(self, noun: str) -> bool:
+        """Whether a number is asked for and these words after it only repeat of what.
+
+        Example:
+            >>> [Question(text).counts("apples") for text in ("How many apples?", "What is left?")]
+            [True, False]
+        """
+        if not self.asks_number:
+            return False
+        if re.search(r"[\d=<>]", noun):
+            return False
+        nouns = [word.casefold() for word in patterns.WORD.findall(noun)]
+        return (bool(nouns) and all(stem(noun) in self.stems or noun in patterns.LEFT for noun in nouns)) or (
+            len(noun) <= 2 and not noun.isascii() and not is_unit(noun)
+        )
+
+    @cached_property
+    def options(self) -> dict[str, str]:
+        r"""The options that it lists, by letter.
+
+        Example:
+            >>> Question("Which?\nA) Paris\nB) Lyon").options
+            {'a': 'Paris', 'b': 'Lyon'}
+        """
+        found = [(letter.casefold(), text.strip()) for letter, text in patterns.OPTION.findall(self.text)]
+        letters = "".join(letter for letter, _ in found)
+        return dict(found) if len(found) >= 2 and letters == "abcdefghij"[: len(found)] else {}
+
+    @cached_property
+    def comma(self) -> bool:
+        """Whether the language is one in which 1,5 is written and 1.500 is fifteen hundred."""
+        said = [word.casefold() for word in patterns.WORD.findall(f"{self.text} {self.reply[:500]}")]
+        comma = sum(word in patterns.COMMA_LANGUAGES for word in said)
+        return comma > sum(word in patterns.POINT_LANGUAGES for word in said)
+
+
+@lru_cache(maxsize=64)
+def question(text: str) -> Question:
+    """What a question lets expect, found out once."""
+    return Question(plain(text[:_LONGEST]))
+
+
+def stem(word: str) -> str:
+    """A word without the endings that tense and number give it.
+
+    Example:
+        >>> stem("discovered") == stem("discover"), stem("leaves") == stem("leave")
+        (True, True)
+    """
+    for ending in ("ing", "ied", "ies", "ed", "es", "s", "d", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word

@@ -1,0 +1,211 @@
+"""The words by which a question says what kind of answer it expects."""
+
+import re
+
+from adaptive_reasoner.answers.vocabulary import any_of
+
+HOW_MANY = re.compile(
+    any_of(
+        "how many|how much|how old|how tall|how long|how far|how fast|how large|how big|how heavy|how deep|"
+        "how high|"
+        "calculate|compute|evaluate|what number|which number|total number|number of|what is the sum|sum of|"
+        "product of|"
+        "difference between|remainder|what percentage|what percent|what fraction|average|mean|median|"
+        "probability|"
+        "solve|simplify|value of|square root|cuántos|cuántas|cuánto|cuánta|calcula|calcule|combien|calculez|"
+        "wie viele|wie viel|wieviel|wieviele|wie alt|wie lange|wie weit|wie hoch|berechne|berechnen|quanti|"
+        "quante|"
+        "quanto|quanta|quantos|quantas|calcola|сколько|вычислите|كم|احسب|total cost|area of|perimeter|"
+        "volume of"
+    )
+    + "|いくつ|いくら|何人|何個|何本|何冊|何円|何歳|何日|何年|何時間|計算|合計|多少|几个|几|计算|求|몇|얼마",
+    re.IGNORECASE,
+)
+ARITHMETIC = re.compile(
+    r"\d\s*(?:[-+*/×÷^x]|\*\*|plus|minus|times|mal|fois|por|divided by)\s*\d", re.IGNORECASE
+)
+PERCENT = re.compile(
+    any_of("percent|percentage|per cent|prozent|porcentaje|pourcentage|percentuale|porcentagem")
+    + "|百分之|パーセント|what % |in %",
+    re.IGNORECASE,
+)
+RATIO = re.compile(
+    any_of("ratio|proportion|odds|verhältnis|proporción|razón|rapport|rapporto|proporção")
+    + "|比例|比率|比は|之比",
+    re.IGNORECASE,
+)
+SCORE = re.compile(
+    any_of("score|match|game|result of the game|marcador|résultat du match|spielstand|aspect"), re.IGNORECASE
+)
+MONEY = re.compile(
+    any_of(
+        "cost|costs|price|pay|paid|earn|earns|spend|spent|money|charge|salary|fee|worth|revenue|profit|sell|"
+        "sold|buy|bill"
+    ),
+    re.IGNORECASE,
+)
+PHONE = re.compile(
+    any_of(
+        "phone|call|telephone|fax|hotline|dial|ring|número de teléfono|teléfono|llamar|llamo|llame|appeler|"
+        "appelle|téléphone|telefonnummer|anrufen|rufe|telefono|telefone|ligar"
+    )
+    + "|电话|電話|هاتف",
+    re.IGNORECASE,
+)
+ORDER = re.compile(
+    any_of(
+        "order|ordered|sort|sorted|rank|ranked|ranking|sequence|first|second|third|next|then|ascending|"
+        "descending|"
+        "chronological|chronologically|alphabetical|alphabetically|oldest|newest|youngest|largest to "
+        "smallest|smallest to largest|steps|step|top|podium|"
+        "route|path|coordinates|coordinate|point|vector|permutation|combination|arrange|arranged|digits|"
+        "code|pin|"
+        "respectively|priority|orden|ordena|ordenar|primero|ordre|ordonne|classe|classez|premier|"
+        "reihenfolge|sortiere|sortieren|"
+        "ordine|ordina|ordem|по порядку|ترتيب|رتب|how do i|how to|rhyme|itinerary|schedule|followed by|"
+        "du plus|croissant|décroissant|plus petit|plus grand|range|rangez|größe nach|kleinsten|größten|"
+        "menor a mayor|"
+        "mayor a menor|ascendente|descendente|crescente|decrescente|più piccolo|más pequeño"
+    )
+    + "|順|順番|顺序|排序|次序|순서",
+    re.IGNORECASE,
+)
+FROM_TO = re.compile(
+    r"\b(?:smallest|largest|lowest|highest|shortest|longest|oldest|youngest|least|most|best|"
+    r"worst)\b.{0,30}\b(?:to|first)\b",
+    re.IGNORECASE,
+)
+NO_ORDER = re.compile(
+    r"order (?:does not|doesn't|do not|is not|isn't) (?:matter|important)|(?:any|no particular|whatever) "
+    r"order|regardless of (?:the )?order|"
+    r"reihenfolge (?:ist )?(?:egal|beliebig)|beliebige[rn]? reihenfolge|orden no importa|cualquier orden|"
+    r"ordre n'importe pas|"
+    r"n'importe quel ordre|peu importe l'ordre|qualsiasi ordine|qualquer ordem|"
+    r"順不同|顺序不限|不分顺序|顺序无关",
+    re.IGNORECASE,
+)
+WHEN = re.compile(
+    any_of(
+        "when|what time|what date|which date|which day|what day|what year|which year|cuándo|qué día|qué "
+        "fecha|qué hora|quand|"
+        "quelle date|quel jour|quelle heure|wann|an welchem tag|welches datum|um wie viel uhr|quando|a che "
+        "ora|que horas|когда|متى"
+    )
+    + "|いつ|何時|何日|何月|什么时候|哪天|几点|何时|哪一年|언제",
+    re.IGNORECASE,
+)
+TRANSLATION = re.compile(
+    any_of(
+        "translate|translation|how do you say|how do i say|in french|in spanish|in german|in english|in "
+        "italian|in japanese|in chinese|"
+        "what is the word|opposite|synonym|antonym|übersetze|übersetzen|heißt|auf spanisch|auf englisch|auf "
+        "deutsch|auf französisch|"
+        "traduis|traduisez|comment dit-on|en anglais|en français|en espagnol|traduce|traduzca|cómo se dice|"
+        "en inglés|en francés|traduci|"
+        "traduza|in inglese|em inglês|ترجم"
+    )
+    + "|翻译|訳|怎么说|何と言い",
+    re.IGNORECASE,
+)
+VERSION = re.compile(
+    any_of("version|release|versión|versione|versão|релиз|версия") + r"|版本|バージョン|(?<!\w)v\d",
+    re.IGNORECASE,
+)
+AS_VALUE = re.compile(
+    r"^\W*(?:please\s+)?(?:write|express|give|generate|create)\b.{0,80}\b(?:as (?:an?|the) (?:\w+ "
+    r")?(?:number|decimal|fraction|percent\w*|ratio|equation|"
+    r"product|power|mixed|numeral|json|list|set)|in (?:digits|numerals|figures|words|scientific|standard|"
+    r"roman|lowest|simplest|decimal|json)|"
+    r"(?:the )?(?:number|equation|formula|expression|json)\b)|\b(?:in|with|using) (?:only )?(?:one|a "
+    r"single) word\b|\bjson\b",
+    re.IGNORECASE,
+)
+WH = re.compile(
+    any_of(
+        "who|whom|whose|what|which|when|where|why|how|qué|quién|cuál|cuándo|dónde|cómo|cuánto|cuántos|"
+        "cuántas|qui|quel|quelle|quels|quelles|"
+        "quand|où|comment|combien|pourquoi|que|was|wer|wen|wem|welche|welcher|welches|wann|wo|wie|warum|chi|"
+        "che|quale|quando|dove|come|"
+        "quanto|quem|qual|onde|or|oder|ou|o|что|кто|какой|когда|где|сколько|ما|من|متى|أين|كم|أي"
+    )
+    + "|谁|什么|哪|几|多少|誰|何|どこ|いつ|いくつ|どれ|누구|무엇|어디|언제",
+    re.IGNORECASE,
+)
+SETS = re.compile(
+    any_of(
+        "which|what are|who are|list|name|give|find|are there|what|who|solve|roots|factors|divisors|"
+        "solutions|"
+        "qué|cuáles|quiénes|nombra|enumera|quels|quelles|qui|citez|cite|nomme|welche|wer|nenne|nennen|was "
+        "sind|quali|"
+        "elenca|quais|liste|какие|назовите|ما هي|اذكر"
+    )
+    + "|哪些|有哪|何ですか|どれ|挙げ|列出|무엇|어떤",
+    re.IGNORECASE,
+)
+FREE = re.compile(
+    r"^\W*(?:(?:please|can you|could you|would you|will you|kindly|i want you to|i need you to|i'd like you "
+    r"to|help me|now|"
+    r"bitte|por favor|s'il vous plaît|请|por gentileza|peux-tu|pouvez-vous|puedes|kannst du|können "
+    r"sie)[\s,]+)*(?:"
+    + any_of(
+        "write|draft|compose|summarise|summarize|explain|describe|rewrite|rephrase|paraphrase|improve|"
+        "proofread|brainstorm|suggest|"
+        "recommend|propose|come up with|invent|imagine|create|design|tell me about|tell me a|tell me how|"
+        "tell me why|"
+        "tell us|discuss|elaborate|outline|help me|give me advice|give me tips|give me ideas|give advice|"
+        "advise|make up|generate|why|how do|how does|how did|how can|how should|how would|"
+        "how to|how come|what do you think|what should i|what can you|what is your opinion|thank you|thanks|"
+        "who are you|"
+        "introduce|compare|analyse|analyze|review|comment on|reply to|respond to|continue|plan|"
+        "escribe|redacta|resume|explica|describe|por qué|cómo|sugiere|cuéntame|"
+        "écris|écrivez|rédige|rédigez|résume|résumez|explique|expliquez|décris|décrivez|pourquoi|comment|"
+        "raconte|"
+        "schreibe|schreib|verfasse|fasse|erkläre|erklär|beschreibe|warum|wieso|wie funktioniert|wie kann|"
+        "erzähle|erzähl|"
+        "scrivi|spiega|riassumi|perché|descrivi|escreva|explique|resuma|por que|descreva|conte|"
+        "напиши|напишите|объясни|объясните|почему|расскажи|опиши|اكتب|اشرح|لماذا|لخص|صف|كيف"
+    )
+    + "|写|解释|为什么|描述|总结|请写|如何|怎么|怎样|介绍|"
+    r".{0,30}(?:を書いて|書いてください|説明して|要約して|なぜ|どうして|教えてください$)|왜|설명|써)",
+    re.IGNORECASE,
+)  # fmt: skip
+HOW_ABOUT = re.compile(
+    r"how (?:do|does|did|can|should|would) .{0,200}\b(?:cost|weigh|measure|many|much|old|far|long|tall)\b",
+    re.IGNORECASE,
+)
+YES_NO = re.compile(
+    r"(?:^|[.!?\n]\s*|,\s*)(?:"
+    + any_of(
+        "is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must|am|isn't|aren't|"
+        "doesn't|don't|"
+        "es|son|está|puedo|puede|hay|tiene|est-ce|est-ce que|peut-on|puis-je|ist|sind|kann|darf|hat|haben|"
+        "gibt|muss|"
+        "è|sono|posso|può|é|são|pode|هل|является|можно"
+    )
+    + r")[^?\n]{1,300}\?|吗[?？]?|ますか|ですか[?？。.]?$|でしょうか",
+    re.IGNORECASE,
+)
+OPTION = re.compile(
+    r"(?:^|[\s(;,])\(?([A-Ja-j])[).:]\s+(\S[^\n]{0,200}?)(?=\s*(?:[\n;,]?\s*\(?[A-Ja-j][).:]\s|\n|$))"
+)
+WORD = re.compile(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
+COMMA_LANGUAGES = frozenset(
+    (
+    "der die das ist sind und nicht wie viel viele beträgt lautet antwort ergebnis kostet el los las "
+    "es son cuál cuánto cuántos cuántas respuesta total de la le les est sont combien réponse "
+    "résultat quel quelle il è sono quanto quanti risposta risultato o os são quantos qual resposta "
+    "kilometer insgesamt сколько равно ответ euro"
+    ).split()
+) - {"total", "o", "kilometer"}  # fmt: skip
+POINT_LANGUAGES = frozenset(
+    ("the is are was of what how many much which answer and in it does do has have total kilometers").split()
+)
+LEFT = frozenset(
+    ("left remaining more total altogether of the in now and each per people items pieces").split()
+)
+UNIT_ASKED = re.compile(
+    r"(?:how many|how much|number of|cuántos|cuántas|combien de|combien d'|wie viele|wieviele|quanti|quante|"
+    r"quantos|quantas|сколько|كم)\s+([^\W\d_]+)",
+    re.IGNORECASE,
+)
+IN_UNIT = re.compile(r"\b(?:in|to|into|en|auf)\s+([^\W\d_°]+|°[CF])\W*$", re.IGNORECASE)
