@@ -6,6 +6,7 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import AnswerKey as AnswerKey
 from adaptive_reasoner.answers.base import Grader as Grader
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.options import option, option_in
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import plain, spoken
@@ -114,7 +115,7 @@ def last_match(text: str, *patterns: re.Pattern[str]) -> str | None:
     return str(found[-1]) if found else None
 
 
-_FRACTION = re.compile(r"\d\s?/\s?\d|frac")
+_FRACTION = pattern(r"\d\s?/\s?\d|frac")
 
 
 def _written(text: str) -> str | None:

@@ -1,6 +1,5 @@
 """Comparisons by their names, and the groups that they make of replies."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import AnswerKey, Comparison, TextComparison
 from adaptive_reasoner.answers.extraction import canonical, choice_answer, final_answer
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.answers.options import option
 from adaptive_reasoner.answers.question import Question, question
@@ -22,7 +22,7 @@ Key = str | Comparison | AnswerKey
 """What `key=` takes: the name of a comparison, a comparison, or a function of the message."""
 
 _NO_QUESTION = Question("")
-_LAST_NUMBER = re.compile(
+_LAST_NUMBER = pattern(
     rf"(?<![\w^])(?<!\d[.,:/])(?<!\d)(?<!\d-)(?:(?<![\d)])[-+]\s?)?{UNSIGNED}(?![\d_^]|[.,:/-]\d|-\w)"
 )
 

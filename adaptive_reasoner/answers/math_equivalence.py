@@ -6,7 +6,6 @@ when it takes too long. Needs `pip install 'adaptive-reasoner[math]'`.
 
 import atexit
 import json
-import re
 import selectors
 import subprocess
 import sys
@@ -17,13 +16,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.values.numbers import number_key
 
 _LONGEST = 300  # characters: what is longer is no answer but a text
 _SECONDS = 3.0
 _SECONDS_TO_START = 60.0
 _LARGEST_EXPONENT = 300
-_RATIONAL = re.compile(r"-?\d{1,1000}(?:/\d{1,1000}|\.\d{1,200})?(?:e[-+]?\d{1,9})?")
+_RATIONAL = pattern(r"-?\d{1,1000}(?:/\d{1,1000}|\.\d{1,200})?(?:e[-+]?\d{1,9})?")
 _UNREADABLE = "unreadable"
 _WORKER = Path(__file__).with_name("math_worker.py")
 

@@ -2,25 +2,24 @@
 
 import re
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import last_found
 
-_LATEX = re.compile(r"\\(?:text|textbf|textrm|textit|mathrm|mathbf|boxed|mathbb)\s?\{([^{}]*)\}")
-_SPACE = re.compile(r"\\[ ,;!~]|\\quad|~")
-_NAMED = re.compile(
+_LATEX = pattern(r"\\(?:text|textbf|textrm|textit|mathrm|mathbf|boxed|mathbb)\s?\{([^{}]*)\}")
+_SPACE = pattern(r"\\[ ,;!~]|\\quad|~")
+_NAMED = pattern(
     r"\W*(?:(?:the\s+)?(?:correct\s+|right\s+|best\s+|final\s+)?(?:option|choice|answer|alternative|opción|"
     r"option|antwort|réponse|respuesta|"
     r"risposta|resposta|opção|选项|選択肢|答案|答え)\s*(?:is|est|ist|es|è|é|是|は)?\s*[:：]?\s*)?"
     r"[(\[]?(?P<letter>[A-Za-z])(?![\w'’/.&+-]*[A-Za-z\d])(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_SEVERAL = re.compile(
-    r"\W*([A-Z])\W*(?:(?:,|and|und|y|et|e|&|or|和|と)\W*([A-Z])(?![\w'])\W*)+", re.IGNORECASE
-)
-_SEPARATORS = re.compile(r"(?<=[\s)])(?:and|und|y|et|e|or)(?=[\s(])")
-_LETTERED = re.compile(r"\(?([A-J])\)(?:[\s:,-].*)?", re.DOTALL)
-_LETTERS = re.compile(r"\(?[A-J]\)?(?:(?:\s*,\s*|\s+(?:and|und|y|et|e|&)\s+|\s*[和と]\s*)\(?[A-J]\)?)*")
-_SENTENCE = re.compile(
+_SEVERAL = pattern(r"\W*([A-Z])\W*(?:(?:,|and|und|y|et|e|&|or|和|と)\W*([A-Z])(?![\w'])\W*)+", re.IGNORECASE)
+_SEPARATORS = pattern(r"(?<=[\s)])(?:and|und|y|et|e|or)(?=[\s(])")
+_LETTERED = pattern(r"\(?([A-J])\)(?:[\s:,-].*)?", re.DOTALL)
+_LETTERS = pattern(r"\(?[A-J]\)?(?:(?:\s*,\s*|\s+(?:and|und|y|et|e|&)\s+|\s*[和と]\s*)\(?[A-J]\)?)*")
+_SENTENCE = pattern(
     r"(?:option|choice|answer|alternative|opción|antwort|réponse|respuesta|risposta|opção|resposta|选项|選択肢|"
     r"答案|答え)"
     r"\W{0,6}(?:(?:is|est|ist|es|è|é|lautet|是|は|should be|must be|would be)\W{0,6})?\(?([A-Z])\)?(?![\w'])",

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question, stem
 from adaptive_reasoner.answers.reply_text import is_courtesy
 from adaptive_reasoner.answers.vocabulary import (
@@ -24,19 +25,24 @@ MOST_WORDS = 6
 _MOST_SIGNS = 16
 _MOST_MARKED_WORDS = 12
 
-_COPULA = re.compile(rf"(?!(?:war|son|era|fu|wird|sera)(?!\w)){COPULAS}")
+_COPULA = pattern(rf"(?!(?:war|son|era|fu|wird|sera)(?!\w)){COPULAS}")
 _PRONOUNS = frozenset(
     ("I I'm I’m I've I’ve I'd I'll I’ll You You're You’re Your We We're We’re My Our Let's Let’s").split()
 )
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_CJK_ENDING = re.compile(r"(?:です|でした|である|だ|になります|となります|입니다|이다|吧|。)+$")
-_KANA_VERB = re.compile(
-    r"(?:ます|ました|ません|ください|ましょう|でしょう|ですか|습니다|세요|까요|了吗|吗|呢|啊)$"
+_AUXILIARY = pattern(
+    r"(?<!\w)(?:has|have|had|been|can|could|will|would|should|may|might|must|do|does|did|hat|haben|wurde|"
+    r"wurden|"
+    r"ha|han|hay|puede|a été|ont été|peut|может|был|была)(?!\w)"
+)
+_CJK = pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_CJK_ENDING = pattern(r"(?:です|でした|である|だ|になります|となります|입니다|이다|吧|。)+$")
+_KANA_VERB = pattern(
+    r"(?:ます|ました|ません|ください|ましょう|でしょう|ですか|습니다|세요|까요|了吗|吗|呢|啊|.{3}か)$"
 )
 _EDGES = " \t\r\n\"'`*_.,;:!。、，:…"
-_WORD = re.compile(r"[^\W_]+(?:['’.&/+-][^\W_]+)*|[^\W_]+")
-_DIVIDER = re.compile(r"[.!?;:]\s|[\n?¿{}|]|\.\.\.")
-_RELATIVE = re.compile(
+_WORD = pattern(r"[^\W_]+(?:['’.&/+-][^\W_]+)*|[^\W_]+")
+_DIVIDER = pattern(r"[.!?;:]\s|[\n?¿{}|]|\.\.\.")
+_RELATIVE = pattern(
     r"(?:,|\s-|\s?\u2014)\s*(?:who|which|whose|where|when|because|since|as|"
     r"quien|que|porque|qui|car|parce|der|die|das|weil|che|perché|который|которая|born|known|built|written|"
     r"(?-i:[a-z]+ed)|"
@@ -44,13 +50,13 @@ _RELATIVE = re.compile(
     r"|\s(?:because|since|weil|porque|parce que|perché|потому что|لأن)\s.*$",
     re.IGNORECASE | re.DOTALL,
 )
-_ASIDE = re.compile(r"\s+\(([^()]{1,120})\)$")
-_OPENS_SENTENCE = re.compile(
+_ASIDE = pattern(r"\s+\(([^()]{1,120})\)$")
+_OPENS_SENTENCE = pattern(
     r"(?:it|he|she|they|this|that|there|these|those|it's|here|if|when|so|thus|therefore|hence|please|then|"
     r"because)\s",
     re.IGNORECASE,
 )
-_GLUED = re.compile(r"[/\\@_=<>#]|\w\.\w")
+_GLUED = pattern(r"[/\\@_=<>#]|\w\.\w")
 
 
 def yes_or_no(text: str) -> str | None:
@@ -90,6 +96,28 @@ def without_asides(text: str) -> str:
     return text[: aside.start()] if re.search(r"\d", aside[1]) else text
 
 
+def is_name(text: str) -> bool:
+    """Whether a short text that no question asks for is a name or a label, and no little sentence.
+
+    Example:
+        >>> [is_name(text) for text in ("Marie Curie.", "carbon dioxide", "Ticket is closed.", "Sleep well!")]
+        [True, True, False, False]
+    """
+    words = text.split()
+    if _CJK.search(text):
+        return len(without_ending(text)) <= _MOST_SIGNS_UNASKED
+    if text.rstrip(_QUOTES).endswith("!"):
+        return len(words) == 1
+    content = [word for word in words if word.casefold() not in FUNCTION_WORDS]
+    if all(word[:1].isupper() or not word[:1].isalpha() for word in content):
+        return True
+    return len(words) <= (2 if text.rstrip(_QUOTES).endswith(".") else 3)
+
+
+_MOST_SIGNS_UNASKED = 6
+_QUOTES = " \"')*_"
+
+
 def without_ending(text: str) -> str:
     """A text of Japanese, Chinese or Korean without the words that only end a sentence.
 
@@ -123,6 +151,7 @@ def is_short(text: str, *, marked: bool = False, greeting: bool = False) -> bool
         or _OPENS_SENTENCE.match(text)
         or _is_personal(text)
         or _COPULA.search(text)
+        or _AUXILIARY.search(text)
     )
 
 
@@ -184,7 +213,7 @@ def unknown_part(sentence: str, question: Question) -> str | None:
     return named[0] if len(named) == 1 and _ASKS_NAME.match(question.text) else None
 
 
-_ASKS_NAME = re.compile(
+_ASKS_NAME = pattern(
     r"\W*(?:who|whom|whose|where|which|wer|wo|qui|où|quién|dónde|chi|dove|quem|onde|кто|где)\b", re.IGNORECASE
 )
 _JOINING = frozenset(("of de the da do del della des du von van and y und et e la le di").split())

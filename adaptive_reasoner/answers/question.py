@@ -52,6 +52,15 @@ class Question:
         """Whether every fine reply may be worded in its own way: a poem, an explanation, a greeting."""
         if GREETINGS.match(self.text) and len(self.text.split()) <= 6:
             return not self.asks_word
+        if patterns.TEXTS.search(self.text) and not (self.asks_number or self.asks_yes_or_no or self.options):
+            return True
+        if (
+            self.known
+            and not self.asks_number
+            and patterns.INSTRUCTION.match(self.text)
+            and not patterns.ANSWERABLE.search(self.text)
+        ):
+            return True
         return bool(patterns.FREE.match(self.text)) and not (
             patterns.AS_VALUE.search(self.text)
             or self.asks_word
@@ -134,8 +143,8 @@ class Question:
     @cached_property
     def unit(self) -> str:
         """The unit in which an answer is asked for, as in "how many hours"; empty otherwise."""
-        for pattern in (patterns.UNIT_ASKED, patterns.IN_UNIT):
-            found = pattern.search(self.text)
+        for asked in (patterns.UNIT_ASKED, patterns.IN_UNIT):
+            found = asked.search(self.text)
             if (
                 found
                 and is_unit(found[1])

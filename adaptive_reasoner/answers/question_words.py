@@ -2,9 +2,10 @@
 
 import re
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.vocabulary import any_of
 
-HOW_MANY = re.compile(
+HOW_MANY = pattern(
     any_of(
         "how many|how much|how old|how tall|how long|how far|how fast|how large|how big|how heavy|how deep|"
         "how high|"
@@ -21,30 +22,28 @@ HOW_MANY = re.compile(
     + "|いくつ|いくら|何人|何個|何本|何冊|何円|何歳|何日|何年|何時間|計算|合計|多少|几个|几|计算|求|몇|얼마",
     re.IGNORECASE,
 )
-ARITHMETIC = re.compile(
-    r"\d\s*(?:[-+*/×÷^x]|\*\*|plus|minus|times|mal|fois|por|divided by)\s*\d", re.IGNORECASE
-)
-PERCENT = re.compile(
+ARITHMETIC = pattern(r"\d\s*(?:[-+*/×÷^x]|\*\*|plus|minus|times|mal|fois|por|divided by)\s*\d", re.IGNORECASE)
+PERCENT = pattern(
     any_of("percent|percentage|per cent|prozent|porcentaje|pourcentage|percentuale|porcentagem")
     + "|百分之|パーセント|what % |in %",
     re.IGNORECASE,
 )
-RATIO = re.compile(
+RATIO = pattern(
     any_of("ratio|proportion|odds|verhältnis|proporción|razón|rapport|rapporto|proporção")
     + "|比例|比率|比は|之比",
     re.IGNORECASE,
 )
-SCORE = re.compile(
+SCORE = pattern(
     any_of("score|match|game|result of the game|marcador|résultat du match|spielstand|aspect"), re.IGNORECASE
 )
-MONEY = re.compile(
+MONEY = pattern(
     any_of(
         "cost|costs|price|pay|paid|earn|earns|spend|spent|money|charge|salary|fee|worth|revenue|profit|sell|"
         "sold|buy|bill"
     ),
     re.IGNORECASE,
 )
-PHONE = re.compile(
+PHONE = pattern(
     any_of(
         "phone|call|telephone|fax|hotline|dial|ring|número de teléfono|teléfono|llamar|llamo|llame|appeler|"
         "appelle|téléphone|telefonnummer|anrufen|rufe|telefono|telefone|ligar"
@@ -52,7 +51,7 @@ PHONE = re.compile(
     + "|电话|電話|هاتف",
     re.IGNORECASE,
 )
-ORDER = re.compile(
+ORDER = pattern(
     any_of(
         "order|ordered|sort|sorted|rank|ranked|ranking|sequence|first|second|third|next|then|ascending|"
         "descending|"
@@ -70,12 +69,12 @@ ORDER = re.compile(
     + "|順|順番|顺序|排序|次序|순서",
     re.IGNORECASE,
 )
-FROM_TO = re.compile(
+FROM_TO = pattern(
     r"\b(?:smallest|largest|lowest|highest|shortest|longest|oldest|youngest|least|most|best|"
     r"worst)\b.{0,30}\b(?:to|first)\b",
     re.IGNORECASE,
 )
-NO_ORDER = re.compile(
+NO_ORDER = pattern(
     r"order (?:does not|doesn't|do not|is not|isn't) (?:matter|important)|(?:any|no particular|whatever) "
     r"order|regardless of (?:the )?order|"
     r"reihenfolge (?:ist )?(?:egal|beliebig)|beliebige[rn]? reihenfolge|orden no importa|cualquier orden|"
@@ -84,7 +83,7 @@ NO_ORDER = re.compile(
     r"順不同|顺序不限|不分顺序|顺序无关",
     re.IGNORECASE,
 )
-WHEN = re.compile(
+WHEN = pattern(
     any_of(
         "when|what time|what date|which date|which day|what day|what year|which year|cuándo|qué día|qué "
         "fecha|qué hora|quand|"
@@ -94,7 +93,7 @@ WHEN = re.compile(
     + "|いつ|何時|何日|何月|什么时候|哪天|几点|何时|哪一年|언제",
     re.IGNORECASE,
 )
-TRANSLATION = re.compile(
+TRANSLATION = pattern(
     any_of(
         "translate|translation|how do you say|how do i say|in french|in spanish|in german|in english|in "
         "italian|in japanese|in chinese|"
@@ -107,11 +106,11 @@ TRANSLATION = re.compile(
     + "|翻译|訳|怎么说|何と言い",
     re.IGNORECASE,
 )
-VERSION = re.compile(
+VERSION = pattern(
     any_of("version|release|versión|versione|versão|релиз|версия") + r"|版本|バージョン|(?<!\w)v\d",
     re.IGNORECASE,
 )
-AS_VALUE = re.compile(
+AS_VALUE = pattern(
     r"^\W*(?:please\s+)?(?:write|express|give|generate|create)\b.{0,80}\b(?:as (?:an?|the) (?:\w+ "
     r")?(?:number|decimal|fraction|percent\w*|ratio|equation|"
     r"product|power|mixed|numeral|json|list|set)|in (?:digits|numerals|figures|words|scientific|standard|"
@@ -120,7 +119,7 @@ AS_VALUE = re.compile(
     r"single) word\b|\bjson\b",
     re.IGNORECASE,
 )
-WH = re.compile(
+WH = pattern(
     any_of(
         "who|whom|whose|what|which|when|where|why|how|qué|quién|cuál|cuándo|dónde|cómo|cuánto|cuántos|"
         "cuántas|qui|quel|quelle|quels|quelles|"
@@ -131,7 +130,7 @@ WH = re.compile(
     + "|谁|什么|哪|几|多少|誰|何|どこ|いつ|いくつ|どれ|누구|무엇|어디|언제",
     re.IGNORECASE,
 )
-SETS = re.compile(
+SETS = pattern(
     any_of(
         "which|what are|who are|list|name|give|find|are there|what|who|solve|roots|factors|divisors|"
         "solutions|"
@@ -142,7 +141,7 @@ SETS = re.compile(
     + "|哪些|有哪|何ですか|どれ|挙げ|列出|무엇|어떤",
     re.IGNORECASE,
 )
-FREE = re.compile(
+FREE = pattern(
     r"^\W*(?:(?:please|can you|could you|would you|will you|kindly|i want you to|i need you to|i'd like you "
     r"to|help me|now|"
     r"bitte|por favor|s'il vous plaît|请|por gentileza|peux-tu|pouvez-vous|puedes|kannst du|können "
@@ -169,11 +168,11 @@ FREE = re.compile(
     r".{0,30}(?:を書いて|書いてください|説明して|要約して|なぜ|どうして|教えてください$)|왜|설명|써)",
     re.IGNORECASE,
 )  # fmt: skip
-HOW_ABOUT = re.compile(
+HOW_ABOUT = pattern(
     r"how (?:do|does|did|can|should|would) .{0,200}\b(?:cost|weigh|measure|many|much|old|far|long|tall)\b",
     re.IGNORECASE,
 )
-YES_NO = re.compile(
+YES_NO = pattern(
     r"(?:^|[.!?\n]\s*|,\s*)(?:"
     + any_of(
         "is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must|am|isn't|aren't|"
@@ -185,10 +184,10 @@ YES_NO = re.compile(
     + r")[^?\n]{1,300}\?|吗[?？]?|ますか|ですか[?？。.]?$|でしょうか",
     re.IGNORECASE,
 )
-OPTION = re.compile(
+OPTION = pattern(
     r"(?:^|[\s(;,])\(?([A-Ja-j])[).:]\s+(\S[^\n]{0,200}?)(?=\s*(?:[\n;,]?\s*\(?[A-Ja-j][).:]\s|\n|$))"
 )
-WORD = re.compile(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
+WORD = pattern(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
 COMMA_LANGUAGES = frozenset(
     (
     "der die das ist sind und nicht wie viel viele beträgt lautet antwort ergebnis kostet el los las "
@@ -203,9 +202,56 @@ POINT_LANGUAGES = frozenset(
 LEFT = frozenset(
     ("left remaining more total altogether of the in now and each per people items pieces").split()
 )
-UNIT_ASKED = re.compile(
+UNIT_ASKED = pattern(
     r"(?:how many|how much|number of|cuántos|cuántas|combien de|combien d'|wie viele|wieviele|quanti|quante|"
     r"quantos|quantas|сколько|كم)\s+([^\W\d_]+)",
     re.IGNORECASE,
 )
-IN_UNIT = re.compile(r"\b(?:in|to|into|en|auf)\s+([^\W\d_°]+|°[CF])\W*$", re.IGNORECASE)
+IN_UNIT = pattern(r"\b(?:in|to|into|en|auf)\s+([^\W\d_°]+|°[CF])\W*$", re.IGNORECASE)
+INSTRUCTION = pattern(
+    r"\W*(?:(?:please|kindly|can you|could you|bitte|por favor|s'il vous plaît|just|now|and|ok|"
+    r"okay)[\s,]+)*(?:"
+    + any_of(
+        "close|cancel|book|send|remind|set|turn|open|create|delete|update|schedule|order|play|call|tell|say|"
+        "let|make|"
+        "fix|improve|check|help|stop|start|add|remove|buy|contact|escalate|refund|reschedule|move|i|i'm|"
+        "i've|i'd|my|we|"
+        "our|it|schließe|storniere|buche|sende|schicke|erinnere|ich|mein|meine|wir|cierra|cancela|reserva|"
+        "envía|manda|"
+        "recuérdame|me|mi|estoy|ferme|annule|réserve|envoie|rappelle|je|j'ai|mon|ma|chiudi|annulla|prenota|"
+        "invia|io|"
+        "feche|cancele|reserve|envie|eu|meu|закрой|отмени|я|احجز|أرسل|ألغ|أنا"
+    )
+    + "|关闭|取消|预订|发送|提醒|我|キャンセル|予約|送って|私)",
+    re.IGNORECASE,
+)
+"""What opens a request to do something, or a remark."""
+ANSWERABLE = pattern(
+    any_of(
+        "who|whom|whose|what|which|when|where|how|name|list|classify|label|categorize|extract|identify|find|"
+        "solve|"
+        "compute|calculate|evaluate|simplify|determine|choose|select|pick|answer|return|convert|translate|"
+        "count|sort|"
+        "rank|json|welche|welcher|wer|was|wann|wo|wie|nenne|qué|cuál|quién|cuándo|dónde|quel|quelle|qui|"
+        "quand|où|che|"
+        "quale|chi|quando|dove|qual|quem|onde"
+    )
+    + r"|[?=？؟]",
+    re.IGNORECASE,
+)
+"""What makes even such a request a question."""
+TEXTS = pattern(
+    r"\b(?:tips|advice|ideas|suggestions|pointers|recipes?|steps|ways|reasons|benefits|advantages|"
+    r"disadvantages|pros|cons|"
+    r"causes|effects|risks|differences?|main points|key points|takeaways|implications|symptoms|strategies|"
+    r"examples|"
+    r"instructions|overview|summary|outline|essay|story|poem|joke|meaning of life|vorteile|nachteile|gründe|"
+    r"tipps|"
+    r"unterschiede?|schritte|ventajas|desventajas|consejos|razones|diferencias?|pasos|avantages|"
+    r"inconvénients|conseils|"
+    r"raisons|différences?|étapes|vantaggi|svantaggi|consigli|vantagens|dicas|differenz[ae])\b|优点|缺点|建议|区别|"
+    r"原因|"
+    r"步骤|メリット|違い|理由|コツ|方法|فوائد|أسباب|نصائح|الفرق",
+    re.IGNORECASE,
+)
+"""What is asked for where several good answers are worded each in its own way."""

@@ -6,6 +6,7 @@ from collections import deque
 
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.vocabulary import COURTESIES, GREETINGS
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import refused
@@ -14,12 +15,12 @@ _LONGEST = 20_000
 """Characters of a reply's end that are read: an answer stands there."""
 
 _TAG = r"(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
-_THOUGHT_END = re.compile(rf"</{_TAG}\s*>|◁/think▷|<\|channel\|>final<\|message\|>|\[/THINK\]", re.IGNORECASE)
-_THOUGHT_START = re.compile(rf"<{_TAG}\s*>|◁think▷|<\|channel\|>analysis|\[THINK\]", re.IGNORECASE)
+_THOUGHT_END = pattern(rf"</{_TAG}\s*>|◁/think▷|<\|channel\|>final<\|message\|>|\[/THINK\]", re.IGNORECASE)
+_THOUGHT_START = pattern(rf"<{_TAG}\s*>|◁think▷|<\|channel\|>analysis|\[THINK\]", re.IGNORECASE)
 
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
-_RAISED = re.compile(f"[{_SUPERSCRIPTS}]+")
-_VULGAR = re.compile(r"(\d?)\s?([\u00bc-\u00be\u2150-\u215e])")
+_RAISED = pattern(f"[{_SUPERSCRIPTS}]+")
+_VULGAR = pattern(r"(\d?)\s?([\u00bc-\u00be\u2150-\u215e])")
 _SIGNS = {
     **{ord(sign): "-" for sign in "\u2212\u2013\u2010\u2011\ufe63"},
     **{ord(sign): "" for sign in "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\ufe0f"},
@@ -40,22 +41,22 @@ _SIGNS = {
     0x2103: "°C",
     0x2109: "°F",
 }
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_OTHER_DIGIT = pattern(r"(?![0-9])\d")
 
-_LINK = re.compile(r"(?<!!)\[([^\[\]\n]{1,200})\]\((?:https?:|/|#)[^()\s]{0,500}\)")
-_CITATION = re.compile(
+_LINK = pattern(r"(?<!!)\[([^\[\]\n]{1,200})\]\((?:https?:|/|#)[^()\s]{0,500}\)")
+_CITATION = pattern(
     r"(?<=[^\W\d_]|[.,;%)\"'])[ ]?(?:\[\^?\d{1,3}\])+|\u3010[^\u3010\u3011\n]{0,80}\u3011|"
     r"(?<=[^\W\d_.])\[\d{1,3}(?:\s?[,-]\s?\d{1,3})+\]"
 )
-_UNCITED = re.compile(r"(?:\b(?:is|are|be|was|equals)|[=:∈])\s*$")
-_EMPHASIS = re.compile(
+_UNCITED = pattern(r"(?:\b(?:is|are|be|was|equals)|[=:∈])\s*$")
+_EMPHASIS = pattern(
     r"\*\*|__(?=\S)|(?<=\S)__|(?<![\w*\\)])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*(])|~~|(?<!`)`(?!`)"
 )
-_LEAD = re.compile(r"^[ \t]*(?:>[ \t]?)+|^[ \t]*#{1,3}[ \t]+|^[ \t]*#{5,6}[ \t]+", re.MULTILINE)
+_LEAD = pattern(r"^[ \t]*(?:>[ \t]?)+|^[ \t]*#{1,3}[ \t]+|^[ \t]*#{5,6}[ \t]+", re.MULTILINE)
 
 _MOST_CLOSING = 4
-_SENTENCE_END = re.compile(r"(?:[.!?]+[\"')\]]*)\s+(?=\S)|\n+")
-_ABBREVIATION = re.compile(
+_SENTENCE_END = pattern(r"(?:(?<![.!?])[.!?]+[\"')\]]*)\s+(?=\S)|\n+")
+_ABBREVIATION = pattern(
     r"(?:^|[\s(])(?:[A-Z]|dr|mr|mrs|ms|prof|st|no|nr|vs|jr|sr|approx|ca|e\.g|i\.e|etc|mt|ft|bzw|z\.b|mio|"
     r"mrd|sra|"
     r"inc|ltd|co|dept|fig|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|a\.m|p\.m|u\.s)\.$|^\d{1,2}\.$",
@@ -136,7 +137,7 @@ def without_courtesies(parts: list[str]) -> list[str]:
     return kept
 
 
-_OPENING = re.compile(
+_OPENING = pattern(
     r"(?:here(?: is|'s| are| you)|aquí|voici|hier (?:ist|sind)|ecco|aqui está)\b[^.:!?]{0,60}[:.!]?$|"
     r"[^.!?]{0,20}\bgreat question\b",
     re.IGNORECASE,

@@ -2,15 +2,16 @@ r"""The answer that a reply states: boxed, marked, on its last line, or the whol
 
 import re
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.phrases import leading_yes_or_no, yes_or_no
 from adaptive_reasoner.answers.question import Question
-from adaptive_reasoner.answers.reply_text import plain, sentences, without_courtesies
+from adaptive_reasoner.answers.reply_text import is_courtesy, plain, sentences, without_courtesies
 from adaptive_reasoner.answers.statements import Stated, bare_text, statement
 from adaptive_reasoner.answers.values.expressions import unwrapped
 from adaptive_reasoner.answers.values.reading import value_key
 from adaptive_reasoner.answers.values.series import listed
 from adaptive_reasoner.answers.values.typed_values import typed_spans
-from adaptive_reasoner.answers.vocabulary import CONCLUDING, REFUSALS, any_of
+from adaptive_reasoner.answers.vocabulary import CONCLUDING, REFUSALS, SALUTATIONS, any_of
 
 _NAMES = any_of(
     "answer|final answer|antwort|endergebnis|ergebnis|lösung|respuesta|respuesta final|resultado|solución|"
@@ -24,30 +25,32 @@ _LINKS = (
     r"to be|ist|lautet|beträgt|wäre|"
     r"es|sería|est|è|é|هو|هي|это)(?!\w)|[:=]|-(?=\s)|\u2014"
 )
-_MARK = re.compile(
+_MARK = pattern(
     rf"(?:{_NAMES}(?:\s+(?:to|for|of|auf|zu|a|à|für|de|is)\b[^\n.:=]{{1,80}}?(?=\s+(?:is|should|would|must|"
     rf"ist|lautet|es|est|è|é)\b|\s?[:=]))?"
-    rf"\s*(?:\([^()\n]{{1,30}}\)\s*)?(?:{_LINKS})|(?:{_CJK_NAMES})\s*(?:是|为|為|は|은|는|:|=)|^\s*#{{4}}(?!#)|"
+    rf"\s*(?:\([^()\n]{{1,30}}\)\s*)?(?:{_LINKS})|(?:{_CJK_NAMES})\s*(?:是|为|為|は|은|는|:|=)|"
+    rf"^[ \t]*#{{4}}(?!#)|"
     rf"<answer>)(?:\s*[:=])?",
     re.IGNORECASE | re.MULTILINE,
 )
-_HEADING = re.compile(rf"^\W*(?:the\s+)?(?:{_NAMES}|{_CJK_NAMES})\W*$\n", re.IGNORECASE | re.MULTILINE)
-_NOT_THE = re.compile(
+_HEADING = pattern(
+    rf"^[^\w\n]{{0,20}}(?:the\s+)?(?:{_NAMES}|{_CJK_NAMES})[^\w\n]{{0,20}}$\n",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NOT_THE = pattern(
     r"(?:\b(?:this|that|your|any|an|another|each|every|a|no|which|what|whose|whether|first|previous|wrong|"
     r"incorrect|other|same|different|to|can|could|will|cannot|not)\s+|[-\w]-)$",
     re.IGNORECASE,
 )
-_NO_VALUE = re.compile(
+_NO_VALUE = pattern(
     r"\W*(?:correct|right|helpful|wrong|incorrect|clear|simple|obvious|useful|below|above|as follows|given|"
     r"here|found|based|it depends|not|"
     r"richtig|falsch|correcto|correcta|correcte?|verified|reasonable|straightforward|complicated|complex|"
     r"likely|in|that|what|how|a matter)\b",
     re.IGNORECASE,
 )
-_BLOCK = re.compile(
-    r"\\\[(.{1,400}?)\\\]|\$\$(.{1,400}?)\$\$|\\begin\{(\w+)\}.{1,600}?\\end\{\3\}", re.DOTALL
-)
-_BOX = re.compile(r"\\(?:boxed|fbox)\s?\{")
+_BLOCK = pattern(r"\\\[(.{1,400}?)\\\]|\$\$(.{1,400}?)\$\$|\\begin\{(\w+)\}.{1,600}?\\end\{\3\}", re.DOTALL)
+_BOX = pattern(r"\\(?:boxed|fbox)\s?\{")
 _MOST_SENTENCES = 5
 _LAST_NUMBERS = 4
 
@@ -75,7 +78,16 @@ def stated(text: str, question: Question) -> Stated | None:
     parts = without_courtesies(sentences(text))
     if not parts or REFUSALS.search(parts[0]):
         return None
+    said = sentences(text)
+    if _is_chat(said, parts):
+        return statement(parts[-1], asked, outright=True) if len(parts) == 1 else None
     return _yes_or_no(parts, asked) or _sentence(parts, asked)
+
+
+def _is_chat(said: list[str], parts: list[str]) -> bool:
+    """Whether a reply greets, or ends with a question to the user that is no courtesy."""
+    greets = len(parts) < len(said) and bool(SALUTATIONS.match(said[0]))
+    return greets or (len(said) > 1 and said[-1].endswith("?") and not is_courtesy(said[-1]))
 
 
 def declared(text: str, question: Question) -> tuple[str, Stated | None] | None:

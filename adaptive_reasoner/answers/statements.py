@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.phrases import unknown_part, without_asides
 from adaptive_reasoner.answers.question import Question, stem
 from adaptive_reasoner.answers.reply_text import is_courtesy, last_found
@@ -36,12 +37,12 @@ class Stated:
 
 _LONGEST = 300
 _MOST_SUBJECT_WORDS = 14
-_COPULA = re.compile(COPULAS, re.IGNORECASE)
-_LABEL = re.compile(r"([^\W\d_][\w\s'/()-]{0,40}?)\s*:\s+(\S.*)|([^\W\d_]{1,20}):(?![/\d])(\S.*)", re.DOTALL)
-_NO_LABEL = re.compile(
+_COPULA = pattern(COPULAS, re.IGNORECASE)
+_LABEL = pattern(r"([^\W\d_][\w\s'/()-]{0,40}?)\s*:\s+(\S.*)|([^\W\d_]{1,20}):(?![/\d])(\S.*)", re.DOTALL)
+_NO_LABEL = pattern(
     r"\W*(?:note|warning|step \d+|example|hint|dear|subject|hi|hello|to|from|todo|p\.?s|re)\b", re.IGNORECASE
 )
-_POINTING = re.compile(
+_POINTING = pattern(
     r"\W*(?:so|thus|therefore|hence|then|and|also|donc|daher|entonces|por lo tanto)?,?\s*(?:the|it|its|it's|"
     r"this|that|that's|there|he|she|they|these|those|"
     r"your|his|her|their|our|el|la|los|las|esto|eso|su|le|les|l'|ce|c'est|cela|elle|il|der|die|das|es|dies|"
@@ -49,39 +50,40 @@ _POINTING = re.compile(
     r"lo|gli|questo|это|он|она)\b",
     re.IGNORECASE,
 )
-_REVERSED = re.compile(
+_REVERSED = pattern(
     r"\W*(?:so|thus|therefore|hence|then)?,?\s*(\S.{0,80}?)\s+(?:is|are|was)\s+(?:the|my|our)\s+(?:(?:final|"
     r"correct|right)\s+)?(?:answer|result|total|solution)\b",
     re.IGNORECASE,
 )
-_CJK_TOPIC = re.compile(r".{0,60}?(?:は|が|是|(?:答案|结果|分别)为|等于|叫|:|은|는|이|가)\s*")
-_ARABIC = re.compile(r".*\s(?:هي|هو|تساوي|يساوي)\s+")
-_CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
-_OBTAINED = re.compile(
+_CJK_TOPIC = pattern(r".{0,60}?(?:は|が|是|(?:答案|结果|分别)为|等于|叫|:|은|는|이|가)\s*")
+_ARABIC = pattern(r".*\s(?:هي|هو|تساوي|يساوي)\s+")
+_CJK = pattern(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+_OBTAINED = pattern(
     r"\b(?:get|gets|got|obtain|obtains|gives|yields|have|find|makes|obtenemos|obtengo|obtient|obtenons|"
     r"erhalten|ergibt|otteniamo|obtemos)"
     r"(?:\s+(?:a total of|the answer|exactly|x\s*=))?\s+(\S{1,40})\W*$",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(
+_CLAUSE = pattern(
     r",\s+(?:but|and|so|therefore|thus|hence|y|pero|mais|et|donc|aber|und|also|so that)\s+|;\s+|:\s+",
     re.IGNORECASE,
 )
-_MADE_BY = re.compile(
+_MADE_BY = pattern(
     r"(?:[^\W\d_]+(?:ed|en|wn|nt|lt|ght|de|do|da|to|ta|té|it|t|rit)\s+)?(?:by|von|par|por|"
     r"da)\s+((?-i:[A-ZÀ-Þ]).*)",
     re.IGNORECASE,
 )
-_MOMENT = re.compile(r"(?:\d{4}-)?\d\d-\d\d.*|--.*|\d{1,2}/.*|\d{1,2}:\d\d.*|\d{4}-\d\d|\d{3,4}|.*\.\..*")
+_MOMENT = pattern(r"(?:\d{4}-)?\d\d-\d\d.*|--.*|\d{1,2}/.*|\d{1,2}:\d\d.*|\d{4}-\d\d|\d{3,4}|.*\.\..*")
 _MOST_WORDS_AFTER = 12
 _MOST_LABEL_WORDS = 3
+_MOST_WORDS_UNASKED = 9
 _MOST_SPAN_WORDS = 25
-_FILLERS = re.compile(
+_FILLERS = pattern(
     r"^\W*(?:that|that would|it|it would)\s+(?:be|is|would be|'s)\s+|^\W*(?:it's|that's|c'est|es|das ist|es "
     r"ist|è|está|están|son|fue|foi|sono|são)\s+",
     re.IGNORECASE,
 )
-_ADVERBS = re.compile(
+_ADVERBS = pattern(
     r"^(?:therefore|thus|then|now|actually|simply|exactly|also|currently|indeed|still|about|called|named|"
     r"equal to|à|de|egal a)\s+",
     re.IGNORECASE,
@@ -203,14 +205,16 @@ def _stated_value(text: str, question: Question) -> Stated | None:
         return None
     if made := _MADE_BY.match(bare):
         bare = made[1]
-    if len(bare.split()) > _MOST_LABEL_WORDS and bare[:1].islower():
+    if not question.known and len(text.split()) > _MOST_WORDS_UNASKED:
+        return None
+    if len(bare.split()) > _MOST_LABEL_WORDS and not bare[:1].isupper() and not _CJK.search(bare):
         return None  # a description
     return _of(bare, value_key(bare, question))
 
 
 def _is_bare_number(found: tuple[str, str]) -> bool:
     """Whether a typed value is a number without a unit, a sign or a form of its own."""
-    is_number = re.fullmatch(r"-?\d+(?:\.\d+)?", found[1])
+    is_number = re.fullmatch(r"-?\d+(?:\.\d+)?|id:.*", found[1])
     return bool(is_number) and not re.search(r"[$€£¥%]|percent|dollar|cent|USD", found[0], re.IGNORECASE)
 
 
@@ -256,7 +260,7 @@ def _beyond_question(sentence: str, question: Question) -> Stated | None:
 def _span(sentence: str, question: Question) -> Stated | None:
     """The only date, time or quantity of the kind that is asked for: it takes 3 to 5 days."""
     if (
-        len(sentence.split()) > (_MOST_SPAN_WORDS if question.known else _MOST_SPAN_WORDS // 2)
+        len(sentence.split()) > (_MOST_SPAN_WORDS if question.known else _MOST_WORDS_UNASKED)
         or NEGATIONS.search(sentence)
         or is_courtesy(sentence)
     ):

@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.phrases import is_short
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import plain
@@ -16,10 +17,11 @@ from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.vocabulary import FREE_FIELDS, RATIONALES
 
 _LONGEST = 200_000
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
-_ROW = re.compile(r"^\s*\|?(.*\|.*?)\|?\s*$")
-_RULE = re.compile(r"^[\s|:-]*-{2,}[\s|:-]*$")
-_CODE = re.compile(
+_LONGEST_TABLE = 20_000
+_FENCE = pattern(r"```[ \t]*([\w+-]*)[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_ROW = pattern(r"^\s*\|?(.*\|.*?)\|?\s*$")
+_RULE = pattern(r"^[\s|:-]*-{2,}[\s|:-]*$")
+_CODE = pattern(
     r"^\s*(?:def |class |import |from \w+ import |function |const |let |var |#include|public |package |func "
     r"|fn |async |return |for \(|while \(|"
     r"if \(|print\(|console\.|<\w+[ >]|#!/|\$ )|^\s*(?:SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\S+\s+SET|"
@@ -28,7 +30,7 @@ _CODE = re.compile(
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _MOST_FREE_WORDS = 4
-_OPERATORS = re.compile(r"\s*([-+*/^=(),<>])\s*")
+_OPERATORS = pattern(r"\s*([-+*/^=(),<>])\s*")
 
 
 class FreeTextError(ValueError):
@@ -111,7 +113,7 @@ def is_code(text: str) -> bool:
 
 def table_key(text: str, question: Question) -> str | None:
     """One text for the only table of a reply, whatever the order of rows and columns; None without one."""
-    lines = [line for line in text.strip()[:_LONGEST].splitlines() if line.strip()]
+    lines = [line for line in text.strip()[:_LONGEST_TABLE].splitlines() if line.strip()]
     rules = [at for at, line in enumerate(lines) if "|" in line and _RULE.match(line)]
     if len(rules) != 1 or rules[0] == 0:
         return None
@@ -197,7 +199,7 @@ def _plain(value: Any) -> Any:
 def _number(value: Any) -> Any:
     """A number as text, in which 1.0 is 1."""
     if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 300):
-        return _Number(value.normalize() if value.is_finite() else value)
+        return _Number(value)
     if (isinstance(value, float) and value != value) or value in (float("inf"), float("-inf")):
         return _Number(value)
     return _Number(number_key(Fraction(str(value)) if isinstance(value, float) else Fraction(value)))

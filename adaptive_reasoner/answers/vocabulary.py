@@ -5,6 +5,8 @@ In English, Spanish, French, German, Italian, Portuguese, Chinese, Japanese, Kor
 
 import re
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -32,7 +34,7 @@ NO = _words("no nope nah non nein não nao нет لا いいえ いや 不 不�
 TRUE = _words("true wahr verdadero vrai vero verdadeiro правда верно صحيح 正しい 正确 真")
 FALSE = _words("false falsch falso faux ложь неверно خطأ 間違い 错误 假")
 
-NEGATIONS = re.compile(
+NEGATIONS = pattern(
     any_of(
         "not|never|no longer|neither|nor|without|except|cannot|instead of|rather than|no|isn't|wasn't|aren't|"
         "weren't|doesn't|don't|didn't|won't|can't|couldn't|wouldn't|shouldn't|unlike|nicht|kein|keine|nie|"
@@ -42,7 +44,7 @@ NEGATIONS = re.compile(
     re.IGNORECASE,
 )
 
-BOUNDS = re.compile(
+BOUNDS = pattern(
     any_of(
         "less than|more than|fewer than|greater than|at least|at most|up to|no more than|no less than|under|"
         "over|"
@@ -56,7 +58,7 @@ BOUNDS = re.compile(
 )
 """What makes a number a bound, so that it is not the number itself."""
 
-ABOUT = re.compile(
+ABOUT = pattern(
     r"^(?:" + any_of(
         "about|approximately|roughly|around|approx|approx.|circa|ca.|exactly|precisely|just|only|a total of|"
         "the number|the value|unos|unas|aproximadamente|exactamente|solo|environ|exactement|seulement|"
@@ -65,7 +67,7 @@ ABOUT = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 
-PERSONAL = re.compile(
+PERSONAL = pattern(
     any_of(
         "i|i'm|i've|i'd|i'll|me|my|mine|you|your|yours|you're|we|we're|us|our|let's|"
         "yo|mi|tú|usted|ustedes|su|te|le|nosotros|puedo|podemos|je|j'ai|moi|mon|ma|vous|votre|vos|nous|notre|"
@@ -77,7 +79,7 @@ PERSONAL = re.compile(
 )
 """Who speaks of himself or to the reader converses; he states nothing that can be compared."""
 
-GREETINGS = re.compile(
+GREETINGS = pattern(
     r"^\W*(?:"
     + any_of(
         "hi|hi there|hello|hello there|hey|hey there|good morning|good afternoon|good evening|good night|"
@@ -100,7 +102,22 @@ GREETINGS = re.compile(
     re.IGNORECASE,
 )
 
-COURTESIES = re.compile(
+SALUTATIONS = pattern(
+    r"\W*(?:"
+    + any_of(
+        "hi|hello|hey|good morning|good afternoon|good evening|good night|greetings|welcome|thanks|thank "
+        "you|bye|goodbye|"
+        "hola|buenos días|buenas tardes|buenas noches|gracias|bonjour|bonsoir|salut|merci|hallo|guten "
+        "morgen|guten tag|"
+        "guten abend|danke|ciao|buongiorno|grazie|olá|bom dia|obrigado|привет|здравствуйте|спасибо|مرحبا|"
+        "أهلا|شكرا"
+    )
+    + "|こんにちは|こんばんは|おはよう|ありがとう|你好|您好|谢谢|안녕|감사)",
+    re.IGNORECASE,
+)
+"""What greets or thanks; where it opens a reply, only what is stated outright answers."""
+
+COURTESIES = pattern(
     any_of(
         "let me know|hope this|hope that|hope it|feel free|happy to help|glad to help|anything else|any "
         "other questions|"
@@ -128,7 +145,7 @@ COURTESIES = re.compile(
 )
 """Sentences that close or open a reply and answer nothing."""
 
-REFUSALS = re.compile(
+REFUSALS = pattern(
     any_of(
         "i can't|i can't|i cannot|i can not|i'm unable|i am unable|i'm not able|i am not able|"
         "i won't|i won't|i'm sorry|i am sorry|sorry, but|i don't know|i do not know|not sure|"
@@ -144,7 +161,7 @@ REFUSALS = re.compile(
     re.IGNORECASE,
 )
 
-CONCLUDING = re.compile(
+CONCLUDING = pattern(
     r"^\W*(?:(?:and|but)\s+)?(?:"
     + any_of(
         "so|thus|therefore|hence|in total|altogether|in all|overall|finally|in conclusion|as a result|"
@@ -184,12 +201,12 @@ TITLES = _words(
     "herr frau monsieur madame señor señora sr. sra. dott. ing. lord lady captain capt. general"
 )
 
-ARTICLES = re.compile(
+ARTICLES = pattern(
     r"^(?:the|an?|der|die|das|ein|eine|el|los|las|une?|le|les|il|lo|gli|um|uma|l[''])(?:\s+|(?<=['']))(?=\S)",
     re.IGNORECASE,
 )
 
-PREPOSITIONS = re.compile(
+PREPOSITIONS = pattern(
     r"^(?:on|in|at|by|to|from|for|around|about|am|um|im|en|el|le|à|a las|a la|a los|para|le|los|dem|den|der|"
     r"as|às|il|el día|le|o dia|dia|يوم|في|بتاريخ|في يوم)\s+(?=\S)",
     re.IGNORECASE,

@@ -4,6 +4,8 @@ import re
 from datetime import date, datetime, timedelta
 from functools import cache
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
+
 _LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "ru", "ar")
 _ZONES = {
     "utc": 0,
@@ -19,7 +21,7 @@ _ZONES = {
 _ZONES |= {"pst": -480, "pdt": -420, "cet": 60, "cest": 120, "bst": 60, "jst": 540, "msk": 180}
 
 _ZONE = r"(?:utc|gmt|z|e[sd]t|c[sd]t|m[sd]t|p[sd]t|cet|cest|bst|jst|msk)?(?:[+-]\d{1,2}(?::?\d{2})?)?"
-_CLOCK = re.compile(
+_CLOCK = pattern(
     r"(?P<hour>\d{1,2})(?:\s?[:h.]\s?(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.0+)?)?)?\s?(?P<half>[ap]\.?\s?m\.?)?"
     r"(?:\s(?:o'clock|in the (?P<part>morning|afternoon|evening)|at (?P<night>night)|de la (?P<es>mañana|"
     r"tarde|noche)|"
@@ -27,21 +29,19 @@ _CLOCK = re.compile(
     rf"\s?(?P<zone>{_ZONE})",
     re.IGNORECASE,
 )
-_FRENCH = re.compile(r"(\d{1,2})\s?h(?:eures?)?\s?(\d{2})?", re.IGNORECASE)
-_CJK_CLOCK = re.compile(
-    r"(午前|午後|上午|下午|晚上|早上)?\s?(\d{1,2})\s?[时時点點](?:\s?(\d{1,2})\s?分?|(半))?"
-)
-_WORDED = re.compile(r"(?:(half|quarter) (past|to)|(\d{1,2}) minutes (past|to)) (\w+)", re.IGNORECASE)
+_FRENCH = pattern(r"(\d{1,2})\s?h(?:eures?)?\s?(\d{2})?", re.IGNORECASE)
+_CJK_CLOCK = pattern(r"(午前|午後|上午|下午|晚上|早上)?\s?(\d{1,2})\s?[时時点點](?:\s?(\d{1,2})\s?分?|(半))?")
+_WORDED = pattern(r"(?:(half|quarter) (past|to)|(\d{1,2}) minutes (past|to)) (\w+)", re.IGNORECASE)
 _HOURS = ["twelve", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
 
-_ISO = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
-_SLASHED = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4}|\d{2})")
-_DOTTED = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
-_CJK_DATE = re.compile(r"(?:(\d{4})\s?[年년]\s?)?(\d{1,2})\s?[月월](?:\s?(\d{1,2})\s?[日号號일])?")
-_MONTH_YEAR = re.compile(r"(\d{4})-(\d{2})")
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|er|º|ª|o|\.)(?=\s|,|$)", re.IGNORECASE)
-_JOIN = re.compile(r"\b(?:of|de|del|the|den|der|le|el|di|do|on|am|año|года|г|من)\b\.?|,", re.IGNORECASE)
-_AT = re.compile(
+_ISO = pattern(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
+_SLASHED = pattern(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4}|\d{2})")
+_DOTTED = pattern(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
+_CJK_DATE = pattern(r"(?:(\d{4})\s?[年년]\s?)?(\d{1,2})\s?[月월](?:\s?(\d{1,2})\s?[日号號일])?")
+_MONTH_YEAR = pattern(r"(\d{4})-(\d{2})")
+_ORDINAL = pattern(r"(?<=\d)(?:st|nd|rd|th|er|º|ª|o|\.)(?=\s|,|$)", re.IGNORECASE)
+_JOIN = pattern(r"\b(?:of|de|del|the|den|der|le|el|di|do|on|am|año|года|г|من)\b\.?|,", re.IGNORECASE)
+_AT = pattern(
     r"\s*(?:,?\s*\bat\b|,?\s*\bum\b|,?\s*à|,?\s*a las|,|\s|T(?=\d{2}:))\s*(?=\d{1,2}(?:[:h]\d{2}|"
     r"\s?[ap]\.?m|:\d{2}|\s?uhr))",
     re.IGNORECASE,

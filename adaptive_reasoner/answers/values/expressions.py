@@ -3,16 +3,17 @@ r"""Mathematical expressions: whether a text is one, and one form for those that
 import re
 from importlib.util import find_spec
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.values.numbers import number, number_key
 
 _LONGEST = 300
-_DELIMITED = re.compile(
+_DELIMITED = pattern(
     r"\$\$(.+?)\$\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|\$([^$\n]{1,400}?[^$\s\\])\$(?!\d)", re.DOTALL
 )
-_WORDING = re.compile(
+_WORDING = pattern(
     r"\\(?:text|textbf|textrm|textit|mathrm|mathbf|mathit|operatorname|mbox|boxed|fbox|emph)\s?\{([^{}]*)\}"
 )
-_SPACING = re.compile(
+_SPACING = pattern(
     r"(?<!\\)\\[,;!: ]|\\quad|\\qquad|\\displaystyle|\\limits|~(?=\\)|\\left(?=[\s(\[\\|.])|"
     r"\\right(?=[\s)\]\\|.])"
 )
@@ -31,9 +32,11 @@ _NAMES = frozenset(
         "matrix"
     ).split()
 )
-_LETTERS = re.compile(r"[A-Za-z]+")
-_ALLOWED = re.compile(r"[A-Za-z0-9\s+\-*/^_=<>≤≥≠(){}\[\]|,.;:!&\\'πθαβγλ∞√∪∩×÷·°²³]+")
-_OPERATION = re.compile(
+_ENORMOUS = pattern(r"\^\s?[{(]?\s?-?\d{4,}|\^\s?[{(]?\w+\s?\^|\d{5,}\s?!|!!")
+"""Numbers too large to be written out."""
+_LETTERS = pattern(r"[A-Za-z]+")
+_ALLOWED = pattern(r"[A-Za-z0-9\s+\-*/^_=<>≤≥≠(){}\[\]|,.;:!&\\'πθαβγλ∞√∪∩×÷·°²³]+")
+_OPERATION = pattern(
     r"[+*/^=<>≤≥√∪∩]|\\[a-zA-Z]+|(?<=[\w)}\]])\s?-\s?(?=[\w({\\])|\d[a-z](?![a-z])|[a-z]\(|\d!|\)\("
 )
 
@@ -74,7 +77,12 @@ def is_expression(text: str) -> bool:
         >>> [is_expression(text) for text in ("2x + 1", r"\sqrt{2}", "paris", "AB", "no + yes", "2023-01-02")]
         [True, True, False, False, False, False]
     """
-    if len(text) > _LONGEST or not _ALLOWED.fullmatch(text) or not _OPERATION.search(text):
+    if (
+        len(text) > _LONGEST
+        or _ENORMOUS.search(text)
+        or not _ALLOWED.fullmatch(text)
+        or not _OPERATION.search(text)
+    ):
         return False
     if re.search(r"\d_\{?\d|\d{4}-\d\d?-\d\d?|\d/\d+/\d|https?:|::|[A-Za-z]{2}_|\.\w*[A-Za-z]{2}", text):
         return False

@@ -1,7 +1,8 @@
 """Numbers in words, by value, in the languages of `vocabulary`."""
 
-import re
 from fractions import Fraction
+
+from adaptive_reasoner.answers.lazy_pattern import pattern
 
 _SMALL = {
     "zero null cero zéro zero ноль صفر": 0,
@@ -77,9 +78,9 @@ _AMBIGUOUS = {"un", "une", "um", "uma", "uno", "once", "null", "sei", "due", "ce
 _CJK_DIGITS = {sign: value for value, sign in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2, "兩": 2}
 _CJK_UNITS = {"十": 10, "百": 100, "千": 1000}
 _CJK_SCALES = {"万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8}
-_CJK = re.compile(r"[〇零一二三四五六七八九两兩十百千万萬億亿]{1,20}")
+_CJK = pattern(r"[〇零一二三四五六七八九两兩十百千万萬億亿]{1,20}")
 
-_GERMAN = re.compile(
+_GERMAN = pattern(
     r"(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)und(zwanzig|dreißig|vierzig|fünfzig|sechzig|siebzig|"
     r"achtzig|neunzig)"
 )

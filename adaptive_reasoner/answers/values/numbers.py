@@ -8,6 +8,7 @@ import re
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.values.number_words import spelled_number
 
 SIGNIFICANT_DIGITS = 9
@@ -32,19 +33,19 @@ UNSIGNED = (
 NUMBER = rf"(?:[-+]\s?)?{UNSIGNED}"
 """The pattern of a number in a text; what it matches, `number` reads."""
 
-_MYRIADS = re.compile(
+_MYRIADS = pattern(
     r"([-+]?)(?:(\d[\d.,]{0,20})\s?[億亿])?(?:(\d[\d.,]{0,20})\s?(百万|"
     r"[万萬]))?(\d[\d,]{0,10})?(?<=[万萬億亿\d])(?<![^万萬億亿\d])"
 )
-_MIXED = re.compile(r"([-+]?)\s?(\d{1,50})[ -](\d{1,50})/(\d{1,50})")
-_RATIO = re.compile(r"([-+]?[\d.,' ]+?)\s?/\s?(\d{1,50}(?:\.\d{1,50})?)")
-_SCIENTIFIC = re.compile(
+_MIXED = pattern(r"([-+]?)\s?(\d{1,50})[ -](\d{1,50})/(\d{1,50})")
+_RATIO = pattern(r"([-+]?[\d.,' ]+?)\s?/\s?(\d{1,50}(?:\.\d{1,50})?)")
+_SCIENTIFIC = pattern(
     rf"([-+]?\s?{_GROUPED})(?:[eE]([-+]?\d+)|\s?(?:\*|x|×|·|\\times|\\cdot)\s?10\s?(?:\^|"
     rf"\*\*)\s?[{{(]?([-+]?\d+)[)}}]?)"
 )
-_TEN = re.compile(r"([-+]?)10\s?(?:\^|\*\*)\s?\{?([-+]?\d+)\}?")
-_PLAIN = re.compile(rf"[-+]?\s?{_GROUPED}")
-_LATEX_FRACTION = re.compile(
+_TEN = pattern(r"([-+]?)10\s?(?:\^|\*\*)\s?\{?([-+]?\d+)\}?")
+_PLAIN = pattern(rf"[-+]?\s?{_GROUPED}")
+_LATEX_FRACTION = pattern(
     r"([-+]?)\s?(\d{0,50})\s?\\[dt]?frac\s?(?:\{\s?([-+]?[\d.]{1,50})\s?\}\s?\{\s?([\d.]{1,50})\s?\}|"
     r"(\d)(\d))"
 )

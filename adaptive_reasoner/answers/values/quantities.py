@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.values.numbers import NUMBER, number, number_key
 from adaptive_reasoner.answers.values.units import MAGNITUDES, currency, unit
@@ -11,28 +12,26 @@ from adaptive_reasoner.answers.vocabulary import ABOUT
 
 _SIGN = r"(?:(?:US|A|AU|C|CA|R|MX)?\$|[€£¥₹₩₽₿]|(?:USD|EUR|GBP|JPY|CNY|INR|CHF|CAD|AUD|Rs\.?)(?=\s?[\d-]))"
 _MAGNITUDE = "|".join(sorted(map(re.escape, MAGNITUDES), key=len, reverse=True))
-_SIGNED = re.compile(rf"(-?)\s?({_SIGN})\s?(?=[-\d.])", re.IGNORECASE)
-_DIGITS = re.compile(NUMBER)
-_SCALE = re.compile(rf"(?:{_MAGNITUDE}|[MBT])(?![^\W\d_]|\^)|[万萬億亿百千](?:万|萬|億|亿)?", re.IGNORECASE)
-_OF = re.compile(r"(?:of an?|an?|of|de|d'|di)\s+", re.IGNORECASE)
-_SIMPLE = re.compile(rf"(?P<number>{NUMBER})\s?(?P<unit>%|percent|per cent)?")
-_PARTS = re.compile(rf"({NUMBER})\s?([^\W\d_]+\.?|['\"′″])(?:\s*(?:,|and|und|y|et|e|و)?\s*(?=\d)|$)")
-_UNIT_OF = re.compile(r"([^\W\d_]+)\s+((?:of|de|d'|von|di)?\s*[^\d]{1,30})", re.IGNORECASE)
-_PERCENT = re.compile(
+_SIGNED = pattern(rf"(-?)\s?({_SIGN})\s?(?=[-\d.])", re.IGNORECASE)
+_DIGITS = pattern(NUMBER)
+_SCALE = pattern(rf"(?:{_MAGNITUDE}|[MBT])(?![^\W\d_]|\^)|[万萬億亿百千](?:万|萬|億|亿)?", re.IGNORECASE)
+_OF = pattern(r"(?:of an?|an?|of|de|d'|di)\s+", re.IGNORECASE)
+_SIMPLE = pattern(rf"(?P<number>{NUMBER})\s?(?P<unit>%|percent|per cent)?")
+_PARTS = pattern(rf"({NUMBER})\s?([^\W\d_]+\.?|['\"′″])(?:\s*(?:,|and|und|y|et|e|و)?\s*(?=\d)|$)")
+_UNIT_OF = pattern(r"([^\W\d_]+)\s+((?:of|de|d'|von|di)?\s*[^\d]{1,30})", re.IGNORECASE)
+_PERCENT = pattern(
     r"(?:\\?%|percent|per cent|percentage points?|prozent|por ciento|pour ?cent|per cento|por cento|"
     r"процент\w*|بالمئة|بالمائة|في المئة|パーセント)",
     re.IGNORECASE,
 )
-_BASIS_POINTS = re.compile(r"(?:bps?|basis points?|basispunkte|puntos básicos)", re.IGNORECASE)
-_BETWEEN = re.compile(
-    r"^(?:between|from|entre|zwischen|von|desde|de|du|dal|da|tra|от|من|بين)\s+", re.IGNORECASE
-)
-_TO = re.compile(
+_BASIS_POINTS = pattern(r"(?:bps?|basis points?|basispunkte|puntos básicos)", re.IGNORECASE)
+_BETWEEN = pattern(r"^(?:between|from|entre|zwischen|von|desde|de|du|dal|da|tra|от|من|بين)\s+", re.IGNORECASE)
+_TO = pattern(
     r"(?<=[\w%$€£.°])\s*(?:(?<![eE])-|~|\.\.+|to|and|through|bis|und|à|a|y|et|al|até|e|до|إلى|و|到|至|"
     r"から)\s*(?=[\d$€£.一二三四五六七八九十]|[a-z])",
     re.IGNORECASE,
 )
-_RATIO = re.compile(
+_RATIO = pattern(
     r"(\d{1,12}(?:\.\d{1,6})?)\s?(?::|to|zu|a|à|比|对|対)\s?(\d{1,12}(?:\.\d{1,6})?)", re.IGNORECASE
 )
 

@@ -2,8 +2,16 @@
 
 import re
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.options import lettered, option_of
-from adaptive_reasoner.answers.phrases import is_short, phrase_key, without_asides, without_ending, yes_or_no
+from adaptive_reasoner.answers.phrases import (
+    is_name,
+    is_short,
+    phrase_key,
+    without_asides,
+    without_ending,
+    yes_or_no,
+)
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.values.expressions import expression_key, unwrapped
 from adaptive_reasoner.answers.values.quantities import quantity
@@ -12,11 +20,11 @@ from adaptive_reasoner.answers.values.typed_values import typed, without_preposi
 
 _EDGES = " \t\r\n\"'`.;:!,"
 _LONGEST = 400
-_PARENTHESES = re.compile(r"\s+\([^()]{1,120}\)$")
-_NUMBERED_NAME = re.compile(
+_PARENTHESES = pattern(r"\s+\([^()]{1,120}\)$")
+_NUMBERED_NAME = pattern(
     r"(?:[A-ZÀ-Þ][\w'.-]*\s+){0,4}[A-ZÀ-Þ]?[A-Za-z.-]*\d[A-Za-z\d.-]*(?:\s+[A-ZÀ-Þ][\w'.-]*){0,3}"
 )
-_NUMBERED = re.compile(r"[-+]?[\d.,' ]*\d\s+[^\W\d_][^\d,;:]*")
+_NUMBERED = pattern(r"[-+]?[\d.,' ]*\d\s+[^\W\d_][^\d,;:]*")
 
 
 def value_key(text: str, question: Question, *, marked: bool = False, names: bool = True) -> str | None:
@@ -73,6 +81,8 @@ def _name(text: str, question: Question, marked: bool) -> str | None:
     bare = text.strip(_EDGES)
     if not is_short(text, marked=marked, greeting=question.asks_word):
         return None
+    if not marked and not question.known and not is_name(text):
+        return None
     if _NUMBERED.fullmatch(bare) and not (question.known or marked):
         return None  # five apples: whether apples matter depends on the question
     if not marked and any(map(str.isdigit, bare)) and not _NUMBERED_NAME.fullmatch(bare):
@@ -115,4 +125,4 @@ def after_equals(text: str) -> str | None:
     return unwrapped(after).strip(_EDGES) if _CALCULATION.fullmatch(plainly) else None
 
 
-_CALCULATION = re.compile(r"[\d\s+*/×÷·().,:=^$€£%-]+|[A-Za-z]\w{0,2}\([\w, ]{1,20}\)\s*|[a-z]\s*")
+_CALCULATION = pattern(r"[\d\s+*/×÷·().,:=^$€£%-]+|[A-Za-z]\w{0,2}\([\w, ]{1,20}\)\s*|[a-z]\s*")

@@ -3,29 +3,30 @@
 import re
 from collections.abc import Callable
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
 
 Reader = Callable[[str], str | None]
 
 _LONGEST = 400
 _MOST_ITEMS = 30
-_OR = re.compile(
+_OR = pattern(
     r"\s*(?:,?\s+(?:or|oder|ou|o|или|أو)\s+|\s*(?:或者|或|または)\s*|\s*\\(?:text|mathrm)\{\s*or\s*\}\s*|"
     r"\s*\\lor\s*|\s*∨\s*)\s*",
     re.IGNORECASE,
 )
-_AND = re.compile(
+_AND = pattern(
     r"\s*,?\s+(?:and|und|y|et|e|as well as|и|و)\s+|\s*\\(?:text|mathrm)\{\s*and\s*\}\s*|\s+&\s+|"
     r"(?<=[^\W\d])(?:和|と|및)(?=[^\W\d])",
     re.IGNORECASE,
 )
-_COMMA = re.compile(r"\s*[,;](?:\s+|(?=[-\d\\]))|\s*[,;]\s*(?=[^\W\d_])")
-_ASSIGNED = re.compile(
+_COMMA = pattern(r"\s*[,;](?:\s+|(?=[-\d\\]))|\s*[,;]\s*(?=[^\W\d_])")
+_ASSIGNED = pattern(
     r"([A-Za-z](?:_\{?\w{1,3}\}?|\d)?|\([a-z](?:,\s?[a-z]){1,3}\))\s*(?:=|∈|\\in(?![a-z])|:=)\s*(.+)",
     re.DOTALL,
 )
-_PLUS_MINUS = re.compile(r"(?:±|\\pm(?![a-z])|\+/-|\+-)\s*(.+)")
-_INTERVAL = re.compile(
+_PLUS_MINUS = pattern(r"(?:±|\\pm(?![a-z])|\+/-|\+-)\s*(.+)")
+_INTERVAL = pattern(
     r"(\[|\(|\]|\\left\s?[\[(\]])\s*([^,;\[\]()]{1,60}?)\s*[,;]\s*([^,;\[\]()]{1,60}?)\s*(\\right\s?[\])\[]|"
     r"\]|\)|\[)"
 )
@@ -112,8 +113,8 @@ def _parts(text: str) -> list[str]:
     return pieces if all("=" in piece or _NUMERIC.fullmatch(piece.strip()) for piece in pieces) else [text]
 
 
-_NUMERIC = re.compile(r"[-+]?[\d./]+|[-+]?\d*\\[dt]?frac\{\d+\}\{\d+\}")
-_PLAIN_LIST = re.compile(r"[A-Za-z]\s*=\s*[-+\d./]+(?:\s*,\s*[-+\d./]+)+")
+_NUMERIC = pattern(r"[-+]?[\d./]+|[-+]?\d*\\[dt]?frac\{\d+\}\{\d+\}")
+_PLAIN_LIST = pattern(r"[A-Za-z]\s*=\s*[-+\d./]+(?:\s*,\s*[-+\d./]+)+")
 
 
 def _together(names: str, values: str, read: Reader) -> str | None:
@@ -126,7 +127,7 @@ def _together(names: str, values: str, read: Reader) -> str | None:
     return ", ".join(f"{name}={value}" for name, value in sorted(zip(variables, items, strict=True)))
 
 
-_POINT = re.compile(r"\\?\(([^()]{1,200})\)")
+_POINT = pattern(r"\\?\(([^()]{1,200})\)")
 
 
 def _values(text: str, read: Reader) -> list[str | None]:
@@ -180,7 +181,7 @@ def listed(text: str, question: Question, read: Reader) -> str | None:
     return f"[{', '.join(map(str, keys))}]" if question.order_matters else _as_set(keys)
 
 
-_ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•])\s+(.{1,60}?)[.,;]?")
+_ITEM = pattern(r"(?:\d{1,2}[.)]|[-*•])\s+(.{1,60}?)[.,;]?")
 _MOST_ITEM_WORDS = 4
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import last_found
 from adaptive_reasoner.answers.values.dates import moment, month_and_day_names
@@ -10,36 +11,36 @@ from adaptive_reasoner.answers.values.number_words import spelled_number
 from adaptive_reasoner.answers.values.quantities import quantity, value_range
 from adaptive_reasoner.answers.vocabulary import BOUNDS, PREPOSITIONS
 
-_PHONE = re.compile(r"(?:tel\.?:?\s*)?(\+?\(?\d[\d\s().-]{5,24}\d)", re.IGNORECASE)
-_PHONE_LIKE = re.compile(
+_PHONE = pattern(r"(?:tel\.?:?\s*)?(\+?\(?\d[\d\s().-]{5,24}\d)", re.IGNORECASE)
+_PHONE_LIKE = pattern(
     r"\+\d[\d\s().-]+|\(\d{2,4}\)\s?[\d\s.-]+|\d{3}[-.\s]\d{4}|\d{3}[-.\s]\d{3}[-.\s]\d{4}|"
     r"0\d{1,4}[-/\s]\d{3}[\d\s-]*"
 )
-_VERSION = re.compile(
+_VERSION = pattern(
     r"v?(\d{1,5}(?:\.\d{1,5}){2,3}(?:[-+.]?[a-z]+\.?\d*)?|(?<=v)\d{1,5}\.\d{1,5})", re.IGNORECASE
 )
-_URL = re.compile(r"<?(https?)://([^\s/?#<>]+)([^\s<>]*)>?", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,5}")
-_IDENTIFIER = re.compile(r"#?(?=[\w-]*\d)(?=[\w-]*[A-Za-z-])[A-Za-z\d]+(?:[-_][A-Za-z\d]+)*|#\d+|0\d+")
+_URL = pattern(r"<?(https?)://([^\s/?#<>]+)([^\s<>]*)>?", re.IGNORECASE)
+_EMAIL = pattern(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,5}")
+_IDENTIFIER = pattern(r"#?(?=[\w-]*\d)(?=[\w-]*[A-Za-z-])[A-Za-z\d]+(?:[-_][A-Za-z\d]+)*|#\d+|0\d+")
 
-_DOTTED = re.compile(
+_DOTTED = pattern(
     r"(?:(?:version|release|versión|versione|versão|版本)\s*)?v?(\d{1,5}(?:\.\d{1,5}){1,3})", re.IGNORECASE
 )
-_LEADING_ZERO = re.compile(r"0\d")
+_LEADING_ZERO = pattern(r"0\d")
 
-_STARTS = re.compile(r"[-+~≈(#$€£¥₹₩₽]*\d|[-(]?[$€£¥₹₩₽]|R\$|US\$", re.IGNORECASE)
+_STARTS = pattern(r"[-+~≈(#$€£¥₹₩₽]*\d|[-(]?[$€£¥₹₩₽]|R\$|US\$", re.IGNORECASE)
 _STARTING_WORDS = frozenset(
     (
         "between from noon midnight usd eur gbp half quarter mittag mitternacht midi minuit mediodía de "
         "entre zwischen"
     ).split()
 )
-_CJK_SPAN = re.compile(
+_CJK_SPAN = pattern(
     r"(?:\d{4}年)?\d{1,2}月(?:\d{1,2}[日号])?|(?:午前|午後|上午|下午|晚上|早上)?\d{1,2}[时時点點](?:\d{1,2}分|半)?|"
     r"[$€£¥₹₩₽]?[\d][\d.,]*\s?(?:[-~到至]\s?[\d][\d.,]*\s?)?(?:百万|[万萬億亿千])?(?:[%°]|"
     r"[^\W\da-zA-Zぁ-ん]{1,4}(?=[\s.,。]|です|でした|だ|$)|[A-Za-z]{1,3})?"
 )
-_CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+_CJK = pattern(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _WINDOW = 7
 
 

@@ -1,9 +1,10 @@
 """Units, currencies and magnitudes by their names; pint knows what they are worth."""
 
-import re
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
+
+from adaptive_reasoner.answers.lazy_pattern import pattern
 
 _UNITS = {
     "meter": "m|metre|metres|meter|meters|metro|metros|mètre|mètres|метр|метров|米|メートル|متر",
@@ -196,7 +197,7 @@ MAGNITUDES = {
     **dict.fromkeys(("trillion", "trillions", "tn", "兆"), 10**12),
 }
 
-_POWER = re.compile(r"([^\d^]{1,30}?)\s?(?:\^?\{?(-?[1-4])\}?)?")
+_POWER = pattern(r"([^\d^]{1,30}?)\s?(?:\^?\{?(-?[1-4])\}?)?")
 
 
 @lru_cache(maxsize=1000)
