@@ -17,7 +17,11 @@ _NAMED = pattern(
 )
 _SEVERAL = pattern(r"\W*([A-Z])\W*(?:(?:,|and|und|y|et|e|&|or|和|と)\W*([A-Z])(?![\w'])\W*)+", re.IGNORECASE)
 _SEPARATORS = pattern(r"(?<=[\s)])(?:and|und|y|et|e|or)(?=[\s(])")
-_LETTERED = pattern(r"\(?([A-J])\)(?:[\s:,-].*)?", re.DOTALL)
+_LETTERED = pattern(
+    r"(?:(?i:option|choice|answer|antwort|opción|réponse|respuesta|opção)\s+(?=[A-J](?:[\s,.:)]|$))|"
+    r"(?=\(?[A-J]\)))\(?([A-J])\)?(?:[\s:,.-].*)?",
+    re.DOTALL,
+)
 _LETTERS = pattern(r"\(?[A-J]\)?(?:(?:\s*,\s*|\s+(?:and|und|y|et|e|&)\s+|\s*[和と]\s*)\(?[A-J]\)?)*")
 _SENTENCE = pattern(
     r"(?:option|choice|answer|alternative|opción|antwort|réponse|respuesta|risposta|opção|resposta|选项|選択肢|"

@@ -42,6 +42,7 @@ _KANA_VERB = pattern(
 _EDGES = " \t\r\n\"'`*_.,;:!。、，:…"
 _WORD = pattern(r"[^\W_]+(?:['’.&/+-][^\W_]+)*|[^\W_]+")
 _DIVIDER = pattern(r"[.!?;:]\s|[\n?¿{}|]|\.\.\.")
+_SHORTENED = pattern(r"(?<!\w)(?:[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Ss]t|[JS]r|[A-Z]|[Ss]ra?|[Mm]t)\.\s")
 _RELATIVE = pattern(
     r"(?:,|\s-|\s?\u2014)\s*(?:who|which|whose|where|when|because|since|as|"
     r"quien|que|porque|qui|car|parce|der|die|das|weil|che|perché|который|которая|born|known|built|written|"
@@ -108,10 +109,12 @@ def is_name(text: str) -> bool:
         return len(without_ending(text)) <= _MOST_SIGNS_UNASKED
     if text.rstrip(_QUOTES).endswith("!"):
         return len(words) == 1
+    if len(words) > 2 and re.search(r"\s(?:and|und|y|et|e|or)\s", text):
+        return False  # several, whose order may matter
     content = [word for word in words if word.casefold() not in FUNCTION_WORDS]
     if all(word[:1].isupper() or not word[:1].isalpha() for word in content):
         return True
-    return len(words) <= (2 if text.rstrip(_QUOTES).endswith(".") else 3)
+    return len(words) <= (1 if text.rstrip(_QUOTES).endswith(".") else 3)
 
 
 _MOST_SIGNS_UNASKED = 6
@@ -136,7 +139,12 @@ def is_short(text: str, *, marked: bool = False, greeting: bool = False) -> bool
         marked: Whether the reply itself calls it the answer.
         greeting: Whether it may be a greeting, as a translation may.
     """
-    if not text or len(text) > 120 or _DIVIDER.search(text.strip(_EDGES)) or not re.search(r"\w", text):
+    if (
+        not text
+        or len(text) > 120
+        or _DIVIDER.search(_SHORTENED.sub(" ", text.strip(_EDGES)))
+        or not re.search(r"\w", text)
+    ):
         return False
     if _CJK.search(text):
         ended = _CJK_ENDING.sub("", text)

@@ -162,7 +162,7 @@ class Question:
         """
         if not self.asks_number:
             return False
-        if re.search(r"[\d=<>]", noun):
+        if re.search(r"[\d=<>%$€£°]", noun):
             return False
         nouns = [word.casefold() for word in patterns.WORD.findall(noun)]
         return (bool(nouns) and all(stem(noun) in self.stems or noun in patterns.LEFT for noun in nouns)) or (

@@ -21,6 +21,7 @@ _THOUGHT_START = pattern(rf"<{_TAG}\s*>|◁think▷|<\|channel\|>analysis|\[THIN
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 _RAISED = pattern(f"[{_SUPERSCRIPTS}]+")
 _VULGAR = pattern(r"(\d?)\s?([\u00bc-\u00be\u2150-\u215e])")
+_EMOJI = pattern("[\U0001f000-\U0001faff\u2600-\u27bf]+")
 _SIGNS = {
     **{ord(sign): "-" for sign in "\u2212\u2013\u2010\u2011\ufe63"},
     **{ord(sign): "" for sign in "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\ufe0f"},
@@ -102,7 +103,8 @@ def plain(text: str) -> str:
         text = _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
     text = _LEAD.sub("", _LINK.sub(r"\1", text))
     text = _CITATION.sub(lambda found: found[0] if _UNCITED.search(text[: found.start()][-12:]) else "", text)
-    return _EMPHASIS.sub("", text).strip()
+    text = _EMPHASIS.sub("", text)
+    return (text if text.isascii() else _EMOJI.sub("", text)).strip()
 
 
 def sentences(text: str) -> list[str]:

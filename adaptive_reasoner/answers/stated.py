@@ -51,6 +51,8 @@ _NO_VALUE = pattern(
 )
 _BLOCK = pattern(r"\\\[(.{1,400}?)\\\]|\$\$(.{1,400}?)\$\$|\\begin\{(\w+)\}.{1,600}?\\end\{\3\}", re.DOTALL)
 _BOX = pattern(r"\\(?:boxed|fbox)\s?\{")
+_PERHAPS_VERSION = pattern(r"\d{1,2}\.\d*[1-9]0")
+"""A decimal or, as 3.10, a version; which of them, the question says."""
 _MOST_SENTENCES = 5
 _LAST_NUMBERS = 4
 
@@ -71,6 +73,8 @@ def stated(text: str, question: Question) -> Stated | None:
     offered = declared(text, asked)
     if offered is not None:
         return offered[1]
+    if not asked.known and _PERHAPS_VERSION.fullmatch(text):
+        return None
     if asked.asks_free_text:
         return None
     if (items := listed(text, asked, lambda item: value_key(item, asked))) is not None:

@@ -78,7 +78,7 @@ _AMBIGUOUS = {"un", "une", "um", "uma", "uno", "once", "null", "sei", "due", "ce
 _CJK_DIGITS = {sign: value for value, sign in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2, "兩": 2}
 _CJK_UNITS = {"十": 10, "百": 100, "千": 1000}
 _CJK_SCALES = {"万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8}
-_CJK = pattern(r"[〇零一二三四五六七八九两兩十百千万萬億亿]{1,20}")
+CJK_NUMBER = pattern(r"[〇零一二三四五六七八九两兩十百千万萬億亿]{1,20}")
 
 _GERMAN = pattern(
     r"(ein|zwei|drei|vier|fünf|sechs|sieben|acht|neun)und(zwanzig|dreißig|vierzig|fünfzig|sechzig|siebzig|"
@@ -97,7 +97,7 @@ def spelled_number(text: str) -> Fraction | None:
     text = text.strip().casefold()
     if not text or len(text) > _LONGEST:
         return None
-    if _CJK.fullmatch(text):
+    if CJK_NUMBER.fullmatch(text):
         return _cjk(text)
     sign = 1
     for minus in ("minus ", "negative ", "menos ", "moins "):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.values.number_words import CJK_NUMBER
 from adaptive_reasoner.answers.values.numbers import NUMBER, number, number_key
 from adaptive_reasoner.answers.values.units import MAGNITUDES, currency, unit
 from adaptive_reasoner.answers.vocabulary import ABOUT
@@ -123,6 +124,8 @@ def _leading_number(text: str, question: Question) -> tuple[Fraction | None, str
     """The number that a text begins with, in digits or words, and what follows it."""
     if found := _DIGITS.match(text):
         return number(found[0], comma=question.comma), text[found.end() :]
+    if found := CJK_NUMBER.match(text):
+        return number(found[0]), text[found.end() :]
     words = text.split(" ")
     for count in range(min(len(words) - 1, 6), 0, -1):
         value = number(" ".join(words[:count]))

@@ -14,6 +14,7 @@ from adaptive_reasoner.answers.phrases import (
 )
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.values.expressions import expression_key, unwrapped
+from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.values.quantities import quantity
 from adaptive_reasoner.answers.values.series import series
 from adaptive_reasoner.answers.values.typed_values import typed, without_preposition
@@ -83,13 +84,21 @@ def _name(text: str, question: Question, marked: bool) -> str | None:
         return None
     if not marked and not question.known and not is_name(text):
         return None
-    if _NUMBERED.fullmatch(bare) and not (question.known or marked):
-        return None  # five apples: whether apples matter depends on the question
+    bare = _in_digits(bare)
+    if _NUMBERED.fullmatch(bare):  # five apples: whether apples matter depends on the question
+        return phrase_key(bare, question) if question.known or marked else None
     if not marked and any(map(str.isdigit, bare)) and not _NUMBERED_NAME.fullmatch(bare):
         return None  # a sentence around a number
     if re.search(r"[,;]\s", bare) and not marked:
         return None
     return phrase_key(without_preposition(bare), question)
+
+
+def _in_digits(text: str) -> str:
+    """A text with the number that it begins with in digits: five apples."""
+    first, _, rest = text.partition(" ")
+    value = None if any(map(str.isdigit, first)) else number(first)
+    return text if value is None or not rest else f"{number_key(value)} {rest}"
 
 
 def _item(text: str, question: Question) -> str | None:

@@ -16,11 +16,11 @@ _OR = pattern(
     re.IGNORECASE,
 )
 _AND = pattern(
-    r"\s*,?\s+(?:and|und|y|et|e|as well as|и|و)\s+|\s*\\(?:text|mathrm)\{\s*and\s*\}\s*|\s+&\s+|"
+    r"\s*,?\s+(?:and|und|y|et|e|as well as|и|و)\s+(?!=)|\s*\\(?:text|mathrm)\{\s*and\s*\}\s*|\s+&\s+|"
     r"(?<=[^\W\d])(?:和|と|및)(?=[^\W\d])",
     re.IGNORECASE,
 )
-_COMMA = pattern(r"\s*[,;](?:\s+|(?=[-\d\\]))|\s*[,;]\s*(?=[^\W\d_])")
+_COMMA = pattern(r"\s*[,;](?:\s+|(?!\d{3}(?!\d))(?=[-\d\\]))|\s*[,;]\s*(?=[^\W\d_])")
 _ASSIGNED = pattern(
     r"([A-Za-z](?:_\{?\w{1,3}\}?|\d)?|\([a-z](?:,\s?[a-z]){1,3}\))\s*(?:=|∈|\\in(?![a-z])|:=)\s*(.+)",
     re.DOTALL,
@@ -46,7 +46,7 @@ def series(text: str, question: Question, read: Reader) -> str | None:
         >>> [series(text, Question(""), read) for text in ("{2, 1}", "[0, 1)", "x = 3 or x = -2", "(1, 2)")]
         ['{1, 2}', '[0, 1)', '{-2, 3}', '(1, 2)']
     """
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or "\\begin" in text:
         return None
     text = text.strip()
     return _set(text, read) or _interval(text, read) or _solutions(text, read) or _list(text, question, read)
