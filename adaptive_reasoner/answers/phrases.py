@@ -46,7 +46,7 @@ _SHORTENED = pattern(r"(?<!\w)(?:[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Ss]t|[JS]r|[A-Z]|[
 _RELATIVE = pattern(
     r"(?:,|\s-|\s?\u2014)\s*(?:who|which|whose|where|when|because|since|as|"
     r"quien|que|porque|qui|car|parce|der|die|das|weil|che|perché|который|которая|born|known|built|written|"
-    r"(?-i:[a-z]+ed)|"
+    r"(?-i:[a-z]{3,}ed)|"
     r"located)\b(?!.*,\s.*\b(?:is|was|are|es|est|ist)\b).*$|,?\s*(?:因为|所以|なぜなら).*$"
     r"|\s(?:because|since|weil|porque|parce que|perché|потому что|لأن)\s.*$",
     re.IGNORECASE | re.DOTALL,

@@ -202,6 +202,7 @@ def stem(word: str) -> str:
         >>> stem("discovered") == stem("discover"), stem("leaves") == stem("leave")
         (True, True)
     """
+    word = patterns.PAST.get(word, word)
     for ending in ("ing", "ied", "ies", "ed", "es", "s", "d", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]

@@ -255,3 +255,19 @@ TEXTS = pattern(
     re.IGNORECASE,
 )
 """What is asked for where several good answers are worded each in its own way."""
+PAST = dict(
+    pair.split(":")
+    for pair in (
+        "bought:buy won:win wrote:write written:write sold:sell went:go gone:go made:make took:take "
+        "taken:take found:find "
+        "ate:eat eaten:eat saw:see seen:see ran:run spent:spend paid:pay got:get gave:give given:give "
+        "knew:know known:know "
+        "began:begin begun:begin broke:break built:build came:come drew:draw drawn:draw drove:drive "
+        "fell:fall flew:fly "
+        "held:hold kept:keep led:lead lost:lose met:meet said:say sang:sing sung:sing sent:send spoke:speak "
+        "spoken:speak "
+        "stood:stand swam:swim taught:teach thought:think told:tell wore:wear shot:shoot chose:choose "
+        "became:become"
+    ).split()
+)
+"""English verbs whose past is not made by an ending."""

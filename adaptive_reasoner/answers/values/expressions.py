@@ -96,6 +96,21 @@ def is_expression(text: str) -> bool:
     )
 
 
+def is_formula(text: str) -> bool:
+    """Whether a text is an expression with variables.
+
+    Example:
+        >>> is_formula("2x + 1"), is_formula("x"), is_formula("2 + 1")
+        (True, True, False)
+    """
+    text = text.strip(" .")
+    letters = re.sub(r"\\[A-Za-z]+", "", text)
+    named = [
+        run for run in _LETTERS.findall(letters) if run.casefold() not in _NAMES and run not in ("e", "i")
+    ]
+    return bool(named) and (len(text) == 1 or is_expression(text))
+
+
 def _is_product(letters: str) -> bool:
     """Whether letters in a row are variables multiplied, as xy and abc are."""
     return (

@@ -96,7 +96,7 @@ def number_key(value: Fraction) -> str:
     """
     if value.denominator == 1:
         return _digits(value.numerator)
-    before = max(len(_digits(abs(value.numerator))) - len(_digits(value.denominator)) + 1, 1)
+    before = len(_digits(abs(value.numerator) // value.denominator))
     with localcontext(prec=max(SIGNIFICANT_DIGITS, before + _DECIMALS)) as context:
         context.Emax, context.Emin = 10**6, -(10**6)
         rounded = (Decimal(value.numerator) / Decimal(value.denominator)).normalize()

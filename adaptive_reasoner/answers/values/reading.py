@@ -13,7 +13,7 @@ from adaptive_reasoner.answers.phrases import (
     yes_or_no,
 )
 from adaptive_reasoner.answers.question import Question
-from adaptive_reasoner.answers.values.expressions import expression_key, unwrapped
+from adaptive_reasoner.answers.values.expressions import expression_key, is_formula, unwrapped
 from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.values.quantities import quantity
 from adaptive_reasoner.answers.values.series import series
@@ -131,7 +131,10 @@ def after_equals(text: str) -> str | None:
     if not sign or not after.strip() or before.rstrip()[-1:] in ("<", ">", "!", "\\", ""):
         return None
     plainly = before.replace("\\times", "*").replace("\\cdot", "*").replace("\\div", "/").replace(" x ", "*")
-    return unwrapped(after).strip(_EDGES) if _CALCULATION.fullmatch(plainly) else None
+    after = unwrapped(after).strip(_EDGES)
+    if not _CALCULATION.fullmatch(plainly) or (len(before.strip()) == 1 and is_formula(after)):
+        return None
+    return after
 
 
 _CALCULATION = pattern(r"[\d\s+*/×÷·().,:=^$€£%-]+|[A-Za-z]\w{0,2}\([\w, ]{1,20}\)\s*|[a-z]\s*")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.values.expressions import is_formula
 
 Reader = Callable[[str], str | None]
 
@@ -90,6 +91,8 @@ def _solutions(text: str, read: Reader) -> str | None:
     for part in (piece for several in _OR.split(text) for piece in _parts(several)):
         assigned = _ASSIGNED.fullmatch(part.strip())
         name, value = (assigned[1], assigned[2]) if assigned else (name, part)
+        if name and is_formula(value):
+            return None
         if name.startswith("("):
             return _together(name, value, read)
         found.setdefault(name, []).extend(_values(value, read))

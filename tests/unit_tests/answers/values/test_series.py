@@ -1,0 +1,38 @@
+import pytest
+
+from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.values.reading import value_key
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("x = 3 or x = -2", "x = -2 or x = 3", "{-2, 3}", "x = 3, x = -2", r"x \in \{3, -2\}"),
+        ("x = ±2", r"x = \pm 2", "x = 2 or x = -2"),
+        ("x = 2, y = 1", "y = 1 and x = 2", "(x, y) = (2, 1)"),
+        ("[0, 1)", "$[0,1)$", r"\left[0, 1\right)"),
+    ],
+)
+def test_solutions_sets_and_intervals_are_equal_by_what_is_in_them(texts):
+    assert len({value_key(text, Question("")) for text in texts}) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("[0, 1)", "(0, 1]"),
+        ("(1, 2)", "(2, 1)"),
+        ("[1, 2]", "[2, 1]"),
+        ("x = 3", "x = -3"),
+        ("{1, 2}", "(1, 2)"),
+    ],
+)
+def test_order_and_brackets_count_where_they_are_written(one, two):
+    assert value_key(one, Question("")) != value_key(two, Question(""))
+
+
+def test_the_question_says_whether_the_order_of_a_list_matters():
+    which, ranked = Question("Which are the primary colours?"), Question("Rank them by size, largest first.")
+    assert value_key("red, green and blue", which) == value_key("Blue, red, green".lower(), which)
+    assert value_key("red, green and blue", ranked) != value_key("blue, red, green", ranked)
+    assert value_key("red, green and blue", Question("")) is None
