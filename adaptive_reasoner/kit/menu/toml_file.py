@@ -39,7 +39,8 @@ strong = "cot"                              # asked where the three agree less t
 accept = 0.6
 
 [grader]
-kind = "numeric"                            # exact, numeric, choice, math; or function = "my_graders:score";
+kind = "numeric"                            # exact, numeric, choice, math, json; or fields, and fields =
+                                            # ["total"], of JSON; or function = "my_graders:score";
                                             # or judge, and source = "a source whose samples are 0"
 
 [prices]
@@ -79,9 +80,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adaptive_reasoner.answers.base import AnswerKey, Grader
+from adaptive_reasoner.answers.base import AnswerKey, Comparison, Grader
 from adaptive_reasoner.answers.extraction import choice_answer
-from adaptive_reasoner.answers.grouping import choice, exact, math, math_answer, numeric, numeric_answer
+from adaptive_reasoner.answers.grouping import (
+    choice,
+    exact,
+    fields,
+    math,
+    math_answer,
+    numeric,
+    numeric_answer,
+)
+from adaptive_reasoner.answers.grouping import json as json_values
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -156,6 +166,7 @@ class _Grader(Table):
     kind: str = "exact"
     function: str | None = None
     source: str | None = None
+    fields: list[str] | None = None
 
 
 class _Limits(Table):
@@ -269,7 +280,18 @@ def _grading(entries: Any, code: MenuCode) -> dict[str, Any]:
         raise MenuError("[grader] kind judge names its source, and no other kind does")
     if table.source is not None:
         return {"grader": Referee(table.source)}
+    if (table.kind == "fields") != bool(table.fields):
+        raise MenuError("[grader] kind fields names its fields, and no other kind does")
+    if table.fields:
+        return _compared(fields(*table.fields))
+    if table.kind == json_values.name:
+        return _compared(json_values)
     if table.kind not in _GRADERS:
-        known = ", ".join([*_GRADERS, "judge"])
+        known = ", ".join([*_GRADERS, json_values.name, "fields", "judge"])
         raise MenuError(f"[grader] there is no kind {table.kind!r}; known are {known}, or a function")
     return {"grader": _GRADERS[table.kind], **({"key": _KEYS[table.kind]} if table.kind in _KEYS else {})}
+
+
+def _compared(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as the grader, and as the key of votes."""
+    return {"grader": comparison.grade, "key": lambda message: comparison.keys([message])[0]}
