@@ -32,6 +32,14 @@ class Comparison(Protocol):
         """How right an answer is, in [0, 1]."""
 
 
+@runtime_checkable
+class Representing(Protocol):
+    """A comparison that says which of several equal replies is the answer; without one, the first is."""
+
+    def representative(self, messages: Sequence[AIMessage], indices: Sequence[int]) -> int:
+        """The index of the reply that stands for those at `indices`, which say the same."""
+
+
 class TextComparison:
     """A comparison by one text a reply, which calls no model.
 

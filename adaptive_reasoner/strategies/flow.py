@@ -15,12 +15,13 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.answers.extraction import AnswerKey
+from adaptive_reasoner.answers.base import Comparison, ComparisonSteps
+from adaptive_reasoner.answers.grouping import Key, auto, comparison
 from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
-from adaptive_reasoner.models.source import Messages, Request
+from adaptive_reasoner.models.source import Messages, Request, question_of
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 from adaptive_reasoner.strategies.stop_rules import SamplePrice
 
@@ -35,6 +36,7 @@ class Task:
         second_price: Accuracy that a second of waiting must be worth.
         deadline: When the answer must be there, on the clock of `time.monotonic`.
         prospects: What collected samples say of votes on such questions; see `stop_rules.Priced`.
+        key: When two replies say the same, for strategies that were given no `key` of their own.
     """
 
     messages: Messages
@@ -42,6 +44,15 @@ class Task:
     second_price: float = 0.0
     deadline: float = inf
     prospects: VoteModel | None = None
+    key: Comparison = auto
+
+    @property
+    def question(self) -> str:
+        """The text of the question; empty where the conversation asks nothing."""
+        try:
+            return question_of(self.messages)
+        except ValueError:
+            return ""
 
     @property
     def seconds_left(self) -> float:
@@ -209,9 +220,37 @@ def usable_messages(replies: Sequence[Reply]) -> list[AIMessage]:
     return messages
 
 
-def vote_of(message: AIMessage | None, key: AnswerKey) -> str | None:
+def checked_key(key: Key | None) -> Comparison | None:
+    """The comparison that a strategy was given; None where it takes that of the task.
+
+    Raises:
+        ValueError: There is no comparison of this name.
+        TypeError: It is neither a name, a comparison nor a function.
+    """
+    return None if key is None else comparison(key)
+
+
+def may_vote(message: AIMessage | None) -> bool:
+    """Whether a reply came whole: it is no failure, was not cut, and was not filtered or refused."""
+    return message is not None and not refused(message) and not was_cut(message)
+
+
+def vote_of(message: AIMessage | None, key: Key, question: str = "") -> str | None:
     """The answer a reply votes for; None for a failure, a refusal, a cut reply and one without an answer."""
-    return None if message is None or refused(message) or was_cut(message) else key(message)
+    if message is None or not may_vote(message):
+        return None
+    return comparison(key).keys([message], question=question)[0]
+
+
+def votes_of(messages: Sequence[AIMessage | None], key: Comparison | None, task: Task) -> ComparisonSteps:
+    """The answers that replies vote for, compared with each other; see `vote_of`.
+
+    Yields the requests of a comparison that calls a model.
+    """
+    voters = [message for message in messages if message is not None and may_vote(message)]
+    found = (yield from (key or task.key).steps(voters, question=task.question)) if voters else []
+    answers = iter(found)
+    return [next(answers) if may_vote(message) else None for message in messages]
 
 
 def sample_price(task: Task, replies: Sequence[Reply]) -> SamplePrice:

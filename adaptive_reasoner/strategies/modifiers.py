@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
+from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.models.providers import Thinking, thinking_tokens
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.strategies.flow import Flow, each_request
@@ -15,7 +15,7 @@ def extended_thinking(
     flow: Flow | None = None,
     *,
     max_tokens: int | None = None,
-    key: AnswerKey = final_answer,
+    key: Key | None = None,
 ) -> Flow:
     """Let every call of `flow` think; `dialects` says it in the words of the model's provider.
 
@@ -25,9 +25,11 @@ def extended_thinking(
         flow: What to do with the thinking calls; one pass where not given.
         max_tokens: Room for the thoughts and the reply; where not given, the source's for the reply and
             about what the effort takes for the thoughts.
-        key: Finds the answer in a reply, where there is no `flow`.
+        key: Finds the answer in a reply, where there is no `flow`; that of the question where not given.
     """
     room = thinking_tokens(effort)
+    if flow is not None and key is not None:
+        raise ValueError("the flow that thinks has a key of its own: give it there, not to extended_thinking")
     if max_tokens is not None and max_tokens <= room and not isinstance(effort, str):
         raise ValueError(f"max_tokens={max_tokens} leaves no room beside {room} tokens of thinking")
     settings: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}

@@ -58,9 +58,13 @@ class VoteModel:
 
     @cached_property
     def decided(self) -> Bools:
-        """States of a vote of `limit` whose leader cannot be caught any more."""
+        """States in which a vote of `limit` is over: nobody can catch the leader, or nothing can be compared.
+
+        After a first sample without an answer one more is drawn, since the first may have been cut; then the
+        vote ends. `stop_rules.VoteState.needed` is the same rule.
+        """
         drawn, top, second = np.indices(self.right.shape)
-        return np.asarray(top > second + self.limit - drawn)
+        return np.asarray((top > second + self.limit - drawn) | ((top == 0) & (drawn > 1)))
 
     def within(self, limit: int) -> "VoteModel":
         """The same for votes of at most `limit` samples."""
@@ -217,11 +221,15 @@ def _planned(
             ahead, sizes = ahead[:2], sizes[:1]
         paid = cost * sizes + request_cost * np.ceil(sizes / together) + round_cost
         net = ahead[1:] - paid[:, None, None]
+        if drawn == 1:  # without an answer yet: one more, and no more than one
+            net[1:, 0, 0] = -np.inf
         best = net.argmax(axis=0)
         gain = np.take_along_axis(net, best[None], axis=0)[0]
         go = (gain > right[drawn]) & ~decided[drawn]
         go[0, 0] |= drawn == 0  # every question gets a sample
         fewest = np.where(go, 1 + step.least(fewest), 0)
+        if drawn == 1:
+            fewest[0, 0] = min(fewest[0, 0], 1)
         wave[drawn] = np.where(go, sizes[best] if in_waves else fewest, 0)
         worth[drawn] = np.where(go, gain, right[drawn])
         if not last:

@@ -29,6 +29,9 @@ class VoteState:
         drawn: Samples drawn so far, those that gave no answer included.
         limit: The most samples the vote may draw.
         run: How many of the latest samples gave one and the same answer.
+        nothing: Samples that came whole and offer nothing to compare, such as free text.
+        failed: Samples that brought no reply at all.
+        waves: In how many waves the replies came; one by one where not given.
     """
 
     top: int
@@ -36,10 +39,29 @@ class VoteState:
     drawn: int
     limit: int
     run: int = 0
+    nothing: int = 0
+    failed: int = 0
+    waves: int | None = None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether replies have come, and none can be compared."""
+        return self.top == 0 and self.drawn > self.failed
 
     @property
     def needed(self) -> int:
-        """The fewest further samples that can decide the vote; 0 when it is decided."""
+        """The fewest further samples that can decide the vote; 0 when it is decided.
+
+        A vote in which nothing can be compared is over, at whatever price. Only where all replies of its
+        first wave were empty, filtered or cut, one more is drawn.
+
+        Example:
+            >>> VoteState(0, 0, drawn=1, limit=9).needed, VoteState(0, 0, drawn=1, limit=9, nothing=1).needed
+            (1, 0)
+        """
+        if self.unanswered:
+            waves = self.drawn - self.failed if self.waves is None else self.waves
+            return int(waves == 1 and not self.nothing and self.drawn < self.limit)
         return samples_needed(self.top, self.second, self.drawn, self.limit)
 
 
@@ -174,18 +196,19 @@ class Priced:
         if terms.cost is None and known.cost is not None:
             paid = max(0.0, known.cost - known.prompt_cost), known.prompt_cost, known.samples_per_request
         cost, prompt_cost, together = paid
-        if cost is None and terms.price:
-            return 1  # to learn what one costs
+        if cost is None or 0 < state.failed == state.drawn:
+            return 1  # to learn what one costs, and whether there is anything to compare
         seconds = terms.seconds or known.seconds or 0.0
         best = plan(
             known.within(state.limit),
-            terms.price * (cost or 0.0),
+            terms.price * cost,
             round_cost=terms.second_price * seconds,
             request_cost=terms.price * prompt_cost,
             samples_per_request=together,
             last=0 < terms.seconds_left < 2 * seconds,
         )
-        return int(best.wave[state.drawn, state.top, state.second])
+        drawn = state.drawn if state.top else state.drawn - state.failed  # failures tell nothing of a reply
+        return min(int(best.wave[drawn, state.top, state.second]), state.limit - state.drawn)
 
 
 class Retries(Protocol):
@@ -263,6 +286,10 @@ class Votes:
     Ties go to the answer that was seen first. Samples are exchangeable, so this is the uniform
     tie-break that `estimate` assumes, and it needs no randomness.
 
+    Args:
+        limit: The most samples the vote may draw.
+        waves: In how many waves the replies came; each `add` is one where not given.
+
     Example:
         >>> votes = Votes(limit=5)
         >>> votes.needed
@@ -272,16 +299,26 @@ class Votes:
         ('7', 1)
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.drawn = self._run = 0
+    def __init__(self, limit: int, *, waves: int | None = None) -> None:
+        self.limit, self._waves, self._added = limit, waves, 0
+        self.drawn = self._run = self._nothing = self._failed = 0
         self._latest: str | None = None
         self._counts: Counter[str] = Counter()
 
-    def add(self, answers: Iterable[str | None]) -> None:
-        """Count `answers`; None (no answer found) is drawn but never votes."""
+    def add(self, answers: Iterable[str | None], *, whole: bool = False, failed: bool = False) -> None:
+        """Count the `answers` of a wave; None (no answer found) is drawn but never votes.
+
+        Args:
+            answers: What replies answer.
+            whole: Those that answer None came whole and offer nothing to compare; else they were empty,
+                filtered or cut.
+            failed: They are no replies at all.
+        """
+        self._added += not failed
         for answer in answers:
             self.drawn += 1
+            self._nothing += whole and answer is None
+            self._failed += failed
             self._run = 0 if answer is None else 1 + (self._run if answer == self._latest else 0)
             self._latest = answer
             if answer is not None:
@@ -301,7 +338,15 @@ class Votes:
     @property
     def state(self) -> VoteState:
         """Where the vote stands."""
-        return VoteState(*self.leaders, drawn=self.drawn, limit=self.limit, run=self._run)
+        return VoteState(
+            *self.leaders,
+            drawn=self.drawn,
+            limit=self.limit,
+            run=self._run,
+            nothing=self._nothing,
+            failed=self._failed,
+            waves=self._added if self._waves is None else self._waves,
+        )
 
     @property
     def needed(self) -> int:

@@ -7,7 +7,9 @@ from math import inf, isnan
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from adaptive_reasoner.answers.extraction import AnswerKey, final_answer, last_match
+from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.answers.extraction import final_answer, last_match
+from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.models.replies import Reply, refused
 from adaptive_reasoner.models.source import ChatModel, Request, Source, question_of
 from adaptive_reasoner.strategies.flow import (
@@ -17,10 +19,11 @@ from adaptive_reasoner.strategies.flow import (
     Steps,
     Task,
     check_flow,
+    checked_key,
     each_request,
     sample_price,
     usable_messages,
-    vote_of,
+    votes_of,
 )
 from adaptive_reasoner.strategies.stop_rules import Persistent, Retries
 
@@ -94,7 +97,7 @@ Scorer = Score | Judge
 _Scores = Generator[Sequence[Request], Sequence[Reply], list[float]]
 
 
-def best_of_n(samples: int, scorer: Scorer | Checker, *, key: AnswerKey = final_answer) -> Flow:
+def best_of_n(samples: int, scorer: Scorer | Checker, *, key: Key | None = None) -> Flow:
     """Draw up to `samples` replies and answer with the one that is judged best.
 
     A scorer sees all of them, drawn side by side; a checker sees one after another, and stops at the first
@@ -103,21 +106,21 @@ def best_of_n(samples: int, scorer: Scorer | Checker, *, key: AnswerKey = final_
     Args:
         samples: The most replies to draw.
         scorer: A function of question and reply, a `Judge`, or a `Checker`.
-        key: Finds the answer in the reply.
+        key: Finds the answer in the reply; that of the question where not given.
     """
     if samples < 1:
         raise ValueError(f"the best of {samples} replies: at least 1 is needed")
+    own = checked_key(key)
     if isinstance(scorer, Checker):
-        return _first_accepted(samples, scorer, key)
+        return _first_accepted(samples, scorer, own)
 
     def flow(task: Task) -> Steps:
         replies = yield [Request(task.messages, hidden_sample=samples > 1)] * samples
         messages = usable_messages(replies)
         scores = yield from _scored(scorer, question_of(task.messages), messages)
         best = max(range(len(messages)), key=lambda at: (not refused(messages[at]), scores[at]))
-        return Answer(
-            messages[best], vote_of(messages[best], key), score=scores[best] if scores[best] > -inf else None
-        )
+        (value,) = yield from votes_of([messages[best]], own, task)
+        return Answer(messages[best], value, score=scores[best] if scores[best] > -inf else None)
 
     return flow
 
@@ -164,7 +167,7 @@ def cascade(
     return flow
 
 
-def _first_accepted(samples: int, checker: Checker, key: AnswerKey) -> Flow:
+def _first_accepted(samples: int, checker: Checker, key: Comparison | None) -> Flow:
     def flow(task: Task) -> Steps:
         question, replies = question_of(task.messages), list[Reply]()
         while wave := checker.retries.wave(len(replies), samples, sample_price(task, replies)):
@@ -174,9 +177,11 @@ def _first_accepted(samples: int, checker: Checker, key: AnswerKey) -> Flow:
                 break
             for reply in drawn:
                 if reply.message is not None and checker.accepts(question, reply.message):
-                    return Answer(reply.message, vote_of(reply.message, key), score=1.0)
+                    (value,) = yield from votes_of([reply.message], key, task)
+                    return Answer(reply.message, value, score=1.0)
         first = usable_messages(replies)[0]
-        return Answer(first, vote_of(first, key), agreement=0.0, score=0.0)
+        (value,) = yield from votes_of([first], key, task)
+        return Answer(first, value, agreement=0.0, score=0.0)
 
     return flow
 

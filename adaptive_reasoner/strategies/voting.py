@@ -4,7 +4,12 @@ They compose: a vote of thinking calls on another model is one action,
 `switch_model(strong, extended_thinking("high", self_consistency(5)))`.
 """
 
-from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
+from collections.abc import Sequence
+
+from langchain_core.messages import AIMessage
+
+from adaptive_reasoner.answers.base import Comparison, Representing
+from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Request
 from adaptive_reasoner.strategies.flow import (
@@ -12,25 +17,33 @@ from adaptive_reasoner.strategies.flow import (
     Flow,
     Steps,
     Task,
+    checked_key,
+    may_vote,
     sample_price,
     usable_messages,
-    vote_of,
+    votes_of,
 )
 from adaptive_reasoner.strategies.stop_rules import Lossless, StopRule, Votes
 
 
-def single_pass(*, key: AnswerKey = final_answer) -> Flow:
-    """Answer with one call."""
+def single_pass(*, key: Key | None = None) -> Flow:
+    """Answer with one call.
+
+    Args:
+        key: Finds the answer in the reply; that of the question where not given, which is `"auto"`.
+    """
+    own = checked_key(key)
 
     def flow(task: Task) -> Steps:
         replies = yield [Request(task.messages)]
-        (message,) = usable_messages(replies)
-        return Answer(message, vote_of(message, key))
+        messages = usable_messages(replies)
+        (value,) = yield from votes_of(messages, own, task)
+        return Answer(messages[0], value)
 
     return flow
 
 
-def self_consistency(samples: int, *, key: AnswerKey = final_answer) -> Flow:
+def self_consistency(samples: int, *, key: Key | None = None) -> Flow:
     """Sample until the leading answer cannot be overtaken, at most `samples` times.
 
     The answer is that of all `samples`, at 20 to 40 percent fewer calls.
@@ -41,35 +54,56 @@ def self_consistency(samples: int, *, key: AnswerKey = final_answer) -> Flow:
     return adaptive_consistency(samples, Lossless(), key=key)
 
 
-def adaptive_consistency(samples: int, stop: StopRule, *, key: AnswerKey = final_answer) -> Flow:
+def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None) -> Flow:
     """Sample until `stop` has seen enough, at most `samples` times, and answer with the plurality.
 
-    Equal answers go to one count: those of equal `key`, tool calls by name and arguments. A sample that
-    fails, refuses or gives no answer is drawn but does not vote; if none votes, the first that arrived is
-    returned. Ties go to the answer seen first. No further wave is started that could not be back by the
-    task's deadline.
+    After each wave all replies so far are compared, and equal ones go to one count. A sample that fails,
+    refuses or gives no answer is drawn but does not vote; if none votes, the first whole one is returned.
+    Ties go to the answer seen first. A vote in which nothing can be compared ends with its first wave, or one
+    sample later where all replies of that were empty, filtered or cut. No further wave is started that could
+    not be back by the task's deadline.
 
     Args:
         samples: The most samples to draw.
         stop: `Lossless()`, `Beta(tau)`, `Window(size)` or `Priced()`.
-        key: Finds the answer in a reply.
+        key: When two replies say the same: a name such as `"numeric"`, a comparison or a function of the
+            message; that of the question where not given, which is `"auto"`.
 
     Source:
         Aggarwal et al., arXiv:2305.11860; the rules name theirs.
     """
     if samples < 1:
         raise ValueError(f"a vote needs at least 1 sample, not {samples}")
+    own = checked_key(key)
 
     def flow(task: Task) -> Steps:
-        votes, replies = Votes(samples), list[Reply]()
+        votes, replies, answers, waves = Votes(samples), list[Reply](), list[str | None](), 0
         while wave := stop.wave(votes.state, sample_price(task, replies)):
             drawn = yield [Request(task.messages, hidden_sample=samples > 1)] * wave
-            votes.add(vote_of(reply.message, key) for reply in drawn)
             replies += drawn
             if not drawn:  # no time was left to start any
                 break
-        messages = usable_messages(replies)
-        winner = next((message for message in messages if vote_of(message, key) == votes.winner), messages[0])
+            waves += any(reply.received is not None for reply in drawn)
+            answers = yield from votes_of([reply.message for reply in replies], own, task)
+            votes = Votes(samples, waves=waves)
+            for reply, answer in zip(replies, answers, strict=True):
+                votes.add([answer], whole=may_vote(reply.message), failed=reply.received is None)
+        usable_messages(replies)  # raises where there is none
+        winner = _winner(replies, answers, votes.winner, own or task.key)
         return Answer(winner, votes.winner, votes.agreement, votes.counts)
 
     return flow
+
+
+def _winner(
+    replies: Sequence[Reply], answers: Sequence[str | None], winning: str | None, key: Comparison
+) -> AIMessage:
+    """The reply that stands for the winning answer or, where there is none, the first that came whole."""
+    messages = [reply.message for reply in replies if reply.message is not None]
+    if winning is None:
+        return next(filter(may_vote, messages), messages[0])
+    given = zip(replies, answers, strict=True)
+    ballots = [(reply.message, answer) for reply, answer in given if reply.message and answer is not None]
+    equal = [at for at, (_, answer) in enumerate(ballots) if answer == winning]
+    messages = [message for message, _ in ballots]
+    return messages[key.representative(messages, equal) if isinstance(key, Representing) else equal[0]]

@@ -182,10 +182,15 @@ def replay_rules(
 
 
 def beta_stop(votes: ReplayedVotes, confidence: float) -> Bools:
-    """Where the leader stays ahead with probability `confidence`, shape (draws + 1, columns)."""
+    """Where the leader stays ahead with probability `confidence`, shape (draws + 1, columns).
+
+    Or where the first wave and one sample more have no answer.
+    """
     most = range(votes.limit + 1)
     known = np.array([[beta_confidence(top, second) for second in most] for top in most])
-    over: Bools = (known[votes.top, votes.second] >= confidence) & (votes.top > 0)
+    first = Beta(confidence).wave(VoteState(0, 0, 0, votes.limit), SamplePrice())
+    silent = (votes.top == 0) & (np.arange(votes.limit + 1)[:, None] > first)
+    over: Bools = (known[votes.top, votes.second] >= confidence) & (votes.top > 0) | silent
     return over
 
 
@@ -195,7 +200,8 @@ def rounds_of(rule: StopRule, limit: int, most: int | None = None) -> Ints:
     for drawn in range(limit):
         for top in range(drawn + 1):
             for second in range(min(top, drawn - top) + 1):
-                state = VoteState(top, second, drawn, most or limit)
+                waves = 1 + (drawn > wave[0, 0, 0])  # without an answer: the first, and one sample more
+                state = VoteState(top, second, drawn, most or limit, waves=waves)
                 wave[drawn, top, second] = rule.wave(state, SamplePrice())
     return wave
 
@@ -210,14 +216,15 @@ def _exact_votes(
 ) -> tuple[Floats, Floats]:
     """Accuracy, cost and tokens of votes of 1 to `limit`: run to their end, and stopped once decided.
 
-    Both have shape (3, questions, limit). The accuracy is the same, and exact.
+    Both have shape (3, questions, limit). The accuracy is exact, and the same but for votes that end because
+    nothing can be compared.
     """
     whole, decided = np.empty((2, 3, questions, limit))
     sizes = range(1, limit + 1)
     for group in groups:
-        accuracy = group.vote_accuracy(sizes)
+        to_the_end, as_run = (group.vote_accuracy(sizes, as_run=ends) for ends in (False, True))
         cost, tokens = (paid.mean(axis=1, keepdims=True) * sizes for paid in (group.cost, group.tokens))
-        whole[:, group.rows] = accuracy, cost - group.shared.saved_at_once(sizes), tokens
+        whole[:, group.rows] = to_the_end, cost - group.shared.saved_at_once(sizes), tokens
         cost = vote_cost(group.codes, group.cost, sizes, shared=group.shared, seed=seed)
-        decided[:, group.rows] = accuracy, cost, vote_cost(group.codes, group.tokens, sizes, seed=seed)
+        decided[:, group.rows] = as_run, cost, vote_cost(group.codes, group.tokens, sizes, seed=seed)
     return whole, decided

@@ -260,9 +260,10 @@ class SampleGroup:
         """How many replies each question has."""
         return int(self.codes.shape[1])
 
-    def vote_accuracy(self, sizes: Sequence[int]) -> Floats:
-        """Expected accuracy of votes of these sizes, shape (q, len(sizes))."""
-        return np.array([vote_accuracy(each.answers, each.correct, sizes) for each in self.replies])
+    def vote_accuracy(self, sizes: Sequence[int], *, as_run: bool = False) -> Floats:
+        """Expected accuracy of votes of these sizes, shape (q, len(sizes)); see `voting.vote_accuracy`."""
+        each = [(several.answers, several.correct) for several in self.replies]
+        return np.array([vote_accuracy(*ballot, sizes, as_run=as_run) for ballot in each])
 
     def right(self) -> Floats:
         """How right each answer is, that of no answer last, shape (q, answers + 1)."""
@@ -308,7 +309,7 @@ def _measured(plans: Sequence[_Plan], replies: Sequence[Replies], seed: int) -> 
 
 def _votes(group: SampleGroup, sizes: Sequence[int], seed: int) -> tuple[Floats, Floats]:
     cost = vote_cost(group.codes, group.cost, sizes, shared=group.shared, seed=seed)
-    return group.vote_accuracy(sizes), cost
+    return group.vote_accuracy(sizes, as_run=True), cost
 
 
 def _choices(group: SampleGroup, sizes: Sequence[int], _: int) -> tuple[Floats, Floats]:

@@ -19,11 +19,15 @@ _ORDERS = 120  # orders of the samples a vote's cost is averaged over, at least
 _ORDERS_AT_ONCE = 50_000  # bounds memory, not precision
 
 
-def vote_accuracy(answers: Sequence[str | None], correct: ArrayLike, votes: Sequence[int]) -> Floats:
+def vote_accuracy(
+    answers: Sequence[str | None], correct: ArrayLike, votes: Sequence[int], *, as_run: bool = False
+) -> Floats:
     """Expected accuracy of a plurality vote of k, exactly: the mean over all k-subsets of the samples.
 
     That mean is the unbiased estimate (none exists for k > n). Ties are broken uniformly; a sample without
     an answer is drawn but never votes; where none votes, the reply scores what replies without an answer do.
+    A vote that stops once it is decided has the same winner, but as it runs it also ends where its first
+    samples have no answer; see `as_run`.
 
     Subsets are counted by generating functions. Answer i is drawn u times in C(c_i, u) ways. For the winner
     to have t votes, the others have fewer, or tie with it: a tie between e + 1 answers is won with
@@ -34,6 +38,8 @@ def vote_accuracy(answers: Sequence[str | None], correct: ArrayLike, votes: Sequ
         answers: What each sample answered, None for no answer, n of them.
         correct: How right each sample was, shape (n,). Samples of one answer count with their mean.
         votes: Sizes k of the votes.
+        as_run: The vote ends, as online, where its first wave and one sample more have no answer. What
+            cannot be compared was cut or filtered, as far as a table of samples tells.
 
     Returns:
         Expected accuracy of each vote, shape (len(votes),).
@@ -52,23 +58,23 @@ def vote_accuracy(answers: Sequence[str | None], correct: ArrayLike, votes: Sequ
     right = np.bincount(codes[codes >= 0], weights=correct[codes >= 0]) / counts
     silent = correct[codes < 0]
     ballot = sorted(zip(counts.tolist(), right.tolist(), strict=True), reverse=True)
-    wins = _winning_ways(tuple(ballot), len(silent), max(votes))
-    unanswered = np.array([math.comb(len(silent), k) for k in votes]) * (
-        silent.mean() if len(silent) else 0.0
-    )
+    wins = _winning_ways(tuple(ballot), len(silent), max(votes), as_run)
+    without = np.array([_ways_without_answer(len(silent), n, k, as_run) for k in votes])
+    unanswered = without * (silent.mean() if len(silent) else 0.0)
     return np.clip(
         (wins[list(votes)] + unanswered) / subsets, correct.min(), correct.max()
     )  # against rounding
 
 
 @functools.lru_cache(maxsize=4096)  # many questions share one pattern of votes
-def _winning_ways(ballot: tuple[tuple[int, float], ...], silent: int, most: int) -> Floats:
+def _winning_ways(ballot: tuple[tuple[int, float], ...], silent: int, most: int, as_run: bool) -> Floats:
     """Number of k-subsets, each weighted with the accuracy of its winner, for k = 0 .. most.
 
     Args:
         ballot: How many samples gave each answer, and how right it is.
         silent: How many gave none.
         most: The largest k.
+        as_run: Those that end without an answer have no winner.
     """
     total = np.zeros(most + 1)
     if not ballot:
@@ -94,8 +100,25 @@ def _winning_ways(ballot: tuple[tuple[int, float], ...], silent: int, most: int)
         ways = longer
     won = weight @ ways[1]
     for drawn in range(min(silent, most) + 1):
-        total[drawn:] += math.comb(silent, drawn) * won[: most + 1 - drawn]
+        goes_on = np.array([1.0 - as_run * _ends(k, drawn) for k in range(drawn, most + 1)])
+        total[drawn:] += math.comb(silent, drawn) * goes_on * won[: most + 1 - drawn]
     return total
+
+
+def _ways_without_answer(silent: int, n: int, k: int, as_run: bool) -> float:
+    """Number of k-subsets of n samples of which no answer comes, since none has one or the vote ends."""
+    ended = sum(
+        math.comb(silent, drawn) * math.comb(n - silent, k - drawn) * _ends(k, drawn)
+        for drawn in range(k if as_run else 0)
+    )
+    return math.comb(silent, k) + ended
+
+
+@functools.cache
+def _ends(k: int, silent: int) -> float:
+    """How likely a vote of k, of which so many have no answer, draws just these first, and ends."""
+    seen = samples_needed(0, 0, 0, k) + 1  # the first wave, and one sample more
+    return math.comb(silent, seen) / math.comb(k, seen) if seen <= k else 0.0
 
 
 @functools.cache
@@ -145,9 +168,9 @@ def vote_cost(
 ) -> Floats:
     """Expected cost of a vote of at most k as it runs: wave by wave, each the fewest that can still decide.
 
-    The rule is `stop_rules.samples_needed`, the one that runs online. Where a vote stops depends on the whole
-    vector of counts, whose states are too many to enumerate for many samples and answers; so the cost is
-    averaged over orders of the samples. Up to five samples those are all orders, which is exact. Beyond, they
+    The rule is `stop_rules.VoteState.needed`, the one that runs online. Where a vote stops depends on the
+    whole vector of counts, whose states are too many to enumerate for many samples and answers; so the cost
+    is averaged over orders of the samples. Up to five samples those are all orders, which is exact. Beyond, they
     are random orders, each taken in all its rotations: unbiased, every sample equally often in every place
     (so that what cannot stop early is priced exactly), and the same orders for every k, so that the
     difference of two votes is not noise. The error that is left, one or two percent of a question's cost, is
@@ -192,7 +215,13 @@ def _mean_cost(
     for limit in votes:
         drawn, saved = np.zeros(len(column), dtype=np.intp), np.zeros(len(column))
         needed = _needed(limit)
-        while (wave := needed[lead[drawn, column], limit - drawn]).any():
+        for number in itertools.count():
+            wave = needed[lead[drawn, column], limit - drawn]
+            if number:
+                one_more = (drawn < limit) & (number == 1)
+                wave = np.where(tally.top[drawn, column] == 0, one_more, wave)
+            if not wave.any():
+                break
             drawn = drawn + wave
             saved += each.saved(wave)
         means.append((spent[drawn, column] - saved).reshape(questions, -1).mean(axis=1))

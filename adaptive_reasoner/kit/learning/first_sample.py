@@ -105,7 +105,7 @@ def _votes_with_first(
             continue
         others = 0.0
         if size < n:
-            others = float(vote_accuracy(several.answers[1:], several.correct[1:], (size,))[0])
+            others = float(vote_accuracy(several.answers[1:], several.correct[1:], (size,), as_run=True)[0])
         with_first = (n * accuracy[row] - (n - size) * others) / size
         held[row] = np.clip(with_first, several.correct.min(), several.correct.max())  # against rounding
     return held

@@ -143,18 +143,29 @@ def by_state(wave: Ints, kind: Ints | None = None) -> Schedule:
 
 
 def by_window(size: int) -> Schedule:
-    """`size` samples at once until all answers of one wave agree."""
+    """`size` samples at once until all answers of one wave agree.
+
+    Where the first wave has no answer one sample more is drawn, and then none: as online, where
+    `strategies.stop_rules.VoteState.needed` says so.
+    """
 
     def schedule(votes: ReplayedVotes, drawn: Ints) -> Ints:
-        agree = votes.run[drawn, np.arange(len(drawn))] >= size
-        return np.where(agree, 0, np.minimum(size, votes.limit - drawn))
+        column = np.arange(len(drawn))
+        agree, silent = votes.run[drawn, column] >= size, (votes.top[drawn, column] == 0) & (drawn > 0)
+        most = np.where(silent, drawn == size, size)
+        return np.where(agree, 0, np.minimum(most, votes.limit - drawn))
 
     return schedule
 
 
 def after_first(most: Ints) -> Schedule:
-    """One sample, then all others up to `most`, which has shape (columns,)."""
-    return lambda _, drawn: np.where(drawn == 0, 1, np.where(drawn == 1, most - 1, 0))
+    """One sample, then all others up to `most`, which has shape (columns,); without an answer, one other."""
+
+    def schedule(votes: ReplayedVotes, drawn: Ints) -> Ints:
+        others = np.where(votes.top[1] > 0, most - 1, np.minimum(most - 1, 1))
+        return np.where(drawn == 0, 1, np.where(drawn == 1, others, 0))
+
+    return schedule
 
 
 def sample_groups(samples: Samples, source: str, question_ids: Sequence[str]) -> list[SampleGroup]:

@@ -39,12 +39,21 @@ def run(rule, ballot):
     return np.mean(scores), np.mean(costs)
 
 
+def silent(answers, first):
+    """Whether the first wave and one sample more have no answer: there a vote ends."""
+    return len(answers) > first and answers == [None] * len(answers)
+
+
 def beta(tau, limit):
+    first = next((n for n in range(1, limit) if beta_confidence(n, 0) >= tau), limit // 2 + 1)
+
     def rule(answers):
         votes = Votes(limit)
         for drawn, answer in enumerate(answers[:limit], start=1):
             votes.add([answer])
             if votes.leaders[0] and beta_confidence(*votes.leaders) >= tau:
+                return drawn
+            if silent(answers[:drawn], min(first, limit // 2 + 1)):
                 return drawn
         return limit
 
@@ -57,6 +66,8 @@ def window(width, limit):
             seen = set(answers[end - width : end])
             if len(seen) == 1 and None not in seen:
                 return end
+            if silent(answers[: end + 1], width):
+                return end + 1
         return limit
 
     return rule

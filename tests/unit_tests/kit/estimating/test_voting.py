@@ -50,6 +50,36 @@ def enumerated_cost(answers, cost, k):
     return np.mean(spent)
 
 
+def accuracy_in_all_orders(answers, correct, k):
+    """Every order of the samples, drawn as the online vote draws them, every tied winner equally likely."""
+    right = {a: np.mean([c for b, c in zip(answers, correct, strict=True) if a == b]) for a in answers}
+    scores = []
+    for order in itertools.permutations(answers):
+        votes = Votes(limit=k)
+        while wave := votes.needed:
+            votes.add(order[votes.drawn : votes.drawn + wave])
+        leads = [each for each, count in votes.counts.items() if count == votes.leaders[0]]
+        whole = [order[:k].count(each) for each in leads]
+        winners = [each for each, count in zip(leads, whole, strict=True) if count == max(whole)]
+        scores.append(np.mean([right[a] for a in winners or [None]]))
+    return np.mean(scores)
+
+
+@settings(max_examples=25, deadline=None)
+@given(ballots(most=6))
+def test_as_it_runs_a_vote_ends_where_its_first_samples_have_no_answer(ballot):
+    sizes = range(1, len(ballot[0]) + 1)
+    expected = [accuracy_in_all_orders(*ballot, k) for k in sizes]
+    assert vote_accuracy(*ballot, sizes, as_run=True).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_vote_of_many_that_begins_without_an_answer_is_lost():
+    answers, correct = [None] * 4 + ["a"], [0.0] * 4 + [1.0]
+    assert vote_accuracy(answers, correct, (5,)).tolist() == [1.0]
+    # Three samples and one more come before the fifth, which is the answer in one order of five.
+    assert vote_accuracy(answers, correct, (5,), as_run=True).tolist() == pytest.approx([0.8])
+
+
 @settings(max_examples=200, deadline=None)
 @given(ballots())
 def test_a_vote_scores_its_mean_over_all_subsets(ballot):
