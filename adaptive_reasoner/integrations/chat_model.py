@@ -20,6 +20,7 @@ from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr, SkipValidation
 from typing_extensions import override
 
+from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.integrations.langgraph_runtime import run_of
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.call import joined
@@ -56,6 +57,8 @@ class AdaptiveChatModel(BaseChatModel):
         budget: Allowed mean cost a question, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
         meter: What a call costs; generated tokens where not given.
+        key, samples: When two replies say the same, and the most samples of the vote without a policy; see
+            `AdaptiveReasoner`.
         temperature, max_tokens, stop: Sent along with every call.
         timeout: The most seconds of a call.
 
@@ -86,6 +89,8 @@ class AdaptiveChatModel(BaseChatModel):
     budget: float | None = None
     ledger: SkipValidation[Ledger | None] = None
     meter: SkipValidation[Meter | None] = None
+    key: SkipValidation[Key] = "auto"
+    samples: int | None = None
     temperature: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
@@ -109,6 +114,8 @@ class AdaptiveChatModel(BaseChatModel):
             budget=self.budget,
             ledger=self.ledger,
             meter=self.meter,
+            key=self.key,
+            samples=self.samples,
         )
         main = main_model(self.inner)
         if not isinstance(main, BaseChatModel):
@@ -153,6 +160,7 @@ class AdaptiveChatModel(BaseChatModel):
             **self._settings,
             "adaptive_model": self._main._llm_type,
             "adaptive_policy": self._reasoner.policy.policy_id,
+            "adaptive_key": self._reasoner.comparison.name,
         }
 
     @override

@@ -13,6 +13,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
+from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.langgraph_runtime import execution, run_of, write_stream_event
@@ -104,6 +105,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         budget: Allowed mean cost a run, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
         meter: What a call costs; generated tokens where not given.
+        key, samples: When two replies say the same, and the most samples of the vote without a policy; see
+            `AdaptiveReasoner`.
         run_budget: The most that one run may cost. As it shrinks the price rises, and actions whose worst
             case no longer fits are left out.
         thread_budget: The most that all runs of a thread may cost together; needs a checkpointer.
@@ -143,6 +146,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         budget: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | None = None,
+        key: Key = "auto",
+        samples: int | None = None,
         run_budget: float | None = None,
         thread_budget: float | None = None,
         on_exhausted: Literal["end", "raise"] = "end",
@@ -163,7 +168,14 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         if policy is None and budget is None and ledger is None and (run_budget or thread_budget):
             ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)
         self.reasoner = AdaptiveReasoner(
-            Source(_no_model), policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter
+            Source(_no_model),
+            policy=policy,
+            actions=actions,
+            budget=budget,
+            ledger=ledger,
+            meter=meter,
+            key=key,
+            samples=samples,
         )
         self.tenants = Tenants(self.reasoner.ledger, tenants)
 

@@ -13,6 +13,7 @@ from langchain_core.runnables.config import ensure_config
 from langgraph.graph import StateGraph
 from langgraph.types import Command
 
+from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.integrations.bills import Bill, owe
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.durable_samples import DurableSamples
@@ -58,6 +59,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         budget: Allowed mean cost a question, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
         meter: What a call costs; generated tokens where not given.
+        key, samples: When two replies say the same, and the most samples of the vote without a policy; see
+            `AdaptiveReasoner`.
         input_key: State key of the question: a list of messages, or a string.
         output_key: State key of the reply: its text where the state has a string there, a list with the
             message where it has messages; where that is left open, the form of the question. `input_key`
@@ -103,6 +106,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         budget: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | None = None,
+        key: Key = "auto",
+        samples: int | None = None,
         input_key: str = "messages",
         output_key: str | None = None,
         answer_key: str | None = None,
@@ -126,7 +131,15 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)
         self.name = name
         self.reasoner = AdaptiveReasoner(
-            model, policy=policy, actions=actions, budget=budget, ledger=ledger, meter=meter, name=name
+            model,
+            policy=policy,
+            actions=actions,
+            budget=budget,
+            ledger=ledger,
+            meter=meter,
+            key=key,
+            samples=samples,
+            name=name,
         )
         self.input_key, self.output_key = input_key, output_key or input_key
         self.answer_key, self.decision_key, self.budget_key = answer_key, decision_key, budget_key
@@ -273,7 +286,8 @@ class _NodeInvocation:
             if self._durable is not None:
                 self._durable.key = event["key"]
         elif event["event"] == "sample":
-            self._samples.append(event)
+            if not event["auxiliary"]:  # what a judge says is no sample
+                self._samples.append(event)
         elif self._question is not None and (event["event"] == "settled" or event.get("cost")):
             owe(self._question, Bill(event["key"], event["cost"], event["action"]))
         write_stream_event({"node": self._node.name, **event})

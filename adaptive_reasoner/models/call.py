@@ -161,7 +161,7 @@ class Call:
         """What else was called for it, priced as well: attempts before a retry or a fallback."""
         further = [call for call in self._observed.made if call is not self._counted]
         return [
-            Reply(call.message, error, cost, call.seconds, estimated)
+            Reply(call.message, error, cost, call.seconds, estimated, auxiliary=self._request.auxiliary)
             for call in further
             for error in [call.error or (None if call.message else interrupted())]
             for cost, estimated in [self._cost_of(call, error)]
@@ -177,10 +177,16 @@ class Call:
     ) -> list[Reply]:
         count = len(messages)
         alike = cost / count, self._seconds, estimated, count, self._at_once, prompt
+        auxiliary = self._request.auxiliary
         return [
-            Reply(message, None, *alike) if error is None else Reply(None, error, *alike, faulty=faulty)
+            Reply(
+                message if error is None else None,
+                error,
+                *alike,
+                faulty=message if error is not None and not auxiliary and _whole(message) else None,
+                auxiliary=auxiliary,
+            )
             for message, error in zip(messages, errors, strict=True)
-            for faulty in [message if not self._request.auxiliary and _whole(message) else None]
         ]
 
     def _cost_of(self, call: ModelCall | None, error: BaseException | None) -> tuple[float, bool]:

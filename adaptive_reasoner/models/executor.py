@@ -82,7 +82,7 @@ class CallExecutor:
 
     def refuse(self, requests: Sequence[Request], error: Exception) -> list[Reply]:
         """Book calls that are not made, as the ledger does not hold what they could cost."""
-        return self._booked([Reply(None, error, 0.0, 0.0)] * len(requests))
+        return self._booked([Reply(None, error, 0.0, 0.0, auxiliary=each.auxiliary) for each in requests])
 
     def run_round(self, requests: Sequence[Request]) -> list[Reply]:
         """Make the calls side by side, in threads; what fails comes back as a reply with its error.

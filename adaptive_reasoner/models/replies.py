@@ -50,6 +50,7 @@ class Reply:
     samples_per_request: int = 1
     prompt_cost: float = 0.0
     faulty: AIMessage | None = None
+    auxiliary: bool = False
 
     @property
     def received(self) -> AIMessage | None:

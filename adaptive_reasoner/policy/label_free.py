@@ -49,6 +49,8 @@ class LabelFreePolicy:
     def __init__(
         self, source: Source, meter: Meter, *, budget: float | None = None, samples: int = SAMPLES
     ) -> None:
+        if samples < 1:
+            raise ValueError(f"a vote needs at least 1 sample, not {samples}")
         self.source, self.meter, self.budget, self.samples = source, meter, budget, samples
         self._call: CallBound | None = None
         self.cost_unit = meter.cost_unit

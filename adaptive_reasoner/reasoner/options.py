@@ -8,6 +8,8 @@ from typing import Any, Self, TypedDict
 from langchain_core.runnables import RunnableConfig
 from numpy.typing import ArrayLike
 
+from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import Meter, is_amount
@@ -80,6 +82,7 @@ class Components(_FromOptions):
         actions: The strategy behind each action.
         ledger: Keeps the average.
         meter: What a call costs.
+        comparison: When two replies say the same, for strategies that were given no `key`.
     """
 
     source: Source
@@ -87,6 +90,7 @@ class Components(_FromOptions):
     actions: Mapping[str, Flow]
     ledger: Ledger
     meter: Meter
+    comparison: Comparison = auto
 
     def __post_init__(self) -> None:
         check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)

@@ -17,6 +17,8 @@ from pydantic import ConfigDict, Field, SkipValidation
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.action_names import vote_action
+from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.answers.grouping import Key, comparison
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -26,7 +28,7 @@ from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.policy.label_free import LabelFreePolicy, label_free_actions
+from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
 from adaptive_reasoner.reasoner.events import asend_event, send_event
 from adaptive_reasoner.reasoner.options import (
     AnswerOptions,
@@ -75,6 +77,12 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         meter: What a call costs; where not given, the tokens that the policy counts, or generated ones.
         price: Takes the place of the ledger's price; a field for `configurable_fields`.
         max_cost: Only actions that cost at most this, at worst, may be chosen; another such field.
+        key: When two replies say the same: `"auto"` compares what they offer (tool calls, a structured value,
+            a choice, a stated answer), others are `"exact"`, `"numeric"`, `"math"`, `"choice"`, `"json"`, a
+            comparison such as `fields("city")`, or a function of the message. With `actions`, it is the key
+            of those strategies that were given none of their own.
+        samples: The most samples of the vote without a policy, 9 where not given; the strategies in `actions`
+            have their own.
 
     Raises:
         UnknownActionError: The policy can choose an action that nobody supplied.
@@ -104,6 +112,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     actions: SkipValidation[dict[str, Flow]]
     ledger: SkipValidation[Ledger]
     meter: SkipValidation[Meter]
+    key: SkipValidation[Comparison]
     price: float | None = Field(default=None, ge=0)
     max_cost: float | None = Field(default=None, ge=0)
 
@@ -118,6 +127,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         meter: Meter | None = None,
         price: float | None = None,
         max_cost: float | None = None,
+        key: Key = "auto",
+        samples: int | None = None,
         name: str | None = "adaptive_reasoner",
     ) -> None:
         if ledger is not None and budget is not None:
@@ -141,8 +152,15 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                     "without a policy every question is a vote, and without a budget one at any cost: give "
                     "budget=..., the allowed mean cost a question, or a ledger, or a policy with its actions"
                 )
-            policy = LabelFreePolicy(source, meter, budget=budget if ledger is None else ledger.target)
-            actions = label_free_actions()
+            samples = SAMPLES if samples is None else samples
+            mean = budget if ledger is None else ledger.target
+            policy = LabelFreePolicy(source, meter, budget=mean, samples=samples)
+            actions = label_free_actions(samples)
+        elif samples is not None:
+            raise ValueError(
+                f"samples={samples} is for the vote without a policy; a strategy has its own, as in "
+                f"self_consistency({samples})"
+            )
         for action in policy.actions:
             if action not in (actions or {}):
                 raise UnknownActionError(action, actions or {})
@@ -154,6 +172,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             "actions": dict(actions or {}),
             "ledger": ledger,
             "meter": meter,
+            "key": comparison(key),
             "price": price,
             "max_cost": max_cost,
             "name": name,
@@ -164,6 +183,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     def source(self) -> Source:
         """How calls are made where an action does not say."""
         return self.model
+
+    @property
+    def comparison(self) -> Comparison:
+        """When two replies say the same, for strategies that were given no `key`."""
+        return self.key
 
     @override
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:

@@ -3,13 +3,13 @@
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import inf
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables.config import merge_configs
 
-from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import chunk_of, tokens_of, usage_of
@@ -19,7 +19,7 @@ from adaptive_reasoner.reasoner.choice import Choice
 from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
 from adaptive_reasoner.reasoner.result import Result
-from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task
+from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, vote_of
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 
@@ -38,6 +38,7 @@ class QuestionRun:
     ) -> None:
         self.policy, self.actions = components.policy, components.actions
         self.ledger, self.meter = components.ledger, components.meter
+        self._key = components.comparison
         self.config, self.on_event = calls.config, calls.on_event
         self._question, self._limits = question, limits
         key = question.key or uuid.uuid4().hex
@@ -182,7 +183,7 @@ class QuestionRun:
             **as_json(self._decision),
             "cost": float(self.caller.cost),
             "cost_unit": self.meter.cost_unit,
-            "samples": len(bill),
+            "samples": sum(not reply.auxiliary for reply in bill),
             "failed": [f"{type(reply.error).__name__}: {reply.error}" for reply in bill if reply.error],
             "estimated": any(reply.estimated for reply in bill),
             "agreement": float(self.answer.agreement),
@@ -216,6 +217,11 @@ class QuestionRun:
             )
         return chunk_of(self._signed(winner, self.record(), hidden))
 
+    @cached_property
+    def _asked(self) -> str:
+        """The question as comparisons of replies take it."""
+        return Task(self._question.messages).question
+
     def _task(self, decision: Decision) -> Task:
         return Task(
             self._question.messages,
@@ -223,6 +229,7 @@ class QuestionRun:
             second_price=self._limits.second_price,
             deadline=self._opened + self._limits.deadline,
             prospects=self._prospects(decision),
+            key=self._key,
         )
 
     def _prospects(self, decision: Decision) -> VoteModel | None:
@@ -241,7 +248,8 @@ class QuestionRun:
                     "sample": len(self.caller.bill) - 1,
                     "cost": float(reply.cost),
                     "seconds": reply.seconds,
-                    "answer": reply.message and final_answer(reply.message),
+                    "auxiliary": reply.auxiliary,
+                    "answer": None if reply.auxiliary else vote_of(reply.message, self._key, self._asked),
                     "tokens": tokens_of(reply.received),
                     "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
                 }
