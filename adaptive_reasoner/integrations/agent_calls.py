@@ -19,6 +19,7 @@ from adaptive_reasoner.models.observed_calls import model_calls
 from adaptive_reasoner.models.prompt_bound import SchemaText
 from adaptive_reasoner.models.source import ChatModel, Messages, Request, Source, as_text, default_resolver
 from adaptive_reasoner.models.wrapped_models import mapped, models_in
+from adaptive_reasoner.policy import expectations
 
 _NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0}
 """The usage of a reply that took no call, as LangChain's cache marks one."""
@@ -117,6 +118,13 @@ class _Sample(Runnable[Any, AIMessage]):
             "model_settings": {**request.model_settings, **settings},
         }
         return request.override(**overrides)
+
+
+def is_structured(request: ModelRequest[Any]) -> bool:
+    """Whether the reply has a declared structure: a response format, or a tool that must be called."""
+    return request.response_format is not None or expectations.is_structured(
+        {"tool_choice": request.tool_choice}
+    )
 
 
 def preamble(request: ModelRequest[Any]) -> Messages:

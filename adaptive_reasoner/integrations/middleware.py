@@ -39,7 +39,7 @@ try:
         PrivateStateAttr,
     )
 
-    from adaptive_reasoner.integrations.agent_calls import AgentCalls, preamble
+    from adaptive_reasoner.integrations.agent_calls import AgentCalls, is_structured, preamble
 except ModuleNotFoundError as error:
     raise ImportError('create_agent needs langchain: pip install "adaptive-reasoner[agents]"') from error
 
@@ -233,6 +233,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             "run_id": account["run_id"],
             "resumes": True,
             "about": self.about(step) if self.about else question,
+            "structured": is_structured(request),
             "on_event": write_stream_event,
         }
         runtime: Runtime[Any] | None = calls.request.runtime

@@ -44,6 +44,7 @@ class CallExecutor:
     Attributes:
         bill: All calls so far.
         rounds: Waves so far, each waited for before the next.
+        temperatures: At which samples of votes were drawn; None for one that nobody set.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class CallExecutor:
         self.hold_more = hold_more
         self.bill: list[Reply] = []
         self.rounds = 0
+        self.temperatures: set[float | None] = set()
 
     @property
     def cost(self) -> float:
@@ -146,7 +148,13 @@ class CallExecutor:
 
     def _calls(self, requests: Sequence[Request]) -> "list[Call]":
         """The calls that make a wave; requests that are one object share calls where the source allows."""
-        return [Call(*planned, self) for planned in self._planned(requests)]
+        planned = list(self._planned(requests))
+        self.temperatures |= {
+            source.temperature({**self.settings, **request.settings})
+            for request, source, *_ in planned
+            if request.hidden_sample and not request.auxiliary
+        }
+        return [Call(*each, self) for each in planned]
 
     def _planned(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Source, int, int]]:
         """Request, source, samples and most samples of each call."""

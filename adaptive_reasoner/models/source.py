@@ -113,12 +113,26 @@ class Source:
             messages: The conversation.
             settings: Call-time arguments on top of those of the source and of a bound model.
         """
-        given = {**bound_settings(self._made), **self.settings, **(settings or {})}
+        given = self.call_settings(settings or {})
         declared = {name: given[name] for name in SCHEMAS if given.get(name)}
         schemas = [SchemaText(content=as_text(declared))] if declared else []
         sent = [*self.preamble, *self.messages(messages), *schemas]
         bound = min(most_prompt_tokens(sent, model=self._model_name(given)), self.max_prompt_tokens or inf)
         return sent if bound == most_prompt_tokens(sent) else [*sent, PromptBound(bound)]
+
+    def call_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """All call-time arguments of a call: those bound to the model, the source's, and those given."""
+        return {**bound_settings(self._made), **self.settings, **settings}
+
+    def temperature(self, settings: Mapping[str, Any]) -> float | None:
+        """The sampling temperature of a call under call-time arguments; None where nobody set one."""
+        given = {**self.settings, **settings}
+        set_to = (
+            {"temperature": getattr(model, "temperature", None), **bound, **given}
+            for model, bound in self._models
+        )
+        found = next(set_to)["temperature"]
+        return float(found) if isinstance(found, int | float) else None
 
     @cached_property
     def runnable(self) -> ChatModel:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from inspect import signature
 from math import inf, isfinite, nan
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
+from adaptive_reasoner.policy.expectations import AskedFor
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 Reason = Literal["policy", "mixture", "budget", "fallback"]
@@ -137,6 +138,17 @@ class BoundedByQuestion(Protocol):
         Args:
             call: The most that one call of an action, by name, can cost on this question.
         """
+
+
+@runtime_checkable
+class ExpectsReplies(Protocol):
+    """A policy that goes by what a reply is expected to offer for comparison, and learns what it did."""
+
+    def expecting(self, asked: AskedFor) -> Self:
+        """The same policy, for one reply that is asked for."""
+
+    def learn(self, *, offered: bool) -> None:
+        """Take note of whether that reply offered something to compare."""
 
 
 @runtime_checkable

@@ -1,4 +1,8 @@
-"""What to do before anything was collected: a vote under the ledger's price, which needs no labels."""
+"""What to do before anything was collected: a vote under the ledger's price, which needs no labels.
+
+A vote needs replies that can be compared. Where a question, its tools and its response format let expect
+none, as for a poem, one pass answers, and streams.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -7,10 +11,13 @@ from typing import Self
 
 from langchain_core.messages import HumanMessage
 
+from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import CallBound, Decision, Reason
+from adaptive_reasoner.policy.expectations import AskedFor, Kind, OfferedReplies
 from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.stop_rules import Priced
 from adaptive_reasoner.strategies.voting import adaptive_consistency, single_pass
@@ -21,17 +28,24 @@ SAMPLES = 9
 _WORTH = 0.1  # accuracy that one budget's worth of compute has to bring: where a ledger without labels begins
 
 
+_LIKELY = 0.5  # share of replies that offer something to compare from which a vote is begun
+
+
 class LabelFreePolicy:
-    """The same for every question: sample until agreement makes a further sample not worth its price.
+    """Sample until agreement makes a further sample not worth its price, where replies can be compared.
 
     The difference between questions is made inside the vote, by the answers themselves, under a Beta
-    posterior; the ledger's price makes it hold the budget. Where a vote no longer fits, one pass does.
+    posterior; the ledger's price makes it hold the budget. Where a vote no longer fits, one pass answers, and
+    so it does where free text is expected: it streams, which the samples of a vote never do. In doubt the
+    vote is begun, and ends with its first sample where that offers nothing to compare. What the replies of
+    each kind have offered so far corrects the expectation.
 
     Args:
         source: What is sampled; bounds the worst case of a call.
         meter: What a call costs.
         budget: Mean cost a question, which a reservation expects; None where nothing is to be held.
         samples: The most samples of a vote.
+        key: When two replies say the same. One that is not `"auto"` lets expect that replies can be compared.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -39,6 +53,8 @@ class LabelFreePolicy:
         >>> policy = LabelFreePolicy(Source(FakeListChatModel(responses=["7"])), SampleMeter(), budget=3.0)
         >>> policy.decide("What is 3 + 4?").action, policy.decide("What is 3 + 4?", max_cost=4.0).action
         ('adaptive_vote', 'single_pass')
+        >>> policy.decide("Write a poem about autumn.").action
+        'single_pass'
     """
 
     actions = ("adaptive_vote", "single_pass")
@@ -47,12 +63,20 @@ class LabelFreePolicy:
     non_blocking = True  # decides without computing anything, so in no thread of its own
 
     def __init__(
-        self, source: Source, meter: Meter, *, budget: float | None = None, samples: int = SAMPLES
+        self,
+        source: Source,
+        meter: Meter,
+        *,
+        budget: float | None = None,
+        samples: int = SAMPLES,
+        key: Comparison = auto,
     ) -> None:
         if samples < 1:
             raise ValueError(f"a vote needs at least 1 sample, not {samples}")
         self.source, self.meter, self.budget, self.samples = source, meter, budget, samples
+        self.key, self.offered = key, OfferedReplies()
         self._call: CallBound | None = None
+        self._asked: AskedFor | None = None
         self.cost_unit = meter.cost_unit
         self.price = _WORTH / budget if budget else 0.0
 
@@ -68,10 +92,24 @@ class LabelFreePolicy:
         bounded._call = call
         return bounded
 
+    def expecting(self, asked: AskedFor) -> Self:
+        """The same policy, for one reply that is asked for; what it learns is learned by all."""
+        aware = copy.copy(self)
+        aware._asked = asked
+        return aware
+
+    def learn(self, *, offered: bool) -> None:
+        """Take note of whether that reply offered something to compare."""
+        if self._asked is not None:
+            self.offered.add(self._asked, self._kind(self._asked), offered=offered)
+
+    def _kind(self, asked: AskedFor) -> Kind:
+        return asked.kind if self.key is auto or asked.structured else "key"
+
     def decide(
         self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
     ) -> Decision:
-        """A vote, or one pass where a vote could cost more than `max_cost`; see `Policy.decide`."""
+        """A vote, or one pass where free text is expected or a vote could cost more than `max_cost`."""
         del key
         if self._call is None:
             call = self.meter.worst_cost([HumanMessage(question)], self.source.most_tokens)
@@ -79,9 +117,11 @@ class LabelFreePolicy:
             call = self._call("single_pass")
         if call > max_cost:
             raise BudgetExceededError(call, max_cost, self.cost_unit)
-        votes = self.samples * call <= max_cost
+        asked = self._asked or AskedFor(question=question)
+        wanted = self.offered.expected(asked, self._kind(asked)) >= _LIKELY
+        votes = wanted and self.samples * call <= max_cost
         worst = self.samples * call if votes else call
-        reason: Reason = "policy" if votes else "budget"
+        reason: Reason = "policy" if votes or not wanted else "budget"
         return Decision(
             action=self.actions[0 if votes else 1],
             expected_cost=min(self.budget or 0.0, worst),
@@ -93,7 +133,7 @@ class LabelFreePolicy:
         )
 
     def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
-        """A vote for each, at the price of `budget`; see `Policy.decide_batch`."""
+        """The choice for each, at the price of `budget`; see `Policy.decide_batch`."""
         if not budget > 0:
             raise InfeasibleBudgetError(budget, 0.0, self.cost_unit)
         return [self.at(budget=budget).decide(question) for question in questions]

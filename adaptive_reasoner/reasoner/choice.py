@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from math import inf
 
+from langchain_core.messages import SystemMessage, ToolMessage
+
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.ledger.entries import beyond_cap
 from adaptive_reasoner.models.executor import Bound, CallExecutor
 from adaptive_reasoner.models.messages import decision_text
+from adaptive_reasoner.models.prompt_bound import SchemaText
 from adaptive_reasoner.models.source import Request
-from adaptive_reasoner.policy.base import BoundedByQuestion, Decision
+from adaptive_reasoner.policy.base import BoundedByQuestion, Decision, ExpectsReplies
+from adaptive_reasoner.policy.expectations import AskedFor, is_structured
 from adaptive_reasoner.reasoner.options import AskedQuestion, Components, Limits
-from adaptive_reasoner.strategies.flow import FlowRunner, Task
+from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, may_vote
 
 _ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
 
@@ -30,6 +34,7 @@ class Choice:
     ) -> None:
         self._policy, self._actions, self._ledger = components.policy, components.actions, components.ledger
         self._question, self._caller, self._set_price = question, caller, limits.price
+        self._expecting: ExpectsReplies | None = None
         self._known = {} if question.vector is None else {"vector": question.vector}
 
     def decide(self, most: float, full: BudgetExceededError | None, *, key: str) -> Decision:
@@ -45,6 +50,8 @@ class Choice:
             UnknownActionError: The action is one that nobody supplied.
         """
         policy = self._policy
+        if isinstance(policy, ExpectsReplies):
+            self._expecting = policy = policy.expecting(self._asked_for())
         if isinstance(policy, BoundedByQuestion):
             policy = policy.with_worst_case_of(self.most_of_call)
         about = self._question.about or decision_text(self._question.messages)
@@ -62,6 +69,32 @@ class Choice:
                 f"where max_cost is {most:g}: its decide has to keep to max_cost",
             )
         return decision
+
+    def learn(self, answer: Answer) -> None:
+        """Tell a policy that wants to know whether the reply offered something to compare."""
+        message = answer.message
+        said = answer.value is not None or (may_vote(message) and message.text.strip())
+        if self._expecting is not None and said:
+            self._expecting.learn(offered=answer.value is not None)
+
+    def _asked_for(self) -> AskedFor:
+        """What is known of the reply before it is there."""
+        source, messages = self._caller.source, self._question.messages
+        sent, settings = source.messages(messages), source.call_settings(self._caller.settings)
+        around = [*source.preamble, *sent]
+        schemas = any(isinstance(message, SchemaText) for message in source.preamble)
+        callable_tools = schemas or bool(settings.get("tools") or settings.get("functions"))
+        system = [m.text for m in around if isinstance(m, SystemMessage) and not isinstance(m, SchemaText)]
+        return AskedFor(
+            question=Task(sent).question,
+            instructions="\n".join(system),
+            structured=self._question.structured or is_structured(settings),
+            tools="called"
+            if isinstance(messages[-1], ToolMessage)
+            else "callable"
+            if callable_tools
+            else "none",
+        )
 
     def admits(self, bound: Bound) -> bool:
         """Whether calls may be made at all: under a hard cap, the length of a reply has to be declared."""

@@ -35,6 +35,7 @@ class AnswerOptions(TypedDict, total=False):
         second_price: Accuracy that a second of waiting must be worth, for votes that draw in waves.
         about: The text that is decided on; the last human turn, in its context, where not given.
         vector: The embedding of `about`, where it is known.
+        structured: The reply has a declared structure, such as a response format, that no setting tells of.
         settings: Call-time arguments of every call but a judge's.
         source, policy, ledger, meter: Take the place of the reasoner's.
         resolve_model: How a source's model is called.
@@ -52,6 +53,7 @@ class AnswerOptions(TypedDict, total=False):
     second_price: float | None
     about: str | None
     vector: ArrayLike | None
+    structured: bool
     settings: Mapping[str, Any] | None
     source: Source | None
     policy: Policy | None
@@ -123,6 +125,7 @@ class AskedQuestion(_FromOptions):
     messages: Messages
     about: str | None = None
     vector: ArrayLike | None = None
+    structured: bool = False
     key: str | None = None
     run_id: str | None = None
     resumes: bool = False

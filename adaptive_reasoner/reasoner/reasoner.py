@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
 from contextvars import copy_context
 from typing import Any
 
@@ -13,7 +14,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, Field, SkipValidation
+from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.action_names import vote_action
@@ -68,8 +69,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     Args:
         model: How calls are made where an action does not say: a chat model or a `Source`.
-        policy: Chooses the action. Without one, and without labels, every question gets a vote that goes on
-            while a further sample is worth the ledger's price.
+        policy: Chooses the action. Without one, and without labels, a question gets a vote that goes on while
+            a further sample is worth the ledger's price or, where free text is expected, one pass.
         actions: The strategy behind each action the policy can name.
         budget: Allowed mean cost a question, kept by a ledger in memory. For one that several
             processes share, or that outlives them, give a `ledger` instead.
@@ -115,6 +116,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     key: SkipValidation[Comparison]
     price: float | None = Field(default=None, ge=0)
     max_cost: float | None = Field(default=None, ge=0)
+    _warned: bool = PrivateAttr(default=False)
 
     def __init__(
         self,
@@ -152,9 +154,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                     "without a policy every question is a vote, and without a budget one at any cost: give "
                     "budget=..., the allowed mean cost a question, or a ledger, or a policy with its actions"
                 )
-            samples = SAMPLES if samples is None else samples
-            mean = budget if ledger is None else ledger.target
-            policy = LabelFreePolicy(source, meter, budget=mean, samples=samples)
+            samples, mean = SAMPLES if samples is None else samples, ledger.target if ledger else budget
+            policy = LabelFreePolicy(source, meter, budget=mean, samples=samples, key=comparison(key))
             actions = label_free_actions(samples)
         elif samples is not None:
             raise ValueError(
@@ -329,6 +330,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             yield run
         finally:
             run.close()
+            self._warn_of(run.copies)
             send_event(run, run.closed())
 
     @asynccontextmanager
@@ -342,7 +344,20 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             yield run
         finally:
             await _to_its_end(run.close, at_once=run.closes_at_once)
+            self._warn_of(run.copies)
             await asend_event(run, run.closed())
+
+    def _warn_of(self, copies: int) -> None:
+        """Say once that samples at temperature 0 are copies; where warnings are errors, the answer stands."""
+        if copies and not self._warned:
+            self._warned = True
+            with suppress(UserWarning):
+                warnings.warn(
+                    f"{copies} samples of a vote are the same, word for word, at temperature=0: a vote pays "
+                    "for samples that can differ. Set a temperature above 0, such as 0.7, on the model or "
+                    "its Source, or take samples=1 or single_pass() to pay for one call",
+                    stacklevel=2,
+                )
 
     def _run_of(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
         options: AnswerOptions = {"price": self.price, "max_cost": self.max_cost, **terms}

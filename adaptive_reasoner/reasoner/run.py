@@ -125,6 +125,8 @@ class QuestionRun:
 
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
+        if self.answered:
+            self._choice.learn(self.answer)
         billed = self.answered or self.caller.cost
         self._hold.close(self.caller.cost if billed else None, self._question.saved)
 
@@ -154,6 +156,14 @@ class QuestionRun:
         """What the flow came to."""
         assert self.running.answer is not None
         return self.running.answer
+
+    @property
+    def copies(self) -> int:
+        """How many samples of a vote are the same to the word, all at temperature 0; 0 where they are not."""
+        samples = [reply.received for reply in self.caller.bill if reply.received and not reply.auxiliary]
+        said = [(m.text, [(call["name"], call["args"]) for call in m.tool_calls]) for m in samples]
+        same = len(said) > 1 and said.count(said[0]) == len(said)
+        return len(said) if same and self.caller.temperatures == {0.0} else 0
 
     def decided(self) -> dict[str, Any]:
         """The event of the decision."""

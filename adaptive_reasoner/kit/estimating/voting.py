@@ -169,12 +169,12 @@ def vote_cost(
     """Expected cost of a vote of at most k as it runs: wave by wave, each the fewest that can still decide.
 
     The rule is `stop_rules.VoteState.needed`, the one that runs online. Where a vote stops depends on the
-    whole vector of counts, whose states are too many to enumerate for many samples and answers; so the cost
-    is averaged over orders of the samples. Up to five samples those are all orders, which is exact. Beyond, they
-    are random orders, each taken in all its rotations: unbiased, every sample equally often in every place
-    (so that what cannot stop early is priced exactly), and the same orders for every k, so that the
-    difference of two votes is not noise. The error that is left, one or two percent of a question's cost, is
-    far below that of having n samples only, and averages out over questions.
+    whole vector of counts, whose states are too many to enumerate for many samples and answers; so the
+    cost is averaged over orders of the samples. Up to five samples those are all orders, which is exact.
+    Beyond, they are random orders, each taken in all its rotations: unbiased, every sample equally often
+    in every place (so that what cannot stop early is priced exactly), and the same orders for every k, so
+    that the difference of two votes is not noise. The error that is left, one or two percent of a
+    question's cost, is far below that of having n samples only, and averages out over questions.
 
     Args:
         codes: Answers as numbers, -1 for none, shape (q, n): see `answer_codes`.
