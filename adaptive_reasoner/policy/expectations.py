@@ -123,8 +123,12 @@ def _kind_of(question: str) -> Kind:
     if expression or (last != first and words.NUMBER.search(last) and not asks_text):
         return "number"
     if asks_text or words.TEXT.match(first) or words.TEXT_ANYWHERE.search(question):
-        calculates = words.CALCULATION.search(first) and not words.ABOUT_MATHEMATICS.match(first)
-        return "number" if calculates else "text"
+        about = words.ABOUT_MATHEMATICS.match(first)
+        return (
+            "number"
+            if not about and (words.CALCULATION.search(first) or words.FORM.search(first))
+            else "text"
+        )
     if words.CALCULATION.search(question) or words.NUMBER.search(question):
         return "number"
     if words.FACT.match(first) or words.FACT.match(last) or words.FACT_ANYWHERE.search(question):

@@ -16,10 +16,10 @@ def _words(*patterns: str) -> re.Pattern[str]:
 SENTENCE_END = re.compile(r"(?<=[?!。？！؟])\s*|(?<=[.:;])\s+|\n+")
 
 POLITE = re.compile(
-    r"^(?:(?:please|kindly|hi|hello|hey|ok(?:ay)?|so|now|and|also|just|por favor|bitte"
+    r"^[¿¡\"'“«(]*(?:(?:please|kindly|hi|hello|hey|ok(?:ay)?|so|now|and|also|just|por favor|bitte"
     r"|s'il vous plaît)\b[,!.]*\s*"
     r"|(?:can|could|would|will) you (?:please |kindly )?(?!do\b|help\b)"
-    r"|(?:i|we)(?: want|'d like| would like| need)(?: you)? to |help me (?:to )?|let'?s |请|請)+",
+    r"|(?:i|we)(?: want|'d like| would like| need)(?: you)? to |help me (?:to )?|let'?s |请|請)*",
     re.IGNORECASE,
 )
 """What may stand before the verb of a request."""
@@ -32,7 +32,7 @@ GREETING = re.compile(
     r"|au revoir"
     r"|hallo|guten (?:tag|morgen|abend)|danke(?: schön)?|tschüss|olá|oi|obrigad[oa]|ciao|buongiorno|grazie"
     r"|привет|здравствуйте|спасибо|你好|您好|谢谢|早上好|再见|こんにちは|おはよう(?:ございます)?|こんばんは"
-    r"|ありがとう(?:ございます)?|안녕(?:하세요)?|감사합니다|مرحبا|أهلا|شكرا|السلام عليكم|नमस्ते"
+    r"|ありがとう(?:ございます)?|助かりました|안녕(?:하세요)?|감사합니다|مرحبا|أهلا|شكرا|السلام عليكم|नमस्ते"
     r"|धन्यवाद)\W*)+",
     re.IGNORECASE,
 )
@@ -56,7 +56,7 @@ OPTION = re.compile(r"(?:^|\s)\(?([A-Ea-e])(?:\)|\.(?=\s)|:(?=\s))\s*\S", re.MUL
 OPTIONS = _words(r"\b(?:options|choices|opciones|optionen|选项|選択肢)\s*[:：]")
 
 CALCULATION = re.compile(
-    r"\d\s*[+*×÷^=]\s*[-(]?\s*[\dx]|\d\s+[-−/]\s+\d|[)\dx]\s*=\s*[-(]?\d"
+    r"\d\s*[+*×÷^=]\s*[-(]?\s*[\dx]|\d\s+[-−/]\s+\d|[)\dx]\s*=\s*[-(]?\d|\b[xyn]\s?[-+*^]\s?\d"
     r"|\\(?:frac|sqrt|sum|int|log|cdot|times)\b|\$[^$\n]*[\\^_=<>+*()\d][^$\n]*\$|\\[(\[]"
     r"|\d\s*(?:plus|minus|times|divided by|más|por|mal|fois|加|减|乘|除以)\s*\d",
     re.IGNORECASE,
@@ -68,6 +68,8 @@ ABOUT_MATHEMATICS = _words(
 )
 """Verbs that ask for free text even of an expression."""
 
+FORM = _words(r"\bas an? (?:number|decimal|fraction|percentage|percent|mixed number)\b")
+
 TEXT = _words(
     r"(?:write|draft|compose|re(?:write|word|phrase|fine|ply|spond|view|factor|commend|search)|paraphrase"
     r"|explain"
@@ -75,14 +77,16 @@ TEXT = _words(
     r"|brainstorm"
     r"|imagine|invent|pretend|create|design|build|implement|code|program|debug|fix|improve|edit|proofread"
     r"|polish"
-    r"|generate|make|prepare|plan|book|schedule|order|send|e-?mail|post|close|open|cancel|update|change"
+    r"|generate|make|prepare|plan|book|schedule|order(?! (?:does|doesn|is|isn))|send|say|e-?mail|post|close"
+    r"|open|cancel|update|change"
     r"|remind|call"
     r"|translate|critique|argue|prove|continue|elaborate|expand|introduce|inform|announce|apologi[sz]e"
     r"|congratulate"
     r"|invite|convince|persuade|entertain|sing|joke|analy[sz]e|compare|contrast|comment|react|consider"
     r"|reflect|share"
     r"|walk me|guide|act (?:as|like))\b",
-    r"give (?:me|us) (?:some|a few|an?|your|tips|ideas|advice|feedback|examples?|instructions|\w+ (?:tips"
+    r"give (?:me|us) (?:some|sql|code|a few|an?|your|tips|ideas|advice|feedback|examples?|instructions"
+    r"|\w+ (?:tips"
     r"|ideas))\b",
     r"why\b|how (?:do|does|did|can|could|should|would|will|to|come|is|are|was|were|has|have|had|about"
     r"|might)\b",
@@ -92,9 +96,11 @@ TEXT = _words(
     r"|is (?:an? |your|it like|the (?:difference|meaning|point|purpose|best way|story|history)))",
     r"who are you|(?:can|could|would|will) you (?:do|help)|do you|are you|you are an? ",
     r"(?:i|we)(?:'m|'ve| am| are| feel| think| have| had)\b|as an? [\w ]+,? (?:what|describe|write)\b",
-    r"escrib|redact|explic|expliqu|resum|describ|traduc|traduz|cuént|cuent|ayúd|por qué|cómo ",
-    r"écri|rédig|résum|décri|tradui|racont|pourquoi|comment |aide",
-    r"schreib|verfass|erklär|fasse|beschreib|übersetz|erzähl|warum|hilf"
+    r"dime |dame |crea |haz |escrib|redact|explic|expliqu|resum|describ|traduc|traduz|cuént|cuent|ayúd"
+    r"|por qué|cómo ",
+    r"dis |dites|fais|crée|command|réserv|écri|rédig|résum|décri|tradui|racont|pourquoi|comment |aide",
+    r"sag |sagen sie|mach|erstell|bestell|buch|schreib|verfass|erklär|fasse|beschreib|übersetz|erzähl|warum"
+    r"|hilf"
     r"|wie (?!viel|hei|alt|lang|hoch|weit|groß|oft|schnell|schwer|tief)",
     r"escrev|por que|descrev|como |scriv|spieg|riassum|descriv|traduci|raccont|perché",
     r"напиши|объясни|расскажи|опиши|переведи|почему|اكتب|اشرح|لخص|ترجم|صف |لماذا|كيف ",
@@ -103,7 +109,7 @@ TEXT = _words(
 
 TEXT_ANYWHERE = re.compile(
     r"[写寫]|作一首|解释|解釋|介绍|介紹|总结|總結|翻译|翻譯|描述|为什么|為什麼|怎么(?!样)|如何|讲个"
-    r"|書いて|作って|説明して|要約|翻訳|教えて|なぜ|どうして|どうやって"
+    r"|書いて|作って|説明して|要約|翻訳|教えて|言って|なぜ|どうして|どうやって"
     r"|써\s?줘|써\s?주세요|작성|설명|요약|번역해|왜 |어떻게|लिखो|लिखें|लिखिए|समझा|क्यों|कैसे"
 )
 
@@ -134,7 +140,7 @@ FACT = _words(
     r"|find|determine|decide|complete|fill|guess|round|add|subtract|multiply|divide|return|output|put"
     r"|replace|remove"
     r"|tag|detect)\b",
-    r"quién|cuándo|dónde|cuál|qué|¿|qui |quand|où|quel|wer|wann|wo |welche|was |quem|quando|onde|qual|chi "
+    r"quién|cuándo|dónde|cuál|qué|qui |quand|où|quel|wer|wann|wo |welche|was |quem|quando|onde|qual|chi "
     r"|dove",
     r"кто|когда|где|как(?:ой|ая|ие)|من |متى|أين|ما |هل ",
 )
