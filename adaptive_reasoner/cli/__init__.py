@@ -106,7 +106,8 @@ def estimate(
     from adaptive_reasoner.kit.samples import Samples
 
     with progress("estimating"):
-        outcomes = estimate_outcomes(Samples.read(samples), votes=_sizes(votes))
+        table = Samples.read(samples)
+        outcomes = estimate_outcomes(table, votes=_sizes(votes))
         outcomes.write(out_file)
     summary = [
         {"action": action, "accuracy": float(accuracy), "cost": float(cost)}
@@ -114,10 +115,15 @@ def estimate(
             outcomes.actions, outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), strict=True
         )
     ]
+    silent = {source: table.nothing_to_compare(source) for source in table.sources}
     if as_json:
-        print_json({"file": str(out_file), "n_questions": len(outcomes), "actions": summary})
+        counted = {source: {"samples": found, "of": total} for source, (found, total) in silent.items()}
+        shown = {"file": str(out_file), "n_questions": len(outcomes), "actions": summary}
+        print_json({**shown, "nothing_to_compare": counted})
     else:
         print_table(summary, title=f"{len(outcomes)} questions, cost in {outcomes.cost_unit}")
+        said = {source: f"{found} of {total} samples" for source, (found, total) in silent.items()}
+        print_result({"nothing to compare": said}, as_json=False)
 
 
 @app.command()

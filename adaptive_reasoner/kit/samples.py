@@ -157,6 +157,11 @@ class Samples:
         """The replies that count: those that did not end in an error. One without an answer is among them."""
         return tuple(reply for reply in self.of(question_id, source) if reply.error is None)
 
+    def nothing_to_compare(self, source: str) -> tuple[int, int]:
+        """How many replies of a source offered nothing to compare, and how many came in all."""
+        replies = [reply for name in self.question_ids for reply in self.votes(name, source)]
+        return sum(reply.answer is None for reply in replies), len(replies)
+
     def select(self, index: ArrayLike) -> Self:
         """The table of the questions at `index` (positions, or a mask)."""
         positions = np.arange(len(self))[np.asarray(index)].tolist()

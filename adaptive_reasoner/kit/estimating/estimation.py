@@ -2,7 +2,7 @@
 
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -20,6 +20,9 @@ _STACKED = ("correct", "cost", "tokens", "seconds")
 _COLUMNS = (*_STACKED, "score")
 
 Sizes = Sequence[int] | Mapping[str, Sequence[int]]
+
+_FREE_TEXT = 0.5  # share of samples with nothing to compare beyond which votes are refused
+_MANY = 0.1  # beyond which they are warned of
 
 
 def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (), seed: int = 0) -> Outcomes:
@@ -42,7 +45,8 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
 
     Raises:
         OutcomesError: A size is larger than some question's number of samples (no unbiased estimate
-            exists), a score is missing, a source is unknown, or no question has replies from all sources.
+            exists), a score is missing, a source is unknown, or no question has replies from all sources. Or
+            more than half of the samples that are to vote are free text, which offers nothing to compare.
 
     Example:
         >>> row = dict(question_id="q", question="6 * 7", source="cot", cost=10, cost_unit="tokens")
@@ -70,6 +74,7 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
     if not plans:
         raise OutcomesError("no sizes: give `votes` or `best_of` at least one")
     sources = tuple(dict.fromkeys(plan.source for plan in plans))
+    _check_comparable(samples, dict.fromkeys(plan.source for plan in plans if plan.votes))
     largest = {source: max(plan.size for plan in plans if plan.source == source) for source in sources}
     samples = _complete(samples, largest)
     parts: tuple[list[Floats], ...] = ([], [], [])  # measured on all replies, and on either half of them
@@ -110,6 +115,11 @@ class _Plan:
     scored: bool
 
     @property
+    def votes(self) -> bool:
+        """Whether several samples are compared with each other."""
+        return self.size > 1 and not self.scored
+
+    @property
     def action(self) -> str:
         return (choice_action if self.scored else vote_action)(self.source, self.size)
 
@@ -123,6 +133,21 @@ def _plans(source: str, votes: Sizes, best_of: Sizes) -> list[_Plan]:
                 raise OutcomesError(f"a vote or choice among {size} samples: at least 1 is needed")
             plans.append(_Plan(source, size, scored))
     return plans
+
+
+def _check_comparable(samples: Samples, sources: Iterable[str]) -> None:
+    """Say for how many samples of a source there was nothing to compare; refuse votes of free text."""
+    for source in sources:
+        silent, total = samples.nothing_to_compare(source)
+        said = f"{silent} of {total} samples of source {source!r} offer nothing to compare"
+        if silent > _FREE_TEXT * total:
+            raise OutcomesError(
+                f"{said} ({silent / total:.0%}), so votes of it cannot be priced: estimate single calls only "
+                f"(`votes={{{source!r}: [1], ...}}`, --votes '{source}=1 ...'), or collect again with a key "
+                'that compares free text: kind = "similar" or "judged" under [grader]'
+            )
+        if silent > _MANY * total:
+            warnings.warn(f"{said} ({silent / total:.0%}), and never vote", stacklevel=3)
 
 
 def _complete(samples: Samples, sizes: Mapping[str, int]) -> Samples:

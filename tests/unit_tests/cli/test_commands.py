@@ -20,6 +20,26 @@ def test_estimates_and_solves(command, outcomes):
     assert solved["actions"]["direct"] == solved["actions"]["cot"] == 0.5
 
 
+def test_estimate_says_for_how_many_samples_there_was_nothing_to_compare(command, samples, tmp_path):
+    lines = samples.read_text().splitlines()
+    row = json.loads(lines[0]) | {"answer": None, "correct": 0.0}
+    samples.write_text("\n".join([json.dumps(row), *lines[1:]]) + "\n")
+    code, printed, _ = command("estimate", samples, "--out", tmp_path / "o.jsonl", "--json")
+    counted = {"direct": {"samples": 1, "of": 10}, "cot": {"samples": 0, "of": 10}}
+    assert (code, json.loads(printed)["nothing_to_compare"]) == (0, counted)
+    _, printed, _ = command("estimate", samples, "--out", tmp_path / "o.jsonl")
+    assert "nothing to compare: direct 1 of 10 samples, cot 0 of 10 samples" in printed
+
+
+def test_estimate_refuses_votes_of_free_text_and_names_the_way_out(command, samples, tmp_path):
+    rows = [json.loads(line) | {"answer": None, "correct": 0.0} for line in samples.read_text().splitlines()]
+    samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, _, said = command("estimate", samples, "--out", tmp_path / "o.jsonl")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "10 of 10 samples of source 'direct' offer nothing to compare (100%)" in said
+    assert command("estimate", samples, "--votes", "1", "--out", tmp_path / "o.jsonl")[0] == 0
+
+
 def test_writes_a_report_and_says_its_verdict(command, samples, outcomes, tmp_path):
     page = tmp_path / "report.html"
     code, printed, _ = command("report", outcomes, "--samples", samples, "--out", page, "--json")

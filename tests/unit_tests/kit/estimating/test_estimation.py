@@ -70,6 +70,45 @@ def test_a_vote_larger_than_the_samples_is_refused_by_name():
         estimate(Samples.from_rows(rows("q", "cot", "aaa")), votes=())
 
 
+FREE_TEXT = [
+    row
+    for question in ("p", "q")
+    for row in rows(question, "essay", [None, None, "42", None]) + rows(question, "direct", ["42"] * 4)
+]
+
+
+def test_votes_of_free_text_are_refused_with_source_share_and_way_out():
+    samples = Samples.from_rows(FREE_TEXT)
+    with pytest.raises(OutcomesError, match=r"6 of 8 samples of source 'essay' .*\(75%\)") as refused:
+        estimate(samples, votes=(1, 3))
+    assert "--votes 'essay=1 ...'" in str(refused.value)
+    assert 'kind = "similar" or "judged"' in str(refused.value)
+    assert estimate(samples, votes={"essay": (1,), "direct": (1, 3)}).actions == (
+        "essay",
+        "direct",
+        "direct_vote_3",
+    )
+
+
+def test_free_text_is_scored_as_before_where_a_scorer_chooses():
+    scored = [{**row, "score": float(row["sample"])} for row in FREE_TEXT]
+    assert "essay_best_of_3" in estimate(Samples.from_rows(scored), votes=(1,), best_of=(3,)).actions
+
+
+def test_many_samples_with_nothing_to_compare_are_said():
+    samples = Samples.from_rows(rows("q", "cot", ["42", "13", None, "42"]) + rows("q", "direct", ["42"] * 4))
+    assert samples.nothing_to_compare("cot") == (1, 4)
+    with pytest.warns(UserWarning, match=r"1 of 4 samples of source 'cot' .*\(25%\), and never vote"):
+        estimate(samples, votes=(1, 3))
+
+
+def test_failed_calls_offer_nothing_that_counts():
+    failed = rows("q", "cot", [None, None], error="TimeoutError: late")
+    failed[0]["sample"], failed[1]["sample"] = 8, 9
+    samples = Samples.from_rows(rows("q", "cot", ["42", "13", "42"]) + failed)
+    assert samples.nothing_to_compare("cot") == (0, 3)
+
+
 def test_a_question_that_lacks_a_source_is_left_out_with_a_warning():
     both = rows("q1", "direct", "a") + rows("q1", "cot", "a")
     lacking = rows("q2", "direct", "a") + rows("q2", "cot", "a", error="refused")
