@@ -276,7 +276,7 @@ class Batches:
                 return None
             reply = Reply(None, MenuError(f"status {status}: {json.dumps(reason)}"), 0.0, 0.0)
         question, before = self.questions[key.question_id], self._before.get(key, Attempts())
-        grade = await self._grading.score(await self._grading.answer(reply), question.gold)
+        grade = await self._grading.score(await self._grading.answer(reply, question.question), question.gold)
         shared = shared_prompt(self._source(job.source), self.menu.meter_of(job.source), reply)
         drawn = Drawn(reply, before.after(reply, attempt), *shared)
         sha = self.menu.prompt_sha(key.source, question.question)

@@ -283,7 +283,7 @@ class _Collection:
 
     async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | Attempts:
         """The grade of a sample; without room for the grading model, its attempts so far."""
-        found = await self._grading.answer(drawn.reply)
+        found = await self._grading.answer(drawn.reply, question.question)
         grader = self.menu.grader
         if found.done or not isinstance(grader, Referee):
             return await self._grading.score(found, question.gold)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers.extraction import choice_answer, final_answer
-from adaptive_reasoner.answers.grouping import choice, exact, math, math_answer, numeric, numeric_answer
+from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
@@ -21,7 +20,7 @@ from adaptive_reasoner.models.usage import Usage
 from adaptive_reasoner.strategies.flow import vote_of
 
 _LONGEST_ERROR = 300
-_QUICK = (exact, numeric, choice)
+_QUICK = ("exact", "numeric", "choice", "json")
 _SHARED = ("prompt_cost", "samples_per_request")
 
 
@@ -52,22 +51,21 @@ class Grading:
     """
 
     def __init__(self, menu: Menu) -> None:
-        if menu.key is math_answer or menu.grader is math:
+        self._key, self._grader = menu.comparison, menu.grader
+        used = [part for part in (self._key, self._grader) if isinstance(part, Comparison)]
+        if any(part.name == "math" for part in used):
             check_installed()
-        self._key, self._grader = menu.key, menu.grader
-        self._in_threads = (
-            menu.key not in (final_answer, numeric_answer, choice_answer) or menu.grader not in _QUICK
-        )
+        self._in_threads = len(used) < 2 or any(part.name not in _QUICK for part in used)
 
-    async def answer(self, reply: Reply) -> Grade:
+    async def answer(self, reply: Reply, question: str) -> Grade:
         """The answer in a reply, still to be scored, or why there is none."""
         if isinstance(reply.error, EmptyReplyError) and not reply.estimated:
             return Grade()  # nothing went wrong: the model had nothing to say
         if reply.message is None:
             return Grade(error=f"{type(reply.error).__name__}: {reply.error}")
         if self._in_threads:
-            return await asyncio.to_thread(self._answer, reply.message)
-        return self._answer(reply.message)
+            return await asyncio.to_thread(self._answer, reply.message, question)
+        return self._answer(reply.message, question)
 
     async def score(self, found: Grade, gold: str) -> Grade:
         """How right an answer is, by the menu's function; a grade that is done stays as it is."""
@@ -77,18 +75,23 @@ class Grading:
             return await asyncio.to_thread(self._score, found, gold)
         return self._score(found, gold)
 
-    def _answer(self, message: AIMessage) -> Grade:
+    def _answer(self, message: AIMessage, question: str) -> Grade:
         try:
-            return Grade(vote_of(message, self._key), done=False)
+            return Grade(vote_of(message, self._key, question), done=False)
         except Exception as error:  # noqa: BLE001 - a user's function; the reply is paid for and its row stands
             return _failed(error)
 
     def _score(self, found: Grade, gold: str) -> Grade:
-        assert not isinstance(self._grader, Referee)
         try:
-            return _scored(found, self._grader(found.answer, gold))
+            return _scored(found, self._score_with(found.answer, gold))
         except Exception as error:  # noqa: BLE001 - as above
             return _failed(error)
+
+    def _score_with(self, answer: str | None, gold: str) -> float:
+        assert not isinstance(self._grader, Referee)
+        if isinstance(self._grader, Comparison):
+            return self._grader.grade(answer, gold)
+        return self._grader(answer, gold)
 
 
 def verdict(found: Grade, judged: Drawn, referee: Referee) -> Grade:

@@ -10,9 +10,8 @@ from typing import Any, Literal, Self, TypeVar
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.answers.base import AnswerKey, Grader
-from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.answers.grouping import exact
+from adaptive_reasoner.answers.base import Comparison, Grader
+from adaptive_reasoner.answers.grouping import Key, comparison, exact
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -44,8 +43,10 @@ class Menu:
             are only there to judge, or for actions to call.
         recipes: The actions; by default each source once and as votes of 3 and 5, as far as there are
             samples, under the names that `estimate` gives them.
-        grader: Scores an answer against the gold one, in [0, 1]; a function, or a `Referee`.
-        key: Finds the answer in a reply.
+        grader: Scores an answer against the gold one, in [0, 1]; a comparison, a function, or a `Referee`.
+        key: When two replies say the same, and so which answer is found in a reply: a name such as
+            `"numeric"`, a comparison or a function of the message. Where not given, the grader decides where
+            it is a comparison, so that what it calls right is never two votes; else `"auto"`.
         meters: What a call costs, for all sources or by source.
         max_cost: The most that a samples file may cost.
         concurrency: The most calls in flight.
@@ -68,8 +69,8 @@ class Menu:
     sources: Mapping[str, Source]
     samples: int | Mapping[str, int] = DEFAULT_SAMPLES
     recipes: Mapping[str, Recipe] | None = None
-    grader: Grader | Referee = exact
-    key: AnswerKey = final_answer
+    grader: Grader | Comparison | Referee = exact
+    key: Key | None = None
     meters: Meter | Mapping[str, Meter] = field(default_factory=TokenMeter)
     max_cost: float | None = None
     concurrency: int | None = None
@@ -106,6 +107,10 @@ class Menu:
             limit = getattr(self, name)
             if limit is not None and not 0 < limit < float("inf"):
                 raise MenuError(f"{name} must be above 0, not {limit}")
+        try:
+            self.comparison  # noqa: B018 - refuses what is none
+        except (TypeError, ValueError) as error:
+            raise MenuError(str(error)) from error
         self.actions  # noqa: B018 - refuses now what could not be carried out later
 
     @classmethod
@@ -134,7 +139,7 @@ class Menu:
         flows = {}
         for name, recipe in self.all_recipes.items():
             try:
-                flow = recipe.flow(self.key, self.sources)
+                flow = recipe.flow(self.comparison, self.sources)
                 flows[name] = on(self.sources[recipe.source], flow)
             except MenuError as error:
                 raise MenuError(f"action {name!r}: {error}") from error
@@ -168,6 +173,13 @@ class Menu:
             raise MenuError(f"the prices differ and source {source!r} names no model to tell them apart by")
         with_provider = isinstance(model, HostedModel) and model.base_url is None
         return (name.partition(":")[2] or name) if with_provider else name
+
+    @property
+    def comparison(self) -> Comparison:
+        """When two replies say the same."""
+        if self.key is not None:
+            return comparison(self.key)
+        return self.grader if isinstance(self.grader, Comparison) else comparison("auto")
 
     @property
     def cost_unit(self) -> str:

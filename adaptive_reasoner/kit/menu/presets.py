@@ -2,7 +2,7 @@
 
 from math import inf
 
-from adaptive_reasoner.answers.grouping import math, math_answer, numeric, numeric_answer
+from adaptive_reasoner.answers.grouping import math, numeric
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
 from adaptive_reasoner.kit.menu.menu import Menu
@@ -51,6 +51,5 @@ def preset_menu(
     hosted = HostedModel(model, base_url=base_url, api_key_env=api_key_env)
     settings = {"temperature": 0.7}
     cot = Source(hosted, prompt=_STEPS, max_tokens=1024, settings=settings, timeout=timeout)
-    grader, key = (math, math_answer) if mathematical else (numeric, numeric_answer)
-    recipes = single_and_votes("cot", _PAPER_VOTES)
-    return Menu({"cot": cot}, samples=_PAPER_SAMPLES, recipes=recipes, grader=grader, key=key)
+    grader, recipes = math if mathematical else numeric, single_and_votes("cot", _PAPER_VOTES)
+    return Menu({"cot": cot}, samples=_PAPER_SAMPLES, recipes=recipes, grader=grader)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adaptive_reasoner.action_names import vote_action
-from adaptive_reasoner.answers.extraction import AnswerKey, final_answer
+from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.models.providers import Thinking, thinking_tokens
 from adaptive_reasoner.models.source import Source
@@ -76,7 +76,7 @@ class Recipe:
             return 0
         return thinking_tokens(self.parameters["effort"])
 
-    def flow(self, key: AnswerKey, sources: Mapping[str, Source]) -> Flow:
+    def flow(self, key: Key, sources: Mapping[str, Source]) -> Flow:
         """The strategy, counting votes by `key`; its own source is left to the caller.
 
         Raises:
@@ -138,7 +138,7 @@ def _vote(
     confidence: float | None = None,
     window: int | None = None,
     *,
-    key: AnswerKey = final_answer,
+    key: Key = "auto",
 ) -> Flow:
     return adaptive_consistency(samples, _stop_rule(stop, confidence, window), key=key)
 
@@ -151,7 +151,7 @@ def _thinking(
     window: int | None = None,
     *,
     max_tokens: int | None = None,
-    key: AnswerKey = final_answer,
+    key: Key = "auto",
 ) -> Flow:
     flow = _vote(samples, stop, confidence, window, key=key) if samples > 1 else single_pass(key=key)
     return extended_thinking(effort, flow, max_tokens=max_tokens)
@@ -164,7 +164,7 @@ def _best(
     checker: Callable[..., bool] | None = None,
     stop: str | None = None,
     *,
-    key: AnswerKey = final_answer,
+    key: Key = "auto",
     sources: Mapping[str, Source],
 ) -> Flow:
     if sum(given is not None for given in (judge, scorer, checker)) != 1:
@@ -181,7 +181,7 @@ def _cascade(
     accept: float,
     samples: int = 1,
     *,
-    key: AnswerKey = final_answer,
+    key: Key = "auto",
     sources: Mapping[str, Source],
 ) -> Flow:
     if samples < 2:

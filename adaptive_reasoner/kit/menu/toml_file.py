@@ -39,9 +39,11 @@ strong = "cot"                              # asked where the three agree less t
 accept = 0.6
 
 [grader]
-kind = "numeric"                            # exact, numeric, choice, math, json; or fields, and fields =
-                                            # ["total"], of JSON; or function = "my_graders:score";
+kind = "numeric"                            # how answers are found and compared, by votes and by the grader:
+                                            # auto, exact, numeric, choice, math, json; or fields, and
+                                            # fields = ["city", "year"]; or function = "my_graders:score";
                                             # or judge, and source = "a source whose samples are 0"
+# key = "numeric"                           # how votes compare, where a function or a judge grades
 
 [prices]
 unit = "usd"                                # or tokens (counts = "completion" or "total"), samples, calls,
@@ -80,18 +82,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adaptive_reasoner.answers.base import AnswerKey, Comparison, Grader
-from adaptive_reasoner.answers.extraction import choice_answer
-from adaptive_reasoner.answers.grouping import (
-    choice,
-    exact,
-    fields,
-    math,
-    math_answer,
-    numeric,
-    numeric_answer,
-)
-from adaptive_reasoner.answers.grouping import json as json_values
+from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.answers.grouping import comparison, fields
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -103,8 +95,7 @@ from adaptive_reasoner.kit.menu.toml_tables import Amount, Count, Entries, Numbe
 from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.source import Source
 
-_GRADERS: dict[str, Grader] = {"exact": exact, "numeric": numeric, "choice": choice, "math": math}
-_KEYS: dict[str, AnswerKey] = {"numeric": numeric_answer, "choice": choice_answer, "math": math_answer}
+_NAMED = ("exact", "numeric", "choice", "math", "json", "auto")
 
 
 @dataclass(frozen=True)
@@ -167,6 +158,7 @@ class _Grader(Table):
     function: str | None = None
     source: str | None = None
     fields: list[str] | None = None
+    key: str | None = None
 
 
 class _Limits(Table):
@@ -272,26 +264,28 @@ def _recipe(entries: Any, where: str, code: MenuCode) -> Recipe:
 
 
 def _grading(entries: Any, code: MenuCode) -> dict[str, Any]:
-    """The grader and, for some kinds, the key that finds answers."""
+    """The grader and the key that finds answers: one comparison, where no function or model grades."""
     table = _Grader.read(entries, "grader")
+    own = {"key": _compared_by(table.key, table)} if table.key is not None else {}
+    if table.fields is not None and "fields" not in (table.kind, table.key):
+        raise MenuError('[grader] fields belongs to kind = "fields"')
     if table.function is not None:
-        return {"grader": code.function(table.function, "grader")}
+        return {"grader": code.function(table.function, "grader"), **own}
     if (table.kind == "judge") != (table.source is not None):
         raise MenuError("[grader] kind judge names its source, and no other kind does")
     if table.source is not None:
-        return {"grader": Referee(table.source)}
-    if (table.kind == "fields") != bool(table.fields):
-        raise MenuError("[grader] kind fields names its fields, and no other kind does")
-    if table.fields:
-        return _compared(fields(*table.fields))
-    if table.kind == json_values.name:
-        return _compared(json_values)
-    if table.kind not in _GRADERS:
-        known = ", ".join([*_GRADERS, json_values.name, "fields", "judge"])
-        raise MenuError(f"[grader] there is no kind {table.kind!r}; known are {known}, or a function")
-    return {"grader": _GRADERS[table.kind], **({"key": _KEYS[table.kind]} if table.kind in _KEYS else {})}
+        return {"grader": Referee(table.source), **own}
+    compared = _compared_by(table.kind, table)
+    return {"grader": compared, "key": compared, **own}
 
 
-def _compared(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as the grader, and as the key of votes."""
-    return {"grader": comparison.grade, "key": lambda message: comparison.keys([message])[0]}
+def _compared_by(kind: str, table: _Grader) -> Comparison:
+    """The comparison of a kind."""
+    if kind == "fields":
+        if not table.fields:
+            raise MenuError('[grader] kind = "fields" names them: fields = ["city", "year"]')
+        return fields(*table.fields)
+    if kind not in _NAMED:
+        known = ", ".join([*_NAMED, "fields"])
+        raise MenuError(f"[grader] there is no kind {kind!r}; known are {known}, judge, or a function")
+    return comparison(kind)

@@ -5,7 +5,7 @@ import re
 import pytest
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers import choice_answer, exact, math, math_answer, numeric
+from adaptive_reasoner.answers import comparison, exact, math, numeric
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu import toml_file
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -267,7 +267,7 @@ def test_calls_and_seconds_are_units_too(load, unit):
 
 def test_answers_are_compared_as_mathematics_or_by_a_model(load):
     mathematical = load(f"{ASK}[grader]\nkind = 'math'")
-    assert (mathematical.grader, mathematical.key) == (math, math_answer)
+    assert mathematical.grader is mathematical.key is math
     judged = load(
         f"{ASK}[sources.judge]\nmodel = 'm'\nsamples = 0\n[grader]\nkind = 'judge'\nsource = 'judge'"
     )
@@ -336,7 +336,54 @@ def test_a_function_in_a_file_that_is_no_python_is_named(load, tmp_path):
 
 
 def test_answers_to_multiple_choice_are_counted_by_their_letter(load):
-    assert load(ASK + "[grader]\nkind = 'choice'").key is choice_answer
+    menu = load(ASK + "[grader]\nkind = 'choice'")
+    assert menu.grader is menu.key is comparison("choice")
+
+
+@pytest.mark.parametrize("kind", ["auto", "exact", "numeric", "choice", "math", "json"])
+def test_a_kind_is_the_comparison_of_that_name_for_votes_and_grades(load, kind):
+    menu = load(f"{ASK}[grader]\nkind = '{kind}'")
+    assert menu.grader is menu.key is menu.comparison is comparison(kind)
+
+
+def test_fields_are_compared_and_graded_alone(load):
+    menu = load(ASK + "[grader]\nkind = 'fields'\nfields = ['city']")
+    one, other = ('{"city": "Paris", "why": "x"}', '{"city": "Paris", "why": "y"}')
+    found, gold = menu.comparison.keys([AIMessage(one), AIMessage(other)])
+    assert found == gold
+    assert menu.grader is menu.comparison
+    assert menu.grader.grade(found, gold) == 1.0
+
+
+def test_a_function_or_a_judge_grades_beside_a_key_of_the_votes(load):
+    menu = load(
+        ASK + '[grader]\nfunction = "my_prompts:cot"\nkey = "numeric"\n[code]\nmodules = ["my_prompts"]'
+    )
+    assert menu.comparison is comparison("numeric")
+    menu = load(ASK + '[grader]\nfunction = "my_prompts:cot"\n[code]\nmodules = ["my_prompts"]')
+    assert menu.comparison is comparison("auto")
+
+
+@pytest.mark.parametrize(
+    ("grader", "reason"),
+    [
+        ("kind = 'fields'", "names them: fields = "),
+        ("fields = ['city']", "fields belongs to kind"),
+        ("kind = 'maths'", "known are exact, numeric, choice, math, json, auto, fields, judge"),
+        ("key = 'maths'", "there is no kind 'maths'"),
+    ],
+)
+def test_a_grader_that_makes_no_sense_is_refused_by_name(load, grader, reason):
+    with pytest.raises(MenuError, match=reason):
+        load(f"{ASK}[grader]\n{grader}")
+
+
+def test_a_menu_in_python_takes_a_key_as_a_node_does():
+    made = Menu({"a": source()}, key="numeric")
+    assert (made.comparison, Menu({"a": source()}).comparison) == (comparison("numeric"), exact)
+    assert Menu({"a": source()}, grader=lambda answer, gold: 1.0).comparison is comparison("auto")
+    with pytest.raises(MenuError, match="there is no key 'maths'"):
+        Menu({"a": source()}, key="maths")
 
 
 @pytest.mark.parametrize(
