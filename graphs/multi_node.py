@@ -3,7 +3,8 @@
     budget_ledger -> plan -> solve -> budget_ledger
 
 The first visit of the ledger's node publishes the price at which both nodes decide; the second settles what
-they cost together.
+they cost together. Only solutions are voted on. Plans are free text, which a vote cannot compare: one pass
+writes the plan.
 """
 
 from collections.abc import Callable
@@ -11,11 +12,18 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 
-from adaptive_reasoner import AdaptiveComputeNode, AdaptiveContext, BudgetLedgerNode, Source
+from adaptive_reasoner import (
+    AdaptiveComputeNode,
+    AdaptiveContext,
+    BudgetLedgerNode,
+    FixedPolicy,
+    Source,
+    single_pass,
+)
 from adaptive_reasoner.ledger import open_ledger
 from graphs.models import chat_model
 
-BUDGET = 400.0
+BUDGET, COST_OF_A_PLAN = 400.0, 80.0
 
 
 def kept(before: list[dict[str, Any]] | None, decision: dict[str, Any]) -> list[dict[str, Any]]:
@@ -42,6 +50,8 @@ ledger = open_ledger("memory://", target=BUDGET, cost_unit="tokens")
 budget_ledger = BudgetLedgerNode(ledger)
 plan = AdaptiveComputeNode(
     _source("Outline in two lines how to answer this, without answering it.\n\n{}".format),
+    policy=FixedPolicy("single_pass", expected_cost=COST_OF_A_PLAN),
+    actions={"single_pass": single_pass()},
     input_key="question",
     output_key="plan",
     decision_key="decision",
