@@ -4,6 +4,7 @@ Votes and graders use it: it extracts numbers, choices and mathematics from text
 """
 
 from adaptive_reasoner.answers.base import AnswerKey, Comparison, Grader
+from adaptive_reasoner.answers.code_comparison import code
 from adaptive_reasoner.answers.extraction import canonical, choice_answer, final_answer, stated_answer
 from adaptive_reasoner.answers.grouping import (
     choice,
@@ -23,6 +24,7 @@ __all__ = [
     "canonical",
     "choice",
     "choice_answer",
+    "code",
     "comparison",
     "exact",
     "fields",
