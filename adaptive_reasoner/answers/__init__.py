@@ -16,6 +16,7 @@ from adaptive_reasoner.answers.grouping import (
     math_answer,
     numeric,
 )
+from adaptive_reasoner.answers.program_tests import passes_tests, python_tests
 
 __all__ = [
     "AnswerKey",
@@ -33,5 +34,7 @@ __all__ = [
     "math",
     "math_answer",
     "numeric",
+    "passes_tests",
+    "python_tests",
     "stated_answer",
 ]
