@@ -7,6 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from adaptive_reasoner.answers.extraction import final_answer
+from adaptive_reasoner.answers.free_text.clusters import similar
+from adaptive_reasoner.answers.free_text.judgement import judged
+from adaptive_reasoner.answers.programs.code_comparison import code
+from adaptive_reasoner.answers.programs.program_tests import passes_tests
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
@@ -26,6 +30,7 @@ from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Flow
+from adaptive_reasoner.strategies.minimum_risk import central
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Priced, PricedRetries, Window
 from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade
@@ -85,11 +90,16 @@ __all__ = [
     "adaptive_consistency",
     "best_of_n",
     "cascade",
+    "central",
+    "code",
     "extended_thinking",
     "final_answer",
+    "judged",
     "on",
     "open_ledger",
+    "passes_tests",
     "self_consistency",
+    "similar",
     "single_pass",
     "switch_model",
     "vote_actions",

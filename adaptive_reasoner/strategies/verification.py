@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isnan
+from typing import Protocol, runtime_checkable
 
 from langchain_core.messages import AIMessage, HumanMessage
 
@@ -93,8 +94,18 @@ class Checker:
     retries: Retries = field(default_factory=Persistent)
 
 
-Scorer = Score | Judge
 _Scores = Generator[Sequence[Request], Sequence[Reply], list[float]]
+
+
+@runtime_checkable
+class RepliesScorer(Protocol):
+    """A scorer that sees all replies at once, and may ask a model."""
+
+    def scores(self, question: str, messages: Sequence[AIMessage]) -> _Scores:
+        """Yield what to ask, and return a score of each message; minus infinity for none."""
+
+
+Scorer = Score | RepliesScorer
 
 
 def best_of_n(samples: int, scorer: Scorer | Checker, *, key: Key | None = None) -> Flow:
@@ -105,7 +116,8 @@ def best_of_n(samples: int, scorer: Scorer | Checker, *, key: Key | None = None)
 
     Args:
         samples: The most replies to draw.
-        scorer: A function of question and reply, a `Judge`, or a `Checker`.
+        scorer: A function of question and reply, a `Judge`, a scorer over all replies such as
+            `central(encoder)`, or a `Checker`.
         key: Finds the answer in the reply; that of the question where not given.
     """
     if samples < 1:
@@ -187,7 +199,7 @@ def _first_accepted(samples: int, checker: Checker, key: Comparison | None) -> F
 
 
 def _scored(scorer: Scorer, question: str, messages: Sequence[AIMessage]) -> _Scores:
-    if isinstance(scorer, Judge):
+    if isinstance(scorer, RepliesScorer):
         return (yield from scorer.scores(question, messages))
     scores = [float(scorer(question, message)) for message in messages]
     return [-inf if isnan(score) else score for score in scores]

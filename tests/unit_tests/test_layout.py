@@ -13,7 +13,7 @@ import adaptive_reasoner
 
 ROOT = Path(adaptive_reasoner.__file__).parent
 FLOORS = [
-    {"action_names", "amounts", "atomic_file", "errors", "arrays", "console", "pages"},
+    {"action_names", "amounts", "atomic_file", "errors", "arrays", "console", "pages", "sandbox"},
     {"models"},
     {"answers"},
     {"strategies"},

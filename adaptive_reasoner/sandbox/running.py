@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from pathlib import Path
 
-from adaptive_reasoner.answers.sandbox_filter import MACHINES, syscall_filter
+from adaptive_reasoner.sandbox.syscall_filter import MACHINES, syscall_filter
 
 SECONDS = 5.0
 """How long a program and its tests may take, where no other time is given."""
@@ -37,7 +37,7 @@ LEAST_MEMORY = 64 * 2**20
 
 _LONGEST_SAID = 600  # bytes
 _SECONDS_TO_START = 30.0
-_WORKER = Path(__file__).with_name("sandbox_worker.py")
+_WORKER = Path(__file__).with_name("worker.py")
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
 _DEVICES = ("/dev/null", "/dev/urandom")
 

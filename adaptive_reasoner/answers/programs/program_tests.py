@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import TextComparison
-from adaptive_reasoner.answers.code_comparison import python_source
 from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.answers.python_form import python_form
-from adaptive_reasoner.answers.sandbox import MEMORY, SECONDS, check_sandbox, check_tests, run_tests
+from adaptive_reasoner.answers.programs.code_comparison import python_source
+from adaptive_reasoner.answers.programs.python_form import python_form
 from adaptive_reasoner.models.finish_reasons import was_cut
+from adaptive_reasoner.sandbox.running import MEMORY, SECONDS, check_sandbox, check_tests, run_tests
 
 
 def passes_tests(
@@ -17,7 +17,7 @@ def passes_tests(
 ) -> Callable[[str, AIMessage], bool]:
     """Whether the Python program of a reply passes the tests of its question; for a `Checker`.
 
-    The program is run, in a sandbox: see `adaptive_reasoner.answers.sandbox`. A reply without a program does
+    The program is run, in a sandbox: see `adaptive_reasoner.sandbox.running`. A reply without a program does
     not pass.
 
     Args:

@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from adaptive_reasoner.answers.sandbox import check_tests, run_tests
-from adaptive_reasoner.answers.sandbox_filter import MACHINES, syscall_filter
+from adaptive_reasoner.sandbox.running import check_tests, run_tests
+from adaptive_reasoner.sandbox.syscall_filter import MACHINES, syscall_filter
 
 TESTS = "assert add(1, 2) == 3\nassert add(-1, 1) == 0"
 GOOD = "def add(a, b):\n    return a + b"
@@ -128,7 +128,7 @@ def test_no_process_is_left_after_the_deadline():
     )
     left = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True, check=True).stdout
     own = [line for line in left.splitlines() if line.split()[0] == str(os.getpid())]
-    assert [line for line in own if "sandbox_worker" in line] == []
+    assert [line for line in own if "sandbox/worker" in line] == []
 
 
 def test_nothing_is_written_changed_or_removed(tmp_path):
@@ -236,7 +236,7 @@ def test_limits_that_make_no_sense_are_refused(limits, message):
 
 
 def test_a_machine_without_a_sandbox_runs_nothing(monkeypatch):
-    monkeypatch.setattr("adaptive_reasoner.answers.sandbox.platform.machine", lambda: "riscv64")
+    monkeypatch.setattr("adaptive_reasoner.sandbox.running.platform.machine", lambda: "riscv64")
     with pytest.raises(OSError, match="x86_64 or aarch64"):
         run_tests(GOOD, TESTS)
 

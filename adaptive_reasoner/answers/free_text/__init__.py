@@ -1,0 +1,1 @@
+"""Free text: compared by meaning, with an encoder or by a model."""

@@ -1,0 +1,1 @@
+"""Running programs of strangers where they can do no harm."""
