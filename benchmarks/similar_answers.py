@@ -6,7 +6,9 @@
 answers, sentences and paragraphs in nine languages, and a few pairs across two. A near miss differs in a
 number, a negation, a name, a date, who does what, and the like, mostly in otherwise equal words. The
 threshold is chosen on every other pair, as the least one at which 95% of the pairs taken for one are; what it
-reaches is said of the other half, too.
+reaches is said of the other half, too. The rules on words were written with all of these pairs in view.
+`data/similar_pairs_second.tsv` was written after them and changed nothing: 30 pairs that say the same, and 30
+that contradict each other in other words.
 """
 
 import argparse
@@ -24,14 +26,21 @@ from adaptive_reasoner.answers.free_text.vectors import TextVectors
 from adaptive_reasoner.kit.learning.encoders import open_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
-PAIRS = ROOT / "benchmarks" / "data" / "similar_pairs.tsv"
+DATA = ROOT / "benchmarks" / "data"
 THRESHOLDS = tuple(round(0.4 + 0.05 * step, 2) for step in range(12))
 PRECISION = 0.95
 
 
-def read_pairs():
-    with PAIRS.open(encoding="utf-8", newline="") as file:
+def read_pairs(name):
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def measured(rows, vectors):
+    """The cosine of each pair, whether it says the same, and whether no word is in doubt."""
+    cosines = np.array([vectors.similarities([row["one"], row["other"]])[0, 1] for row in rows])
+    same = np.array([row["same"] == "1" for row in rows])
+    return cosines, same, np.array([not in_doubt(row["one"], row["other"]) for row in rows])
 
 
 def rates(taken, same):
@@ -76,11 +85,10 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "similar_answers.json")
     options = parser.parse_args()
 
-    rows = read_pairs()
     vectors = TextVectors(open_encoder(options.encoder))
-    cosines = np.array([vectors.similarities([row["one"], row["other"]])[0, 1] for row in rows])
-    same = np.array([row["same"] == "1" for row in rows])
-    sure = np.array([not in_doubt(row["one"], row["other"]) for row in rows])
+    rows = read_pairs("similar_pairs.tsv")
+    cosines, same, sure = measured(rows, vectors)
+    second_cosines, second_same, second_sure = measured(read_pairs("similar_pairs_second.tsv"), vectors)
     every = np.ones(len(rows), dtype=bool)
     first = np.arange(len(rows)) % 2 == 0
     result = {
@@ -93,6 +101,10 @@ def main():
         "default_on_each_half": {
             name: rates((cosines >= AT_LEAST) & sure & half, same & half)
             for name, half in (("first", first), ("second", ~first))
+        },
+        "default_on_the_second_set": {
+            "guarded": rates((second_cosines >= AT_LEAST) & second_sure, second_same),
+            "vectors_alone": rates(second_cosines >= AT_LEAST, second_same),
         },
         "by_threshold": {
             name: {str(threshold): rates((cosines >= threshold) & allowed, same) for threshold in THRESHOLDS}
@@ -115,7 +127,7 @@ def main():
     options.out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(
         json.dumps(
-            {key: result[key] for key in ("chosen_on_the_first_half", "default_on_each_half")}, indent=2
+            {key: result[key] for key in ("default_on_each_half", "default_on_the_second_set")}, indent=2
         )
     )
 

@@ -11,7 +11,8 @@ EXPORTS = """
     InfeasibleBudgetError Judge LearnedPolicy Ledger LedgerError Lossless MenuError OutcomesError Persistent
     Policy PolicyFormatError PriceMeter PriceTable Priced PricedRetries Result SampleMeter SecondsMeter Source
     TokenMeter UnknownActionError UnpricedUsageError Window adaptive_consistency best_of_n cascade
-    extended_thinking final_answer on open_ledger self_consistency single_pass switch_model vote_actions
+    central code extended_thinking final_answer judged on open_ledger passes_tests self_consistency similar
+    single_pass switch_model vote_actions
 """
 KIT_EXPORTS = """
     Adaptive Allocation Backtest Collected FirstLook Forecast Frontier Hull Imitator Menu Outcomes Progress
