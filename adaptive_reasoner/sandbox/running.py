@@ -94,7 +94,7 @@ def run_tests(program: str, tests: str, *, seconds: float = SECONDS, memory: int
             started.wait()
 
 
-def check_sandbox(seconds: float, memory: int) -> None:
+def check_sandbox(seconds: float = SECONDS, memory: int = MEMORY) -> None:
     """Refuse limits that make no sense, and machines without a sandbox, before replies are paid for.
 
     Raises:
@@ -162,7 +162,7 @@ def _outcome(ours: socket.socket, program: str, tests: str, seconds: float, memo
             worker.send(tests=tests, token=token)
             said = worker.line()
     except TimeoutError:
-        return ProgramRun(False, f"took longer than {seconds:g} seconds")
+        return ProgramRun(False, f"took longer than {seconds:g} s")
     except OSError:  # it closed its end
         said = ""
     if said == token:

@@ -33,7 +33,8 @@ class TextVectors:
     """
 
     def __init__(self, encoder: TextEncoder) -> None:
-        if isinstance(encoder, str) or not callable(getattr(encoder, "encode", None)):
+        given: object = encoder
+        if isinstance(given, str) or not callable(getattr(given, "encode", None)):
             raise TypeError(
                 f"an encoder has a method encode(texts), and {encoder!r} has none; take the encoder of a "
                 "policy, LearnedPolicy.load(folder).encoder, or adaptive_reasoner.kit.open_encoder()"

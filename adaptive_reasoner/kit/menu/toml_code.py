@@ -12,6 +12,7 @@ from pydantic import Field
 
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.toml_tables import Table
+from adaptive_reasoner.sandbox.running import check_sandbox
 
 CodeUse = Literal["run", "leave", "refuse"]
 """What to do with the functions that a menu names: load them, keep their names only, or refuse the menu."""
@@ -77,6 +78,20 @@ class MenuCode:
         if not callable(function):
             raise MenuError(f"[{where}] module {module_name!r} has no function {name!r}")
         return function  # type: ignore[no-any-return]
+
+    def run_replies(self, where: str, what: str) -> None:
+        """Let the menu run code that replies hold.
+
+        Raises:
+            MenuError: Code is refused, or this machine has no sandbox for it.
+        """
+        if self.use == "refuse":
+            raise MenuError(f"[{where}] {what}, and --no-code refuses it")
+        if self.use == "run":
+            try:
+                check_sandbox()
+            except OSError as error:
+                raise MenuError(f"[{where}] {what}: {error}") from error
 
     def _module(self, name: str) -> Any:
         if name not in self._loaded:

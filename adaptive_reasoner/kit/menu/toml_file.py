@@ -41,8 +41,9 @@ accept = 0.6
 [grader]
 kind = "numeric"                            # how answers are found and compared, by votes and by the grader:
                                             # auto, exact, numeric, choice, math, json; or fields, and
-                                            # fields = ["city", "year"]; or function = "my_graders:score";
-                                            # or judge, and source = "a source whose samples are 0"
+                                            # fields = ["city", "year"]; or code, and language = "python" or
+                                            # "sql"; or python_tests; or function = "my_graders:score"; or
+                                            # judge, and source = "a source whose samples are 0"
 # key = "numeric"                           # how votes compare, where a function or a judge grades
 
 [prices]
@@ -84,6 +85,8 @@ from pydantic import Field
 
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import comparison, fields
+from adaptive_reasoner.answers.programs.code_comparison import code as code_in
+from adaptive_reasoner.answers.programs.program_tests import python_tests
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
 from adaptive_reasoner.kit.menu.llm_grader import Referee
@@ -158,6 +161,7 @@ class _Grader(Table):
     function: str | None = None
     source: str | None = None
     fields: list[str] | None = None
+    language: str | None = None
     key: str | None = None
 
 
@@ -266,26 +270,36 @@ def _recipe(entries: Any, where: str, code: MenuCode) -> Recipe:
 def _grading(entries: Any, code: MenuCode) -> dict[str, Any]:
     """The grader and the key that finds answers: one comparison, where no function or model grades."""
     table = _Grader.read(entries, "grader")
-    own = {"key": _compared_by(table.key, table)} if table.key is not None else {}
+    own = {"key": _compared_by(table.key, table, code)} if table.key is not None else {}
     if table.fields is not None and "fields" not in (table.kind, table.key):
         raise MenuError('[grader] fields belongs to kind = "fields"')
+    if table.language is not None and "code" not in (table.kind, table.key):
+        raise MenuError('[grader] language belongs to kind = "code"')
     if table.function is not None:
         return {"grader": code.function(table.function, "grader"), **own}
     if (table.kind == "judge") != (table.source is not None):
         raise MenuError("[grader] kind judge names its source, and no other kind does")
     if table.source is not None:
         return {"grader": Referee(table.source), **own}
-    compared = _compared_by(table.kind, table)
+    compared = _compared_by(table.kind, table, code)
     return {"grader": compared, "key": compared, **own}
 
 
-def _compared_by(kind: str, table: _Grader) -> Comparison:
+def _compared_by(kind: str, table: _Grader, code: MenuCode) -> Comparison:
     """The comparison of a kind."""
     if kind == "fields":
         if not table.fields:
             raise MenuError('[grader] kind = "fields" names them: fields = ["city", "year"]')
         return fields(*table.fields)
+    if kind == "code":
+        try:
+            return code_in(table.language or "")
+        except ValueError as error:
+            raise MenuError(f'[grader] kind = "code" names its language: {error}') from error
+    if kind == python_tests.name:
+        code.run_replies("grader", "kind python_tests runs the programs in replies")
+        return python_tests
     if kind not in _NAMED:
-        known = ", ".join([*_NAMED, "fields"])
+        known = ", ".join([*_NAMED, "fields", "code", python_tests.name])
         raise MenuError(f"[grader] there is no kind {kind!r}; known are {known}, judge, or a function")
     return comparison(kind)

@@ -45,15 +45,15 @@ FAILING = {
     "a missing function": ("def plus(a, b):\n    return a + b", "NameError in line 1 of the tests"),
     "no Python": ("def add(a, b:", "SyntaxError"),
     "half a character": ("x = '\ud800'", "UnicodeEncodeError"),
-    "an endless loop": ("while True:\n    pass", "took longer than 1 second"),
+    "an endless loop": ("while True:\n    pass", "took longer than 1 s"),
     "an endless loop under test": (
         "def add(a, b):\n    while True:\n        pass",
-        "took longer than 1 second",
+        "took longer than 1 s",
     ),
-    "sleep": ("import time\ntime.sleep(1000)", "took longer than 1 second"),
+    "sleep": ("import time\ntime.sleep(1000)", "took longer than 1 s"),
     "a loop that no exception ends": (
         "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass",
-        "took longer than 1 second",
+        "took longer than 1 s",
     ),
     "a fork": (f"import os\nos.fork()\n{GOOD}", "PermissionError"),
     "a fork bomb": (

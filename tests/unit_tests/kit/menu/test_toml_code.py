@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cost_forecast import forecast
@@ -146,3 +147,55 @@ def test_a_module_beside_the_menu_is_run_once_and_may_hold_dataclasses(tmp_path)
     assert menu.sources["brief"].prompt("Why?") == "Why? In 5 words."
     assert (tmp_path / "runs").read_text() == "run "
     del sys.modules["prompts_of_two"]
+
+
+PROGRAMS = ASK + "[grader]\nkind = 'python_tests'\n"
+
+
+def test_a_menu_that_runs_the_programs_in_replies_is_refused_without_code(folder):
+    with pytest.raises(MenuError, match=r"python_tests runs the programs in replies, and --no-code refuses"):
+        load(folder, PROGRAMS, code="refuse")
+
+
+def test_a_menu_that_runs_programs_needs_a_machine_with_a_sandbox(folder, monkeypatch):
+    monkeypatch.setattr("adaptive_reasoner.sandbox.running.platform.machine", lambda: "riscv64")
+    with pytest.raises(MenuError, match=r"python_tests .* on Linux alone"):
+        load(folder, PROGRAMS)
+    assert load(folder, PROGRAMS, code="leave").sampled == ["ask"]
+
+
+def test_programs_are_graded_by_the_tests_that_are_the_gold_answer(folder):
+    if sys.platform != "linux":
+        pytest.skip("there is no sandbox on this machine")
+    menu = load(folder, PROGRAMS)
+    replies = [f"```python\ndef add(a, b):\n    return a {sign} b\n```" for sign in "+-"]
+    found = menu.comparison.keys([AIMessage(reply) for reply in [*replies, "I cannot."]])
+    assert found[2] is None
+    assert [menu.grader.grade(answer, "assert add(a=1, b=2) == 3") for answer in found] == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("python", "def f(a): return a", "def f(b):\n    return b"),
+        ("sql", "select a from t", "SELECT t.a FROM t"),
+    ],
+)
+def test_code_is_compared_by_what_it_is(folder, language, one, other):
+    menu = load(folder, ASK + f"[grader]\nkind = 'code'\nlanguage = '{language}'\n", code="refuse")
+    first, second = menu.comparison.keys([AIMessage(one), AIMessage(other)])
+    assert first == second
+    assert menu.grader.grade(first, other) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("grader", "reason"),
+    [
+        ("kind = 'code'", 'kind = "code" names its language'),
+        ("kind = 'exact'\nlanguage = 'python'", 'language belongs to kind = "code"'),
+        ("kind = 'code'\nlanguage = 'cobol'", "code in 'cobol' cannot be compared; known are python, sql"),
+    ],
+)
+def test_a_grader_of_code_names_a_language_that_is_known(folder, grader, reason):
+    with pytest.raises(MenuError, match=reason):
+        load(folder, f"{ASK}[grader]\n{grader}\n")
