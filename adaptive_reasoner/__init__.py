@@ -7,10 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.answers.free_text.clusters import similar
-from adaptive_reasoner.answers.free_text.judgement import judged
-from adaptive_reasoner.answers.programs.code_comparison import code
-from adaptive_reasoner.answers.programs.program_tests import passes_tests
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
@@ -30,13 +26,16 @@ from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Flow
-from adaptive_reasoner.strategies.minimum_risk import central
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Priced, PricedRetries, Window
 from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 
 if TYPE_CHECKING:
+    from adaptive_reasoner.answers.free_text.clusters import similar
+    from adaptive_reasoner.answers.free_text.judgement import judged
+    from adaptive_reasoner.answers.programs.code_comparison import code
+    from adaptive_reasoner.answers.programs.program_tests import passes_tests
     from adaptive_reasoner.integrations.budget_node import BudgetLedgerNode
     from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
     from adaptive_reasoner.integrations.context import AdaptiveContext
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.integrations.sample_log import SampleLog
     from adaptive_reasoner.ledger.tenants import TenantLedger
     from adaptive_reasoner.policy.learned import LearnedPolicy
+    from adaptive_reasoner.strategies.minimum_risk import central
 
 __all__ = [
     "AdaptiveChatModel",
@@ -115,6 +115,11 @@ _LAZY = {  # most of them import langgraph; without them the library is loaded s
     "SampleLog": "integrations.sample_log",
     "Telemetry": "integrations.opentelemetry",
     "TenantLedger": "ledger.tenants",
+    "central": "strategies.minimum_risk",
+    "code": "answers.programs.code_comparison",
+    "judged": "answers.free_text.judgement",
+    "passes_tests": "answers.programs.program_tests",
+    "similar": "answers.free_text.clusters",
 }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.progress import Collected as Collected
     from adaptive_reasoner.kit.collecting.progress import Progress as Progress
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate
+    from adaptive_reasoner.kit.learning.encoders import open_encoder as open_encoder
     from adaptive_reasoner.kit.learning.first_sample import FirstLook as FirstLook
     from adaptive_reasoner.kit.learning.first_sample import look_first as look_first
     from adaptive_reasoner.kit.learning.imitator import Imitator as Imitator
@@ -52,6 +53,7 @@ _NAMES = {
     "collecting.early_stopping": "Adaptive",
     "collecting.progress": "Collected Progress",
     "estimating.estimation": "estimate",
+    "learning.encoders": "open_encoder",
     "learning.first_sample": "FirstLook look_first",
     "learning.imitator": "Imitator",
     "learning.training": "train",

@@ -1,6 +1,7 @@
 """The benchmarks' own arithmetic: one way to meet a budget for all, and tables that say what was measured."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -140,3 +141,23 @@ def test_only_the_checkout_that_is_named_is_measured(tmp_path):
     checkout.holds(tmp_path / "adaptive_reasoner" / "__init__.py")
     with pytest.raises(RuntimeError, match="which is not in"):
         checkout.holds(BENCHMARKS / "import_time.py")
+
+
+def test_the_page_on_free_text_shows_what_was_measured():
+    page = (BENCHMARKS.parent / "docs" / "how-to" / "free-text-and-code.md").read_text()
+    measured = json.loads((BENCHMARKS / "results" / "similar_answers.json").read_text())
+    shown = re.findall(
+        r"^\| (0\.\d) \| \**(\.\d\d)\** \| \**(\.\d\d)\** \| (\.\d\d) \| (\.\d\d) \|$", page, re.M
+    )
+    assert len(shown) == 5
+    for threshold, *figures in shown:
+        rates = [measured["by_threshold"][name][threshold] for name in ("guarded", "vectors_alone")]
+        expected = [rate[what] for rate in rates for what in ("precision", "recall")]
+        assert [float(figure) for figure in figures] == pytest.approx(expected, abs=0.0051)
+    second = measured["default_on_each_half"]["second"]
+    assert f"reaches .{second['precision'] * 100:.0f}, at a recall of .{second['recall'] * 100:.0f}" in page
+    contradictions = measured["default_on_the_second_set"]["guarded"]["precision"]
+    assert f"precision at the default is .{contradictions * 100:.0f}." in page
+    others = [row for name, row in measured["by_language"].items() if name != "en" and "-" not in name]
+    joined, same = (sum(row[what] for row in others) for what in ("same_taken", "same"))
+    assert f"{joined} of {same} paraphrases are joined" in page

@@ -17,8 +17,8 @@ EXPORTS = """
 KIT_EXPORTS = """
     Adaptive Allocation Backtest Collected FirstLook Forecast Frontier Hull Imitator Menu Outcomes Progress
     Question RecordedModel Referee Report Retries Samples backtest collect estimate forecast frontier
-    look_first open_questions outcomes_report preset_menu read_questions recorded_sources solve train
-    uniform_hull
+    look_first open_encoder open_questions outcomes_report preset_menu read_questions recorded_sources solve
+    train uniform_hull
 """
 COMMANDS = {
     "demo": "--budget --fast --folder --json --questions --samples --seed",
