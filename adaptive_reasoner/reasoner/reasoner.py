@@ -275,10 +275,10 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     async def aanswer(
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
     ) -> Result:
-        """`answer`, without blocking the loop: an embedding and a ledger that waits run in a thread."""
+        """`answer`, without blocking the loop: embedding, ledger and checks that wait run in threads."""
         async with self._aunder_way(question, config, terms) as run:
             while await _aheld(run):
-                run.send(await run.caller.arun_round(run.running.requests))
+                await asyncio.to_thread(run.send, await run.caller.arun_round(run.running.requests))
         return run.result()
 
     def stream_answer(
@@ -313,9 +313,9 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                         async for chunk in chunks:
                             yield chunk.model_copy(update={"chunk_position": None})
                     streamed.append(run.caller.bill[-1])
-                    run.send(streamed[-1:])
+                    await asyncio.to_thread(run.send, streamed[-1:])
                 else:
-                    run.send(await run.caller.arun_round(run.running.requests))
+                    await asyncio.to_thread(run.send, await run.caller.arun_round(run.running.requests))
             yield run.last_chunk(streamed)
 
     @contextmanager

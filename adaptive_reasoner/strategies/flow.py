@@ -5,6 +5,7 @@ knows nothing of threads, tasks or money, so one body serves both drivers, `run`
 compose.
 """
 
+import asyncio
 import inspect
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -151,10 +152,14 @@ def run(flow: Flow, task: Task, caller: CallExecutor) -> Answer:
 
 
 async def arun(flow: Flow, task: Task, caller: CallExecutor) -> Answer:
-    """Drive a flow to its answer; its waves run as tasks, which the deadline ends."""
+    """Drive a flow to its answer; its waves run as tasks, which the deadline ends.
+
+    What a flow does between its waves, as a checker that runs a program, is done in a thread, so that it does
+    not hold up the loop.
+    """
     running = FlowRunner(flow, task)
     while running.answer is None:
-        running.send(await caller.arun_round(running.requests))
+        await asyncio.to_thread(running.send, await caller.arun_round(running.requests))
     return running.answer
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+import threading
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -150,3 +151,16 @@ def test_a_score_that_is_no_number_is_never_the_best(drive, first):
     scores = itertools.cycle([float("nan") if at == first else float(at) for at in range(3)])
     answer = drive(best_of_n(3, lambda question, message: next(scores)), caller("Answer: 1"))
     assert answer.score == (1.0 if first == 2 else 2.0)
+
+
+async def test_a_check_that_takes_its_time_does_not_hold_up_the_loop():
+    held = threading.Event()
+
+    def slow(question, message):
+        return held.wait(30)  # until the loop has got to set it
+
+    async def meanwhile():
+        held.set()
+
+    answer, _ = await asyncio.gather(arun(best_of_n(1, Checker(slow)), TASK, caller()), meanwhile())
+    assert answer.score == 1.0
