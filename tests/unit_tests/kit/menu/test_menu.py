@@ -369,7 +369,10 @@ def test_a_function_or_a_judge_grades_beside_a_key_of_the_votes(load):
     [
         ("kind = 'fields'", "names them: fields = "),
         ("fields = ['city']", "fields belongs to kind"),
-        ("kind = 'maths'", "known are exact, numeric, choice, math, json, auto, fields, judge"),
+        (
+            "kind = 'maths'",
+            "known are exact, numeric, choice, math, json, auto, fields, code, python_tests, judge",
+        ),
         ("key = 'maths'", "there is no kind 'maths'"),
     ],
 )
