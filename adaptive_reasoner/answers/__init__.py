@@ -1,7 +1,7 @@
 """The answer of a reply, and when two answers are equal.
 
-Votes and graders use it: it extracts numbers, choices and mathematics from text, and compares them, as well as
-programs and free text.
+Votes and graders use it: it extracts numbers, choices and mathematics from text, and compares them, as well
+as programs and free text.
 """
 
 from adaptive_reasoner.answers.base import AnswerKey, Comparison, Grader

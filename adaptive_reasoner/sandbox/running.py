@@ -38,7 +38,15 @@ LEAST_MEMORY = 64 * 2**20
 _LONGEST_SAID = 600  # bytes
 _SECONDS_TO_START = 30.0
 _WORKER = Path(__file__).with_name("worker.py")
-_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+_LIBRARIES = (
+    sysconfig.get_config_var("LIBDIR") or "/usr/lib",
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share/zoneinfo",
+    "/etc/ld.so.cache",
+)
 _DEVICES = ("/dev/null", "/dev/urandom")
 
 
@@ -191,7 +199,7 @@ class _Worker:
                 break
             self._read += part
         line, _, self._read = self._read.partition(b"\n")
-        return line.decode(errors="replace")
+        return line.decode(errors="replace")[:_LONGEST_SAID]
 
     def _left(self) -> float:
         left = self.deadline - time.monotonic()

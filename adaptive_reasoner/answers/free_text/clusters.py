@@ -9,8 +9,7 @@ from adaptive_reasoner.answers.base import ComparisonSteps
 from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.answers.free_text.doubts import in_doubt
 from adaptive_reasoner.answers.free_text.vectors import LONGEST, TextEncoder, TextVectors
-from adaptive_reasoner.models.finish_reasons import was_cut
-from adaptive_reasoner.models.replies import refused
+from adaptive_reasoner.answers.reply_text import spoken
 
 AT_LEAST = 0.7
 """The least cosine of texts that mean the same, as `benchmarks/similar_answers.py` chooses it for MiniLM."""
@@ -130,7 +129,6 @@ class Similar:
 
 
 def text_of(message: AIMessage) -> str | None:
-    """The text of a reply in one layout; None for tool calls, refusals, cut, empty and too long replies."""
-    if message.tool_calls or refused(message) or was_cut(message) or len(message.text) > LONGEST:
-        return None
-    return " ".join(message.text.split()) or None
+    """What a reply says, in one layout; None for tool calls, refusals, cut, empty and too long replies."""
+    text = None if message.tool_calls else spoken(message)
+    return None if text is None or len(text) > LONGEST else " ".join(text.split()) or None

@@ -62,6 +62,7 @@ _EMPTY = frozenset(_EMPTY_WORDS.split())
 """Words without which a sentence says the same."""
 
 
+@lru_cache(maxsize=4_096)
 def in_doubt(one: str, other: str) -> bool:
     """Whether two texts whose vectors are alike may still mean different things.
 

@@ -11,7 +11,7 @@ from adaptive_reasoner.answers.base import TextComparison
 from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.answers.programs.python_form import parsed, python_form
 from adaptive_reasoner.answers.programs.sql_form import check_installed, sql_form
-from adaptive_reasoner.models.finish_reasons import was_cut
+from adaptive_reasoner.answers.reply_text import spoken
 
 _LONGEST = 1_000_000  # characters of a reply
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^`]*")
@@ -52,9 +52,7 @@ def code(language: str) -> TextComparison:
     def key(message: AIMessage, _: str) -> str | None:
         if message.tool_calls:
             return final_answer(message)
-        if was_cut(message):
-            return None
-        source = read(message.text)
+        source = code_of(message, read)
         return None if source is None else form(source)
 
     def form_of(answer: str) -> str:
@@ -62,6 +60,14 @@ def code(language: str) -> TextComparison:
         return form(found) or found  # a form may have none itself
 
     return TextComparison(f"code({language})", key, form_of)
+
+
+def code_of(message: AIMessage, read: "_Reading") -> str | None:
+    """The code of a reply without its thoughts; None where it was cut or refused, or holds none."""
+    said = spoken(message)
+    if said is None:
+        return None
+    return read(message.text if said == message.text.strip() else said)  # the layout of the first line counts
 
 
 def python_source(text: str) -> str | None:

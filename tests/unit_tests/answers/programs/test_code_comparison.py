@@ -151,6 +151,12 @@ def test_a_reply_that_was_cut_offers_nothing_to_compare():
     assert groups([cut], key=code("python")) == [None]
 
 
+def test_drafts_in_thoughts_are_not_the_code():
+    thinking = AIMessage(f"<think>{fenced('def add(a, b): return 0')}</think>{fenced(ADD)}")
+    unfinished = AIMessage(f"<think>{fenced(ADD)}")
+    assert groups([thinking, AIMessage(ADD), unfinished], key=code("python")) == [0, 0, None]
+
+
 def test_tool_calls_are_compared_as_everywhere():
     calls = [AIMessage("", tool_calls=[{"name": "run", "args": {"x": x}, "id": str(x)}]) for x in (1, 1.0, 2)]
     assert groups(calls, key=code("python")) == [0, 0, 1]

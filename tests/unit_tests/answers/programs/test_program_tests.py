@@ -1,6 +1,8 @@
 """Replies that are programs, accepted and graded by their tests."""
 
 import asyncio
+import platform
+import sys
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -10,10 +12,15 @@ from adaptive_reasoner.answers.programs.program_tests import python_tests
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.sandbox.syscall_filter import MACHINES
 from adaptive_reasoner.strategies.flow import Task, arun, run
 from adaptive_reasoner.strategies.verification import Checker, best_of_n
 from tests.fakes import ScriptedModel
-from tests.unit_tests.sandbox.test_running import pytestmark  # noqa: F401 - skips where there is no sandbox
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in MACHINES,
+    reason="there is no sandbox on this machine",
+)
 
 QUESTION = "Write add(a, b), the sum of two numbers."
 TESTS = {QUESTION: "assert add(1, 2) == 3\nassert add(a=2, b=2) == 4"}
