@@ -10,6 +10,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables.config import merge_configs
 
+from adaptive_reasoner.answers.extraction import final_answer
+from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import chunk_of, tokens_of, usage_of
@@ -199,7 +201,7 @@ class QuestionRun:
             "agreement": float(self.answer.agreement),
             "votes": dict(self.answer.votes),
             "rounds": self.caller.rounds,
-            "answer": self.answer.value,
+            "answer": self._stated(self.answer.message, self.answer.value),
             "key": self._hold.key,
             "run_id": self._hold.question,
         }
@@ -207,7 +209,7 @@ class QuestionRun:
     def result(self) -> Result:
         """The answer with its record."""
         record, reply = self.record(), self.answer.message
-        return Result(self._signed(reply, record, self.caller.bill), self.answer.value, record, reply)
+        return Result(self._signed(reply, record, self.caller.bill), record["answer"], record, reply)
 
     def last_chunk(self, streamed: Sequence[Reply]) -> AIMessageChunk:
         """What ends a stream: the record and, where the winner was not streamed itself, the winner.
@@ -226,6 +228,18 @@ class QuestionRun:
                 chunk_position="last",
             )
         return chunk_of(self._signed(winner, self.record(), hidden))
+
+    def _answer_of(self, reply: Reply) -> str | None:
+        """The answer in a reply, as far as one can tell from it alone."""
+        if reply.message is None or reply.auxiliary:
+            return None
+        return self._stated(reply.message, vote_of(reply.message, self._key, self._asked))
+
+    def _stated(self, message: AIMessage, value: str | None) -> str | None:
+        """An answer as its reply states it, where `auto` compares by a form of its own: 5 km, not 5000 m."""
+        if value is None or value != vote_of(message, auto, self._asked):
+            return value
+        return final_answer(message) or value
 
     @cached_property
     def _asked(self) -> str:
@@ -259,7 +273,7 @@ class QuestionRun:
                     "cost": float(reply.cost),
                     "seconds": reply.seconds,
                     "auxiliary": reply.auxiliary,
-                    "answer": None if reply.auxiliary else vote_of(reply.message, self._key, self._asked),
+                    "answer": self._answer_of(reply),
                     "tokens": tokens_of(reply.received),
                     "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
                 }

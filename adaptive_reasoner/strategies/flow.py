@@ -16,7 +16,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.answers.base import Comparison, ComparisonSteps
+from adaptive_reasoner.answers.base import Comparison, ComparisonSteps, TextComparison
 from adaptive_reasoner.answers.grouping import Key, auto, comparison
 from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.models.executor import CallExecutor
@@ -247,15 +247,30 @@ def vote_of(message: AIMessage | None, key: Key, question: str = "") -> str | No
     return comparison(key).keys([message], question=question)[0]
 
 
-def votes_of(messages: Sequence[AIMessage | None], key: Comparison | None, task: Task) -> ComparisonSteps:
+def votes_of(
+    messages: Sequence[AIMessage | None],
+    key: Comparison | None,
+    task: Task,
+    known: Sequence[str | None] = (),
+) -> ComparisonSteps:
     """The answers that replies vote for, compared with each other; see `vote_of`.
 
     Yields the requests of a comparison that calls a model.
+
+    Args:
+        messages: The replies; None for one that cannot be used.
+        key: When two say the same; that of the task where not given.
+        task: What they reply to.
+        known: What the first of them voted for before the others came. It stands where the comparison looks
+            at each reply alone.
     """
-    voters = [message for message in messages if message is not None and may_vote(message)]
-    found = (yield from (key or task.key).steps(voters, question=task.question)) if voters else []
+    key = key or task.key
+    old = list(known) if isinstance(key, TextComparison) else []
+    new = messages[len(old) :]
+    voters = [message for message in new if message is not None and may_vote(message)]
+    found = (yield from key.steps(voters, question=task.question)) if voters else []
     answers = iter(found)
-    return [next(answers) if may_vote(message) else None for message in messages]
+    return old + [next(answers) if may_vote(message) else None for message in new]
 
 
 def sample_price(task: Task, replies: Sequence[Reply]) -> SamplePrice:

@@ -84,7 +84,7 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
             if not drawn:  # no time was left to start any
                 break
             waves += any(reply.received is not None for reply in drawn)
-            answers = yield from votes_of([reply.message for reply in replies], own, task)
+            answers = yield from votes_of([reply.message for reply in replies], own, task, answers)
             votes = Votes(samples, waves=waves)
             for reply, answer in zip(replies, answers, strict=True):
                 votes.add([answer], whole=may_vote(reply.message), failed=reply.received is None)

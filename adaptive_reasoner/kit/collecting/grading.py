@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.answers.extraction import final_answer
+from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
@@ -32,6 +34,7 @@ class Grade:
         answer: The answer; None where there is none.
         correct: How right it is, in [0, 1].
         error: What went wrong, in the call or in grading it.
+        stated: The answer as the reply states it, which is what is scored.
         done: Whether nothing is left to find out.
         asked: The calls to a referee.
     """
@@ -39,6 +42,7 @@ class Grade:
     answer: str | None = None
     correct: float = 0.0
     error: str | None = None
+    stated: str | None = None
     done: bool = True
     asked: Attempts = field(default_factory=Attempts)
 
@@ -77,13 +81,15 @@ class Grading:
 
     def _answer(self, message: AIMessage, question: str) -> Grade:
         try:
-            return Grade(vote_of(message, self._key, question), done=False)
+            answer = vote_of(message, self._key, question)
+            stated = final_answer(message) if answer is not None and self._key is auto else answer
+            return Grade(answer, stated=stated, done=False)
         except Exception as error:  # noqa: BLE001 - a user's function; the reply is paid for and its row stands
             return _failed(error)
 
     def _score(self, found: Grade, gold: str) -> Grade:
         try:
-            return _scored(found, self._score_with(found.answer, gold))
+            return _scored(found, self._score_with(found.stated, gold))
         except Exception as error:  # noqa: BLE001 - as above
             return _failed(error)
 

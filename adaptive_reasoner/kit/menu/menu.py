@@ -46,7 +46,8 @@ class Menu:
         grader: Scores an answer against the gold one, in [0, 1]; a comparison, a function, or a `Referee`.
         key: When two replies say the same, and so which answer is found in a reply: a name such as
             `"numeric"`, a comparison or a function of the message. Where not given, the grader decides where
-            it is a comparison, so that what it calls right is never two votes; else `"auto"`.
+            it is a comparison, so that what it calls right is never two votes; beside a `Referee` it is
+            `"auto"`, and beside a function `"exact"`, whose answers are as replies state them.
         meters: What a call costs, for all sources or by source.
         max_cost: The most that a samples file may cost.
         concurrency: The most calls in flight.
@@ -179,7 +180,9 @@ class Menu:
         """When two replies say the same."""
         if self.key is not None:
             return comparison(self.key)
-        return self.grader if isinstance(self.grader, Comparison) else comparison("auto")
+        if isinstance(self.grader, Comparison):
+            return self.grader
+        return comparison("auto" if isinstance(self.grader, Referee) else "exact")
 
     @property
     def cost_unit(self) -> str:

@@ -108,6 +108,14 @@ async def test_the_answer_in_the_state_and_in_the_log_is_the_one_that_was_voted_
     assert {row["answer"] for row in made.log.rows} == {"P"}
 
 
+async def test_an_answer_is_shown_as_it_is_stated_and_counted_as_what_it_means(ask):
+    model = ScriptedModel(answers=("The track is 5 km long.", "It is 5000 m long."))
+    made = AdaptiveComputeNode(model, budget=1e6, samples=3, **KEYS)
+    state = await ask(graph_of(made), {"question": "How long is the track?"})
+    assert (state["answer"], list(state["decision"]["votes"].values())) == ("5 km", [2])
+    assert [row["answer"] for row in made.log.rows] == ["5 km", "5000 m"]
+
+
 class Asked:
     """Asks a model whether replies say the same, which it answers by yes."""
 

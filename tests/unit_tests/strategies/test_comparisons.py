@@ -113,6 +113,17 @@ def test_after_every_wave_all_replies_so_far_are_compared_with_the_question(driv
     assert key.asked == [("What is 5 + 9?", 3), ("What is 5 + 9?", 5)]
 
 
+def test_what_looks_at_each_reply_alone_looks_at_it_once(drive):
+    seen = []
+
+    def first_letter(message):
+        seen.append(message.text)
+        return message.text[0]
+
+    answer = drive(self_consistency(5, key=first_letter), caller("a", "b", "aa", "c", "bb"))
+    assert (answer.votes, seen) == ({"a": 2, "b": 2, "c": 1}, ["a", "b", "aa", "c", "bb"])
+
+
 def test_a_comparison_can_say_which_of_equal_replies_is_the_answer(drive):
     answer = drive(self_consistency(3, key=ByLength()), caller("a", "bb", "cc"))
     assert (answer.value, answer.message.text) == ("2", "cc")

@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 from pydantic import PrivateAttr
 
-from adaptive_reasoner.answers import math, math_answer
+from adaptive_reasoner.answers import comparison, math, math_answer
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.event_loop import in_background
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.recipes import Recipe
+from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.metering import SampleMeter
 from adaptive_reasoner.models.source import Source
@@ -136,6 +138,21 @@ def test_a_single_question_still_keeps_all_workers_busy(out):
     model = CountingModel(latency=0.05)
     assert collect(questions(1), menu(model, samples=16, sources=("cot",)), out, concurrency=16).there == 16
     assert model.peak == 16
+
+
+def test_the_key_of_a_menu_sees_the_question_and_what_it_finds_is_graded_as_stated(out):
+    model = ScriptedModel(answers=("It is 5 km.", "It is 5000 m long.", "I cannot say, nor can you."))
+    one = Menu(
+        {"cot": Source(model, max_tokens=9)},
+        samples=3,
+        grader=comparison("auto"),
+        recipes={"cot": Recipe("cot")},
+    )
+    collect([Question("q", "How long is the track?", "5 km")], one, out)
+    silent, *same = sorted((row["answer"] or "", row["correct"]) for row in rows_of(out))
+    assert silent == ("", 0.0)
+    assert same[0] == same[1]
+    assert same[0][1] == 1.0
 
 
 def test_a_grader_that_raises_does_not_lose_the_reply(out):

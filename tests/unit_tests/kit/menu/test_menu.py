@@ -361,7 +361,7 @@ def test_a_function_or_a_judge_grades_beside_a_key_of_the_votes(load):
     )
     assert menu.comparison is comparison("numeric")
     menu = load(ASK + '[grader]\nfunction = "my_prompts:cot"\n[code]\nmodules = ["my_prompts"]')
-    assert menu.comparison is comparison("auto")
+    assert menu.comparison is comparison("exact")
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_a_grader_that_makes_no_sense_is_refused_by_name(load, grader, reason):
 def test_a_menu_in_python_takes_a_key_as_a_node_does():
     made = Menu({"a": source()}, key="numeric")
     assert (made.comparison, Menu({"a": source()}).comparison) == (comparison("numeric"), exact)
-    assert Menu({"a": source()}, grader=lambda answer, gold: 1.0).comparison is comparison("auto")
+    assert Menu({"a": source()}, grader=lambda answer, gold: 1.0).comparison is comparison("exact")
     with pytest.raises(MenuError, match="there is no key 'maths'"):
         Menu({"a": source()}, key="maths")
 
