@@ -94,7 +94,8 @@ TEXT = _words(
     r"|are (?:some|your|the (?:pros|cons|benefits|(?:dis)?advantages|differences|causes|reasons|steps"
     r"|effects|main|key|best))"
     r"|is (?:an? |your|it like|the (?:difference|meaning|point|purpose|best way|story|history)))",
-    r"who are you|(?:can|could|would|will) you (?:do|help)|do you|are you|you are an? ",
+    r"(?:nice|lovely|beautiful|great|what an?) |qué (?:bonito|buen)|quel beau|na,? |schönes?|who are you"
+    r"|(?:can|could|would|will) you (?:do|help)|do you|are you|you are an? ",
     r"(?:i|we)(?:'m|'ve| am| are| feel| think| have| had)\b|as an? [\w ]+,? (?:what|describe|write)\b",
     r"dime |dame |crea |haz |escrib|redact|explic|expliqu|resum|describ|traduc|traduz|cuént|cuent|ayúd"
     r"|por qué|cómo ",
@@ -108,7 +109,8 @@ TEXT = _words(
 """How a request for free text begins."""
 
 TEXT_ANYWHERE = re.compile(
-    r"[写寫]|作一首|解释|解釋|介绍|介紹|总结|總結|翻译|翻譯|描述|为什么|為什麼|怎么(?!样)|如何|讲个"
+    r"[写寫]|天气真|いい天気|作一首|解释|解釋|介绍|介紹|总结|總結|翻译|翻譯|描述|为什么|為什麼|怎么(?!样)"
+    r"|如何|讲个"
     r"|書いて|作って|説明して|要約|翻訳|教えて|言って|なぜ|どうして|どうやって"
     r"|써\s?줘|써\s?주세요|작성|설명|요약|번역해|왜 |어떻게|लिखो|लिखें|लिखिए|समझा|क्यों|कैसे"
 )
