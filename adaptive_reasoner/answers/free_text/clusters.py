@@ -109,8 +109,8 @@ class Similar:
 
     def _clusters(self, texts: Sequence[str]) -> list[set[str]]:
         """The clusters of complete linkage, of which any two members are similar; the texts are distinct."""
-        if not texts:
-            return []
+        if len(texts) < 2:
+            return [set(texts)] if texts else []
         closeness = self._vectors.similarities(texts)
         np.fill_diagonal(closeness, -1.0)
         for one, other in np.argwhere(np.triu(closeness >= self._at_least)):

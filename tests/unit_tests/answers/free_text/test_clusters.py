@@ -108,6 +108,12 @@ def test_a_text_is_encoded_once_however_often_it_is_compared():
     assert sorted(encoder.encoded) == ["word 0", "word 90"]
 
 
+def test_a_single_text_is_not_encoded_at_all():
+    encoder = Angles()
+    assert similar(encoder).keys(at(7, 7)) == ["word 7", "word 7"]
+    assert encoder.encoded == []
+
+
 def test_what_lies_beyond_the_reach_of_the_encoder_counts():
     encoder = Angles()
     beginning = "filler " * 200
