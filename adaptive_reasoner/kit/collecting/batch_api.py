@@ -98,6 +98,7 @@ class Batches:
         cap: The most that all may cost.
         questions: What is asked, by id.
         add: Adds a row to the file, and counts it.
+        grading: Finds answers and scores them.
         poll_seconds: How often to ask whether a batch has ended.
 
     Raises:
@@ -110,6 +111,7 @@ class Batches:
     cap: Cap
     questions: Mapping[str, Question]
     add: Callable[[SampleKey, Row, Attempts], None]
+    grading: Grading
     poll_seconds: float
     _failures: dict[SampleKey, int] = field(default_factory=dict)
     _before: dict[SampleKey, Attempts] = field(default_factory=dict)
@@ -122,7 +124,6 @@ class Batches:
             if not hasattr(model, "root_async_client") or not hasattr(model, "_get_request_payload"):
                 raise MenuError(f"source {name!r} cannot be asked in batches: that takes an OpenAI model")
         self._path = BatchJob.beside(self.file.path)
-        self._grading = Grading(self.menu)
 
     async def run(self, todo: Sequence[WorkItem]) -> bool:
         """Draw all missing samples; False if the cap has no room for some.
@@ -276,7 +277,8 @@ class Batches:
                 return None
             reply = Reply(None, MenuError(f"status {status}: {json.dumps(reason)}"), 0.0, 0.0)
         question, before = self.questions[key.question_id], self._before.get(key, Attempts())
-        grade = await self._grading.score(await self._grading.answer(reply, question.question), question.gold)
+        found = await self.grading.answer(reply, question, key.source)
+        grade = await self.grading.score(found, question.gold)
         shared = shared_prompt(self._source(job.source), self.menu.meter_of(job.source), reply)
         drawn = Drawn(reply, before.after(reply, attempt), *shared)
         sha = self.menu.prompt_sha(key.source, question.question)

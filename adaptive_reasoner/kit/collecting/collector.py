@@ -98,14 +98,23 @@ def collect(
         if under_way.exists() and not batch:
             reason = "a batch is under way: take it up with --batch, or give it up by deleting this file"
             raise OutcomesError(reason, file=under_way)
-        stopping = None if adaptive is None else EarlyStopping(adaptive, menu, questions)
-        worklist.take(file.path, file.rows(), see=None if stopping is None else stopping.see)
+        stopping, grading = (
+            None if adaptive is None else EarlyStopping(adaptive, menu, questions),
+            Grading(menu),
+        )
+
+        def see(row: Row) -> None:
+            grading.see(row)
+            if stopping is not None:
+                stopping.see(row)
+
+        worklist.take(file.path, file.rows(), see=see)
         limit = smallest(max_cost, menu.max_cost)
         if limit is not None:
             check_bounded(connections.sources, menu.meter_of)
         cap = Cap(limit, menu.cost_unit)
         cap.charge(worklist.cost + file.lost)
-        collection = _Collection(menu, worklist, file, cap, connections, stopping, on_progress)
+        collection = _Collection(menu, worklist, file, cap, connections, grading, stopping, on_progress)
         if batch:
             in_background(collection.run_batches({q.question_id: q for q in questions}, poll_seconds))
         else:
@@ -124,6 +133,7 @@ class _Collection:
     file: SampleFile
     cap: Cap
     connections: Connections
+    grading: Grading
     stopping: EarlyStopping | None
     on_progress: Callable[[Progress], None] | None
 
@@ -133,7 +143,6 @@ class _Collection:
         self._todo: deque[WorkItem] = deque()
         self._left: list[WorkItem] = []  # of sources that were given up
         self._samplers: dict[str, Sampler] = {}
-        self._grading = Grading(self.menu)
         self._status = EndpointStatus()
         self._error: AdaptiveReasonerError | None = None
         self._synced = time.monotonic()
@@ -191,6 +200,7 @@ class _Collection:
                 self.cap,
                 questions,
                 add=self._add,
+                grading=self.grading,
                 poll_seconds=poll_seconds,
             )
             if not await batches.run(todo):
@@ -283,10 +293,10 @@ class _Collection:
 
     async def _grade(self, key: SampleKey, question: Question, drawn: Drawn) -> Grade | Attempts:
         """The grade of a sample; without room for the grading model, its attempts so far."""
-        found = await self._grading.answer(drawn.reply, question.question)
+        found = await self.grading.answer(drawn.reply, question, key.source)
         grader = self.menu.grader
         if found.done or not isinstance(grader, Referee):
-            return await self._grading.score(found, question.gold)
+            return await self.grading.score(found, question.gold)
         assert drawn.reply.message is not None
         request = grader.prompt(question.question, question.gold, drawn.reply.message.text)
         judged = await self._samplers[grader.source].draw(

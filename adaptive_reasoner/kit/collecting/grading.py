@@ -10,6 +10,7 @@ from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.kit.collecting.same_answers import SameAnswers
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.collecting.worklist import Attempts
@@ -19,7 +20,6 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.models.replies import EmptyReplyError, Reply
 from adaptive_reasoner.models.usage import Usage
-from adaptive_reasoner.strategies.flow import vote_of
 
 _LONGEST_ERROR = 300
 _QUICK = ("exact", "numeric", "choice", "json")
@@ -59,17 +59,22 @@ class Grading:
         used = [part for part in (self._key, self._grader) if isinstance(part, Comparison)]
         if any(part.name == "math" for part in used):
             check_installed()
+        self._answers = SameAnswers(self._key)
         self._in_threads = len(used) < 2 or any(part.name not in _QUICK for part in used)
 
-    async def answer(self, reply: Reply, question: str) -> Grade:
+    def see(self, row: Row) -> None:
+        """Take note of a row that is there."""
+        self._answers.see(row)
+
+    async def answer(self, reply: Reply, question: Question, source: str) -> Grade:
         """The answer in a reply, still to be scored, or why there is none."""
         if isinstance(reply.error, EmptyReplyError) and not reply.estimated:
             return Grade()  # nothing went wrong: the model had nothing to say
         if reply.message is None:
             return Grade(error=f"{type(reply.error).__name__}: {reply.error}")
         if self._in_threads:
-            return await asyncio.to_thread(self._answer, reply.message, question)
-        return self._answer(reply.message, question)
+            return await asyncio.to_thread(self._answer, reply.message, question, source)
+        return self._answer(reply.message, question, source)
 
     async def score(self, found: Grade, gold: str) -> Grade:
         """How right an answer is, by the menu's function; a grade that is done stays as it is."""
@@ -79,9 +84,10 @@ class Grading:
             return await asyncio.to_thread(self._score, found, gold)
         return self._score(found, gold)
 
-    def _answer(self, message: AIMessage, question: str) -> Grade:
+    def _answer(self, message: AIMessage, question: Question, source: str) -> Grade:
+        asked, number = question.question, question.question_id
         try:
-            answer = vote_of(message, self._key, question)
+            answer = self._answers.of(message, asked, question_id=number, source=source)
             stated = final_answer(message) if answer is not None and self._key is auto else answer
             return Grade(answer, stated=stated, done=False)
         except Exception as error:  # noqa: BLE001 - a user's function; the reply is paid for and its row stands

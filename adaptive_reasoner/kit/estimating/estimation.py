@@ -143,8 +143,9 @@ def _check_comparable(samples: Samples, sources: Iterable[str]) -> None:
         if silent > _FREE_TEXT * total:
             raise OutcomesError(
                 f"{said} ({silent / total:.0%}), so votes of it cannot be priced: estimate single calls only "
-                f"(`votes={{{source!r}: [1], ...}}`, --votes '{source}=1 ...'), or collect again with a key "
-                'that compares free text: kind = "similar" or "judged" under [grader]'
+                f"(`votes={{{source!r}: [1], ...}}`, --votes '{source}=1 ...'), or collect again with "
+                'kind or key = "similar" under [grader], which compares free text by meaning; judged(model) '
+                "does so for votes online"
             )
         if silent > _MANY * total:
             warnings.warn(f"{said} ({silent / total:.0%}), and never vote", stacklevel=3)

@@ -42,7 +42,8 @@ accept = 0.6
 kind = "numeric"                            # how answers are found and compared, by votes and by the grader:
                                             # auto, exact, numeric, choice, math, json; or fields, and
                                             # fields = ["city", "year"]; or code, and language = "python" or
-                                            # "sql"; or python_tests; or function = "my_graders:score"; or
+                                            # "sql"; or python_tests; or similar, and encoder = "policy", a
+                                            # folder with an encoder; or function = "my_graders:score"; or
                                             # judge, and source = "a source whose samples are 0"
 # key = "numeric"                           # how votes compare, where a function or a judge grades
 
@@ -83,22 +84,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adaptive_reasoner.answers.base import Comparison
-from adaptive_reasoner.answers.grouping import comparison, fields
-from adaptive_reasoner.answers.programs.code_comparison import code as code_in
-from adaptive_reasoner.answers.programs.program_tests import python_tests
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
-from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.prices import meters_of
 from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.menu.toml_code import CodeUse, MenuCode
+from adaptive_reasoner.kit.menu.toml_grader import grading
 from adaptive_reasoner.kit.menu.toml_tables import Amount, Count, Entries, Number, Table
 from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.source import Source
-
-_NAMED = ("exact", "numeric", "choice", "math", "json", "auto")
 
 
 @dataclass(frozen=True)
@@ -156,15 +151,6 @@ class _Action(Table):
     accept: Number | None = None
 
 
-class _Grader(Table):
-    kind: str = "exact"
-    function: str | None = None
-    source: str | None = None
-    fields: list[str] | None = None
-    language: str | None = None
-    key: str | None = None
-
-
 class _Limits(Table):
     max_cost: Number | None = None
     concurrency: int | None = None
@@ -207,7 +193,7 @@ def _menu(document: Any, folder: Path, use: CodeUse) -> dict[str, Any]:
         "sources": sources,
         "samples": samples,
         "recipes": recipes or None,
-        **_grading(tables.grader, code),
+        **grading(tables.grader, code),
         "meters": meters_of(tables.prices, sources),
         **_limits(tables.limits),
     }
@@ -265,41 +251,3 @@ def _recipe(entries: Any, where: str, code: MenuCode) -> Recipe:
     for role in {"scorer", "checker"} & set(parameters):
         parameters[role] = code.function(parameters[role], where)
     return Recipe(table.source, table.strategy, parameters)
-
-
-def _grading(entries: Any, code: MenuCode) -> dict[str, Any]:
-    """The grader and the key that finds answers: one comparison, where no function or model grades."""
-    table = _Grader.read(entries, "grader")
-    own = {"key": _compared_by(table.key, table, code)} if table.key is not None else {}
-    if table.fields is not None and "fields" not in (table.kind, table.key):
-        raise MenuError('[grader] fields belongs to kind = "fields"')
-    if table.language is not None and "code" not in (table.kind, table.key):
-        raise MenuError('[grader] language belongs to kind = "code"')
-    if table.function is not None:
-        return {"grader": code.function(table.function, "grader"), **own}
-    if (table.kind == "judge") != (table.source is not None):
-        raise MenuError("[grader] kind judge names its source, and no other kind does")
-    if table.source is not None:
-        return {"grader": Referee(table.source), **own}
-    compared = _compared_by(table.kind, table, code)
-    return {"grader": compared, "key": compared, **own}
-
-
-def _compared_by(kind: str, table: _Grader, code: MenuCode) -> Comparison:
-    """The comparison of a kind."""
-    if kind == "fields":
-        if not table.fields:
-            raise MenuError('[grader] kind = "fields" names them: fields = ["city", "year"]')
-        return fields(*table.fields)
-    if kind == "code":
-        try:
-            return code_in(table.language or "")
-        except ValueError as error:
-            raise MenuError(f'[grader] kind = "code" names its language: {error}') from error
-    if kind == python_tests.name:
-        code.run_replies("grader", "kind python_tests runs the programs in replies")
-        return python_tests
-    if kind not in _NAMED:
-        known = ", ".join([*_NAMED, "fields", "code", python_tests.name])
-        raise MenuError(f"[grader] there is no kind {kind!r}; known are {known}, judge, or a function")
-    return comparison(kind)

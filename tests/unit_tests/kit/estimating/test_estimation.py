@@ -82,7 +82,7 @@ def test_votes_of_free_text_are_refused_with_source_share_and_way_out():
     with pytest.raises(OutcomesError, match=r"6 of 8 samples of source 'essay' .*\(75%\)") as refused:
         estimate(samples, votes=(1, 3))
     assert "--votes 'essay=1 ...'" in str(refused.value)
-    assert 'kind = "similar" or "judged"' in str(refused.value)
+    assert 'kind or key = "similar" under [grader]' in str(refused.value)
     assert estimate(samples, votes={"essay": (1,), "direct": (1, 3)}).actions == (
         "essay",
         "direct",

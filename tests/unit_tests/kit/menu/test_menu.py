@@ -364,14 +364,28 @@ def test_a_function_or_a_judge_grades_beside_a_key_of_the_votes(load):
     assert menu.comparison is comparison("exact")
 
 
+def test_free_text_is_compared_by_an_encoder_that_is_opened_late(load, tmp_path):
+    for name in ("encoder.onnx", "tokenizer.json"):
+        (tmp_path / name).write_text("not read yet")
+    menu = load(f"{ASK}[grader]\nkind = 'similar'\nencoder = '.'\nat_least = 0.8")
+    assert (menu.comparison.name, repr(menu.comparison)) == ("similar", "similar(at_least=0.8)")
+    judged = load(
+        f"{ASK}[sources.judge]\nmodel = 'm'\nsamples = 0\n"
+        "[grader]\nkind = 'judge'\nsource = 'judge'\nkey = 'similar'\nencoder = '.'"
+    )
+    assert (judged.grader, judged.comparison.name) == (Referee("judge"), "similar")
+
+
 @pytest.mark.parametrize(
     ("grader", "reason"),
     [
+        ("kind = 'similar'", r"names a folder that holds encoder.onnx and tokenizer.json"),
+        ("kind = 'exact'\nat_least = 0.5", 'at_least belongs to kind = "similar"'),
         ("kind = 'fields'", "names them: fields = "),
         ("fields = ['city']", "fields belongs to kind"),
         (
             "kind = 'maths'",
-            "known are exact, numeric, choice, math, json, auto, fields, code, python_tests, judge",
+            "known are exact, numeric, choice, math, json, auto, fields, code, python_tests, similar, judge",
         ),
         ("key = 'maths'", "there is no kind 'maths'"),
     ],
