@@ -4,11 +4,13 @@ They compose: a vote of thinking calls on another model is one action,
 `switch_model(strong, extended_thinking("high", self_consistency(5)))`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import Comparison, Representing
+from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Request
@@ -98,7 +100,10 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
 def _winner(
     replies: Sequence[Reply], answers: Sequence[str | None], winning: str | None, key: Comparison
 ) -> AIMessage:
-    """The reply that stands for the winning answer or, where there is none, the first that came whole."""
+    """The reply that stands for the winning answer: the first in the form that most of its replies have.
+
+    Where there is no such answer, the first reply that came whole.
+    """
     messages = [reply.message for reply in replies if reply.message is not None]
     if winning is None:
         return next(filter(may_vote, messages), messages[0])
@@ -106,4 +111,7 @@ def _winner(
     ballots = [(reply.message, answer) for reply, answer in given if reply.message and answer is not None]
     equal = [at for at, (_, answer) in enumerate(ballots) if answer == winning]
     messages = [message for message, _ in ballots]
-    return messages[key.representative(messages, equal) if isinstance(key, Representing) else equal[0]]
+    if isinstance(key, Representing):
+        return messages[key.representative(messages, equal)]
+    forms = [final_answer(messages[at]) for at in equal]  # one option by its letter, or by what it says
+    return messages[equal[forms.index(Counter(forms).most_common(1)[0][0])]]

@@ -129,6 +129,14 @@ def test_a_comparison_can_say_which_of_equal_replies_is_the_answer(drive):
     assert (answer.value, answer.message.text) == ("2", "cc")
 
 
+def test_of_equal_replies_the_first_in_their_most_frequent_form_is_the_answer(drive):
+    options = Task([HumanMessage("Which is 6?\n(A) five\n(B) six\n(C) ten")])
+    answer = drive(
+        self_consistency(5), caller("Answer: six", "It is (B) six. Answer: B", "Answer: B"), options
+    )
+    assert (answer.agreement, answer.message.text) == (1.0, "It is (B) six. Answer: B")
+
+
 def test_a_comparison_that_asks_a_model_is_on_the_bill_and_is_no_sample(drive):
     judge = ScriptedModel(answers=("the same",))
     made = caller("aa", "bb")
