@@ -140,14 +140,12 @@ def test_a_row_goes_after_the_last_whole_line(tmp_path, cut, kept):
 @both
 def test_half_a_character_is_logged_and_read_again(tmp_path, asynchronous):
     path = tmp_path / "samples.jsonl"
-    assert (
-        asked(voting(path, "\ud83d \u00e9"), asynchronous, question="caf\u00e9 \udc80?").text
-        == "\ud83d \u00e9"
-    )
+    reply = "Answer: caf\u00e9 \ud83d"
+    assert asked(voting(path, reply), asynchronous, question="caf\u00e9 \udc80?").text == reply
     assert b"\\udc80" in path.read_bytes()
     samples = Samples.read(path)
     assert samples.questions == ("caf\u00e9 \udc80?",)
-    assert samples.of(samples.question_ids[0], "v")[0].answer == "\ud83d \u00e9"
+    assert samples.of(samples.question_ids[0], "v")[0].answer == "caf\u00e9 \ud83d"
 
 
 def test_texts_are_kept_as_redact_returns_them(tmp_path):
