@@ -155,7 +155,9 @@ def test_every_kind_is_in_both_files():
 
 
 @pytest.mark.parametrize(
-    "case", [case for file in FILES for case in cases(file)], ids=lambda case: case["case"]
+    "case",
+    [case for file in FILES for case in cases(file)],
+    ids=lambda case: f"{case['kind']}, {case['language']}",
 )
 def test_a_case_is_whole(case):
     assert set(case) == FIELDS
