@@ -1,7 +1,7 @@
 """How often a vote is wrong, computed exactly from how often each reply is drawn."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence, Set
 from math import factorial, fsum, prod
 
 Label = Hashable
@@ -21,7 +21,12 @@ def wrong_call(labels: Sequence[Label], weights: Sequence[float]) -> float:
 
 
 def wrong_vote(
-    groups: Sequence[int | None], labels: Sequence[Label], weights: Sequence[float], samples: int
+    groups: Sequence[int | None],
+    labels: Sequence[Label],
+    weights: Sequence[float],
+    samples: int,
+    *,
+    first_may_end: bool = False,
 ) -> float:
     """The probability that a vote of `samples` calls gives another label than the heaviest one.
 
@@ -29,37 +34,52 @@ def wrong_vote(
     a group has no vote; where no reply has one, the first reply is given.
 
     Draws are independent, so every order of the same replies is equally likely. Hence it is enough to count
-    the replies of a vote: among the replies of the winning groups each is equally likely to be the first.
+    the replies of a vote: each is equally likely to be the first of all, and each of the winning groups to be
+    the first of those.
+
+    Args:
+        groups: The group of each reply, None for a reply that offers nothing to compare.
+        labels: What each reply says.
+        weights: How often each reply is drawn.
+        samples: Calls of a vote.
+        first_may_end: Whether a first reply without a group ends the vote and is given.
     """
     right = heaviest(labels, weights)
     total = sum(weights)
     faces: Counter[tuple[int | None, bool]] = Counter()
     for group, label, weight in zip(groups, labels, weights, strict=True):
         faces[group, label == right] += weight / total
-    (kinds, shares) = zip(*faces.items(), strict=True)
+    kinds, shares = list(faces), list(faces.values())
     return fsum(
         factorial(samples)
         / prod(map(factorial, counts))
         * prod(share**count for share, count in zip(shares, counts, strict=True))
-        * (1 - _right_first(kinds, counts))
+        * (1 - _right(kinds, counts, first_may_end))
         for counts in _counts(len(kinds), samples)
     )
 
 
-def _right_first(kinds: Sequence[tuple[int | None, bool]], counts: Sequence[int]) -> float:
-    """The share of right replies among those that may be the first one of a winning group."""
+def _right(kinds: Sequence[tuple[int | None, bool]], counts: Sequence[int], first_may_end: bool) -> float:
+    """The probability that the right label is given, once it is known how many replies of each kind came."""
     votes: Counter[int] = Counter()
     for (group, _), count in zip(kinds, counts, strict=True):
         if group is not None:
             votes[group] += count
     most = max(votes.values(), default=0)
     leaders = {group for group, count in votes.items() if count == most} if most else {None}
-    standing = [
-        (is_right, count)
-        for (group, is_right), count in zip(kinds, counts, strict=True)
-        if group in leaders and count
-    ]
-    return sum(count for is_right, count in standing if is_right) / sum(count for _, count in standing)
+    given_if_first = leaders | {None} if first_may_end else leaders
+    leading = _right_and_all(kinds, counts, leaders)
+    kept = _right_and_all(kinds, counts, given_if_first)
+    others = sum(counts) - kept[1]
+    return (kept[0] + others * leading[0] / leading[1]) / sum(counts)
+
+
+def _right_and_all(
+    kinds: Sequence[tuple[int | None, bool]], counts: Sequence[int], groups: Set[int | None]
+) -> tuple[int, int]:
+    """How many replies of these groups are right, and how many there are."""
+    inside = [(right, count) for (group, right), count in zip(kinds, counts, strict=True) if group in groups]
+    return sum(count for right, count in inside if right), sum(count for _, count in inside)
 
 
 def _counts(kinds: int, samples: int) -> Iterator[tuple[int, ...]]:
