@@ -142,12 +142,6 @@ def test_free_text_offers_nothing_to_compare(file, asked):
 
 @every_file
 @asked_or_not
-def test_no_vote_is_wrong_more_often_than_one_call(file, asked):
-    assert total("vote worse", file, asked) == 0, report("vote worse", file, asked)
-
-
-@every_file
-@asked_or_not
 def test_no_vote_that_a_first_reply_without_answer_ends_is_wrong_more_often_than_one_call(file, asked):
     assert total("ended worse", file, asked) == 0, report("ended worse", file, asked)
 
