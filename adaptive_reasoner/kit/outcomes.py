@@ -17,6 +17,7 @@ from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.pages.tables import html_table
 
 HALVES = ("accuracy_a", "accuracy_b", "cost_a", "cost_b")
+_ESTIMATED = ("labels", "accuracy_estimate", "accuracy_se")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,32 @@ class Halves:
 
 
 @dataclass(frozen=True, eq=False)
+class Estimated:
+    """What is known of accuracy where right answers are missing.
+
+    Attributes:
+        labels: Share of each question's replies that were graded by a right answer, shape (n,). A question
+            is labelled where it is above 0.
+        accuracy: What was estimated without the question's own right answer, also of labelled questions,
+            shape (n, k). Labelled questions tell from it how far the estimates are off.
+        error: Standard error of `Outcomes.accuracy`, shape (n, k).
+    """
+
+    labels: Floats
+    accuracy: Floats
+    error: Floats
+
+    @property
+    def labelled(self) -> Bools:
+        """Which questions have a right answer, shape (n,)."""
+        return np.asarray(self.labels > 0)
+
+    def select(self, rows: Any, columns: Any = slice(None)) -> Self:
+        """The same of some questions and actions."""
+        return type(self)(self.labels[rows], self.accuracy[rows][:, columns], self.error[rows][:, columns])
+
+
+@dataclass(frozen=True, eq=False)
 class Outcomes:
     """A full table of `n` questions by `k` actions, checked once and then trusted everywhere.
 
@@ -56,6 +83,7 @@ class Outcomes:
         halves: Split-half estimates, where cells have more than one sample.
         accuracy_unit: Names a reward that is not an accuracy in [0, 1].
         counts: Which tokens a cost in tokens counts, `completion` or `total`; None where that is not known.
+        estimated: What is known where right answers are missing; None where every question has one.
 
     Raises:
         OutcomesError: Shapes differ, a name repeats, or a cell is not a number in its range.
@@ -81,6 +109,7 @@ class Outcomes:
     halves: Halves | None = None
     accuracy_unit: str | None = None
     counts: str | None = None
+    estimated: Estimated | None = None
 
     def __post_init__(self) -> None:
         settle = partial(object.__setattr__, self)
@@ -119,7 +148,8 @@ class Outcomes:
         """Build the table from rows of `question_id, question, action, accuracy, cost, cost_unit`.
 
         Optional fields: `group`, `samples` (1 where absent), `accuracy_a, accuracy_b, cost_a, cost_b`,
-        `accuracy_unit` and `cost_counts`. Questions and actions keep the order of their first appearance.
+        `accuracy_unit`, `cost_counts` and, where right answers are missing, `labels, accuracy_estimate,
+        accuracy_se`. Questions and actions keep the order of their first appearance.
 
         Raises:
             OutcomesError: As for `read`.
@@ -148,6 +178,7 @@ class Outcomes:
             question_ids=self.question_ids[index],
             questions=self.questions[index],
             groups=None if self.groups is None else self.groups[index],
+            estimated=None if self.estimated is None else self.estimated.select(index),
             **self._cells(index),
         )
 
@@ -155,13 +186,19 @@ class Outcomes:
         """The table of the actions at `columns` (positions, or a mask), in this order."""
         kept = np.arange(len(self.actions))[np.asarray(columns)]
         actions = tuple(self.actions[column] for column in kept)
-        return replace(self, actions=actions, **self._cells((slice(None), kept)))
+        estimated = None if self.estimated is None else self.estimated.select(slice(None), kept)
+        return replace(self, actions=actions, estimated=estimated, **self._cells((slice(None), kept)))
 
     def _cells(self, index: Any) -> dict[str, Any]:
         """The tables of questions by actions at an index."""
         halves = None if self.halves is None else self.halves.select(index)
         cells = {name: getattr(self, name)[index] for name in ("accuracy", "cost", "samples")}
         return {**cells, "halves": halves}
+
+    @property
+    def labelled(self) -> Bools:
+        """Which questions have a right answer, shape (n,)."""
+        return np.ones(len(self), dtype=bool) if self.estimated is None else self.estimated.labelled
 
     def split(self, test_size: float = 0.5, seed: int = 0) -> tuple[Self, Self]:
         """Two tables, to fit on and to test on; questions of equal text stay on one side."""
@@ -191,6 +228,9 @@ class Outcomes:
             for name in HALVES:
                 cells = getattr(self.halves, name).ravel().tolist()
                 columns[name] = [None if cell != cell else cell for cell in cells]
+        if self.estimated is not None:
+            known = np.repeat(self.estimated.labels, k), self.estimated.accuracy, self.estimated.error
+            columns |= {name: cells.ravel().tolist() for name, cells in zip(_ESTIMATED, known, strict=True)}
         return columns
 
     def _check_names(self) -> None:
@@ -210,6 +250,8 @@ class Outcomes:
         tables = {name: getattr(self, name) for name in ("accuracy", "cost", "samples")}
         if self.halves is not None:
             tables |= {name: getattr(self.halves, name) for name in HALVES}
+        if self.estimated is not None:
+            tables |= {"accuracy_estimate": self.estimated.accuracy, "accuracy_se": self.estimated.error}
         for name, table in tables.items():
             if table.shape != shape:
                 raise OutcomesError(f"{name} has shape {table.shape}; {shape} (questions, actions) is needed")
@@ -284,8 +326,11 @@ def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any
     for question_id, action in names:
         if (question_id, action) not in cells:
             raise OutcomesError(f"question {question_id!r} has no row for action {action!r}", file=file)
-    table = np.array([cells[name][1] for name in names]).reshape(-1, len(actions), 3 + len(HALVES))
-    accuracy, cost, samples, *halved = np.moveaxis(table, -1, 0)
+    shape = len(fields["question_ids"]), len(actions), -1
+    accuracy, cost, samples, *more = np.moveaxis(
+        np.array([cells[name][1] for name in names]).reshape(shape), -1, 0
+    )
+    halved, estimates = more[: len(HALVES)], more[len(HALVES) :]
     samples, halves = samples.astype(np.intp), Halves(*halved)
     bounded = asked.unit("accuracy_unit") is None
     fault = _fault(accuracy, cost, samples, bounded=bounded) or _half_fault(halves, bounded=bounded)
@@ -301,7 +346,22 @@ def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any
         "halves": halves if np.isfinite([halves.accuracy_a, halves.accuracy_b]).any() else None,
         "accuracy_unit": asked.unit("accuracy_unit"),
         "counts": asked.unit("cost_counts"),
+        "estimated": _estimated(*estimates, file=file),
     }
+
+
+def _estimated(labels: Floats, accuracy: Floats, error: Floats, *, file: object) -> Estimated | None:
+    """The columns of estimates, which a file has whole or not at all."""
+    if np.isnan(labels).all():
+        return None
+    whole = np.isfinite([labels, accuracy, error]).all() and (labels == labels[:, :1]).all()
+    if not (whole and labels.min() >= 0 and labels.max() <= 1):
+        raise OutcomesError(
+            f"{', '.join(_ESTIMATED)} stand together in every row; labels is a share, the same in all rows "
+            "of a question",
+            file=file,
+        )
+    return Estimated(labels[:, 0], accuracy, error)
 
 
 def _cell(asked: Asked, row: Mapping[str, Any], number: int) -> tuple[str, str, list[float]]:
@@ -312,8 +372,8 @@ def _cell(asked: Asked, row: Mapping[str, Any], number: int) -> tuple[str, str, 
     samples = 1.0 if is_null(row.get("samples")) else number_field(row, "samples")
     if not samples.is_integer():
         raise ValueError(f"samples is {samples}; a whole number is needed")
-    halves = [np.nan if is_null(row.get(name)) else number_field(row, name) for name in HALVES]
-    return question_id, action, [number_field(row, "accuracy"), number_field(row, "cost"), samples, *halves]
+    more = [np.nan if is_null(row.get(name)) else number_field(row, name) for name in (*HALVES, *_ESTIMATED)]
+    return question_id, action, [number_field(row, "accuracy"), number_field(row, "cost"), samples, *more]
 
 
 def _texts(values: Sequence[str | None] | Texts) -> Texts:

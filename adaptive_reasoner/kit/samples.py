@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from adaptive_reasoner.answers.base import Grader
 from adaptive_reasoner.answers.grouping import exact
+from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
 from adaptive_reasoner.kit.tables.row_fields import (
@@ -25,7 +26,7 @@ from adaptive_reasoner.kit.tables.row_fields import (
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
 _BESIDE_COST = ("grading_cost", "batch_discount")
-_NUMBERS = (*_TOKENS, *_BESIDE_COST, "prompt_cost", "samples_per_request", "seconds", "score")
+_NUMBERS = (*_TOKENS, *_BESIDE_COST, "prompt_cost", "samples_per_request", "seconds", "score", "verdict")
 _OPTIONAL = (*_NUMBERS, "error", "prompt_sha")
 
 
@@ -40,6 +41,7 @@ class Sample:
         correct: How right the reply was, in [0, 1]; NaN if the right answer is not known.
         cost: In the unit of the table.
         score: What a scorer or reward model gave it, where there was one.
+        verdict: How likely it is right, in [0, 1], by a judge who did not know the right answer.
         error: Why the call failed for good, or None. A failed call has a cost, but no vote.
         prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens: As billed, where known.
         grading_cost: Paid beside `cost`, to a model that graded the reply.
@@ -56,6 +58,7 @@ class Sample:
     correct: float
     cost: float
     score: float | None = None
+    verdict: float | None = None
     error: str | None = None
     prompt_tokens: float | None = None
     completion_tokens: float | None = None
@@ -195,6 +198,26 @@ class Samples:
         """The number of replies that are not graded, such as those in the log of a node."""
         return sum(isnan(reply.correct) for several in self.replies.values() for reply in several)
 
+    @property
+    def labels(self) -> Floats:
+        """Share of each question's replies that are graded, failed calls aside, shape (n,)."""
+        shares = []
+        for question_id in self.question_ids:
+            own = [r for source in self.sources for r in self.votes(question_id, source)]
+            shares.append(sum(not isnan(reply.correct) for reply in own) / max(1, len(own)))
+        return np.array(shares)
+
+    def filled(self, other: Self) -> Self:
+        """The same replies; those that are not graded get the grade they have in `other`."""
+        replies = {
+            pair: tuple(
+                replace(mine, correct=known.correct) if isnan(mine.correct) else mine
+                for mine, known in zip(several, other.replies[pair], strict=True)
+            )
+            for pair, several in self.replies.items()
+        }
+        return replace(self, replies=replies)
+
     def graded(self, golds: Mapping[str, str], *, grader: Grader = exact) -> Self:
         """The questions whose right answer is known, graded.
 
@@ -285,6 +308,9 @@ def _sample(row: Mapping[str, Any]) -> Sample:
     error, correct = cell_text(row, "error"), _correct(row)
     if not (isnan(correct) or 0 <= correct <= 1):
         raise ValueError(f"correct is {correct}, outside [0, 1]")
+    verdict = optional_number(row, "verdict")
+    if verdict is not None and not 0 <= verdict <= 1:
+        raise ValueError(f"verdict is {verdict}, outside [0, 1]")
     return Sample(
         sample=whole_field(row, "sample"),
         answer=cell_text(row, "answer"),

@@ -150,7 +150,7 @@ def _shipped_and_ungated(
     moved = imitator.around(budget)
     try:
         ungated = _pure(moved.choose(features, budget=budget), len(moved.actions_))
-        return (ungated if moved.gate().answer == "ship" else None), ungated
+        return (ungated if moved.gate().ships else None), ungated
     except InfeasibleBudgetError:  # in this part even its cheapest choices cost more
         return None, None
 

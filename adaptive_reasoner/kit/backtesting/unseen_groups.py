@@ -43,7 +43,7 @@ def play_unseen_groups(
         imitator = Imitator(seed=seed).fit(features[fit], known, budget=budgets[0])
         for budget in budgets:
             moved = imitator.around(budget)
-            if moved.gate().answer == "ship":
+            if moved.gate().ships:
                 predicted[budget].append((held_out, moved.foresee(features[held_out])))
             else:
                 shares[budget][held_out] = steady_mixture(known).shares(budget)

@@ -9,11 +9,18 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.action_names import choice_action, vote_action
-from adaptive_reasoner.arrays import Floats, Ints
+from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
+from adaptive_reasoner.kit.estimating.consensus import (
+    Labels,
+    evidence_for,
+    graded_by_chance,
+    right_answers,
+)
+from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS, corrected
 from adaptive_reasoner.kit.estimating.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
-from adaptive_reasoner.kit.outcomes import Halves, Outcomes
+from adaptive_reasoner.kit.outcomes import Estimated, Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
 
 _STACKED = ("correct", "cost", "tokens", "seconds")
@@ -25,7 +32,14 @@ _FREE_TEXT = 0.5  # share of samples with nothing to compare beyond which votes 
 _MANY = 0.1  # beyond which they are warned of
 
 
-def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (), seed: int = 0) -> Outcomes:
+def estimate(
+    samples: Samples,
+    *,
+    votes: Sizes = (1, 3, 5),
+    best_of: Sizes = (),
+    labels: Labels = "auto",
+    seed: int = 0,
+) -> Outcomes:
     """Accuracy and cost of every action that can be estimated from the samples.
 
     A source `cot` gives the actions `cot` (a vote of one), `cot_vote_3`, .. and `cot_best_of_3`, .. A vote
@@ -41,6 +55,10 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
         samples: Single replies.
         votes: Sizes of the plurality votes; a mapping gives each source its own.
         best_of: Sizes k of the choices by `score`; a mapping gives each source its own.
+        labels: What stands in for right answers where they are missing: the `"consensus"` of the replies,
+            the verdicts of a `"judge"`, or the better of those that are there (`"auto"`). Known right
+            answers are used in any case; they also correct the estimates of the other questions, action by
+            action. `"gold"` refuses samples without them.
         seed: Of the halves, and of the orders over which the cost of votes is averaged.
 
     Raises:
@@ -62,10 +80,7 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
     """
     check_argument(samples, "Samples", "estimate")
     if samples.ungraded:
-        raise OutcomesError(
-            f"{samples.ungraded} replies are not graded, because their right answers are not known; "
-            "`samples.graded({question: right answer, ...})` keeps the questions that are known"
-        )
+        return _without_labels(samples, labels, votes=votes, best_of=best_of, seed=seed)
     for sizes in (votes, best_of):
         unknown = set(sizes) - set(samples.sources) if isinstance(sizes, Mapping) else set()
         if unknown:
@@ -104,6 +119,36 @@ def estimate(samples: Samples, *, votes: Sizes = (1, 3, 5), best_of: Sizes = (),
         halves=Halves(accuracy_a, accuracy_b, cost_a, cost_b) if known else None,
         counts=samples.counts,
     )
+
+
+def _without_labels(samples: Samples, labels: Labels, *, votes: Sizes, best_of: Sizes, seed: int) -> Outcomes:
+    """Estimates for questions without right answers, corrected by those that have them."""
+    if labels == "gold":
+        raise OutcomesError(
+            f"{samples.ungraded} replies are not graded, because their right answers are not known; "
+            "labels='consensus' estimates them, and "
+            "`samples.graded({question: right answer, ...})` keeps the questions that are known"
+        )
+    chances = right_answers(samples, by=evidence_for(samples, labels))
+    by_chance = graded_by_chance(samples, chances)
+    guessed = estimate(by_chance, votes=votes, best_of=best_of, seed=seed)
+    mixed = estimate(samples.filled(by_chance), votes=votes, best_of=best_of, seed=seed)
+    share = samples.select(np.isin(samples.question_ids, mixed.question_ids)).labels
+    labelled = share > 0
+    accuracy = corrected(guessed.accuracy, mixed.accuracy, labelled, seed=seed)
+    known = Estimated(share, accuracy, _errors(mixed, accuracy, labelled))
+    truth = np.where(labelled[:, None], mixed.accuracy, accuracy)
+    return replace(mixed, accuracy=truth, halves=mixed.halves if labelled.all() else None, estimated=known)
+
+
+def _errors(mixed: Outcomes, accuracy: Floats, labelled: Bools) -> Floats:
+    """Standard errors: of the samples where labels are known, else of the estimates as labels show it."""
+    sampled = np.sqrt(mixed.accuracy * (1 - mixed.accuracy) / mixed.samples)
+    doubt = np.sqrt(accuracy * (1 - accuracy))
+    if labelled.sum() >= FEWEST_LABELS:
+        missed = (mixed.accuracy[labelled] - accuracy[labelled]) ** 2
+        doubt = np.broadcast_to(np.sqrt(missed.mean(axis=0)), accuracy.shape)
+    return np.where(labelled[:, None], sampled, doubt)
 
 
 @dataclass(frozen=True)

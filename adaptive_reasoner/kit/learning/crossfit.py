@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix, Texts
 from adaptive_reasoner.kit.allocation.solver import Predictions
+from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.learning.calibration import Calibration
+from adaptive_reasoner.kit.learning.completion import Completion
 from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_question
 from adaptive_reasoner.kit.learning.gate import ROUNDING
 from adaptive_reasoner.kit.learning.learners import Constant, Learner, Neighbours, Ridge, Trees
@@ -77,7 +78,9 @@ class CrossFit:
     """Predictions of each learner for questions it has not seen, by cross-validation.
 
     Attributes:
-        outcomes: The truth.
+        outcomes: What predictions are judged by: the truth, or the rectified table of truth and estimates.
+        truth: What predictions are calibrated to, shape (n, 2k): see `targets_of`. Where right answers are
+            missing, it is filled in from the other folds.
         fold: The fold of each question, shape (n,).
         names: The candidates to choose from.
         raw: For each single learner its predictions, in true units, shape (n, 2k).
@@ -85,15 +88,18 @@ class CrossFit:
         budget: The mean cost around which learners are compared; None compares them everywhere.
         fixed: The actions whose mixtures are to be beaten; another table than `outcomes` where deciding
             costs something, which fixed actions need not pay.
+        labels: How many of the questions have a right answer; None where all have.
     """
 
     outcomes: Outcomes
+    truth: Floats
     fold: Ints
     names: tuple[str, ...]
     raw: Mapping[str, Floats]
     trust: Floats
     budget: float | None
     fixed: Outcomes
+    labels: int | None = None
     # Kept when only the budget is replaced: what each candidate comes to, with or without a fold.
     _responses: dict[tuple[str, int | None], tuple[Response, Calibration]] = field(default_factory=dict)
 
@@ -111,19 +117,26 @@ class CrossFit:
     ) -> "CrossFit":
         """Fit every single learner that the candidates in `names` are made of, once a fold."""
         fold, truth = folds_of(outcomes.questions, seed), targets_of(outcomes)
-        centre = truth.mean(axis=0)  # of all folds: see `Calibration.fit`
         single = tuple(dict.fromkeys(member for name in names for member in members_of(name)))
         raw = {name: np.empty_like(truth) for name in single}
         trust = np.ones(len(outcomes))
         for number in np.unique(fold):
             held = fold == number
             fit = ~held if not held.all() else held
-            mean, scale = standard(truth[fit])
+            completion = Completion.fit(X[fit], outcomes.select(fit), seed=seed)
+            learnt = targets_of(completion.of(X[fit], outcomes.select(fit)))
+            truth[held] = targets_of(completion.of(X[held], outcomes.select(held)))
+            mean, scale = standard(learnt)
             for name in single:
-                learner = build(name, vector, seed).fit(X[fit], (truth[fit] - mean) / scale)
-                raw[name][held] = learner.predict(X[held]) * scale + centre
+                learner = build(name, vector, seed).fit(X[fit], (learnt - mean) / scale)
+                raw[name][held] = learner.predict(X[held]) * scale
             trust[held] = Familiarity.fit(X[fit, :vector], seed=seed).trust(X[held, :vector])
-        return cls(outcomes, fold, names, raw, trust, budget, outcomes if fixed is None else fixed)
+        centre = truth.mean(axis=0)  # of all folds: see `Calibration.fit`
+        raw = {name: predicted + centre for name, predicted in raw.items()}
+        judged = rectified(outcomes)
+        rivals = judged if fixed is None else rectified(fixed)
+        labels = None if outcomes.estimated is None else int(outcomes.labelled.sum())
+        return cls(judged, truth, fold, names, raw, trust, budget, rivals, labels)
 
     def of(self, name: str) -> Floats:
         """Held-out raw predictions of a candidate, shape (n, 2k)."""
@@ -132,11 +145,6 @@ class CrossFit:
             return near
         far = np.mean([self.raw[member] for member in FAR], axis=0)
         return np.asarray(far + self.trust[:, None] * (near - far))
-
-    @cached_property
-    def truth(self) -> Floats:
-        """See `targets_of`."""
-        return targets_of(self.outcomes)
 
     def lifts(self, without: int | None = None) -> dict[str, Floats]:
         """What each question, those of a fold left out, adds to the lift around the budget, by candidate."""

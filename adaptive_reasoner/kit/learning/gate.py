@@ -7,12 +7,16 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy
+from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
 from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.mixture import hull
 
-Answer = Literal["ship", "do not ship", "not enough questions"]
+Answer = Literal["ship", "unverified", "do not ship", "not enough questions"]
+
+SHIPS: tuple[Answer, ...] = ("ship", "unverified")
+"""With which answers a policy goes out."""
 
 WORTHWHILE = 0.01
 """A lift in accuracy below which a policy is not worth its upkeep."""
@@ -33,7 +37,8 @@ class Gate:
 
     Attributes:
         answer: `"ship"`: the interval of the lift is above zero. `"do not ship"`: any lift is too small to be
-            worth it. `"not enough questions"`: the data cannot tell.
+            worth it. `"not enough questions"`: the data cannot tell. `"unverified"`: the interval is above zero
+            by estimates alone, as fewer than 20 right answers are known.
         lift: Mean lift over the uniform hull at the realised cost, over the band of prices.
         low: Lower end of its 95% interval, by bootstrap over questions, the hull fitted again in each draw.
         high: Upper end.
@@ -41,6 +46,7 @@ class Gate:
         questions: How many there were.
         needed: About how many questions would tell, where these do not.
         costs: Lowest and highest realised mean cost of the band.
+        labels: How many questions have a right answer; None where all have.
     """
 
     answer: Answer
@@ -51,6 +57,12 @@ class Gate:
     questions: int
     needed: int | None
     costs: tuple[float, float]
+    labels: int | None = None
+
+    @property
+    def ships(self) -> bool:
+        """Whether the policy goes out, verified or not."""
+        return self.answer in SHIPS
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
@@ -61,10 +73,21 @@ class Gate:
             f"lift {self.lift:+.3f} ({self.low:+.3f} to {self.high:+.3f}) on {self.questions} questions"
         )
         more = "" if self.needed is None else f"; about {self.needed} questions would tell"
-        return f"{self.answer}: {measured}{more}"
+        checked = {None: "", 0: "; no answer was checked"}.get(
+            self.labels, f"; the answers of {self.labels} questions were checked"
+        )
+        return f"{self.answer}: {measured}{checked}{more}"
 
 
-def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 2000, seed: int = 0) -> Gate:
+def judge(
+    accuracy: Floats,
+    cost: Floats,
+    outcomes: Outcomes,
+    *,
+    labels: int | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Gate:
     """Test whether a policy beats the best mixtures of fixed actions over a band of prices.
 
     Args:
@@ -72,6 +95,7 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
             (the choice of its learner included), shape (n, m).
         cost: Realised cost, likewise.
         outcomes: The table of the same questions, for the mixtures.
+        labels: How many of the questions have a right answer; None where all have.
         draws: Bootstrap draws over the questions; equal texts are drawn together.
         seed: Of the draws.
     """
@@ -83,7 +107,7 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
     mean, drawn = float(lifts[0]), lifts[1:]
     low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL])
     detectable = detectable_lift(drawn, cost.mean(0), outcomes)
-    answer = answer_to(float(low), float(high), detectable, outcomes)
+    answer = answer_to(float(low), float(high), detectable, outcomes, labels=labels)
     needed = int(np.ceil(questions * (detectable / max(mean, WORTHWHILE)) ** 2))
     return Gate(
         answer=answer,
@@ -94,15 +118,18 @@ def judge(accuracy: Floats, cost: Floats, outcomes: Outcomes, *, draws: int = 20
         questions=questions,
         needed=max(needed, questions + 1, _FEWEST) if answer == "not enough questions" else None,
         costs=(float(cost.mean(0).min()), float(cost.mean(0).max())),
+        labels=labels,
     )
 
 
-def answer_to(low: float, high: float, detectable: float, outcomes: Outcomes) -> Answer:
+def answer_to(
+    low: float, high: float, detectable: float, outcomes: Outcomes, *, labels: int | None = None
+) -> Answer:
     """The answer for an interval of a lift, if these questions would show a lift of `detectable`."""
     if text_index(outcomes.questions).max() + 1 < _FEWEST:
         return "not enough questions"
     if low > ROUNDING:
-        return "ship"
+        return "ship" if labels is None or labels >= FEWEST_LABELS else "unverified"
     return "do not ship" if high < WORTHWHILE and detectable < _BLIND else "not enough questions"
 
 

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
+from adaptive_reasoner.kit.learning.completion import Completion
 from adaptive_reasoner.kit.learning.cost_response import Response
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
@@ -187,7 +188,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         """
         fitted = self.cross_fit_ if budget is None else replace(self.cross_fit_, budget=budget)
         accuracy, cost = Response.of(fitted.nested(), fitted.outcomes).around(fitted.budget)
-        return judge(accuracy, cost, fitted.fixed, draws=draws, seed=self.seed)
+        return judge(accuracy, cost, fitted.fixed, labels=fitted.labels, draws=draws, seed=self.seed)
 
     def graph(self) -> ModelProto:
         """The fitted predictor: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
@@ -224,9 +225,10 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed, fixed=fixed
         )
         self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
-        self.mixture_ = steady_mixture(outcomes)
-        self._standard = mean, scale = standard(targets_of(outcomes))
-        self._questions = X, (targets_of(outcomes) - mean) / scale, vector
+        known = Completion.fit(X, outcomes, seed=self.seed).of(X, outcomes)
+        self.mixture_ = steady_mixture(known)
+        self._standard = mean, scale = standard(targets_of(known))
+        self._questions = X, (targets_of(known) - mean) / scale, vector
         self._members: dict[str, Learner] = {}
         self._sessions: dict[str, Any] = {}
         self._settle()

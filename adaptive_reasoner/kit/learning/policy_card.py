@@ -10,7 +10,6 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.learning.calibration import calibration_error, reliability
 from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves
 from adaptive_reasoner.kit.learning.encoders import Encoder
@@ -52,7 +51,7 @@ def describe(
         InfeasibleBudgetError: The cheapest choices cost more than `budget`.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
-    mixture = steady_mixture(outcomes)
+    mixture, judged = imitator.mixture_, imitator.cross_fit_.outcomes
     curve = imitator.curve_ if ships else _with_interval(mixture.curve, outcomes)
     price = curve.price_at(budget, unit=outcomes.cost_unit)
     return {
@@ -74,13 +73,17 @@ def describe(
         "familiarity": {"at_least": imitator.familiarity_.at_least},
         "features": {"vector": encoder.dimension, "surface": list(SURFACE_FEATURES)},
         "encoder": encoder.identity,
-        "data": {"digest": digest_of(outcomes), "questions": len(outcomes)},
+        "data": {
+            "digest": digest_of(outcomes),
+            "questions": len(outcomes),
+            "labelled": int(outcomes.labelled.sum()),
+        },
         "report": {
             "gate": gate.as_dict(),
             "learner": imitator.learner_,
             "lifts": imitator.lifts_,
-            "calibration": _calibration(imitator, outcomes),
-            "held_out": _held_out(imitator, outcomes, budget),
+            "calibration": _calibration(imitator, judged),
+            "held_out": _held_out(imitator, judged, budget),
         },
         "versions": {"python": platform.python_version(), **_versions()},
     }

@@ -115,7 +115,7 @@ def train(
     X = feature_matrix(list(outcomes.questions), session, cache=cache)
     imitator = Imitator(vector=session.dimension, seed=seed).fit(X, outcomes, budget)
     gate = imitator.gate()
-    ships = gate.answer == "ship" or not gated
+    ships = gate.ships or not gated
     card = describe(
         imitator,
         outcomes,

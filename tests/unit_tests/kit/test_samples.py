@@ -128,7 +128,7 @@ def test_ungraded_replies_make_no_estimate_until_the_right_answers_are_known():
         [*UNGRADED, *(line | {"question_id": "q3", "question": "7 * 7"} for line in UNGRADED)]
     )
     with pytest.raises(OutcomesError, match="4 replies are not graded"):
-        estimate(samples, votes=(1,))
+        estimate(samples, votes=(1,), labels="gold")
     graded = samples.graded({"6 * 7": "42.0"})
     assert (graded.question_ids, graded.ungraded) == (("q1",), 0)
     assert [reply.correct for reply in graded.of("q1", "cot")] == [1.0, 0.0, 0.0]

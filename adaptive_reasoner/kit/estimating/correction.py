@@ -1,0 +1,128 @@
+"""What labelled questions tell about estimates of the others: a correction, and values without its bias."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from adaptive_reasoner.arrays import Bools, Floats, Ints
+from adaptive_reasoner.kit.outcomes import Outcomes
+
+RECTIFIED = "rectified accuracy"
+"""The unit of `rectified` tables: single entries may lie outside [0, 1], means are accuracies."""
+
+FEWEST_LABELS = 20
+"""Right answers below which estimates are neither corrected nor verified."""
+
+_PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_FOLDS = 5
+
+
+def fitted_residual(features: Floats, residual: Floats, *, seed: int = 0) -> Floats | None:
+    """Weights of a ridge regression of residuals on features; None where predicting 0 is as good.
+
+    The penalty is the one with the smallest cross-validated error, among them the infinite one: few labels
+    change little, many change much.
+
+    Args:
+        features: Shape (m, d).
+        residual: Shape (m, k).
+        seed: Of the folds.
+
+    Returns:
+        Shape (d, k), or None.
+    """
+    fold = np.random.default_rng(seed).permutation(len(features)) % _FOLDS
+    least, best = float(np.mean(residual**2)), None
+    for penalty in _PENALTIES:
+        predicted = np.empty_like(residual)
+        for held in _masks(fold):
+            predicted[held] = features[held] @ _ridge(features[~held], residual[~held], penalty)
+        error = float(np.mean((residual - predicted) ** 2))
+        if error < least:
+            least, best = error, penalty
+    return None if best is None else _ridge(features, residual, best)
+
+
+def corrected(estimate: Floats, truth: Floats, labelled: Bools, *, seed: int = 0) -> Floats:
+    """Estimates of accuracy, corrected action by action by what labelled questions show.
+
+    A consensus flatters the action that defines it, and doubts the one that differs from it. Labelled
+    questions are corrected by what the others show, so that their own errors remain a fair measure.
+
+    Args:
+        estimate: Of all questions, shape (n, k).
+        truth: Of labelled questions, shape (n, k); other rows are ignored.
+        labelled: Which are labelled, shape (n,).
+        seed: Of the folds.
+
+    Returns:
+        Shape (n, k), in [0, 1].
+    """
+    features = np.hstack([np.ones((len(estimate), 1)), estimate - estimate.mean(axis=0)])
+    result, rows = estimate.copy(), np.flatnonzero(labelled)
+    if len(rows) < FEWEST_LABELS:
+        return result
+
+    def apply(to: Bools, learnt_from: Ints) -> None:
+        weights = fitted_residual(
+            features[learnt_from], truth[learnt_from] - estimate[learnt_from], seed=seed
+        )
+        if weights is not None:
+            result[to] = np.clip(estimate[to] + features[to] @ weights, 0.0, 1.0)
+
+    apply(~labelled, rows)
+    fold = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
+    for held in _masks(fold):
+        own = np.zeros(len(estimate), dtype=bool)
+        own[rows[held]] = True
+        apply(own, rows[~held])
+    return result
+
+
+def rectified(outcomes: Outcomes) -> Outcomes:
+    """The table whose means are unbiased although most questions have only estimates.
+
+    Every question enters with its estimate; each labelled one also with the error of its estimate, as many
+    times as there are questions a label. Means over questions of anything linear in accuracy (the value of
+    a policy, of a mixture, a lift) are then prediction-powered estimates, and a bootstrap over questions
+    gives their intervals. They are valid if the labelled questions were drawn at random.
+
+    Returns:
+        A table of unit `RECTIFIED`; the same table where all questions are labelled, and the estimates
+        where none is.
+
+    Source:
+        Angelopoulos et al., Science 382 (2023); the weight of the estimates is tuned as in PPI++,
+        arXiv:2311.01453.
+    """
+    if outcomes.estimated is None:
+        return outcomes
+    estimate, labelled = outcomes.estimated.accuracy, outcomes.labelled
+    values = estimate.copy()
+    if labelled.any():
+        weight = _trust(outcomes.accuracy[labelled], estimate[labelled], len(outcomes))
+        values = weight * estimate
+        each = len(outcomes) / labelled.sum()
+        values[labelled] += each * (outcomes.accuracy[labelled] - values[labelled])
+    return replace(outcomes, accuracy=values, accuracy_unit=RECTIFIED, estimated=None, halves=None)
+
+
+def _trust(truth: Floats, estimate: Floats, n: int) -> Floats:
+    """By how much to weigh the estimates of each action: least variance of the mean, shape (k,)."""
+    if len(truth) < FEWEST_LABELS:
+        return np.ones(truth.shape[1])
+    centred = estimate - estimate.mean(axis=0)
+    spread = (centred**2).mean(axis=0) * (1 + len(truth) / n)
+    shared = (centred * (truth - truth.mean(axis=0))).mean(axis=0)
+    best = np.divide(shared, spread, out=np.ones_like(shared), where=spread > 0)
+    return np.asarray(np.clip(best, 0.0, 1.0))
+
+
+def _masks(fold: Ints) -> Iterator[Bools]:
+    return (fold == number for number in np.unique(fold))
+
+
+def _ridge(features: Floats, targets: Floats, penalty: float) -> Floats:
+    gram = features.T @ features + penalty * np.eye(features.shape[1])
+    return np.asarray(np.linalg.solve(gram, features.T @ targets), dtype=np.float64)
