@@ -70,6 +70,31 @@ def mixture_accuracy(accuracy: Floats, cost: Floats, budget: Floats) -> Floats:
     return best
 
 
+def path_accuracy(accuracy: Floats, cost: Floats, budget: Floats) -> Floats:
+    """Accuracy along a path of mixtures that was chosen elsewhere, for many tables at once.
+
+    Args:
+        accuracy: Mean accuracy of the actions on the path, in its order, shape (d, v).
+        cost: Mean cost of each, shape (d, v).
+        budget: Mean costs, shape (d, p); outside the path its nearer end counts.
+
+    Returns:
+        Shape (d, p).
+
+    Example:
+        >>> path_accuracy(np.array([[0.2, 0.6]]), np.array([[1.0, 3.0]]), np.array([[0.5, 2.0, 9.0]]))
+        array([[0.2, 0.4, 0.6]])
+    """
+    along = np.maximum.accumulate(cost, axis=1)
+    found = np.repeat(accuracy[:, :1], budget.shape[1], axis=1)
+    for at in range(1, along.shape[1]):
+        left, right = along[:, at - 1 : at], along[:, at : at + 1]
+        step = np.broadcast_to(right - left, budget.shape)
+        share = np.divide(budget - left, step, out=np.ones_like(budget), where=step > 0)
+        found += np.clip(share, 0.0, 1.0) * np.diff(accuracy, axis=1)[:, at - 1 : at]
+    return found
+
+
 def mixture_cost(accuracy: Floats, cost: Floats, wanted: Floats) -> Floats:
     """Mean cost of the cheapest mixture of k actions that is accurate enough, for many tables at once.
 

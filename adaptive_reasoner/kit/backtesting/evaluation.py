@@ -17,6 +17,7 @@ from adaptive_reasoner.kit.backtesting.rules import Rule
 from adaptive_reasoner.kit.backtesting.split_runner import play_split
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import play_unseen_groups
+from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.learning.encoders import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.first_sample import look_first
 from adaptive_reasoner.kit.learning.gate import ROUNDING, answer_to, detectable_lift
@@ -69,15 +70,16 @@ def backtest(
         rules |= escalation_rules(replies, outcomes, features, seed=seed)
     look = None if replies is None else look_first(replies, outcomes, features, encoder)
     budgets = tuple(dict.fromkeys(budgets))
+    judged = rectified(outcomes)
     played = [
-        play_split(outcomes, features, budgets, rules, look, test_size=test_size, seed=seed + number)
+        play_split(outcomes, judged, features, budgets, rules, look, test_size=test_size, seed=seed + number)
         for number in range(splits)
     ]
     unseen = play_unseen_groups(outcomes, features, budgets, folds=max(2, splits), seed=seed)
     trials = [trial for trial, _ in played] + ([] if unseen is None else [unseen])
-    gains = measure(outcomes, trials, draws=draws, seed=seed)
+    gains = measure(judged, trials, draws=draws, seed=seed)
     curve: tuple[Point, ...] = ()
-    if replies is not None:
+    if replies is not None and outcomes.estimated is None:
         votes = {name: vote_sizes(replies, name) for name in replies.sources}
         curve = learning_curve(
             replies,
@@ -93,15 +95,19 @@ def backtest(
     lifts = _mean_lifts(gains, "imitator_ungated", budgets)
     lift = Interval.of(lifts)
     costs = np.array([gains["imitator_ungated", budget].realised_cost for budget in budgets])
+    labels = None if outcomes.estimated is None else int(outcomes.labelled.sum())
     better = None
     if look is not None:
         better = Interval.of(_mean_lifts(gains, "first_sample_ungated", budgets) - lifts)
     return Backtest(
         file=name,
         n_questions=len(outcomes),
+        n_labelled=len(outcomes) if labels is None else labels,
         cost_unit=outcomes.cost_unit,
         rows=rows_of(gains),
-        verdict=answer_to(lift.low, lift.high, detectable_lift(lifts[1:], costs, outcomes), outcomes),
+        verdict=answer_to(
+            lift.low, lift.high, detectable_lift(lifts[1:], costs, judged), judged, labels=labels
+        ),
         lift=lift,
         observe="first_sample" if better is not None and better.low > ROUNDING else "question",
         look=better,

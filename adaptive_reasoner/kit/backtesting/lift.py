@@ -1,8 +1,11 @@
 """The gain of a policy over random mixtures of fixed actions at the same cost, with intervals.
 
+The mixtures are those chosen where the policy was trained, played on the held-out questions. Beside them
+stands the hull that hindsight fits on the held-out questions, which of many actions takes the luckiest.
+
 The question is the unit of the bootstrap; several splits share its draws, so that a question counts once
-however often it was held out. The mixtures are fitted again in every draw, since which of them is best was
-learned from the same questions. The intervals hold for the policies as trained: no draw trains again.
+however often it was held out. The hull of hindsight is fitted again in every draw. The intervals hold for the
+policies and mixtures as trained: no draw trains again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy, mixture_cost
+from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy, mixture_cost, path_accuracy
 from adaptive_reasoner.kit.backtesting.performance import Key, SplitResult
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.bootstrap import Interval, bootstrap_means
@@ -25,7 +28,8 @@ class Gain:
 
     Attributes:
         accuracy, realised_cost, uniform_at_cost: Means over the questions.
-        lift, lift_relative: Over the best mixture of fixed actions at that cost.
+        lift, lift_relative: Over the mixture of fixed actions that training chose, at that cost.
+        lift_hindsight: Over the best mixture of fixed actions on the held-out questions, at that cost.
         compute_saved: Cost of the cheapest mixture that is as accurate, by `realised_cost`. Where no mixture
             is, the most accurate one's cost is taken: the true figure is higher.
         lift_within_groups: Lift over the best mixture of each group at the cost realised in that group, mean
@@ -38,6 +42,7 @@ class Gain:
     realised_cost: float
     uniform_at_cost: float
     lift: Interval
+    lift_hindsight: Interval
     lift_relative: Interval
     compute_saved: Interval
     lift_within_groups: Interval | None
@@ -69,8 +74,8 @@ def measure(
     gains = {}
     for key in dict.fromkeys(key for trial in trials for key in trial.plays):
         mine = [(trial, mean) for trial, mean in zip(trials, means, strict=True) if key in trial.plays]
-        accuracy, cost, uniform, equal = (
-            np.mean([mean[key][part] for _, mean in mine], axis=0) for part in range(4)
+        accuracy, cost, uniform, equal, hindsight = (
+            np.mean([mean[key][part] for _, mean in mine], axis=0) for part in range(5)
         )
         inside = [lifts[key] for trial, lifts in zip(trials, within, strict=True) if key in trial.plays]
         plays = [trial.plays[key] for trial, _ in mine]
@@ -79,6 +84,7 @@ def measure(
             realised_cost=float(cost[0]),
             uniform_at_cost=float(uniform[0]),
             lift=Interval.of(accuracy - uniform),
+            lift_hindsight=Interval.of(accuracy - hindsight),
             lift_relative=Interval.of(_ratio(accuracy - uniform, uniform)),
             compute_saved=Interval.of(_ratio(equal, cost)),
             lift_within_groups=_mean_interval(inside),
@@ -121,18 +127,21 @@ def _columns(table: Outcomes, trial: SplitResult) -> Floats:
 
 
 def _compared(table: Outcomes, trial: SplitResult, means: Floats) -> dict[Key, tuple[Floats, ...]]:
-    """Of each play accuracy, cost, the mixtures' accuracy at that cost and their cost at that accuracy.
+    """Of each play its accuracy and cost, and what mixtures of fixed actions do instead.
 
-    Each has shape (1 + draws,), as the means of `_columns` have: the estimate, then its draws.
+    These are the accuracy of the mixture chosen in training at that cost, then the cost at that accuracy and
+    the accuracy at that cost of the best mixture of the held-out questions. Each has shape (1 + draws,), as the means of `_columns` have: the estimate, then its draws.
     """
     k, p = len(table.actions), len(trial.plays)
     # NaN where no held-out question was drawn, as can happen in a small group.
     known = np.divide(means, means[:, :1], out=np.full_like(means, np.nan), where=means[:, :1] > 0)
     fixed_accuracy, fixed_cost, accuracy, cost = np.split(known[:, 1:], np.cumsum([k, k, p]), axis=1)
-    uniform = mixture_accuracy(fixed_accuracy, fixed_cost, cost)
+    uniform = hindsight = mixture_accuracy(fixed_accuracy, fixed_cost, cost)
+    if trial.path is not None:
+        uniform = path_accuracy(fixed_accuracy[:, trial.path], fixed_cost[:, trial.path], cost)
     equal = mixture_cost(fixed_accuracy, fixed_cost, accuracy)
     return {
-        key: (accuracy[:, at], cost[:, at], uniform[:, at], equal[:, at])
+        key: (accuracy[:, at], cost[:, at], uniform[:, at], equal[:, at], hindsight[:, at])
         for at, key in enumerate(trial.plays)
     }
 
@@ -163,7 +172,7 @@ def _weighted_lift(groups: Sequence[tuple[int, Mapping[Key, tuple[Floats, ...]]]
     """Mean of a play's lifts over groups of these sizes, by what `_compared` returns of each."""
     if not groups:
         return None
-    lifts = [size * (means[key][0] - means[key][2]) for size, means in groups]
+    lifts = [size * (means[key][0] - means[key][4]) for size, means in groups]
     total: Floats = np.sum(lifts, axis=0) / sum(size for size, _ in groups)
     return total
 

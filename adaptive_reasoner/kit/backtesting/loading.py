@@ -6,6 +6,7 @@ from os import PathLike
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
+from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -17,7 +18,7 @@ _VOTES = (1, 3, 5, 9, 15, 25, 39)
 
 
 def load(table: Outcomes | Samples | Path, samples: Samples | Path | None) -> tuple[Outcomes, Samples | None]:
-    """Outcomes, read or estimated, and their samples if given.
+    """Outcomes, read or estimated, and their samples if given, with estimated grades where none are known.
 
     Raises:
         OutcomesError: A file cannot be used as it is.
@@ -28,12 +29,11 @@ def load(table: Outcomes | Samples | Path, samples: Samples | Path | None) -> tu
         table = Samples.read(table) if _holds_samples(table) else Outcomes.read(table)
     if samples is not None:
         check_argument(samples, "Samples", "backtest(samples=...)")
-    if isinstance(table, Outcomes):
-        return table, samples
-    check_argument(table, "Samples", "backtest")
-    return estimate(
-        table, votes={source: vote_sizes(table, source) for source in table.sources}
-    ), samples or table
+    if not isinstance(table, Outcomes):
+        check_argument(table, "Samples", "backtest")
+        samples = samples or table
+        table = estimate(table, votes={source: vote_sizes(table, source) for source in table.sources})
+    return table, None if samples is None else with_estimated_grades(samples)
 
 
 def _holds_samples(path: Path) -> bool:

@@ -42,10 +42,13 @@ class SplitResult:
     Attributes:
         held_out: Positions in the whole table, shape (m,).
         plays: What was played, by policy and budget.
+        path: The actions whose mixtures were chosen in training, cheapest first. None compares with the best
+            mixtures of the held-out questions.
     """
 
     held_out: Ints
     plays: Mapping[Key, Performance]
+    path: Ints | None = None
 
 
 def affordable(table: Outcomes, budget: float) -> float:

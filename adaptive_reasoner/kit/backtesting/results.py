@@ -42,9 +42,13 @@ class BacktestRow:
         budget: The mean cost it was asked to keep.
         realised_cost: The mean cost it came to.
         accuracy: Its mean accuracy.
-        uniform_at_cost: Accuracy of the best random mixture of fixed actions at the realised cost.
+        uniform_at_cost: Accuracy, at the realised cost, of the random mixture of fixed actions that was
+            chosen in training.
         lift: `accuracy - uniform_at_cost`.
         lift_low, lift_high: Its interval.
+        lift_hindsight: The lift over the best random mixture on the held-out questions themselves, which of
+            many actions takes the luckiest.
+        lift_hindsight_low, lift_hindsight_high: Its interval.
         lift_relative: Lift by `uniform_at_cost`.
         lift_relative_low, lift_relative_high: Its interval.
         lift_within_groups: The lift that is left when each group is compared with its own best mixture.
@@ -68,6 +72,9 @@ class BacktestRow:
     lift: float
     lift_low: float
     lift_high: float
+    lift_hindsight: float
+    lift_hindsight_low: float
+    lift_hindsight_high: float
     lift_relative: float | None
     lift_relative_low: float | None
     lift_relative_high: float | None
@@ -93,6 +100,7 @@ class Backtest:
         n_questions: How many questions there were.
         cost_unit: What a cost counts.
         rows: One a policy and budget.
+        n_labelled: Of how many a right answer is known.
         verdict: On `imitator_ungated`, over all budgets, by the rules of the gate: its lift is above zero, is
             too small to be worth it, or cannot be determined.
         lift: That lift, mean over the budgets, with its interval.
@@ -107,6 +115,7 @@ class Backtest:
 
     file: str
     n_questions: int
+    n_labelled: int
     cost_unit: str
     rows: tuple[BacktestRow, ...]
     verdict: Answer
@@ -161,7 +170,7 @@ def rows_of(gains: Mapping[Key, Gain]) -> tuple[BacktestRow, ...]:
     """One row a policy and budget, budget by budget."""
     rows = []
     for (policy, budget), gain in sorted(gains.items(), key=lambda item: item[0][1]):
-        in_sample = gains["oracle_in_sample", budget]
+        in_sample = gains.get(("oracle_in_sample", budget))
         oracle = gains.get(("oracle_crossfit", budget), in_sample)
         rows.append(
             BacktestRow(
@@ -169,6 +178,7 @@ def rows_of(gains: Mapping[Key, Gain]) -> tuple[BacktestRow, ...]:
                 budget=budget,
                 **{name: getattr(gain, name) for name in _AS_MEASURED},
                 **_ends(gain.lift, "lift"),
+                **_ends(gain.lift_hindsight, "lift_hindsight"),
                 **_ends(gain.lift_relative, "lift_relative"),
                 **_ends(gain.lift_within_groups, "lift_within_groups", ends="lift_within"),
                 **_ends(gain.compute_saved, "compute_saved"),
@@ -185,5 +195,8 @@ def _ends(interval: Interval | None, name: str, *, ends: str | None = None) -> d
     return dict(zip((name, f"{ends or name}_low", f"{ends or name}_high"), values, strict=True))
 
 
-def _share_closed(gain: Gain, oracle: Gain) -> float | None:
-    return gain.lift.mean / oracle.lift.mean if oracle.lift.low > ROUNDING else None
+def _share_closed(gain: Gain, oracle: Gain | None) -> float | None:
+    """None where right answers are missing, so that there is no oracle, and where it gains nothing."""
+    if oracle is None or oracle.lift.low <= ROUNDING:
+        return None
+    return gain.lift.mean / oracle.lift.mean

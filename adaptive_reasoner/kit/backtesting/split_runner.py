@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from adaptive_reasoner.arrays import Matrix
+from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import play_baselines
 from adaptive_reasoner.kit.backtesting.imitators import Mistakes, Split, look_plays, play_imitators
 from adaptive_reasoner.kit.backtesting.performance import Key, Performance, SplitResult
@@ -14,6 +17,7 @@ from adaptive_reasoner.kit.tables.splits import split_by_text
 
 def play_split(
     table: Outcomes,
+    judged: Outcomes,
     features: Matrix,
     budgets: Sequence[float],
     rules: Mapping[str, Rule],
@@ -26,6 +30,7 @@ def play_split(
 
     Args:
         table: All questions.
+        judged: The same, as policies are judged: see `rectified`.
         features: What an imitator sees of them, shape (n, width).
         budgets: Mean costs allowed.
         rules: Stop rules on the same questions, by name.
@@ -35,9 +40,10 @@ def play_split(
     """
     fit, held_out = split_by_text(table.questions, test_size=test_size, seed=seed)
     split = Split.of(table, features, fit, held_out)
+    judged = judged.select(held_out)
     chosen = dict(play_imitators(split, budgets, seed=seed))
-    plays = {key: Performance.of(split.held_out, shares) for key, shares in chosen.items()}
-    plays |= play_baselines(split.fit, split.held_out, budgets)
+    plays = {key: Performance.of(judged, shares) for key, shares in chosen.items()}
+    plays |= play_baselines(split.fit, judged, budgets)
     for name, rule in rules.items():
         fitted = rule.fit(fit, held_out)
         plays |= {(name, budget): fitted.at(budget) for budget in budgets}
@@ -47,4 +53,6 @@ def play_split(
             plays["imitator_first_sample", budget] = shipped
             plays["first_sample_ungated", budget] = ungated
     mistakes = {key: Mistakes.of(split.held_out, shares, key[1]) for key, shares in chosen.items()}
-    return SplitResult(held_out, plays), mistakes
+    hull = uniform_hull(split.fit)
+    path = np.array([table.actions.index(action) for action in hull.actions])
+    return SplitResult(held_out, plays, path), mistakes

@@ -109,6 +109,14 @@ def evidence_for(samples: Samples, labels: Labels) -> Evidence:
     return "consensus"
 
 
+def with_estimated_grades(samples: Samples, labels: Labels = "auto") -> Samples:
+    """The samples, in which replies without a right answer are graded by how likely they are right."""
+    if not samples.ungraded:
+        return samples
+    chances = right_answers(samples, by=evidence_for(samples, labels))
+    return samples.filled(graded_by_chance(samples, chances))
+
+
 def graded_by_chance(samples: Samples, chances: Sequence[Mapping[str, float]]) -> Samples:
     """The samples with every reply graded by how likely its answer is right; failed calls score 0."""
     chance_of = dict(zip(samples.question_ids, chances, strict=True))

@@ -37,8 +37,8 @@ class Gate:
 
     Attributes:
         answer: `"ship"`: the interval of the lift is above zero. `"do not ship"`: any lift is too small to be
-            worth it. `"not enough questions"`: the data cannot tell. `"unverified"`: the interval is above zero
-            by estimates alone, as fewer than 20 right answers are known.
+            worth it. `"not enough questions"`: the data cannot tell. `"unverified"`: the interval is above
+            zero by estimates alone, as fewer than 20 right answers are known.
         lift: Mean lift over the uniform hull at the realised cost, over the band of prices.
         low: Lower end of its 95% interval, by bootstrap over questions, the hull fitted again in each draw.
         high: Upper end.

@@ -9,6 +9,7 @@ from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
+from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
 from adaptive_reasoner.kit.learning.encoders import Encoder, VectorCache, feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.gate import Gate
@@ -134,7 +135,7 @@ def train(
                 imitator.held_out_, imitator.mixture_, source=source, sources=samples.sources, menu=menu or {}
             )
             beyond[source] = dict(zip(outcomes.question_ids.tolist(), expected.tolist(), strict=True))
-        stops = fit_stops(samples, beyond=beyond, seed=seed)
+        stops = fit_stops(with_estimated_grades(samples), beyond=beyond, seed=seed)
         card["stopping"] = {source: stop.as_card() for source, stop in stops.items()}
         card["report"]["labelling"] = {"cost_unit": samples.cost_unit, "sources": samples.bill()}
     return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card, stops=stops)
