@@ -132,21 +132,25 @@ def _without_labels(samples: Samples, labels: Labels, *, votes: Sizes, best_of: 
     chances = right_answers(samples, by=evidence_for(samples, labels))
     by_chance = graded_by_chance(samples, chances)
     guessed = estimate(by_chance, votes=votes, best_of=best_of, seed=seed)
-    mixed = estimate(samples.filled(by_chance), votes=votes, best_of=best_of, seed=seed)
-    share = samples.select(np.isin(samples.question_ids, mixed.question_ids)).labels
-    labelled = share > 0
-    accuracy = corrected(guessed.accuracy, mixed.accuracy, labelled, seed=seed)
-    known = Estimated(share, accuracy, _errors(mixed, accuracy, labelled))
-    truth = np.where(labelled[:, None], mixed.accuracy, accuracy)
-    return replace(mixed, accuracy=truth, halves=mixed.halves if labelled.all() else None, estimated=known)
+    complete = samples.select(np.isin(samples.question_ids, guessed.question_ids))
+    labelled, known = complete.labels > 0, guessed.accuracy.copy()
+    if labelled.any():
+        asked = complete.filled(by_chance).select(labelled)
+        known[labelled] = estimate(asked, votes=votes, best_of=best_of, seed=seed).accuracy
+    accuracy = corrected(guessed.accuracy, known, labelled, seed=seed)
+    estimated = Estimated(
+        complete.labels, accuracy, _errors(known, accuracy, labelled, samples=guessed.samples)
+    )
+    filled = np.where(labelled[:, None], known, accuracy)
+    return replace(guessed, accuracy=filled, halves=None, estimated=estimated)
 
 
-def _errors(mixed: Outcomes, accuracy: Floats, labelled: Bools) -> Floats:
+def _errors(known: Floats, accuracy: Floats, labelled: Bools, *, samples: Ints) -> Floats:
     """Standard errors: of the samples where labels are known, else of the estimates as labels show it."""
-    sampled = np.sqrt(mixed.accuracy * (1 - mixed.accuracy) / mixed.samples)
+    sampled = np.sqrt(known * (1 - known) / samples)
     doubt = np.sqrt(accuracy * (1 - accuracy))
     if labelled.sum() >= FEWEST_LABELS:
-        missed = (mixed.accuracy[labelled] - accuracy[labelled]) ** 2
+        missed = (known[labelled] - accuracy[labelled]) ** 2
         doubt = np.broadcast_to(np.sqrt(missed.mean(axis=0)), accuracy.shape)
     return np.where(labelled[:, None], sampled, doubt)
 

@@ -1,0 +1,272 @@
+"""What a policy learned without right answers, or with few, gains; judged by all right answers.
+
+    python benchmarks/without_labels.py FOLDER [--only PART] [--splits N] [--draws 1000] [--out FILE]
+
+FOLDER holds samples files of other models, which are not part of the project. Half the questions are held
+out. Of the others the right answers are hidden but for m random ones. Lift is over the mixture of fixed
+actions that all right answers of the training half would choose, on the held-out half, at the realised cost.
+Parts: `lift` (tables with several sources), `votes` (the priced stop fitted on a consensus, beside the Beta
+rule), `intervals` (how often the 95% interval of a policy's value covers the value by all right answers),
+`shuffled` (how often a policy goes out where answers belong to other questions) and `cost`.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from stopping import THRESHOLDS, along_prices
+from stopping_searches import best_mixture
+
+from adaptive_reasoner.kit.allocation.mixtures import path_accuracy
+from adaptive_reasoner.kit.allocation.solver import uniform_hull
+from adaptive_reasoner.kit.backtesting.performance import Performance
+from adaptive_reasoner.kit.backtesting.stop_rules import beta_stop
+from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
+from adaptive_reasoner.kit.estimating.correction import rectified
+from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
+from adaptive_reasoner.kit.tables.splits import split_by_text
+from adaptive_reasoner.kit.votes.fitting import fit_stop, replayed
+from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, at_once, draws_allowed, sample_groups
+
+ROOT = Path(__file__).resolve().parents[1]
+LIFT = {
+    "bbh_direct_cot": ((25.0, 50.0, 75.0), (0, 25, 100, 400), 5),
+    "exams_a_gpt": ((1.7, 3.9, 9.0), (0, 25, 100), 40),
+}
+VOTES = ("letters_gpt35", "addsub_codex002", "amc_aime_llama3b", "math50_qwen3_8b")
+PARTS = ("lift", "votes", "intervals", "shuffled", "cost")
+
+
+def hidden(samples, labelled):
+    """The samples with right answers of only some questions, given by position."""
+    known = {samples.question_ids[at] for at in labelled}
+    replies = {
+        pair: several
+        if pair[0] in known
+        else tuple(replace(r, gold=None, correct=0.0 if r.error else np.nan) for r in several)
+        for pair, several in samples.replies.items()
+    }
+    return replace(samples, replies=replies)
+
+
+def lifts(samples, features, budgets, sizes, splits):
+    """Lift at each budget with m right answers, mean and standard error over the splits."""
+    truth = estimate(samples, votes=(1,))
+    found = {size: [] for size in (*sizes, "all")}
+    for seed in range(splits):
+        fit, held_out = split_by_text(truth.questions, test_size=0.5, seed=seed)
+        test, hull = truth.select(held_out), uniform_hull(truth.select(fit))
+        path = [truth.actions.index(action) for action in hull.actions]
+        order = np.random.default_rng([seed, 7]).permutation(fit)
+        for size in found:
+            table = truth.select(fit)
+            if size != "all":
+                table = estimate(
+                    hidden(samples.select(fit), np.flatnonzero(np.isin(fit, order[:size]))), votes=(1,)
+                )
+            imitator = Imitator(seed=seed).fit(features[fit], table, budget=budgets[0])
+            row = []
+            for budget in budgets:
+                moved = imitator.around(budget)
+                shares = np.eye(len(truth.actions))[moved.choose(features[held_out], budget=budget)]
+                play = Performance.of(test, shares)
+                fixed = path_accuracy(
+                    test.accuracy.mean(0)[None, path],
+                    test.cost.mean(0)[None, path],
+                    np.full((1, 1), play.cost.mean()),
+                )
+                row.append((play.accuracy.mean() - fixed[0, 0], play.cost.mean() / budget - 1))
+            found[size].append(row)
+    result = []
+    for size, rows in found.items():
+        values = np.array(rows)
+        for at, budget in enumerate(budgets):
+            lift, off = values[:, at, 0], values[:, at, 1]
+            error = float(lift.std(ddof=1) / np.sqrt(len(lift)))
+            result.append(
+                {
+                    "labels": size,
+                    "budget": budget,
+                    "lift": float(lift.mean()),
+                    "error": error,
+                    "off": float(off.mean()),
+                }
+            )
+    return result
+
+
+def stops(samples, *, splits, draws, seed=0):
+    """The priced stop fitted on a consensus and on right answers, less the best mixture of Beta rules."""
+    guessed, source = with_estimated_grades(hidden(samples, [])), samples.sources[0]
+    truth, consensus = (
+        ReplayedVotes.of(groups, draws_allowed(groups), seed=seed)
+        for groups in (sample_groups(each, source, samples.question_ids) for each in (samples, guessed))
+    )
+    at = np.linspace(1.5, 0.8 * truth.limit, 20)
+    beta = np.stack(
+        [truth.played(at_once(truth.limit), over=beta_stop(truth, tau))[[0, 3]] for tau in THRESHOLDS], axis=2
+    )
+    tests = []
+    for split in range(splits):
+        fit, held_out = split_by_text(samples.questions, seed=seed + split)
+        models = [fit_stop(votes.select(fit)).model for votes in (consensus, truth)]
+        tests.append((held_out, [replayed(truth.select(held_out), model)[[0, 3]] for model in models]))
+    rng, gains = np.random.default_rng(seed), np.empty((draws + 1, 2))
+    for draw in range(draws + 1):
+        weight = np.bincount(rng.integers(0, len(samples), len(samples)), minlength=len(samples))
+        weight = weight if draw else np.ones(len(samples))
+        each = []
+        for held_out, plays in tests:
+            share = weight[held_out] / weight[held_out].sum()
+            rival = best_mixture(*np.tensordot(share, beta[:, held_out], ([0], [1])), at)
+            ours = [along_prices(*np.tensordot(share, play, ([0], [1])), at) for play in plays]
+            each.append([float((own - rival).mean()) for own in ours])
+        gains[draw] = np.mean(each, axis=0)
+    low, high = np.quantile(gains[1:], [0.025, 0.975], axis=0)
+    return {
+        name: {
+            "gain": round(float(gains[0, at]), 4),
+            "low": round(float(low[at]), 4),
+            "high": round(float(high[at]), 4),
+        }
+        for at, name in enumerate(("consensus", "right_answers"))
+    }
+
+
+def coverage(samples, features, budget, *, labels=50, draws=1000, seed=0):
+    """How often the 95% interval of a policy's value covers its value by all right answers."""
+    truth = estimate(samples, votes=(1,))
+    fit, held_out = split_by_text(truth.questions, test_size=0.5, seed=seed)
+    guess = estimate(hidden(samples.select(fit), []), votes=(1,))
+    imitator = Imitator(seed=seed).fit(features[fit], guess, budget=budget)
+    shares = np.eye(len(truth.actions))[imitator.choose(features[held_out], budget=budget)]
+    test, asked = truth.select(held_out), samples.select(held_out)
+    value = float((test.accuracy * shares).sum(1).mean())
+    blank, rng, hits, widths = estimate(hidden(asked, []), votes=(1,)), np.random.default_rng(seed), 0, []
+    assert blank.estimated is not None
+    for draw in range(draws):
+        known = rng.choice(len(test), labels, replace=False)
+        share = np.isin(np.arange(len(test)), known).astype(float)
+        accuracy = np.where(share[:, None] > 0, test.accuracy, blank.accuracy)
+        estimated = replace(blank.estimated, labels=share)
+        table = rectified(replace(blank, accuracy=accuracy, estimated=estimated))
+        column = (table.accuracy * shares).sum(1)[:, None]
+        low, high = np.quantile(bootstrap_means(column, table.questions, 400, draw), [0.025, 0.975])
+        hits += bool(low <= value <= high)
+        widths.append(float(high - low))
+    alone = float(2 * 1.96 * (test.accuracy * shares).sum(1).std() / np.sqrt(labels))
+    return {
+        "labels": labels,
+        "questions": len(test),
+        "draws": draws,
+        "covers": hits / draws,
+        "mean_width": float(np.mean(widths)),
+        "width_by_the_labels_alone": alone,
+    }
+
+
+def shuffled(samples, features, budget, *, tables=100, labels=(0, 50), questions=300):
+    """How often a policy goes out, where replies belong to other questions than they were given for."""
+    result = []
+    for size in labels:
+        answers: dict[str, int] = {}
+        for number in range(tables):
+            rng = np.random.default_rng([number, size])
+            rows = rng.choice(len(samples), min(questions, len(samples)), replace=False)
+            part = samples.select(rows)
+            table = estimate(hidden(part, rng.choice(len(part), size, replace=False)), votes=(1,))
+            imitator = Imitator(seed=number).fit(features[rng.permutation(rows)], table, budget=budget)
+            answer = imitator.gate(draws=500).answer
+            answers[answer] = answers.get(answer, 0) + 1
+        result.append({"labels": size, "tables": tables, "questions": len(part), "verdicts": answers})
+    return result
+
+
+def labelling_cost(questions=1000, sources=6, samples=10, votes=(1, 3, 5, 9)):
+    """Seconds and peak memory of estimating generated samples without a right answer."""
+    rng = np.random.default_rng(0)
+    rows = (
+        {
+            "question_id": f"q{question}",
+            "question": f"question {question}",
+            "source": f"s{source}",
+            "sample": sample,
+            "answer": str(rng.geometric(0.3 + 0.1 * source)),
+            "gold": None,
+            "correct": None,
+            "cost": 1.0 + source,
+            "cost_unit": "tokens",
+        }
+        for question in range(questions)
+        for source in range(sources)
+        for sample in range(samples)
+    )
+    table = Samples.from_rows(rows)
+    before = time.perf_counter()
+    estimate(table, votes=votes, labels="consensus")
+    seconds = time.perf_counter() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "questions": questions,
+        "sources": sources,
+        "samples": samples,
+        "seconds": round(seconds, 1),
+        "peak_gib": round(peak, 2),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "--splits", type=int, help="of each table; by default 5 of large and 40 of small ones"
+    )
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--only", choices=PARTS, help="measure this part and leave the others in the file")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "without_labels.json")
+    arguments = parser.parse_args()
+    encoder = open_encoder()
+
+    def read(name):
+        return Samples.read(arguments.folder / f"{name}.samples.parquet")
+
+    def described(samples):
+        return feature_matrix(list(samples.questions), encoder)
+
+    def exams():
+        samples = read("exams_a_gpt")
+        return samples, described(samples), 3.9
+
+    parts = {
+        "lift": lambda: {
+            name: lifts(read(name), described(read(name)), budgets, sizes, arguments.splits or splits)
+            for name, (budgets, sizes, splits) in LIFT.items()
+        },
+        "votes": lambda: {name: stops(read(name), splits=arguments.splits or 4, draws=300) for name in VOTES},
+        "intervals": lambda: coverage(*exams(), draws=arguments.draws),
+        "shuffled": lambda: shuffled(*exams()),
+        "cost": labelling_cost,
+    }
+    results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    for name in (arguments.only,) if arguments.only else PARTS:
+        results[name] = parts[name]()
+    results |= {
+        "command": "python benchmarks/without_labels.py FOLDER",
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
+    }
+    arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
