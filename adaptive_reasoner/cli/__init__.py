@@ -7,7 +7,7 @@ import sys
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -91,6 +91,8 @@ def demo(
 
 app.command()(collect)
 
+Labels = Literal["gold", "consensus", "judge", "auto"]
+
 
 @app.command()
 def estimate(
@@ -99,6 +101,13 @@ def estimate(
     votes: Annotated[
         str, typer.Option(help="Sizes of vote: 1,3,5; or by source: 'direct=1 cot=1,3,5'.")
     ] = "1,3,5",
+    labels: Annotated[
+        Labels,
+        typer.Option(
+            help="What stands in for missing right answers: the consensus of the replies, verdicts of a "
+            "judge, or the better of the two (auto); gold refuses samples without right answers."
+        ),
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """From samples to outcomes: what each action would score and cost on each question."""
@@ -107,7 +116,7 @@ def estimate(
 
     with progress("estimating"):
         table = Samples.read(samples)
-        outcomes = estimate_outcomes(table, votes=_sizes(votes))
+        outcomes = estimate_outcomes(table, votes=_sizes(votes), labels=labels)
         outcomes.write(out_file)
     summary = [
         {"action": action, "accuracy": float(accuracy), "cost": float(cost)}
@@ -115,15 +124,18 @@ def estimate(
             outcomes.actions, outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), strict=True
         )
     ]
+    n_labelled = int(outcomes.labelled.sum())
     silent = {source: table.nothing_to_compare(source) for source in table.sources}
     if as_json:
+        shown = {"file": str(out_file), "n_questions": len(outcomes), "n_labelled": n_labelled}
         counted = {source: {"samples": found, "of": total} for source, (found, total) in silent.items()}
-        shown = {"file": str(out_file), "n_questions": len(outcomes), "actions": summary}
-        print_json({**shown, "nothing_to_compare": counted})
+        print_json({**shown, "actions": summary, "nothing_to_compare": counted})
     else:
-        print_table(summary, title=f"{len(outcomes)} questions, cost in {outcomes.cost_unit}")
-        said = {source: f"{found} of {total} samples" for source, (found, total) in silent.items()}
-        print_result({"nothing to compare": said}, as_json=False)
+        missing = len(outcomes) - n_labelled
+        known = f", {missing} of them without a right answer (estimated)" if missing else ""
+        print_table(summary, title=f"{len(outcomes)} questions{known}, cost in {outcomes.cost_unit}")
+        counts = {source: f"{found} of {total} samples" for source, (found, total) in silent.items()}
+        print_result({"nothing to compare": counts}, as_json=False)
 
 
 @app.command()
@@ -204,6 +216,7 @@ def backtest(
     """What a policy would have done on questions it has not seen, against every baseline."""
     from adaptive_reasoner.kit.backtesting.evaluation import backtest as run_backtest
     from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
+    from adaptive_reasoner.kit.learning.gate import checked
 
     with progress("backtesting"):
         tested = run_backtest(
@@ -242,7 +255,9 @@ def backtest(
             out.print(
                 f"decide by: {tested.observe}; looking first changes the lift by {look}", highlight=False
             )
-        out.print(f"verdict: {result['verdict']}", highlight=False)
+        missing = tested.n_labelled < tested.n_questions
+        by = f", of {tested.n_questions} questions {checked(tested.n_labelled)}" if missing else ""
+        out.print(f"verdict: {result['verdict']}{by}", highlight=False)
 
 
 @app.command()

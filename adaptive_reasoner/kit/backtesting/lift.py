@@ -130,7 +130,8 @@ def _compared(table: Outcomes, trial: SplitResult, means: Floats) -> dict[Key, t
     """Of each play its accuracy and cost, and what mixtures of fixed actions do instead.
 
     These are the accuracy of the mixture chosen in training at that cost, then the cost at that accuracy and
-    the accuracy at that cost of the best mixture of the held-out questions. Each has shape (1 + draws,), as the means of `_columns` have: the estimate, then its draws.
+    the accuracy at that cost of the best mixture of the held-out questions. Each has shape (1 + draws,), as
+    the means of `_columns` have: the estimate, then its draws.
     """
     k, p = len(table.actions), len(trial.plays)
     # NaN where no held-out question was drawn, as can happen in a small group.

@@ -73,10 +73,18 @@ class Gate:
             f"lift {self.lift:+.3f} ({self.low:+.3f} to {self.high:+.3f}) on {self.questions} questions"
         )
         more = "" if self.needed is None else f"; about {self.needed} questions would tell"
-        checked = {None: "", 0: "; no answer was checked"}.get(
-            self.labels, f"; the answers of {self.labels} questions were checked"
-        )
-        return f"{self.answer}: {measured}{checked}{more}"
+        labels = "" if self.labels is None else f"; {checked(self.labels)}"
+        return f"{self.answer}: {measured}{labels}{more}"
+
+
+def checked(labels: int) -> str:
+    """How many right answers a verdict rests on, in words.
+
+    Example:
+        >>> checked(0), checked(12)
+        ('no answer was checked', 'the answers of 12 were checked')
+    """
+    return f"the answers of {labels} were checked" if labels else "no answer was checked"
 
 
 def judge(

@@ -122,7 +122,12 @@ def _verdict(found: Findings, answer: str | None) -> Verdict:
         policy = found.playing.policy
         answer, gate = policy.verdict, policy.card["report"]["gate"]
     return wording.judged(
-        found.summary, answer=answer, needed=gate.get("needed"), unit=unit, accuracy_unit=accuracy_unit
+        found.summary,
+        answer=answer,
+        needed=gate.get("needed"),
+        unit=unit,
+        accuracy_unit=accuracy_unit,
+        labels=gate.get("labels"),
     )
 
 

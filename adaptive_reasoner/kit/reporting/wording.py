@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adaptive_reasoner.kit.backtesting.lift import Gain
-from adaptive_reasoner.kit.learning.gate import ROUNDING, WORTHWHILE
+from adaptive_reasoner.kit.learning.gate import ROUNDING, SHIPS, WORTHWHILE, checked
 from adaptive_reasoner.kit.reporting.html_page import Verdict
 from adaptive_reasoner.kit.reporting.summary import PolicySummary
 
@@ -55,6 +55,7 @@ def judged(
     needed: int | None,
     unit: str,
     accuracy_unit: str | None = None,
+    labels: int | None = None,
 ) -> Verdict:
     """The verdict on shipping a policy.
 
@@ -64,6 +65,7 @@ def judged(
         needed: About how many questions would be enough, where the gate asked for more.
         unit: Of costs.
         accuracy_unit: Of accuracies, where they are none.
+        labels: How many questions have a right answer; None if all have.
     """
     lift = measured.lift
     gained = f"{points(lift.mean, accuracy_unit)} at {amount(measured.cost)} {unit}"
@@ -72,7 +74,14 @@ def judged(
         f"It gets {level(measured.accuracy, accuracy_unit)} where the best random mixture of fixed actions "
         f"gets {level(measured.uniform, accuracy_unit)} for as much"
     )
-    refused = answer is not None and answer != "ship"
+    refused = answer is not None and answer not in SHIPS
+    if lift.low > ROUNDING and answer == "unverified":
+        return Verdict(
+            "Ships unverified:",
+            f"{gained}, {interval}, by estimates: {checked(labels or 0)}. "
+            "`adaptive-reasoner label` says which answers to check first.",
+            "unsure",
+        )
     if lift.low > ROUNDING and not refused:
         return Verdict(
             "Ship it:", f"{gained}, {interval}. {against}.{_topic(measured, accuracy_unit)}", "good"

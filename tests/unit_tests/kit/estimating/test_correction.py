@@ -1,0 +1,61 @@
+"""Corrections by labelled questions, and means without the bias of the estimates."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.estimating.correction import corrected, fitted_residual, rectified
+from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
+from tests.unit_tests.kit.unlabelled import generated
+
+
+def test_a_consensus_that_flatters_one_action_is_corrected():
+    rng = np.random.default_rng(0)
+    truth = (rng.random((400, 2)) < (0.5, 0.7)).astype(float)
+    guess = np.clip(truth * 0.6 + (0.1, 0.4), 0, 1)
+    labelled = np.arange(400) < 100
+    result = corrected(guess, truth, labelled)
+    assert np.abs(result.mean(axis=0) - truth.mean(axis=0)).max() < 0.05
+    assert np.abs(guess.mean(axis=0) - truth.mean(axis=0)).max() > 0.1
+
+
+def test_few_labels_and_labels_that_say_nothing_correct_nothing():
+    rng = np.random.default_rng(0)
+    guess, truth = rng.random((50, 2)), rng.random((50, 2))
+    assert (corrected(guess, truth, np.arange(50) < 5) == guess).all()
+    noise = rng.normal(size=(200, 2))
+    assert fitted_residual(rng.normal(size=(200, 30)), noise - noise.mean(axis=0)) is None
+
+
+def test_a_rectified_table_has_the_mean_of_the_right_answers_in_expectation():
+    truth, samples = estimate(generated(300), votes=(1,)), generated(300, labelled=())
+    blank = estimate(samples, votes=(1,))
+    biased = replace(blank.estimated, accuracy=np.clip(blank.accuracy + np.array([0.2, 0.0]), 0, 1))
+    rng, means = np.random.default_rng(0), []
+    for _ in range(200):
+        share = np.isin(np.arange(300), rng.choice(300, 60, replace=False)).astype(float)
+        accuracy = np.where(share[:, None] > 0, truth.accuracy, biased.accuracy)
+        table = replace(blank, accuracy=accuracy, estimated=replace(biased, labels=share))
+        means.append(rectified(table).accuracy.mean(axis=0))
+    assert np.abs(np.mean(means, axis=0) - truth.accuracy.mean(axis=0)).max() < 0.01
+
+
+@pytest.mark.slow
+def test_intervals_from_fifty_labels_cover_the_value_by_all_of_them():
+    truth, blank = (estimate(generated(300, labelled=known), votes=(1,)) for known in (None, ()))
+    value, rng, hits = truth.accuracy[:, 1].mean(), np.random.default_rng(0), 0
+    for draw in range(300):
+        share = np.isin(np.arange(300), rng.choice(300, 50, replace=False)).astype(float)
+        accuracy = np.where(share[:, None] > 0, truth.accuracy, blank.accuracy)
+        table = rectified(replace(blank, accuracy=accuracy, estimated=replace(blank.estimated, labels=share)))
+        drawn = bootstrap_means(table.accuracy[:, 1:], table.questions, 400, draw)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        hits += low <= value <= high
+    assert hits / 300 >= 0.93
+
+
+def test_a_table_with_all_right_answers_is_not_touched():
+    table = estimate(generated(20), votes=(1,))
+    assert rectified(table) is table
