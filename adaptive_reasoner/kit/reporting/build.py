@@ -239,7 +239,12 @@ def _bill(
 
 def _notes(found: Findings) -> list[str]:
     notes = [_MIXTURE, _HINDSIGHT, _INTERVALS]
-    if found.outcomes.halves is None:
+    missing = len(found.outcomes) - int(found.outcomes.labelled.sum())
+    if missing:
+        notes.insert(
+            0, f"{missing:,} of {len(found.outcomes):,} questions have no right answer: {_ESTIMATED}"
+        )
+    elif found.outcomes.halves is None:
         notes.insert(2, _ONE_SAMPLE)
     if found.summary is not None:
         notes.append(f"The policy's accuracy and lift were measured {found.summary.source}.")
@@ -250,6 +255,10 @@ def _notes(found: Findings) -> list[str]:
     return notes
 
 
+_ESTIMATED = (
+    "their accuracies are estimates, by how far the replies agree or by a judge, corrected by the questions "
+    "that have one. Lifts and their intervals count only these as known; curves of hindsight are estimates."
+)
 _MIXTURE = (
     "The random mixture knows nothing of a question: at each mean cost it is the best that tossing a coin "
     "between fixed actions can do. Only what lies above it is the merit of choosing."

@@ -11,6 +11,7 @@ from adaptive_reasoner.kit.allocation.solver import Frontier, Hull, uniform_hull
 from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_in_sample
 from adaptive_reasoner.kit.backtesting.lift import Gain, measure
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
+from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.tables.bootstrap import Interval
@@ -73,13 +74,14 @@ def along_budgets(playing: Playing, outcomes: Outcomes) -> dict[float, Gain]:
     curve = policy.curve
     budgets = set(np.geomspace(max(curve.cheapest, 1e-9), curve.cost[0], _BUDGETS).tolist())
     budgets = {min(max(budget, curve.cheapest), float(curve.cost[0])) for budget in budgets}
+    judged = rectified(playing.table)
     plays = {
-        ("policy", budget): Performance.of(playing.table, playing.shares(curve.price_at(budget)))
+        ("policy", budget): Performance.of(judged, playing.shares(curve.price_at(budget)))
         for budget in sorted(budgets)
     }
-    plays["policy", own_budget(playing)] = Performance.of(playing.table, playing.shares(policy.price))
+    plays["policy", own_budget(playing)] = Performance.of(judged, playing.shares(policy.price))
     trial = SplitResult(np.arange(len(outcomes)), plays)
-    return {budget: gain for (_, budget), gain in measure(outcomes, [trial], draws=_DRAWS).items()}
+    return {budget: gain for (_, budget), gain in measure(rectified(outcomes), [trial], draws=_DRAWS).items()}
 
 
 def own_budget(playing: Playing) -> float:

@@ -9,6 +9,7 @@ import pytest
 from adaptive_reasoner import cli
 from adaptive_reasoner.cli.shown import print_result
 from adaptive_reasoner.ledger import open_ledger
+from tests.unit_tests.kit.unlabelled import generated
 
 
 def test_estimates_and_solves(command, outcomes):
@@ -285,3 +286,15 @@ def test_a_result_is_a_line_a_field_in_short_numbers_and_words(capsys):
         f"folder: {'a/long/folder' * 10}",
         "gate: lift 0.0407679, costs [7.9997, 17.9954], needed none",
     ]
+
+
+def test_samples_without_right_answers_are_estimated_and_said_to_be(command, tmp_path):
+    samples, outcomes = tmp_path / "s.jsonl", tmp_path / "o.parquet"
+    generated(160, labelled=()).write(samples)
+    code, printed, _ = command("estimate", samples, "--votes", "1", "--out", outcomes, "--json")
+    estimated = json.loads(printed)
+    assert (code, estimated["n_questions"], estimated["n_labelled"]) == (0, 160, 0)
+    _, printed, _ = command("estimate", samples, "--votes", "1", "--out", outcomes)
+    assert "160 questions, 160 of them without a right answer (estimated)" in printed
+    code, _, refused = command("estimate", samples, "--labels", "gold", "--out", outcomes)
+    assert (code, "960 replies are not graded" in refused) == (2, True)
