@@ -63,6 +63,10 @@ ENTRIES = {
     ("answers", "strategies"): {
         "final_answer": (3, "the vote of each reply, and the winner looked up again")
     },
+    ("models", "answers"): {
+        "refused": (5, "a reply that refuses offers nothing to compare, whoever asks for its answer"),
+        "was_cut": (5, "a reply that was cut offers nothing to compare, whoever asks for its answer"),
+    },
 }
 """What a question enters that is answered by a vote of three, which two samples decide.
 
