@@ -40,7 +40,7 @@ _KANA_VERB = pattern(
     r"(?:ます|ました|ません|ください|ましょう|でしょう|ですか|습니다|세요|까요|了吗|吗|呢|啊|.{3}か)$"
 )
 _EDGES = " \t\r\n\"'`*_.,;:!。、，:…"
-_WORD = pattern(r"[^\W_]+(?:['’.&/+-][^\W_]+)*|[^\W_]+")
+_WORD = pattern(r"[^\W_]+(?:['.&/+-][^\W_]+)*(?:[+#]+|-(?=[\s.,]|$))?")
 _DIVIDER = pattern(r"[.!?;:]\s|[\n?¿{}|]|\.\.\.")
 _SHORTENED = pattern(r"(?<!\w)(?:[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Ss]t|[JS]r|[A-Z]|[Ss]ra?|[Mm]t)\.\s")
 _RELATIVE = pattern(
@@ -180,6 +180,8 @@ def phrase_key(text: str, question: Question) -> str | None:
     text = unicodedata.normalize("NFC", text)
     if _GLUED.search(text) and " " not in text:
         return text  # a path, a formula, an identifier: capitals count
+    if len(text) == 2 and text.isupper():
+        return text  # a symbol: CO is not Co
     text = ARTICLES.sub("", text, count=1)
     words = text.casefold().split()
     while len(words) >= 3 and words[0] in TITLES:

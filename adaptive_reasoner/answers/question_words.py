@@ -199,9 +199,7 @@ COMMA_LANGUAGES = frozenset(
 POINT_LANGUAGES = frozenset(
     ("the is are was of what how many much which answer and in it does do has have total kilometers").split()
 )
-LEFT = frozenset(
-    ("left remaining more total altogether of the in now and each per people items pieces").split()
-)
+LEFT = frozenset(("left remaining more total altogether of the in now people items pieces").split())
 UNIT_ASKED = pattern(
     r"(?:how many|how much|number of|cuántos|cuántas|combien de|combien d'|wie viele|wieviele|quanti|quante|"
     r"quantos|quantas|сколько|كم)\s+([^\W\d_]+)",

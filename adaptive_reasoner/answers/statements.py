@@ -18,6 +18,7 @@ from adaptive_reasoner.answers.vocabulary import (
     GREETINGS,
     NEGATIONS,
     PERSONAL,
+    QUALIFIERS,
     REFUSALS,
 )
 
@@ -74,6 +75,7 @@ _MADE_BY = pattern(
     re.IGNORECASE,
 )
 _MOMENT = pattern(r"(?:\d{4}-)?\d\d-\d\d.*|--.*|\d{1,2}/.*|\d{1,2}:\d\d.*|\d{4}-\d\d|\d{3,4}|.*\.\..*")
+_SEVERAL = pattern(r"\b(?:and|und|y|et|e|first|last|or)\b", re.IGNORECASE)
 _MOST_WORDS_AFTER = 12
 _MOST_LABEL_WORDS = 3
 _MOST_WORDS_UNASKED = 9
@@ -199,6 +201,8 @@ def _stated_value(text: str, question: Question) -> Stated | None:
     first = next(typed_spans(bare, question), None)
     if first is not None and bare.startswith(first[0]):
         rest = bare[len(first[0]) :].strip(" .,")
+        if _is_qualified(bare, first[0], question):
+            return None
         counted = question.counts(rest) or (question.asks_number and len(rest.split()) <= 4)
         if not rest or counted or (not _is_bare_number(first) and len(rest.split()) <= _MOST_WORDS_AFTER):
             return Stated(*first)
@@ -272,6 +276,8 @@ def _span(sentence: str, question: Question) -> Stated | None:
     if len({key for _, key in found}) != 1:
         return None
     text, key = found[0]
+    if _is_qualified(sentence, text, question):
+        return None
     is_address = key.startswith(("tel:", "http")) or "@" in key
     if not is_address and (is_bounded(sentence, text) or (PERSONAL.search(sentence) and not question.known)):
         return None
@@ -280,6 +286,21 @@ def _span(sentence: str, question: Question) -> Stated | None:
     if _is_bare_number(found[0]) and not (question.asks_number or concluding):
         return None
     return Stated(text, key)
+
+
+def _is_qualified(sentence: str, text: str, question: Question) -> bool:
+    """Whether words that the question does not have make another value of it: fell by 5%."""
+    around = sentence.replace(text, " 0 ", 1)
+    words = [found[0].strip() for found in QUALIFIERS.finditer(around)]
+    return any(_qualifies(word.casefold(), around, question) for word in words)
+
+
+def _qualifies(word: str, around: str, question: Question) -> bool:
+    if word == "in":  # in five days, not in Berlin
+        return bool(re.search(r"\bin\s+0\s", around))
+    if word == "per" and re.search(r"\bper\s?cent", around):
+        return False
+    return stem(word) not in question.stems
 
 
 def _of_asked_kind(found: list[tuple[str, str]], sentence: str, question: Question) -> list[tuple[str, str]]:
@@ -295,7 +316,9 @@ def _of_asked_kind(found: list[tuple[str, str]], sentence: str, question: Questi
         found = counted or found
     elif question.says_money:
         found = [each for each in found if re.search(r"[$€£¥]|dollar|euro|cent", each[0])] or found
-    if len({key for _, key in found}) > 1 and not any(map(_is_bare_number, found)):
+    if len({key for _, key in found}) > 1 and not (
+        any(map(_is_bare_number, found)) or _SEVERAL.search(sentence)
+    ):
         found = [each for each in found if _follows_asked_word(each[0], sentence, question)] or found
     unknown = [each for each in found if not re.search(rf"(?<!\w){re.escape(each[0])}(?!\w)", question.text)]
     return unknown or found

@@ -44,6 +44,25 @@ NEGATIONS = pattern(
     re.IGNORECASE,
 )
 
+QUALIFIERS = pattern(
+    any_of(
+        "rose|rise|rises|risen|fell|fall|falls|fallen|grew|grow|grows|grown|shrank|increase|increases|"
+        "increased|decrease|"
+        "decreases|decreased|gain|gained|gains|lost|loses|lose|drop|dropped|up|down|ago|older|younger|"
+        "taller|shorter|"
+        "longer|more|less|fewer|higher|lower|faster|slower|earlier|later|bc|bce|ad|ce|first|last|in|per|"
+        "each|every|early|late|"
+        "monday|tuesday|wednesday|thursday|friday|saturday|sunday|montag|dienstag|mittwoch|donnerstag|"
+        "freitag|samstag|"
+        "sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|"
+        "sábado|domingo|"
+        "gestiegen|gefallen|älter|jünger|pro|je|subió|bajó|aumentó|disminuyó|hace|augmenté|baissé|plus|moins"
+    )
+    + r"|(?<=\d)\s?/\s?(?:day|week|month|year|hour|mo|yr|h|d)(?!\w)|增|减|上升|下降|以前|前|以后|増|減",
+    re.IGNORECASE,
+)
+"""What says of a value which way it goes, or of what it is one of several."""
+
 BOUNDS = pattern(
     any_of(
         "less than|more than|fewer than|greater than|at least|at most|up to|no more than|no less than|under|"
@@ -182,7 +201,8 @@ CONCLUDING = pattern(
 FUNCTION_WORDS = _words(
     "a an the of to in on at by for from with as and or that this these those it its it's he she they his "
     "her their "
-    "there here is was are were be been being will would should must has have had do does did can could may "
+    "than there here is was are were be been being will would should must has have had do does did can "
+    "could may "
     "might "
     "which who whom whose what when where why how so thus therefore also then called named known located "
     "approximately about el la los las un una unos unas de del al en por para con y o que se es son era fue "
@@ -195,11 +215,7 @@ FUNCTION_WORDS = _words(
 )
 """Words that join; a sentence without its question and these is its answer."""
 
-TITLES = _words(
-    "dr dr. prof prof. professor doctor sir dame mr mr. mrs mrs. ms ms. president king queen emperor pope "
-    "saint st. "
-    "herr frau monsieur madame señor señora sr. sra. dott. ing. lord lady captain capt. general"
-)
+TITLES = _words("dr dr. prof prof. professor doctor sir dame dott. ing.")
 
 ARTICLES = pattern(
     r"^(?:the|an?|der|die|das|ein|eine|el|los|las|une?|le|les|il|lo|gli|um|uma|l[''])(?:\s+|(?<=['']))(?=\S)",

@@ -25,6 +25,7 @@ _PARENTHESES = pattern(r"\s+\([^()]{1,120}\)$")
 _NUMBERED_NAME = pattern(
     r"(?:[A-ZÀ-Þ][\w'.-]*\s+){0,4}[A-ZÀ-Þ]?[A-Za-z.-]*\d[A-Za-z\d.-]*(?:\s+[A-ZÀ-Þ][\w'.-]*){0,3}"
 )
+_FEET = pattern(r"\d+['\"]")
 _NUMBERED = pattern(r"[-+]?[\d.,' ]*\d\s+[^\W\d_][^\d,;:]*")
 
 
@@ -56,6 +57,8 @@ def value_key(text: str, question: Question, *, marked: bool = False, names: boo
 
 def _forms(text: str) -> list[str]:
     """A text, and what is left of it without punctuation, asides and a preposition."""
+    if _FEET.fullmatch(text):
+        return [text.replace("'", " ft").replace('"', " inch")]
     text = without_ending(text)
     bare = text if re.search(r"[ap]\.m\.$", text) else text.strip(_EDGES)
     bare = f".{bare}" if text[:1] == "." and bare[:1].isdigit() else bare

@@ -147,6 +147,7 @@ _CASED = {
     "Mm": "megameter",
     "mhz": "megahertz",
     "M": "",
+    "Mg": "megagram",
     "t": "metric_ton",
 }
 """Names whose capitals mean something; no unit where empty."""
