@@ -192,8 +192,8 @@ ASK = '[sources.ask]\nmodel = "m"\n'
         (ASK + "[prices]\nunit = 'seconds'", "needs a timeout"),
         (ASK + "[prices]\nunit = 'usd'\nlisted = true", "no price for model 'm'"),
         (ASK + "[grader]\nkind = 'judge'", "kind judge names its source"),
-        (ASK + "[grader]\nkind = 'fields'", "kind fields names its fields"),
-        (ASK + "[grader]\nkind = 'exact'\nfields = ['a']", "kind fields names its fields"),
+        (ASK + "[grader]\nkind = 'fields'", "names them: fields ="),
+        (ASK + "[grader]\nkind = 'exact'\nfields = ['a']", "fields belongs to kind"),
         (ASK + "[grader]\nkind = 'judge'\nsource = 'b'", "no source 'b'; known are ask"),
         (ASK + "[prices]\nunit = 'usd'\nprompt = 1.0", "needs a price for prompt and for completion"),
         (ASK + "[prices]\nunit = 'usd'\nprompt = -1\ncompletion = 1", "at least 0"),
@@ -449,14 +449,13 @@ def test_structured_answers_are_graded_and_counted_by_their_values(load):
     whole, part = (
         load(f"{ASK}[grader]\n{kind}") for kind in ("kind = 'json'", "kind = 'fields'\nfields = ['total']")
     )
-    one, two = AIMessage('{"total": 12, "note": "x"}'), AIMessage('{"note": "y", "total": 12.0}')
-    assert whole.key(one) != whole.key(two)
-    assert part.key(one) == part.key(two)
-    assert part.grader(part.key(one), '{"total": 12}') == 1.0
-    assert part.grader(part.key(one), '{"total": 13}') == 0.0
-    assert whole.grader(one.text, '{"note": "X", "total": 12}') == 1.0
+    replies = [AIMessage('{"total": 12, "note": "x"}'), AIMessage('{"note": "y", "total": 12.0}')]
+    one, two = comparison(whole.key).keys(replies)
+    assert one != two
+    one, two = comparison(part.key).keys(replies)
+    assert one == two
 
 
 def test_a_numeric_grader_counts_votes_by_the_number(load):
     menu = load(f"{ASK}[grader]\nkind = 'numeric'")
-    assert menu.key(AIMessage("She has $1,200 left today.")) == "1200"
+    assert comparison(menu.key).keys([AIMessage("She has $1,200 left today.")]) == ["1200"]
