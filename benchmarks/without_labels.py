@@ -232,6 +232,7 @@ def main():
         "--splits", type=int, help="of each table; by default 5 of large and 40 of small ones"
     )
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--table", choices=LIFT, help="of `lift`, measure this table alone")
     parser.add_argument("--only", choices=PARTS, help="measure this part and leave the others in the file")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "without_labels.json")
     arguments = parser.parse_args()
@@ -251,6 +252,7 @@ def main():
         "lift": lambda: {
             name: lifts(read(name), described(read(name)), budgets, sizes, arguments.splits or splits)
             for name, (budgets, sizes, splits) in LIFT.items()
+            if arguments.table in (None, name)
         },
         "votes": lambda: {name: stops(read(name), splits=arguments.splits or 4, draws=300) for name in VOTES},
         "intervals": lambda: coverage(*exams(), draws=arguments.draws),
@@ -259,7 +261,8 @@ def main():
     }
     results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for name in (arguments.only,) if arguments.only else PARTS:
-        results[name] = parts[name]()
+        found = parts[name]()
+        results[name] = {**results.get(name, {}), **found} if name == "lift" else found
     results |= {
         "command": "python benchmarks/without_labels.py FOLDER",
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
