@@ -1,7 +1,8 @@
 """Cross-validates several learners, and selects the one of highest lift around the budget."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -78,9 +79,10 @@ class CrossFit:
     """Predictions of each learner for questions it has not seen, by cross-validation.
 
     Attributes:
-        outcomes: What predictions are judged by: the truth, or the rectified table of truth and estimates.
-        truth: What predictions are calibrated to, shape (n, 2k): see `targets_of`. Where right answers are
-            missing, it is filled in from the other folds.
+        outcomes: The truth. Where right answers are missing it is filled in from the other folds. Learners
+            are compared and calibrated by it.
+        judged: What a policy is judged by: the truth, or the rectified table, which is unbiased but varies
+            too much to choose a learner by a few labels.
         fold: The fold of each question, shape (n,).
         names: The candidates to choose from.
         raw: For each single learner its predictions, in true units, shape (n, 2k).
@@ -92,7 +94,7 @@ class CrossFit:
     """
 
     outcomes: Outcomes
-    truth: Floats
+    judged: Outcomes
     fold: Ints
     names: tuple[str, ...]
     raw: Mapping[str, Floats]
@@ -133,10 +135,18 @@ class CrossFit:
             trust[held] = Familiarity.fit(X[fit, :vector], seed=seed).trust(X[held, :vector])
         centre = truth.mean(axis=0)  # of all folds: see `Calibration.fit`
         raw = {name: predicted + centre for name, predicted in raw.items()}
-        judged = rectified(outcomes)
-        rivals = judged if fixed is None else rectified(fixed)
+        k = len(outcomes.actions)
+        known = outcomes
+        if outcomes.estimated is not None:
+            known = replace(outcomes, accuracy=truth[:, :k], estimated=None, halves=None)
         labels = None if outcomes.estimated is None else int(outcomes.labelled.sum())
-        return cls(judged, truth, fold, names, raw, trust, budget, rivals, labels)
+        rivals = known if fixed is None else fixed
+        return cls(known, rectified(outcomes), fold, names, raw, trust, budget, rivals, labels)
+
+    @cached_property
+    def truth(self) -> Floats:
+        """What predictions are calibrated to, shape (n, 2k): see `targets_of`."""
+        return targets_of(self.outcomes)
 
     def of(self, name: str) -> Floats:
         """Held-out raw predictions of a candidate, shape (n, 2k)."""

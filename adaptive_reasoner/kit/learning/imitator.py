@@ -187,8 +187,9 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             draws: Bootstrap draws over the questions.
         """
         fitted = self.cross_fit_ if budget is None else replace(self.cross_fit_, budget=budget)
-        accuracy, cost = Response.of(fitted.nested(), fitted.outcomes).around(fitted.budget)
-        return judge(accuracy, cost, fitted.fixed, labels=fitted.labels, draws=draws, seed=self.seed)
+        accuracy, cost = Response.of(fitted.nested(), fitted.judged).around(fitted.budget)
+        rivals = fitted.fixed if fitted.labels is None else fitted.judged
+        return judge(accuracy, cost, rivals, labels=fitted.labels, draws=draws, seed=self.seed)
 
     def graph(self) -> ModelProto:
         """The fitted predictor: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""

@@ -51,7 +51,7 @@ def describe(
         InfeasibleBudgetError: The cheapest choices cost more than `budget`.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
-    mixture, judged = imitator.mixture_, imitator.cross_fit_.outcomes
+    mixture, judged = imitator.mixture_, imitator.cross_fit_.judged
     curve = imitator.curve_ if ships else _with_interval(mixture.curve, outcomes)
     price = curve.price_at(budget, unit=outcomes.cost_unit)
     return {
