@@ -1,6 +1,5 @@
 """The samples of one model call of an agent: each goes through the agent's other middleware."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.constants import TAG_NOSTREAM
 from typing_extensions import override
 
-from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.integrations.agent_account import account_of
 from adaptive_reasoner.models.observed_calls import model_calls
 from adaptive_reasoner.models.prompt_bound import SchemaText
 from adaptive_reasoner.models.source import ChatModel, Messages, Request, Source, as_text, default_resolver
@@ -36,7 +35,6 @@ class AgentCalls:
     Attributes:
         responses: By the identity of the reply in it.
         account: What the thread knows of its spending.
-        ledger: The tenant's, where there is one.
     """
 
     def __init__(
@@ -47,11 +45,8 @@ class AgentCalls:
         ahandler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]] | None = None,
     ) -> None:
         self.request, self.handler, self.ahandler = request, handler, ahandler
-        self.ledger: Ledger | None = None
         self.responses: dict[int, ModelResponse[Any]] = {}
-        nothing = {"run_id": uuid.uuid4().hex, "run": 0.0, "thread": 0.0, "steps": 0}
-        state: Mapping[str, Any] = request.state
-        self.account: dict[str, Any] = state.get("adaptive_account") or nothing
+        self.account = account_of(request.state)
 
     def resolve_model(self, source: Source, request: Request) -> ChatModel:
         """The source's model through the handler; a judge, which is no part of the agent, without it."""

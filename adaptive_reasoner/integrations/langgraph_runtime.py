@@ -117,6 +117,12 @@ def _runtime() -> Runtime[Any] | None:
         return None
 
 
+def run_control() -> RunControl | None:
+    """What the nodes of one graph run share, its subgraphs included; None outside a graph."""
+    runtime = _runtime()
+    return runtime.control if runtime else None
+
+
 def run_of(config: RunnableConfig) -> str | None:
     """The name of the graph run this node works for: one question, with all nodes, loops and subgraphs.
 

@@ -1,12 +1,13 @@
 """A budget for `create_agent`: each model call decides how hard to think, and the run is one question."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Any, Literal
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.runtime import Runtime
@@ -15,14 +16,17 @@ from typing_extensions import override
 
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.integrations.billing import listen
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
-from adaptive_reasoner.integrations.langgraph_runtime import execution, run_of, write_stream_event
+from adaptive_reasoner.integrations.langgraph_runtime import execution, read, run_of, write_stream_event
+from adaptive_reasoner.integrations.open_bills import RunBill, bill_named, on_bill
+from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Messages, Source
-from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.policy.base import Policy, never_blocks
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
@@ -32,14 +36,20 @@ try:
     from langchain.agents.middleware.internal_call_transformer import InternalCallTransformer
     from langchain.agents.middleware.types import (
         AgentMiddleware,
-        AgentState,
         ExtendedModelResponse,
         ModelRequest,
         ModelResponse,
-        PrivateStateAttr,
+        ToolCallRequest,
     )
 
+    from adaptive_reasoner.integrations.agent_account import (
+        AdaptiveAgentState,
+        AgentBills,
+        SpendCounter,
+        account_of,
+    )
     from adaptive_reasoner.integrations.agent_calls import AgentCalls, is_structured, preamble
+    from adaptive_reasoner.integrations.agent_tools import over_limit, refused_tool
 except ModuleNotFoundError as error:
     raise ImportError('create_agent needs langchain: pip install "adaptive-reasoner[agents]"') from error
 
@@ -61,32 +71,6 @@ class AgentStep:
     messages: Messages
     spent: float
     left: float
-
-
-SpendCounter = dict[str, Any]
-"""What a thread knows of its spending: `run_id`, `run` (cost), `thread` (cost) and `steps`."""
-
-
-def booked(before: SpendCounter | None, change: SpendCounter) -> SpendCounter:
-    """Add to an account; a change under a new `run_id` begins a new run of the thread.
-
-    Example:
-        >>> first = booked(None, {"run_id": "a", "run": 2.0, "thread": 2.0, "steps": 1})
-        >>> booked(first, {"run_id": "b", "run": 3.0, "thread": 3.0, "steps": 1})
-        {'run_id': 'b', 'run': 3.0, 'thread': 5.0, 'steps': 1}
-    """
-    known = {"run_id": "", "run": 0.0, "thread": 0.0, "steps": 0} | (before or {})
-    if known["run_id"] != change["run_id"]:
-        known |= {"run": 0.0, "steps": 0}
-    added = {name: known[name] + change[name] for name in ("run", "thread", "steps")}
-    return {"run_id": change["run_id"], **added}
-
-
-class AdaptiveAgentState(AgentState[Any]):
-    """The agent's state, with an account that neither its input nor its output shows."""
-
-    # The reducer comes last: LangGraph reads no other, and without it the spend would be overwritten.
-    adaptive_account: NotRequired[Annotated[SpendCounter, PrivateStateAttr, booked]]
 
 
 class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
@@ -114,6 +98,10 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             BudgetExceededError.
         about: What of a step is decided on; its question where not given.
         tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
+        tool_costs: What a call of a tool costs, by name, in the ledger's unit: a number, or a function of the
+            call. A tool's message may report another cost; see `ToolCosts`. A tool that does not fit is not
+            called, and its message says so.
+        tool_limits: The most calls of a tool in one run, by name; a further call gets a message that says so.
 
     A run may bring its own terms as `AdaptiveContext`: `create_agent(..., context_schema=AdaptiveContext)`.
 
@@ -153,6 +141,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         on_exhausted: Literal["end", "raise"] = "end",
         about: Callable[[AgentStep], str] | None = None,
         tenants: Callable[[str], Ledger] | None = None,
+        tool_costs: Mapping[str, ToolCost] | None = None,
+        tool_limits: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         if on_exhausted not in ("end", "raise"):
@@ -162,6 +152,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
                 raise ValueError(f"{name} must be above 0, got {amount}")
         self.run_budget, self.thread_budget = run_budget, thread_budget
         self.on_exhausted, self.about = on_exhausted, about
+        self.tool_limits = check_limits(tool_limits)
         self._policy_of: Callable[[AgentStep], Policy] | None = None
         if callable(policy) and not isinstance(policy, Policy):
             self._policy_of, policy = policy, policy(AgentStep(0, "", (), 0.0, inf))
@@ -178,6 +169,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             samples=samples,
         )
         self.tenants = Tenants(self.reasoner.ledger, tenants)
+        self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
+        listen()
 
     @property
     def ledger(self) -> Ledger:
@@ -186,10 +179,18 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
 
     @override
     def before_agent(self, state: AdaptiveAgentState, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Begin a run: a question of its own."""
-        del state, runtime
-        run_id = run_of({}) or uuid.uuid4().hex
-        return {"adaptive_account": {"run_id": run_id, "run": 0.0, "thread": 0.0, "steps": 0}}
+        """Begin a run: a question of its own, with a bill of its own."""
+        question = run_of({}) or uuid.uuid4().hex
+        ledger = self._ledger_of(runtime.context)
+        return {"adaptive_account": self.bills.begin(question, state.get("adaptive_account"), ledger)}
+
+    @override
+    async def abefore_agent(self, state: AdaptiveAgentState, runtime: Runtime[Any]) -> dict[str, Any]:
+        """Like `before_agent`, without blocking the loop."""
+        await self.tenants.aready(runtime.context)
+        if never_blocks(self._ledger_of(runtime.context)):
+            return self.before_agent(state, runtime)
+        return await asyncio.to_thread(self.before_agent, state, runtime)
 
     @override
     def wrap_model_call(
@@ -197,11 +198,13 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     ) -> ExtendedModelResponse[Any]:
         """Decide, call as often as the action asks for, and answer with the winner."""
         calls = AgentCalls(request, handler=handler)
+        bill = self._bill(calls.account, request.runtime)
         try:
-            result = self.reasoner.answer(request.messages, _around(), **self._terms(calls))
+            with on_bill(bill):
+                result = self.reasoner.answer(request.messages, _around(), **self._terms(calls, bill))
         except BudgetExceededError as exhausted:
-            return self._exhausted(calls, exhausted)
-        return self._response(calls, result)
+            return self._exhausted(calls, bill, exhausted)
+        return self._response(calls, bill, result)
 
     @override
     async def awrap_model_call(
@@ -211,18 +214,72 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     ) -> ExtendedModelResponse[Any]:
         """Like `wrap_model_call`, without blocking the loop."""
         calls = AgentCalls(request, ahandler=handler)
-        await self.tenants.aready(request.runtime and request.runtime.context)
+        bill = await self._abill(calls.account, request.runtime)
         try:
-            result = await self.reasoner.aanswer(request.messages, _around(), **self._terms(calls))
+            with on_bill(bill):
+                terms = self._terms(calls, bill)
+                result = await self.reasoner.aanswer(request.messages, _around(), **terms)
         except BudgetExceededError as exhausted:
-            return self._exhausted(calls, exhausted)
-        return self._response(calls, result)
+            return self._exhausted(calls, bill, exhausted)
+        return self._response(calls, bill, result)
 
-    def _terms(self, calls: AgentCalls) -> AnswerOptions:
-        account, task = calls.account, execution()
-        left = self._left(account)
+    @override
+    def wrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
+    ) -> ToolMessage | Command[Any]:
+        """Call a tool, with all that it calls, on the run's bill."""
+        bill = self._bill(account_of(request.state), request.runtime)
+        refusal = over_limit(bill, request, self.tool_limits)
+        if refusal is not None:
+            return refusal
+        try:
+            with on_bill(bill):
+                return handler(request)
+        except BudgetExceededError as exhausted:
+            return self._not_called(request, exhausted)
+
+    @override
+    async def awrap_tool_call(
+        self,
+        request: ToolCallRequest,
+        handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
+    ) -> ToolMessage | Command[Any]:
+        """Like `wrap_tool_call`, without blocking the loop."""
+        bill = await self._abill(account_of(request.state), request.runtime)
+        refusal = over_limit(bill, request, self.tool_limits)
+        if refusal is not None:
+            return refusal
+        try:
+            with on_bill(bill):
+                return await handler(request)
+        except BudgetExceededError as exhausted:
+            return self._not_called(request, exhausted)
+
+    def _not_called(self, request: ToolCallRequest, reason: BudgetExceededError) -> ToolMessage:
+        """What the model is told of a tool that the budget has no room for."""
+        if self.on_exhausted == "raise":
+            raise reason
+        return refused_tool(request, f"the budget has no room for it: {reason}")
+
+    def _ledger_of(self, context: Any) -> Ledger:
+        """What a run is charged to: the ledger of its tenant, where it has one."""
+        tenant = read(context, "tenant")
+        return self.tenants.ledger_of(tenant) if tenant else self.ledger
+
+    def _bill(self, account: SpendCounter, runtime: Any) -> RunBill:
+        return self.bills.of(account, lambda: self._ledger_of(runtime and runtime.context))
+
+    async def _abill(self, account: SpendCounter, runtime: Any) -> RunBill:
+        await self.tenants.aready(runtime and runtime.context)
+        ledger = self._ledger_of(runtime and runtime.context)
+        if never_blocks(ledger) or bill_named(account.get("bill")) is not None:
+            return self.bills.of(account, lambda: ledger)
+        return await asyncio.to_thread(self.bills.of, account, lambda: ledger)
+
+    def _terms(self, calls: AgentCalls, bill: RunBill) -> AnswerOptions:
+        account, task, left = calls.account, execution(), bill.ledger.left
         question = self._question(calls.request.messages)
-        step = AgentStep(account["steps"], question, calls.request.messages, account["run"], left)
+        step = AgentStep(account["steps"], question, calls.request.messages, bill.ledger.cost, left)
         policy = self._policy_of(step) if self._policy_of else self.reasoner.policy
         request = calls.request
         terms: AnswerOptions = {
@@ -238,13 +295,13 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         }
         runtime: Runtime[Any] | None = calls.request.runtime
         terms |= options_from_context(runtime and runtime.context, policy=policy, tenants=self.tenants)
-        calls.ledger = terms.get("ledger")
+        terms["ledger"] = bill.ledger
         if left < inf:
             most = terms.get("max_cost")
             terms["max_cost"] = left if most is None else min(left, most)
         if self.run_budget is not None and left > 0:
             # Of a budget that is half gone a unit is worth twice as much.
-            price = terms.get("price", (terms.get("ledger") or self.ledger).price) or 0.0
+            price = terms.get("price", bill.ledger.price) or 0.0
             terms["price"] = price * max(1.0, self.run_budget / left)
         return terms
 
@@ -258,41 +315,37 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
                 ) from error
             return ""
 
-    def _left(self, account: SpendCounter) -> float:
-        """What the run may still cost."""
-        of_run = inf if self.run_budget is None else self.run_budget - account["run"]
-        of_thread = inf if self.thread_budget is None else self.thread_budget - account["thread"]
-        return max(0.0, min(of_run, of_thread))
-
-    def _response(self, calls: AgentCalls, result: Result) -> ExtendedModelResponse[Any]:
-        """The winner's response, whole, with the usage of all samples; the cost goes to the account."""
+    def _response(self, calls: AgentCalls, bill: RunBill, result: Result) -> ExtendedModelResponse[Any]:
+        """The winner's response, whole, with the usage of all samples; the state learns what was spent."""
         response = calls.responses[id(result.reply)]
         messages: Sequence[BaseMessage] = [
             result.message if message is result.reply else message for message in response.result
         ]
-        cost = result.record["cost"]
-        change = {"run_id": calls.account["run_id"], "run": cost, "thread": cost, "steps": 1}
+        spent = max(0.0, bill.ledger.cost - calls.account["run"])
+        change = {"run_id": calls.account["run_id"], "run": spent, "thread": spent, "steps": 1}
         return ExtendedModelResponse(
             model_response=replace(response, result=list(messages)),
-            command=Command(update={"adaptive_account": change}),
+            command=Command(update={"adaptive_account": {**change, "bill": bill.id}}),
         )
 
-    def _exhausted(self, calls: AgentCalls, reason: BudgetExceededError) -> ExtendedModelResponse[Any]:
+    def _exhausted(
+        self, calls: AgentCalls, bill: RunBill, reason: BudgetExceededError
+    ) -> ExtendedModelResponse[Any]:
         """The end of a run that nothing is left for.
 
         Raises:
             BudgetExceededError: Where that was asked for, or where no action has a worst case to go by.
         """
-        account = calls.account
+        spent = bill.ledger.cost
         if reason.wanted == inf:
             raise reason
         unit = self.reasoner.meter.cost_unit
         text = (
-            f"the budget is used up. This run has spent {account['run']:g} {unit}; "
+            f"the budget is used up. This run has spent {spent:g} {unit}; "
             f"the next step can cost {reason.wanted:g}, and {reason.left:g} are left."
         )
         whole = {"run_budget": self.run_budget, "thread_budget": self.thread_budget}
-        whole["hard cap"] = (calls.ledger or self.ledger).hard_cap
+        whole["hard cap"] = bill.ledger.hard_cap
         never = [name for name, most in whole.items() if most is not None and most < reason.wanted]
         if never or self.on_exhausted == "raise":
             raised = f"raise the {' and the '.join(never)} to " if never else "allow "
@@ -301,8 +354,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             raise BudgetExceededError(reason.wanted, reason.left, reason.unit, text) from reason
         event = {
             "event": "exhausted",
-            "run_id": account["run_id"],
-            "spent": account["run"],
+            "run_id": calls.account["run_id"],
+            "spent": float(spent),
             "wanted": float(reason.wanted),  # a policy may think in numpy; a checkpoint does not
             "left": float(reason.left),
             "cost_unit": unit,

@@ -163,6 +163,18 @@ class TransactionalLedger(AsyncVerbs):
             raise LedgerError(f"history takes a limit of at least 0, got {limit}")
         return [self._reservation(entry) for entry in self._change(lambda store: store.latest(limit))]
 
+    def spent_on(self, question: str) -> float:
+        """What is booked for a question in this period, and planned for its open charges."""
+        probe = self._new_entry(f"{question}:spent", question, None, self._clock(), 0, 0)
+        wanted = Wanted(probe.key, probe.question, probe.period)
+
+        def change(transaction: Transaction) -> int:
+            transaction.entry(wanted)
+            share = transaction.others(probe)
+            return share.spent + share.reserved
+
+        return self._change(change, wanted) / self._account.scale
+
     @override
     def reset(self) -> None:
         self._change(self._restart)

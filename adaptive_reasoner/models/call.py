@@ -10,12 +10,11 @@ from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
-from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
-from typing_extensions import override
 
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.models.all_at_once import AllAtOnce
 from adaptive_reasoner.models.api_errors import is_unreachable, status_of, was_never_sent
 from adaptive_reasoner.models.finish_reasons import finish_reason, names_reason
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, prompt_cost
@@ -55,12 +54,14 @@ class Surroundings(Protocol):
         config: Callbacks, tags and metadata of the run.
         settings: Call-time arguments of every call but a judge's.
         resolve_model: How a source's model is reached.
+        payer: The ledger that the calls are charged to.
     """
 
     meter: Meter
     config: RunnableConfig
     settings: Mapping[str, Any]
     resolve_model: ModelResolver
+    payer: Any
 
     @property
     def hold_more(self) -> Callable[[float], None]:
@@ -99,7 +100,7 @@ class Call:
         self.started = False
         self._seconds = 0.0
         self._hold_more, self._held_more = caller.hold_more, 0.0
-        self._observed = ModelCalls(self._hold_attempts)
+        self._observed = ModelCalls(self._hold_attempts, caller.payer)
         self._through_others = caller.resolve_model is not default_resolver
         self._counted: ModelCall | None = None
 
@@ -121,15 +122,16 @@ class Call:
     def stream(self) -> Iterator[AIMessageChunk]:
         """Make it, and pass on its chunks as they come."""
         with self._timed():
-            yield from self._model.stream(self._messages, self._observed_config(), **self._settings)
+            chunks = self._model.stream(self._messages, self._observed_config(), **self._settings)
+            yield from self._observed.each(chunks)
 
     async def astream(self) -> AsyncIterator[AIMessageChunk]:
         """Like `stream`, without blocking the loop."""
         limit = self._seconds_allowed()
         with self._timed():
             async with within(limit):
-                config = self._observed_config()
-                async for chunk in self._model.astream(self._messages, config, **self._settings):
+                chunks = self._model.astream(self._messages, self._observed_config(), **self._settings)
+                async for chunk in self._observed.aeach(chunks):
                     yield chunk
 
     def _observed_config(self) -> RunnableConfig:
@@ -362,38 +364,3 @@ def joined(chunks: Sequence[AIMessageChunk]) -> AIMessage:
     message = message_chunk_to_message(whole)
     assert isinstance(message, AIMessage)
     return message
-
-
-class AllAtOnce(Runnable[Any, list[AIMessage]]):
-    """A chat model that returns all replies to one request: only its `generate` does.
-
-    Args:
-        model: The chat model.
-    """
-
-    def __init__(self, model: BaseChatModel) -> None:
-        self._model = model
-
-    @override
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> list[AIMessage]:
-        return first_counts(self._model.generate([list(input)], **kwargs, **_run(config)).generations[0])
-
-    @override
-    async def ainvoke(
-        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
-    ) -> list[AIMessage]:
-        result = await self._model.agenerate([list(input)], **kwargs, **_run(config))
-        return first_counts(result.generations[0])
-
-
-def _run(config: RunnableConfig | None) -> dict[str, Any]:
-    """What of a config `generate` takes."""
-    config = config or RunnableConfig()
-    return {name: config.get(name) for name in ("callbacks", "tags", "metadata")}
-
-
-def first_counts(generations: Sequence[Generation]) -> list[AIMessage]:
-    """The messages of one request. Each reports the usage of all: the first keeps it, the others lose it."""
-    messages = [generation.message for generation in generations if isinstance(generation, ChatGeneration)]
-    first, *others = [message for message in messages if isinstance(message, AIMessage)]
-    return [first, *(message.model_copy(update={"usage_metadata": None}) for message in others)]

@@ -40,6 +40,7 @@ class CallExecutor:
         on_reply: Told of every reply as it is booked.
         hold_more: Called before a call is made again, as by a retry, with how much more all attempts can cost
             than one; where it raises, the attempt is not made.
+        payer: The ledger that the bill is charged to, for others who see the calls.
 
     Attributes:
         bill: All calls so far.
@@ -57,10 +58,11 @@ class CallExecutor:
         resolve_model: ModelResolver = default_resolver,
         on_reply: Callable[[Reply], None] | None = None,
         hold_more: Callable[[float], None] = lambda _: None,
+        payer: Any = None,
     ) -> None:
         self.source, self.meter, self.config = source, meter, config or RunnableConfig()
         self.settings, self.resolve_model, self.on_reply = settings or {}, resolve_model, on_reply
-        self.hold_more = hold_more
+        self.hold_more, self.payer = hold_more, payer
         self.bill: list[Reply] = []
         self.rounds = 0
         self.temperatures: set[float | None] = set()

@@ -6,12 +6,12 @@ return is not what was called, so the calls themselves are observed, through Lan
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -20,6 +20,8 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from typing_extensions import override
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -67,6 +69,7 @@ class ModelCalls(BaseCallbackHandler):
     Args:
         admit: Called before each call is made, with that call among those made; where it raises, the call is
             not made.
+        payer: The ledger that the calls are charged to by whoever makes them, for others who see them.
 
     Attributes:
         refused: Whether a call was not made for that.
@@ -75,7 +78,8 @@ class ModelCalls(BaseCallbackHandler):
     run_inline = True  # in the caller's own context, where it is known which call is inside which
     raise_error = True  # what `admit` raises is raised in place of the call
 
-    def __init__(self, admit: Callable[[], None] | None = None) -> None:
+    def __init__(self, admit: Callable[[], None] | None = None, payer: Any = None) -> None:
+        self.payer = payer
         self._calls: dict[UUID, ModelCall] = {}
         self._admit = admit
         self._admitting = threading.Lock()
@@ -125,6 +129,28 @@ class ModelCalls(BaseCallbackHandler):
             yield
         finally:
             _observer.reset(before)
+
+    def each(self, chunks: Iterator[T]) -> Iterator[T]:
+        """The chunks of a stream, observed while each is waited for and not while its consumer has it."""
+        try:
+            while True:
+                with self.observing():
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
+        finally:
+            if isinstance(chunks, Generator):
+                chunks.close()
+
+    async def aeach(self, chunks: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Like `each`, without blocking the loop."""
+        while True:
+            with self.observing():
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     @override
     def on_chat_model_start(

@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from adaptive_reasoner.amounts import units_of
 from adaptive_reasoner.ledger.base import Ledger, Reservation
+from adaptive_reasoner.ledger.runs import charged_ledger
 
 _REMEMBERED = 1_000  # tasks of which a process knows how often they were charged
 
@@ -49,7 +50,8 @@ class Hold:
     ) -> None:
         self._ledger, self._task, self._resumes = ledger, key, resumes
         self._own = {} if budget is None else {"budget": budget}
-        self._number = _attempts[ledger].get(key, 1) if ledger in _attempts else 1
+        self._charged = charged_ledger(ledger)  # which the runs of a process share
+        self._number = _attempts[self._charged].get(key, 1) if self._charged in _attempts else 1
         self._left: dict[str, Reservation] = {}
         self.key, self.question = self._name(), question
         self.reservation: Reservation | None = None
@@ -139,14 +141,14 @@ class Hold:
 
     def _remember(self) -> None:
         """Where the next run of this task begins to look: those before are settled, or have expired."""
-        known = _attempts.setdefault(self._ledger, OrderedDict())
+        known = _attempts.setdefault(self._charged, OrderedDict())
         known[self._task] = max(known.get(self._task, 1), self._number)
         while len(known) > _REMEMBERED:
             known.popitem(last=False)
 
     @property
     def _place(self) -> tuple[int, str]:
-        return id(self._ledger), self.key
+        return id(self._charged), self.key
 
     def _name(self) -> str:
         return self._task if self._number == 1 else f"{self._task}:{self._number}"

@@ -59,6 +59,7 @@ class QuestionRun:
             resolve_model=calls.resolve_model,
             on_reply=self._replied,
             hold_more=self._hold_more,
+            payer=self.ledger,
         )
         self._choice = Choice(components, limits, question, self.caller)
 

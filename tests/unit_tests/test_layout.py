@@ -26,6 +26,7 @@ FLOORS = [
     {"ledger.store"},
     {"ledger.rules"},
     {"ledger.memory", "ledger.sql", "ledger.tenants", "ledger.journal"},
+    {"ledger.runs"},
     {"ledger.opening"},
     {"ledger"},
     {"reasoner"},

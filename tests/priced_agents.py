@@ -1,0 +1,218 @@
+"""Models that price themselves, and an agent of everything that spends: what a bill has to add up to."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRetryMiddleware, SummarizationMiddleware
+from langchain_core.decisions import BaseDecisionModel, ClassifierResponse
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.tools import tool
+from pydantic import PrivateAttr
+
+from adaptive_reasoner.models.metering import PriceMeter, PriceTable
+from tests.fakes import StatusError
+
+PRICES = {
+    "main": (1.0, 4.0),
+    "researcher": (0.5, 2.0),
+    "writer": (0.4, 3.0),
+    "summariser": (0.1, 0.7),
+    "router": (0.05, 0.3),
+}
+"""Dollars per million tokens of prompt and reply."""
+
+SEARCH = 0.005
+METER = PriceTable({name: PriceMeter(*prices) for name, prices in PRICES.items()})
+
+
+class Spent:
+    """What was called, and what it cost by the stub's own price."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, float]] = []
+
+    @property
+    def dollars(self) -> float:
+        return sum(cost for _, cost in self.calls)
+
+    def count(self, name: str) -> int:
+        return sum(called == name for called, _ in self.calls)
+
+    def add(self, name: str, cost: float) -> None:
+        self.calls.append((name, cost))
+
+
+class PricedModel(BaseChatModel):
+    """Answers as its script says, and adds its own price to what was spent.
+
+    Args:
+        model: Its name, which has a price.
+        script: The reply to a conversation.
+        spent: Where its price is added.
+        failures: The numbers of calls that fail with 500, from 0.
+    """
+
+    model: str
+    script: Callable[[list[Any]], AIMessage]
+    spent: Any
+    failures: tuple[int, ...] = ()
+    max_tokens: int = 200
+    before: Any = None
+    _number: list[int] = PrivateAttr(default_factory=lambda: [0])
+
+    @property
+    def _llm_type(self) -> str:
+        return "priced"
+
+    def bind_tools(self, tools, *, tool_choice=None, **kwargs):
+        return self.bind(**kwargs)
+
+    def _reply(self, messages) -> AIMessage:
+        if self.before is not None:
+            self.before(self.model)
+        number, self._number[0] = self._number[0], self._number[0] + 1
+        if number in self.failures:
+            raise StatusError(500)
+        reply = self.script(messages)
+        given = 7 + sum(len(message.text.split()) for message in messages)
+        answered = 3 + len(reply.text.split()) + 5 * len(reply.tool_calls)
+        prompt, completion = PRICES[self.model]
+        self.spent.add(self.model, (given * prompt + answered * completion) / 1e6)
+        usage = UsageMetadata(input_tokens=given, output_tokens=answered, total_tokens=given + answered)
+        metadata = {"model_name": self.model, "finish_reason": "stop"}
+        return reply.model_copy(update={"usage_metadata": usage, "response_metadata": metadata, "id": None})
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=self._reply(messages))])
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
+        reply = self._reply(messages)
+        calls = [
+            {**call, "args": json.dumps(call["args"]), "index": number, "type": "tool_call_chunk"}
+            for number, call in enumerate(reply.tool_calls)
+        ]
+        first = AIMessageChunk(reply.text, tool_call_chunks=calls)
+        chunk = ChatGenerationChunk(message=first)
+        if run_manager:
+            run_manager.on_llm_new_token(reply.text, chunk=chunk)
+        yield chunk
+        yield ChatGenerationChunk(
+            message=AIMessageChunk(
+                "",
+                usage_metadata=reply.usage_metadata,
+                response_metadata=reply.response_metadata,
+                chunk_position="last",
+            )
+        )
+
+
+class PricedRouter(BaseDecisionModel):
+    """Chooses the first route, at its own price."""
+
+    model: str = "router"
+    spent: Any = None
+
+    @property
+    def _provider(self) -> str:
+        return "priced"
+
+    def _classify(self, state, questions):
+        prompt, completion = PRICES["router"]
+        self.spent.add("router", (40 * prompt + 2 * completion) / 1e6)
+        route = "only"
+        answers = {
+            name: {"type": "choice", "choice": route, "probabilities": {route: 1.0}, "confidence": 1.0}
+            for name in questions
+        }
+        usage = {"input_tokens": 40, "output_tokens": 2}
+        return ClassifierResponse.model_validate({"model": "router", "answers": answers, "usage": usage})
+
+
+def calls(*names_and_args):
+    """A reply that calls tools."""
+    return AIMessage(
+        "I will look.",
+        tool_calls=[
+            {"name": name, "args": args, "id": f"{name}-{number}"}
+            for number, (name, args) in enumerate(names_and_args)
+        ],
+    )
+
+
+def steps(*replies):
+    """A script: after the results of a reply's tools comes the next reply, whatever else was summarised."""
+
+    def script(messages):
+        last = messages[-1]
+        if not isinstance(last, ToolMessage):
+            return replies[0]
+        called = [any(call["name"] == last.name for call in reply.tool_calls) for reply in replies]
+        return replies[called.index(True) + 1]
+
+    return script
+
+
+def tools_of(spent, *, before=None, subagent_middleware=()):
+    """Three tools, one of them paid, and two subagents."""
+
+    @tool
+    def search(query: str) -> str:
+        """Search, for half a cent."""
+        if before is not None:
+            before("search")
+        spent.add("search", SEARCH)
+        return f"found {query}"
+
+    @tool
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    @tool
+    def note(text: str) -> str:
+        """Note."""
+        return "noted"
+
+    def subagent(name, own_tools, script, failures=()):
+        model = PricedModel(model=name, script=script, spent=spent, failures=failures, before=before)
+        retry = ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)
+        return create_agent(model, own_tools, middleware=[*subagent_middleware, retry])
+
+    researcher = subagent(
+        "researcher", [search, add], steps(calls(("search", {"query": "x"})), AIMessage("It is so.")), (0,)
+    )
+    writer = subagent("writer", [note], steps(calls(("note", {"text": "a"})), AIMessage("A line of text.")))
+
+    @tool
+    def research(question: str) -> str:
+        """Ask the researcher."""
+        return researcher.invoke({"messages": [("user", question)]})["messages"][-1].text
+
+    @tool
+    async def write(topic: str) -> str:
+        """Ask the writer."""
+        state = await writer.ainvoke({"messages": [("user", topic)]})
+        return state["messages"][-1].text
+
+    def write_now(topic: str) -> str:
+        return writer.invoke({"messages": [("user", topic)]})["messages"][-1].text
+
+    write.func = write_now
+    return [search, add, note, research, write]
+
+
+MAIN = (
+    calls(("search", {"query": "y"}), ("add", {"a": 1, "b": 2})),
+    calls(("research", {"question": "why"}), ("write", {"topic": "it"})),
+    AIMessage("Here is all of it."),
+)
+
+
+def summariser(spent, **options):
+    model = PricedModel(model="summariser", script=lambda _: AIMessage("A summary."), spent=spent, **options)
+    return SummarizationMiddleware(model, trigger=("messages", 4), keep=("messages", 3))
