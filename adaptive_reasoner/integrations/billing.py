@@ -13,12 +13,11 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall
 from langchain_core.outputs import LLMResult
-from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
 from adaptive_reasoner.integrations.billed_calls import BilledModel, BilledTool, OwnModel, release
 from adaptive_reasoner.integrations.open_bills import bills_here, keep_early
-from adaptive_reasoner.models.observed_calls import model_calls
+from adaptive_reasoner.models.observed_calls import listen, model_calls
 from adaptive_reasoner.models.seen_calls import SeenCall, reply_of
 
 _logger = logging.getLogger(__name__)
@@ -120,7 +119,7 @@ class Billing(BaseCallbackHandler):
     ) -> None:
         """A tool is about to run."""
         bills = bills_here()
-        if bills:
+        if bills and run_id not in self._tools:
             name, args = serialized.get("name") or "", kwargs.get("inputs") or {}
             call = ToolCall(name=name, args=args, id=kwargs.get("tool_call_id"))
             billed = BilledTool(call, str(run_id), bills)
@@ -142,6 +141,8 @@ class Billing(BaseCallbackHandler):
             billed.fail(error)
 
     def _begin(self, run_id: UUID, parent: UUID | None, billed: BilledModel) -> None:
+        if run_id in self._models:
+            return
         around = _inside.get()
         outer = self._models.get(parent) if parent is not None else None
         if outer is None and around is not None and not (around.ended or around.streaming):
@@ -160,15 +161,11 @@ class Billing(BaseCallbackHandler):
 
 _inside: ContextVar[BilledModel | None] = ContextVar("adaptive_reasoner_billed_model", default=None)
 _billing = Billing()
-_listening: ContextVar[Any | None] = ContextVar("adaptive_reasoner_billing", default=_billing)
-_registered: list[ContextVar[Any | None]] = []
 
 
-def listen() -> None:
-    """Listen to the calls of this process, from now on; whoever keeps bills asks for it."""
-    if not _registered:
-        _registered.append(_listening)
-        register_configure_hook(_listening, inheritable=True)
+def listen_to_calls() -> None:
+    """Bill the calls of this process, from now on; whoever opens bills asks for it."""
+    listen(_billing)
 
 
 def blocks() -> None:

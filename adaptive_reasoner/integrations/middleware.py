@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.integrations.billing import listen
+from adaptive_reasoner.integrations.billing import listen_to_calls
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.langgraph_runtime import execution, read, run_of, write_stream_event
 from adaptive_reasoner.integrations.open_bills import RunBill, bill_named, on_bill
@@ -170,7 +170,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         )
         self.tenants = Tenants(self.reasoner.ledger, tenants)
         self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
-        listen()
+        listen_to_calls()
 
     @property
     def ledger(self) -> Ledger:

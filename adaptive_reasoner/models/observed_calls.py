@@ -60,11 +60,22 @@ class ModelCall:
         self.seconds = time.perf_counter() - self._began
 
 
+def _passed_on(event: str) -> Any:
+    def pass_on(self: "ModelCalls", *args: Any, **kwargs: Any) -> None:  # noqa: ARG001
+        for listener in _listeners:
+            getattr(listener, event)(*args, **kwargs)
+
+    return pass_on
+
+
 class ModelCalls(BaseCallbackHandler):
     """The calls of chat models under a sample, in the order they began.
 
     A chat model that calls another one inside its own call has made one call: the usage of its reply is that
     of all replies it took. What failed on the way to it is in no usage, and is a call of its own.
+
+    It passes all events on to those who `listen`: were they handlers beside it, LangChain would leave what
+    they are to be told unawaited where it refuses a call, and warn of that.
 
     Args:
         admit: Called before each call is made, with that call among those made; where it raises, the call is
@@ -162,6 +173,13 @@ class ModelCalls(BaseCallbackHandler):
         most = (kwargs.get("metadata") or {}).get("ls_max_tokens")
         call = ModelCall(outer, most if isinstance(most, int) else 0, messages[0])
         self.add(call, run_id)
+        try:
+            for listener in _listeners:
+                listener.on_chat_model_start(serialized, messages, run_id=run_id, **kwargs)
+        except BaseException:
+            del self._calls[run_id]
+            self.refused = True
+            raise
         if outer is None:
             _around.set((self, call))
 
@@ -172,12 +190,43 @@ class ModelCalls(BaseCallbackHandler):
             first = next((generation for each in response.generations for generation in each), None)
             message = first.message if isinstance(first, ChatGeneration) else None
             self._calls[run_id].end(message=message if isinstance(message, AIMessage) else None)
+        for listener in _listeners:
+            listener.on_llm_end(response, run_id=run_id, **kwargs)
 
     @override
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A call has failed."""
         if run_id in self._calls:
             self._calls[run_id].end(error=error)
+        for listener in _listeners:
+            listener.on_llm_error(error, run_id=run_id, **kwargs)
+
+    on_llm_start = _passed_on("on_llm_start")
+    on_llm_new_token = _passed_on("on_llm_new_token")
+    on_chain_start = _passed_on("on_chain_start")
+    on_chain_end = _passed_on("on_chain_end")
+    on_chain_error = _passed_on("on_chain_error")
+    on_tool_start = _passed_on("on_tool_start")
+    on_tool_end = _passed_on("on_tool_end")
+    on_tool_error = _passed_on("on_tool_error")
+
+
+def listen(listener: BaseCallbackHandler) -> None:
+    """Tell a handler of the calls of all runs of this process, from now on, and of each once."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+        hook: Any = _Unobserved(listener)
+        register_configure_hook(hook, inheritable=False)
+
+
+class _Unobserved:
+    """What LangChain asks, like a ContextVar, for a handler: none where `ModelCalls` tells the listener."""
+
+    def __init__(self, listener: BaseCallbackHandler) -> None:
+        self._listener = listener
+
+    def get(self) -> BaseCallbackHandler | None:
+        return self._listener if _observer.get() is None else None
 
 
 @contextmanager
@@ -212,6 +261,7 @@ def _same_id(one: AIMessage | None, other: AIMessage) -> bool:
     return one is not None and one.id is not None and one.id == other.id
 
 
+_listeners: list[BaseCallbackHandler] = []
 _observer: ContextVar[ModelCalls | None] = ContextVar("adaptive_reasoner_model_calls", default=None)
 _around: ContextVar[tuple[ModelCalls, ModelCall] | None] = ContextVar("adaptive_reasoner_call", default=None)
 
