@@ -54,14 +54,18 @@ class PricedModel(BaseChatModel):
         model: Its name, which has a price.
         script: The reply to a conversation.
         spent: Where its price is added.
-        failures: The numbers of calls that fail with 500, from 0.
+        failures: The numbers of calls that fail, from 0, with `error`.
+        answers_as: The name in its replies, where it is another.
+        before: Called with its name before it answers.
     """
 
     model: str
     script: Callable[[list[Any]], AIMessage]
     spent: Any
     failures: tuple[int, ...] = ()
-    max_tokens: int = 200
+    error: Any = StatusError(500)
+    answers_as: str | None = None
+    max_tokens: int | None = 200
     before: Any = None
     _number: list[int] = PrivateAttr(default_factory=lambda: [0])
 
@@ -77,14 +81,14 @@ class PricedModel(BaseChatModel):
             self.before(self.model)
         number, self._number[0] = self._number[0], self._number[0] + 1
         if number in self.failures:
-            raise StatusError(500)
+            raise self.error
         reply = self.script(messages)
         given = 7 + sum(len(message.text.split()) for message in messages)
         answered = 3 + len(reply.text.split()) + 5 * len(reply.tool_calls)
         prompt, completion = PRICES[self.model]
         self.spent.add(self.model, (given * prompt + answered * completion) / 1e6)
         usage = UsageMetadata(input_tokens=given, output_tokens=answered, total_tokens=given + answered)
-        metadata = {"model_name": self.model, "finish_reason": "stop"}
+        metadata = {"model_name": self.answers_as or self.model, "finish_reason": "stop"}
         return reply.model_copy(update={"usage_metadata": usage, "response_metadata": metadata, "id": None})
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:

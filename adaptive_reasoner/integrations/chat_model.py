@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.integrations.langgraph_runtime import run_of
+from adaptive_reasoner.integrations.open_bills import through_bills
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.call import joined
 from adaptive_reasoner.models.messages import chunk_of
@@ -251,6 +252,7 @@ class AdaptiveChatModel(BaseChatModel):
             "settings": settings,
             "resolve_model": self._resolver_of(settings),
             "run_id": run_of(config),
+            "ledger": through_bills(self._reasoner.ledger),
         }
         if run is not None:
             manager = (

@@ -27,6 +27,7 @@ from adaptive_reasoner.integrations.langgraph_runtime import (
     takes_list,
     write_stream_event,
 )
+from adaptive_reasoner.integrations.open_bills import through_bills
 from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -223,6 +224,8 @@ class _NodeInvocation:
         self.terms |= options_from_context(
             context(), policy=node.reasoner.policy, tenants=node.tenants, price=price
         )
+        if task is not None and not node.budget_key:
+            self.terms["ledger"] = through_bills(self.terms.get("ledger") or node.reasoner.ledger)
         if node.durable and task is not None:
             self._durable = DurableSamples(node.reasoner.meter)
             self.terms["resolve_model"], self.terms["meter"] = self._durable.resolve_model, self._durable

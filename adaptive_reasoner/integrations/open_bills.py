@@ -55,12 +55,19 @@ class RunBill:
     def covers(self, namespace: str) -> bool:
         """Whether a node is in the graph.
 
+        A graph is in the namespace of the node that runs it; where the node runs more of them, the second has
+        that with `|1` to it, and so on.
+
         >>> ledger: Any = None
         >>> bill = RunBill(ledger, ledger, within="agent:1")
-        >>> bill.covers("agent:1|tools:2"), bill.covers("agent:10")
-        (True, False)
+        >>> nodes = ("agent:1|tools:2", "agent:1|1|tools:2", "agent:1", "agent:10|tools:2")
+        >>> [bill.covers(node) for node in nodes]
+        [True, False, False, False]
         """
-        return not self.within or namespace == self.within or namespace.startswith(f"{self.within}|")
+        if not self.within:
+            return True
+        inside = namespace.removeprefix(f"{self.within}|")
+        return inside != namespace and not inside.partition("|")[0].isdigit()
 
     def admits_tool(self, name: str, call_id: str, answered: set[str], most: int) -> bool:
         """Whether a call of a tool is one of the first `most`, counting those that are known as answered."""
@@ -113,7 +120,7 @@ def open_bill(
     """
     control, namespace = run_control(), _namespace()
     within = graph_namespace()
-    around = [bill for bill in _covering(control, namespace) if len(bill.within) < len(within)]
+    around = [bill for bill in _covering(control, namespace) if bill.within != within]
     here = _here.get()
     if here is not None and here not in around:
         around.append(here)
@@ -159,11 +166,10 @@ def bill_of_question(question: str) -> RunBill | None:
 
 def bills_here() -> list[RunBill]:
     """The bills that a call made here is on; one that counts on another's budget stands for both."""
-    control = run_control()
+    control, here = run_control(), _here.get()
     found = [] if control is None else _covering(control, _namespace())
-    here = _here.get()
-    if here is not None and here not in found:
-        found.insert(0, here)
+    if here is not None:  # where an agent runs several times at once, only the context tells which run it is
+        found = [here, *(bill for bill in found if bill is not here and _is_apart(bill, here))]
     if len(found) < 2:
         return found
     inner = [
@@ -207,6 +213,11 @@ def _through(ledger: Ledger, bills: list[RunBill]) -> Ledger:
         if isinstance(ledger, TenantLedger) and charged_ledger(bill.ledger) is ledger.common:
             return TenantLedger(bill.ledger, ledger.own, tenant=ledger.tenant)
     return ledger
+
+
+def _is_apart(bill: RunBill, here: RunBill) -> bool:
+    """Whether a bill is of a run inside the one that is marked here, or charges another ledger."""
+    return bill.ledger.includes(here.ledger) or bill.ledger.charged is not here.ledger.charged
 
 
 def _covering(control: Any, namespace: str) -> list[RunBill]:
