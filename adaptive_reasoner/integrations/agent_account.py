@@ -5,6 +5,7 @@ on in another process, as after an interrupt, and the next run of a thread, know
 the ledger can tell, it is asked too: it knows what the state was not told of, as after a crash.
 """
 
+import threading
 import uuid
 from collections.abc import Callable, Mapping
 from math import inf
@@ -73,6 +74,7 @@ class AgentBills:
         self, meter: Meter, tool_costs: ToolCosts, run_budget: float | None, thread_budget: float | None
     ) -> None:
         self._meter, self._tool_costs = meter, tool_costs
+        self._opening = threading.Lock()
         self._run_budget = inf if run_budget is None else run_budget
         self._thread_budget = inf if thread_budget is None else thread_budget
 
@@ -93,14 +95,21 @@ class AgentBills:
 
     def of(self, account: SpendCounter, ledger: Callable[[], Ledger]) -> RunBill:
         """The bill of a run that is under way, opened again in a process that does not know it."""
-        bill = bill_named(account.get("bill"))
-        if bill is not None:
-            carry_on(bill)
-            return bill
-        charged = ledger()
-        cost = self._cost(account, charged)
+        bill = bill_named(_name(account))
+        if bill is None:
+            with self._opening:  # tools that run side by side ask for it at once
+                bill = bill_named(_name(account)) or self._taken_up(account, ledger())
+        carry_on(bill)
+        return bill
+
+    def knows(self, account: SpendCounter) -> bool:
+        """Whether the bill of a run is known in this process."""
+        return bill_named(_name(account)) is not None
+
+    def _taken_up(self, account: SpendCounter, ledger: Ledger) -> RunBill:
         others = account["thread"] - account["run"]
-        return self._open(account["run_id"], charged, self._thread_budget - others, cost, account.get("bill"))
+        cost = self._cost(account, ledger)
+        return self._open(account["run_id"], ledger, self._thread_budget - others, cost, _name(account))
 
     def _open(
         self, question: str, ledger: Ledger, thread_left: float, cost: float, bill_id: str | None = None
@@ -122,9 +131,14 @@ class AgentBills:
     @staticmethod
     def _cost(account: SpendCounter, ledger: Ledger) -> float:
         """What a run has cost, as far as anything knows."""
-        bill = bill_named(account.get("bill"))
+        bill = bill_named(_name(account))
         if bill is not None:
             return max(float(account["run"]), bill.ledger.cost)
         # In the ledger a graph run is one question, of which the graph of an inner agent is a part.
         known = 0.0 if graph_namespace() else spent_on(ledger, account["run_id"])
         return max(float(account["run"]), known)
+
+
+def _name(account: SpendCounter) -> str:
+    """Of the bill of a run; an account of an earlier version has none but the run's own."""
+    return str(account.get("bill") or account["run_id"])

@@ -19,7 +19,7 @@ from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.billing import listen_to_calls
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.langgraph_runtime import execution, read, run_of, write_stream_event
-from adaptive_reasoner.integrations.open_bills import RunBill, bill_named, on_bill
+from adaptive_reasoner.integrations.open_bills import RunBill, on_bill
 from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -272,7 +272,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     async def _abill(self, account: SpendCounter, runtime: Any) -> RunBill:
         await self.tenants.aready(runtime and runtime.context)
         ledger = self._ledger_of(runtime and runtime.context)
-        if never_blocks(ledger) or bill_named(account.get("bill")) is not None:
+        if never_blocks(ledger) or self.bills.knows(account):
             return self.bills.of(account, lambda: ledger)
         return await asyncio.to_thread(self.bills.of, account, lambda: ledger)
 
