@@ -20,6 +20,7 @@ from adaptive_reasoner.errors import (
 )
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
+from adaptive_reasoner.models.dollars import DollarMeter
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
@@ -59,6 +60,7 @@ __all__ = [
     "BudgetLedgerNode",
     "Checker",
     "Decision",
+    "DollarMeter",
     "FixedPolicy",
     "Flow",
     "InfeasibleBudgetError",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
@@ -16,6 +16,7 @@ from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedU
 from adaptive_reasoner.integrations.bills import Bill, owed_by, strike
 from adaptive_reasoner.integrations.langgraph_runtime import attach, execution, read, run_of
 from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.models.dollars import for_models, meter_of
 from adaptive_reasoner.models.metering import (
     UNDECLARED_MAX_TOKENS,
     Meter,
@@ -24,6 +25,7 @@ from adaptive_reasoner.models.metering import (
     cost_or_worst,
 )
 from adaptive_reasoner.models.prompt_bound import bounded
+from adaptive_reasoner.models.usage import model_of
 
 METERS: dict[str, Meter] = {"tokens": TokenMeter(), "samples": SampleMeter()}
 
@@ -87,7 +89,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         self,
         ledger: Ledger,
         *,
-        meter: Meter | None = None,
+        meter: Meter | Literal["usd"] | None = None,
         budget_key: str = "budget",
         decision_key: str = "decision",
         messages_key: str = "messages",
@@ -97,6 +99,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
     ) -> None:
         if (goto is None) != (exhausted is None):
             raise ValueError(f"goto and exhausted belong together, got {goto!r} and {exhausted!r}")
+        meter = meter_of(meter)
         if meter is not None and meter.cost_unit != ledger.cost_unit:
             raise LedgerError(
                 f"the meter counts {meter.cost_unit}, the ledger {ledger.cost_unit}: use one unit"
@@ -213,7 +216,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
                 f"{self.name}: a message of another node cannot be priced in {self.ledger.cost_unit}; "
                 "give a meter, such as PriceMeter(prompt=..., completion=...)"
             )
-        meter = self.meter
+        meter = for_models(self.meter, [model_of(message) or ""], {})
         cost, _ = cost_or_worst(
             meter, message, 0.0, lambda: meter.worst_cost(bounded(prompt), UNDECLARED_MAX_TOKENS)
         )

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from math import inf
-from typing import Any
+from typing import Any, Literal, cast
 
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -13,6 +13,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
@@ -33,6 +34,7 @@ from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Flow
 
 _SETTINGS = ("temperature", "max_tokens", "stop")
@@ -89,7 +91,7 @@ class AdaptiveChatModel(BaseChatModel):
     actions: SkipValidation[Mapping[str, Flow] | None] = None
     budget: float | None = None
     ledger: SkipValidation[Ledger | None] = None
-    meter: SkipValidation[Meter | None] = None
+    meter: SkipValidation[Meter | Literal["usd"] | None] = None
     key: SkipValidation[Key] = "auto"
     samples: int | None = None
     temperature: float | None = None
@@ -201,7 +203,7 @@ class AdaptiveChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         config, terms = self._around(run_manager, stop, kwargs)
-        return _result(self._reasoner.answer(messages, config, **terms).message)
+        return _result(self._reasoner.answer(messages, config, **terms))
 
     @override
     async def _agenerate(
@@ -212,7 +214,7 @@ class AdaptiveChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         config, terms = self._around(run_manager, stop, kwargs)
-        return _result((await self._reasoner.aanswer(messages, config, **terms)).message)
+        return _result(await self._reasoner.aanswer(messages, config, **terms))
 
     @override
     def _stream(
@@ -378,5 +380,10 @@ def _with_metadata(generation: ChatGenerationChunk) -> AIMessageChunk:
     return chunk.model_copy(update={"response_metadata": metadata})
 
 
-def _result(message: AIMessage) -> ChatResult:
+def _result(result: Result) -> ChatResult:
+    """The answer as a model's own, whose usage LangChain's handlers add up: they take whole numbers alone."""
+    usage = result.message.usage_metadata
+    if usage is not None:
+        usage = cast("UsageMetadata", {name: value for name, value in usage.items() if name != "total_cost"})
+    message = result.message.model_copy(update={"usage_metadata": usage})
     return ChatResult(generations=[ChatGeneration(message=message)])

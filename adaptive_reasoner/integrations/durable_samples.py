@@ -1,9 +1,10 @@
 """Samples that survive a crash: each is a task of the graph, whose result the checkpoint keeps."""
 
+import copy
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -11,6 +12,7 @@ from langgraph.func import task
 from typing_extensions import override
 
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.models.dollars import for_models
 from adaptive_reasoner.models.metering import Meter, cost_or_worst
 from adaptive_reasoner.models.replies import from_cache
 from adaptive_reasoner.models.source import ChatModel, Request, Source, default_resolver
@@ -53,6 +55,12 @@ class DurableSamples:
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
         """As the meter says."""
         return self.meter.worst_cost(messages, max_tokens)
+
+    def for_models(self, models: Iterable[str], settings: Mapping[str, Any]) -> Self:
+        """The meter of a call to one of some models, which knows the same samples."""
+        called = copy.copy(self)
+        called.meter = for_models(self.meter, models, settings)
+        return called
 
     def submit(self, call: Callable[[], Any]) -> Any:
         """Start a task; its number, by which a result is found again, is given one at a time."""

@@ -23,6 +23,7 @@ from adaptive_reasoner.integrations.open_bills import RunBill, on_bill
 from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
+from adaptive_reasoner.models.dollars import check_budgets, meter_of
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Messages, Source
@@ -88,7 +89,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             model, `extended_thinking` sets the effort.
         budget: Allowed mean cost a run, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
-        meter: What a call costs; generated tokens where not given.
+        meter: What a call costs; generated tokens where not given. `"usd"` counts dollars by the model that
+            answers; see `DollarMeter`.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
         run_budget: The most that one run may cost. As it shrinks the price rises, and actions whose worst
@@ -133,7 +135,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
         ledger: Ledger | None = None,
-        meter: Meter | None = None,
+        meter: Meter | Literal["usd"] | None = None,
         key: Key = "auto",
         samples: int | None = None,
         run_budget: float | None = None,
@@ -150,6 +152,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         for name, amount in (("run_budget", run_budget), ("thread_budget", thread_budget)):
             if amount is not None and not amount > 0:
                 raise ValueError(f"{name} must be above 0, got {amount}")
+        meter = meter_of(meter)
         self.run_budget, self.thread_budget = run_budget, thread_budget
         self.on_exhausted, self.about = on_exhausted, about
         self.tool_limits = check_limits(tool_limits)
@@ -168,6 +171,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             key=key,
             samples=samples,
         )
+        budgets = {"run_budget": run_budget, "thread_budget": thread_budget}
+        check_budgets(self.reasoner.meter.cost_unit, **budgets)
         self.tenants = Tenants(self.reasoner.ledger, tenants)
         self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
         listen_to_calls()

@@ -31,6 +31,7 @@ from adaptive_reasoner.integrations.open_bills import through_bills
 from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
+from adaptive_reasoner.models.dollars import meter_of
 from adaptive_reasoner.models.messages import decision_text, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source
@@ -59,7 +60,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         actions: The strategy behind each action the policy can name.
         budget: Allowed mean cost a question, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
-        meter: What a call costs; generated tokens where not given.
+        meter: What a call costs; generated tokens where not given. `"usd"` counts dollars by the model that
+            answers; see `DollarMeter`.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
         input_key: State key of the question: a list of messages, or a string.
@@ -106,7 +108,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
         ledger: Ledger | None = None,
-        meter: Meter | None = None,
+        meter: Meter | Literal["usd"] | None = None,
         key: Key = "auto",
         samples: int | None = None,
         input_key: str = "messages",
@@ -128,6 +130,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             )
         if vector_key and policy and not takes_vector(policy):
             raise ValueError(f"policy {policy.policy_id!r} takes no vector: leave vector_key out")
+        meter = meter_of(meter)
         if budget_key and policy is None:  # the price comes with each question, and is kept elsewhere
             ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)
         self.name = name

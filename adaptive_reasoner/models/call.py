@@ -16,6 +16,7 @@ from langchain_core.runnables.config import merge_configs
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.all_at_once import AllAtOnce
 from adaptive_reasoner.models.api_errors import is_unreachable, status_of, was_never_sent
+from adaptive_reasoner.models.dollars import for_models
 from adaptive_reasoner.models.finish_reasons import finish_reason, names_reason
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, prompt_cost
 from adaptive_reasoner.models.observed_calls import ModelCall, ModelCalls
@@ -74,7 +75,7 @@ class Call:
     def __init__(
         self, request: Request, source: Source, samples: int, at_once: int, caller: Surroundings
     ) -> None:
-        self._meter, self._samples, self._at_once = caller.meter, samples, at_once
+        self._samples, self._at_once = samples, at_once
         self._source, self._request = source, request
         self._messages = source.messages(request.messages)
         self._timeout, self._deadline = source.timeout, time.monotonic() + request.timeout
@@ -83,6 +84,7 @@ class Call:
         thinking = 0 if request.thinking is None else thinking_tokens(request.thinking)
         if source.max_tokens is not None:
             settings.setdefault("max_tokens", source.max_tokens + thinking)
+        self._meter = for_models(caller.meter, *source.called(settings))
         self._declared_tokens = source.room(settings)
         self._most_tokens = self._declared_tokens or UNDECLARED_MAX_TOKENS + thinking
         self._settings = provider_kwargs(
@@ -224,14 +226,21 @@ class Call:
 
     def _worst_cost(self, call: ModelCall | None) -> float:
         """The most that a call can cost which is made for this one."""
-        return self._meter.worst_cost(self._billed(call), self._tokens_of(call))
+        return self._meter_of(call).worst_cost(self._billed(call), self._tokens_of(call))
+
+    def _meter_of(self, call: ModelCall | None) -> Meter:
+        """What a call costs; what stands around the model may have called another one."""
+        if call is None or not call.model or not self._through_others:
+            return self._meter
+        names, settings = self._source.called(self._settings)
+        return for_models(self._meter, [call.model, *names], settings)
 
     def _lost_cost(self, call: ModelCall | None) -> float:
         """What a call is billed at where its reply is lost: its worst case, as far as it has one."""
         worst = self._worst_cost(call)
         if isfinite(worst):
             return worst
-        return self._meter.worst_cost(bounded(self._billed(call)), self._tokens_of(call))
+        return self._meter_of(call).worst_cost(bounded(self._billed(call)), self._tokens_of(call))
 
     def _billed(self, call: ModelCall | None) -> Messages:
         """What is billed as its prompt; what stands around the model may have added to it."""

@@ -35,11 +35,13 @@ class ModelCall:
         seconds: From start to end.
         outer: The call in which it was made.
         most_tokens: The most tokens of its reply, as far as the model says.
+        model: Its name, as far as it says.
         prompt: What is sent; empty where that is not seen.
     """
 
     outer: "ModelCall | None" = None
     most_tokens: int = 0
+    model: str = ""
     prompt: Sequence[BaseMessage] = ()
     message: AIMessage | None = None
     error: BaseException | None = None
@@ -170,8 +172,9 @@ class ModelCalls(BaseCallbackHandler):
         """A call begins."""
         around = _around.get()
         outer = around[1] if around and around[0] is self and not around[1].ended else None
-        most = (kwargs.get("metadata") or {}).get("ls_max_tokens")
-        call = ModelCall(outer, most if isinstance(most, int) else 0, messages[0])
+        metadata = kwargs.get("metadata") or {}
+        most, model = metadata.get("ls_max_tokens"), metadata.get("ls_model_name")
+        call = ModelCall(outer, most if isinstance(most, int) else 0, model or "", messages[0])
         self.add(call, run_id)
         try:
             for listener in _listeners:
@@ -214,6 +217,8 @@ class ModelCalls(BaseCallbackHandler):
 def listen(listener: BaseCallbackHandler) -> None:
     """Tell a handler of the calls of all runs of this process, from now on, and of each once."""
     if listener not in _listeners:
+        from langchain_core.tracers.context import register_configure_hook
+
         _listeners.append(listener)
         hook: Any = _Unobserved(listener)
         register_configure_hook(hook, inheritable=False)

@@ -14,6 +14,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.api_errors import is_unreachable, status_of, was_never_sent
+from adaptive_reasoner.models.dollars import for_models
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, bounded, most_prompt_tokens
 from adaptive_reasoner.models.replies import from_cache
@@ -83,6 +84,7 @@ class SeenCall:
 
     def declares(self, meter: Meter) -> bool:
         """Whether the most tokens of a reply are declared, or the meter does not count them."""
+        meter = self._priced(meter)
         return self.max_tokens is not None or meter.worst_cost([], 1) == meter.worst_cost([], 2)
 
     def worst(self, meter: Meter) -> float:
@@ -102,7 +104,7 @@ class SeenCall:
         """
         if from_cache(message):
             return 0.0
-        return cost_or_worst(meter, message, self.seconds, lambda: self.lost(meter))[0]
+        return cost_or_worst(self._priced(meter), message, self.seconds, lambda: self.lost(meter))[0]
 
     def cost_of_failure(self, meter: Meter, error: BaseException) -> float:
         """What a call cost that raised: nothing where it was refused, its worst case where it was lost."""
@@ -120,7 +122,12 @@ class SeenCall:
         return self.prompt if bound == most_prompt_tokens(self.prompt) else [*self.prompt, PromptBound(bound)]
 
     def _worst(self, meter: Meter, prompt: Sequence[BaseMessage]) -> float:
-        return meter.worst_cost(prompt, self.replies * (self.max_tokens or UNDECLARED_MAX_TOKENS))
+        return self._priced(meter).worst_cost(
+            prompt, self.replies * (self.max_tokens or UNDECLARED_MAX_TOKENS)
+        )
+
+    def _priced(self, meter: Meter) -> Meter:
+        return for_models(meter, [self.model], self.settings)
 
 
 def reply_of(result: LLMResult) -> AIMessage | None:

@@ -172,6 +172,14 @@ class Source:
         most = [most_room(model, given, bound) for model, bound in self._models]
         return max((each for each in most if each), default=None) if all(most) else None
 
+    def called(self, settings: Mapping[str, Any]) -> tuple[list[str], Mapping[str, Any]]:
+        """The names of the models that may answer, the first one first, and the settings of a call to it."""
+        given = {**self.settings, **settings}
+        names = [_name_of(model, {**bound, **given}) for model, bound in self._models]
+        main, bound = self._models[0]
+        own = {"service_tier": getattr(main, "service_tier", None)}
+        return names, {**own, **bound, **given}
+
     def replies(self, settings: Mapping[str, Any]) -> int:
         """How many replies one request brings under call-time arguments, as the most of its models has it."""
         given = {**self.settings, **settings}
@@ -179,9 +187,7 @@ class Source:
 
     def _model_name(self, settings: Mapping[str, Any]) -> str:
         """The model's name, which decides on the provider's rules; empty while it is not known."""
-        model: Any = unwrapped(self._made)
-        names = (settings.get("model"), *(getattr(model, name, None) for name in ("model_name", "model")))
-        return next((name for name in names if isinstance(name, str) and name), "")
+        return _name_of(unwrapped(self._made), settings)
 
     @property
     def _models(self) -> list[tuple[Any, Mapping[str, Any]]]:
@@ -229,6 +235,12 @@ ModelResolver = Callable[[Source, Request], ChatModel]
 def default_resolver(source: Source, request: Request) -> ChatModel:
     """Call the model itself, as a run of its own."""
     return source.sampler if request.hidden_sample else source.runnable
+
+
+def _name_of(model: Any, settings: Mapping[str, Any]) -> str:
+    """A model's name; empty where it has none."""
+    names = (settings.get("model"), *(getattr(model, name, None) for name in ("model_name", "model")))
+    return next((name for name in names if isinstance(name, str) and name), "")
 
 
 def _reporting_usage(model: BaseChatModel) -> BaseChatModel:

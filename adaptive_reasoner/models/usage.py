@@ -25,6 +25,8 @@ class Usage:
         cached_tokens: Input tokens read from the provider's prompt cache.
         written_tokens: Input tokens written to that cache, which some providers bill above the others.
         written_hourly_tokens: Those of them that are kept for an hour (Anthropic's dearer writes).
+        heard_tokens: Input tokens of sound.
+        spoken_tokens: Output tokens of sound.
     """
 
     prompt_tokens: int
@@ -33,6 +35,8 @@ class Usage:
     cached_tokens: int = 0
     written_tokens: int = 0
     written_hourly_tokens: int = 0
+    heard_tokens: int = 0
+    spoken_tokens: int = 0
 
     @classmethod
     def of(cls, message: AIMessage) -> Self:
@@ -108,6 +112,8 @@ class Usage:
             cached_tokens=cached,
             written_tokens=written,
             written_hourly_tokens=hourly,
+            heard_tokens=min(_sum(read, "audio"), given),
+            spoken_tokens=min(_sum(spent, "audio"), answered),
         )
 
 

@@ -14,6 +14,7 @@ from langchain_core.messages import HumanMessage
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
+from adaptive_reasoner.models.dollars import for_models
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import CallBound, Decision, Reason
@@ -112,7 +113,8 @@ class LabelFreePolicy:
         """A vote, or one pass where free text is expected or a vote could cost more than `max_cost`."""
         del key
         if self._call is None:
-            call = self.meter.worst_cost([HumanMessage(question)], self.source.most_tokens)
+            meter = for_models(self.meter, *self.source.called({}))
+            call = meter.worst_cost([HumanMessage(question)], self.source.most_tokens)
         else:
             call = self._call("single_pass")
         if call > max_cost:

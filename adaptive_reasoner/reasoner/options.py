@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Self, TypedDict
+from typing import Any, Literal, Self, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from numpy.typing import ArrayLike
@@ -58,7 +58,7 @@ class AnswerOptions(TypedDict, total=False):
     source: Source | None
     policy: Policy | None
     ledger: Ledger | None
-    meter: Meter | None
+    meter: Meter | Literal["usd"] | None
     resolve_model: ModelResolver | None
     on_event: Callable[[dict[str, Any]], None] | None
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForChainRun,
@@ -24,6 +24,7 @@ from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.settings import positive
+from adaptive_reasoner.models.dollars import check_budgets, meter_of
 from adaptive_reasoner.models.messages import messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
@@ -76,6 +77,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             processes share, or that outlives them, give a `ledger` instead.
         ledger: Keeps the average; its price steers the policy.
         meter: What a call costs; where not given, the tokens that the policy counts, or generated ones.
+            `"usd"` counts dollars by the model that answers; see `DollarMeter`.
         price: Takes the place of the ledger's price; a field for `configurable_fields`.
         max_cost: Only actions that cost at most this, at worst, may be chosen; another such field.
         key: When two replies say the same: `"auto"` compares what they offer (tool calls, a structured value,
@@ -126,7 +128,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
         ledger: Ledger | None = None,
-        meter: Meter | None = None,
+        meter: Meter | Literal["usd"] | None = None,
         price: float | None = None,
         max_cost: float | None = None,
         key: Key = "auto",
@@ -140,8 +142,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             raise TypeError(f"a policy is read from its folder by LearnedPolicy.load({os.fspath(policy)!r})")
         if isinstance(ledger, str):
             raise TypeError(f"a ledger is opened by open_ledger({ledger!r}, target=...)")
-        if isinstance(meter, str):
-            raise TypeError(f"a meter is an object such as TokenMeter() or PriceMeter(...), not {meter!r}")
+        meter = meter_of(meter)
         for action, flow in (actions or {}).items():
             check_flow(flow, f"action {action!r}")
         source = model if isinstance(model, Source) else Source(model)
@@ -167,6 +168,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                 raise UnknownActionError(action, actions or {})
         ledger = ledger or open_ledger("memory://", target=budget, policy=policy)
         check_units(meter=meter, policy=policy, ledger=ledger)
+        check_budgets(meter.cost_unit, budget=budget, max_cost=max_cost)
         fields: dict[str, Any] = {
             "model": source,
             "policy": policy,
@@ -361,6 +363,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     def _run_of(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
         options: AnswerOptions = {"price": self.price, "max_cost": self.max_cost, **terms}
+        options["meter"] = meter_of(options.get("meter"))
         own = {name: getattr(self, name) for name in Components.__annotations__}
         return QuestionRun(
             Components.of(options, **own),

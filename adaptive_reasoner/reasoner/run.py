@@ -210,7 +210,12 @@ class QuestionRun:
     def result(self) -> Result:
         """The answer with its record."""
         record, reply = self.record(), self.answer.message
-        return Result(self._signed(reply, record, self.caller.bill), record["answer"], record, reply)
+        message = self._signed(reply, record, self.caller.bill)
+        if self.meter.cost_unit == "usd" and message.usage_metadata and record["cost"]:
+            # Where LangSmith looks for it. LangChain marks what came from its cache with a cost of 0.
+            usage = {**message.usage_metadata, "total_cost": record["cost"]}
+            message = message.model_copy(update={"usage_metadata": usage})
+        return Result(message, record["answer"], record, reply)
 
     def last_chunk(self, streamed: Sequence[Reply]) -> AIMessageChunk:
         """What ends a stream: the record and, where the winner was not streamed itself, the winner.
