@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.dollars import for_models
-from adaptive_reasoner.models.metering import Meter, cost_or_worst
+from adaptive_reasoner.models.metering import Meter, cost_or_worst, counts_prompt
 from adaptive_reasoner.models.replies import from_cache
 from adaptive_reasoner.models.source import ChatModel, Request, Source, default_resolver
 
@@ -55,6 +55,11 @@ class DurableSamples:
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
         """As the meter says."""
         return self.meter.worst_cost(messages, max_tokens)
+
+    @property
+    def counts_prompt(self) -> bool:
+        """As the meter says."""
+        return counts_prompt(self.meter)
 
     def for_models(self, models: Iterable[str], settings: Mapping[str, Any]) -> Self:
         """The meter of a call to one of some models, which knows the same samples."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from math import isfinite
 from typing import Any, Protocol
 
@@ -18,7 +19,13 @@ from adaptive_reasoner.models.all_at_once import AllAtOnce
 from adaptive_reasoner.models.api_errors import is_unreachable, status_of, was_never_sent
 from adaptive_reasoner.models.dollars import for_models
 from adaptive_reasoner.models.finish_reasons import finish_reason, names_reason
-from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, prompt_cost
+from adaptive_reasoner.models.metering import (
+    UNDECLARED_MAX_TOKENS,
+    Meter,
+    cost_or_worst,
+    counts_prompt,
+    prompt_cost,
+)
 from adaptive_reasoner.models.observed_calls import ModelCall, ModelCalls
 from adaptive_reasoner.models.prompt_bound import SchemaText, bounded, most_prompt_tokens
 from adaptive_reasoner.models.providers import provider_kwargs, thinking_tokens
@@ -244,12 +251,19 @@ class Call:
 
     def _billed(self, call: ModelCall | None) -> Messages:
         """What is billed as its prompt; what stands around the model may have added to it."""
-        billed = self._source.billable_messages(self._request.messages, self._settings)
-        if call is None or not call.prompt or not self._through_others:
+        billed = self._own_prompt
+        if call is None or not call.prompt or not self._through_others or not counts_prompt(self._meter):
             return billed
         schemas = [message for message in self._source.preamble if isinstance(message, SchemaText)]
         sent = replace(self._source, model=self._source.runnable, prompt=None, preamble=schemas)
         return max(billed, sent.billable_messages(call.prompt, self._settings), key=most_prompt_tokens)
+
+    @cached_property
+    def _own_prompt(self) -> Messages:
+        """What is billed as the prompt that was asked for, as far as it is: bounding one takes its time."""
+        if not counts_prompt(self._meter):
+            return []
+        return self._source.billable_messages(self._request.messages, self._settings)
 
     def _tokens_of(self, call: ModelCall | None) -> int:
         """The most tokens of its replies; what stands around the model may have called another one."""

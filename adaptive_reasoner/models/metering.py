@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
@@ -48,6 +48,11 @@ class TokenMeter:
 
     counts: Literal["completion", "total"] = "completion"
     cost_unit: str = "tokens"
+
+    @property
+    def counts_prompt(self) -> bool:
+        """Whether the tokens of the prompt count."""
+        return self.counts == "total"
 
     def cost(self, message: AIMessage, seconds: float) -> float:  # noqa: ARG002
         """Tokens of the reply."""
@@ -190,6 +195,7 @@ class SecondsMeter:
 
     most: float
     cost_unit: str = "seconds"
+    counts_prompt: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0 < self.most < math.inf:
@@ -212,6 +218,7 @@ class SampleMeter:
     """
 
     cost_unit: str = "samples"
+    counts_prompt: ClassVar[bool] = False
 
     def cost(self, message: AIMessage, seconds: float) -> float:  # noqa: ARG002
         """1."""
@@ -220,6 +227,16 @@ class SampleMeter:
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:  # noqa: ARG002
         """1."""
         return 1.0
+
+
+def counts_prompt(meter: Meter) -> bool:
+    """Whether the prompt of a call adds to its cost; so it is taken to be, unless a meter says it does not.
+
+    Example:
+        >>> counts_prompt(TokenMeter()), counts_prompt(TokenMeter(counts="total"))
+        (False, True)
+    """
+    return bool(getattr(meter, "counts_prompt", True))
 
 
 def cost_or_worst(

@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.api_errors import is_unreachable, status_of, was_never_sent
 from adaptive_reasoner.models.dollars import for_models
-from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst
+from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, cost_or_worst, counts_prompt
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, bounded, most_prompt_tokens
 from adaptive_reasoner.models.replies import from_cache
 from adaptive_reasoner.models.reply_bound import max_output_tokens, most_replies
@@ -89,6 +89,8 @@ class SeenCall:
 
     def worst(self, meter: Meter) -> float:
         """The most that it can cost; infinite where its prompt holds what cannot be bounded."""
+        if not counts_prompt(meter):
+            return self._worst(meter, [])
         return self._worst(meter, self._prompt)
 
     def lost(self, meter: Meter) -> float:
