@@ -29,7 +29,7 @@ from adaptive_reasoner.models.call import joined
 from adaptive_reasoner.models.messages import chunk_of
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.observed_calls import ModelCall, calls_in, noted
-from adaptive_reasoner.models.source import SCHEMAS, ChatModel, ModelResolver, Request, Source
+from adaptive_reasoner.models.source import SCHEMAS, ChatModel, ModelResolver, Request, Source, chat_model
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.options import AnswerOptions
@@ -101,11 +101,13 @@ class AdaptiveChatModel(BaseChatModel):
     _reasoner: AdaptiveReasoner = PrivateAttr()
     _main: BaseChatModel = PrivateAttr()
 
-    def __init__(self, model: ChatModel | None = None, **fields: Any) -> None:
+    def __init__(self, model: ChatModel | str | None = None, **fields: Any) -> None:
         unknown = sorted(fields.keys() - type(self).model_fields.keys() - _INNER)
         if unknown:
             raise TypeError(f"AdaptiveChatModel has no {', '.join(unknown)}: settings are the inner model's")
-        super().__init__(**fields if model is None else {"inner": model, **fields})
+        given = {} if model is None else {"inner": model}
+        fields = {**given, **fields}
+        super().__init__(**{**fields, "inner": chat_model(fields.get("inner"))})
 
     @override
     def model_post_init(self, context: Any, /) -> None:

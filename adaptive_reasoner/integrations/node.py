@@ -55,7 +55,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
     `AdaptiveContext`.
 
     Args:
-        model: How calls are made where an action does not say: a chat model or a `Source`.
+        model: How calls are made where an action does not say: a chat model, its name as `init_chat_model`
+            takes it, or a `Source`.
         policy: Chooses the action.
         actions: The strategy behind each action the policy can name.
         budget: Allowed mean cost a question, kept by a ledger in memory.
@@ -102,7 +103,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
 
     def __init__(
         self,
-        model: Source | ChatModel,
+        model: Source | ChatModel | str,
         *,
         policy: Policy | None = None,
         actions: Mapping[str, Flow] | None = None,

@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.errors import MenuError, needs
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_prompt_tokens
 from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
@@ -30,9 +30,9 @@ class Source:
     r"""One way to call a model: which model, what is put around the question, with which settings.
 
     Args:
-        model: A chat model, in whatever wrappers (`bind`, `with_retry`, `with_fallbacks`, ...), or a function
-            without arguments that makes it at the first call, so that building a graph needs no key and loads
-            no weights.
+        model: A chat model, in whatever wrappers (`bind`, `with_retry`, `with_fallbacks`, ...), or its name
+            as `init_chat_model` takes it (`"openai:gpt-5-mini"`), or a function without arguments that makes
+            it at the first call, so that building a graph needs no key and loads no weights.
         prompt: Makes the prompt from the text of the question; without it the messages go as they are.
         settings: Call-time arguments of the model: `temperature`, `stop`, `reasoning_effort`, ...
         max_tokens: The most tokens of a reply; what a lost call is billed at.
@@ -46,7 +46,8 @@ class Source:
             bound that is worked out from its bytes, its images and files.
 
     Raises:
-        TypeError: The model is neither, but its name, for example; or the prompt is no function.
+        TypeError: The model is none of these, or the prompt is no function.
+        ImportError: The model is a name, and langchain or the provider's package is not installed.
         ValueError: A number makes no sense.
 
     Example:
@@ -56,7 +57,7 @@ class Source:
         ['Q: 5 + 9?\nA:']
     """
 
-    model: ChatModel | Callable[[], ChatModel]
+    model: ChatModel | str | Callable[[], ChatModel]
     prompt: Callable[[str], str] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
@@ -66,10 +67,10 @@ class Source:
     max_prompt_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        model: Any = self.model
+        model: Any = chat_model(self.model)
+        object.__setattr__(self, "model", model)
         if not isinstance(model, Runnable) and not callable(model):
-            made = f"; init_chat_model({model!r}) makes one" if isinstance(model, str) else ""
-            raise TypeError(f"a model is a chat model or a function that makes it, not {model!r}{made}")
+            raise TypeError(f"a model is a chat model, its name, or a function that makes it, not {model!r}")
         prompt: Any = self.prompt
         if prompt is not None and not callable(prompt):
             made = f"{prompt!r}.format" if isinstance(prompt, str) else "template.format"
@@ -141,6 +142,7 @@ class Source:
         Where it would leave open whether a streamed reply reports its usage, it is asked to: LangGraph
         streams a call as soon as somebody listens to messages, and an unpriced reply is an error.
         """
+        assert not isinstance(self.model, str)
         return mapped(self.model if isinstance(self.model, Runnable) else self.model(), _reporting_usage)
 
     @cached_property
@@ -230,6 +232,20 @@ class Request:
 
 ModelResolver = Callable[[Source, Request], ChatModel]
 """How a source's model is reached for a request."""
+
+
+def chat_model(model: Any) -> Any:
+    """The chat model of a name, as `init_chat_model` makes it; anything else stays as it is.
+
+    Raises:
+        ImportError: langchain or the provider's package is not installed.
+        ValueError: The name does not tell the provider.
+    """
+    if not isinstance(model, str):
+        return model
+    with needs(f"model {model!r} by its name needs", "agents"):
+        from langchain.chat_models import init_chat_model
+    return init_chat_model(model)
 
 
 def default_resolver(source: Source, request: Request) -> ChatModel:

@@ -69,7 +69,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     and the bill read `response_metadata["adaptive_reasoner"]`, or call `answer`.
 
     Args:
-        model: How calls are made where an action does not say: a chat model or a `Source`.
+        model: How calls are made where an action does not say: a chat model, its name as `init_chat_model`
+            takes it (`"openai:gpt-5-mini"`), or a `Source`.
         policy: Chooses the action. Without one, and without labels, a question gets a vote that goes on while
             a further sample is worth the ledger's price or, where free text is expected, one pass.
         actions: The strategy behind each action the policy can name.
@@ -122,7 +123,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     def __init__(
         self,
-        model: Source | ChatModel,
+        model: Source | ChatModel | str,
         *,
         policy: Policy | None = None,
         actions: Mapping[str, Flow] | None = None,

@@ -53,13 +53,13 @@ def on(source: Source, flow: Flow | None = None) -> Flow:
     )
 
 
-def switch_model(model: ChatModel, flow: Flow | None = None) -> Flow:
+def switch_model(model: ChatModel | str, flow: Flow | None = None) -> Flow:
     """Let the calls of `flow` go to `model`, with the prompt and the settings they would have had.
 
     Calls that a flow inside has already directed to a source or model of their own stay there.
     """
-    Source(model)  # refuses what is no model, before any call
+    named: Any = Source(model).model  # refuses what is no model, before any call
     return each_request(
         flow or single_pass(),
-        lambda request: request if request.source or request.model else replace(request, model=model),
+        lambda request: request if request.source or request.model else replace(request, model=named),
     )

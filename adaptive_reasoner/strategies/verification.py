@@ -12,7 +12,7 @@ from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.extraction import final_answer, last_match
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.models.replies import Reply, refused
-from adaptive_reasoner.models.source import ChatModel, Request, Source, question_of
+from adaptive_reasoner.models.source import ChatModel, Request, Source, chat_model, question_of
 from adaptive_reasoner.strategies.flow import (
     Answer,
     Flow,
@@ -54,15 +54,18 @@ class Judge:
     """A chat model that scores replies; its calls are billed like all others.
 
     Args:
-        model: The judge, or a `Source` that says how to call it.
+        model: The judge or its name, or a `Source` that says how to call it.
         prompt: Makes the judge's prompt from question and reply; by default one that asks for 0 to 10.
         read: Finds the score in what the judge says; by default N of its last `Score: N`, or its
             last number. None for no score.
     """
 
-    model: Source | ChatModel
+    model: Source | ChatModel | str
     prompt: Callable[[str, str], str] = _judge_prompt
     read: Callable[[AIMessage], float | None] = _last_score
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", chat_model(self.model))
 
     def scores(self, question: str, messages: Sequence[AIMessage]) -> "_Scores":
         """Ask for a score of each message; minus infinity where the judge gives none."""

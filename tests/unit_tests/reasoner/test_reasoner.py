@@ -179,7 +179,6 @@ def test_a_dict_is_no_question_whose_keys_would_be_asked(ask, question):
 @pytest.mark.parametrize(
     ("parts", "named"),
     [
-        ({"model": "openai:gpt-5-mini"}, r"init_chat_model\('openai:gpt-5-mini'\)"),
         ({"model": None}, "not None"),
         ({"policy": "policy/"}, r"LearnedPolicy\.load\('policy/'\)"),
         ({"ledger": "sqlite:///ledger.sqlite"}, r"open_ledger\('sqlite:///ledger.sqlite', target=...\)"),
