@@ -102,6 +102,12 @@ class AgentBills:
         carry_on(bill)
         return bill
 
+    @staticmethod
+    def change(account: SpendCounter, bill: RunBill, *, steps: int) -> SpendCounter:
+        """What the state is to learn: all that the run has spent since it was last told."""
+        spent = max(0.0, bill.ledger.cost - account["run"])
+        return {"run_id": account["run_id"], "run": spent, "thread": spent, "steps": steps, "bill": bill.id}
+
     def knows(self, account: SpendCounter) -> bool:
         """Whether the bill of a run is known in this process."""
         return bill_named(_name(account)) is not None

@@ -1,5 +1,6 @@
 """What a node asks of LangGraph: the keys of its state, the run it belongs to, the stream of events."""
 
+import hashlib
 import threading
 import uuid
 from collections import OrderedDict
@@ -151,6 +152,29 @@ def run_of(config: RunnableConfig) -> str | None:
         while len(_names) > REMEMBERED:
             _names.popitem(last=False)
     return name
+
+
+def question_of_run(run: str, state: Any, key: str | None) -> str:
+    """The question that a state asks in a run: the run itself, or what a state key says of its own.
+
+    Raises:
+        ValueError: The state has nothing under the key.
+
+    >>> question_of_run("run", {"item": "5 + 9?"}, None)
+    'run'
+    >>> one, other = (question_of_run("run", {"item": item}, "item") for item in ("5 + 9?", "7 + 8?"))
+    >>> one == question_of_run("run", {"item": "5 + 9?"}, "item"), one == other
+    (True, False)
+    """
+    if key is None:
+        return run
+    value = read(state, key)
+    if value is None:
+        raise ValueError(f"the state has no question under {key!r}, the question_key")
+    if isinstance(value, list | tuple):
+        value = "\n".join(str(getattr(part, "text", part)) for part in value)
+    name = hashlib.sha256(str(getattr(value, "text", value)).encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"{run}:{name}"
 
 
 def write_stream_event(event: Mapping[str, Any]) -> None:

@@ -3,11 +3,11 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Any, Literal
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.runtime import Runtime
@@ -16,9 +16,17 @@ from typing_extensions import override
 
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.integrations.agent_end import AgentEnd
+from adaptive_reasoner.integrations.agent_step import AgentStep
 from adaptive_reasoner.integrations.billing import listen_to_calls
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
-from adaptive_reasoner.integrations.langgraph_runtime import execution, read, run_of, write_stream_event
+from adaptive_reasoner.integrations.langgraph_runtime import (
+    execution,
+    question_of_run,
+    read,
+    run_of,
+    write_stream_event,
+)
 from adaptive_reasoner.integrations.open_bills import RunBill, on_bill
 from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits
 from adaptive_reasoner.ledger.base import Ledger
@@ -55,25 +63,6 @@ except ModuleNotFoundError as error:
     raise ImportError('create_agent needs langchain: pip install "adaptive-reasoner[agents]"') from error
 
 
-@dataclass(frozen=True)
-class AgentStep:
-    """Where an agent stands when it calls its model.
-
-    Attributes:
-        number: Model calls of this run so far.
-        question: The conversation's question: its last human turn, in its context.
-        messages: The conversation.
-        spent: What this run has cost so far.
-        left: What it may still cost; infinite without a budget of the run or thread.
-    """
-
-    number: int
-    question: str
-    messages: Messages
-    spent: float
-    left: float
-
-
 class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     """Lets an agent think as hard at each step as it is worth, at an average cost per run that holds.
 
@@ -99,6 +88,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         on_exhausted: When nothing fits any more: `"end"` the run with a message that says so, or `"raise"`
             BudgetExceededError.
         about: What of a step is decided on; its question where not given.
+        question_key: State key that tells the questions of one graph run apart, as the items of a `Send` to
+            the agent: each value is a question of its own. Where not given, a graph run is one question.
         tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
         tool_costs: What a call of a tool costs, by name, in the ledger's unit: a number, or a function of the
             call. A tool's message may report another cost; see `ToolCosts`. A tool that does not fit is not
@@ -142,19 +133,17 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         thread_budget: float | None = None,
         on_exhausted: Literal["end", "raise"] = "end",
         about: Callable[[AgentStep], str] | None = None,
+        question_key: str | None = None,
         tenants: Callable[[str], Ledger] | None = None,
         tool_costs: Mapping[str, ToolCost] | None = None,
         tool_limits: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
-        if on_exhausted not in ("end", "raise"):
-            raise ValueError(f"on_exhausted is 'end' or 'raise', not {on_exhausted!r}")
-        for name, amount in (("run_budget", run_budget), ("thread_budget", thread_budget)):
-            if amount is not None and not amount > 0:
-                raise ValueError(f"{name} must be above 0, got {amount}")
+        budgets = {"run_budget": run_budget, "thread_budget": thread_budget}
+        self._end = AgentEnd(budgets, on_exhausted)
         meter = meter_of(meter)
         self.run_budget, self.thread_budget = run_budget, thread_budget
-        self.on_exhausted, self.about = on_exhausted, about
+        self.on_exhausted, self.about, self.question_key = on_exhausted, about, question_key
         self.tool_limits = check_limits(tool_limits)
         self._policy_of: Callable[[AgentStep], Policy] | None = None
         if callable(policy) and not isinstance(policy, Policy):
@@ -171,7 +160,6 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             key=key,
             samples=samples,
         )
-        budgets = {"run_budget": run_budget, "thread_budget": thread_budget}
         check_budgets(self.reasoner.meter.cost_unit, **budgets)
         self.tenants = Tenants(self.reasoner.ledger, tenants)
         self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
@@ -185,7 +173,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     @override
     def before_agent(self, state: AdaptiveAgentState, runtime: Runtime[Any]) -> dict[str, Any]:
         """Begin a run: a question of its own, with a bill of its own."""
-        question = run_of({}) or uuid.uuid4().hex
+        question = question_of_run(run_of({}) or uuid.uuid4().hex, state, self.question_key)
         ledger = self._ledger_of(runtime.context)
         return {"adaptive_account": self.bills.begin(question, state.get("adaptive_account"), ledger)}
 
@@ -326,11 +314,10 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         messages: Sequence[BaseMessage] = [
             result.message if message is result.reply else message for message in response.result
         ]
-        spent = max(0.0, bill.ledger.cost - calls.account["run"])
-        change = {"run_id": calls.account["run_id"], "run": spent, "thread": spent, "steps": 1}
+        account = self.bills.change(calls.account, bill, steps=1)
         return ExtendedModelResponse(
             model_response=replace(response, result=list(messages)),
-            command=Command(update={"adaptive_account": {**change, "bill": bill.id}}),
+            command=Command(update={"adaptive_account": account}),
         )
 
     def _exhausted(
@@ -341,36 +328,12 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         Raises:
             BudgetExceededError: Where that was asked for, or where no action has a worst case to go by.
         """
-        spent = bill.ledger.cost
-        if reason.wanted == inf:
-            raise reason
-        unit = self.reasoner.meter.cost_unit
-        text = (
-            f"the budget is used up. This run has spent {spent:g} {unit}; "
-            f"the next step can cost {reason.wanted:g}, and {reason.left:g} are left."
-        )
-        whole = {"run_budget": self.run_budget, "thread_budget": self.thread_budget}
-        whole["hard cap"] = bill.ledger.hard_cap
-        never = [name for name, most in whole.items() if most is not None and most < reason.wanted]
-        if never or self.on_exhausted == "raise":
-            raised = f"raise the {' and the '.join(never)} to " if never else "allow "
-            text += f" Declare a smaller max_tokens on the model, or {raised}{reason.wanted:g} at least."
-        if self.on_exhausted == "raise":
-            raise BudgetExceededError(reason.wanted, reason.left, reason.unit, text) from reason
-        event = {
-            "event": "exhausted",
-            "run_id": calls.account["run_id"],
-            "spent": float(spent),
-            "wanted": float(reason.wanted),  # a policy may think in numpy; a checkpoint does not
-            "left": float(reason.left),
-            "cost_unit": unit,
-        }
-        write_stream_event(event)
-        message = AIMessage(f"I stop here: {text}", response_metadata={"adaptive_reasoner": event})
+        message = self._end.message(bill, calls.account["run_id"], reason)
+        account = self.bills.change(calls.account, bill, steps=0)
         return ExtendedModelResponse(
             model_response=ModelResponse(result=[message]),
             # An agent that has no tools but its structured output would ask on until there is one.
-            command=Command(update={"jump_to": "end"}),
+            command=Command(update={"jump_to": "end", "adaptive_account": account}),
         )
 
 

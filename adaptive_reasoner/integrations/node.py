@@ -21,6 +21,7 @@ from adaptive_reasoner.integrations.langgraph_runtime import (
     attach,
     context,
     execution,
+    question_of_run,
     read,
     run_of,
     says_text,
@@ -75,6 +76,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         budget_key: State key where a `BudgetLedgerNode` publishes the price; that node then settles.
         vector_key: State key of the question's embedding, where an earlier node has made it.
         about: What of the state is decided on; the last human turn, in its context, where not given.
+        question_key: State key that tells the questions of one run apart, as the items of a `Send`: each
+            value is a question of its own. Where not given, a run is one question.
         tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
         log: Keeps every sample for the offline kit: a file, or a `SampleLog`, which can redact what it keeps.
             A node without a policy holds the latest in memory where not given, in `log.rows`: a first policy
@@ -119,6 +122,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         budget_key: str | None = None,
         vector_key: str | None = None,
         about: Callable[[Any], str] | None = None,
+        question_key: str | None = None,
         tenants: Callable[[str], Ledger] | None = None,
         log: str | os.PathLike[str] | SampleLog | Literal[False] | None = None,
         durable: bool = False,
@@ -128,6 +132,10 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         if budget_key and (budget is not None or ledger is not None):
             raise ValueError(
                 "with budget_key the BudgetLedgerNode keeps the budget: give no budget or ledger here"
+            )
+        if budget_key and question_key:
+            raise ValueError(
+                "with budget_key the BudgetLedgerNode says which question it is: give no question_key"
             )
         if vector_key and policy and not takes_vector(policy):
             raise ValueError(f"policy {policy.policy_id!r} takes no vector: leave vector_key out")
@@ -148,7 +156,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         )
         self.input_key, self.output_key = input_key, output_key or input_key
         self.answer_key, self.decision_key, self.budget_key = answer_key, decision_key, budget_key
-        self.vector_key, self.about = vector_key, about
+        self.vector_key, self.about, self.question_key = vector_key, about, question_key
         if log is not False and (log is not None or policy is None):
             log = log if isinstance(log, SampleLog) else SampleLog(log)
         self.log = log or None
@@ -172,7 +180,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         """
         keys = (
             *(self.input_key, self.output_key, self.answer_key),
-            *(self.decision_key, self.budget_key, self.vector_key),
+            *(self.decision_key, self.budget_key, self.vector_key, self.question_key),
         )
         ways = {"destinations": (self.goto,)} if self.goto else {}
         attach(self, builder, keys, {**ways, **node_options})
@@ -218,7 +226,8 @@ class _NodeInvocation:
         if task is not None:
             # The task id outlives a crash and a resume, so the charge of an attempt that died is found.
             self.terms["key"] = f"{task.task_id}:1"
-            self.terms["run_id"] = run_of(config)
+            run = run_of(config) or task.task_id
+            self.terms["run_id"] = question_of_run(run, state, node.question_key)
             self.terms["resumes"] = True
         if node.budget_key:
             self._under(read(state, node.budget_key))
