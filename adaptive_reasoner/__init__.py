@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
     from adaptive_reasoner.integrations.node import AdaptiveComputeNode
     from adaptive_reasoner.integrations.opentelemetry import Telemetry
+    from adaptive_reasoner.integrations.run_charge import PricedEmbeddings, RunCharge
     from adaptive_reasoner.integrations.sample_log import SampleLog
     from adaptive_reasoner.ledger.tenants import TenantLedger
     from adaptive_reasoner.policy.learned import LearnedPolicy
