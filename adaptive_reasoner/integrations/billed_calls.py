@@ -11,6 +11,7 @@ from langgraph.errors import GraphBubbleUp
 from typing_extensions import override
 
 from adaptive_reasoner.errors import AdaptiveReasonerError, BudgetExceededError, UnpricedUsageError
+from adaptive_reasoner.integrations.bills import Bill, owe
 from adaptive_reasoner.integrations.open_bills import RunBill
 from adaptive_reasoner.ledger.base import Reservation
 from adaptive_reasoner.ledger.runs import charges, counts_on
@@ -64,7 +65,9 @@ class BilledModel:
             BudgetExceededError: There is no room for it; nothing is held.
         """
         for bill in bills:
-            if self.payer is None or not counts_on(self.payer, bill.ledger):
+            if bill.owes:
+                self.late.append(bill)
+            elif self.payer is None or not counts_on(self.payer, bill.ledger):
                 try:
                     self.charges.append(self._charge(bill))
                 except BaseException:
@@ -112,12 +115,27 @@ class BilledModel:
         if not self.ended:
             self.late.append(bill)
             return
+        if self.payer is not None and counts_on(self.payer, bill.ledger):
+            return
+        if bill.owes:
+            self._owe(bill)
+            return
         ledger, key = bill.ledger, self._key(bill)
         with self._priced(bill.meter) as cost:
             if self._is_charged(bill):
                 ledger.book(key, cost)
             elif cost:
                 ledger.charge(cost, key, question=ledger.question)
+
+    def _owe(self, bill: RunBill) -> None:
+        """Leave it to the node that keeps the budget, which knows a message by the same key.
+
+        What a reasoner of ours calls is in its decision.
+        """
+        if self.payer is None and self.message is not None and self.message.usage_metadata:
+            record = self.message.response_metadata.get("adaptive_reasoner")
+            key = record["key"] if record else self.message.id or self.key
+            owe(bill.ledger.question, Bill(key, self.cost(bill.meter), None))
 
     def cost(self, meter: Meter) -> float:
         """What it cost, with calls inside it that its own usage does not contain."""

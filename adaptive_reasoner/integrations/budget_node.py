@@ -13,8 +13,10 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
+from adaptive_reasoner.integrations.billing import listen_to_calls
 from adaptive_reasoner.integrations.bills import Bill, owed_by, strike
 from adaptive_reasoner.integrations.langgraph_runtime import attach, execution, read, run_of
+from adaptive_reasoner.integrations.open_bills import bill_named, carry_on, open_bill
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.dollars import for_models, meter_of
 from adaptive_reasoner.models.metering import (
@@ -108,6 +110,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         self.meter = meter or METERS.get(ledger.cost_unit)
         self.budget_key, self.decision_key, self.messages_key = budget_key, decision_key, messages_key
         self.goto, self.exhausted = goto, exhausted
+        listen_to_calls()
 
     def attach(
         self, builder: StateGraph[Any, Any, Any, Any], **node_options: Any
@@ -138,6 +141,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         resumed = run == last.get("run") or (turn == last.get("turn") if turn else bool(due))
         if last and resumed:
             question, opened = last["run_id"], self._charge(due, last["run_id"])
+            self._watch(question)
         else:
             question, opened = self._begin(last, due, turn)
         if last:
@@ -168,6 +172,11 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         if last:
             self._charge([bill for bill in due if bill.turn != turn], last["run_id"], ended=True)
         mine = [bill for bill in due if bill.turn == turn]
+        self._watch(question)
+        early = owed_by(question)
+        strike(question, [bill.key for bill in early])
+        known = {bill.key for bill in mine}
+        mine += [bill for bill in early if bill.key not in known]
         if mine:
             return question, self._charge(mine, question)
         try:
@@ -188,6 +197,18 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             except BudgetExceededError:
                 opened = False
         return opened
+
+    def _watch(self, question: str) -> None:
+        """Have what other nodes call owed by the question, whatever they write into the state."""
+        if self.meter is None:
+            return
+        bill = bill_named(question)
+        if bill is not None:
+            carry_on(bill)
+            return
+        bill, early = open_bill(self.ledger, self.meter, question, owes=True, bill_id=question)
+        for call in early:
+            call.charge_late(bill)
 
     def _bills(self, state: Any) -> Iterator[Bill]:
         """What the state says was spent: decisions, then the messages of other models."""

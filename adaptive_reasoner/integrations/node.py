@@ -32,6 +32,7 @@ from adaptive_reasoner.integrations.open_bills import through_bills
 from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
+from adaptive_reasoner.ledger.runs import ChargedLater
 from adaptive_reasoner.models.dollars import meter_of
 from adaptive_reasoner.models.messages import decision_text, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
@@ -294,6 +295,7 @@ class _NodeInvocation:
                 f"the state has no price under {self._node.budget_key!r}: put a BudgetLedgerNode before this"
             )
         self.terms["price"], self.terms["run_id"] = budget["price"], budget["run_id"]
+        self.terms["payer"] = ChargedLater(budget["run_id"])  # the BudgetLedgerNode charges the decision
         self._question = budget["run_id"]
 
     def _on_event(self, event: dict[str, Any]) -> None:

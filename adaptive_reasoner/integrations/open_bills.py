@@ -40,6 +40,8 @@ class RunBill:
         within: The namespace of the graph that it covers; empty for all of the run.
         tool_costs: What tools cost.
         around: The bills that its charges count on as well.
+        owes: Nothing is reserved or charged: what a call has cost is owed by the question (`bills`), until
+            the node that keeps its budget charges it.
         id: Its name within the process.
         tools: The calls of tools that have a limit, by name.
     """
@@ -49,6 +51,7 @@ class RunBill:
     within: str = ""
     tool_costs: ToolCosts = _NO_COSTS
     around: tuple["RunBill", ...] = ()
+    owes: bool = False
     id: str = field(default_factory=lambda: uuid4().hex)
     tools: dict[str, set[str]] = field(default_factory=dict)
 
@@ -102,6 +105,7 @@ def open_bill(
     tool_costs: ToolCosts = _NO_COSTS,
     budget: float = inf,
     cost: float = 0.0,
+    owes: bool = False,
     bill_id: str | None = None,
 ) -> tuple[RunBill, list[Any]]:
     """Open a bill for the graph whose node this is called in.
@@ -113,6 +117,7 @@ def open_bill(
         tool_costs: What tools cost.
         budget: The most that the run may cost.
         cost: What it has cost before.
+        owes: Nothing is reserved or charged; see `RunBill`.
         bill_id: The bill's name, where it was opened in another process before.
 
     Returns:
@@ -126,7 +131,7 @@ def open_bill(
         around.append(here)
     run_ledger = RunLedger(_through(ledger, around), question, budget=budget, cost=cost)
     shared = tuple(other for other in around if run_ledger.includes(other.ledger))
-    bill = RunBill(run_ledger, meter, within, tool_costs, shared, bill_id or uuid4().hex)
+    bill = RunBill(run_ledger, meter, within, tool_costs, shared, owes, bill_id or uuid4().hex)
     early: list[Any] = []
     with _changing:
         _keep(_bills, bill.id, bill)
@@ -157,11 +162,6 @@ def carry_on(bill: RunBill) -> None:
 def graph_namespace() -> str:
     """Of the graph whose node this is called in; empty for the graph of the whole run."""
     return _namespace().rpartition("|")[0]
-
-
-def bill_of_question(question: str) -> RunBill | None:
-    """The latest bill of a question in this process."""
-    return next((bill for bill in reversed(_bills.values()) if bill.ledger.question == question), None)
 
 
 def bills_here() -> list[RunBill]:

@@ -1,6 +1,7 @@
 """The ledger of one run: what is charged through it also counts against the run's own budget."""
 
 import threading
+from dataclasses import dataclass
 from math import inf, isfinite
 
 from typing_extensions import override
@@ -251,15 +252,26 @@ def spent_on(ledger: Ledger, question: str) -> float:
     return ledger.spent_on(question) if isinstance(ledger, TransactionalLedger) else 0.0
 
 
-def counts_on(ledger: Ledger, run: RunLedger) -> bool:
+@dataclass(frozen=True)
+class ChargedLater:
+    """Stands for the ledger of calls that are charged to a question afterwards, as by its decision."""
+
+    question: str
+
+
+def counts_on(ledger: Ledger | ChargedLater, run: RunLedger) -> bool:
     """Whether what a ledger is charged counts on the budget of a run."""
+    if isinstance(ledger, ChargedLater):
+        return ledger.question == run.question
     if isinstance(ledger, TenantLedger):
         return counts_on(ledger.common, run)
     return isinstance(ledger, RunLedger) and ledger.includes(run)
 
 
-def charges(ledger: Ledger, other: Ledger) -> bool:
+def charges(ledger: Ledger | ChargedLater, other: Ledger) -> bool:
     """Whether a charge to a ledger is one to the other as well: of a tenant's, to the common one."""
+    if isinstance(ledger, ChargedLater):
+        return False
     if isinstance(ledger, TenantLedger):
         return ledger is other or charges(ledger.common, other)
     return charges(ledger.own, other) if isinstance(ledger, RunLedger) else ledger is other

@@ -39,6 +39,7 @@ class AnswerOptions(TypedDict, total=False):
         settings: Call-time arguments of every call but a judge's.
         source, policy, ledger, meter: Take the place of the reasoner's.
         resolve_model: How a source's model is called.
+        payer: What the calls are charged to, for others who see them, where it is not the ledger.
         on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.
     """
 
@@ -60,6 +61,7 @@ class AnswerOptions(TypedDict, total=False):
     ledger: Ledger | None
     meter: Meter | Literal["usd"] | None
     resolve_model: ModelResolver | None
+    payer: Any
     on_event: Callable[[dict[str, Any]], None] | None
 
 
@@ -139,6 +141,7 @@ class CallOptions(_FromOptions):
     config: RunnableConfig = field(default_factory=RunnableConfig)
     settings: Mapping[str, Any] = field(default_factory=dict)
     resolve_model: ModelResolver = default_resolver
+    payer: Any = None
     on_event: Callable[[dict[str, Any]], None] | None = None
 
 

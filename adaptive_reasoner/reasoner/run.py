@@ -59,7 +59,7 @@ class QuestionRun:
             resolve_model=calls.resolve_model,
             on_reply=self._replied,
             hold_more=self._hold_more,
-            payer=self.ledger,
+            payer=self.ledger if calls.payer is None else calls.payer,
         )
         self._choice = Choice(components, limits, question, self.caller)
 

@@ -5,6 +5,7 @@ import operator
 from typing import Annotated, TypedDict
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -13,6 +14,8 @@ from langgraph.types import RetryPolicy
 from adaptive_reasoner.errors import LedgerError, UnpricedUsageError
 from adaptive_reasoner.integrations import bills
 from adaptive_reasoner.integrations.budget_node import BudgetLedgerNode
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, PriceMeter
@@ -391,3 +394,93 @@ def test_bills_that_are_charged_are_forgotten(ledger):
     before = len(bills._owed)
     chained(ledger, Steps, priced("one")).compile().invoke({"question": "5 + 9?"})
     assert len(bills._owed) == before
+
+
+class Texts(MessagesState):
+    budget: dict
+    text: str
+
+
+def asking(*nodes, before=True):
+    """Nodes one after another, with the budget kept before and after them, or only after."""
+    ledger = open_ledger("memory://", target=50.0)
+    builder = BudgetLedgerNode(ledger, name="after").attach(StateGraph(Texts))
+    if before:
+        BudgetLedgerNode(ledger, name="before").attach(builder)
+    for number, node in enumerate(nodes):
+        builder.add_node(f"node_{number}", node)
+    names = [*(["before"] if before else []), *(f"node_{number}" for number in range(len(nodes))), "after"]
+    for one, other in itertools.pairwise([START, *names]):
+        builder.add_edge(one, other)
+    return builder, ledger
+
+
+MODEL = ScriptedModel(answers=("two words",))
+
+
+def says_text(state):
+    return {"text": MODEL.invoke("?").text}
+
+
+def says_message(state):
+    return {"messages": [MODEL.invoke(state["messages"])]}
+
+
+def says_nothing(state):
+    MODEL.invoke("?")
+    MODEL.with_retry().invoke("?")
+    return {"text": ""}
+
+
+def agent_with_a_budget(ledger=None):
+    middleware = AdaptiveComputeMiddleware(
+        policy=FixedPolicy("single_pass", expected_cost=5),
+        actions={"single_pass": single_pass()},
+        ledger=ledger or open_ledger("memory://", cost_unit="tokens"),
+    )
+    return create_agent(MODEL, middleware=[middleware])
+
+
+def chat_model():
+    return AdaptiveChatModel(
+        MODEL,
+        policy=FixedPolicy("single_pass", expected_cost=5),
+        actions={"single_pass": single_pass()},
+        budget=9.0,
+    )
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("nodes", "spent"),
+    [
+        ([says_text], 2.0),
+        ([says_message], 2.0),
+        ([says_nothing, says_text, says_message], 8.0),
+        ([agent_with_a_budget()], 2.0),
+        ([lambda state: {"text": chat_model().invoke("?").text}], 2.0),
+        ([lambda state: {"messages": [chat_model().invoke("?")]}], 2.0),
+    ],
+)
+def test_what_any_node_calls_is_charged_once_whatever_it_writes(nodes, spent, before):
+    builder, ledger = asking(*nodes, before=before)
+    builder.compile().invoke({"messages": [("user", "5 + 9?")]})
+    snapshot = ledger.snapshot()
+    assert (snapshot.spent, snapshot.questions, snapshot.in_flight) == (spent, 1, 0)
+
+
+def test_an_agent_on_the_same_ledger_is_charged_once(ledger):
+    graph = StateGraph(Texts)
+    BudgetLedgerNode(ledger).attach(graph)
+    graph.add_node("agent", agent_with_a_budget(ledger)).add_node("text", says_text)
+    graph.add_edge(START, "agent").add_edge("agent", "text").add_edge("text", "budget_ledger")
+    graph.compile().invoke({"messages": [("user", "5 + 9?")]})
+    assert (ledger.snapshot().spent, ledger.snapshot().in_flight) == (4.0, 0)
+
+
+def test_the_calls_of_later_turns_are_those_of_their_own_questions():
+    builder, ledger = asking(says_text)
+    graph = builder.compile(checkpointer=InMemorySaver())
+    for number in range(3):
+        graph.invoke({"messages": [("user", f"{number}?")]}, {"configurable": {"thread_id": "1"}})
+    assert (ledger.snapshot().spent, ledger.snapshot().questions) == (6.0, 3)
