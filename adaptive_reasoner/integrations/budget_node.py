@@ -44,8 +44,8 @@ class BudgetLedgerNode(Runnable[Any, Any]):
     the next turn of a thread, which brings a new human message, is the next question. A question that ends
     without another visit keeps its hold until the next turn or until it expires, and then counts as spent.
 
-    The bills of the compute nodes reach it by themselves within a process, also that of a node that failed,
-    whatever keys of the state they write. Where a run goes on in another process, as after an interrupt, the
+    The bills of the compute nodes and of every model that another node calls reach it by themselves within a
+    process, also those of a node that failed, whatever keys of the state they write. Where a run goes on in another process, as after an interrupt, the
     state carries them: give every compute node a `decision_key` and, where several nodes or a loop come
     before the next visit, give the key a reducer that adds lists.
 
