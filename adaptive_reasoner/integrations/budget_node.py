@@ -45,9 +45,9 @@ class BudgetLedgerNode(Runnable[Any, Any]):
     without another visit keeps its hold until the next turn or until it expires, and then counts as spent.
 
     The bills of the compute nodes and of every model that another node calls reach it by themselves within a
-    process, also those of a node that failed, whatever keys of the state they write. Where a run goes on in another process, as after an interrupt, the
-    state carries them: give every compute node a `decision_key` and, where several nodes or a loop come
-    before the next visit, give the key a reducer that adds lists.
+    process, also those of a node that failed, whatever keys of the state they write. Where a run goes on in
+    another process, as after an interrupt, the state carries them: give every compute node a `decision_key`
+    and, where several nodes or a loop come before the next visit, give the key a reducer that adds lists.
 
     Charging is idempotent by the key of a decision and the id of a message. What it is told of afterwards it
     books in full: a hard cap is kept to the unit where the compute nodes hold their worst case themselves,

@@ -3,9 +3,8 @@
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
-from contextvars import copy_context
 from typing import Any, Literal
 
 from langchain_core.callbacks import (
@@ -42,6 +41,7 @@ from adaptive_reasoner.reasoner.options import (
 )
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
+from adaptive_reasoner.reasoner.threads import to_its_end
 from adaptive_reasoner.strategies.flow import Flow, check_flow
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
@@ -342,11 +342,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     ) -> AsyncIterator[QuestionRun]:
         run = self._run_of(question, config, terms)
         try:
-            await _to_its_end(run.open, at_once=run.opens_at_once)
+            await to_its_end(run.open, at_once=run.opens_at_once)
             await asend_event(run, run.decided())
             yield run
         finally:
-            await _to_its_end(run.close, at_once=run.closes_at_once)
+            await to_its_end(run.close, at_once=run.closes_at_once)
             self._warn_of(run.copies)
             await asend_event(run, run.closed())
 
@@ -383,22 +383,5 @@ def _held(run: QuestionRun) -> bool:
 
 async def _aheld(run: QuestionRun) -> bool:
     while run.short:
-        await _to_its_end(run.cover, at_once=run.closes_at_once)
+        await to_its_end(run.cover, at_once=run.closes_at_once)
     return not run.answered
-
-
-async def _to_its_end(function: Callable[[], None], *, at_once: bool) -> None:
-    """Run in a thread, and to its end also when cancelled: a reservation must not be left half-made."""
-    if at_once:
-        function()
-        return
-    work = asyncio.get_running_loop().run_in_executor(None, copy_context().run, function)
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():  # it may be cancelled again and again, as a scope of anyio does it
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError as again:
-            cancelled = again
-    work.result()
-    if cancelled is not None:
-        raise cancelled
