@@ -1,5 +1,6 @@
 """Models that price themselves, and an agent of everything that spends: what a bill has to add up to."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -57,6 +58,7 @@ class PricedModel(BaseChatModel):
         failures: The numbers of calls that fail, from 0, with `error`.
         answers_as: The name in its replies, where it is another.
         before: Called with its name before it answers.
+        seconds: How long an asynchronous call takes.
     """
 
     model: str
@@ -67,6 +69,7 @@ class PricedModel(BaseChatModel):
     answers_as: str | None = None
     max_tokens: int | None = 200
     before: Any = None
+    seconds: float = 0.0
     _number: list[int] = PrivateAttr(default_factory=lambda: [0])
 
     @property
@@ -93,6 +96,10 @@ class PricedModel(BaseChatModel):
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
         return ChatResult(generations=[ChatGeneration(message=self._reply(messages))])
+
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
+        await asyncio.sleep(self.seconds)
+        return self._generate(messages)
 
     def _stream(self, messages, stop=None, run_manager=None, **kwargs):
         reply = self._reply(messages)

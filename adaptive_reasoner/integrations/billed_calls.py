@@ -98,18 +98,6 @@ class BilledModel:
         if refused is not None:
             raise refused
 
-    def extend(self) -> None:
-        """Before another call is made inside it, hold what has failed there as well.
-
-        Raises:
-            BudgetExceededError: There is no room for it.
-        """
-        for charge in self.charges:
-            failed = self._failed_inside(charge.bill.meter)
-            if failed and charge.reservation is not None:
-                worst = self.call.worst(charge.bill.meter) + failed
-                charge.reservation = charge.bill.ledger.extend(charge.reservation, worst)
-
     def charge_late(self, bill: RunBill) -> None:
         """Put it on a bill that was opened after it began; where it is under way, once it has ended."""
         if not self.ended:
@@ -138,11 +126,16 @@ class BilledModel:
             owe(bill.ledger.question, Bill(key, self.cost(bill.meter), None))
 
     def cost(self, meter: Meter) -> float:
-        """What it cost, with calls inside it that its own usage does not contain."""
+        """What it cost beside the calls inside it, which are charged as what they are.
+
+        A chat model that calls others reports their usage as its own. One that is cancelled tells of no end,
+        so what is called after it looks as if it were inside, and is charged all the same.
+        """
         if self.message is not None:
-            return self.call.cost(meter, self.message) + self._failed_inside(meter)
+            inside = sum(call.cost(meter) for call in self.inside if call.message is not None)
+            return max(0.0, self.call.cost(meter, self.message) - inside)
         if self.inside:
-            return sum(call.cost(meter) for call in self.inside)
+            return 0.0
         return self.call.lost(meter) if self.error is None else self.call.cost_of_failure(meter, self.error)
 
     def _charge(self, bill: RunBill) -> Charge:
@@ -183,9 +176,6 @@ class BilledModel:
     def _is_charged(self, bill: RunBill) -> bool:
         """Whether its payer charges the ledger of a bill, and only the budget of the run is left to count."""
         return self.payer is not None and charges(self.payer, bill.ledger.charged)
-
-    def _failed_inside(self, meter: Meter) -> float:
-        return sum(call.cost(meter) for call in self.inside if call.message is None)
 
     def _key(self, bill: RunBill) -> str:
         return f"{bill.ledger.question}:call:{self.key}"

@@ -22,6 +22,8 @@ from adaptive_reasoner.models.seen_calls import SeenCall, reply_of
 
 _logger = logging.getLogger(__name__)
 
+_UNDER_WAY = 65_536  # calls that are remembered until they end
+
 _OURS = "adaptive-chat"  # how `AdaptiveChatModel` names its type
 
 
@@ -148,13 +150,13 @@ class Billing(BaseCallbackHandler):
         if outer is None and around is not None and not (around.ended or around.streaming):
             outer = around
         billed.outer = outer
-        if outer is not None:
-            outer.extend()
-        elif bills := bills_here():
+        if bills := bills_here():
             billed.reserve(bills)
         else:
             keep_early(billed)
         self._models[run_id] = billed
+        while len(self._models) > _UNDER_WAY:  # those that were cancelled tell of no end
+            self._models.pop(next(iter(self._models)), None)
         if outer is None:
             _inside.set(billed)
 

@@ -311,9 +311,28 @@ def test_a_model_that_calls_another_is_billed_once(failures):
     inner = talker("researcher", spent, failures=failures)
     wrapper = Wrapper(model="researcher", script=lambda _: AIMessage(""), spent=spent, inner=inner)
     main_with([asking(create_agent(wrapper))], spent, [ours]).invoke(ASKED)
-    # Of two replies, the wrapper reports one, which is its bill.
-    del spent.calls[1 : 1 + (not failures)]
+    assert spent.count("researcher") == 2 - len(failures)
     settled(ours.ledger, spent)
+
+
+async def test_a_call_that_is_cancelled_does_not_hide_the_next():
+    spent, ours = Spent(), budgeted(open_ledger("memory://", cost_unit="usd", reservation_ttl=60.0))
+    slow, quick = talker("researcher", spent, seconds=9.0), talker("writer", spent)
+
+    @tool
+    async def ask(question: str) -> str:
+        """Ask a model that is slow, and then another one."""
+        try:
+            async with asyncio.timeout(0.05):
+                return (await slow.ainvoke(question)).text
+        except TimeoutError:
+            return (await quick.ainvoke(question)).text
+
+    await main_with([ask], spent, [ours]).ainvoke(ASKED)
+    assert (spent.count("researcher"), spent.count("writer")) == (0, 1)
+    snapshot = ours.ledger.snapshot()
+    assert snapshot.spent == pytest.approx(spent.dollars, abs=4e-9)
+    assert snapshot.held == pytest.approx(METER.worst_cost([HumanMessage("why")], 200))  # until it expires
 
 
 def test_what_the_consumer_of_a_stream_calls_is_a_call_of_its_own():
