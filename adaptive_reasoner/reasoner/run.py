@@ -243,7 +243,7 @@ class QuestionRun:
 
     def _stated(self, message: AIMessage, value: str | None) -> str | None:
         """An answer as its reply states it, where `auto` compares by a form of its own: 5 km, not 5000 m."""
-        if value is None or value != vote_of(message, auto, self._asked):
+        if value is None or (self._key is not auto and value != vote_of(message, auto, self._asked)):
             return value
         return final_answer(message) or value
 
