@@ -1,5 +1,6 @@
 """The command that spends money: samples of models, into a file."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +20,8 @@ def collect(
     questions: Annotated[
         str | None,
         typer.Argument(
-            help="JSONL, CSV or Parquet with question and gold; or gsm8k, math, math500, owner/name. "
-            "With --preset paper: 200 of gsm8k and 200 of math, if left out."
+            help="JSONL, CSV or Parquet with question and, where known, gold; or gsm8k, math, math500, "
+            "owner/name. With --preset paper: 200 of gsm8k and 200 of math, if left out."
         ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="The menu of sources, TOML.")] = None,
@@ -63,7 +64,7 @@ def collect(
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sample a model on questions with known answers; safe to kill and start again."""
+    """Sample a model on questions, with right answers or without; safe to kill and start again."""
     from adaptive_reasoner.answers.extraction import is_number
     from adaptive_reasoner.kit.collecting.collector import collect as collect_samples
     from adaptive_reasoner.kit.collecting.cost_forecast import forecast
@@ -81,13 +82,14 @@ def collect(
         asked, menu = open_questions(questions), Menu.load(config, code=use)
     elif config is None and preset is not None and model is not None:
         asked = (questions_to_price if dry_run else open_questions)(questions or preset)
-        mathematical = not all(is_number(question.gold) for question in asked)
+        mathematical = not all(is_number(question.gold) for question in asked if question.gold is not None)
         menu = preset_menu(
             preset, model, base_url=base_url, api_key_env=api_key_env, mathematical=mathematical
         )
     else:
         reason = "give questions and --config, or --preset with --model"
         raise typer.BadParameter(reason, param_hint="--config")
+    unknown = sum(question.gold is None for question in asked)
     if dry_run:
         forecasted = forecast(
             asked, menu, out_file, max_cost=max_cost, retry_failed=retry_failed, batch=batch
@@ -99,12 +101,14 @@ def collect(
         else:
             print_table(sources, title=f"to come, cost in {job['cost_unit']}")
             print_result(job, as_json=False)
+        if unknown:
+            err.plain_line(f"note: {unknown} of {len(asked)} questions have no right answer (gold)")
         return
     latest: list[Progress] = []
     try:
         with progress("collecting") as show:
 
-            def note(now: "Progress") -> None:
+            def tell(now: "Progress") -> None:
                 latest[:] = [now]
                 show(now.there, total=now.wanted, note=now.note)
 
@@ -117,7 +121,7 @@ def collect(
                 retry_failed=retry_failed,
                 adaptive=None if adaptive is None or budget is None else Adaptive(budget, adaptive),
                 batch=batch,
-                on_progress=note,
+                on_progress=tell,
             )
     except KeyboardInterrupt:
         now = latest[0] if latest else None
@@ -126,9 +130,28 @@ def collect(
         err.plain_line(f"adaptive-reasoner: stopped: {kept} in {out_file}; {again}")
         raise typer.Exit(INTERRUPTED) from None
     print_result(done.as_dict(), as_json)
+    for note in _notes(done, unknown, len(asked)):
+        err.plain_line(f"note: {note}")
     if done.stopped is not None:
         err.plain_line(f"adaptive-reasoner: {_missing(done)}")
         raise typer.Exit(INCOMPLETE)
+
+
+def _notes(done: "Collected", unknown: int, asked: int) -> Iterator[str]:
+    """What a user should know of the grades in the file, and what to do next."""
+    if unknown and done.ungraded:
+        yield (
+            f"{unknown} of {asked} questions came without a right answer (gold), so {done.ungraded} samples "
+            f"in {done.file} are not graded; go on without labels by `adaptive-reasoner estimate {done.file} "
+            f"--labels auto --out outcomes.parquet`, or label the questions that tell most by "
+            f"`adaptive-reasoner label {done.file} --next 50 --out label_me.csv`"
+        )
+    if done.graded_otherwise:
+        names = ", ".join(f"{count} by {name}" for name, count in done.graded_otherwise.items())
+        yield (
+            f"samples in {done.file} were graded otherwise than this menu grades: {names}; "
+            f"`adaptive-reasoner regrade {done.file} --config MENU` grades them alike, without a new call"
+        )
 
 
 def _missing(done: "Collected") -> str:

@@ -187,7 +187,8 @@ def answer(
     for done, (number, state) in enumerate(graph.batch_as_completed(asked, config), start=1):
         states[number] = state
         on_progress(done)
-    correct = np.array([numeric(s["answer"], q.gold) for s, q in zip(states, questions, strict=True)])
+    golds = [question.gold or "" for question in questions]
+    correct = np.array([numeric(s["answer"], gold) for s, gold in zip(states, golds, strict=True)])
     cost = np.array([state["decision"]["cost"] for state in states])
     families = np.array([question.group for question in questions])
     ids = [question.question_id for question in questions]

@@ -68,7 +68,11 @@ class PublicSet:
             }
             for row in rows
         )
-        return checked_questions(read, file=self.path)
+        questions = checked_questions(read, file=self.path)
+        for number, question in enumerate(questions, start=1):
+            if question.gold is None:
+                raise OutcomesError("the gold answer is empty", file=self.path, row=number)
+        return questions
 
 
 PUBLIC_SETS = {

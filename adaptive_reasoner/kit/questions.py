@@ -1,4 +1,4 @@
-"""Questions with gold answers: what collection asks and grading compares with."""
+"""Questions, with right answers where they are known: what collection asks and grading compares with."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -13,18 +13,18 @@ from adaptive_reasoner.kit.tables.row_fields import cell_text, is_null
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question and the answer that counts as right.
+    """One question and, where it is known, the answer that counts as right.
 
     Attributes:
         question_id: What samples and outcomes refer to.
         question: The text a model is asked.
-        gold: The right answer, as text.
+        gold: The right answer, as text; None where it is not known.
         group: A family, subject or task, where known. Used to report, never to decide.
     """
 
     question_id: str
     question: str
-    gold: str
+    gold: str | None = None
     group: str | None = None
 
 
@@ -41,8 +41,8 @@ def text_id(question: str) -> str:
 def read_questions(path: PathLike) -> tuple[Question, ...]:
     """Read a file of questions: JSONL, CSV or Parquet, by its ending.
 
-    Each row has `question` and `gold` (or, where there is no `gold`, `answer`), and may have `question_id`
-    and `group`; other fields are left alone. A row without an id is named by a digest of its text.
+    Each row has `question`, and may have `gold` (or, where there is no `gold`, `answer`), `question_id` and
+    `group`; other fields are left alone. A row without an id is named by a digest of its text.
 
     Raises:
         OutcomesError: A row lacks a field, asks nothing or repeats an id, some rows have a group and some
@@ -77,15 +77,12 @@ def checked_questions(rows: Iterable[Mapping[str, Any]], *, file: PathLike) -> t
 
 
 def _question(row: Mapping[str, Any]) -> Question:
-    if "question" not in row or not ("gold" in row or "answer" in row):
-        missing = "gold (or answer)" if "question" in row else "question"
-        raise ValueError(f"there is no field {missing}; the row has {', '.join(row) or 'none'}")
+    if "question" not in row:
+        raise ValueError(f"there is no field question; the row has {', '.join(row) or 'none'}")
     question = _text(row, "question")
     gold = _text(row, "gold") or _text(row, "answer")
     if question is None:
         raise ValueError("the question is empty")
-    if gold is None:
-        raise ValueError("the gold answer is empty")
     return Question(_text(row, "question_id") or text_id(question), question, gold, _text(row, "group"))
 
 

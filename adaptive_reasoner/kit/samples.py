@@ -27,7 +27,7 @@ from adaptive_reasoner.kit.tables.row_fields import (
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
 _BESIDE_COST = ("grading_cost", "batch_discount")
 _NUMBERS = (*_TOKENS, *_BESIDE_COST, "prompt_cost", "samples_per_request", "seconds", "score", "verdict")
-_OPTIONAL = (*_NUMBERS, "error", "prompt_sha")
+_OPTIONAL = (*_NUMBERS, "error", "prompt_sha", "graded_by", "label_drawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Sample:
         sample: Its number, unique within a question and source.
         answer: The canonical answer, or None when the reply had none (a blank one is none).
         gold: The right answer; None if it is not known.
-        correct: How right the reply was, in [0, 1]; NaN if the right answer is not known.
+        correct: How right the reply was, in [0, 1]; NaN if the right answer is not known. Without a `gold` it
+            is 0 where a person has found that none of the answers is right.
         cost: In the unit of the table.
         score: What a scorer or reward model gave it, where there was one.
         verdict: How likely it is right, in [0, 1], by a judge who did not know the right answer.
@@ -50,6 +51,8 @@ class Sample:
         samples_per_request: For how many.
         seconds: From request to reply, where known.
         prompt_sha: Digest of the prompt, where known.
+        graded_by: The grader behind `correct` or `verdict`, where the row names it.
+        label_drawn: How a question that a person labelled was picked: `"random"` or `"chosen"`.
     """
 
     sample: int
@@ -70,6 +73,8 @@ class Sample:
     samples_per_request: float | None = None
     seconds: float | None = None
     prompt_sha: str | None = None
+    graded_by: str | None = None
+    label_drawn: str | None = None
 
     @property
     def paid(self) -> float:
@@ -319,6 +324,8 @@ def _sample(row: Mapping[str, Any]) -> Sample:
         cost=amount_field(row, "cost"),
         error=error,
         prompt_sha=cell_text(row, "prompt_sha"),
+        graded_by=cell_text(row, "graded_by"),
+        label_drawn=cell_text(row, "label_drawn"),
         **{name: optional_number(row, name) for name in _NUMBERS},
     )
 

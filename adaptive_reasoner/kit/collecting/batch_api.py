@@ -281,8 +281,7 @@ class Batches:
         grade = await self.grading.score(found, question.gold)
         shared = shared_prompt(self._source(job.source), self.menu.meter_of(job.source), reply)
         drawn = Drawn(reply, before.after(reply, attempt), *shared)
-        sha = self.menu.prompt_sha(key.source, question.question)
-        row = row_of(key, question, drawn, grade, self.menu.cost_unit, sha)
+        row = row_of(key, question, drawn, grade, self.menu)
         del row["seconds"]
         discount = reply.cost * (1.0 - batch_share(self.menu.cost_unit))
         return {**row, "batch": job.batch_id, **({"batch_discount": discount} if discount else {})}

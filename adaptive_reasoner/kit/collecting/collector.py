@@ -1,9 +1,9 @@
-"""Sample models on questions with known answers, into a file that survives being killed."""
+"""Sample models on questions, into a file that survives being killed."""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from langchain_core.messages import HumanMessage
@@ -51,7 +51,8 @@ def collect(
     question's samples are drawn one after another, so that prompt caches are of use.
 
     Args:
-        questions: What to ask.
+        questions: What to ask. Replies to one without a right answer are not graded: no function is called
+            and `correct` is null; a judge is asked for a `verdict`.
         menu: The sources, how many samples of each, what they cost and how answers are graded.
         out: The samples file, JSONL; continued where it stands.
         max_cost: The most that all samples in the file, and calls lost on the way, may cost. The worst
@@ -89,6 +90,12 @@ def collect(
         raise MenuError(f"max_cost must be at least 0, not {max_cost}")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+    unknown = sum(question.gold is None for question in questions)
+    if adaptive is not None and unknown:
+        raise OutcomesError(
+            f"{unknown} of {len(questions)} questions have no right answer, and adaptive collection goes by "
+            "grades; collect them without it"
+        )
     if adaptive is not None and batch:
         raise ValueError("a batch is drawn whole: adaptive collection needs calls one after another")
     worklist = Worklist(questions, menu, retry_failed=retry_failed)
@@ -116,7 +123,7 @@ def collect(
         cap.charge(worklist.cost + file.lost)
         collection = _Collection(menu, worklist, file, cap, connections, grading, stopping, on_progress)
         if batch:
-            in_background(collection.run_batches({q.question_id: q for q in questions}, poll_seconds))
+            in_background(collection.run_batches(poll_seconds))
         else:
             in_background(collection.run(smallest(concurrency, menu.concurrency) or _CONCURRENCY))
         if cap.breach is not None:
@@ -188,7 +195,7 @@ class _Collection:
         if self._error is not None:
             raise self._error
 
-    async def run_batches(self, questions: Mapping[str, Question], poll_seconds: float) -> None:
+    async def run_batches(self, poll_seconds: float) -> None:
         """Draw the missing samples in batches."""
         todo = self.worklist.plan(concurrency=1)
         self._progress()
@@ -198,7 +205,7 @@ class _Collection:
                 self.connections,
                 self.file,
                 self.cap,
-                questions,
+                self.worklist.questions,
                 add=self._add,
                 grading=self.grading,
                 poll_seconds=poll_seconds,
@@ -219,6 +226,8 @@ class _Collection:
             cost=self._cost + self.file.lost,
             lost=self.file.lost,
             cost_unit=self.menu.cost_unit,
+            ungraded=self._tally.ungraded,
+            graded_otherwise=dict(self.worklist.graded_otherwise),
             seconds=round(seconds, 1),
             stopped="max_cost" if self._todo else "retry_after" if self._left else None,
             given_up={
@@ -270,8 +279,7 @@ class _Collection:
         if isinstance(grade, Attempts):
             return grade
         self._retried += drawn.spent.attempts - 1
-        sha = self.menu.prompt_sha(key.source, question.question)
-        return row_of(key, question, drawn, grade, self.menu.cost_unit, sha)
+        return row_of(key, question, drawn, grade, self.menu)
 
     def _is_given_up(self, item: WorkItem) -> bool:
         """Whether its source, or the grading one, was given up for this run."""
@@ -282,7 +290,7 @@ class _Collection:
     def _add(self, key: SampleKey, row: Row, before: Attempts) -> None:
         self.file.add(key, row, supersedes=before.standing is not None)
         paid = paid_for(row)
-        self._tally.add(key.source, paid, failed="error" in row)
+        self._tally.add(key.source, paid, row)
         self._new += 1
         if self.stopping is not None:
             self.stopping.see(row)
@@ -298,14 +306,14 @@ class _Collection:
         if found.done or not isinstance(grader, Referee):
             return await self.grading.score(found, question.gold)
         assert drawn.reply.message is not None
-        request = grader.prompt(question.question, question.gold, drawn.reply.message.text)
+        request = grader.request(question.question, question.gold, drawn.reply.message.text)
         judged = await self._samplers[grader.source].draw(
             key, [HumanMessage(request)], Attempts(drawn.spent.attempts)
         )
         if isinstance(judged, Attempts):
             self.file.correct(key, drawn.spent.attempts, drawn.reply.cost)
             return replace(judged, cost=drawn.spent.cost + judged.cost, estimated=drawn.spent.estimated)
-        return verdict(found, judged, grader)
+        return verdict(found, judged, grader, question.gold)
 
     def _progress(self) -> None:
         if self.on_progress is None:

@@ -163,7 +163,7 @@ def _refereed(
     for name, left in asked.items():
         reply = "x" * (menu.sources[name].most_tokens * _BYTES_PER_TOKEN)
         for question, samples in left:
-            request = referee.prompt(question.question, question.gold, reply)
+            request = referee.request(question.question, question.gold, reply)
             sent.append((judge.billable_messages([HumanMessage(request)]), samples))
     return _of_calls(sent, referee.source, menu)
 

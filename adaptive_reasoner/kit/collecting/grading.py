@@ -32,7 +32,8 @@ class Grade:
 
     Attributes:
         answer: The answer; None where there is none.
-        correct: How right it is, in [0, 1].
+        correct: How right it is, in [0, 1]; None where the right answer is not known.
+        verdict: How likely a referee takes it to be right, where the right answer is not known.
         error: What went wrong, in the call or in grading it.
         stated: The answer as the reply states it, which is what is scored.
         done: Whether nothing is left to find out.
@@ -40,11 +41,17 @@ class Grade:
     """
 
     answer: str | None = None
-    correct: float = 0.0
+    correct: float | None = 0.0
+    verdict: float | None = None
     error: str | None = None
     stated: str | None = None
     done: bool = True
     asked: Attempts = field(default_factory=Attempts)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether a grader has given it: neither failed nor without anything to compare with."""
+        return self.error is None and not (self.correct is None and self.verdict is None)
 
 
 class Grading:
@@ -76,8 +83,10 @@ class Grading:
             return await asyncio.to_thread(self._answer, reply.message, question, source)
         return self._answer(reply.message, question, source)
 
-    async def score(self, found: Grade, gold: str) -> Grade:
+    async def score(self, found: Grade, gold: str | None) -> Grade:
         """How right an answer is, by the menu's function; a grade that is done stays as it is."""
+        if gold is None:
+            return found if found.error is not None else replace(found, correct=None, done=True)
         if found.done:
             return found
         if self._in_threads:
@@ -91,13 +100,13 @@ class Grading:
             stated = final_answer(message) if answer is not None and self._key is auto else answer
             return Grade(answer, stated=stated, done=False)
         except Exception as error:  # noqa: BLE001 - a user's function; the reply is paid for and its row stands
-            return _failed(error)
+            return _failed(Grade(), error)
 
     def _score(self, found: Grade, gold: str) -> Grade:
         try:
             return _scored(found, self._score_with(found.stated, gold))
         except Exception as error:  # noqa: BLE001 - as above
-            return _failed(error)
+            return _failed(found, error)
 
     def _score_with(self, answer: str | None, gold: str) -> float:
         assert not isinstance(self._grader, Referee)
@@ -106,18 +115,19 @@ class Grading:
         return self._grader(answer, gold)
 
 
-def verdict(found: Grade, judged: Drawn, referee: Referee) -> Grade:
-    """The grade that a referee gave, with what its calls cost."""
+def verdict(found: Grade, judged: Drawn, referee: Referee, gold: str | None) -> Grade:
+    """The grade that a referee gave, with what its calls cost; without a right answer it is a verdict."""
     message = judged.reply.message
-    score = None if message is None else referee.read(message.text)
+    score = None if message is None else referee.score(gold, message.text)
     error = judged.reply.error or ValueError("the referee gave no verdict")
-    grade = _failed(error) if score is None else _scored(found, score, of="the referee's")
+    if score is None:
+        grade = _failed(found, error)
+    else:
+        grade = _scored(found, score, of="the referee's", right_answer=gold is not None)
     return replace(grade, asked=judged.spent)
 
 
-def row_of(
-    key: SampleKey, question: Question, drawn: Drawn, grade: Grade, cost_unit: str, prompt_sha: str
-) -> Row:
+def row_of(key: SampleKey, question: Question, drawn: Drawn, grade: Grade, menu: Menu) -> Row:
     """The row of a sample."""
     reply, spent, asked = drawn.reply, drawn.spent, grade.asked
     attempts = max(spent.attempts, asked.attempts)
@@ -130,8 +140,10 @@ def row_of(
         "answer": grade.answer,
         "gold": question.gold,
         "correct": grade.correct,
+        **({} if grade.verdict is None else {"verdict": grade.verdict}),
+        **({"graded_by": menu.graded_by} if grade.is_given else {}),
         "cost": spent.cost,
-        "cost_unit": cost_unit,
+        "cost_unit": menu.cost_unit,
         **(_tokens(reply.received) if reply.received is not None else {}),
         **({name: getattr(drawn, name) for name in _SHARED} if drawn.prompt_cost else {}),
         "seconds": round(reply.seconds, 4),
@@ -140,18 +152,23 @@ def row_of(
         **({"retries_cost": spent.cost - reply.cost} if spent.cost != reply.cost else {}),
         **({"grading_cost": asked.cost} if asked.attempts else {}),
         **({"estimated": True} if spent.estimated or asked.estimated else {}),
-        "prompt_sha": prompt_sha,
+        "prompt_sha": menu.prompt_sha(key.source, question.question),
     }
 
 
-def _scored(found: Grade, score: float, of: str = "the") -> Grade:
+def _scored(found: Grade, score: float, *, of: str = "the", right_answer: bool = True) -> Grade:
     if not 0 <= score <= 1:
-        return _failed(ValueError(f"{of} score is {score}, outside [0, 1]"))
+        return _failed(found, ValueError(f"{of} score is {score}, outside [0, 1]"))
+    if not right_answer:
+        return replace(found, correct=None, verdict=float(score), done=True)
     return replace(found, correct=float(score), done=True)
 
 
-def _failed(error: BaseException) -> Grade:
-    return Grade(error=f"grading failed with {type(error).__name__}: {error}")
+def _failed(found: Grade, error: BaseException) -> Grade:
+    """The reply keeps its answer, so that it can be graded again."""
+    return replace(
+        found, correct=0.0, error=f"grading failed with {type(error).__name__}: {error}", done=True
+    )
 
 
 def _tokens(message: AIMessage) -> dict[str, int]:

@@ -25,6 +25,9 @@ class Collected:
             `"retry_after"` where sources were given up; else None.
         given_up: The sources whose endpoint asked for a longer pause than `Retries.longest_wait`, and for how
             many seconds. The next run asks them again.
+        ungraded: How many of the samples that are there have no grade, because the right answer is not known.
+        graded_otherwise: How many were graded by another grader than the menu's, by its name. `regrade`
+            grades them again.
     """
 
     file: str
@@ -40,6 +43,8 @@ class Collected:
     seconds: float
     stopped: str | None = None
     given_up: Mapping[str, float] = field(default_factory=dict)
+    ungraded: int = 0
+    graded_otherwise: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def missing(self) -> int:

@@ -15,7 +15,7 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of,
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
-from adaptive_reasoner.kit.tables.row_fields import cell_text, number_text, optional_number
+from adaptive_reasoner.kit.tables.row_fields import cell_text, is_null, number_text, optional_number
 from adaptive_reasoner.models.replies import Reply
 
 _BEGINNING = 200  # characters in which the prompts of neighbours agree
@@ -72,6 +72,7 @@ class Tally:
         wanted: Samples asked for, by source.
         there: How many of them the file holds.
         failed: How many of those ended in an error.
+        ungraded: How many of those did not, and have no grade, because the right answer is not known.
         counts, costs: Samples in the file and what was paid for them, by source.
         saved: What batches saved of it, by source.
     """
@@ -79,14 +80,17 @@ class Tally:
     wanted: dict[str, int]
     there: int = 0
     failed: int = 0
+    ungraded: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     costs: dict[str, float] = field(default_factory=dict)
     saved: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
-    def add(self, source: str, cost: float, *, failed: bool = False) -> None:
+    def add(self, source: str, cost: float, row: Row) -> None:
         """Count a row that was wanted."""
+        failed = row.get("error") is not None
         self.there += 1
         self.failed += failed
+        self.ungraded += not failed and is_null(row.get("correct"))
         self.counts[source] += 1
         self.costs[source] = self.costs.get(source, 0.0) + cost
 
@@ -111,6 +115,9 @@ class Worklist:
         menu: The sources, and how many samples of each.
         retry_failed: Whether samples that failed for good are drawn again.
 
+    Attributes:
+        graded_otherwise: How many rows of the file another grader has graded, by its name.
+
     Raises:
         OutcomesError: Two questions have one id.
     """
@@ -123,7 +130,8 @@ class Worklist:
             raise OutcomesError("two questions have one question_id")
         self._menu, self._retry_failed = menu, retry_failed
         self._drawn: dict[tuple[str, str], set[int]] = {}
-        self._failed: dict[SampleKey, Attempts] = {}
+        self._failed: dict[SampleKey, tuple[Attempts, Row]] = {}
+        self.graded_otherwise: Counter[str] = Counter()
         self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
         self.cost = 0.0
 
@@ -146,6 +154,11 @@ class Worklist:
             except ValueError as error:
                 raise OutcomesError(str(error), file=path, row=number) from error
         self._settle_failures()
+
+    @property
+    def questions(self) -> Mapping[str, Question]:
+        """What is asked, by id; a question without a right answer has the one that the file knows."""
+        return self._questions
 
     def plan(self, concurrency: int) -> list[WorkItem]:
         """The missing samples, ordered so that calls with the same beginning are neighbours.
@@ -181,7 +194,7 @@ class Worklist:
         wanted = range(self._menu.samples_of(source))  # as a range, however many they are
         samples = tuple(at for at in wanted if at not in drawn) if drawn else wanted
         keys = {at: SampleKey(question.question_id, source, at) for at in samples} if self._failed else {}
-        before = {at: self._failed[key] for at, key in keys.items() if key in self._failed}
+        before = {at: self._failed[key][0] for at, key in keys.items() if key in self._failed}
         return WorkItem(question, source, samples, before)
 
     def _beginning(self, item: WorkItem) -> str:
@@ -193,23 +206,30 @@ class Worklist:
         if not self._wants(key):
             self.cost += cost
         elif row.get("error") is not None:
-            self._failed[key] = Attempts(attempts_of(row), cost, bool(row.get("estimated")), standing=cost)
+            made = Attempts(attempts_of(row), cost, bool(row.get("estimated")), standing=cost)
+            self._failed[key] = made, row
         else:
             self._failed.pop(key, None)  # it was drawn again, and this row's cost holds both
             self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)
             self.cost += cost
-            self.tally.add(key.source, cost)
+            self.tally.add(key.source, cost, row)
+            self._note_grader(row)
             self.tally.saved[key.source] += optional_number(row, "batch_discount") or 0.0
 
     def _settle_failures(self) -> None:
         """Count samples that failed for good as done, unless they are to be drawn again."""
-        for key, before in self._failed.items():
+        for key, (before, row) in self._failed.items():
             self.cost += before.cost
             if not self._retry_failed:
                 self._drawn.setdefault((key.question_id, key.source), set()).add(key.sample)
-                self.tally.add(key.source, before.cost, failed=True)
+                self.tally.add(key.source, before.cost, row)
         if not self._retry_failed:
             self._failed.clear()
+
+    def _note_grader(self, row: Row) -> None:
+        name = cell_text(row, "graded_by")
+        if name not in (None, self._menu.graded_by):
+            self.graded_otherwise[str(name)] += 1
 
     def _wants(self, key: SampleKey) -> bool:
         asked = key.question_id in self._questions and key.source in self._menu.sources
@@ -225,13 +245,7 @@ class Worklist:
             self._refuse_old_id(key, row)
             return
         question, pair = self._questions[key.question_id], (key.question_id, key.source)
-        if (cell_text(row, "question"), _number_in_full(cell_text(row, "gold"))) != (
-            question.question,
-            _number_in_full(question.gold),
-        ):
-            raise ValueError(
-                f"question {key.question_id!r} had another text or gold answer; collect into another file"
-            )
+        self._check_question(question, row)
         if key.sample in self._drawn.get(pair, ()):
             raise ValueError(
                 f"sample {key.sample} of question {pair[0]!r}, source {pair[1]!r} is there twice"
@@ -242,6 +256,17 @@ class Worklist:
             raise ValueError(
                 f"source {key.source!r} was another model, or had another prompt or other settings; "
                 "collect into another file, or give the source another name"
+            )
+
+    def _check_question(self, question: Question, row: Row) -> None:
+        """Refuse another text or right answer; one that only the file knows is taken over."""
+        gold = _number_in_full(cell_text(row, "gold"))
+        if gold is not None and question.gold is None:
+            self._questions[question.question_id] = question = replace(question, gold=cell_text(row, "gold"))
+        if cell_text(row, "question") != question.question or gold != _number_in_full(question.gold):
+            raise ValueError(
+                f"question {question.question_id!r} had another text or gold answer; collect into another "
+                "file or, if only the gold answer changed, grade this one again with `regrade --questions`"
             )
 
     def _refuse_old_id(self, key: SampleKey, row: Row) -> None:

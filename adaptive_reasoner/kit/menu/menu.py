@@ -195,6 +195,14 @@ class Menu:
         counted = {getattr(self.meter_of(name), "counts", None) for name in self.sources}
         return counted.pop() if len(counted) == 1 else None
 
+    @cached_property
+    def graded_by(self) -> str:
+        """The name of the grader in rows of samples; of a judge with a digest of its model and request."""
+        if isinstance(self.grader, Referee):
+            digest = self.prompt_sha(self.grader.source, self.grader.request("", "", ""))
+            return f"judge {self.grader.source} {digest}"
+        return grader_name(self.grader)
+
     @property
     def keys(self) -> dict[str, list[str]]:
         """The environment variables that hold keys, each with the hosts that get it."""
@@ -288,6 +296,19 @@ def model_name(model: object) -> str | None:
     model = getattr(model, "bound", model)
     name = getattr(model, "model_name", None) or getattr(model, "model", None)
     return name if isinstance(name, str) and name else None
+
+
+def grader_name(grader: Grader | Comparison) -> str:
+    """The name of a function that grades, as it stands in the rows of samples.
+
+    Example:
+        >>> grader_name(exact)
+        'exact'
+    """
+    if isinstance(grader, Comparison):
+        return grader.name
+    named = grader if hasattr(grader, "__qualname__") else type(grader)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _plain(value: object) -> object:

@@ -161,3 +161,27 @@ def test_a_budget_that_does_not_bind_is_said(command):
     assert (code, json.loads(printed)["cost"]) == (0, 45.0)
     assert said == "the budget does not bind: the best choices cost 45 tokens a question\n"
     assert command("solve", "outcomes.jsonl", "--budget", 20)[2] == ""
+
+
+def test_collect_says_how_many_questions_have_no_right_answer_and_how_to_go_on(command):
+    write_rows(
+        "questions.jsonl", [{**QUESTIONS[0]}, {"question": "What is 8 + 1?"}, {"question": "And 9 + 1?"}]
+    )
+    with StubServer() as server:
+        menu(server.base_url)
+        assert "2 of 3 questions have no right answer" in command(*COLLECT, "--dry-run")[2]
+        code, printed, said = command(*COLLECT, "--json")
+    assert (code, json.loads(printed)["ungraded"]) == (0, 4)
+    assert said.startswith("note: 2 of 3 questions came without a right answer")
+    assert "adaptive-reasoner label samples.jsonl --next 50" in said
+
+
+def test_collect_says_when_rows_were_graded_otherwise(command):
+    with StubServer() as server:
+        menu(server.base_url)
+        assert command(*COLLECT)[2] == ""
+        menu(server.base_url, more="[grader]\nkind = 'numeric'")
+        code, _, said = command(*COLLECT)
+    assert code == 0
+    assert "12 by exact" in said
+    assert "adaptive-reasoner regrade samples.jsonl" in said

@@ -43,6 +43,7 @@ def test_draws_every_sample_once_in_the_samples_format(out):
         "answer": "1",
         "gold": "1",
         "correct": 1.0,
+        "graded_by": "numeric",
         "cost": 2.0,
         "cost_unit": "tokens",
         "prompt_tokens": 10,
