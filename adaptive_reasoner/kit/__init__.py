@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.cost_forecast import Forecast as Forecast
     from adaptive_reasoner.kit.collecting.cost_forecast import forecast as forecast
     from adaptive_reasoner.kit.collecting.early_stopping import Adaptive as Adaptive
+    from adaptive_reasoner.kit.collecting.graded_rows import Label as Label
     from adaptive_reasoner.kit.collecting.progress import Collected as Collected
     from adaptive_reasoner.kit.collecting.progress import Progress as Progress
+    from adaptive_reasoner.kit.collecting.regrading import Regraded as Regraded
+    from adaptive_reasoner.kit.collecting.regrading import regrade as regrade
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate
     from adaptive_reasoner.kit.learning.encoders import open_encoder as open_encoder
     from adaptive_reasoner.kit.learning.first_sample import FirstLook as FirstLook
@@ -51,7 +54,9 @@ _NAMES = {
     "collecting.collector": "collect",
     "collecting.cost_forecast": "Forecast forecast",
     "collecting.early_stopping": "Adaptive",
+    "collecting.graded_rows": "Label",
     "collecting.progress": "Collected Progress",
+    "collecting.regrading": "Regraded regrade",
     "estimating.estimation": "estimate",
     "learning.encoders": "open_encoder",
     "learning.first_sample": "FirstLook look_first",

@@ -15,15 +15,17 @@ EXPORTS = """
     single_pass switch_model vote_actions
 """
 KIT_EXPORTS = """
-    Adaptive Allocation Backtest Collected FirstLook Forecast Frontier Hull Imitator Menu Outcomes Progress
-    Question RecordedModel Referee Report Retries Samples backtest collect estimate forecast frontier
-    look_first open_encoder open_questions outcomes_report preset_menu read_questions recorded_sources solve
-    train uniform_hull
+    Adaptive Allocation Backtest Collected FirstLook Forecast Frontier Hull Imitator Label Menu Outcomes
+    Progress Question RecordedModel Referee Regraded Report Retries Samples backtest collect estimate forecast
+    frontier
+    look_first open_encoder open_questions outcomes_report preset_menu read_questions recorded_sources
+    regrade solve train uniform_hull
 """
 COMMANDS = {
     "demo": "--budget --fast --folder --json --questions --samples --seed",
     "collect": "--adaptive --api-key-env --base-url --batch --budget --concurrency --config --dry-run --json "
     "--max-cost --model --out --preset --retry-failed questions",
+    "regrade": "--concurrency --config --json --max-cost --no-code --out --questions samples",
     "estimate": "--json --out --votes samples",
     "solve": "--budget --json outcomes",
     "train": "--budget --config --encoder --json --out --samples --seed outcomes",

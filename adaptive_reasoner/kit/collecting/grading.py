@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.answers.base import Comparison, Grader
 from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.answers.math_equivalence import check_installed
@@ -20,6 +20,9 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.models.replies import EmptyReplyError, Reply
 from adaptive_reasoner.models.usage import Usage
+
+GRADING_FAILED = "grading failed with "
+"""How the error of a row begins whose reply came and has no grade."""
 
 _LONGEST_ERROR = 300
 _QUICK = ("exact", "numeric", "choice", "json")
@@ -103,16 +106,17 @@ class Grading:
             return _failed(Grade(), error)
 
     def _score(self, found: Grade, gold: str) -> Grade:
-        try:
-            return _scored(found, self._score_with(found.stated, gold))
-        except Exception as error:  # noqa: BLE001 - as above
-            return _failed(found, error)
-
-    def _score_with(self, answer: str | None, gold: str) -> float:
         assert not isinstance(self._grader, Referee)
-        if isinstance(self._grader, Comparison):
-            return self._grader.grade(answer, gold)
-        return self._grader(answer, gold)
+        return scored(found, gold, self._grader)
+
+
+def scored(found: Grade, gold: str, grader: Grader | Comparison) -> Grade:
+    """The grade that a function or comparison gives an answer."""
+    try:
+        score = grader.grade if isinstance(grader, Comparison) else grader
+        return _with_score(found, score(found.stated, gold))
+    except Exception as error:  # noqa: BLE001 - as above
+        return _failed(found, error)
 
 
 def verdict(found: Grade, judged: Drawn, referee: Referee, gold: str | None) -> Grade:
@@ -123,7 +127,7 @@ def verdict(found: Grade, judged: Drawn, referee: Referee, gold: str | None) -> 
     if score is None:
         grade = _failed(found, error)
     else:
-        grade = _scored(found, score, of="the referee's", right_answer=gold is not None)
+        grade = _with_score(found, score, of="the referee's", right_answer=gold is not None)
     return replace(grade, asked=judged.spent)
 
 
@@ -156,7 +160,7 @@ def row_of(key: SampleKey, question: Question, drawn: Drawn, grade: Grade, menu:
     }
 
 
-def _scored(found: Grade, score: float, *, of: str = "the", right_answer: bool = True) -> Grade:
+def _with_score(found: Grade, score: float, *, of: str = "the", right_answer: bool = True) -> Grade:
     if not 0 <= score <= 1:
         return _failed(found, ValueError(f"{of} score is {score}, outside [0, 1]"))
     if not right_answer:
@@ -166,9 +170,7 @@ def _scored(found: Grade, score: float, *, of: str = "the", right_answer: bool =
 
 def _failed(found: Grade, error: BaseException) -> Grade:
     """The reply keeps its answer, so that it can be graded again."""
-    return replace(
-        found, correct=0.0, error=f"grading failed with {type(error).__name__}: {error}", done=True
-    )
+    return replace(found, correct=0.0, error=f"{GRADING_FAILED}{type(error).__name__}: {error}", done=True)
 
 
 def _tokens(message: AIMessage) -> dict[str, int]:

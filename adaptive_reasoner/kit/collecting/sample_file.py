@@ -255,6 +255,8 @@ class StartedCalls:
         self._file.write(json.dumps([*key, attempt, cost, self._unit]).encode() + b"\n")
         self._open.setdefault(key, {})[attempt] = cost
 
+    start = correct = note  # as a samples file calls the two occasions
+
     def finish(self, key: SampleKey, attempts: int) -> None:
         """Forget the attempts of a sample that its row includes."""
         later = {at: cost for at, cost in self._open.pop(key, {}).items() if at > attempts}

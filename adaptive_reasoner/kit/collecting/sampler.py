@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from langchain_core.messages import BaseMessage
 
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
-from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey
+from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.collecting.worklist import Attempts
 from adaptive_reasoner.kit.menu.retries import (
     Retries,
@@ -29,6 +30,16 @@ from adaptive_reasoner.models.usage import readable_usage
 _MOST_REJECTED = (
     20  # calls at fault by themselves, before the first reply of a source: it is its menu that is
 )
+
+
+class CallNotes(Protocol):
+    """Notes on disk what calls cost, so that none is forgotten when the process is killed."""
+
+    def start(self, key: SampleKey, attempt: int, worst: float, /) -> None:
+        """Note that a call is about to be made, which costs at most `worst`."""
+
+    def correct(self, key: SampleKey, attempt: int, cost: float, /) -> None:
+        """Note the real cost of a call without a reply; another attempt follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,7 @@ class Sampler:
     name: str
     source: Source
     meter: Meter
-    file: SampleFile
+    file: CallNotes
     cap: Cap
     rate: RateLimit
     retries: Retries

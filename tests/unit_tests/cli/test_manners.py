@@ -36,6 +36,7 @@ def numeric_options():
         "demo": ["--folder", "d"],
         "collect": ["{asked}", "--out", "s.jsonl", "--preset", "paper", "--model", "m", "--dry-run"],
         "estimate": ["{samples}", "--out", "o.jsonl"],
+        "regrade": ["{samples}"],
         "solve": ["{outcomes}"],
         "train": ["{outcomes}", "--out", "p"],
         "backtest": ["{outcomes}"],

@@ -1,0 +1,84 @@
+"""Grading samples that are there: by another grader, or by right answers that came later."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adaptive_reasoner.cli.checked import amount
+from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_result
+from adaptive_reasoner.console import err, progress
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.kit.collecting.regrading import Regraded
+
+SamplesFile = Annotated[Path, typer.Argument(help="Samples file, JSONL, Parquet or CSV.")]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(callback=amount, help="With a judge: the most that the file and its grading may cost."),
+]
+Concurrency = Annotated[
+    int | None, typer.Option(min=1, max=4_096, help="With a judge: calls in flight; the menu's, or 8.")
+]
+
+
+def regrade(
+    samples: SamplesFile,
+    config: Annotated[
+        Path | None, typer.Option(help="The menu whose grader grades all rows; without it each row's own.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="Questions with corrected gold: JSONL, CSV or Parquet.")
+    ] = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Write here; in place of the samples if left out.")
+    ] = None,
+    max_cost: MaxCost = None,
+    concurrency: Concurrency = None,
+    no_code: NoCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Grade samples again, by another grader or corrected answers; no source is called."""
+    from adaptive_reasoner.kit.collecting.regrading import regrade as regrade_samples
+    from adaptive_reasoner.kit.menu.menu import Menu
+    from adaptive_reasoner.kit.questions import read_questions
+
+    menu = None if config is None else Menu.load(config, code="refuse" if no_code else "run")
+    fixed = () if questions is None else read_questions(questions)
+    try:
+        with progress("grading") as show:
+            done = regrade_samples(
+                samples,
+                menu=menu,
+                questions=fixed,
+                out=out_file,
+                max_cost=max_cost,
+                concurrency=concurrency,
+                on_progress=lambda at, total: show(at, total=total),
+            )
+    except KeyboardInterrupt:
+        err.plain_line("adaptive-reasoner: stopped: run the same command again to grade the rest")
+        raise typer.Exit(INTERRUPTED) from None
+    print_regraded(done, as_json)
+
+
+def print_regraded(done: "Regraded", as_json: bool) -> None:
+    """Print the summary, and end with the exit code of a run that left rows.
+
+    Raises:
+        Exit: Rows are left, because of the cap or of the endpoint.
+    """
+    print_result(done.as_dict(), as_json)
+    if done.failed:
+        err.plain_line(
+            f"note: the judge gave {done.failed} rows no grade; they are as they were, and the same command "
+            "asks again"
+        )
+    if done.stopped is not None:
+        reason = (
+            "the cap leaves no room for a further call; run the same command again with a higher cap"
+            if done.stopped == "max_cost"
+            else "the judge's endpoint asks to wait; run the same command again later"
+        )
+        err.plain_line(f"adaptive-reasoner: not all rows of {done.file} are graded: {reason}")
+        raise typer.Exit(INCOMPLETE)
