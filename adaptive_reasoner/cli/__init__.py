@@ -15,6 +15,7 @@ from adaptive_reasoner.cli.asking import ask
 from adaptive_reasoner.cli.checked import SEEDS, CheckedTyper, UsageError, amount, one_line, usage_line
 from adaptive_reasoner.cli.collection import collect
 from adaptive_reasoner.cli.grading import regrade
+from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
 from adaptive_reasoner.console import err, out, print_json, print_table, progress
@@ -92,6 +93,7 @@ def demo(
 
 app.command()(collect)
 app.command()(regrade)
+app.command()(label)
 
 Labels = Literal["gold", "consensus", "judge", "auto"]
 

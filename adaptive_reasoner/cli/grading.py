@@ -1,7 +1,7 @@
 """Grading samples that are there: by another grader, or by right answers that came later."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -57,18 +57,27 @@ def regrade(
                 on_progress=lambda at, total: show(at, total=total),
             )
     except KeyboardInterrupt:
-        err.plain_line("adaptive-reasoner: stopped: run the same command again to grade the rest")
-        raise typer.Exit(INTERRUPTED) from None
+        print_stopped()
     print_regraded(done, as_json)
 
 
-def print_regraded(done: "Regraded", as_json: bool) -> None:
+def print_stopped() -> NoReturn:
+    """Say how to go on after Ctrl-C.
+
+    Raises:
+        Exit: Always.
+    """
+    err.plain_line("adaptive-reasoner: stopped: run the same command again to grade the rest")
+    raise typer.Exit(INTERRUPTED)
+
+
+def print_regraded(done: "Regraded", as_json: bool, **more: object) -> None:
     """Print the summary, and end with the exit code of a run that left rows.
 
     Raises:
         Exit: Rows are left, because of the cap or of the endpoint.
     """
-    print_result(done.as_dict(), as_json)
+    print_result({**more, **done.as_dict()}, as_json)
     if done.failed:
         err.plain_line(
             f"note: the judge gave {done.failed} rows no grade; they are as they were, and the same command "

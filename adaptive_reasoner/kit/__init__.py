@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.regrading import Regraded as Regraded
     from adaptive_reasoner.kit.collecting.regrading import regrade as regrade
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate
+    from adaptive_reasoner.kit.labelling.selection import questions_to_label as questions_to_label
+    from adaptive_reasoner.kit.labelling.sheet import read_label_sheet as read_label_sheet
+    from adaptive_reasoner.kit.labelling.sheet import write_label_sheet as write_label_sheet
     from adaptive_reasoner.kit.learning.encoders import open_encoder as open_encoder
     from adaptive_reasoner.kit.learning.first_sample import FirstLook as FirstLook
     from adaptive_reasoner.kit.learning.first_sample import look_first as look_first
@@ -58,6 +61,8 @@ _NAMES = {
     "collecting.progress": "Collected Progress",
     "collecting.regrading": "Regraded regrade",
     "estimating.estimation": "estimate",
+    "labelling.selection": "questions_to_label",
+    "labelling.sheet": "read_label_sheet write_label_sheet",
     "learning.encoders": "open_encoder",
     "learning.first_sample": "FirstLook look_first",
     "learning.imitator": "Imitator",

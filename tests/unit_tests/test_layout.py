@@ -36,6 +36,7 @@ FLOORS = [
     {"kit.public_questions", "kit.recorded_model", "kit.menu", "kit.estimating"},
     {"kit.allocation", "kit.votes"},
     {"kit.collecting", "kit.learning"},
+    {"kit.labelling"},
     {"kit.backtesting"},
     {"kit.reporting"},
     {"kit"},

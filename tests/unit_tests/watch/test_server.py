@@ -11,7 +11,7 @@ import pytest
 
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
-from adaptive_reasoner.watch import server as watch_server
+from adaptive_reasoner.pages import loopback
 from adaptive_reasoner.watch.looks import Poller
 from adaptive_reasoner.watch.server import WatchServer, page
 from tests.unit_tests.ledger.stand_ins import Clock
@@ -119,7 +119,7 @@ def connected(server):
 
 
 def test_a_viewer_that_sends_a_byte_now_and_then_is_let_go_and_others_are_served(served, monkeypatch):
-    monkeypatch.setattr(watch_server, "PATIENCE", 0.5)
+    monkeypatch.setattr(loopback, "PATIENCE", 0.5)
 
     def drip(slow):
         for _ in range(400):
@@ -146,8 +146,8 @@ def test_a_request_without_end_is_refused(served, line):
 
 
 def test_more_viewers_than_there_are_places_for_are_turned_away(served, monkeypatch):
-    monkeypatch.setattr(watch_server, "PATIENCE", 1.0)
-    idle = [connected(served) for _ in range(watch_server.VIEWERS)]
+    monkeypatch.setattr(loopback, "PATIENCE", 1.0)
+    idle = [connected(served) for _ in range(loopback.VIEWERS)]
     with connected(served) as late:
         assert late.recv(100) == b""
     for viewer in idle:

@@ -1,0 +1,83 @@
+"""The questions of one sitting, and their labels, each written to the samples as soon as it is given."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.collecting.graded_rows import Label
+from adaptive_reasoner.kit.collecting.regrading import regrade
+from adaptive_reasoner.kit.labelling.selection import RANDOM_SHARE, questions_to_label
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.files import PathLike
+
+
+class LabelBook:
+    """Asks for labels one by one; safe for several askers at once.
+
+    Args:
+        path: The samples file, which is changed in place.
+        menu: Its grader grades; a judge cannot, because each label is written at once.
+        count: How many questions to ask; all that have no label by default.
+        seed: Draws the random ones.
+        random_share: The share of the questions that are drawn at random.
+
+    Attributes:
+        questions: What is asked, in this order.
+
+    Raises:
+        OutcomesError: The file cannot be read, or the menu's grader is a judge.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        menu: Menu | None = None,
+        count: int | None = None,
+        seed: int = 0,
+        random_share: float = RANDOM_SHARE,
+    ) -> None:
+        if menu is not None and isinstance(menu.grader, Referee):
+            reason = "labels one by one cannot be graded by a judge; label without --config, then `regrade`"
+            raise OutcomesError(reason, file=path)
+        self.path, self._menu = Path(path), menu
+        samples = Samples.read(path)
+        self.questions = questions_to_label(samples, count, seed=seed, random_share=random_share)
+        self._given: dict[str, Label] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def given(self) -> Mapping[str, Label]:
+        """The labels given so far, by question_id."""
+        return dict(self._given)
+
+    def first_open(self, after: int = 0) -> int | None:
+        """The place of the first question without a label from a place on, else of the first at all."""
+        places = [*range(after, len(self.questions)), *range(min(after, len(self.questions)))]
+        return next((at for at in places if self.questions[at].question_id not in self._given), None)
+
+    def give(self, at: int, gold: str | None, *, instead_of: Label | None = None) -> bool:
+        """Label the question at a place, and write that to the samples.
+
+        Args:
+            at: Its place in `questions`.
+            gold: The right answer; None for none of these.
+            instead_of: The label that it is thought to have; None for no label.
+
+        Returns:
+            False if the question has another label than `instead_of`; it keeps that.
+
+        Raises:
+            OutcomesError: The samples cannot be written; the label is not taken.
+        """
+        question = self.questions[at]
+        label = Label(gold, question.drawn)
+        with self._lock:
+            if self._given.get(question.question_id) != instead_of:
+                return False
+            regrade(self.path, labels={question.question_id: label}, menu=self._menu)
+            self._given[question.question_id] = label
+            return True

@@ -1,0 +1,188 @@
+"""Labels on a page in the browser: answers side by side, their sources hidden, each label written at once."""
+
+import html
+import json
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from adaptive_reasoner import pages
+from adaptive_reasoner.console import to_json
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.collecting.graded_rows import Label
+from adaptive_reasoner.kit.labelling.book import LabelBook
+from adaptive_reasoner.pages.loopback import HOST, LONGEST, LoopbackHandler, LoopbackServer
+
+
+class LabelServer:
+    """The page where a person labels the questions of a book.
+
+    `/TOKEN/` is the page, with a token in it that only those know who are shown the address; `question.json`
+    beside it is a question, and `label.json` takes labels. Only this machine is served, under its own name.
+
+    Args:
+        book: The questions; each label is written at once.
+        port: Of 127.0.0.1; a free one if 0.
+
+    Raises:
+        OSError: The port is taken.
+    """
+
+    def __init__(self, book: LabelBook, *, port: int = 0) -> None:
+        self._server = _Server(book, port)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{HOST}:{self._server.server_port}/{self._server.token}/"
+
+    def run(self) -> None:
+        """Serve until `stop`, or Ctrl-C."""
+        with suppress(KeyboardInterrupt):
+            self._server.serve_forever(poll_interval=0.2)
+
+    def stop(self) -> None:
+        """End `run` in another thread."""
+        self._server.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.server_close()
+
+
+class _Server(LoopbackServer):
+    daemon_threads = False  # a label that is being written is written to the end
+
+    def __init__(self, book: LabelBook, port: int) -> None:
+        super().__init__(_Handler, port)
+        self.book, self.token = book, secrets.token_urlsafe(16)
+
+
+class _Handler(LoopbackHandler):
+    server: _Server
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server asks for
+        """Answer one of four addresses."""
+        name = self._asked_for()
+        if name == "question.json":
+            self._send_question()
+        elif name == "":
+            self.send(page(self.server.book), "html")
+        elif name == "label.css":
+            self.send(pages.style() + _asset(name), "css")
+        elif name == "label.js":
+            self.send(pages.theme_script() + _asset(name), "js")
+        elif name is not None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:  # noqa: N802 - the name that http.server asks for
+        """Take a label from the page itself: from no other page, and no form."""
+        name = self._asked_for()
+        if name is None:
+            return
+        origin = self.headers.get("Origin")
+        if name != "label.json":
+            self.send_error(HTTPStatus.NOT_FOUND)
+        elif self.headers.get_content_type() != "application/json" or (
+            origin is not None and origin.removeprefix("http://") not in self.server.names
+        ):
+            self.send_error(HTTPStatus.FORBIDDEN)
+        else:
+            self._take(self._body())
+
+    def _asked_for(self) -> str | None:
+        """The name behind the token; None for another server or token, which has its answer then."""
+        if self.is_misdirected():
+            return None
+        _, token, *rest = [*urlsplit(self.path).path.split("/"), ""]
+        if not secrets.compare_digest(token.encode(), self.server.token.encode()) or len(rest) != 2:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return None
+        return rest[0]
+
+    def _send_question(self) -> None:
+        """The question at a place (`?at=`), or the first one without a label from a place on (`?from=`)."""
+        book, query = self.server.book, parse_qs(urlsplit(self.path).query)
+        at = _place(query, "at", len(book.questions) - 1)
+        if at is None:
+            at = book.first_open(_place(query, "from", len(book.questions)) or 0)
+        self.send(to_json(_shown(book, at)), "json")
+
+    def _body(self) -> dict[str, Any]:
+        """The JSON object of the request; empty if it holds none."""
+        try:
+            length = min(int(self.headers.get("Content-Length", "")), LONGEST)
+            body = json.loads(self.rfile.read(length))
+        except (ValueError, RecursionError):
+            return {}
+        return body if isinstance(body, dict) else {}
+
+    def _take(self, asked: Mapping[str, Any]) -> None:
+        book, at, before = self.server.book, asked.get("at"), asked.get("instead_of")
+        if type(at) is not int or not 0 <= at < len(book.questions) or not _has_gold(asked):
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is no label of a question here")
+            return
+        drawn = book.questions[at].drawn
+        known = Label(before["gold"], drawn) if isinstance(before, dict) and _has_gold(before) else None
+        try:
+            taken = book.give(at, asked["gold"], instead_of=known)
+        except (OutcomesError, OSError) as error:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"not written: {error}")
+            return
+        if taken:
+            self.send(to_json(_shown(book, at)), "json")
+        else:
+            self._refuse(
+                HTTPStatus.CONFLICT, "this question was labelled in another window; that label stays"
+            )
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+        self.send(to_json({"error": reason}), "json", status)
+
+
+def page(book: LabelBook) -> str:
+    """The page, without a question yet."""
+    return _asset("label.html").replace("{{file}}", html.escape(book.path.name))
+
+
+def _shown(book: LabelBook, at: int | None) -> dict[str, Any]:
+    """A question as the page shows it: nothing tells which source gave an answer, or how many."""
+    progress = {"labelled": len(book.given), "of": len(book.questions)}
+    if at is None:
+        return {"at": None, **progress}
+    question, label = book.questions[at], book.given.get(book.questions[at].question_id)
+    return {
+        "at": at,
+        **progress,
+        "question": question.question,
+        "group": question.group,
+        "answers": [each.answer for each in question.answers],
+        "label": None if label is None else {"gold": label.gold},
+    }
+
+
+def _has_gold(label: Mapping[str, Any]) -> bool:
+    gold = label.get("gold", "")
+    return gold is None or (isinstance(gold, str) and gold.strip() != "")
+
+
+def _place(query: Mapping[str, list[str]], name: str, most: int) -> int | None:
+    try:
+        at = int(query[name][0])
+    except (KeyError, ValueError):
+        return None
+    return at if 0 <= at <= most else None
+
+
+def _asset(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
