@@ -1,4 +1,4 @@
-"""The report and the live page as people see them, in a real browser."""
+"""The report, the live page and the page that takes labels as people see them, in a real browser."""
 
 import itertools
 import threading
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.labelling.book import LabelBook
+from adaptive_reasoner.kit.labelling.page import LabelServer
 from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.reporting.build import outcomes_report
@@ -17,6 +19,7 @@ from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.watch.server import WatchServer
 from tests.browser import SMALL, WIDE, window
+from tests.unit_tests.kit.labelling.unlabelled import read, write
 from tests.unit_tests.toys import write_toy_encoder
 
 pytestmark = pytest.mark.slow
@@ -244,3 +247,85 @@ def test_the_live_page_is_paused_by_keyboard_and_says_when_the_watcher_ends(brow
     browser.wait("document.getElementById('sentence').innerText.includes('51 questions')")
     assert browser.ask("document.getElementById('state').innerText") == "live"
     assert browser.complaints() == []
+
+
+ASKED = "document.getElementById('question').textContent"
+
+
+@pytest.fixture
+def labelling(tmp_path):
+    """The page that takes labels, and its samples."""
+    path = write(tmp_path / "samples.jsonl")
+    with LabelServer(LabelBook(path)) as server:
+        running = threading.Thread(target=server.run)
+        running.start()
+        yield server, path
+        server.stop()
+        running.join()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_label_page_shows_a_question_and_its_answers_on_the_first_screen(browser, labelling, dark):
+    server, _ = labelling
+    for size in (WIDE, SMALL):
+        browser.look(server.url, size=size, dark=dark, ready=f"{ASKED} !== ''")
+        for selector in ("#question", ".answer", "#none", "#text", "#skip", "#progress"):
+            assert browser.on_first_screen(selector), selector
+        assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
+        paper = browser.ask("getComputedStyle(document.body).backgroundColor")
+        assert paper == (DARK_PAPER if dark else LIGHT_PAPER)
+    assert browser.complaints() == []
+
+
+def test_keys_label_on_the_page_and_back_changes_a_label(browser, labelling):
+    server, path = labelling
+    browser.look(server.url, ready=f"{ASKED} !== ''")
+    first = browser.ask(ASKED)
+    answer = browser.ask("document.querySelector('.answer .text').textContent")
+
+    def press(key, then):
+        browser.press(key)
+        browser.wait(then)
+
+    def labelled():
+        return {row["question"]: (row["gold"], row["correct"]) for row in read(path)}
+
+    press("1", f"{ASKED} !== {first!r}")
+    assert labelled()[first][0] == answer
+    press("b", f"{ASKED} === {first!r}")
+    assert browser.ask("document.querySelector('.answer').getAttribute('aria-pressed')") == "true"
+    press("0", f"{ASKED} !== {first!r}")
+    assert labelled()[first] == (None, 0.0)
+    second = browser.ask(ASKED)
+    press("s", f"{ASKED} !== {second!r}")
+    third = browser.ask(ASKED)
+    browser.press("t")
+    browser.press(*"10 s")  # keys in the field are text
+    press("\ue007", f"{ASKED} !== {third!r}")
+    assert labelled()[third] == ("10 s", 0.0)
+    assert labelled()[second] == (None, None)
+    assert "2 of 4" in browser.ask("document.getElementById('progress').textContent")
+    assert browser.complaints() == []
+
+
+def test_a_second_tab_leaves_the_label_of_the_first(browser, labelling):
+    server, path = labelling
+    browser.look(server.url, ready=f"{ASKED} !== ''")
+    server._server.book.give(0, "from the other tab")
+    browser.press("0")
+    browser.wait("document.getElementById('saved').textContent.includes('another window')")
+    browser.wait("document.getElementById('progress').textContent.startsWith('1 of 4')")
+    assert [row["gold"] for row in read(path)].count("from the other tab") == 4
+    browser.complaints()  # the console notes the refused request
+
+
+def test_a_command_that_has_ended_is_said(browser, tmp_path):
+    with LabelServer(LabelBook(write(tmp_path / "samples.jsonl"))) as server:
+        running = threading.Thread(target=server.run)
+        running.start()
+        browser.look(server.url, ready=f"{ASKED} !== ''")
+        server.stop()
+        running.join()
+    browser.press("0")
+    browser.wait("document.getElementById('alert').textContent.includes('was not written')")
+    browser.complaints()

@@ -17,15 +17,15 @@ EXPORTS = """
 KIT_EXPORTS = """
     Adaptive Allocation Backtest Collected FirstLook Forecast Frontier Hull Imitator Label Menu Outcomes
     Progress Question RecordedModel Referee Regraded Report Retries Samples backtest collect estimate forecast
-    frontier
-    look_first open_encoder open_questions outcomes_report preset_menu read_questions recorded_sources
-    regrade solve train uniform_hull
+    frontier look_first open_encoder open_questions outcomes_report preset_menu questions_to_label
+    read_label_sheet read_questions recorded_sources regrade solve train uniform_hull write_label_sheet
 """
 COMMANDS = {
     "demo": "--budget --fast --folder --json --questions --samples --seed",
     "collect": "--adaptive --api-key-env --base-url --batch --budget --concurrency --config --dry-run --json "
     "--max-cost --model --out --preset --retry-failed questions",
     "regrade": "--concurrency --config --json --max-cost --no-code --out --questions samples",
+    "label": "--config --from --json --next --no-code --out --page --port --random --seed samples",
     "estimate": "--json --out --votes samples",
     "solve": "--budget --json outcomes",
     "train": "--budget --config --encoder --json --out --samples --seed outcomes",

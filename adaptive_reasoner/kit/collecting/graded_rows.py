@@ -89,22 +89,26 @@ class GradedRows:
                 if question.gold is not None and cell_text(row, "gold") != question.gold:
                     self._change_gold(at, question.gold)
 
-    def label(self, labels: Mapping[str, Label]) -> None:
+    def label(self, labels: Mapping[str, Label]) -> list[int]:
         """Take over what persons found.
+
+        Returns:
+            The positions of the rows that have a label now.
 
         Raises:
             OutcomesError: The file has no such question.
         """
-        for question_id, label in labels.items():
+        for question_id in labels:
             if question_id not in self._of:
                 raise OutcomesError(f"has no question {question_id!r}", file=self.table.path)
+        for question_id, label in labels.items():
             for at in self._of[question_id]:
                 self._change_gold(at, label.gold)
                 if label.drawn is not None:
                     self.table.change(at, label_drawn=label.drawn)
-                if label.gold is None:
-                    self.table.change(at, correct=0.0, graded_by=None)
-                    self.graded.add(at)
+                if label.gold is None and self.is_gradable(at):
+                    self.set(at, correct=0.0, graded_by=None)
+        return [at for question_id in labels for at in self._of[question_id]]
 
     def apply_functions(self, todo: Iterable[int], menu: Menu | None) -> None:
         """Grade rows by the function of a menu, or by those that the rows name.
@@ -118,7 +122,7 @@ class GradedRows:
         for done, at in enumerate(todo, start=1):
             row = self.table.rows[at]
             if cell_text(row, "gold") is None:
-                if row.get("error") is not None:  # no judge has to give a verdict any more
+                if row.get("error") is not None and at not in self.graded:  # no verdict is missing any more
                     self.table.change(at, error=None, correct=None)
                 continue
             grader = named.of(row) if named is not None else menu.grader  # type: ignore[union-attr]

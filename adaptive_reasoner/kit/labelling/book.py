@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.graded_rows import Label
-from adaptive_reasoner.kit.collecting.regrading import regrade
+from adaptive_reasoner.kit.collecting.graded_rows import GradedRows, Label
+from adaptive_reasoner.kit.collecting.row_graders import NamedGraders
+from adaptive_reasoner.kit.collecting.sample_rows import SampleRows, locked
 from adaptive_reasoner.kit.labelling.selection import RANDOM_SHARE, questions_to_label
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
@@ -28,7 +29,7 @@ class LabelBook:
         questions: What is asked, in this order.
 
     Raises:
-        OutcomesError: The file cannot be read, or the menu's grader is a judge.
+        OutcomesError: The file cannot be read, only a menu can name its grader, or that is a judge.
     """
 
     def __init__(
@@ -44,9 +45,14 @@ class LabelBook:
             reason = "labels one by one cannot be graded by a judge; label without --config, then `regrade`"
             raise OutcomesError(reason, file=path)
         self.path, self._menu = Path(path), menu
-        samples = Samples.read(path)
+        table = SampleRows(self.path)
+        if menu is None:
+            NamedGraders(table.rows, self.path)
+        samples = Samples.from_rows(table.rows, file=self.path)
         self.questions = questions_to_label(samples, count, seed=seed, random_share=random_share)
         self._given: dict[str, Label] = {}
+        self._rows: GradedRows | None = None
+        self._read: tuple[int, ...] = ()  # the stamp of the file when they were read
         self._lock = threading.Lock()
 
     @property
@@ -78,6 +84,22 @@ class LabelBook:
         with self._lock:
             if self._given.get(question.question_id) != instead_of:
                 return False
-            regrade(self.path, labels={question.question_id: label}, menu=self._menu)
+            self._write(question.question_id, label)
             self._given[question.question_id] = label
             return True
+
+    def _write(self, question_id: str, label: Label) -> None:
+        """Write a label to the samples, which are read again where another command has changed them."""
+        with locked(self.path):
+            if self._rows is None or self._read != _stamp(self.path):
+                self._rows = GradedRows(SampleRows(self.path), self.path)
+            rows, self._rows = self._rows, None  # to be read again, should anything fail
+            rows.apply_functions(rows.label({question_id: label}), self._menu)
+            rows.save()
+            self._rows, self._read = rows, _stamp(self.path)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Changes with the content of a file."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

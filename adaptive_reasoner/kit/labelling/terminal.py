@@ -8,7 +8,7 @@ from adaptive_reasoner.kit.collecting.graded_rows import Label
 from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.selection import Unlabelled
 
-KEYS = "keys: 1, 2, .. the right answer; 0 none of these; t type it; s skip; b back; q quit"
+KEYS = "1, 2, .. right answer; 0 none of these; t type it; s skip; b back; q quit"
 
 _ENDS = ("q", "\x03", "\x04")  # Ctrl-C and Ctrl-D, as a terminal without line editing gives them
 _MOST_KEYS = 9

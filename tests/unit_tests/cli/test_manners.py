@@ -37,6 +37,7 @@ def numeric_options():
         "collect": ["{asked}", "--out", "s.jsonl", "--preset", "paper", "--model", "m", "--dry-run"],
         "estimate": ["{samples}", "--out", "o.jsonl"],
         "regrade": ["{samples}"],
+        "label": ["{samples}", "--out", "l.csv"],
         "solve": ["{outcomes}"],
         "train": ["{outcomes}", "--out", "p"],
         "backtest": ["{outcomes}"],

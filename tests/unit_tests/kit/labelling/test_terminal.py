@@ -1,0 +1,166 @@
+"""Labels one by one: keys, and what they write."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import adaptive_reasoner
+from adaptive_reasoner.answers import numeric
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.collecting.regrading import Label, regrade
+from adaptive_reasoner.kit.collecting.sample_file import SampleFile
+from adaptive_reasoner.kit.labelling.book import LabelBook
+from adaptive_reasoner.kit.labelling.terminal import label_in_terminal
+from adaptive_reasoner.kit.menu.llm_grader import Referee
+from tests.unit_tests.kit.collecting.sums import menu
+from tests.unit_tests.kit.labelling.unlabelled import labels_of, read, rows, write
+
+
+class Screen(list):
+    def print(self, *objects, **options):
+        self.append(" ".join(map(str, objects)))
+
+
+@pytest.fixture
+def samples(tmp_path):
+    return write(tmp_path / "samples.jsonl")
+
+
+@pytest.fixture
+def sit(samples):
+    """Press keys, and see what was shown."""
+
+    def run(keys, *, typed=(), **settings):
+        screen, keys, typed = Screen(), iter(keys), iter(typed)
+        run.book = LabelBook(samples, **settings)
+        run.labels = label_in_terminal(run.book, screen, lambda: next(keys), lambda: next(typed))
+        return screen
+
+    return run
+
+
+def names(book):
+    return [each.question_id for each in book.questions]
+
+
+def test_keys_label_skip_and_quit_and_each_label_is_written_at_once(sit, samples):
+    shown = sit("1s0q")
+    first, skipped, third, last = names(sit.book)
+    written = labels_of(samples)
+    assert written[first][0] == sit.book.questions[0].answers[0].answer
+    assert written[third][:2] == (None, [0.0] * 4)
+    assert written[third][2] == sit.book.questions[2].drawn
+    assert (written[skipped], written[last]) == ((None, [None] * 4, None),) * 2
+    assert sit.labels == 2
+    assert any("1 of 4" in line for line in shown)
+
+
+def test_the_right_answer_can_be_typed(sit, samples):
+    sit("ttq", typed=["  ", "The Amazon"])
+    assert labels_of(samples)[names(sit.book)[0]][0] == "The Amazon"
+
+
+def test_back_takes_another_look_and_the_new_label_replaces_the_old_one(sit, samples):
+    sit("0b1q")
+    assert labels_of(samples)[names(sit.book)[0]][0] == sit.book.questions[0].answers[0].answer
+    assert sit.labels == 1
+
+
+def test_other_keys_are_met_with_the_question_again(sit, samples):
+    before = samples.read_bytes()
+    sit("9x\x1b\x04")
+    assert samples.read_bytes() == before
+
+
+def test_it_is_blind(sit):
+    assert not {"direct", "cot"} & set(" ".join(sit("q")).split())
+
+
+def test_it_ends_with_the_last_question(sit, samples):
+    sit("0000")
+    assert {grades[0] for _, grades, _ in labels_of(samples).values()} == {0.0}
+    assert sit("") == []
+
+
+def test_count_and_seed_choose_what_is_asked(samples):
+    assert len(LabelBook(samples, count=2).questions) == 2
+    orders = {tuple(names(LabelBook(samples, seed=seed))) for seed in range(8)}
+    assert len(orders) > 1
+
+
+def test_labels_are_graded_by_the_menu_or_the_grader_of_the_file_and_never_by_a_judge(samples):
+    def graders():
+        return {row.get("graded_by") for row in read(samples)}
+
+    book = LabelBook(samples)
+    book.give(0, "x")
+    assert graders() == {None, "exact"}
+    book = LabelBook(samples, menu=menu())
+    book.give(0, "x")
+    assert graders() == {None, "exact", "numeric"}
+    with pytest.raises(OutcomesError, match="cannot be graded by a judge"):
+        LabelBook(samples, menu=replace(menu(), grader=Referee("cot")))
+    regrade(samples, menu=replace(menu(), grader=numeric))
+    LabelBook(samples).give(0, "x")
+    assert graders() == {None, "numeric"}
+
+
+def test_what_another_command_writes_meanwhile_is_kept(samples):
+    book = LabelBook(samples)
+    first, second = names(book)[:2]
+    book.give(0, "x")
+    regrade(samples, labels={second: Label("y")})
+    with samples.open("a") as file:
+        file.write(json.dumps(next(rows()) | {"question_id": "late", "question": "Late?"}) + "\n")
+    book.give(2, "z")
+    found = labels_of(samples)
+    assert [found[first][0], found[second][0], found["late"][1]] == ["x", "y", [None]]
+
+
+def test_a_label_that_cannot_be_written_is_said_and_asked_for_again(samples):
+    book, screen = LabelBook(samples), Screen()
+
+    def keys():
+        with SampleFile(samples, "tokens"):
+            yield "0"
+        yield "0"
+        yield "q"
+
+    pressed = keys()
+    assert label_in_terminal(book, screen, lambda: next(pressed), input) == 1
+    assert any("not written" in line and "another collection" in line for line in screen)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a terminal")
+def test_the_command_reads_single_keys_in_a_real_terminal(samples):
+    environment = {**os.environ, "PYTHONPATH": str(Path(adaptive_reasoner.__file__).parent.parent)}
+    program = "from adaptive_reasoner.cli import main; main()"
+    ours, theirs = pty.openpty()
+    started = subprocess.Popen(
+        [sys.executable, "-c", program, "label", str(samples), "--json"],
+        env={**environment, "TERM": "xterm"},
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    seen = ""
+    for key, after in ((b"0", "1 of 4"), (b"s", "2 of 4"), (b"q", "3 of 4")):
+        while not (after in seen and seen.endswith("q quit\x1b[0m\r\n")):
+            assert select.select([ours], [], [], 60)[0]
+            seen += os.read(ours, 10_000).decode()
+        time.sleep(0.5)  # what is typed before the command listens is lost, so that no key counts twice
+        os.write(ours, key)
+    printed, _ = started.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert (started.returncode, json.loads(printed)) == (0, {"file": str(samples), "labels": 1, "left": 3})
+    assert sum(grades[0] == 0.0 for _, grades, _ in labels_of(samples).values()) == 1
