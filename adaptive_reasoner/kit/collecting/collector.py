@@ -90,15 +90,15 @@ def collect(
         raise MenuError(f"max_cost must be at least 0, not {max_cost}")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+    if adaptive is not None and batch:
+        raise ValueError("a batch is drawn whole: adaptive collection needs calls one after another")
+    worklist = Worklist(questions, menu, retry_failed=retry_failed)
     unknown = sum(question.gold is None for question in questions)
     if adaptive is not None and unknown:
         raise OutcomesError(
             f"{unknown} of {len(questions)} questions have no right answer, and adaptive collection goes by "
             "grades; collect them without it"
         )
-    if adaptive is not None and batch:
-        raise ValueError("a batch is drawn whole: adaptive collection needs calls one after another")
-    worklist = Worklist(questions, menu, retry_failed=retry_failed)
     connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:
         under_way = BatchJob.beside(file.path)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from importlib.resources import files
+from string import Template
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -152,7 +153,7 @@ class _Handler(LoopbackHandler):
 
 def page(book: LabelBook) -> str:
     """The page, without a question yet."""
-    return _asset("label.html").replace("{{file}}", html.escape(book.path.name))
+    return Template(_asset("label.html")).substitute(file=html.escape(book.path.name))
 
 
 def _shown(book: LabelBook, at: int | None) -> dict[str, Any]:
