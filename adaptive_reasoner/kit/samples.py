@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adaptive_reasoner.answers.base import Grader
+from adaptive_reasoner.answers.base import Comparison, Grader
 from adaptive_reasoner.answers.grouping import exact
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import OutcomesError
@@ -244,6 +244,7 @@ class Samples:
                     reply,
                     gold=gold_of[name],
                     correct=0.0 if reply.error else float(grader(reply.answer, gold_of[name])),
+                    graded_by=grader.name if isinstance(grader, Comparison) else None,
                 )
                 for reply in several
             )

@@ -16,7 +16,7 @@ from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu, grader_name
 from adaptive_reasoner.kit.questions import Question
-from adaptive_reasoner.kit.tables.row_fields import cell_text, text_field, whole_field
+from adaptive_reasoner.kit.tables.row_fields import cell_text, optional_number, text_field, whole_field
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,19 @@ class GradedRows:
                 if question.gold is not None and cell_text(row, "gold") != question.gold:
                     self._change_gold(at, question.gold)
 
+    def label_of(self, question_id: str) -> Label | None:
+        """The label of a question; None if it has none, or replies that came after it.
+
+        Raises:
+            OutcomesError: The file has no such question.
+        """
+        rows = [self.table.rows[at] for at in self._positions(question_id)]
+        gold, drawn = cell_text(rows[0], "gold"), cell_text(rows[0], "label_drawn")
+        graded = all(
+            cell_text(row, "error") is not None or optional_number(row, "correct") is not None for row in rows
+        )
+        return Label(gold, drawn) if graded and not (gold is None and drawn is None) else None
+
     def label(self, labels: Mapping[str, Label]) -> list[int]:
         """Take over what persons found.
 
@@ -98,9 +111,7 @@ class GradedRows:
         Raises:
             OutcomesError: The file has no such question.
         """
-        for question_id in labels:
-            if question_id not in self._of:
-                raise OutcomesError(f"has no question {question_id!r}", file=self.table.path)
+        labelled = [at for question_id in labels for at in self._positions(question_id)]
         for question_id, label in labels.items():
             for at in self._of[question_id]:
                 self._change_gold(at, label.gold)
@@ -108,7 +119,12 @@ class GradedRows:
                     self.table.change(at, label_drawn=label.drawn)
                 if label.gold is None and self.is_gradable(at):
                     self.set(at, correct=0.0, graded_by=None)
-        return [at for question_id in labels for at in self._of[question_id]]
+        return labelled
+
+    def _positions(self, question_id: str) -> list[int]:
+        if question_id not in self._of:
+            raise OutcomesError(f"has no question {question_id!r}", file=self.table.path)
+        return self._of[question_id]
 
     def apply_functions(self, todo: Iterable[int], menu: Menu | None) -> None:
         """Grade rows by the function of a menu, or by those that the rows name.
@@ -122,7 +138,9 @@ class GradedRows:
         for done, at in enumerate(todo, start=1):
             row = self.table.rows[at]
             if cell_text(row, "gold") is None:
-                if row.get("error") is not None and at not in self.graded:  # no verdict is missing any more
+                if (
+                    cell_text(row, "error") is not None and at not in self.graded
+                ):  # no verdict is missing any more
                     self.table.change(at, error=None, correct=None)
                 continue
             grader = named.of(row) if named is not None else menu.grader  # type: ignore[union-attr]
@@ -161,7 +179,7 @@ class GradedRows:
     def set(self, at: int, **cells: Any) -> None:
         """Give a row its grade."""
         row = self.table.rows[at]
-        if row.get("error") is not None:
+        if cell_text(row, "error") is not None:
             cells["error"] = None  # only its grading had failed
         if any(row.get(name) != value for name, value in cells.items()):
             self.table.change(at, **cells)
@@ -193,7 +211,7 @@ class GradedRows:
         paid = paid_for(row)
         self.table.change(
             at,
-            grading_cost=float(row.get("grading_cost") or 0.0) + spent.cost,
+            grading_cost=(optional_number(row, "grading_cost") or 0.0) + spent.cost,
             attempts=spent.attempts,
             **({"estimated": True} if spent.estimated else {}),
         )

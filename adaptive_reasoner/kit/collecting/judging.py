@@ -145,4 +145,6 @@ class _Judging:
         known = row.get("graded_by") == self._menu.graded_by and at not in self._grading.touched
         if cell_text(row, "gold") is not None:
             return known and grade is not None
-        return grade is not None or (known and row.get("verdict") is not None and not row.get("error"))
+        return grade is not None or (
+            known and row.get("verdict") is not None and cell_text(row, "error") is None
+        )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,8 @@ from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.locked_file import LockedFile
 from adaptive_reasoner.kit.tables.files import PathLike, Row, read_rows, write_rows
+
+_PATIENCE = 1.0  # seconds: a log holds its file for one row, a collection for long
 
 
 class SampleRows:
@@ -64,6 +68,8 @@ class SampleRows:
             file.writelines(self._encoded())
             file.flush()
             os.fsync(file.fileno())
+            if path.exists():
+                shutil.copymode(path, part)
 
     def _encoded(self) -> Iterable[bytes]:
         for at, row in enumerate(self.rows):
@@ -73,18 +79,29 @@ class SampleRows:
 
 @contextmanager
 def locked(path: PathLike) -> Iterator[None]:
-    """Keep other commands from writing to a samples file meanwhile.
+    """Keep other commands, and the logs of nodes, from writing to a samples file meanwhile.
 
     Raises:
-        OutcomesError: The file is not there, or another process writes to it.
+        OutcomesError: The file is not there, or another process goes on writing to it.
     """
     if not Path(path).is_file():
         raise OutcomesError("no such file", file=path)
-    lock = LockedFile(Path(path))
+    lock = _lock(Path(path))
     try:
         yield
     finally:
         lock.close()
+
+
+def _lock(path: Path) -> LockedFile:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return LockedFile(path)
+        except OutcomesError as error:
+            if not isinstance(error.__cause__, BlockingIOError) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

@@ -74,7 +74,8 @@ class LabelBook:
             instead_of: The label that it is thought to have; None for no label.
 
         Returns:
-            False if the question has another label than `instead_of`; it keeps that.
+            Whether it has this label now. It has not if its label was another one than `instead_of`, which
+            it keeps then.
 
         Raises:
             OutcomesError: The samples cannot be written; the label is not taken.
@@ -82,21 +83,33 @@ class LabelBook:
         question = self.questions[at]
         label = Label(gold, question.drawn)
         with self._lock:
-            if self._given.get(question.question_id) != instead_of:
-                return False
-            self._write(question.question_id, label)
-            self._given[question.question_id] = label
-            return True
+            now = self._write(question.question_id, label, instead_of)
+            if now is not None:
+                self._given[question.question_id] = now
+            return _is_same(now, label)
 
-    def _write(self, question_id: str, label: Label) -> None:
-        """Write a label to the samples, which are read again where another command has changed them."""
+    def _write(self, question_id: str, label: Label, instead_of: Label | None) -> Label | None:
+        """Write a label to the samples, which are read again where another command has changed them.
+
+        Returns:
+            The label that the question has then.
+        """
         with locked(self.path):
             if self._rows is None or self._read != _stamp(self.path):
-                self._rows = GradedRows(SampleRows(self.path), self.path)
+                self._rows, self._read = GradedRows(SampleRows(self.path), self.path), _stamp(self.path)
+            now = self._rows.label_of(question_id)
+            if not _is_same(now, instead_of):
+                return now
             rows, self._rows = self._rows, None  # to be read again, should anything fail
             rows.apply_functions(rows.label({question_id: label}), self._menu)
             rows.save()
             self._rows, self._read = rows, _stamp(self.path)
+            return label
+
+
+def _is_same(label: Label | None, other: Label | None) -> bool:
+    """Whether two labels say the same, however their question was picked."""
+    return (label is None) == (other is None) and (label is None or other is None or label.gold == other.gold)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

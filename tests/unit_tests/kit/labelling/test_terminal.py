@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from langchain_core.messages import HumanMessage
 
 import adaptive_reasoner
+from adaptive_reasoner import AdaptiveComputeNode
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.regrading import Label, regrade
@@ -20,6 +22,8 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.terminal import label_in_terminal
 from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.samples import Samples
+from tests.fakes import ScriptedModel
 from tests.unit_tests.kit.collecting.sums import menu
 from tests.unit_tests.kit.labelling.unlabelled import labels_of, read, rows, write
 
@@ -123,6 +127,36 @@ def test_what_another_command_writes_meanwhile_is_kept(samples):
     book.give(2, "z")
     found = labels_of(samples)
     assert [found[first][0], found[second][0], found["late"][1]] == ["x", "y", [None]]
+
+
+def test_a_label_that_another_command_gave_meanwhile_is_not_overwritten(samples):
+    book = LabelBook(samples)
+    first = names(book)[0]
+    regrade(samples, labels={first: Label("y")})
+    assert not book.give(0, "x")
+    assert (labels_of(samples)[first][0], book.given[first].gold) == ("y", "y")
+    assert book.give(0, "y")
+    assert book.give(0, None, instead_of=Label("y"))
+    assert labels_of(samples)[first][1] == [0.0] * 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs permissions")
+def test_a_file_that_only_its_owner_may_read_stays_so(samples):
+    samples.chmod(0o600)
+    LabelBook(samples).give(0, "x")
+    assert samples.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_log_of_a_node_is_labelled_while_it_goes_on(tmp_path):
+    path = tmp_path / "log.jsonl"
+    node = AdaptiveComputeNode(ScriptedModel(answers=("Answer: 42",)), budget=100.0, log=path)
+    node.invoke({"messages": [HumanMessage("6 * 7?")]})
+    book = LabelBook(path)
+    assert [each.answers[0].answer for each in book.questions] == ["42"]
+    assert book.give(0, "42")
+    node.invoke({"messages": [HumanMessage("5 + 9?")]})
+    found = Samples.read(path)
+    assert [found.of(name, found.sources[0])[0].gold for name in found.question_ids] == ["42", None]
 
 
 def test_a_label_that_cannot_be_written_is_said_and_asked_for_again(samples):
