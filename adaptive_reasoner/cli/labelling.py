@@ -26,10 +26,10 @@ def label(
         typer.Option("--next", min=1, max=1_000_000, help="How many questions; 50 in a table, else all."),
     ] = None,
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="Write the questions to label first as a table: CSV.")
+        Path | None, typer.Option("--out", help="Write them as a table to fill in: CSV.")
     ] = None,
     from_file: Annotated[
-        Path | None, typer.Option("--from", help="Take back the table with its column gold filled in.")
+        Path | None, typer.Option("--from", help="Take it back; its gold: the answer, #2 or none of these.")
     ] = None,
     page: Annotated[
         bool, typer.Option("--page", help="Label in the browser, on this machine alone, until Ctrl-C.")
@@ -49,11 +49,7 @@ def label(
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which answers are right, the questions first that tell most: in a table, here, or on a page.
-
-    With --out the questions go into a table, whose column gold takes the right answer, #2 for the second
-    answer, or "none of these"; --from takes it back. Without either, one by one.
-    """
+    """Say which answers are right, the questions first that tell most: in a table, here, or on a page."""
     from adaptive_reasoner.kit.menu.menu import Menu
 
     ways = {"--out": out_file is not None, "--from": from_file is not None, "--page": page}

@@ -225,3 +225,11 @@ def test_errors_under_status_200_are_asked_again_and_impossible_usage_is_billed_
     worst = [row["cost"] for row in rows_of(out) if row.get("estimated")]
     assert worst == [8.0, 8.0]
     assert sorted(row.get("attempts", 1) for row in rows_of(out)) == [1] * 6 + [2, 2]
+
+
+def test_replies_of_a_batch_without_right_answers_are_not_graded(out):
+    with BatchStub() as stub:
+        asked = [replace(question, gold=None) for question in questions(2)]
+        done = collect(asked, menu_at(stub.base_url), out, **POLL)
+    assert (done.failed, done.ungraded) == (0, done.there)
+    assert {(row["gold"], row["correct"]) for row in rows_of(out)} == {(None, None)}

@@ -3,6 +3,7 @@
 import json
 
 from adaptive_reasoner.answers import numeric
+from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.questions import Question
@@ -24,6 +25,17 @@ def menu(model=None, *, samples=3, sources=("direct", "cot"), **settings):
         samples=samples,
         grader=numeric,
         **settings,
+    )
+
+
+def judge_menu(judge, **settings):
+    """A judge as grader, beside a source that must not be called."""
+    sources = {"cot": Source(ScriptedModel(failures={0: AssertionError()}), max_tokens=8)}
+    return Menu(
+        {**sources, "judge": Source(judge, max_tokens=8)},
+        samples={"cot": 1, "judge": 0},
+        grader=Referee("judge"),
+        **{"retries": ONCE, "concurrency": 1, **settings},
     )
 
 

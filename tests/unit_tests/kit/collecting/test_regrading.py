@@ -1,7 +1,11 @@
 """Samples that are graded again: by another grader, corrected answers, labels or a judge."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,14 +14,13 @@ from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.regrading import Label, regrade
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
-from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import read_rows, write_rows
-from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
-from tests.unit_tests.kit.collecting.sums import ONCE, menu, rows_of
+from tests.unit_tests.kit.collecting.sums import judge_menu, menu, rows_of
+
+PROJECT = Path(__file__).parents[4]
 
 
 def row(question_id="q", source="cot", sample=0, answer="42", gold="42", correct=1.0, **more):
@@ -38,16 +41,6 @@ def row(question_id="q", source="cot", sample=0, answer="42", gold="42", correct
 def written(path, *rows):
     path.write_text("".join(json.dumps(each) + "\n" for each in rows))
     return path
-
-
-def judge_menu(judge, **settings):
-    sources = {"cot": Source(ScriptedModel(failures={0: AssertionError()}), max_tokens=8)}
-    return Menu(
-        {**sources, "judge": Source(judge, max_tokens=8)},
-        samples={"cot": 1, "judge": 0},
-        grader=Referee("judge"),
-        **{"retries": ONCE, "concurrency": 1, **settings},
-    )
 
 
 def grades(path):
@@ -255,3 +248,31 @@ def test_a_collection_goes_on_where_samples_were_graded_again(out):
     regrade(out, questions=fixed, menu=menu())
     done = collect(fixed, menu(samples=2), out)
     assert (done.new, done.graded_otherwise) == (2, {})
+
+
+def test_a_judge_that_is_killed_leaves_the_file_as_it_was_and_its_calls_on_the_bill(out, tmp_path):
+    written(out, *(row(f"q{at}", correct=0.0) for at in range(4)))
+    before = out.read_bytes()
+    program = f"""
+import os
+from adaptive_reasoner.kit.collecting import regrading
+from tests.fakes import ScriptedModel
+from tests.unit_tests.kit.collecting.sums import judge_menu
+
+def kill(done, wanted):
+    if done == 2:
+        os.kill(os.getpid(), 9)
+
+regrading.regrade({str(out)!r}, menu=judge_menu(ScriptedModel(answers=("yes",))), on_progress=kill)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    killed = subprocess.run([sys.executable, "-c", program], env=environment, check=False, cwd=PROJECT)
+    assert (killed.returncode, out.read_bytes()) == (-9, before)
+    judge = ScriptedModel(answers=("yes",))
+    done = regrade(out, menu=judge_menu(judge), max_cost=27.0)
+    assert (done.stopped, len(judge.requests)) == (
+        "max_cost",
+        0,
+    )  # 8 were paid, 16 may be, and a call takes 8
+    done = regrade(out, menu=judge_menu(judge))
+    assert (done.grading_cost, done.cost, set(grades(out))) == (4.0, 8.0 + 16.0 + 4.0, {1.0})
