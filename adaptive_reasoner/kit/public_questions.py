@@ -58,7 +58,7 @@ class PublicSet:
         """The questions in its rows.
 
         Raises:
-            OutcomesError: A row has no question or no answer.
+            OutcomesError: A row has no question, or its answer is not where it should be.
         """
         read = (
             {
@@ -70,7 +70,7 @@ class PublicSet:
         )
         questions = checked_questions(read, file=self.path)
         for number, question in enumerate(questions, start=1):
-            if question.gold is None:
+            if question.gold is None and self.gold is not _as_it_stands:
                 raise OutcomesError("the gold answer is empty", file=self.path, row=number)
         return questions
 
@@ -93,8 +93,8 @@ def open_questions(name: str) -> tuple[Question, ...]:
 
     Args:
         name: A path that ends in `.jsonl`, `.csv` or `.parquet`; a key of `PUBLIC_SETS`; `owner/name` of a
-            data set whose test part has `question` and `gold` or `answer`; or `paper`, 200 questions each of
-            GSM8K and MATH (arXiv:2604.14853), drawn at random, the same every time.
+            data set whose test part has `question` and may have `gold` or `answer`; or `paper`, 200 questions
+            each of GSM8K and MATH (arXiv:2604.14853), drawn at random, the same every time.
 
     Raises:
         OutcomesError: There is no such file or data set, or it cannot be had or read.

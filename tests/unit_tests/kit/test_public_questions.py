@@ -58,6 +58,8 @@ def test_without_a_hub_it_says_so_and_what_to_do(monkeypatch, tmp_path):
 def test_a_set_that_is_not_known_has_the_columns_of_a_file():
     (question,) = PublicSet("me/mine", gold=_as_it_stands).questions([{"question": "6 * 7?", "answer": 42}])
     assert (question.question, question.gold) == ("6 * 7?", "42")
+    (question,) = PublicSet("me/mine", gold=_as_it_stands).questions([{"question": "6 * 7?"}])
+    assert question.gold is None
 
 
 def test_questions_are_drawn_from_several_sets_the_same_every_time():

@@ -1,6 +1,8 @@
 """Which questions are labelled first."""
 
 from collections import Counter
+from dataclasses import replace
+from math import nan
 
 import numpy as np
 import pytest
@@ -100,7 +102,7 @@ def test_a_share_is_drawn_at_random_at_every_length():
     assert len(order) == len({each.question_id for each in order}) == 400
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 50), st.integers(1, 6))
 def test_over_all_rounds_the_random_labels_are_those_first_in_a_fixed_random_order(seed, per_round):
     said = {f"q{at}": DISPUTED if at % 3 else AGREED for at in range(60)}
@@ -146,6 +148,31 @@ def test_questions_with_a_label_are_not_asked_again_unless_replies_came_after_it
 def test_replies_without_answers_and_failed_calls_are_asked_about_last():
     silent = {"direct": [None, None], "cot": [None, None]}
     assert ids(table({"silent": silent, "q": DISPUTED}), random_share=0.0) == ["q", "silent"]
+
+
+@pytest.mark.parametrize("name", ["bbh_direct_cot", "exams_a_gpt"])
+def test_on_real_replies_the_chosen_labels_tell_actions_apart_and_the_random_ones_are_fair(shared_data, name):
+    known = Samples.read(shared_data / f"{name}.samples.parquet")
+    hidden = {
+        pair: tuple(replace(reply, gold=None, correct=nan) for reply in replies)
+        for pair, replies in known.replies.items()
+    }
+
+    def told(question_id):
+        """The mean squared difference of two sources' accuracy on a question."""
+        means = [
+            np.mean([reply.correct for reply in known.votes(question_id, name)]) for name in known.sources
+        ]
+        return np.mean([(one - other) ** 2 for at, one in enumerate(means) for other in means[:at]])
+
+    order = questions_to_label(replace(known, replies=hidden), 400)
+    chosen, random = (
+        np.array([told(each.question_id) for each in order if each.drawn == drawn])
+        for drawn in ("chosen", "random")
+    )
+    everything = np.array([told(question_id) for question_id in known.question_ids])
+    assert chosen[:75].mean() > 1.7 * everything.mean()
+    assert abs(random.mean() - everything.mean()) < 3 * everything.std() / len(random) ** 0.5
 
 
 @pytest.mark.parametrize("wrong", [{"random_share": 1.5}, {"count": 0}])
