@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from adaptive_reasoner.answers.base import Comparison, Grader
 from adaptive_reasoner.answers.grouping import exact
-from adaptive_reasoner.arrays import Floats
+from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
 from adaptive_reasoner.kit.tables.row_fields import (
@@ -211,6 +211,21 @@ class Samples:
             own = [r for source in self.sources for r in self.votes(question_id, source)]
             shares.append(sum(not isnan(reply.correct) for reply in own) / max(1, len(own)))
         return np.array(shares)
+
+    @property
+    def chosen(self) -> Bools:
+        """Which questions were labelled because their replies differ, shape (n,).
+
+        They are not like the others: what holds for all questions is estimated from the other labels alone.
+        """
+        return np.array(
+            [
+                any(
+                    r.label_drawn == "chosen" for source in self.sources for r in self.of(question_id, source)
+                )
+                for question_id in self.question_ids
+            ]
+        )
 
     def filled(self, other: Self) -> Self:
         """The same replies; those that are not graded get the grade they have in `other`."""

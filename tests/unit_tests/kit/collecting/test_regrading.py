@@ -235,6 +235,7 @@ def test_labels_grade_their_questions_alone(out):
     ]
     assert (done.changes, done.ungraded) == ({"ungraded -> right": 1, "ungraded -> wrong": 2}, 1)
     assert [reply.label_drawn for reply in Samples.read(out).of("q", "cot")] == ["random", "random"]
+    assert Samples.read(out).chosen.tolist() == [False, True, False]
     done = regrade(out, labels={"q": Label("41")})
     assert done.changes == {"right -> wrong": 1, "wrong -> right": 1}
     with pytest.raises(OutcomesError, match="has no question 'x'"):
