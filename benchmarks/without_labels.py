@@ -158,7 +158,7 @@ def coverage(samples, features, budget, *, labels=50, draws=1000, seed=0):
         known = rng.choice(len(test), labels, replace=False)
         share = np.isin(np.arange(len(test)), known).astype(float)
         accuracy = np.where(share[:, None] > 0, test.accuracy, blank.accuracy)
-        estimated = replace(blank.estimated, labels=share)
+        estimated = replace(blank.estimated, labels=share, at_random=share > 0)
         table = rectified(replace(blank, accuracy=accuracy, estimated=estimated))
         column = (table.accuracy * shares).sum(1)[:, None]
         low, high = np.quantile(bootstrap_means(column, table.questions, 400, draw), [0.025, 0.975])

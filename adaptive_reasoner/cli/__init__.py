@@ -6,8 +6,9 @@ Results go to stdout, progress and warnings to stderr; bad input is one line and
 import sys
 import warnings
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -95,7 +96,14 @@ app.command()(collect)
 app.command()(regrade)
 app.command()(label)
 
-Labels = Literal["gold", "consensus", "judge", "auto"]
+
+class Labels(StrEnum):
+    """What may stand in for right answers."""
+
+    GOLD = "gold"
+    CONSENSUS = "consensus"
+    JUDGE = "judge"
+    AUTO = "auto"
 
 
 @app.command()
@@ -111,7 +119,7 @@ def estimate(
             help="What stands in for missing right answers: the consensus of the replies, verdicts of a "
             "judge, or the better of the two (auto); gold refuses samples without right answers."
         ),
-    ] = "auto",
+    ] = Labels.AUTO,
     as_json: AsJson = False,
 ) -> None:
     """From samples to outcomes: what each action would score and cost on each question."""
@@ -120,7 +128,7 @@ def estimate(
 
     with progress("estimating"):
         table = Samples.read(samples)
-        outcomes = estimate_outcomes(table, votes=_sizes(votes), labels=labels)
+        outcomes = estimate_outcomes(table, votes=_sizes(votes), labels=labels.value)
         outcomes.write(out_file)
     summary = [
         {"action": action, "accuracy": float(accuracy), "cost": float(cost)}

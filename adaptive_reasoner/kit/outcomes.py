@@ -17,7 +17,7 @@ from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.pages.tables import html_table
 
 HALVES = ("accuracy_a", "accuracy_b", "cost_a", "cost_b")
-_ESTIMATED = ("labels", "accuracy_estimate", "accuracy_se")
+_ESTIMATED = ("labels", "labels_at_random", "accuracy_estimate", "accuracy_se")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +48,15 @@ class Estimated:
     Attributes:
         labels: Share of each question's replies that were graded by a right answer, shape (n,). A question
             is labelled where it is above 0.
+        at_random: Which labelled questions were drawn at random, shape (n,). Only these tell how far the
+            estimates are off: questions chosen because their replies differ are harder than others.
         accuracy: What was estimated without the question's own right answer, also of labelled questions,
-            shape (n, k). Labelled questions tell from it how far the estimates are off.
+            shape (n, k).
         error: Standard error of `Outcomes.accuracy`, shape (n, k).
     """
 
     labels: Floats
+    at_random: Bools
     accuracy: Floats
     error: Floats
 
@@ -64,7 +67,8 @@ class Estimated:
 
     def select(self, rows: Any, columns: Any = slice(None)) -> Self:
         """The same of some questions and actions."""
-        return type(self)(self.labels[rows], self.accuracy[rows][:, columns], self.error[rows][:, columns])
+        accuracy, error = self.accuracy[rows][:, columns], self.error[rows][:, columns]
+        return type(self)(self.labels[rows], self.at_random[rows], accuracy, error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +152,8 @@ class Outcomes:
         """Build the table from rows of `question_id, question, action, accuracy, cost, cost_unit`.
 
         Optional fields: `group`, `samples` (1 where absent), `accuracy_a, accuracy_b, cost_a, cost_b`,
-        `accuracy_unit`, `cost_counts` and, where right answers are missing, `labels, accuracy_estimate,
-        accuracy_se`. Questions and actions keep the order of their first appearance.
+        `accuracy_unit`, `cost_counts` and, where right answers are missing, `labels, labels_at_random,
+        accuracy_estimate, accuracy_se`. Questions and actions keep the order of their first appearance.
 
         Raises:
             OutcomesError: As for `read`.
@@ -229,8 +233,12 @@ class Outcomes:
                 cells = getattr(self.halves, name).ravel().tolist()
                 columns[name] = [None if cell != cell else cell for cell in cells]
         if self.estimated is not None:
-            known = np.repeat(self.estimated.labels, k), self.estimated.accuracy, self.estimated.error
-            columns |= {name: cells.ravel().tolist() for name, cells in zip(_ESTIMATED, known, strict=True)}
+            known = self.estimated
+            by_question = (np.repeat(column, k) for column in (known.labels, known.at_random.astype(float)))
+            cells_of = (*by_question, known.accuracy, known.error)
+            columns |= {
+                name: cells.ravel().tolist() for name, cells in zip(_ESTIMATED, cells_of, strict=True)
+            }
         return columns
 
     def _check_names(self) -> None:
@@ -350,18 +358,21 @@ def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any
     }
 
 
-def _estimated(labels: Floats, accuracy: Floats, error: Floats, *, file: object) -> Estimated | None:
+def _estimated(
+    labels: Floats, at_random: Floats, accuracy: Floats, error: Floats, *, file: object
+) -> Estimated | None:
     """The columns of estimates, which a file has whole or not at all."""
     if np.isnan(labels).all():
         return None
-    whole = np.isfinite([labels, accuracy, error]).all() and (labels == labels[:, :1]).all()
-    if not (whole and labels.min() >= 0 and labels.max() <= 1):
+    by_question = np.stack([labels, at_random])
+    whole = np.isfinite([labels, at_random, accuracy, error]).all()
+    if not (whole and (by_question == by_question[..., :1]).all() and 0 <= labels.min() <= labels.max() <= 1):
         raise OutcomesError(
-            f"{', '.join(_ESTIMATED)} stand together in every row; labels is a share, the same in all rows "
-            "of a question",
+            f"{', '.join(_ESTIMATED)} stand together in every row; labels is a share, and the first two are "
+            "the same in all rows of a question",
             file=file,
         )
-    return Estimated(labels[:, 0], accuracy, error)
+    return Estimated(labels[:, 0], at_random[:, 0] > 0, accuracy, error)
 
 
 def _cell(asked: Asked, row: Mapping[str, Any], number: int) -> tuple[str, str, list[float]]:

@@ -95,14 +95,14 @@ def backtest(
     lifts = _mean_lifts(gains, "imitator_ungated", budgets)
     lift = Interval.of(lifts)
     costs = np.array([gains["imitator_ungated", budget].realised_cost for budget in budgets])
-    labels = None if outcomes.estimated is None else int(outcomes.labelled.sum())
+    labels = None if outcomes.estimated is None else int(outcomes.estimated.at_random.sum())
     better = None
     if look is not None:
         better = Interval.of(_mean_lifts(gains, "first_sample_ungated", budgets) - lifts)
     return Backtest(
         file=name,
         n_questions=len(outcomes),
-        n_labelled=len(outcomes) if labels is None else labels,
+        n_labelled=int(outcomes.labelled.sum()),
         cost_unit=outcomes.cost_unit,
         rows=rows_of(gains),
         verdict=answer_to(

@@ -53,7 +53,7 @@ def corrected(estimate: Floats, truth: Floats, labelled: Bools, *, seed: int = 0
     Args:
         estimate: Of all questions, shape (n, k).
         truth: Of labelled questions, shape (n, k); other rows are ignored.
-        labelled: Which are labelled, shape (n,).
+        labelled: Which are labelled and were drawn at random, shape (n,).
         seed: Of the folds.
 
     Returns:
@@ -86,7 +86,7 @@ def rectified(outcomes: Outcomes) -> Outcomes:
     Every question enters with its estimate; each labelled one also with the error of its estimate, as many
     times as there are questions a label. Means over questions of anything linear in accuracy (the value of
     a policy, of a mixture, a lift) are then prediction-powered estimates, and a bootstrap over questions
-    gives their intervals. They are valid if the labelled questions were drawn at random.
+    gives their intervals. Of the labelled questions only those count that were drawn at random.
 
     Returns:
         A table of unit `RECTIFIED`; the same table where all questions are labelled, and the estimates
@@ -98,7 +98,7 @@ def rectified(outcomes: Outcomes) -> Outcomes:
     """
     if outcomes.estimated is None:
         return outcomes
-    estimate, labelled = outcomes.estimated.accuracy, outcomes.labelled
+    estimate, labelled = outcomes.estimated.accuracy, outcomes.estimated.at_random
     values = estimate.copy()
     if labelled.any():
         weight = _trust(outcomes.accuracy[labelled], estimate[labelled], len(outcomes))

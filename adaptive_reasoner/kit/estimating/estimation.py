@@ -134,23 +134,23 @@ def _without_labels(samples: Samples, labels: Labels, *, votes: Sizes, best_of: 
     guessed = estimate(by_chance, votes=votes, best_of=best_of, seed=seed)
     complete = samples.select(np.isin(samples.question_ids, guessed.question_ids))
     labelled, known = complete.labels > 0, guessed.accuracy.copy()
+    at_random = labelled & ~complete.chosen
     if labelled.any():
         asked = complete.filled(by_chance).select(labelled)
         known[labelled] = estimate(asked, votes=votes, best_of=best_of, seed=seed).accuracy
-    accuracy = corrected(guessed.accuracy, known, labelled, seed=seed)
-    estimated = Estimated(
-        complete.labels, accuracy, _errors(known, accuracy, labelled, samples=guessed.samples)
-    )
+    accuracy = corrected(guessed.accuracy, known, at_random, seed=seed)
+    errors = _errors(known, accuracy, labelled, at_random, samples=guessed.samples)
+    estimated = Estimated(complete.labels, at_random, accuracy, errors)
     filled = np.where(labelled[:, None], known, accuracy)
     return replace(guessed, accuracy=filled, halves=None, estimated=estimated)
 
 
-def _errors(known: Floats, accuracy: Floats, labelled: Bools, *, samples: Ints) -> Floats:
+def _errors(known: Floats, accuracy: Floats, labelled: Bools, at_random: Bools, *, samples: Ints) -> Floats:
     """Standard errors: of the samples where labels are known, else of the estimates as labels show it."""
     sampled = np.sqrt(known * (1 - known) / samples)
     doubt = np.sqrt(accuracy * (1 - accuracy))
-    if labelled.sum() >= FEWEST_LABELS:
-        missed = (known[labelled] - accuracy[labelled]) ** 2
+    if at_random.sum() >= FEWEST_LABELS:
+        missed = (known[at_random] - accuracy[at_random]) ** 2
         doubt = np.broadcast_to(np.sqrt(missed.mean(axis=0)), accuracy.shape)
     return np.where(labelled[:, None], sampled, doubt)
 

@@ -139,7 +139,7 @@ class CrossFit:
         known = outcomes
         if outcomes.estimated is not None:
             known = replace(outcomes, accuracy=truth[:, :k], estimated=None, halves=None)
-        labels = None if outcomes.estimated is None else int(outcomes.labelled.sum())
+        labels = None if outcomes.estimated is None else int(outcomes.estimated.at_random.sum())
         rivals = known if fixed is None else fixed
         return cls(known, rectified(outcomes), fold, names, raw, trust, budget, rivals, labels)
 

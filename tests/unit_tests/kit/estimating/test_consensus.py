@@ -109,7 +109,7 @@ def test_estimates_survive_a_file(tmp_path, ending):
     table = estimate(generated(40, labelled=range(25)), votes=(1, 3))
     table.write(tmp_path / f"outcomes.{ending}")
     again = Outcomes.read(tmp_path / f"outcomes.{ending}")
-    for name in ("labels", "accuracy", "error"):
+    for name in ("labels", "at_random", "accuracy", "error"):
         np.testing.assert_allclose(getattr(again.estimated, name), getattr(table.estimated, name))
     part = again.select(np.arange(3)).only([1])
     assert part.estimated.accuracy.shape == (3, 1)
@@ -118,5 +118,7 @@ def test_estimates_survive_a_file(tmp_path, ending):
 
 def test_half_of_the_columns_of_estimates_is_refused():
     rows = [{**row, "accuracy_se": None} for row in estimate(generated(5, labelled=()), votes=(1,)).rows()]
-    with pytest.raises(OutcomesError, match="labels, accuracy_estimate, accuracy_se stand together"):
+    with pytest.raises(
+        OutcomesError, match="labels, labels_at_random, accuracy_estimate, accuracy_se stand together"
+    ):
         Outcomes.from_rows(rows)

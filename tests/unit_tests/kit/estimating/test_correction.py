@@ -37,7 +37,9 @@ def test_a_rectified_table_has_the_mean_of_the_right_answers_in_expectation():
     for _ in range(200):
         share = np.isin(np.arange(300), rng.choice(300, 60, replace=False)).astype(float)
         accuracy = np.where(share[:, None] > 0, truth.accuracy, biased.accuracy)
-        table = replace(blank, accuracy=accuracy, estimated=replace(biased, labels=share))
+        table = replace(
+            blank, accuracy=accuracy, estimated=replace(biased, labels=share, at_random=share > 0)
+        )
         means.append(rectified(table).accuracy.mean(axis=0))
     assert np.abs(np.mean(means, axis=0) - truth.accuracy.mean(axis=0)).max() < 0.01
 
@@ -49,7 +51,13 @@ def test_intervals_from_fifty_labels_cover_the_value_by_all_of_them():
     for draw in range(300):
         share = np.isin(np.arange(300), rng.choice(300, 50, replace=False)).astype(float)
         accuracy = np.where(share[:, None] > 0, truth.accuracy, blank.accuracy)
-        table = rectified(replace(blank, accuracy=accuracy, estimated=replace(blank.estimated, labels=share)))
+        table = rectified(
+            replace(
+                blank,
+                accuracy=accuracy,
+                estimated=replace(blank.estimated, labels=share, at_random=share > 0),
+            )
+        )
         drawn = bootstrap_means(table.accuracy[:, 1:], table.questions, 400, draw)
         low, high = np.quantile(drawn, [0.025, 0.975])
         hits += low <= value <= high
@@ -59,3 +67,15 @@ def test_intervals_from_fifty_labels_cover_the_value_by_all_of_them():
 def test_a_table_with_all_right_answers_is_not_touched():
     table = estimate(generated(20), votes=(1,))
     assert rectified(table) is table
+
+
+def test_labels_of_questions_that_were_chosen_tell_nothing_of_the_bias():
+    samples = generated(200, labelled=range(0, 200, 2))
+    replies = {
+        pair: tuple(replace(r, label_drawn="chosen") if r.gold else r for r in several)
+        for pair, several in samples.replies.items()
+    }
+    chosen = estimate(replace(samples, replies=replies), votes=(1,))
+    assert (chosen.labelled.sum(), chosen.estimated.at_random.sum()) == (100, 0)
+    assert (rectified(chosen).accuracy == chosen.estimated.accuracy).all()
+    assert (chosen.accuracy[::2] == estimate(generated(200), votes=(1,)).accuracy[::2]).all()

@@ -1,5 +1,7 @@
 """Policies that are trained without right answers, or with few."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,8 +43,8 @@ def test_labels_teach_how_far_estimates_of_a_kind_of_question_are_off():
     known = table(range(0, 300, 3))
     wrong = known.estimated.accuracy.copy()
     wrong[1::2, 0] = 0.9  # hard questions are taken to be easy for the cheap source
-    lied = type(known.estimated)(known.estimated.labels, wrong, known.estimated.error)
-    outcomes = type(known)(**{**vars(known), "estimated": lied})
+    lied = replace(known.estimated, accuracy=wrong)
+    outcomes = replace(known, estimated=lied)
     features = features_of(outcomes)
     filled = Completion.fit(features, outcomes).of(features, outcomes)
     assert filled.estimated is None
