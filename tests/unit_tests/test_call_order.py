@@ -29,7 +29,8 @@ ENTRIES = {
         "CallExecutor": (1, "what will make the calls and keep their bill"),
         "bound": (1, "the worst case of the first round, which is reserved"),
         "run_round": (1, "two calls, which already decide the vote"),
-        "received": (2, "the event of each reply"),
+        "meter_of": (1, "a meter may be given by its name"),
+        "received": (6, "the event of each reply, and whether samples at temperature 0 are copies"),
         "tokens_of": (2, "the event of each reply"),
         "cost": (3, "the settlement, its event, and the record of the result"),
         "usage_of": (1, "the usage of the result"),
@@ -39,6 +40,7 @@ ENTRIES = {
         "price": (2, "before the decision, and after the settlement for its event"),
         "reserve": (1, "no call is made before its worst case is reserved"),
         "settle": (1, "the price moves by what was really spent"),
+        "charged_ledger": (1, "where an agent's run has a bill, it stands in front of the ledger"),
         "average": (1, "the event of the settlement"),
         "target": (1, "the event of the settlement"),
     },
@@ -48,6 +50,8 @@ ENTRIES = {
         "as_json": (3, "the event of the decision, that of the settlement, and the record of the result"),
     },
     ("strategies", "reasoner"): {
+        "question": (1, "what the replies of an event are about"),
+        "vote_of": (2, "the event of each reply"),
         "FlowRunner": (1, "the vote begins, and says what it wants"),
         "requests": (2, "the round is bounded, and then made"),
         "send": (1, "the vote gets its replies, and has its answer"),
@@ -55,17 +59,24 @@ ENTRIES = {
     ("models", "a thread"): {"invoke": (2, "the calls of a round are made side by side")},
     ("reasoner", "models"): {"_replied": (2, "each reply is an event as soon as it is booked")},
     ("integrations", "reasoner"): {"_on_event": (4, "the decision, two samples and the settlement")},
-    ("answers", "reasoner"): {"final_answer": (2, "the event of each reply")},
+    ("answers", "reasoner"): {
+        "final_answer": (4, "the event of each reply, and the record of the result, as they are stated")
+    },
     ("models", "strategies"): {
-        "refused": (3, "a reply that refuses has no vote: each reply, and the winner looked up again"),
-        "was_cut": (3, "a reply that was cut has no vote: each reply, and the winner looked up again"),
+        "question_of": (2, "the question that the replies of a vote, and that those of an event, are about"),
+        "received": (3, "whether a call of the wave came back, for the vote and for each ballot"),
+        "refused": (8, "a reply that refuses has no vote: its ballot, its count, its event, and the winner"),
+        "was_cut": (8, "a reply that was cut has no vote: its ballot, its count, its event, and the winner"),
     },
     ("answers", "strategies"): {
-        "final_answer": (3, "the vote of each reply, and the winner looked up again")
+        "steps": (1, "the replies of the wave are compared with each other"),
+        "comparison": (2, "the event of each reply"),
+        "keys": (2, "the event of each reply"),
+        "final_answer": (2, "the winner stands in the form that most equal replies have"),
     },
     ("models", "answers"): {
-        "refused": (5, "a reply that refuses offers nothing to compare, whoever asks for its answer"),
-        "was_cut": (5, "a reply that was cut offers nothing to compare, whoever asks for its answer"),
+        "refused": (10, "a reply that refuses offers nothing to compare, whoever asks for its answer"),
+        "was_cut": (10, "a reply that was cut offers nothing to compare, whoever asks for its answer"),
     },
 }
 """What a question enters that is answered by a vote of three, which two samples decide.
