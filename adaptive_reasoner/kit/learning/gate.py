@@ -8,6 +8,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy
 from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
+from adaptive_reasoner.kit.learning.cost_response import lift_by_question
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
 from adaptive_reasoner.kit.tables.splits import text_index
@@ -47,6 +48,7 @@ class Gate:
         needed: About how many questions would tell, where these do not.
         costs: Lowest and highest realised mean cost of the band.
         labels: How many questions have a right answer; None where all have.
+        needed_labels: At least how many labels at random would verify the lift, where it is unverified.
     """
 
     answer: Answer
@@ -58,6 +60,7 @@ class Gate:
     needed: int | None
     costs: tuple[float, float]
     labels: int | None = None
+    needed_labels: int | None = None
 
     @property
     def ships(self) -> bool:
@@ -74,6 +77,8 @@ class Gate:
         )
         more = "" if self.needed is None else f"; about {self.needed} questions would tell"
         labels = "" if self.labels is None else f"; {checked(self.labels)}"
+        if self.needed_labels is not None:
+            more = f"; label {self.needed_labels} questions at least to verify it"
         return f"{self.answer}: {measured}{labels}{more}"
 
 
@@ -127,7 +132,14 @@ def judge(
         needed=max(needed, questions + 1, _FEWEST) if answer == "not enough questions" else None,
         costs=(float(cost.mean(0).min()), float(cost.mean(0).max())),
         labels=labels,
+        needed_labels=_labels_needed(accuracy, cost, outcomes, mean) if answer == "unverified" else None,
     )
+
+
+def _labels_needed(accuracy: Floats, cost: Floats, outcomes: Outcomes, lift: float) -> int:
+    """Labels that would show a lift four times in five, if right answers vary no more than the estimates."""
+    spread = float(lift_by_question(accuracy, cost, outcomes).std())
+    return max(FEWEST_LABELS, int(np.ceil((_DETECTS * spread / lift) ** 2)))
 
 
 def answer_to(

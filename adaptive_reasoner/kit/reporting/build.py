@@ -124,7 +124,7 @@ def _verdict(found: Findings, answer: str | None) -> Verdict:
     return wording.judged(
         found.summary,
         answer=answer,
-        needed=gate.get("needed"),
+        needed=gate.get("needed_labels" if answer == "unverified" else "needed"),
         unit=unit,
         accuracy_unit=accuracy_unit,
         labels=gate.get("labels"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adaptive_reasoner.kit.backtesting.lift import Gain
+from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
 from adaptive_reasoner.kit.learning.gate import ROUNDING, SHIPS, WORTHWHILE, checked
 from adaptive_reasoner.kit.reporting.html_page import Verdict
 from adaptive_reasoner.kit.reporting.summary import PolicySummary
@@ -62,7 +63,7 @@ def judged(
     Args:
         measured: What was measured of it.
         answer: The answer of the policy's own gate, where it has one.
-        needed: About how many questions would be enough, where the gate asked for more.
+        needed: About how many questions, or labels of them, would be enough, where the gate asked for more.
         unit: Of costs.
         accuracy_unit: Of accuracies, where they are none.
         labels: How many questions have a right answer; None if all have.
@@ -79,7 +80,7 @@ def judged(
         return Verdict(
             "Ships unverified:",
             f"{gained}, {interval}, by estimates: {checked(labels or 0)}. "
-            "`adaptive-reasoner label` says which answers to check first.",
+            f"`adaptive-reasoner label SAMPLES --next {needed or FEWEST_LABELS}` says which to check first.",
             "unsure",
         )
     if lift.low > ROUNDING and not refused:

@@ -57,6 +57,8 @@ def test_what_nobody_checked_ships_unverified_and_says_so():
     assert (trained.gate.answer, trained.gate.labels) == ("unverified", 0)
     assert trained.report["ships"] == "imitator"
     assert "no answer was checked" in str(trained.gate)
+    assert f"label {trained.gate.needed_labels} questions at least to verify it" in str(trained.gate)
+    assert trained.gate.needed_labels >= 20
     assert trained.card["data"]["labelled"] == 0
 
 
