@@ -227,3 +227,48 @@ MAIN = (
 def summariser(spent, **options):
     model = PricedModel(model="summariser", script=lambda _: AIMessage("A summary."), spent=spent, **options)
     return SummarizationMiddleware(model, trigger=("messages", 4), keep=("messages", 3))
+
+
+class Searches:
+    """Searches on and on while it has tools, and answers where it is told that it has none."""
+
+    def __init__(self, most=99):
+        self.seen, self.most = [], most
+
+    def __call__(self, messages):
+        self.seen.append(list(messages))
+        done = sum(isinstance(message, ToolMessage) for message in messages)
+        if "no tool can be called" in messages[-1].text or done >= self.most:
+            return AIMessage("So far: it.")
+        return calls(("look", {"query": f"{done}"})).model_copy(update={"content": "so " * 100})
+
+
+@tool
+def look(query: str) -> str:
+    """Look it up."""
+    return f"found {query}"
+
+
+async def run(agent, how, given, config=None):
+    match how:
+        case "invoke":
+            return agent.invoke(given, config)
+        case "ainvoke":
+            return await agent.ainvoke(given, config)
+        case "stream":
+            return list(agent.stream(given, config, stream_mode=["messages", "values"]))[-1][1]
+        case "astream":
+            seen = [part async for part in agent.astream(given, config, stream_mode=["messages", "values"])]
+            return seen[-1][1]
+
+
+HOW = ("invoke", "ainvoke", "stream", "astream")
+
+
+def settled(ledger, spent):
+    """The ledger's total is the stub's price, to a billionth of a dollar, and nothing is left open."""
+    snapshot = ledger.snapshot()
+    assert abs(snapshot.spent - spent.dollars) <= 1e-9 * len(spent.calls)
+    assert abs(snapshot.spent - sum(round(cost, 9) for _, cost in spent.calls)) < 1e-12
+    assert snapshot.in_flight == 0
+    return snapshot

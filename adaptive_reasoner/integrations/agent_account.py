@@ -8,11 +8,11 @@ the ledger can tell, it is asked too: it knows what the state was not told of, a
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from math import inf
 from typing import Annotated, Any, NotRequired
 
 from langchain.agents.middleware.types import AgentState, PrivateStateAttr
 
+from adaptive_reasoner.integrations.allowances import Allowance
 from adaptive_reasoner.integrations.billing import blocks
 from adaptive_reasoner.integrations.open_bills import (
     RunBill,
@@ -28,7 +28,12 @@ from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.policy.base import never_blocks
 
 SpendCounter = dict[str, Any]
-"""What a thread knows of its spending: `run_id`, `run` (cost), `thread` (cost), `steps`, and its `bill`."""
+"""What a thread knows of its spending: `run_id`, `run` (cost), `thread` (cost), `steps`, and its `bill`.
+
+Where a run was allowed more than its budget, also `run_budget` and `thread_budget`: what was added to them.
+"""
+
+_ADDED = ("run_budget", "thread_budget")
 
 
 def booked(before: SpendCounter | None, change: SpendCounter) -> SpendCounter:
@@ -41,10 +46,12 @@ def booked(before: SpendCounter | None, change: SpendCounter) -> SpendCounter:
     """
     known = {"run_id": "", "run": 0.0, "thread": 0.0, "steps": 0} | (before or {})
     if known["run_id"] != change["run_id"]:
-        known |= {"run": 0.0, "steps": 0}
-    added = {name: known[name] + change[name] for name in ("run", "thread", "steps")}
+        known |= {"run": 0.0, "steps": 0, "run_budget": 0.0}
+    sums = {name: known[name] + change[name] for name in ("run", "thread", "steps")}
+    more = {name: change.get(name, known.get(name, 0.0)) for name in _ADDED}
+    sums |= {name: amount for name, amount in more.items() if amount}
     bill = change.get("bill") or known.get("bill")
-    return {"run_id": change["run_id"], **added, **({"bill": bill} if bill else {})}
+    return {"run_id": change["run_id"], **sums, **({"bill": bill} if bill else {})}
 
 
 class AdaptiveAgentState(AgentState[Any]):
@@ -75,8 +82,7 @@ class AgentBills:
     ) -> None:
         self._meter, self._tool_costs = meter, tool_costs
         self._opening = threading.Lock()
-        self._run_budget = inf if run_budget is None else run_budget
-        self._thread_budget = inf if thread_budget is None else thread_budget
+        self._run_budget, self._thread_budget = run_budget, thread_budget
 
     def begin(self, question: str, before: SpendCounter | None, ledger: Ledger) -> SpendCounter:
         """Open the bill of a new run, and return what the state is to know of it.
@@ -87,11 +93,13 @@ class AgentBills:
             ledger: What the run is charged to.
         """
         unknown = 0.0  # spent by the run before, after the state was last told
-        if before and self._thread_budget < inf:
+        if before and self._thread_budget is not None:
             unknown = max(0.0, self._cost(before, ledger) - before["run"])
         spent = unknown + (before["thread"] if before else 0.0)
-        bill = self._open(question, ledger, self._thread_budget - spent, 0.0)
-        return {"run_id": question, "run": 0.0, "thread": unknown, "steps": 0, "bill": bill.id}
+        account = {"run_id": question, "run": 0.0, "thread": unknown, "steps": 0}
+        more = before.get("thread_budget", 0.0) if before else 0.0
+        bill = self._open(question, ledger, self._allowance(spent, thread_budget=more), 0.0)
+        return {**account, "bill": bill.id}
 
     def of(self, account: SpendCounter, ledger: Callable[[], Ledger]) -> RunBill:
         """The bill of a run that is under way, opened again in a process that does not know it."""
@@ -106,7 +114,9 @@ class AgentBills:
     def change(account: SpendCounter, bill: RunBill, *, steps: int) -> SpendCounter:
         """What the state is to learn: all that the run has spent since it was last told."""
         spent = max(0.0, bill.ledger.cost - account["run"])
-        return {"run_id": account["run_id"], "run": spent, "thread": spent, "steps": steps, "bill": bill.id}
+        change = {"run_id": account["run_id"], "run": spent, "thread": spent, "steps": steps}
+        added = {name: bill.allowance.more(name) for name in bill.allowance.budgets}
+        return {**change, **{name: more for name, more in added.items() if more}, "bill": bill.id}
 
     def knows(self, account: SpendCounter) -> bool:
         """Whether the bill of a run is known in this process."""
@@ -115,18 +125,35 @@ class AgentBills:
     def _taken_up(self, account: SpendCounter, ledger: Ledger) -> RunBill:
         others = account["thread"] - account["run"]
         cost = self._cost(account, ledger)
-        return self._open(account["run_id"], ledger, self._thread_budget - others, cost, _name(account))
+        allowance = self._allowance(others, **{name: account.get(name, 0.0) for name in _ADDED})
+        allowance.nearly_used(cost)  # of which the run was told where it began
+        return self._open(account["run_id"], ledger, allowance, cost, _name(account))
+
+    def _allowance(self, others: float, **added: float) -> Allowance:
+        """The budgets of a run, with what the other runs of its thread have spent, and what was added."""
+        budgets, before = {}, {}
+        if self._run_budget is not None:
+            budgets["run_budget"] = self._run_budget
+        if self._thread_budget is not None:
+            budgets["thread_budget"] = self._thread_budget - others
+            before["thread_budget"] = others
+        earlier = {name: amount for name, amount in added.items() if amount}
+        return Allowance(budgets, before, {("earlier", 0): earlier})
 
     def _open(
-        self, question: str, ledger: Ledger, thread_left: float, cost: float, bill_id: str | None = None
+        self,
+        question: str,
+        ledger: Ledger,
+        allowance: Allowance,
+        cost: float,
+        bill_id: str | None = None,
     ) -> RunBill:
         if not never_blocks(ledger):
             blocks()
-        budget = max(0.0, min(self._run_budget, thread_left))
         bill, early = open_bill(
             *(ledger, self._meter, question),
             tool_costs=self._tool_costs,
-            budget=budget,
+            allowance=allowance,
             cost=cost,
             bill_id=bill_id,
         )

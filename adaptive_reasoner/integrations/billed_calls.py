@@ -221,7 +221,7 @@ class BilledTool:
             BudgetExceededError: There is no room for it; nothing is held.
         """
         for bill in self.bills:
-            worst = _declared(bill, self.call)
+            worst = bill.declared(self.call)
             if worst:
                 key = self._key(bill)
                 try:
@@ -264,12 +264,6 @@ def release(charged: list[Charge]) -> None:
         else:
             charge.bill.ledger.release(charge.reservation)
     charged.clear()
-
-
-def _declared(bill: RunBill, call: ToolCall) -> float | None:
-    """What the innermost bill that prices a tool says of a call."""
-    costs = (each.tool_costs.of(call) for each in (bill, *bill.around))
-    return next((cost for cost in costs if cost is not None), None)
 
 
 def _reported(bill: RunBill, call: ToolCall, output: Any) -> float | None:

@@ -2,12 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.runtime import Runtime
@@ -16,29 +15,20 @@ from typing_extensions import override
 
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.integrations.agent_end import AgentEnd
 from adaptive_reasoner.integrations.agent_step import AgentStep
 from adaptive_reasoner.integrations.billing import listen_to_calls
-from adaptive_reasoner.integrations.context import Tenants, options_from_context
-from adaptive_reasoner.integrations.langgraph_runtime import (
-    execution,
-    question_of_run,
-    read,
-    run_of,
-    write_stream_event,
-)
+from adaptive_reasoner.integrations.context import Tenants
+from adaptive_reasoner.integrations.langgraph_runtime import question_of_run, read, run_of
 from adaptive_reasoner.integrations.open_bills import RunBill, on_bill
 from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.dollars import check_budgets, meter_of
-from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.metering import Meter, TokenMeter
-from adaptive_reasoner.models.source import ChatModel, Messages, Source
+from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy, never_blocks
-from adaptive_reasoner.reasoner.options import AnswerOptions
+from adaptive_reasoner.reasoner.events import asend_run_event, send_run_event
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
-from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.strategies.flow import Flow
 
 try:
@@ -57,8 +47,10 @@ try:
         SpendCounter,
         account_of,
     )
-    from adaptive_reasoner.integrations.agent_calls import AgentCalls, is_structured, preamble
+    from adaptive_reasoner.integrations.agent_calls import AgentCalls
+    from adaptive_reasoner.integrations.agent_end import Ending, ask_for_tool, told_of_budget
     from adaptive_reasoner.integrations.agent_tools import over_limit, refused_tool
+    from adaptive_reasoner.integrations.model_steps import ModelStep, StepOptions
 except ModuleNotFoundError as error:
     raise ImportError('create_agent needs langchain: pip install "adaptive-reasoner[agents]"') from error
 
@@ -85,8 +77,13 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         run_budget: The most that one run may cost. As it shrinks the price rises, and actions whose worst
             case no longer fits are left out.
         thread_budget: The most that all runs of a thread may cost together; needs a checkpointer.
-        on_exhausted: When nothing fits any more: `"end"` the run with a message that says so, or `"raise"`
-            BudgetExceededError.
+        on_exhausted: Where the next step does not fit any more: `"end"` the run with a last step that calls
+            no tool and answers from what is known, or with a message where that does not fit either;
+            `"raise"` BudgetExceededError; or `"ask"` by an interrupt, which needs a checkpointer: the run
+            goes on with `Command(resume={"more": 0.05})`, and ends with `{"more": 0}`.
+        tell_model: Whether the model is told, in a line at the end of the conversation that the state does
+            not keep, once 80% of a budget are spent. Off by default: what the model is sent is then exactly
+            what the agent says. The event `nearly_exhausted` is sent either way.
         about: What of a step is decided on; its question where not given.
         question_key: State key that tells the questions of one graph run apart, as the items of a `Send` to
             the agent: each value is a question of its own. Where not given, a graph run is one question.
@@ -131,7 +128,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         samples: int | None = None,
         run_budget: float | None = None,
         thread_budget: float | None = None,
-        on_exhausted: Literal["end", "raise"] = "end",
+        on_exhausted: Ending = "end",
+        tell_model: bool = False,
         about: Callable[[AgentStep], str] | None = None,
         question_key: str | None = None,
         tenants: Callable[[str], Ledger] | None = None,
@@ -139,15 +137,20 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         tool_limits: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
+        if on_exhausted not in get_args(Ending):
+            raise ValueError(f"on_exhausted is 'end', 'raise' or 'ask', not {on_exhausted!r}")
         budgets = {"run_budget": run_budget, "thread_budget": thread_budget}
-        self._end = AgentEnd(budgets, on_exhausted)
+        for name, amount in budgets.items():
+            if amount is not None and not amount > 0:
+                raise ValueError(f"{name} must be above 0, got {amount}")
         meter = meter_of(meter)
         self.run_budget, self.thread_budget = run_budget, thread_budget
-        self.on_exhausted, self.about, self.question_key = on_exhausted, about, question_key
+        self.on_exhausted: Ending = on_exhausted
+        self.question_key = question_key
         self.tool_limits = check_limits(tool_limits)
-        self._policy_of: Callable[[AgentStep], Policy] | None = None
+        policy_of: Callable[[AgentStep], Policy] | None = None
         if callable(policy) and not isinstance(policy, Policy):
-            self._policy_of, policy = policy, policy(AgentStep(0, "", (), 0.0, inf))
+            policy_of, policy = policy, policy(AgentStep(0, "", (), 0.0, inf))
         if policy is None and budget is None and ledger is None and (run_budget or thread_budget):
             ledger = open_ledger("memory://", cost_unit=(meter or TokenMeter()).cost_unit)
         self.reasoner = AdaptiveReasoner(
@@ -163,6 +166,9 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         check_budgets(self.reasoner.meter.cost_unit, **budgets)
         self.tenants = Tenants(self.reasoner.ledger, tenants)
         self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
+        self._steps = StepOptions(
+            self.reasoner, self.tenants, self.bills, policy_of, about, on_exhausted, tell_model
+        )
         listen_to_calls()
 
     @property
@@ -192,12 +198,18 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         """Decide, call as often as the action asks for, and answer with the winner."""
         calls = AgentCalls(request, handler=handler)
         bill = self._bill(calls.account, request.runtime)
+        step = ModelStep(self._steps, calls, bill)
         try:
             with on_bill(bill):
-                result = self.reasoner.answer(request.messages, _around(), **self._terms(calls, bill))
-        except BudgetExceededError as exhausted:
-            return self._exhausted(calls, bill, exhausted)
-        return self._response(calls, bill, result)
+                while step.response is None:
+                    try:
+                        step.send(self.reasoner.answer(step.messages, _around(), **step.terms))
+                    except BudgetExceededError as full:
+                        step.throw(full)
+        finally:
+            for event in step.events:
+                send_run_event(event, ensure_config())
+        return step.response
 
     @override
     async def awrap_model_call(
@@ -208,13 +220,18 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         """Like `wrap_model_call`, without blocking the loop."""
         calls = AgentCalls(request, ahandler=handler)
         bill = await self._abill(calls.account, request.runtime)
+        step = ModelStep(self._steps, calls, bill)
         try:
             with on_bill(bill):
-                terms = self._terms(calls, bill)
-                result = await self.reasoner.aanswer(request.messages, _around(), **terms)
-        except BudgetExceededError as exhausted:
-            return self._exhausted(calls, bill, exhausted)
-        return self._response(calls, bill, result)
+                while step.response is None:
+                    try:
+                        step.send(await self.reasoner.aanswer(step.messages, _around(), **step.terms))
+                    except BudgetExceededError as full:
+                        step.throw(full)
+        finally:
+            for event in step.events:
+                await asend_run_event(event, ensure_config())
+        return step.response
 
     @override
     def wrap_tool_call(
@@ -222,7 +239,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     ) -> ToolMessage | Command[Any]:
         """Call a tool, with all that it calls, on the run's bill."""
         bill = self._bill(account_of(request.state), request.runtime)
-        refusal = over_limit(bill, request, self.tool_limits)
+        refusal = self._refusal(bill, request)
         if refusal is not None:
             return refusal
         try:
@@ -230,6 +247,9 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
                 return handler(request)
         except BudgetExceededError as exhausted:
             return self._not_called(request, exhausted)
+        finally:
+            for event in told_of_budget(bill):
+                send_run_event(event, ensure_config())
 
     @override
     async def awrap_tool_call(
@@ -239,7 +259,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     ) -> ToolMessage | Command[Any]:
         """Like `wrap_tool_call`, without blocking the loop."""
         bill = await self._abill(account_of(request.state), request.runtime)
-        refusal = over_limit(bill, request, self.tool_limits)
+        refusal = self._refusal(bill, request)
         if refusal is not None:
             return refusal
         try:
@@ -247,6 +267,16 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
                 return await handler(request)
         except BudgetExceededError as exhausted:
             return self._not_called(request, exhausted)
+        finally:
+            for event in told_of_budget(bill):
+                await asend_run_event(event, ensure_config())
+
+    def _refusal(self, bill: RunBill, request: ToolCallRequest) -> ToolMessage | None:
+        """The message for a call above the limit of its tool; for one that does not fit, ask first."""
+        refusal = over_limit(bill, request, self.tool_limits)
+        if refusal is None and self.on_exhausted == "ask":
+            ask_for_tool(bill, request.tool_call)
+        return refusal
 
     def _not_called(self, request: ToolCallRequest, reason: BudgetExceededError) -> ToolMessage:
         """What the model is told of a tool that the budget has no room for."""
@@ -268,73 +298,6 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         if never_blocks(ledger) or self.bills.knows(account):
             return self.bills.of(account, lambda: ledger)
         return await asyncio.to_thread(self.bills.of, account, lambda: ledger)
-
-    def _terms(self, calls: AgentCalls, bill: RunBill) -> AnswerOptions:
-        account, task, left = calls.account, execution(), bill.ledger.left
-        question = self._question(calls.request.messages)
-        step = AgentStep(account["steps"], question, calls.request.messages, bill.ledger.cost, left)
-        policy = self._policy_of(step) if self._policy_of else self.reasoner.policy
-        request = calls.request
-        terms: AnswerOptions = {
-            "source": Source(request.model, settings=request.model_settings, preamble=preamble(request)),
-            "policy": policy,
-            "resolve_model": calls.resolve_model,
-            "key": f"{task.task_id}:1" if task else None,
-            "run_id": account["run_id"],
-            "resumes": True,
-            "about": self.about(step) if self.about else question,
-            "structured": is_structured(request),
-            "on_event": write_stream_event,
-        }
-        runtime: Runtime[Any] | None = calls.request.runtime
-        terms |= options_from_context(runtime and runtime.context, policy=policy, tenants=self.tenants)
-        terms["ledger"] = bill.ledger
-        if left < inf:
-            most = terms.get("max_cost")
-            terms["max_cost"] = left if most is None else min(left, most)
-        if self.run_budget is not None and left > 0:
-            # Of a budget that is half gone a unit is worth twice as much.
-            price = terms.get("price", bill.ledger.price) or 0.0
-            terms["price"] = price * max(1.0, self.run_budget / left)
-        return terms
-
-    def _question(self, messages: Messages) -> str:
-        try:
-            return decision_text(messages)
-        except ValueError as error:
-            if self.about is None:
-                raise ValueError(
-                    f"state key 'messages': {error}; `about` can say what to decide on"
-                ) from error
-            return ""
-
-    def _response(self, calls: AgentCalls, bill: RunBill, result: Result) -> ExtendedModelResponse[Any]:
-        """The winner's response, whole, with the usage of all samples; the state learns what was spent."""
-        response = calls.responses[id(result.reply)]
-        messages: Sequence[BaseMessage] = [
-            result.message if message is result.reply else message for message in response.result
-        ]
-        account = self.bills.change(calls.account, bill, steps=1)
-        return ExtendedModelResponse(
-            model_response=replace(response, result=list(messages)),
-            command=Command(update={"adaptive_account": account}),
-        )
-
-    def _exhausted(
-        self, calls: AgentCalls, bill: RunBill, reason: BudgetExceededError
-    ) -> ExtendedModelResponse[Any]:
-        """The end of a run that nothing is left for.
-
-        Raises:
-            BudgetExceededError: Where that was asked for, or where no action has a worst case to go by.
-        """
-        message = self._end.message(bill, calls.account["run_id"], reason)
-        account = self.bills.change(calls.account, bill, steps=0)
-        return ExtendedModelResponse(
-            model_response=ModelResponse(result=[message]),
-            # An agent that has no tools but its structured output would ask on until there is one.
-            command=Command(update={"jump_to": "end", "adaptive_account": account}),
-        )
 
 
 def _around() -> RunnableConfig:

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any
 from uuid import uuid4
 
+from langchain_core.messages import ToolCall
 from langchain_core.runnables.config import ensure_config
 
+from adaptive_reasoner.integrations.allowances import Allowance
 from adaptive_reasoner.integrations.langgraph_runtime import run_control
 from adaptive_reasoner.integrations.tool_costs import ToolCosts
 from adaptive_reasoner.ledger.base import Ledger
@@ -44,6 +45,7 @@ class RunBill:
             the node that keeps its budget charges it.
         id: Its name within the process.
         tools: The calls of tools that have a limit, by name.
+        allowance: The budgets of the run.
     """
 
     ledger: RunLedger
@@ -54,6 +56,7 @@ class RunBill:
     owes: bool = False
     id: str = field(default_factory=lambda: uuid4().hex)
     tools: dict[str, set[str]] = field(default_factory=dict)
+    allowance: Allowance = field(default_factory=Allowance)
 
     def covers(self, namespace: str) -> bool:
         """Whether a node is in the graph.
@@ -71,6 +74,21 @@ class RunBill:
             return True
         inside = namespace.removeprefix(f"{self.within}|")
         return inside != namespace and not inside.partition("|")[0].isdigit()
+
+    def declared(self, call: ToolCall) -> float | None:
+        """What a call of a tool costs at most, by the innermost bill that prices it; None without one."""
+        costs = (each.tool_costs.of(call) for each in (self, *self.around))
+        return next((cost for cost in costs if cost is not None), None)
+
+    def allow(self, more: float, node: str, number: int, *, needed: float) -> None:
+        """Let the run cost more, as a node was answered; see `Allowance.add`."""
+        self.allowance.add(more, node, number, needed=needed)
+        self.ledger.budget = self.allowance.most
+
+    def take_back(self, node: str) -> None:
+        """Before a node runs, which may have run before, forget what it was allowed."""
+        self.allowance.take_back(node)
+        self.ledger.budget = self.allowance.most
 
     def admits_tool(self, name: str, call_id: str, answered: set[str], most: int) -> bool:
         """Whether a call of a tool is one of the first `most`, counting those that are known as answered."""
@@ -103,7 +121,7 @@ def open_bill(
     question: str,
     *,
     tool_costs: ToolCosts = _NO_COSTS,
-    budget: float = inf,
+    allowance: Allowance | None = None,
     cost: float = 0.0,
     owes: bool = False,
     bill_id: str | None = None,
@@ -115,7 +133,7 @@ def open_bill(
         meter: What calls cost.
         question: The run's question in the ledger.
         tool_costs: What tools cost.
-        budget: The most that the run may cost.
+        allowance: The budgets of the run.
         cost: What it has cost before.
         owes: Nothing is reserved or charged; see `RunBill`.
         bill_id: The bill's name, where it was opened in another process before.
@@ -129,9 +147,11 @@ def open_bill(
     here = _here.get()
     if here is not None and here not in around:
         around.append(here)
-    run_ledger = RunLedger(_through(ledger, around), question, budget=budget, cost=cost)
+    allowance = allowance or Allowance()
+    run_ledger = RunLedger(_through(ledger, around), question, budget=allowance.most, cost=cost)
     shared = tuple(other for other in around if run_ledger.includes(other.ledger))
-    bill = RunBill(run_ledger, meter, within, tool_costs, shared, owes, bill_id or uuid4().hex)
+    name = bill_id or uuid4().hex
+    bill = RunBill(run_ledger, meter, within, tool_costs, shared, owes, name, allowance=allowance)
     early: list[Any] = []
     with _changing:
         _keep(_bills, bill.id, bill)

@@ -26,6 +26,18 @@ async def asend_event(run: QuestionRun, event: dict[str, Any] | None) -> None:
         await adispatch_custom_event(EVENT, event, config=config)
 
 
+def send_run_event(event: dict[str, Any], config: RunnableConfig) -> None:
+    """Send an event of a whole run, which is no question's, to the callback handlers of its config."""
+    if _has_handler(config):
+        dispatch_custom_event(EVENT, event, config=config)
+
+
+async def asend_run_event(event: dict[str, Any], config: RunnableConfig) -> None:
+    """Like `send_run_event`, without blocking the loop."""
+    if _has_handler(config):
+        await adispatch_custom_event(EVENT, event, config=config)
+
+
 def _config_of_handlers(run: QuestionRun, event: dict[str, Any] | None) -> RunnableConfig | None:
     """The config to dispatch an event under, once its listener has it; None where there is no handler.
 

@@ -37,7 +37,7 @@ class AnswerOptions(TypedDict, total=False):
         vector: The embedding of `about`, where it is known.
         structured: The reply has a declared structure, such as a response format, that no setting tells of.
         settings: Call-time arguments of every call but a judge's.
-        source, policy, ledger, meter: Take the place of the reasoner's.
+        source, policy, actions, ledger, meter: Take the place of the reasoner's.
         resolve_model: How a source's model is called.
         payer: What the calls are charged to, for others who see them, where it is not the ledger.
         on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.
@@ -58,6 +58,7 @@ class AnswerOptions(TypedDict, total=False):
     settings: Mapping[str, Any] | None
     source: Source | None
     policy: Policy | None
+    actions: Mapping[str, Flow] | None
     ledger: Ledger | None
     meter: Meter | Literal["usd"] | None
     resolve_model: ModelResolver | None

@@ -26,6 +26,7 @@ from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import StatusError
 from tests.priced_agents import (
+    HOW,
     MAIN,
     METER,
     SEARCH,
@@ -33,6 +34,8 @@ from tests.priced_agents import (
     PricedRouter,
     Spent,
     calls,
+    run,
+    settled,
     steps,
     summariser,
     tools_of,
@@ -76,31 +79,6 @@ def everything(spent, ledger=None, *, routed="inside", checkpointer=None, before
         checkpointer=checkpointer,
     )
     return agent, ours
-
-
-async def run(agent, how, given, config=None):
-    match how:
-        case "invoke":
-            return agent.invoke(given, config)
-        case "ainvoke":
-            return await agent.ainvoke(given, config)
-        case "stream":
-            return list(agent.stream(given, config, stream_mode=["messages", "values"]))[-1][1]
-        case "astream":
-            seen = [part async for part in agent.astream(given, config, stream_mode=["messages", "values"])]
-            return seen[-1][1]
-
-
-HOW = ("invoke", "ainvoke", "stream", "astream")
-
-
-def settled(ledger, spent):
-    """The ledger's total is the stub's price, to a billionth of a dollar, and nothing is left open."""
-    snapshot = ledger.snapshot()
-    assert snapshot.spent == pytest.approx(spent.dollars, abs=1e-9 * len(spent.calls))
-    assert abs(snapshot.spent - sum(round(cost, 9) for _, cost in spent.calls)) < 1e-12
-    assert snapshot.in_flight == 0
-    return snapshot
 
 
 @pytest.mark.parametrize("how", HOW)
