@@ -1,7 +1,7 @@
 """One model call of an agent, from the decision to the response: also where its budget has no room for it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
@@ -24,11 +24,13 @@ from adaptive_reasoner.integrations.agent_end import (
 from adaptive_reasoner.integrations.agent_step import AgentStep
 from adaptive_reasoner.integrations.allowances import NEARLY
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
-from adaptive_reasoner.integrations.langgraph_runtime import execution, write_stream_event
+from adaptive_reasoner.integrations.langgraph_runtime import execution, read, write_stream_event
 from adaptive_reasoner.integrations.open_bills import RunBill
+from adaptive_reasoner.integrations.run_lengths import RunLengths
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.source import Messages, Source
 from adaptive_reasoner.policy.base import FixedPolicy, Policy
+from adaptive_reasoner.policy.label_free import LabelFreePolicy
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
@@ -48,6 +50,7 @@ class StepOptions:
     about: Callable[[AgentStep], str] | None
     on_exhausted: Ending
     tell_model: bool
+    lengths: RunLengths = field(default_factory=RunLengths)
 
 
 class ModelStep:
@@ -156,9 +159,11 @@ class ModelStep:
             "structured": is_structured(request),
             "on_event": write_stream_event,
         }
-        runtime = request.runtime
-        terms |= options_from_context(runtime and runtime.context, policy=policy, tenants=options.tenants)
+        context = request.runtime and request.runtime.context
+        terms |= options_from_context(context, policy=policy, tenants=options.tenants)
         terms["ledger"] = bill.ledger
+        if isinstance(policy, LabelFreePolicy) and read(context, "price") is None:
+            terms |= self._shared_among_steps(policy, terms)
         if left < inf:
             most = terms.get("max_cost")
             terms["max_cost"] = left if most is None else min(left, most)
@@ -167,6 +172,16 @@ class ModelStep:
             price = terms.get("price", bill.ledger.price) or 0.0
             terms["price"] = price * max(1.0, bill.allowance.of("run_budget") / left)
         return terms
+
+    def _shared_among_steps(self, policy: LabelFreePolicy, terms: AnswerOptions) -> AnswerOptions:
+        """The policy and the price of one of the n calls of a run: it may cost the n-th part, at n times."""
+        calls = self._options.lengths.expected(self._calls.account["steps"])
+        budget, price = terms.get("budget") or policy.budget, terms.get("price")
+        shared: AnswerOptions = {
+            "price": calls * (self._bill.ledger.price if price is None else price),
+            "policy": policy.at(budget=budget / calls) if budget else policy,
+        }
+        return shared
 
     def _question(self, messages: Messages) -> str:
         try:
@@ -181,6 +196,8 @@ class ModelStep:
     def _respond(self, message: AIMessage, result: Result, **update: Any) -> ExtendedModelResponse[Any]:
         """The winner's response, whole, with the usage of all samples; the state learns what was spent."""
         response = self._calls.responses[id(result.reply)]
+        if not message.tool_calls or response.structured_response is not None:
+            self._options.lengths.learn(self._calls.account["steps"] + 1)
         messages: Sequence[BaseMessage] = [
             message if each is result.reply else each for each in response.result
         ]
@@ -203,6 +220,8 @@ class ModelStep:
         if result is None:
             message = self._short.final_message(event)
             # An agent that has no tools but its structured output would ask on until there is one.
+            if self._calls.account["steps"]:
+                self._options.lengths.learn(self._calls.account["steps"])
             change = self._options.bills.change(self._calls.account, self._bill, steps=0)
             return ExtendedModelResponse(
                 model_response=ModelResponse(result=[message]),

@@ -161,3 +161,12 @@ def test_the_page_on_free_text_shows_what_was_measured():
     others = [row for name, row in measured["by_language"].items() if name != "en" and "-" not in name]
     joined, same = (sum(row[what] for row in others) for what in ("same_taken", "same"))
     assert f"{joined} of {same} paraphrases are joined" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", ["1", "4", "1 to 30"])
+def test_the_average_of_agent_runs_holds_whatever_their_length(steps):
+    row = load("agent_runs.py").row(steps, 0.7, "steps", 2)
+    assert row["first_10"] <= 1.5
+    assert row["first_100"] <= 1.1
+    assert row["first_500"] == pytest.approx(1.0, abs=0.02)

@@ -1,0 +1,37 @@
+"""How many model calls the runs of an agent have, learned from those that have ended."""
+
+import threading
+
+LONG = 30.0
+"""The model calls that a run is taken to have before any has ended."""
+
+
+class RunLengths:
+    """The mean number of model calls a run, which decides on what one of them may cost.
+
+    A ledger's price belongs to a whole run: it is the accuracy that a unit of cost must bring where a
+    question may cost the target. A call of a run with n calls may cost the n-th part of it, so its price is n
+    times that. A run whose length is not known is taken for a long one, at a price where a call is hardly
+    repeated: what is saved by mistake can be spent later, and what is spent cannot be saved.
+
+    Example:
+        >>> lengths = RunLengths()
+        >>> lengths.expected(0)
+        30.0
+        >>> for calls in (2, 4, 4): lengths.learn(calls)
+        >>> lengths.expected(0), lengths.expected(19)
+        (10.0, 20)
+    """
+
+    def __init__(self) -> None:
+        self._calls, self._runs = LONG, 1
+        self._learning = threading.Lock()
+
+    def expected(self, made: int) -> float:
+        """The calls that a run is expected to have, once it has made some."""
+        return max(self._calls / self._runs, made + 1)
+
+    def learn(self, calls: int) -> None:
+        """Take a run into account that has ended."""
+        with self._learning:
+            self._calls, self._runs = self._calls + calls, self._runs + 1
