@@ -123,10 +123,11 @@ class PricedModel(BaseChatModel):
 
 
 class PricedRouter(BaseDecisionModel):
-    """Chooses the first route, at its own price."""
+    """Chooses the first option, and sees one risk everywhere, at its own price."""
 
     model: str = "router"
     spent: Any = None
+    risk: float = 0.0
 
     @property
     def _provider(self) -> str:
@@ -135,13 +136,16 @@ class PricedRouter(BaseDecisionModel):
     def _classify(self, state, questions):
         prompt, completion = PRICES["router"]
         self.spent.add("router", (40 * prompt + 2 * completion) / 1e6)
-        route = "only"
-        answers = {
-            name: {"type": "choice", "choice": route, "probabilities": {route: 1.0}, "confidence": 1.0}
-            for name in questions
-        }
+        answers = {name: self._answer(question) for name, question in questions.items()}
         usage = {"input_tokens": 40, "output_tokens": 2}
         return ClassifierResponse.model_validate({"model": "router", "answers": answers, "usage": usage})
+
+    def _answer(self, question):
+        if question.type == "noul":
+            return {"type": "noul", "noul": self.risk}
+        first, *others = question.criteria
+        probabilities = {first: 1.0, **dict.fromkeys(others, 0.0)}
+        return {"type": "choice", "choice": first, "probabilities": probabilities, "confidence": 1.0}
 
 
 def calls(*names_and_args):
