@@ -24,6 +24,9 @@ _logger = logging.getLogger(__name__)
 
 _UNDER_WAY = 65_536  # calls that are remembered until they end
 
+OUR_DECISIONS = "adaptive_reasoner"
+"""The provider of decisions that a policy of ours makes, at no cost."""
+
 _OURS = "adaptive-chat"  # how `AdaptiveChatModel` names its type
 
 
@@ -89,8 +92,9 @@ class Billing(BaseCallbackHandler):
         self, serialized: Any, inputs: Any, *, run_id: UUID, run_type: str | None = None, **kwargs: Any
     ) -> None:
         """A decision model is about to be called: its runs are chains of the type of a model."""
-        if run_type == "llm":
-            call = SeenCall.of_decision(inputs, kwargs.get("metadata"))
+        metadata = kwargs.get("metadata") or {}
+        if run_type == "llm" and metadata.get("ls_provider") != OUR_DECISIONS:
+            call = SeenCall.of_decision(inputs, metadata)
             self._begin(run_id, kwargs.get("parent_run_id"), BilledModel(call, str(run_id)))
 
     @override
