@@ -92,7 +92,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=40)
     seeds = parser.parse_args().seeds
     asked = [(name, 0.7, "steps") for name in reversed(STEPS)]
-    asked += [(name, 0.4, "steps") for name in ("12", "4", "1")]
+    asked += [(name, 0.4, "steps") for name in ("4", "1")]
     asked += [(name, 0.7, "one_question") for name in ("12", "4")]
     with ProcessPoolExecutor(2) as pool:
         rows = list(pool.map(row, *zip(*asked, strict=True), [seeds] * len(asked)))

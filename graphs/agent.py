@@ -1,7 +1,8 @@
 """An agent with tools and a budget: each model call decides how hard to think, and a run is one question.
 
 Without labels every call is a vote that goes on while another sample is worth the price; the tool calls of
-the winner run once. `BUDGET` tokens are allowed a run on average, `RUN_BUDGET` at most.
+the winner run once. `BUDGET` tokens are allowed a run on average, `RUN_BUDGET` at most: more than a vote can
+cost whose samples have `MAX_TOKENS` each, or else no vote would ever fit.
 """
 
 import ast
@@ -14,7 +15,7 @@ from langchain_core.tools import tool
 from adaptive_reasoner import AdaptiveComputeMiddleware, AdaptiveContext
 from graphs.models import chat_model
 
-BUDGET, RUN_BUDGET = 600.0, 200_000.0
+BUDGET, RUN_BUDGET, MAX_TOKENS = 600.0, 60_000.0, 2_000
 
 _OPERATORS: dict[type, Callable[..., float]] = {
     ast.Add: operator.add,
@@ -45,7 +46,7 @@ def _value(node: ast.expr) -> float:
 
 
 graph = create_agent(
-    chat_model(),
+    chat_model(MAX_TOKENS),
     [calculate],
     middleware=[AdaptiveComputeMiddleware(budget=BUDGET, run_budget=RUN_BUDGET)],
     context_schema=AdaptiveContext,

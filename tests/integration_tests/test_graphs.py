@@ -94,8 +94,10 @@ INPUTS = {
     "agent": {"messages": [{"role": "user", "content": "What is 5 + 9?"}]},
     "math_qa": {"question": "5 + 9 ="},
     "multi_node": {"question": "What is 5 + 9?"},
+    "research": {"messages": [{"role": "user", "content": "What is 5 + 9?"}]},
     "routed": {"question": "What is 5 + 9?"},
 }
+AGENTS = ("agent", "research")
 
 
 @pytest.mark.slow
@@ -111,7 +113,7 @@ async def test_a_served_graph_streams_keeps_its_thread_and_takes_context(served,
     assert not [part for part in events if part.event == "error"], events[-1]
     told = [part.data for part in events if part.event.startswith("custom")]
     assert {event["event"] for event in told} >= {"decision", "sample", "settled"}
-    text = state["messages"][-1]["content"] if name == "agent" else state["reply"]
+    text = state["messages"][-1]["content"] if name in AGENTS else state["reply"]
     assert text
     if name != "math_qa":
         assert "14" in text
@@ -126,7 +128,7 @@ async def test_a_served_graph_streams_keeps_its_thread_and_takes_context(served,
 
 
 def test_the_graphs_import_without_a_key():
-    program = "import graphs.agent, graphs.math_qa, graphs.multi_node, graphs.routed"
+    program = "import graphs.agent, graphs.math_qa, graphs.multi_node, graphs.research, graphs.routed"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI")}
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -174,3 +176,48 @@ print(json.dumps([state["answer"], actions, seen.questions, seen.in_flight]))
     assert done.returncode == 0, done.stderr
     # A plan is free text, which is never voted on; its solution is.
     assert json.loads(done.stdout) == ["14", ["single_pass", "adaptive_vote"], 1, 0]
+
+
+def printed_by(program, endpoint, monkeypatch):
+    """What a program prints as JSON, whose models are those of an endpoint."""
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_agent_votes(monkeypatch, endpoint):
+    program = """
+import json
+from graphs.agent import graph
+asked = {"messages": [("user", "What is 5 + 9?")]}
+events = [event for _ in range(3) for event in graph.stream(asked, stream_mode="custom")]
+decided = [event for event in events if event["event"] == "decision"]
+settled = [event for event in events if event["event"] == "settled"]
+print(json.dumps([[event["action"] for event in decided], [event["samples"] for event in settled]]))
+"""
+    actions, samples = printed_by(program, endpoint, monkeypatch)
+    assert set(actions) == {"adaptive_vote"}
+    assert max(samples) > 1
+
+
+def test_two_subagents_and_a_paid_tool_are_on_one_bill_in_dollars(monkeypatch, endpoint):
+    before = len(endpoint.bodies)
+    program = """
+import json
+from graphs.research import TOOL_COSTS, budgeted, graph
+state = graph.invoke({"messages": [("user", "What is 5 + 9?")]})
+seen = budgeted.ledger.snapshot()
+charges = budgeted.ledger.history()
+tools = [charge.cost for charge in charges if ":tool:" in charge.key]
+text = state["messages"][-1].text
+print(json.dumps([text, seen.questions, seen.in_flight, seen.spent, tools, len(charges)]))
+"""
+    text, questions, in_flight, spent, tools, charges = printed_by(program, endpoint, monkeypatch)
+    assert "14" in text
+    assert (questions, in_flight, tools) == (1, 0, [0.005])
+    assert 0.005 < spent < 0.5
+    assert charges > 3
+    assert len(endpoint.bodies) - before >= 4  # the agent twice, the researcher twice
