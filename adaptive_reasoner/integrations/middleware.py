@@ -1,6 +1,8 @@
 """A budget for `create_agent`: each model call decides how hard to think, and the run is one question."""
 
 import asyncio
+import logging
+import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
@@ -20,6 +22,8 @@ from adaptive_reasoner.integrations.billing import listen_to_calls
 from adaptive_reasoner.integrations.context import Tenants
 from adaptive_reasoner.integrations.langgraph_runtime import question_of_run, read, run_of
 from adaptive_reasoner.integrations.open_bills import RunBill, on_bill
+from adaptive_reasoner.integrations.sample_keeper import SampleKeeper
+from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -53,6 +57,8 @@ try:
     from adaptive_reasoner.integrations.model_steps import ModelStep, StepOptions
 except ModuleNotFoundError as error:
     raise ImportError('create_agent needs langchain: pip install "adaptive-reasoner[agents]"') from error
+
+_logger = logging.getLogger(__name__)
 
 
 class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
@@ -92,6 +98,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             call. A tool's message may report another cost; see `ToolCosts`. A tool that does not fit is not
             called, and its message says so.
         tool_limits: The most calls of a tool in one run, by name; a further call gets a message that says so.
+        log: Keeps every sample for the offline kit, with what is known of its step: a file, or a `SampleLog`.
 
     A run may bring its own terms as `AdaptiveContext`: `create_agent(..., context_schema=AdaptiveContext)`.
 
@@ -135,6 +142,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         tenants: Callable[[str], Ledger] | None = None,
         tool_costs: Mapping[str, ToolCost] | None = None,
         tool_limits: Mapping[str, int] | None = None,
+        log: str | os.PathLike[str] | SampleLog | None = None,
     ) -> None:
         super().__init__()
         if on_exhausted not in get_args(Ending):
@@ -147,6 +155,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self.run_budget, self.thread_budget = run_budget, thread_budget
         self.on_exhausted: Ending = on_exhausted
         self.question_key = question_key
+        self.log = log if log is None or isinstance(log, SampleLog) else SampleLog(log)
         self.tool_limits = check_limits(tool_limits)
         policy_of: Callable[[AgentStep], Policy] | None = None
         if callable(policy) and not isinstance(policy, Policy):
@@ -167,7 +176,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self.tenants = Tenants(self.reasoner.ledger, tenants)
         self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
         self._steps = StepOptions(
-            self.reasoner, self.tenants, self.bills, policy_of, about, on_exhausted, tell_model
+            *(self.reasoner, self.tenants, self.bills, policy_of, about, on_exhausted, tell_model),
+            None if self.log is None else SampleKeeper(self.log, self.name, _logger),
         )
         listen_to_calls()
 
@@ -207,6 +217,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
                     except BudgetExceededError as full:
                         step.throw(full)
         finally:
+            step.keep()
             for event in step.events:
                 send_run_event(event, ensure_config())
         return step.response
@@ -229,6 +240,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
                     except BudgetExceededError as full:
                         step.throw(full)
         finally:
+            if self.log is not None:
+                await asyncio.to_thread(step.keep)
             for event in step.events:
                 await asend_run_event(event, ensure_config())
         return step.response

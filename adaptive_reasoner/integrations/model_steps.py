@@ -27,6 +27,7 @@ from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.langgraph_runtime import execution, read, write_stream_event
 from adaptive_reasoner.integrations.open_bills import RunBill
 from adaptive_reasoner.integrations.run_lengths import RunLengths
+from adaptive_reasoner.integrations.sample_keeper import SampleKeeper
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.source import Messages, Source
 from adaptive_reasoner.policy.base import FixedPolicy, Policy
@@ -50,6 +51,7 @@ class StepOptions:
     about: Callable[[AgentStep], str] | None
     on_exhausted: Ending
     tell_model: bool
+    keeper: SampleKeeper | None = None
     lengths: RunLengths = field(default_factory=RunLengths)
 
 
@@ -73,6 +75,8 @@ class ModelStep:
         self._conversation, self._answers = calls.request.messages, 0
         self.response: ExtendedModelResponse[Any] | None = None
         self.events: list[dict[str, Any]] = []
+        self._samples: list[dict[str, Any]] = []
+        self._decision: dict[str, Any] = {}
         self._short: Shortage | None = None
         bill.take_back(node_here())
         self.events += told_of_budget(bill)
@@ -146,7 +150,15 @@ class ModelStep:
         options, bill, request = self._options, self._bill, self._calls.request
         account, task, left = self._calls.account, execution(), bill.ledger.left
         question = self._question(self._conversation)
-        step = AgentStep(account["steps"], question, self._conversation, bill.ledger.cost, left)
+        ends = not request.tools or account["steps"] + 1 >= options.lengths.mean
+        self._step = step = AgentStep.of(
+            self._conversation,
+            question=question,
+            number=account["steps"],
+            spent=bill.ledger.cost,
+            left=left,
+            ends=ends,
+        )
         policy = options.policy_of(step) if options.policy_of else options.reasoner.policy
         terms: AnswerOptions = {
             "source": source,
@@ -157,7 +169,7 @@ class ModelStep:
             "resumes": True,
             "about": options.about(step) if options.about else question,
             "structured": is_structured(request),
-            "on_event": write_stream_event,
+            "on_event": self._on_event,
         }
         context = request.runtime and request.runtime.context
         terms |= options_from_context(context, policy=policy, tenants=options.tenants)
@@ -172,6 +184,20 @@ class ModelStep:
             price = terms.get("price", bill.ledger.price) or 0.0
             terms["price"] = price * max(1.0, bill.allowance.of("run_budget") / left)
         return terms
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if event["event"] == "decision":
+            self._decision = {**event, **self._step.features}
+            event = self._decision
+        elif event["event"] == "sample":
+            self._samples.append(event)
+        write_stream_event(event)
+
+    def keep(self) -> None:
+        """Write the samples down, also of a step that came to nothing."""
+        if self._options.keeper is not None:
+            about = self.terms.get("about") or ""
+            self._options.keeper.keep(about, self._decision, self._samples, self._step.features)
 
     def _shared_among_steps(self, policy: LabelFreePolicy, terms: AnswerOptions) -> AnswerOptions:
         """The policy and the price of one of the n calls of a run: it may cost the n-th part, at n times."""

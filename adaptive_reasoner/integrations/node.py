@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import os
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, Literal
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -29,6 +27,7 @@ from adaptive_reasoner.integrations.langgraph_runtime import (
     write_stream_event,
 )
 from adaptive_reasoner.integrations.open_bills import through_bills
+from adaptive_reasoner.integrations.sample_keeper import SampleKeeper
 from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -161,7 +160,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         if log is not False and (log is not None or policy is None):
             log = log if isinstance(log, SampleLog) else SampleLog(log)
         self.log = log or None
-        self.log_failed = False
+        self._keeper = SampleKeeper(log, name, _logger) if log else None
         self.durable, self.goto = durable, goto
         self._says_text: bool | None = None
         self._lists_decisions = False
@@ -259,24 +258,8 @@ class _NodeInvocation:
 
     def keep(self) -> None:
         """Write the samples down, also of a question that came to nothing."""
-        if self._node.log is None or not self._samples:
-            return
-        try:
-            self._node.log.write(self.terms.get("about") or "", self._decision, self._samples)
-        except Exception as error:  # noqa: BLE001 - a disk, or a user's `redact`; the answer is paid for and stands
-            self._log_failed(error)
-
-    def _log_failed(self, error: Exception) -> None:
-        node, why = self._node, f"{type(error).__name__}: {error}"
-        warning = f"{node.name}: {len(self._samples)} samples were not logged: {why}"
-        _logger.warning(warning)
-        write_stream_event(
-            {"node": node.name, "event": "log_failed", "samples": len(self._samples), "error": why}
-        )
-        if not node.log_failed:
-            node.log_failed = True
-            with suppress(UserWarning):  # where warnings are made errors, the answer stands all the same
-                warnings.warn(warning, stacklevel=2)
+        if self._node._keeper is not None:
+            self._node._keeper.keep(self.terms.get("about") or "", self._decision, self._samples)
 
     def _about(self, state: Any) -> str:
         about = self._node.about

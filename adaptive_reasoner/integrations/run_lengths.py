@@ -1,6 +1,7 @@
 """How many model calls the runs of an agent have, learned from those that have ended."""
 
 import threading
+from math import inf
 
 LONG = 30.0
 """The model calls that a run is taken to have before any has ended."""
@@ -30,6 +31,11 @@ class RunLengths:
     def expected(self, made: int) -> float:
         """The calls that a run is expected to have, once it has made some."""
         return max(self._calls / self._runs, made + 1)
+
+    @property
+    def mean(self) -> float:
+        """The mean of the runs that have ended; infinite before any has."""
+        return (self._calls - LONG) / (self._runs - 1) if self._runs > 1 else inf
 
     def learn(self, calls: int) -> None:
         """Take a run into account that has ended."""

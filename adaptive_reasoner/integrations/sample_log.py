@@ -81,13 +81,20 @@ class SampleLog:
         vote = vote_of_action(action)
         return vote[0] if vote else _OF_ONE_SOURCE.get(action, action)
 
-    def write(self, question: str, record: Mapping[str, Any], samples: list[dict[str, Any]]) -> None:
+    def write(
+        self,
+        question: str,
+        record: Mapping[str, Any],
+        samples: list[dict[str, Any]],
+        features: Mapping[str, Any] | None = None,
+    ) -> None:
         """Add the replies to a question.
 
         Args:
             question: What was decided on.
             record: The decision: `action`, `key` and `cost_unit`.
             samples: The events of its replies.
+            features: What else is known of the question, as of the step of an agent: further fields.
 
         Raises:
             OSError: The file cannot be written; what it held before stays as it was.
@@ -107,6 +114,7 @@ class SampleLog:
                 "seconds": sample["seconds"],
                 "error": None if sample["error"] is None else self._error(sample["error"]),
                 **sample["tokens"],
+                **(features or {}),
                 **({} if self.keep is None else {"time": now}),
             }
             for number, sample in enumerate(samples)

@@ -201,7 +201,7 @@ class FixedPolicy:
         self.action, self.cost_unit = action, cost_unit
         self.expected_cost, self.worst_cost = expected_cost, worst_cost
         self.expected_accuracy = expected_accuracy
-        self.actions = (action,)
+        self.actions: tuple[str, ...] = (action,)
         self.price = 0.0
         self.budget: float | None = None
         self.slope: float | None = None
