@@ -185,8 +185,18 @@ class QuestionRun:
             return None
         ledger = {"average": self.ledger.average, "target": self.ledger.target}
         if self.answered:
-            return {"event": "settled", **self.record(), **ledger, "next_price": self.ledger.price}
-        return {**self.decided(), "event": "failed", "cost": float(self.caller.cost), **ledger}
+            used = {"usage": dict(usage_of(self.caller.bill) or {}), "model": self._model}
+            settled = {"event": "settled", **self.record(), **ledger, **used}
+            return {**settled, "next_price": self.ledger.price}
+        errors = [type(reply.error).__name__ for reply in self.caller.bill if reply.error is not None]
+        failed = {"event": "failed", "cost": float(self.caller.cost), "error_type": [None, *errors][-1]}
+        return {**self.decided(), **failed, **ledger}
+
+    @property
+    def _model(self) -> str | None:
+        """The model that the winner names."""
+        name = self.answer.message.response_metadata.get("model_name")
+        return name if isinstance(name, str) else None
 
     def record(self) -> dict[str, Any]:
         """The decision and the bill as plain data."""

@@ -1,7 +1,12 @@
+import asyncio
+import gc
+from contextlib import aclosing, closing
+
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
+from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -106,3 +111,104 @@ def test_no_prompt_and_no_answer_is_exported(recorded):
     exported = "".join(span.to_json() for span in recorded.spans) + repr(recorded.metrics)
     assert "adaptive_reasoner.question" in exported
     assert not [text for text in ("4711", "0815", "secret", "patient") if text in exported]
+
+
+class Spy(ScriptedModel):
+    """Keeps the span that is current in each call."""
+
+    @property
+    def _llm_type(self):
+        return "spy"
+
+    def _reply(self, messages, kwargs):
+        CURRENT.append(trace.get_current_span())
+        return super()._reply(messages, kwargs)
+
+
+CURRENT = []
+
+
+@pytest.mark.parametrize("make", [reasoner, node, chat_model, agent])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_the_span_of_a_question_is_current_while_its_calls_run(recorded, make, is_async):
+    CURRENT.clear()
+    before = trace.get_current_span()
+    runnable, asked = make(Spy(answers=("Answer: 14",)))
+    config = {"callbacks": [recorded.handler]}
+    await runnable.ainvoke(asked, config) if is_async else runnable.invoke(asked, config)
+    (question,) = recorded.spans
+    assert len(CURRENT) == 2
+    assert {span.get_span_context().span_id for span in CURRENT} == {question.context.span_id}
+    assert trace.get_current_span() is before
+
+
+@pytest.mark.parametrize("make", [reasoner, node, chat_model, agent])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_question_speaks_the_conventions_for_generative_models(recorded, make, is_async):
+    runnable, asked = make(ScriptedModel(answers=("Answer: 14",)))
+    config = {"callbacks": [recorded.handler], "metadata": {"thread_id": "7"}}
+    await runnable.ainvoke(asked, config) if is_async else runnable.invoke(asked, config)
+    seen = recorded.spans[0].attributes
+    assert seen["gen_ai.operation.name"] == "chat"
+    assert seen["gen_ai.conversation.id"] == "7"
+    assert seen["gen_ai.response.model"] == "scripted"
+    assert seen["gen_ai.provider.name"]
+    assert (seen["gen_ai.usage.input_tokens"], seen["gen_ai.usage.output_tokens"]) == (20, 4)
+    tokens = recorded.metrics["gen_ai.client.token.usage"]
+    assert {point.attributes["gen_ai.token.type"]: point.sum for point in tokens} == {
+        "input": 20,
+        "output": 4,
+    }
+
+
+def test_a_failure_names_the_type_of_its_error(recorded):
+    runnable, asked = reasoner(ScriptedModel(failures={n: StatusError(500) for n in range(9)}))
+    with pytest.raises(StatusError):
+        runnable.invoke(asked, {"callbacks": [recorded.handler]})
+    assert recorded.spans[0].attributes["error.type"] == "StatusError"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_stream_that_is_left_ends_its_span(recorded, is_async):
+    before = trace.get_current_span()
+    once = {**TERMS, "policy": FixedPolicy("single_pass", expected_cost=6.0)}
+    runnable = AdaptiveReasoner(Source(ScriptedModel(answers=("a b c d",)), max_tokens=50), **once)
+    config = {"callbacks": [recorded.handler]}
+    if is_async:
+        async with aclosing(runnable.astream("5 + 9?", config)) as chunks:
+            await anext(chunks)
+        del chunks
+        gc.collect()  # what LangChain wraps around a stream is closed with it, and what is inside by and by
+        await asyncio.sleep(0.01)
+    else:
+        with closing(runnable.stream("5 + 9?", config)) as chunks:
+            next(chunks)
+    assert len(recorded.spans) == 1
+    assert not trace.get_current_span().is_recording()
+    assert not before.is_recording()
+
+
+def test_instruments_have_units_and_buckets_that_tell_cents_apart(recorded):
+    runnable, asked = reasoner(ScriptedModel(answers=("Answer: 14",)))
+    runnable.invoke(asked, {"callbacks": [recorded.handler]})
+    found = recorded._metrics.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    assert {metric.name.removeprefix("adaptive_reasoner."): metric.unit for metric in found} == {
+        "questions": "{question}",
+        "cost": "{cost}",
+        "average": "{cost}",
+        "target": "{cost}",
+        "price": "1/{cost}",
+        "gen_ai.client.token.usage": "{token}",
+    }
+    bounds = (
+        next(metric for metric in found if metric.name.endswith("cost")).data.data_points[0].explicit_bounds
+    )
+    assert sum(0.0001 <= bound <= 0.1 for bound in bounds) >= 9
+
+
+def test_a_budget_that_is_used_up_is_counted(recorded):
+    terms = {**TERMS, "policy": FixedPolicy("vote_3", expected_cost=6.0, worst_cost=20.0), "run_budget": 10.0}
+    made = create_agent(ScriptedModel(), middleware=[AdaptiveComputeMiddleware(**terms)])
+    made.invoke(ASKED, {"callbacks": [recorded.handler]})
+    (count,) = recorded.metrics["adaptive_reasoner.budget_events"]
+    assert (count.value, count.attributes["event"]) == (1, "exhausted")
