@@ -33,7 +33,7 @@ ENTRIES = {
         "received": (6, "the event of each reply, and whether samples at temperature 0 are copies"),
         "tokens_of": (2, "the event of each reply"),
         "cost": (3, "the settlement, its event, and the record of the result"),
-        "usage_of": (1, "the usage of the result"),
+        "usage_of": (2, "the usage of the result, and of the event of the settlement"),
     },
     ("ledger", "reasoner"): {
         "cost_unit": (1, "checked against the units of policy and meter, which a question may bring along"),
