@@ -9,11 +9,13 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.errors import MenuError, needs
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_prompt_tokens
+from adaptive_reasoner.models.prompts import PromptMaker, prompt_maker
 from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
 from adaptive_reasoner.models.reply_bound import most_replies, most_room
 from adaptive_reasoner.models.wrapped_models import bound_settings, mapped, models_in
@@ -33,7 +35,8 @@ class Source:
         model: A chat model, in whatever wrappers (`bind`, `with_retry`, `with_fallbacks`, ...), or its name
             as `init_chat_model` takes it (`"openai:gpt-5-mini"`), or a function without arguments that makes
             it at the first call, so that building a graph needs no key and loads no weights.
-        prompt: Makes the prompt from the text of the question; without it the messages go as they are.
+        prompt: Text with `{question}` in it, a LangChain prompt template with one variable, or a function of
+            the text of the question that returns text or messages. By default the messages go as they are.
         settings: Call-time arguments of the model: `temperature`, `stop`, `reasoning_effort`, ...
         max_tokens: The most tokens of a reply; what a lost call is billed at.
         timeout: The most seconds of a call, however slowly it drips. A call in a thread cannot be ended:
@@ -46,19 +49,19 @@ class Source:
             bound that is worked out from its bytes, its images and files.
 
     Raises:
-        TypeError: The model is none of these, or the prompt is no function.
+        TypeError: The model or the prompt is none of these.
         ImportError: The model is a name, and langchain or the provider's package is not installed.
-        ValueError: A number makes no sense.
+        ValueError: A number makes no sense, or a prompt template has no place for the question.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> source = Source(FakeListChatModel(responses=["14"]), prompt="Q: {}\nA:".format)
+        >>> source = Source(FakeListChatModel(responses=["14"]), prompt="Q: {question}\nA:")
         >>> [message.text for message in source.messages([HumanMessage("5 + 9?")])]
         ['Q: 5 + 9?\nA:']
     """
 
     model: ChatModel | str | Callable[[], ChatModel]
-    prompt: Callable[[str], str] | None = None
+    prompt: str | BasePromptTemplate[Any] | PromptMaker | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
     timeout: float = inf
@@ -71,13 +74,8 @@ class Source:
         object.__setattr__(self, "model", model)
         if not isinstance(model, Runnable) and not callable(model):
             raise TypeError(f"a model is a chat model, its name, or a function that makes it, not {model!r}")
-        prompt: Any = self.prompt
-        if prompt is not None and not callable(prompt):
-            made = f"{prompt!r}.format" if isinstance(prompt, str) else "template.format"
-            raise TypeError(
-                "a prompt is a function that makes it from the text of the question, not "
-                f"{type(prompt).__name__}; write lambda question: {made}(question=question)"
-            )
+        if self.prompt is not None:
+            object.__setattr__(self, "prompt", prompt_maker(self.prompt))
         if not self.timeout > 0:
             raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
         if self.samples_per_request < 1:
@@ -98,14 +96,16 @@ class Source:
         if self.prompt is None:
             return messages
         question = _text_of_question(messages)
-        prompt: object = self.prompt(question)
-        if not isinstance(prompt, str) or not prompt.strip():
+        made = prompt_maker(self.prompt)(question)
+        if isinstance(made, list | tuple) and made and all(isinstance(each, BaseMessage) for each in made):
+            return made
+        if not isinstance(made, str) or not made.strip():
             name = getattr(self.prompt, "__qualname__", repr(self.prompt))
             raise MenuError(
-                f"the prompt function {name} returned {prompt!r} for the question {question[:60]!r}; "
+                f"the prompt function {name} returned {made!r} for the question {question[:60]!r}; "
                 "it must return the text to send"
             )
-        return [HumanMessage(prompt)]
+        return [HumanMessage(made)]
 
     def billable_messages(self, messages: Messages, settings: Mapping[str, Any] | None = None) -> Messages:
         """All that a provider bills as prompt, for a worst case: tools and formats too, as text.

@@ -7,10 +7,10 @@ from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel, check_key
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.recipes import single_and_votes
-from adaptive_reasoner.kit.menu.toml_file import Template
+from adaptive_reasoner.models.prompts import TextTemplate
 from adaptive_reasoner.models.source import Source
 
-_STEPS = Template(
+_STEPS = TextTemplate(
     "{question}\n\nThink step by step. End with the final answer on a line of its own: Answer: ..."
 )
 _PAPER_SAMPLES = 48

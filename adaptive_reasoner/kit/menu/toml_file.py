@@ -77,7 +77,6 @@ modules = ["my_prompts"]                    # the modules it may take them from
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any
@@ -93,18 +92,8 @@ from adaptive_reasoner.kit.menu.toml_code import CodeUse, MenuCode
 from adaptive_reasoner.kit.menu.toml_grader import grading
 from adaptive_reasoner.kit.menu.toml_tables import Amount, Count, Entries, Number, Table
 from adaptive_reasoner.kit.tables.files import PathLike
+from adaptive_reasoner.models.prompts import TextTemplate
 from adaptive_reasoner.models.source import Source
-
-
-@dataclass(frozen=True)
-class Template:
-    """A prompt with a place for the question. Other braces stay as they are."""
-
-    text: str
-
-    def __call__(self, question: str) -> str:
-        """The prompt for a question."""
-        return self.text.replace("{question}", question)
 
 
 class _Menu(Table):
@@ -242,7 +231,7 @@ def _prompt(prompt: str | dict[str, Any] | None, where: str, code: MenuCode) -> 
         return code.function(_Prompt.read(prompt, f"{where}.prompt").function, where)
     if "{question}" not in prompt:
         raise MenuError(f"[{where}] the prompt has no {{question}} in it")
-    return Template(prompt)
+    return TextTemplate(prompt)
 
 
 def _recipe(entries: Any, where: str, code: MenuCode) -> Recipe:
