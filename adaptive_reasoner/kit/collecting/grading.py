@@ -178,4 +178,5 @@ def _tokens(message: AIMessage) -> dict[str, int]:
         counted = vars(Usage.of(message))
     except UnpricedUsageError:  # none, or one that cannot be
         return {}
-    return {name: tokens for name, tokens in counted.items() if tokens or not name.startswith("written")}
+    rare = ("written", "heard", "spoken")
+    return {name: tokens for name, tokens in counted.items() if tokens or not name.startswith(rare)}

@@ -134,24 +134,27 @@ def test_a_model_that_cannot_be_made_is_named(out, monkeypatch, model, variable,
     assert not out.exists()
 
 
+def test_a_prompt_that_is_no_prompt_is_refused_where_it_is_given():
+    with pytest.raises(TypeError, match="not int"):
+        Source(ScriptedModel(), prompt=7)
+
+
 @pytest.mark.parametrize(
-    ("prompt", "reason"),
+    "prompt",
     [
-        (
-            "Think. {question}",
-            r"not str; write lambda question: 'Think. \{question\}'.format\(question=question\)",
-        ),
-        (
-            ChatPromptTemplate.from_template("{question}"),
-            "not ChatPromptTemplate; write lambda question: template",
-        ),
-        (PromptTemplate.from_template("{question}"), "not PromptTemplate"),
-        (7, "not int"),
+        "Think. {question}",
+        ChatPromptTemplate.from_template("Think. {question}"),
+        PromptTemplate.from_template("Think. {task}"),
     ],
 )
-def test_a_prompt_that_is_no_function_is_refused_where_it_is_given(prompt, reason):
-    with pytest.raises(TypeError, match=reason):
-        Source(ScriptedModel(), prompt=prompt)
+def test_prompt_templates_are_sent_and_recorded_like_functions(out, prompt):
+    model = ScriptedModel(answers=("Answer: 1",))
+    collect(questions(1), Menu({"cot": Source(model, prompt=prompt)}, samples=1), out)
+    plain = out.with_name("plain.jsonl")
+    said = ScriptedModel(answers=("Answer: 1",))
+    collect(questions(1), Menu({"cot": Source(said, prompt="Think. {}".format)}, samples=1), plain)
+    assert model.requests[0]["prompt"] == said.requests[0]["prompt"] == "Think. What is 0 + 1?"
+    assert [row["prompt_sha"] for row in rows_of(out)] == [row["prompt_sha"] for row in rows_of(plain)]
 
 
 def test_what_a_provider_filtered_is_no_answer_as_in_a_vote(out):
