@@ -14,7 +14,7 @@ from adaptive_reasoner.answers.question import Question, question
 from adaptive_reasoner.answers.reply_text import last_found, plain, sentences, spoken, without_courtesies
 from adaptive_reasoner.answers.stated import declared, stated
 from adaptive_reasoner.answers.structured import calls_key, calls_value, is_code, json_key, json_of, table_key
-from adaptive_reasoner.answers.values.expressions import is_expression, unwrapped
+from adaptive_reasoner.answers.values.expressions import is_expression, is_formula, unwrapped
 from adaptive_reasoner.answers.values.numbers import UNSIGNED, number, number_key
 from adaptive_reasoner.answers.values.reading import value_key
 
@@ -25,6 +25,8 @@ _NO_QUESTION = Question("")
 _LAST_NUMBER = pattern(
     rf"(?<![\w^])(?<!\d[.,:/])(?<!\d)(?<!\d-)(?:(?<![\d)])[-+]\s?)?{UNSIGNED}(?![\d_^]|[.,:/-]\d|-\w)"
 )
+
+_ASSIGNED = pattern(r"[A-Za-z](?:_\{?\w\}?)?\s?=\s?([^=,]+)")
 
 
 def auto_text(text: str, asked: Question) -> str | None:
@@ -115,6 +117,8 @@ def math_text(text: str) -> str | None:
     if is_expression(bare):
         check_installed()
     without_degrees = bare.removesuffix("°").strip()
+    if (assigned := _ASSIGNED.fullmatch(without_degrees)) and not is_formula(assigned[1]):
+        without_degrees = assigned[1]
     return value_key(without_degrees, _NO_QUESTION, marked=True) or canonical(text)
 
 

@@ -147,7 +147,7 @@ def _equation(found: Any) -> str:
 
     left, right = found.args
     if left.is_Symbol and not right.free_symbols:
-        return _canonical(right)
+        return _canonical(right) if left.name == "x" else f"{left.name}={_canonical(right)}"
     difference = sympy.together(sympy.nsimplify(left - right, rational=True))
     above, _ = sympy.fraction(sympy.cancel(difference))
     if not above.free_symbols:
@@ -163,7 +163,9 @@ def _inequality(found: Any) -> str:
     import sympy
 
     if len(found.free_symbols) == 1:
-        return _canonical(found.as_set())
+        (variable,) = found.free_symbols
+        solutions = _canonical(found.as_set())
+        return solutions if variable.name == "x" else f"{variable.name}: {solutions}"
     if not isinstance(found, sympy.core.relational.Relational):
         return str(found)
     difference = (

@@ -49,7 +49,7 @@ def option(text: str, *, alone: bool = False) -> str | None:
     if len(text) > 2000:
         return None
     if _SEVERAL.fullmatch(text):
-        letters = re.findall(r"(?<![\w'])[A-Za-z](?![\w'])", _SEPARATORS.sub(" ", text))
+        letters = re.findall(r"(?<![A-Za-z\d'])[A-Za-z](?![A-Za-z\d'])", _SEPARATORS.sub(" ", text))
         return " and ".join(sorted({letter.casefold() for letter in letters}))
     found = _NAMED.match(text)
     if found is None:
@@ -74,7 +74,7 @@ def option_of(text: str, question: Question) -> str | None:
     """
     if not question.options:
         return None
-    letter = option(text)
+    letter = option(text) or _run_of_letters(text)
     if letter is not None:
         return letter if all(each in question.options for each in letter.split(" and ")) else None
     wanted = _folded(text)
@@ -90,7 +90,7 @@ def lettered(text: str) -> str | None:
         ['c', 'c', 'b and d', None, None]
     """
     if _LETTERS.fullmatch(text):
-        letters = re.findall(r"(?<!\w)[A-J](?!\w)", text)
+        letters = re.findall(r"(?<![A-Za-z])[A-J](?![A-Za-z])", text)
         return " and ".join(sorted({letter.casefold() for letter in letters}))
     found = _LETTERED.fullmatch(text)
     return found[1].casefold() if found else None
@@ -105,6 +105,13 @@ def option_in(text: str) -> str | None:
     """
     found = last_found(_SENTENCE, text[-5000:])
     return found[1].casefold() if found and found[1].isupper() else None
+
+
+def _run_of_letters(text: str) -> str | None:
+    """The letters of several options written in a row: AC."""
+    letters = text.strip(" .,;:!()").casefold()
+    in_order = 2 <= len(letters) <= 10 and letters == "".join(sorted(set(letters)))
+    return " and ".join(letters) if in_order and set(letters) <= set("abcdefghij") else None
 
 
 def _folded(text: str) -> str:

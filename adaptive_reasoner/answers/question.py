@@ -90,6 +90,20 @@ class Question:
         found = patterns.UNIT_ASKED.search(self.text)
         return stem(found[1].casefold()) if found else ""
 
+    def names(self, variable: str) -> bool:
+        """Whether a value alone says the same as this variable with it: the unknown, x if none is named.
+
+        Example:
+            >>> Question("Solve 2y + 1 = 7.").names("y"), Question("").names("x"), Question("").names("y")
+            (True, True, False)
+        """
+        variable = re.sub(r"[\s{}\\]", "", variable)
+        if "(" in variable:
+            return variable in re.sub(r"\s", "", self.text)
+        found = patterns.VARIABLE_ASKED.findall(self.text)
+        variables = set(found) or {each for pair in patterns.VARIABLE.findall(self.text) for each in pair if each}
+        return variables == {variable} if variables else variable == "x"
+
     @cached_property
     def says_version(self) -> bool:
         """Whether question or reply speak of a version, so that 3.10 is not 3.1."""

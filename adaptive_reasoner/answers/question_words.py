@@ -188,6 +188,15 @@ OPTION = pattern(
     r"(?:^|[\s(;,])\(?([A-Ja-j])[).:]\s+(\S[^\n]{0,200}?)(?=\s*(?:[\n;,]?\s*\(?[A-Ja-j][).:]\s|\n|$))"
 )
 WORD = pattern(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
+VARIABLE_ASKED = pattern(
+    r"(?:solve for|find|value of|determine|calculate|what(?:'s| is)|valor de|encuentra|halla|nach|bestimme|finde|"
+    r"wert von|valeur de|trouve[rz]?|vaut|valore di|trova|求|найдите)\s*\\?\(?\$?([A-Za-z](?:_\{?\d\}?)?)(?![\w'(,]|,\s?[a-z]\b)"
+    r"(?! (?:and|y|und|et|e) )",
+    re.IGNORECASE,
+)
+VARIABLE = pattern(
+    r"(?<![A-Za-z\\])(?:(?<=[\d+*/^=<>$(-])([A-Za-z])|([A-Za-z])(?=\s?[\^=<>+*/$²³]|\s-\s))(?![A-Za-z])"
+)
 COMMA_LANGUAGES = frozenset(
     (
     "der die das ist sind und nicht wie viel viele beträgt lautet antwort ergebnis kostet el los las "

@@ -350,7 +350,7 @@ def bare_text(text: str) -> str:
         '42'
     """
     text = without_asides(unwrapped(text).strip(" \n.,;:!\"'"))
-    text = without_preposition(after_equals(text) or text)
+    text = without_preposition(after_equals(text, Question("")) or text)
     return ABOUT.sub("", text) or text
 
 

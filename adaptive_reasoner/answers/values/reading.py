@@ -119,16 +119,17 @@ def _item(text: str, question: Question) -> str | None:
 
 def _equated(text: str, question: Question) -> str | None:
     """What stands behind the last equals sign of a calculation."""
-    after = after_equals(text)
+    after = after_equals(text, question)
     return None if after is None else typed(after, question) or expression_key(after)
 
 
-def after_equals(text: str) -> str | None:
+def after_equals(text: str, question: Question) -> str | None:
     """What a calculation comes to, or a variable is; None for a text that is neither.
 
     Example:
-        >>> after_equals("17 * 23 = 391"), after_equals("x = 7"), after_equals("y = 2x, so x = 7")
-        ('391', '7', None)
+        >>> asked = Question("What is x?")
+        >>> [after_equals(text, asked) for text in ("17 * 23 = 391", "x = 7", "y = 7", "y = 2x, so x = 7")]
+        ['391', '7', None, None]
     """
     before, sign, after = text.rpartition("=")
     if not sign or not after.strip() or before.rstrip()[-1:] in ("<", ">", "!", "\\", ""):
@@ -137,7 +138,8 @@ def after_equals(text: str) -> str | None:
     after = unwrapped(after).strip(_EDGES)
     if not _CALCULATION.fullmatch(plainly) or (len(before.strip()) == 1 and is_formula(after)):
         return None
-    return after
+    name = before.strip()
+    return None if name[:1].isalpha() and not question.names(name) else after
 
 
 _CALCULATION = pattern(r"[\d\s+*/×÷·().,:=^$€£%-]+|[A-Za-z]\w{0,2}\([\w, ]{1,20}\)\s*|[a-z]\s*")

@@ -50,7 +50,12 @@ def series(text: str, question: Question, read: Reader) -> str | None:
     if len(text) > _LONGEST or "\\begin" in text:
         return None
     text = text.strip()
-    return _set(text, read) or _interval(text, read) or _solutions(text, read) or _list(text, question, read)
+    return (
+        _set(text, read)
+        or _interval(text, read)
+        or _solutions(text, question, read)
+        or _list(text, question, read)
+    )
 
 
 def _set(text: str, read: Reader) -> str | None:
@@ -61,7 +66,7 @@ def _set(text: str, read: Reader) -> str | None:
     if not inner:
         return "{}"
     items = [read(item) for item in re.split(r"[,;]\s*", inner)]
-    return _as_set(items)
+    return _as_set(list(set(items)))
 
 
 def _interval(text: str, read: Reader) -> str | None:
@@ -82,7 +87,7 @@ def _end(text: str, read: Reader) -> str | None:
     return f"{sign}{infinite}" if infinite else read(text)
 
 
-def _solutions(text: str, read: Reader) -> str | None:
+def _solutions(text: str, question: Question, read: Reader) -> str | None:
     """The values of a variable, as a set where there are several; those of several variables by name."""
     if not re.search(r"[=∈]|\\in(?![a-z])|\\pm|±|\+/-", text) and not _OR.search(text):
         return None
@@ -102,8 +107,8 @@ def _solutions(text: str, read: Reader) -> str | None:
         or any(value is None for values in found.values() for value in values)
     ):
         return None
-    written = {name: _as_set(values) if len(values) > 1 else values[0] for name, values in found.items()}
-    if len(written) == 1:
+    written = {name: _as_set(list(set(values))) if len(set(values)) > 1 else values[0] for name, values in found.items()}
+    if len(written) == 1 and (not name or question.names(name)):
         return next(iter(written.values()))
     return None if "" in written else ", ".join(f"{name}={value}" for name, value in sorted(written.items()))
 
@@ -198,5 +203,5 @@ def _is_place_in(text: str, question: Question) -> bool:
 
 
 def _as_set(items: list[str | None]) -> str | None:
-    known = {item for item in items if item is not None}
+    known = [item for item in items if item is not None]
     return None if None in items or not items else "{" + ", ".join(sorted(known)) + "}"
