@@ -6,8 +6,10 @@ import unicodedata
 from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question, stem
 from adaptive_reasoner.answers.reply_text import is_courtesy
+from adaptive_reasoner.answers.values.units import is_unit
 from adaptive_reasoner.answers.vocabulary import (
     ARTICLES,
+    CONDITIONS,
     COPULAS,
     FALSE,
     FUNCTION_WORDS,
@@ -27,7 +29,7 @@ _MOST_MARKED_WORDS = 12
 
 _COPULA = pattern(rf"(?!(?:war|son|era|fu|wird|sera)(?!\w)){COPULAS}")
 _PRONOUNS = frozenset(
-    ("I I'm I’m I've I’ve I'd I'll I’ll You You're You’re Your We We're We’re My Our Let's Let’s").split()
+    ("Ich Wir Je J'ai Nous Yo Io Eu I I'm I’m I've I’ve I'd I'll I’ll You You're You’re Your We We're We’re My Our Let's Let’s").split()
 )
 _AUXILIARY = pattern(
     r"(?<!\w)(?:has|have|had|been|can|could|will|would|should|may|might|must|do|does|did|hat|haben|wurde|"
@@ -37,7 +39,7 @@ _AUXILIARY = pattern(
 _CJK = pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _CJK_ENDING = pattern(r"(?:です|でした|である|だ|になります|となります|입니다|이다|吧|。)+$")
 _KANA_VERB = pattern(
-    r"(?:ます|ました|ません|ください|ましょう|でしょう|ですか|습니다|세요|까요|了吗|吗|呢|啊|.{3}か)$"
+    r"(?:ます|ました|ません|ください|ましょう|でしょう|ですか|습니다|세요|까요|요|了吗|吗|呢|啊|吧|.{3}か)$"
 )
 _EDGES = " \t\r\n\"'`*_.,;:!。、，:…"
 _WORD = pattern(r"[^\W_]+(?:['.&/+-][^\W_]+)*(?:[+#]+|-(?=[\s.,]|$))?")
@@ -54,7 +56,8 @@ _RELATIVE = pattern(
 _ASIDE = pattern(r"\s+\(([^()]{1,120})\)$")
 _OPENS_SENTENCE = pattern(
     r"(?:it|he|she|they|this|that|there|these|those|it's|here|if|when|so|thus|therefore|hence|please|then|"
-    r"because)\s",
+    r"because|wegen|weil|due|owing|porque|debido|gracias|à\s+cause|parce|a\s+causa|perché|por\s+causa|из-за|بسبب)\s|"
+    r"因为|由于",
     re.IGNORECASE,
 )
 _GLUED = pattern(r"[/\\@_=<>#]|\w\.\w")
@@ -81,6 +84,16 @@ def leading_yes_or_no(sentence: str) -> str | None:
     """
     found = re.match(r"\W*([^\W\d_]+(?:的)?)\s*(?:[,.:;!]|\s-\s|\u2014|$)", sentence)
     return yes_or_no(found[1]) if found else None
+
+
+def is_conditional(sentence: str) -> bool:
+    """Whether yes or no holds only under a condition, or not always.
+
+    Example:
+        >>> [is_conditional(text) for text in ("Yes, but only on Sundays.", "Yes, with a permit.", "Yes, it is.")]
+        [True, True, False]
+    """
+    return bool(CONDITIONS.search(sentence))
 
 
 def without_asides(text: str) -> str:
@@ -147,8 +160,9 @@ def is_short(text: str, *, marked: bool = False, greeting: bool = False) -> bool
     ):
         return False
     if _CJK.search(text):
-        ended = _CJK_ENDING.sub("", text)
-        if len(ended) > _MOST_SIGNS * (2 if marked else 1) or (not marked and _KANA_VERB.search(text)):
+        ended = _CJK_ENDING.sub("", text.rstrip(_EDGES))
+        said = text.rstrip(_EDGES)
+        if len(ended) > _MOST_SIGNS * (2 if marked else 1) or (not marked and _KANA_VERB.search(said)):
             return False
     elif len(text.split()) > (_MOST_MARKED_WORDS if marked else MOST_WORDS):
         return False
@@ -182,13 +196,19 @@ def phrase_key(text: str, question: Question) -> str | None:
         return text  # a path, a formula, an identifier: capitals count
     if len(text) == 2 and text.isupper():
         return text  # a symbol: CO is not Co
+    if question.verbatim or (len(text) <= 3 and is_unit(text.casefold())):
+        return text
     text = ARTICLES.sub("", text, count=1)
-    words = text.casefold().split()
+    words = [word if _INNER_CAPITAL.search(word) else word.casefold() for word in text.split()]
     while len(words) >= 3 and words[0] in TITLES:
         words.pop(0)
     words = _without_known_ends(words, question)
     key = " ".join(words).strip(_EDGES)
     return key or None
+
+
+_INNER_CAPITAL = pattern(r"[a-z\d][A-Z]|[A-Z]{2}.*[a-z]")
+"""A word in which capitals say something: aBc, NaCl, MBps."""
 
 
 def unknown_part(sentence: str, question: Question) -> str | None:
@@ -205,7 +225,8 @@ def unknown_part(sentence: str, question: Question) -> str | None:
     gap = True
     for found in _WORD.finditer(sentence):
         word = found[0].casefold()
-        if word in FUNCTION_WORDS or (stem(word) in question.stems and not word.isdigit()):
+        symbol = len(word) == 1 and found[0].isupper() and found.start() > 0
+        if (word in FUNCTION_WORDS and not symbol) or (stem(word) in question.stems and not word.isdigit()):
             between = sentence[runs[-1][1] : found.start()] if runs else ""
             gap = gap or not _joins(found[0], between)
             continue

@@ -110,6 +110,11 @@ class Question:
         return bool(patterns.VERSION.search(self.text) or patterns.VERSION.search(self.reply))
 
     @cached_property
+    def verbatim(self) -> bool:
+        """Whether signs are asked for as they are, as those of an identifier or of a program's output."""
+        return bool(patterns.VERBATIM.search(self.text))
+
+    @cached_property
     def says_ratio(self) -> bool:
         """Whether question or reply speak of a ratio."""
         return bool(patterns.RATIO.search(self.text) or patterns.RATIO.search(self.reply))

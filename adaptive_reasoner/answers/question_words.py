@@ -107,9 +107,24 @@ TRANSLATION = pattern(
     re.IGNORECASE,
 )
 VERSION = pattern(
-    any_of("version|release|versión|versione|versão|релиз|версия") + r"|版本|バージョン|(?<!\w)v\d",
+    any_of(
+        "version|release|versión|versione|versão|релиз|версия|python|java|node|ios|ipados|android|ubuntu|macos|windows|"
+        "django|react|postgresql|kernel|firmware|section|chapter|clause|kapitel|abschnitt|capítulo|chapitre"
+    )
+    + r"|版本|バージョン|(?<!\w)v\d",
     re.IGNORECASE,
 )
+VERBATIM = pattern(
+    r"\b(?:prints?|printed|outputs?|returns?|evaluates? to|stdout|repr)\b|"
+    + any_of(
+        "hex|identifier|username|user name|variable name|name of the variable|password|token|header|serial|sku|id|ids|"
+        "ascii|case-sensitive|verbatim|character by character|filename|file name|ausgabe|ausgegeben|gibt|imprime|salida|"
+        "affiche|stampa|выведет"
+    )
+    + "|输出|出力|出力され",
+    re.IGNORECASE,
+)
+"""What asks for signs as they are: 1e5 is not 100000, True is not true."""
 AS_VALUE = pattern(
     r"^\W*(?:please\s+)?(?:write|express|give|generate|create)\b.{0,80}\b(?:as (?:an?|the) (?:\w+ "
     r")?(?:number|decimal|fraction|percent\w*|ratio|equation|"

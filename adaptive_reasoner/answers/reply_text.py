@@ -21,7 +21,7 @@ _THOUGHT_START = pattern(rf"<{_TAG}\s*>|◁think▷|<\|channel\|>analysis|\[THIN
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 _RAISED = pattern(f"[{_SUPERSCRIPTS}]+")
 _VULGAR = pattern(r"(\d?)\s?([\u00bc-\u00be\u2150-\u215e])")
-_EMOJI = pattern("[\U0001f000-\U0001faff\u2600-\u27bf]+")
+_EMOJI = pattern("[\U0001f000-\U0001f44d\U0001f44f-\U0001faff\u2600-\u266c\u2670-\u27bf]+")
 _SIGNS = {
     **{ord(sign): "-" for sign in "\u2212\u2013\u2010\u2011\ufe63"},
     **{ord(sign): "" for sign in "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\ufe0f"},
@@ -60,7 +60,7 @@ _SENTENCE_END = pattern(r"(?:(?<![.!?])[.!?]+[\"')\]]*)\s+(?=\S)|\n+")
 _ABBREVIATION = pattern(
     r"(?:^|[\s(])(?:[A-Z]|dr|mr|mrs|ms|prof|st|no|nr|vs|jr|sr|approx|ca|e\.g|i\.e|etc|mt|ft|bzw|z\.b|mio|"
     r"mrd|sra|"
-    r"inc|ltd|co|dept|fig|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|a\.m|p\.m|u\.s)\.$|^\d{1,2}\.$",
+    r"inc|ltd|co|dept|fig|ext|abs|art|vol|pp?|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|a\.m|p\.m|u\.s)\.$|^\d{1,2}\.$",
     re.IGNORECASE,
 )
 

@@ -3,7 +3,7 @@ r"""The answer that a reply states: boxed, marked, on its last line, or the whol
 import re
 
 from adaptive_reasoner.answers.lazy_pattern import pattern
-from adaptive_reasoner.answers.phrases import leading_yes_or_no, yes_or_no
+from adaptive_reasoner.answers.phrases import is_conditional, leading_yes_or_no, yes_or_no
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import is_courtesy, plain, sentences, without_courtesies
 from adaptive_reasoner.answers.statements import Stated, bare_text, statement
@@ -26,7 +26,7 @@ _LINKS = (
     r"es|sería|est|è|é|هو|هي|это)(?!\w)|[:=]|-(?=\s)|\u2014"
 )
 _MARK = pattern(
-    rf"(?:{_NAMES}(?:\s+(?:to|for|of|auf|zu|a|à|für|de|is)\b[^\n.:=]{{1,80}}?(?=\s+(?:is|should|would|must|"
+    rf"(?:{_NAMES}(?:\s+(?:to|for|of|auf|zu|a|à|für|de)\b[^\n.:=]{{1,80}}?(?=\s+(?:is|should|would|must|"
     rf"ist|lautet|es|est|è|é)\b|\s?[:=]))?"
     rf"\s*(?:\([^()\n]{{1,30}}\)\s*)?(?:{_LINKS})|(?:{_CJK_NAMES})\s*(?:是|为|為|は|은|는|:|=)|"
     rf"^[ \t]*#{{4}}(?!#)|"
@@ -160,7 +160,7 @@ def _marked_value(value: str, question: Question) -> Stated | None:
     box = last_boxed(value)
     value = unwrapped(box[1] if box else value)
     if (word := leading_yes_or_no(value)) is not None:
-        return Stated(word, word)
+        return None if is_conditional(value) else Stated(word, word)
     key = value_key(value, question, marked=True)
     if key is not None:
         return Stated(bare_text(value), key)
@@ -178,6 +178,8 @@ def _yes_or_no(parts: list[str], question: Question) -> Stated | None:
     if question.known and not question.asks_yes_or_no:
         return None
     if sum(len(part.split()) for part in parts) > 80 or any(REFUSALS.search(part) for part in parts):
+        return None
+    if any(is_conditional(part) for part in parts):
         return None
     word = leading_yes_or_no(parts[0])
     return None if word is None else Stated(word, word)

@@ -56,12 +56,35 @@ QUALIFIERS = pattern(
         "freitag|samstag|"
         "sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|"
         "sábado|domingo|"
-        "gestiegen|gefallen|älter|jünger|pro|je|subió|bajó|aumentó|disminuyó|hace|augmenté|baissé|plus|moins"
+        "gestiegen|gefallen|älter|jünger|pro|je|subió|bajó|aumentó|disminuyó|hace|augmenté|baissé|plus|moins|"
+        "ext|extension|durchwahl|fahrenheit|celsius|north|south|east|west|"
+        "morning|evening|afternoon|night|tonight|morgens|abends|nachts|vormittags|nachmittags|mittags|früh|"
+        "mañana|tarde|noche|matin|soir|nuit|mattina|sera|notte|manhã|noite|утра|вечера|дня|ночи|صباحا|صباحًا|مساء|مساءً|"
+        "eastern|pacific|central|mountain|et|pt|ct|mt|ist|aest|eet|sgt|hkt|kst|mez|mesz|"
+        "local time|time"
     )
+    + r"|(?<=°)\s?[NSEWnsew](?![a-z])|\b[NSEW](?=\s+0)"
     + r"|(?<=\d)\s?/\s?(?:day|week|month|year|hour|mo|yr|h|d)(?!\w)|增|减|上升|下降|以前|前|以后|増|減",
     re.IGNORECASE,
 )
 """What says of a value which way it goes, or of what it is one of several."""
+
+CONDITIONS = pattern(
+    any_of(
+        "but|only|if|unless|except|provided|providing|as long as|so long as|assuming|depends|depending|however|"
+        "although|though|in most cases|in some cases|sometimes|usually|generally|mostly|often|partly|partially|"
+        "in part|under certain|in principle|technically|on condition|until|"
+        "aber|jedoch|nur|wenn|falls|sofern|außer|solange|vorausgesetzt|meistens|manchmal|teilweise|teils|kommt darauf|"
+        "pero|solo|sólo|solamente|salvo|siempre que|excepto|a menos que|depende|a veces|en parte|"
+        "mais|seulement|sauf|à condition|tant que|uniquement|parfois|en partie|dépend|"
+        "ma|soltanto|tranne|purché|a meno che|dipende|a volte|mas|apenas|exceto|desde que|às vezes|"
+        "но|только|если|кроме|зависит|иногда|при условии|ولكن|لكن|فقط|إذا|بشرط|إلا|أحيانا"
+    )
+    + "|^\\W*[^\\W\\d_]+,\\s(?:with|without|not without|for|in|on|at|after|before|when|mit|ohne|con|sin|avec|sans)\\s"
+    + "|但|只有|只要|如果|除非|不过|取决|ただし|ただ、|のみ|だけ|場合|限り|条件|では|하지만|만약|경우|👎",
+    re.IGNORECASE,
+)
+"""What makes yes or no another answer than the bare word."""
 
 BOUNDS = pattern(
     any_of(

@@ -23,9 +23,10 @@ _ZONES |= {"pst": -480, "pdt": -420, "cet": 60, "cest": 120, "bst": 60, "jst": 5
 _ZONE = r"(?:utc|gmt|z|e[sd]t|c[sd]t|m[sd]t|p[sd]t|cet|cest|bst|jst|msk)?(?:[+-]\d{1,2}(?::?\d{2})?)?"
 _CLOCK = pattern(
     r"(?P<hour>\d{1,2})(?:\s?[:h.]\s?(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.0+)?)?)?\s?(?P<half>[ap]\.?\s?m\.?)?"
-    r"(?:\s(?:o'clock|in the (?P<part>morning|afternoon|evening)|at (?P<night>night)|de la (?P<es>mañana|"
+    r"(?:\so'clock)?(?:\s(?:o'clock|in the (?P<part>morning|afternoon|evening)|at (?P<night>night)|de la (?P<es>mañana|"
     r"tarde|noche)|"
-    r"du (?P<fr>matin|soir)|de l'après-midi|hrs?|uhr|heures|часов))?(?:\s?uhr(?:\s(?P<german>\d{2}))?)?"
+    r"du (?P<fr>matin|soir)|de l'après-midi|hrs?|heures|часов))?"
+    r"(?:\s?uhr(?:\s(?P<german>\d{2}))?(?:\s(?P<de>früh|morgens|vormittags|nachmittags|abends|nachts))?)?"
     rf"\s?(?P<zone>{_ZONE})",
     re.IGNORECASE,
 )
@@ -103,7 +104,7 @@ def _time(text: str) -> str | None:
     if found is None:
         return None
     minute, half = found["minute"] or found["german"], found["half"]
-    part = found["part"] or found["night"] or found["es"] or found["fr"] or ""
+    part = found["part"] or found["night"] or found["es"] or found["fr"] or found["de"] or ""
     spoken = "uhr" in folded or "o'clock" in folded or "часов" in folded
     if minute is None and not (half or part or spoken):
         return None
@@ -132,11 +133,11 @@ def _of_day(hour: str, minute: str, half: str, *, second: str | None = None, wri
 
 def _half(word: str) -> str:
     word = word.casefold()
-    if word in ("a", "morning", "mañana", "matin", "午前", "上午", "早上"):
+    if word in ("a", "morning", "mañana", "matin", "früh", "morgens", "vormittags", "午前", "上午", "早上"):
         return "am"
     return (
         "pm"
-        if word in ("p", "afternoon", "evening", "night", "tarde", "noche", "soir", "午後", "下午", "晚上")
+        if word in ("p", "afternoon", "evening", "night", "tarde", "noche", "soir", "nachmittags", "abends", "午後", "下午", "晚上")
         else ""
     )
 
@@ -214,6 +215,8 @@ def _named(text: str) -> str | None:
     names, weekdays = _names()
     months = [names[word.rstrip(".")] for word in words if word.rstrip(".") in names]
     rest = [word for word in words if word.rstrip(".") not in names and word.rstrip(".") not in weekdays]
+    if len(rest) < 2 and len(rest) + len(months) < len(words):
+        return None  # a weekday and no year: the weekday says more
     if len(months) != 1 or not rest or not all(word.isdigit() and len(word) <= 4 for word in rest):
         return None
     years = [word for word in rest if len(word) >= 3]

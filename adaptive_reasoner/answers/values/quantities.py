@@ -21,7 +21,7 @@ _SIMPLE = pattern(rf"(?P<number>{NUMBER})\s?(?P<unit>%|percent|per cent)?")
 _PARTS = pattern(rf"({NUMBER})\s?([^\W\d_]+\.?|['\"′″])(?:\s*(?:,|and|und|y|et|e|و)?\s*(?=\d)|$)")
 _UNIT_OF = pattern(r"([^\W\d_]+)\s+((?:of|de|d'|von|di)?\s*[^\d]{1,30})", re.IGNORECASE)
 _PERCENT = pattern(
-    r"(?:\\?%|percent|per cent|percentage points?|prozent|por ciento|pour ?cent|per cento|por cento|"
+    r"(?:\\?%|percent|per cent|prozent|por ciento|pour ?cent|per cento|por cento|"
     r"процент\w*|بالمئة|بالمائة|في المئة|パーセント)",
     re.IGNORECASE,
 )

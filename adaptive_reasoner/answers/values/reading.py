@@ -25,6 +25,9 @@ _PARENTHESES = pattern(r"\s+\([^()]{1,120}\)$")
 _NUMBERED_NAME = pattern(
     r"(?:[A-ZÀ-Þ][\w'.-]*\s+){0,4}[A-ZÀ-Þ]?[A-Za-z.-]*\d[A-Za-z\d.-]*(?:\s+[A-ZÀ-Þ][\w'.-]*){0,3}"
 )
+_MARKED_SIGN = pattern(r"\(?[A-Za-z]\)?[!'′]+|[∀∃¬|].*")
+"""A variable with a sign that is not punctuation: n!, x'."""
+_QUOTED = pattern(r"(['\"]).*\1")
 _FEET = pattern(r"\d+['\"]")
 _NUMBERED = pattern(r"[-+]?[\d.,' ]*\d\s+[^\W\d_][^\d,;:]*")
 
@@ -46,10 +49,14 @@ def value_key(text: str, question: Question, *, marked: bool = False, names: boo
     text = unwrapped(text).strip()
     if not text or len(text) > _LONGEST:
         return None
-    letter = option_of(text, question) or (None if question.order_matters else lettered(text.strip(_EDGES)))
+    letter = option_of(text, question) or (
+        None if question.order_matters or question.verbatim else lettered(text.strip(_EDGES))
+    )
     if letter is not None:
         return letter
-    if (word := yes_or_no(text)) is not None:
+    if _MARKED_SIGN.fullmatch(text) or (question.verbatim and _QUOTED.fullmatch(text)):
+        return None
+    if not question.verbatim and (word := yes_or_no(text)) is not None:
         return word
     found = next(filter(None, (_exact_value(form, question) for form in _forms(text))), None)
     return found or (_name(text, question, marked) if names else None)

@@ -26,6 +26,7 @@ _IDENTIFIER = pattern(r"#?(?=[\w-]*\d)(?=[\w-]*[A-Za-z-])[A-Za-z\d]+(?:[-_][A-Za
 _DOTTED = pattern(
     r"(?:(?:version|release|versión|versione|versão|版本)\s*)?v?(\d{1,5}(?:\.\d{1,5}){1,3})", re.IGNORECASE
 )
+_FRACTION = pattern(r"\d{1,3}\s?/\s?\d{1,3}")
 _LEADING_ZERO = pattern(r"0\d")
 
 _STARTS = pattern(r"[-+~≈(#$€£¥₹₩₽]*\d|[-(]?[$€£¥₹₩₽]|R\$|US\$", re.IGNORECASE)
@@ -59,6 +60,10 @@ def typed(text: str, question: Question) -> str | None:
     )
     if found is not None:
         return found
+    if question.verbatim and " " not in text and re.search(r"[\d]", text):
+        return text
+    if question.says_score and _FRACTION.fullmatch(text):
+        return text.replace(" ", "")
     if question.says_version and (version := _DOTTED.fullmatch(text)):
         return f"v{version[1]}"
     if not _LEADING_ZERO.match(text) and (measured := quantity(text, question)) is not None:
@@ -98,9 +103,19 @@ def typed_spans(sentence: str, question: Question) -> Iterator[tuple[str, str]]:
 
 def is_bounded(sentence: str, text: str) -> bool:
     """Whether a sentence makes of a value a bound, as "at least 3" does."""
-    before = sentence[: sentence.find(text)]
+    at = sentence.find(text)
+    if _BOUND_BEHIND.match(sentence[at + len(text) :]):
+        return True
+    before = sentence[:at]
     found = last_found(BOUNDS, before)
     return found is not None and not re.search(r"[\w\d]", before[found.end() :])
+
+
+_BOUND_BEHIND = pattern(
+    r"\s*(?:\w+\s+)?(?:\+(?!\d)|(?:or|and)\s+(?:more|fewer|less|above|below|up|over|under|older|younger)\b|oder\s+(?:mehr|weniger)\b|"
+    r"o\s+(?:más|menos)\b|ou\s+(?:plus|moins|mais)\b|o\s+(?:più|meno)\b)|\s*\S{0,2}(?:以上|以下|未満|以内|超|以外)",
+    re.IGNORECASE,
+)
 
 
 def without_preposition(text: str) -> str:
