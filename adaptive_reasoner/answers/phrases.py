@@ -29,7 +29,9 @@ _MOST_MARKED_WORDS = 12
 
 _COPULA = pattern(rf"(?!(?:war|son|era|fu|wird|sera)(?!\w)){COPULAS}")
 _PRONOUNS = frozenset(
-    ("Ich Wir Je J'ai Nous Yo Io Eu I I'm I’m I've I’ve I'd I'll I’ll You You're You’re Your We We're We’re My Our Let's Let’s").split()
+    (
+        "Ich Wir Je J'ai Nous Yo Io Eu I I'm I’m I've I’ve I'd I'll I’ll You You're You’re Your We We're We’re My Our Let's Let’s"
+    ).split()
 )
 _AUXILIARY = pattern(
     r"(?<!\w)(?:has|have|had|been|can|could|will|would|should|may|might|must|do|does|did|hat|haben|wurde|"
@@ -42,7 +44,7 @@ _KANA_VERB = pattern(
     r"(?:ます|ました|ません|ください|ましょう|でしょう|ですか|습니다|세요|까요|요|了吗|吗|呢|啊|吧|.{3}か)$"
 )
 _EDGES = " \t\r\n\"'`*_.,;:!。、，:…"
-_WORD = pattern(r"[^\W_]+(?:['.&/+-][^\W_]+)*(?:[+#]+|-(?=[\s.,]|$))?")
+_WORD = pattern(r"[^\W_]+(?:['.&/+-][^\W_]+)*(?:[+#♯♭]+|-(?=[\s.,]|$))?")
 _DIVIDER = pattern(r"[.!?;:]\s|[\n?¿{}|]|\.\.\.")
 _SHORTENED = pattern(r"(?<!\w)(?:[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Ss]t|[JS]r|[A-Z]|[Ss]ra?|[Mm]t)\.\s")
 _RELATIVE = pattern(
@@ -103,7 +105,8 @@ def without_asides(text: str) -> str:
         >>> without_asides("Marie Curie, who won the Nobel Prize in 1903")
         'Marie Curie'
     """
-    text = _RELATIVE.sub("", text).strip()
+    clause = _RELATIVE.search(text)
+    text = text[: clause.start()].strip() if clause and not CONDITIONS.search(clause[0]) else text.strip()
     aside = _ASIDE.search(text)
     if not aside or not aside.start() or re.search(r"[\\∈=]", text):
         return text
@@ -202,11 +205,13 @@ def phrase_key(text: str, question: Question) -> str | None:
     words = [word if _INNER_CAPITAL.search(word) else word.casefold() for word in text.split()]
     while len(words) >= 3 and words[0] in TITLES:
         words.pop(0)
-    words = _without_known_ends(words, question)
+    if not re.search(r"(?<!\w)[A-Z](?![\w'.])", text):
+        words = _without_known_ends(words, question)
     key = " ".join(words).strip(_EDGES)
     return key or None
 
 
+_SYMBOLS = pattern(r"[±∀∃|¬∪∩→←↔★☆✓✗′=<>]|\w!|(?<!\w)\w'(?!\w)")
 _INNER_CAPITAL = pattern(r"[a-z\d][A-Z]|[A-Z]{2}.*[a-z]")
 """A word in which capitals say something: aBc, NaCl, MBps."""
 
@@ -220,6 +225,8 @@ def unknown_part(sentence: str, question: Question) -> str | None:
         'Paris'
     """
     if not question.known or NEGATIONS.search(sentence) or _CJK.search(sentence):
+        return None
+    if _SYMBOLS.search(sentence):
         return None
     runs = list[tuple[int, int]]()
     gap = True
@@ -241,12 +248,9 @@ def unknown_part(sentence: str, question: Question) -> str | None:
     if len(texts) == 1:
         return texts[0]
     named = [text for text in texts if text[:1].isupper() and not re.search(r"\d", text)]
-    return named[0] if len(named) == 1 and _ASKS_NAME.match(question.text) else None
+    return named[0] if len(named) == 1 and question.asks_name else None
 
 
-_ASKS_NAME = pattern(
-    r"\W*(?:who|whom|whose|where|which|wer|wo|qui|où|quién|dónde|chi|dove|quem|onde|кто|где)\b", re.IGNORECASE
-)
 _JOINING = frozenset(("of de the da do del della des du von van and y und et e la le di").split())
 
 

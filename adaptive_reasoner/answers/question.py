@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 from adaptive_reasoner.answers import question_words as patterns
 from adaptive_reasoner.answers.reply_text import plain
 from adaptive_reasoner.answers.values.units import currency, is_unit
-from adaptive_reasoner.answers.vocabulary import GREETINGS
+from adaptive_reasoner.answers.vocabulary import BOUNDS, GREETINGS
 
 _LONGEST = 4000
 
@@ -52,7 +52,18 @@ class Question:
         """Whether every fine reply may be worded in its own way: a poem, an explanation, a greeting."""
         if GREETINGS.match(self.text) and len(self.text.split()) <= 6:
             return not self.asks_word
-        if patterns.TEXTS.search(self.text) and not (self.asks_number or self.asks_yes_or_no or self.options):
+        if self.options:
+            return False
+        if patterns.SMALL_TALK.search(self.text) or self._asks_definition:
+            return not self.asks_number
+        if patterns.TEXTS.search(self.text) and not (self.asks_number or patterns.YES_NO.search(self.text)):
+            return True
+        if patterns.WORKS.search(self.text) and not (
+            self.asks_number
+            or patterns.WH.search(self.text)
+            or patterns.ANSWERABLE.search(self.text)
+            or patterns.AS_VALUE.search(self.text)
+        ):
             return True
         if (
             self.known
@@ -69,6 +80,12 @@ class Question:
         )
 
     @cached_property
+    def _asks_definition(self) -> bool:
+        """Whether it asks what a word means."""
+        found = patterns.DEFINITION.fullmatch(self.text)
+        return bool(found) and not re.match(r"\W*what\W.*\s(?-i:[A-Z])", self.text, re.IGNORECASE)
+
+    @cached_property
     def asks_yes_or_no(self) -> bool:
         """Whether yes or no is asked for."""
         asked = self.text.rstrip(" \"')").endswith("?") and not patterns.WH.search(self.text)
@@ -78,6 +95,11 @@ class Question:
     def asks_when(self) -> bool:
         """Whether a date or a time is asked for."""
         return bool(patterns.WHEN.search(self.text))
+
+    @cached_property
+    def asks_name(self) -> bool:
+        """Whether it asks who or which one."""
+        return bool(patterns.ASKS_NAME.match(self.text))
 
     @cached_property
     def asks_word(self) -> bool:
@@ -101,7 +123,9 @@ class Question:
         if "(" in variable:
             return variable in re.sub(r"\s", "", self.text)
         found = patterns.VARIABLE_ASKED.findall(self.text)
-        variables = set(found) or {each for pair in patterns.VARIABLE.findall(self.text) for each in pair if each}
+        variables = set(found) or {
+            each for pair in patterns.VARIABLE.findall(self.text) for each in pair if each
+        }
         return variables == {variable} if variables else variable == "x"
 
     @cached_property
@@ -181,7 +205,7 @@ class Question:
         """
         if not self.asks_number:
             return False
-        if re.search(r"[\d=<>%$€£°]", noun):
+        if re.search(r"[\d=<>%$€£°]", noun) or BOUNDS.search(noun):
             return False
         nouns = [word.casefold() for word in patterns.WORD.findall(noun)]
         return (bool(nouns) and all(stem(noun) in self.stems or noun in patterns.LEFT for noun in nouns)) or (

@@ -34,7 +34,11 @@ RATIO = pattern(
     re.IGNORECASE,
 )
 SCORE = pattern(
-    any_of("score|match|game|result of the game|marcador|résultat du match|spielstand|aspect"), re.IGNORECASE
+    any_of(
+        "score|match|game|result of the game|marcador|résultat du match|spielstand|aspect|"
+        "rating|rate|rated|grade|stars"
+    ),
+    re.IGNORECASE,
 )
 MONEY = pattern(
     any_of(
@@ -117,7 +121,7 @@ VERSION = pattern(
 VERBATIM = pattern(
     r"\b(?:prints?|printed|outputs?|returns?|evaluates? to|stdout|repr)\b|"
     + any_of(
-        "hex|identifier|username|user name|variable name|name of the variable|password|token|header|serial|sku|id|ids|"
+        "which letter|what letter|which character|what character|which char|hex|identifier|username|user name|variable name|name of the variable|password|token|header|serial|sku|id|ids|"
         "ascii|case-sensitive|verbatim|character by character|filename|file name|ausgabe|ausgegeben|gibt|imprime|salida|"
         "affiche|stampa|выведет"
     )
@@ -162,7 +166,7 @@ FREE = pattern(
     r"bitte|por favor|s'il vous plaît|请|por gentileza|peux-tu|pouvez-vous|puedes|kannst du|können "
     r"sie)[\s,]+)*(?:"
     + any_of(
-        "write|draft|compose|summarise|summarize|explain|describe|rewrite|rephrase|paraphrase|improve|"
+        "caption|write|draft|compose|summarise|summarize|explain|describe|rewrite|rephrase|paraphrase|improve|"
         "proofread|brainstorm|suggest|"
         "recommend|propose|come up with|invent|imagine|create|design|tell me about|tell me a|tell me how|"
         "tell me why|"
@@ -180,7 +184,7 @@ FREE = pattern(
         "напиши|напишите|объясни|объясните|почему|расскажи|опиши|اكتب|اشرح|لماذا|لخص|صف|كيف"
     )
     + "|写|解释|为什么|描述|总结|请写|如何|怎么|怎样|介绍|"
-    r".{0,30}(?:を書いて|書いてください|説明して|要約して|なぜ|どうして|教えてください$)|왜|설명|써)",
+    r".{0,30}(?:を書いて|書いてください|詠んで|作ってください|説明して|要約して|なぜ|どうして|教えてください$)|왜|설명|써|.{0,30}(?:써|지어)\s?(?:줘|주세요))",
     re.IGNORECASE,
 )  # fmt: skip
 HOW_ABOUT = pattern(
@@ -211,6 +215,9 @@ VARIABLE_ASKED = pattern(
 )
 VARIABLE = pattern(
     r"(?<![A-Za-z\\])(?:(?<=[\d+*/^=<>$(-])([A-Za-z])|([A-Za-z])(?=\s?[\^=<>+*/$²³]|\s-\s))(?![A-Za-z])"
+)
+ASKS_NAME = pattern(
+    r"\W*(?:who|whom|whose|where|which|wer|wo|qui|où|quién|dónde|chi|dove|quem|onde|кто|где)\b", re.IGNORECASE
 )
 COMMA_LANGUAGES = frozenset(
     (
@@ -262,6 +269,41 @@ ANSWERABLE = pattern(
     re.IGNORECASE,
 )
 """What makes even such a request a question."""
+WORKS = pattern(
+    any_of(
+        "slogan|motto|tagline|headline|caption|title|toast|tweet|haiku|limerick|sonnet|lyrics|song|poem|joke|story|essay|"
+        "email|e-mail|letter|message|reply|speech|greeting|wish|birthday wish|blog post|cover letter|opinion|"
+        "gedicht|witz|geschichte|brief|mail|nachricht|geburtstagswunsch|glückwunsch|geburtstagsgruß|rede|meinung|"
+        "poema|cuento|chiste|correo|carta|mensaje|deseo|discurso|opinión|poème|histoire|blague|courriel|lettre|discours|avis|"
+        "poesia|barzelletta|storia|lettera|messaggio|poesia|piada|стихотворение|стих|письмо|история|шутка|"
+        "قصيدة|قصة|رسالة|نكتة|بريد"
+    )
+    + "|俳句|短歌|川柳|詩|物語|メール|手紙|メッセージ|スローガン|诗|故事|邮件|笑话|祝福|标语|口号|작문|편지|이야기|농담|(?:^|\\s)시를?(?=\\s|$)",
+    re.IGNORECASE,
+)
+"""What is written, each in its own way, where no question is asked about it."""
+SMALL_TALK = pattern(
+    any_of(
+        "how are you|how's it going|how do you feel|how was your day|what's up|what's new|what is new|do you think|"
+        "what do you recommend|what do you suggest|what would you|your opinion|your view|your thoughts|thoughts on|"
+        "any tips|any advice|any ideas|any suggestions|any thoughts|"
+        "wie geht es|wie geht's|was gibt's neues|was hältst du|was halten sie|was meinst du|was denkst du|was empfiehlst|deine meinung|"
+        "cómo estás|cómo está usted|qué tal|qué opinas|qué piensas|qué recomiendas|qué me recomiendas|tu opinión|"
+        "comment ça va|comment allez-vous|ça va|que penses-tu|que pensez-vous|que recommandes-tu|ton avis|votre avis|"
+        "come stai|come va|cosa ne pensi|che ne pensi|cosa consigli|como vai|como você está|o que você acha|"
+        "как дела|как ты|что ты думаешь|что вы думаете|что посоветуешь|كيف حالك|ما رأيك|بماذا تنصح"
+    )
+    + "|お元気|元気ですか|調子は|どう思|おすすめ|你好吗|最近怎么样|你怎么样|怎么看|你觉得|你认为|有什么推荐|잘 지내|어떻게 생각|추천",
+    re.IGNORECASE,
+)
+"""What every reply answers in its own way."""
+DEFINITION = pattern(
+    r"\W*(?:what(?:'s| is| are)(?: an?)?|was (?:ist|sind)(?: eine?)?|(?:qué (?:es|son)|qu'est-ce que|cos'è|o que é|"
+    r"что такое|ما هو|ما هي)(?: (?:el|la|los|las|les?|l'|il|o|a))?)\s?"
+    r"(?-i:[a-zà-ÿа-я]{4,}|[A-ZÄÖÜ][a-zäöüß]{3,})\s*\?\W*",
+    re.IGNORECASE,
+)
+"""What asks what a word means; a capital is an English name, but a German noun."""
 TEXTS = pattern(
     r"\b(?:tips|advice|ideas|suggestions|pointers|recipes?|steps|ways|reasons|benefits|advantages|"
     r"disadvantages|pros|cons|"

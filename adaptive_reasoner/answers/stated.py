@@ -11,7 +11,7 @@ from adaptive_reasoner.answers.values.expressions import unwrapped
 from adaptive_reasoner.answers.values.reading import value_key
 from adaptive_reasoner.answers.values.series import listed
 from adaptive_reasoner.answers.values.typed_values import typed_spans
-from adaptive_reasoner.answers.vocabulary import CONCLUDING, REFUSALS, SALUTATIONS, any_of
+from adaptive_reasoner.answers.vocabulary import CONCLUDING, LETTERS, REFUSALS, SALUTATIONS, any_of
 
 _NAMES = any_of(
     "answer|final answer|antwort|endergebnis|ergebnis|lösung|respuesta|respuesta final|resultado|solución|"
@@ -51,6 +51,12 @@ _NO_VALUE = pattern(
 )
 _BLOCK = pattern(r"\\\[(.{1,400}?)\\\]|\$\$(.{1,400}?)\$\$|\\begin\{(\w+)\}.{1,600}?\\end\{\3\}", re.DOTALL)
 _BOX = pattern(r"\\(?:boxed|fbox)\s?\{")
+_CUT = pattern(
+    r"[.!?]\s[^.!?]*\s(?:the|an?|and|or|of|to|with|in|der|die|das|den|und|oder|von|mit|el|la|los|las|y|de|con|le|les|et|"
+    r"du|des|che|e|и|в|на|و|في|من)\Z|[^\n]{40},\Z",
+)
+"""A text that ends within a sentence."""
+_QUOTED = pattern(r"(['\"]).*\1\.?")
 _PERHAPS_VERSION = pattern(r"\d{1,2}\.\d*[1-9]0")
 """A decimal or, as 3.10, a version; which of them, the question says."""
 _MOST_SENTENCES = 5
@@ -70,6 +76,10 @@ def stated(text: str, question: Question) -> Stated | None:
     """
     text = plain(text)
     asked = Question(question.text, text)
+    if (LETTERS.match(text) and last_boxed(text) is None) or _CUT.search(text):
+        return None
+    if asked.verbatim and _QUOTED.fullmatch(text):
+        return None
     offered = declared(text, asked)
     if offered is not None:
         return offered[1]
@@ -85,6 +95,8 @@ def stated(text: str, question: Question) -> Stated | None:
     said = sentences(text)
     if _is_chat(said, parts):
         return statement(parts[-1], asked, outright=True) if len(parts) == 1 else None
+    if leading_yes_or_no(parts[0]) and any(is_conditional(part) for part in parts):
+        return None
     return _yes_or_no(parts, asked) or _sentence(parts, asked)
 
 
@@ -173,13 +185,13 @@ def _marked_value(value: str, question: Question) -> Stated | None:
 
 def _yes_or_no(parts: list[str], question: Question) -> Stated | None:
     """A reply that begins with yes or no and goes on; to a question that can be so answered."""
+    if question.verbatim:
+        return None
     if len(parts) == 1 and (whole := yes_or_no(parts[0])) is not None:
         return Stated(whole, whole)
     if question.known and not question.asks_yes_or_no:
         return None
     if sum(len(part.split()) for part in parts) > 80 or any(REFUSALS.search(part) for part in parts):
-        return None
-    if any(is_conditional(part) for part in parts):
         return None
     word = leading_yes_or_no(parts[0])
     return None if word is None else Stated(word, word)
@@ -191,13 +203,20 @@ def _sentence(parts: list[str], question: Question) -> Stated | None:
         return statement(parts[0], question)
     if question.asks_number:
         return _number(parts, question)
+    if sum(bool(_LABELLED.match(part)) for part in parts) > 1:
+        return None  # a record, of which every field counts
     final = parts[-1]
     if CONCLUDING.match(final) and (found := statement(final, question)) is not None:
         return found
     if not question.known or len(parts) > _MOST_SENTENCES or "\n" in parts[0]:
         return None
     outright = (statement(part, question, outright=True) for part in parts[:_MOST_SENTENCES])
-    return next(filter(None, outright), None) or statement(parts[0], question)
+    found = next(filter(None, outright), None)
+    explained = all(part.endswith((".", "!", ")", '"')) for part in parts[1:])
+    return found or (statement(parts[0], question) if explained else None)
+
+
+_LABELLED = pattern(r"[^\W\d_][\w\s'/()-]{0,40}?\s*:\s+\S")
 
 
 def _number(parts: list[str], question: Question) -> Stated | None:

@@ -133,6 +133,8 @@ def _labelled(sentence: str, question: Question) -> Stated | None:
     if found is None or _NO_LABEL.match(sentence) or typed(sentence.strip(". "), question):
         return None
     label, rest = found[1] or found[3], found[2] or found[4]
+    if question.asks_name and not any(stem(word) in question.stems for word in label.casefold().split()):
+        return None  # whose value it is, is a part of the answer
     if len(label.split()) > 4 or PERSONAL.search(label):
         return None
     return _of(rest, value_key(rest, question)) or _predicate(rest, question)
@@ -197,6 +199,8 @@ def _stated_value(text: str, question: Question) -> Stated | None:
     """A value, or the one that a text begins with: 42 apples, on March 5 in Rome."""
     if (key := value_key(text, question, names=False)) is not None:
         return Stated(bare_text(text), key)
+    if re.match(r"to\s+[a-z]", text):
+        return None  # what to do
     bare = without_preposition(without_asides(text)).strip(" .,;:!")
     first = next(typed_spans(bare, question), None)
     if first is not None and bare.startswith(first[0]):
@@ -266,10 +270,17 @@ def _span(sentence: str, question: Question) -> Stated | None:
     if (
         len(sentence.split()) > (_MOST_SPAN_WORDS if question.known else _MOST_WORDS_UNASKED)
         or NEGATIONS.search(sentence)
+        or _NO_VALUE.search(sentence)
         or is_courtesy(sentence)
     ):
         return None
     concluding = bool(CONCLUDING.match(sentence))
+    if not question.known and not (
+        concluding or _POINTING.match(sentence) or _opens_with_value(sentence, question)
+    ):
+        return None  # of what it is the value, the question would say
+    if "=" in sentence and not (concluding or question.asks_number):
+        return None
     found = _of_asked_kind(list(typed_spans(sentence, question)), sentence, question)
     if question.asks_number and concluding:
         found = found[-1:]
@@ -286,6 +297,16 @@ def _span(sentence: str, question: Question) -> Stated | None:
     if _is_bare_number(found[0]) and not (question.asks_number or concluding):
         return None
     return Stated(text, key)
+
+
+_NO_VALUE = pattern(
+    r"\b(?:undefined|not defined|undefiniert|nicht definiert|indefinid[oa]|non défini|indéfini\w*)\b"
+)
+
+
+def _opens_with_value(sentence: str, question: Question) -> bool:
+    first = next(typed_spans(sentence, question), None)
+    return first is not None and without_preposition(sentence.lstrip(" ~≈")).startswith(first[0])
 
 
 def _is_qualified(sentence: str, text: str, question: Question) -> bool:

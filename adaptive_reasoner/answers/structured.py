@@ -14,7 +14,7 @@ from adaptive_reasoner.answers.phrases import is_short
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import plain
 from adaptive_reasoner.answers.values.numbers import number, number_key
-from adaptive_reasoner.answers.vocabulary import FREE_FIELDS, RATIONALES
+from adaptive_reasoner.answers.vocabulary import FREE_FIELDS, RATIONALES, VERBATIM_FIELDS
 
 _LONGEST = 200_000
 _LONGEST_TABLE = 20_000
@@ -168,8 +168,12 @@ def _compared(value: Any, name: str = "") -> Any:
 
 def _text(text: str, name: str) -> str:
     text = plain(text)
-    if (value := number(text)) is not None and not re.match(r"0\d", text):
-        return _Number(number_key(value))
+    if _is_verbatim(name):
+        if len(words := text.split()) > _MOST_FREE_WORDS and not is_short(text, marked=True):
+            raise FreeTextError(text)
+        return " ".join(words)
+    if (value := _cell(text)) is not None:
+        return value
     words = text.split()
     if re.fullmatch(r"[\d\s+*/().^-]+", text):
         return _OPERATORS.sub(r"\1", text)
@@ -183,7 +187,18 @@ def _text(text: str, name: str) -> str:
         raise FreeTextError(text)
     if len(words) > _MOST_FREE_WORDS and text.endswith("."):
         raise FreeTextError(text)
-    return " ".join(words).casefold() if text.replace(" ", "").isalpha() else " ".join(words)
+    plainly = text.replace(" ", "").isalpha() and not re.search(r"[a-z][A-Z]", text)
+    return " ".join(words).casefold() if plainly else " ".join(words)
+
+
+def _cell(text: str) -> "_Number | None":
+    """The number that a text is; None where it is none, or begins with a zero as identifiers do."""
+    value = number(text) if re.search(r"\d", text) and not re.match(r"0\d", text) else None
+    return None if value is None else _Number(number_key(value))
+
+
+def _is_verbatim(name: str) -> bool:
+    return any(word in VERBATIM_FIELDS for word in re.split(r"[^a-z]+", name.casefold()))
 
 
 def _plain(value: Any) -> Any:

@@ -63,11 +63,21 @@ QUALIFIERS = pattern(
         "eastern|pacific|central|mountain|et|pt|ct|mt|ist|aest|eet|sgt|hkt|kst|mez|mesz|"
         "local time|time"
     )
-    + r"|(?<=°)\s?[NSEWnsew](?![a-z])|\b[NSEW](?=\s+0)"
+    + r"|(?<=\b0)\s*\b[NSEW](?![A-Za-z])|\b[NSEW](?=\s+0)"
     + r"|(?<=\d)\s?/\s?(?:day|week|month|year|hour|mo|yr|h|d)(?!\w)|增|减|上升|下降|以前|前|以后|増|減",
     re.IGNORECASE,
 )
 """What says of a value which way it goes, or of what it is one of several."""
+
+LETTERS = pattern(
+    r"\A\W*(?:(?:subject|betreff|asunto|objet|oggetto|assunto|тема|الموضوع|件名|主题|主題|제목)\s*:.*\n"
+    r"|(?:dear|hi|hello|hey|good morning|sehr geehrter?|liebe[rs]?|hallo|guten tag|estimad[oa]s?|querid[oa]s?|hola|"
+    r"chère?s?|bonjour|madame|monsieur|cara|caro|gentile|egregio|prezad[oa]|olá|уважаем\w+|дорог\w+|здравствуйте|"
+    r"عزيزي|عزيزتي|السيد|尊敬的|亲爱的|拝啓)\b[^\n?!]{0,60}[,:]?[ \t]*\n"
+    r"|[^\n]{1,30}(?:様|さん|先生|您好|你好)[,:]?[ \t]*\n)(?:.*\n){2,}.*\Z",
+    re.IGNORECASE,
+)
+"""A whole letter, from its subject or salutation on."""
 
 CONDITIONS = pattern(
     any_of(
@@ -140,7 +150,8 @@ GREETINGS = pattern(
     )
     + "|こちらこそ|"
     "こんにちは|こんばんは|おはよう|ありがとう|すみません|申し訳|どういたしまして|もちろん|はじめまして|"
-    "你好|您好|早上好|晚上好|谢谢|不客气|抱歉|对不起|当然|好的|안녕|감사|죄송|물론)",
+    "你好|您好|早上好|晚上好|谢谢|不客气|抱歉|对不起|当然|好的|안녕|감사|죄송|물론|お疲れ|おめでとう|お誕生日|祝你|祝您|恭喜|好好|축하|alles gute|herzlichen glückwunsch|"
+    "feliz |joyeux |bon anniversaire|happy |tanti auguri|buon |с днём|поздравляю|كل عام|مبروك)",
     re.IGNORECASE,
 )
 
@@ -181,7 +192,7 @@ COURTESIES = pattern(
         "знать|"
         "آمل أن|إذا كان لديك|هل تحتاج|لا تتردد"
     )
-    + "|お役に立て|お気軽に|何かあれば|他に何か|ほかに何か|希望对|希望这|如果您|如果你|随时|还有什么|还需要|"
+    + "|お役に立て|お気軽に|何かあれば|他に何か|ほかに何か|ありがとう|谢谢|感谢|감사|希望对|希望这|如果您|如果你|随时|还有什么|还需要|"
     "도움이 되|궁금한|(?:i am|i'm|we are|we're)\\s+available",
     re.IGNORECASE,
 )
@@ -189,6 +200,9 @@ COURTESIES = pattern(
 
 REFUSALS = pattern(
     any_of(
+        "impossible to|no idea|nobody knows|no one knows|nobody can|unknown|not known|not much|hard to say|difficult to say|"
+        "can't say|cannot say|it depends|that depends|depends on|depends upon|matter of taste|up to you|no reliable|"
+        "not available|no information|not specified|not mentioned|not provided|not stated|not enough information|"
         "i can't|i can't|i cannot|i can not|i'm unable|i am unable|i'm not able|i am not able|"
         "i won't|i won't|i'm sorry|i am sorry|sorry, but|i don't know|i do not know|not sure|"
         "i do not have|i don't have|as an ai|unable to|can't help|cannot help|can't assist|"
@@ -196,10 +210,13 @@ REFUSALS = pattern(
         "lo siento|no puedo|no sé|no tengo acceso|je suis désolé|je suis désolée|je ne peux pas|je ne sais "
         "pas|désolé|"
         "es tut mir leid|tut mir leid|ich kann nicht|ich kann dir|ich kann ihnen|ich weiß nicht|leider|"
+        "keine ahnung|kommt darauf an|kommt drauf an|hängt davon ab|hängt von|unbekannt|geschmackssache|unmöglich zu|"
+        "depende|depende de|ni idea|desconocido|imposible|dépend|aucune idée|inconnu|impossible de|dipende|nessuna idea|"
+        "sconosciuto|impossibile|desconhecido|не знаю|зависит|неизвестно|невозможно|يعتمد على|غير معروف|مستحيل|لا فكرة|"
         "mi dispiace|non posso|non so|sinto muito|desculpe|não posso|não sei|извините|я не могу|не знаю|"
         "آسف|عذرا|عذرًا|لا أستطيع|لا يمكنني|لا أعرف"
     )
-    + "|申し訳|できません|わかりません|分かりません|抱歉|对不起|无法|不能|不知道|죄송|수 없습니다|모르",
+    + "|申し訳|できません|わかりません|分かりません|抱歉|对不起|无法|恕|取决于|看情况|不清楚|未知|によります|による(?=[。.]|$)|かねます|ご相談|恐れ入り|不明|不能|不知道|죄송|수 없습니다|모르",
     re.IGNORECASE,
 )
 
@@ -259,6 +276,13 @@ RATIONALES = _words(
     "explicación raisonnement explication"
 )
 """Fields in which a reply explains itself."""
+
+VERBATIM_FIELDS = _words(
+    "id uuid key code sku serial user username login file filename path folder dir column field table variable function "
+    "method class module package command cmd regex pattern expr expression formula symbol ticker token password secret "
+    "branch tag version v hash url uri header zip zipcode postcode phone pin letter char unit"
+)
+"""Fields in which every sign counts."""
 
 FREE_FIELDS = _words(
     "q query queries search search_query search_term keywords body message text content prompt question "

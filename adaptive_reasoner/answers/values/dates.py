@@ -137,7 +137,21 @@ def _half(word: str) -> str:
         return "am"
     return (
         "pm"
-        if word in ("p", "afternoon", "evening", "night", "tarde", "noche", "soir", "nachmittags", "abends", "午後", "下午", "晚上")
+        if word
+        in (
+            "p",
+            "afternoon",
+            "evening",
+            "night",
+            "tarde",
+            "noche",
+            "soir",
+            "nachmittags",
+            "abends",
+            "午後",
+            "下午",
+            "晚上",
+        )
         else ""
     )
 

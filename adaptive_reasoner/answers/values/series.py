@@ -107,7 +107,10 @@ def _solutions(text: str, question: Question, read: Reader) -> str | None:
         or any(value is None for values in found.values() for value in values)
     ):
         return None
-    written = {name: _as_set(list(set(values))) if len(set(values)) > 1 else values[0] for name, values in found.items()}
+    written = {
+        name: _as_set(list(set(values))) if len(set(values)) > 1 else values[0]
+        for name, values in found.items()
+    }
     if len(written) == 1 and (not name or question.names(name)):
         return next(iter(written.values()))
     return None if "" in written else ", ".join(f"{name}={value}" for name, value in sorted(written.items()))
