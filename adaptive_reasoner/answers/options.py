@@ -17,6 +17,10 @@ _NAMED = pattern(
 )
 _SEVERAL = pattern(r"\W*([A-Z])\W*(?:(?:,|and|und|y|et|e|&|or|和|と)\W*([A-Z])(?![\w'])\W*)+", re.IGNORECASE)
 _SEPARATORS = pattern(r"(?<=[\s)])(?:and|und|y|et|e|or)(?=[\s(])")
+_CORRECT = pattern(
+    r"^\W*both\s+(?=\(?[A-J]\W)|(?<=[A-J])\)?\s+(?:are|is|sind|ist|son|es|sont|est)\s+(?:both\s+)?"
+    r"(?:correct|right|true|richtig|correctas?|correctes?)\W*$"
+)
 _LETTERED = pattern(
     r"(?:(?i:option|choice|answer|antwort|opción|réponse|respuesta|opção)\s+(?=[A-J](?:[\s,.:)]|$))|"
     r"(?=\(?[A-J]\)))\(?([A-J])\)?(?:[\s:,.-].*)?",
@@ -74,6 +78,7 @@ def option_of(text: str, question: Question) -> str | None:
     """
     if not question.options:
         return None
+    text = _CORRECT.sub("", text)
     letter = option(text) or _run_of_letters(text)
     if letter is not None:
         return letter if all(each in question.options for each in letter.split(" and ")) else None

@@ -56,6 +56,7 @@ _RELATIVE = pattern(
     re.IGNORECASE | re.DOTALL,
 )
 _ASIDE = pattern(r"\s+\(([^()]{1,120})\)$")
+_ZONE = pattern(r"\b(?:UTC|GMT|local|time|[A-Z]{1,3}ST|[A-Z]{1,3}DT|CET)\b|[+-]\d")
 _OPENS_SENTENCE = pattern(
     r"(?:it|he|she|they|this|that|there|these|those|it's|here|if|when|so|thus|therefore|hence|please|then|"
     r"because|wegen|weil|due|owing|porque|debido|gracias|à\s+cause|parce|a\s+causa|perché|por\s+causa|из-за|بسبب)\s|"
@@ -108,7 +109,7 @@ def without_asides(text: str) -> str:
     clause = _RELATIVE.search(text)
     text = text[: clause.start()].strip() if clause and not CONDITIONS.search(clause[0]) else text.strip()
     aside = _ASIDE.search(text)
-    if not aside or not aside.start() or re.search(r"[\\∈=]", text):
+    if not aside or not aside.start() or re.search(r"[\\∈=∪∩]", text) or _ZONE.search(aside[1]):
         return text
     return text[: aside.start()] if re.search(r"\d", aside[1]) else text
 

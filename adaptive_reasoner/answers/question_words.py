@@ -166,7 +166,7 @@ FREE = pattern(
     r"bitte|por favor|s'il vous plaît|请|por gentileza|peux-tu|pouvez-vous|puedes|kannst du|können "
     r"sie)[\s,]+)*(?:"
     + any_of(
-        "caption|write|draft|compose|summarise|summarize|explain|describe|rewrite|rephrase|paraphrase|improve|"
+        "caption|edit|shorten|make a|make me|give me an example|give an example|write|draft|compose|summarise|summarize|explain|describe|rewrite|rephrase|paraphrase|improve|"
         "proofread|brainstorm|suggest|"
         "recommend|propose|come up with|invent|imagine|create|design|tell me about|tell me a|tell me how|"
         "tell me why|"
@@ -286,6 +286,8 @@ SMALL_TALK = pattern(
     any_of(
         "how are you|how's it going|how do you feel|how was your day|what's up|what's new|what is new|do you think|"
         "what do you recommend|what do you suggest|what would you|your opinion|your view|your thoughts|thoughts on|"
+        "what happened|what do you see|what's wrong|what is wrong|what are some|a fun fact|an example of|quote|quotes|"
+        "to-do list|todo list|packing list|shopping list|was ist passiert|qué pasó|que s'est-il passé|что случилось|"
         "any tips|any advice|any ideas|any suggestions|any thoughts|"
         "wie geht es|wie geht's|was gibt's neues|was hältst du|was halten sie|was meinst du|was denkst du|was empfiehlst|deine meinung|"
         "cómo estás|cómo está usted|qué tal|qué opinas|qué piensas|qué recomiendas|qué me recomiendas|tu opinión|"
@@ -293,7 +295,7 @@ SMALL_TALK = pattern(
         "come stai|come va|cosa ne pensi|che ne pensi|cosa consigli|como vai|como você está|o que você acha|"
         "как дела|как ты|что ты думаешь|что вы думаете|что посоветуешь|كيف حالك|ما رأيك|بماذا تنصح"
     )
-    + "|お元気|元気ですか|調子は|どう思|おすすめ|你好吗|最近怎么样|你怎么样|怎么看|你觉得|你认为|有什么推荐|잘 지내|어떻게 생각|추천",
+    + "|お元気|元気ですか|調子は|どう思|おすすめ|what (?:does|do|did) [^?]{1,40} do\\?|satz mit|как \\w+(?:ть|ти|чь)(?!\\w)|你好吗|最近怎么样|你怎么样|怎么看|你觉得|你认为|有什么推荐|잘 지내|어떻게 생각|추천",
     re.IGNORECASE,
 )
 """What every reply answers in its own way."""

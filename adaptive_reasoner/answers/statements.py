@@ -51,6 +51,12 @@ _POINTING = pattern(
     r"lo|gli|questo|это|он|она)\b",
     re.IGNORECASE,
 )
+_PRONOUN = pattern(
+    r"\W*(?:it|it's|this|that|that's|he|she|they|these|those|you|esto|eso|ce|c'est|cela|elle|il|es|dies|das|er|sie|"
+    r"questo|это|он|она|(?:the|your|der|die|el|la|le|il|o|a)\s+(?:answer|total|sum|result|price|cost|number|value|average|"
+    r"gesamt\w*|summe|suma|somme|totale|prix|preis|precio|coste))\b",
+    re.IGNORECASE,
+)
 _REVERSED = pattern(
     r"\W*(?:so|thus|therefore|hence|then)?,?\s*(\S.{0,80}?)\s+(?:is|are|was)\s+(?:the|my|our)\s+(?:(?:final|"
     r"correct|right)\s+)?(?:answer|result|total|solution)\b",
@@ -199,13 +205,15 @@ def _stated_value(text: str, question: Question) -> Stated | None:
     """A value, or the one that a text begins with: 42 apples, on March 5 in Rome."""
     if (key := value_key(text, question, names=False)) is not None:
         return Stated(bare_text(text), key)
-    if re.match(r"to\s+[a-z]", text):
-        return None  # what to do
+    if re.match(r"(?:to|its|his|her|their|my|your|our)\s+[a-z]", text):
+        return None  # what to do, or whose
     bare = without_preposition(without_asides(text)).strip(" .,;:!")
     first = next(typed_spans(bare, question), None)
     if first is not None and bare.startswith(first[0]):
         rest = bare[len(first[0]) :].strip(" .,")
         if _is_qualified(bare, first[0], question):
+            return None
+        if re.search(r"\bbut\b.*\d", rest):
             return None
         counted = question.counts(rest) or (question.asks_number and len(rest.split()) <= 4)
         if not rest or counted or (not _is_bare_number(first) and len(rest.split()) <= _MOST_WORDS_AFTER):
@@ -287,7 +295,7 @@ def _span(sentence: str, question: Question) -> Stated | None:
     if len({key for _, key in found}) != 1:
         return None
     text, key = found[0]
-    if _is_qualified(sentence, text, question):
+    if _is_qualified(sentence, text, question) or _is_of_something(sentence, text, question):
         return None
     is_address = key.startswith(("tel:", "http")) or "@" in key
     if not is_address and (is_bounded(sentence, text) or (PERSONAL.search(sentence) and not question.known)):
@@ -314,6 +322,19 @@ def _is_qualified(sentence: str, text: str, question: Question) -> bool:
     around = sentence.replace(text, " 0 ", 1)
     words = [found[0].strip() for found in QUALIFIERS.finditer(around)]
     return any(_qualifies(word.casefold(), around, question) for word in words)
+
+
+def _is_of_something(sentence: str, text: str, question: Question) -> bool:
+    """Whether a value is named with words that are not in the question, and no sentence says it: 10 kg CO2."""
+    if len(sentence.split()) > _MOST_WORDS_OF_A_FRAGMENT or _POINTING.match(sentence) or CONCLUDING.match(sentence):
+        return False
+    if _COPULA.search(sentence) or _CJK.search(sentence) or (":" in sentence):
+        return False
+    words = re.findall(r"[^\W_]+", ABOUT.sub("", sentence.replace(text, " ", 1)).casefold())
+    return any(word not in FUNCTION_WORDS and stem(word) not in question.stems for word in words)
+
+
+_MOST_WORDS_OF_A_FRAGMENT = 5
 
 
 def _qualifies(word: str, around: str, question: Question) -> bool:

@@ -61,10 +61,12 @@ QUALIFIERS = pattern(
         "morning|evening|afternoon|night|tonight|morgens|abends|nachts|vormittags|nachmittags|mittags|früh|"
         "mañana|tarde|noche|matin|soir|nuit|mattina|sera|notte|manhã|noite|утра|вечера|дня|ночи|صباحا|صباحًا|مساء|مساءً|"
         "eastern|pacific|central|mountain|et|pt|ct|mt|ist|aest|eet|sgt|hkt|kst|mez|mesz|"
-        "local time|time"
+        "local time|time|loss|profit|debit|credit|owes|owe|owed|minus|plus|before|after|tomorrow|today|yesterday|"
+        "including|excluding|heute|gestern|sank|sinkt|stieg|steigt|ayer|hoy|demain|hier|aujourd'hui|más|menos|"
+        "twice|once|daily|weekly|monthly|yearly|annually|net|gross"
     )
     + r"|(?<=\b0)\s*\b[NSEW](?![A-Za-z])|\b[NSEW](?=\s+0)"
-    + r"|(?<=\d)\s?/\s?(?:day|week|month|year|hour|mo|yr|h|d)(?!\w)|增|减|上升|下降|以前|前|以后|増|減",
+    + r"|(?<=\d)\s?/\s?(?:day|week|month|year|hour|mo|yr|h|d)(?!\w)|增|减|上升|下降|以前|前|以后|増|減|明|今|昨|夜|朝|下降|减少",
     re.IGNORECASE,
 )
 """What says of a value which way it goes, or of what it is one of several."""
@@ -83,7 +85,8 @@ CONDITIONS = pattern(
     any_of(
         "but|only|if|unless|except|provided|providing|as long as|so long as|assuming|depends|depending|however|"
         "although|though|in most cases|in some cases|sometimes|usually|generally|mostly|often|partly|partially|"
-        "in part|under certain|in principle|technically|on condition|until|"
+        "in part|probably|maybe|perhaps|possibly|almost|likely|subject to|wahrscheinlich|vielleicht|quizás|tal vez|"
+        "probablemente|peut-être|probablement|forse|talvez|возможно|ربما|à partir|under certain|in principle|technically|on condition|until|"
         "aber|jedoch|nur|wenn|falls|sofern|außer|solange|vorausgesetzt|meistens|manchmal|teilweise|teils|kommt darauf|"
         "pero|solo|sólo|solamente|salvo|siempre que|excepto|a menos que|depende|a veces|en parte|"
         "mais|seulement|sauf|à condition|tant que|uniquement|parfois|en partie|dépend|"
@@ -91,7 +94,7 @@ CONDITIONS = pattern(
         "но|только|если|кроме|зависит|иногда|при условии|ولكن|لكن|فقط|إذا|بشرط|إلا|أحيانا"
     )
     + "|^\\W*[^\\W\\d_]+,\\s(?:with|without|not without|for|in|on|at|after|before|when|mit|ohne|con|sin|avec|sans)\\s"
-    + "|但|只有|只要|如果|除非|不过|取决|ただし|ただ、|のみ|だけ|場合|限り|条件|では|하지만|만약|경우|👎",
+    + "|但|只有|只要|如果|除非|不过|取决|ただし|ただ、|のみ|だけ|場合|限り|条件|では|なら|たぶん|可能|也许|大概|[,，]\\s?在|하지만|만약|경우|👎",
     re.IGNORECASE,
 )
 """What makes yes or no another answer than the bare word."""
@@ -139,7 +142,7 @@ GREETINGS = pattern(
         "thank you|many thanks|cheers|bye|goodbye|see you|sure|of course|certainly|absolutely|ok|okay|done|"
         "great|great question|good question|got it|understood|noted|sorry|my apologies|apologies|please|"
         "congratulations|"
-        "no problem|no worries|my pleasure|you're welcome|sounds good|will do|all right|alright|"
+        "no problem|no worries|anytime|any time|with pleasure|gern geschehen|avec plaisir|my pleasure|you're welcome|sounds good|will do|all right|alright|"
         "hola|buenos días|buenas tardes|buenas noches|gracias|de nada|claro|por supuesto|lo siento|adiós|"
         "bonjour|bonsoir|salut|coucou|merci|de rien|bien sûr|désolé|désolée|avec plaisir|au revoir|"
         "hallo|guten morgen|guten tag|guten abend|moin|servus|danke|bitte|gerne|natürlich|entschuldigung|"
@@ -149,7 +152,7 @@ GREETINGS = pattern(
         "عذرا|عذرًا"
     )
     + "|こちらこそ|"
-    "こんにちは|こんばんは|おはよう|ありがとう|すみません|申し訳|どういたしまして|もちろん|はじめまして|"
+    "不用谢|不用|こんにちは|こんばんは|おはよう|ありがとう|すみません|申し訳|どういたしまして|もちろん|はじめまして|"
     "你好|您好|早上好|晚上好|谢谢|不客气|抱歉|对不起|当然|好的|안녕|감사|죄송|물론|お疲れ|おめでとう|お誕生日|祝你|祝您|恭喜|好好|축하|alles gute|herzlichen glückwunsch|"
     "feliz |joyeux |bon anniversaire|happy |tanti auguri|buon |с днём|поздравляю|كل عام|مبروك)",
     re.IGNORECASE,

@@ -70,7 +70,7 @@ def _forms(text: str) -> list[str]:
     bare = text if re.search(r"[ap]\.m\.$", text) else text.strip(_EDGES)
     bare = f".{bare}" if text[:1] == "." and bare[:1].isdigit() else bare
     cut = without_asides(bare).strip(_EDGES)
-    core = cut if re.search(r"\\in(?![a-z])|[∈=]", cut) else _PARENTHESES.sub("", cut).strip(_EDGES)
+    core = cut if re.search(r"\\in(?![a-z])|[∈=∪∩]|UTC|GMT", cut) else _PARENTHESES.sub("", cut).strip(_EDGES)
     return list(dict.fromkeys((cut, core, without_preposition(core))))
 
 

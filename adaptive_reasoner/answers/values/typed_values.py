@@ -125,6 +125,8 @@ def without_preposition(text: str) -> str:
         >>> without_preposition("on March 5")
         'March 5'
     """
+    if re.match(r"(?:from|desde|ab|dès|à partir de|da|от)\s+[\d$€£¥]", text, re.IGNORECASE):
+        return text  # the least of several values
     return PREPOSITIONS.sub("", text, count=1)
 
 
