@@ -28,7 +28,8 @@ _LETTERED = pattern(
 )
 _LETTERS = pattern(r"\(?[A-J]\)?(?:(?:\s*,\s*|\s+(?:and|und|y|et|e|&)\s+|\s*[和と]\s*)\(?[A-J]\)?)*")
 _SENTENCE = pattern(
-    r"(?:option|choice|answer|alternative|opción|antwort|réponse|respuesta|risposta|opção|resposta|选项|選択肢|"
+    r"(?:option|choice|answer|alternative|opción|antwort|réponse|respuesta|risposta|opção|resposta|选项|"
+    r"選択肢|"
     r"答案|答え)"
     r"\W{0,6}(?:(?:is|est|ist|es|è|é|lautet|是|は|should be|must be|would be)\W{0,6})?\(?([A-Z])\)?(?![\w'])",
     re.IGNORECASE,

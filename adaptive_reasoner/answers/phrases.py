@@ -30,7 +30,8 @@ _MOST_MARKED_WORDS = 12
 _COPULA = pattern(rf"(?!(?:war|son|era|fu|wird|sera)(?!\w)){COPULAS}")
 _PRONOUNS = frozenset(
     (
-        "Ich Wir Je J'ai Nous Yo Io Eu I I'm I’m I've I’ve I'd I'll I’ll You You're You’re Your We We're We’re My Our Let's Let’s"
+        "Ich Wir Je J'ai Nous Yo Io Eu I I'm I’m I've I’ve I'd I'll I’ll You You're You’re Your We We're "
+        "We’re My Our Let's Let’s"
     ).split()
 )
 _AUXILIARY = pattern(
@@ -59,7 +60,8 @@ _ASIDE = pattern(r"\s+\(([^()]{1,120})\)$")
 _ZONE = pattern(r"\b(?:UTC|GMT|local|time|[A-Z]{1,3}ST|[A-Z]{1,3}DT|CET)\b|[+-]\d")
 _OPENS_SENTENCE = pattern(
     r"(?:it|he|she|they|this|that|there|these|those|it's|here|if|when|so|thus|therefore|hence|please|then|"
-    r"because|wegen|weil|due|owing|porque|debido|gracias|à\s+cause|parce|a\s+causa|perché|por\s+causa|из-за|بسبب)\s|"
+    r"because|wegen|weil|due|owing|porque|debido|gracias|à\s+cause|parce|a\s+causa|perché|por\s+causa|"
+    r"из-за|بسبب)\s|"
     r"因为|由于",
     re.IGNORECASE,
 )
@@ -93,7 +95,7 @@ def is_conditional(sentence: str) -> bool:
     """Whether yes or no holds only under a condition, or not always.
 
     Example:
-        >>> [is_conditional(text) for text in ("Yes, but only on Sundays.", "Yes, with a permit.", "Yes, it is.")]
+        >>> [is_conditional(text) for text in ("Yes, but only today.", "Yes, with a permit.", "Yes, it is.")]
         [True, True, False]
     """
     return bool(CONDITIONS.search(sentence))

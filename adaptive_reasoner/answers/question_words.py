@@ -112,7 +112,8 @@ TRANSLATION = pattern(
 )
 VERSION = pattern(
     any_of(
-        "version|release|versión|versione|versão|релиз|версия|python|java|node|ios|ipados|android|ubuntu|macos|windows|"
+        "version|release|versión|versione|versão|релиз|версия|python|java|node|ios|ipados|android|ubuntu|"
+        "macos|windows|"
         "django|react|postgresql|kernel|firmware|section|chapter|clause|kapitel|abschnitt|capítulo|chapitre"
     )
     + r"|版本|バージョン|(?<!\w)v\d",
@@ -121,8 +122,10 @@ VERSION = pattern(
 VERBATIM = pattern(
     r"\b(?:prints?|printed|outputs?|returns?|evaluates? to|stdout|repr)\b|"
     + any_of(
-        "which letter|what letter|which character|what character|which char|hex|identifier|username|user name|variable name|name of the variable|password|token|header|serial|sku|id|ids|"
-        "ascii|case-sensitive|verbatim|character by character|filename|file name|ausgabe|ausgegeben|gibt|imprime|salida|"
+        "which letter|what letter|which character|what character|which char|hex|identifier|username|user "
+        "name|variable name|name of the variable|password|token|header|serial|sku|id|ids|"
+        "ascii|case-sensitive|verbatim|character by character|filename|file name|ausgabe|ausgegeben|gibt|"
+        "imprime|salida|"
         "affiche|stampa|выведет"
     )
     + "|输出|出力|出力され",
@@ -166,7 +169,8 @@ FREE = pattern(
     r"bitte|por favor|s'il vous plaît|请|por gentileza|peux-tu|pouvez-vous|puedes|kannst du|können "
     r"sie)[\s,]+)*(?:"
     + any_of(
-        "caption|edit|shorten|make a|make me|give me an example|give an example|write|draft|compose|summarise|summarize|explain|describe|rewrite|rephrase|paraphrase|improve|"
+        "caption|edit|shorten|make a|make me|give me an example|give an example|write|draft|compose|"
+        "summarise|summarize|explain|describe|rewrite|rephrase|paraphrase|improve|"
         "proofread|brainstorm|suggest|"
         "recommend|propose|come up with|invent|imagine|create|design|tell me about|tell me a|tell me how|"
         "tell me why|"
@@ -184,7 +188,8 @@ FREE = pattern(
         "напиши|напишите|объясни|объясните|почему|расскажи|опиши|اكتب|اشرح|لماذا|لخص|صف|كيف"
     )
     + "|写|解释|为什么|描述|总结|请写|如何|怎么|怎样|介绍|"
-    r".{0,30}(?:を書いて|書いてください|詠んで|作ってください|説明して|要約して|なぜ|どうして|教えてください$)|왜|설명|써|.{0,30}(?:써|지어)\s?(?:줘|주세요))",
+    r".{0,30}(?:を書いて|書いてください|詠んで|作ってください|説明して|要約して|なぜ|どうして|"
+    r"教えてください$)|왜|설명|써|.{0,30}(?:써|지어)\s?(?:줘|주세요))",
     re.IGNORECASE,
 )  # fmt: skip
 HOW_ABOUT = pattern(
@@ -204,12 +209,14 @@ YES_NO = pattern(
     re.IGNORECASE,
 )
 OPTION = pattern(
-    r"(?:^|[\s(;,])\(?([A-Ja-j])[).:]\s+(\S[^\n]{0,200}?)(?=\s*(?:[\n;,]?\s*\(?[A-Ja-j][).:]\s|\n|$))"
+    r"(?:^|[\s(;,?!)。:])\(?([A-Ja-j])[).:]\s+(\S[^\n]{0,200}?)(?=\s*(?:[\n;,]?\s*\(?[A-Ja-j][).:]\s|\n|$))"
 )
 WORD = pattern(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
 VARIABLE_ASKED = pattern(
-    r"(?:solve for|find|value of|determine|calculate|what(?:'s| is)|valor de|encuentra|halla|nach|bestimme|finde|"
-    r"wert von|valeur de|trouve[rz]?|vaut|valore di|trova|求|найдите)\s*\\?\(?\$?([A-Za-z](?:_\{?\d\}?)?)(?![\w'(,]|,\s?[a-z]\b)"
+    r"(?:solve for|find|value of|determine|calculate|what(?:'s| is)|valor de|encuentra|halla|nach|"
+    r"bestimme|finde|"
+    r"wert von|valeur de|trouve[rz]?|vaut|valore di|trova|求|"
+    r"найдите)\s*\\?\(?\$?([A-Za-z](?:_\{?\d\}?)?)(?![\w'(,]|,\s?[a-z]\b)"
     r"(?! (?:and|y|und|et|e) )",
     re.IGNORECASE,
 )
@@ -271,36 +278,50 @@ ANSWERABLE = pattern(
 """What makes even such a request a question."""
 WORKS = pattern(
     any_of(
-        "slogan|motto|tagline|headline|caption|title|toast|tweet|haiku|limerick|sonnet|lyrics|song|poem|joke|story|essay|"
+        "slogan|motto|tagline|headline|caption|title|toast|tweet|haiku|limerick|sonnet|lyrics|song|poem|"
+        "joke|story|essay|"
         "email|e-mail|letter|message|reply|speech|greeting|wish|birthday wish|blog post|cover letter|opinion|"
-        "gedicht|witz|geschichte|brief|mail|nachricht|geburtstagswunsch|glückwunsch|geburtstagsgruß|rede|meinung|"
-        "poema|cuento|chiste|correo|carta|mensaje|deseo|discurso|opinión|poème|histoire|blague|courriel|lettre|discours|avis|"
+        "gedicht|witz|geschichte|brief|mail|nachricht|geburtstagswunsch|glückwunsch|geburtstagsgruß|rede|"
+        "meinung|"
+        "poema|cuento|chiste|correo|carta|mensaje|deseo|discurso|opinión|poème|histoire|blague|courriel|"
+        "lettre|discours|avis|"
         "poesia|barzelletta|storia|lettera|messaggio|poesia|piada|стихотворение|стих|письмо|история|шутка|"
         "قصيدة|قصة|رسالة|نكتة|بريد"
     )
-    + "|俳句|短歌|川柳|詩|物語|メール|手紙|メッセージ|スローガン|诗|故事|邮件|笑话|祝福|标语|口号|작문|편지|이야기|농담|(?:^|\\s)시를?(?=\\s|$)",
+    + "|俳句|短歌|川柳|詩|物語|メール|手紙|メッセージ|スローガン|诗|故事|邮件|笑话|祝福|标语|口号|작문|"
+    "편지|이야기|농담|(?:^|\\s)시를?(?=\\s|$)",
     re.IGNORECASE,
 )
 """What is written, each in its own way, where no question is asked about it."""
 SMALL_TALK = pattern(
     any_of(
-        "how are you|how's it going|how do you feel|how was your day|what's up|what's new|what is new|do you think|"
-        "what do you recommend|what do you suggest|what would you|your opinion|your view|your thoughts|thoughts on|"
-        "what happened|what do you see|what's wrong|what is wrong|what are some|a fun fact|an example of|quote|quotes|"
-        "to-do list|todo list|packing list|shopping list|was ist passiert|qué pasó|que s'est-il passé|что случилось|"
+        "how are you|how's it going|how do you feel|how was your day|what's up|what's new|what is new|do "
+        "you think|"
+        "what do you recommend|what do you suggest|what would you|your opinion|your view|your thoughts|"
+        "thoughts on|"
+        "what happened|what do you see|what's wrong|what is wrong|what are some|a fun fact|an example of|"
+        "quote|quotes|"
+        "to-do list|todo list|packing list|shopping list|was ist passiert|qué pasó|que s'est-il passé|"
+        "что случилось|"
         "any tips|any advice|any ideas|any suggestions|any thoughts|"
-        "wie geht es|wie geht's|was gibt's neues|was hältst du|was halten sie|was meinst du|was denkst du|was empfiehlst|deine meinung|"
-        "cómo estás|cómo está usted|qué tal|qué opinas|qué piensas|qué recomiendas|qué me recomiendas|tu opinión|"
-        "comment ça va|comment allez-vous|ça va|que penses-tu|que pensez-vous|que recommandes-tu|ton avis|votre avis|"
+        "wie geht es|wie geht's|was gibt's neues|was hältst du|was halten sie|was meinst du|was denkst "
+        "du|was empfiehlst|deine meinung|"
+        "cómo estás|cómo está usted|qué tal|qué opinas|qué piensas|qué recomiendas|qué me recomiendas|tu "
+        "opinión|"
+        "comment ça va|comment allez-vous|ça va|que penses-tu|que pensez-vous|que recommandes-tu|ton "
+        "avis|votre avis|"
         "come stai|come va|cosa ne pensi|che ne pensi|cosa consigli|como vai|como você está|o que você acha|"
         "как дела|как ты|что ты думаешь|что вы думаете|что посоветуешь|كيف حالك|ما رأيك|بماذا تنصح"
     )
-    + "|お元気|元気ですか|調子は|どう思|おすすめ|what (?:does|do|did) [^?]{1,40} do\\?|satz mit|как \\w+(?:ть|ти|чь)(?!\\w)|你好吗|最近怎么样|你怎么样|怎么看|你觉得|你认为|有什么推荐|잘 지내|어떻게 생각|추천",
+    + "|お元気|元気ですか|調子は|どう思|おすすめ|what (?:does|do|did) [^?]{1,40} do\\?|satz mit|"
+    "как \\w+(?:ть|ти|"
+    "чь)(?!\\w)|你好吗|最近怎么样|你怎么样|怎么看|你觉得|你认为|有什么推荐|잘 지내|어떻게 생각|추천",
     re.IGNORECASE,
 )
 """What every reply answers in its own way."""
 DEFINITION = pattern(
-    r"\W*(?:what(?:'s| is| are)(?: an?)?|was (?:ist|sind)(?: eine?)?|(?:qué (?:es|son)|qu'est-ce que|cos'è|o que é|"
+    r"\W*(?:what(?:'s| is| are)(?: an?)?|was (?:ist|sind)(?: eine?)?|(?:qué (?:es|son)|qu'est-ce que|"
+    r"cos'è|o que é|"
     r"что такое|ما هو|ما هي)(?: (?:el|la|los|las|les?|l'|il|o|a))?)\s?"
     r"(?-i:[a-zà-ÿа-я]{4,}|[A-ZÄÖÜ][a-zäöüß]{3,})\s*\?\W*",
     re.IGNORECASE,
@@ -315,7 +336,8 @@ TEXTS = pattern(
     r"tipps|"
     r"unterschiede?|schritte|ventajas|desventajas|consejos|razones|diferencias?|pasos|avantages|"
     r"inconvénients|conseils|"
-    r"raisons|différences?|étapes|vantaggi|svantaggi|consigli|vantagens|dicas|differenz[ae])\b|优点|缺点|建议|区别|"
+    r"raisons|différences?|étapes|vantaggi|svantaggi|consigli|vantagens|dicas|differenz[ae])\b|优点|"
+    r"缺点|建议|区别|"
     r"原因|"
     r"步骤|メリット|違い|理由|コツ|方法|فوائد|أسباب|نصائح|الفرق",
     re.IGNORECASE,

@@ -60,7 +60,8 @@ _SENTENCE_END = pattern(r"(?:(?<![.!?])[.!?]+[\"')\]]*)\s+(?=\S)|\n+")
 _ABBREVIATION = pattern(
     r"(?:^|[\s(])(?:[A-Z]|dr|mr|mrs|ms|prof|st|no|nr|vs|jr|sr|approx|ca|e\.g|i\.e|etc|mt|ft|bzw|z\.b|mio|"
     r"mrd|sra|"
-    r"inc|ltd|co|dept|fig|ext|abs|art|vol|pp?|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|a\.m|p\.m|u\.s)\.$|^\d{1,2}\.$",
+    r"inc|ltd|co|dept|fig|ext|abs|art|vol|pp?|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|a\.m|p\.m|"
+    r"u\.s)\.$|^\d{1,2}\.$",
     re.IGNORECASE,
 )
 

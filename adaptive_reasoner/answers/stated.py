@@ -52,7 +52,8 @@ _NO_VALUE = pattern(
 _BLOCK = pattern(r"\\\[(.{1,400}?)\\\]|\$\$(.{1,400}?)\$\$|\\begin\{(\w+)\}.{1,600}?\\end\{\3\}", re.DOTALL)
 _BOX = pattern(r"\\(?:boxed|fbox)\s?\{")
 _CUT = pattern(
-    r"[.!?]\s[^.!?]*\s(?:the|an?|and|or|of|to|with|in|der|die|das|den|und|oder|von|mit|el|la|los|las|y|de|con|le|les|et|"
+    r"[.!?]\s[^.!?]*\s(?:the|an?|and|or|of|to|with|in|der|die|das|den|und|oder|von|mit|el|la|los|las|y|"
+    r"de|con|le|les|et|"
     r"du|des|che|e|и|в|на|و|في|من)\Z|[^\n]{40},\Z",
 )
 """A text that ends within a sentence."""

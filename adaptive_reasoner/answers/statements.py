@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.phrases import unknown_part, without_asides
+from adaptive_reasoner.answers.qualified import POINTING, is_qualified, names_more
 from adaptive_reasoner.answers.question import Question, stem
 from adaptive_reasoner.answers.reply_text import is_courtesy, last_found
 from adaptive_reasoner.answers.values.expressions import unwrapped
@@ -18,7 +19,6 @@ from adaptive_reasoner.answers.vocabulary import (
     GREETINGS,
     NEGATIONS,
     PERSONAL,
-    QUALIFIERS,
     REFUSALS,
 )
 
@@ -43,17 +43,11 @@ _LABEL = pattern(r"([^\W\d_][\w\s'/()-]{0,40}?)\s*:\s+(\S.*)|([^\W\d_]{1,20}):(?
 _NO_LABEL = pattern(
     r"\W*(?:note|warning|step \d+|example|hint|dear|subject|hi|hello|to|from|todo|p\.?s|re)\b", re.IGNORECASE
 )
-_POINTING = pattern(
-    r"\W*(?:so|thus|therefore|hence|then|and|also|donc|daher|entonces|por lo tanto)?,?\s*(?:the|it|its|it's|"
-    r"this|that|that's|there|he|she|they|these|those|"
-    r"your|his|her|their|our|el|la|los|las|esto|eso|su|le|les|l'|ce|c'est|cela|elle|il|der|die|das|es|dies|"
-    r"er|sie|o|os|as|isso|ele|ela|"
-    r"lo|gli|questo|это|он|она)\b",
-    re.IGNORECASE,
-)
 _PRONOUN = pattern(
-    r"\W*(?:it|it's|this|that|that's|he|she|they|these|those|you|esto|eso|ce|c'est|cela|elle|il|es|dies|das|er|sie|"
-    r"questo|это|он|она|(?:the|your|der|die|el|la|le|il|o|a)\s+(?:answer|total|sum|result|price|cost|number|value|average|"
+    r"\W*(?:it|it's|this|that|that's|he|she|they|these|those|you|esto|eso|ce|c'est|cela|elle|il|es|dies|"
+    r"das|er|sie|"
+    r"questo|это|он|она|(?:the|your|der|die|el|la|le|il|o|a)\s+(?:answer|total|sum|result|price|cost|"
+    r"number|value|average|"
     r"gesamt\w*|summe|suma|somme|totale|prix|preis|precio|coste))\b",
     re.IGNORECASE,
 )
@@ -211,7 +205,7 @@ def _stated_value(text: str, question: Question) -> Stated | None:
     first = next(typed_spans(bare, question), None)
     if first is not None and bare.startswith(first[0]):
         rest = bare[len(first[0]) :].strip(" .,")
-        if _is_qualified(bare, first[0], question):
+        if is_qualified(bare, first[0], question):
             return None
         if re.search(r"\bbut\b.*\d", rest):
             return None
@@ -238,7 +232,7 @@ def _is_subject(subject: str, question: Question) -> bool:
     """Whether a subject points at what was asked, and is no one who speaks."""
     if re.match(r"\W*(?:i|you|we|yo|je|ich|io|eu)\b", subject, re.IGNORECASE):
         return False
-    if _POINTING.match(subject) or CONCLUDING.match(subject):
+    if POINTING.match(subject) or CONCLUDING.match(subject):
         return True
     if not question.known:
         return False
@@ -284,7 +278,7 @@ def _span(sentence: str, question: Question) -> Stated | None:
         return None
     concluding = bool(CONCLUDING.match(sentence))
     if not question.known and not (
-        concluding or _POINTING.match(sentence) or _opens_with_value(sentence, question)
+        concluding or _PRONOUN.match(sentence) or _opens_with_value(sentence, question)
     ):
         return None  # of what it is the value, the question would say
     if "=" in sentence and not (concluding or question.asks_number):
@@ -295,7 +289,7 @@ def _span(sentence: str, question: Question) -> Stated | None:
     if len({key for _, key in found}) != 1:
         return None
     text, key = found[0]
-    if _is_qualified(sentence, text, question) or _is_of_something(sentence, text, question):
+    if is_qualified(sentence, text, question) or names_more(sentence, text, question):
         return None
     is_address = key.startswith(("tel:", "http")) or "@" in key
     if not is_address and (is_bounded(sentence, text) or (PERSONAL.search(sentence) and not question.known)):
@@ -315,34 +309,6 @@ _NO_VALUE = pattern(
 def _opens_with_value(sentence: str, question: Question) -> bool:
     first = next(typed_spans(sentence, question), None)
     return first is not None and without_preposition(sentence.lstrip(" ~≈")).startswith(first[0])
-
-
-def _is_qualified(sentence: str, text: str, question: Question) -> bool:
-    """Whether words that the question does not have make another value of it: fell by 5%."""
-    around = sentence.replace(text, " 0 ", 1)
-    words = [found[0].strip() for found in QUALIFIERS.finditer(around)]
-    return any(_qualifies(word.casefold(), around, question) for word in words)
-
-
-def _is_of_something(sentence: str, text: str, question: Question) -> bool:
-    """Whether a value is named with words that are not in the question, and no sentence says it: 10 kg CO2."""
-    if len(sentence.split()) > _MOST_WORDS_OF_A_FRAGMENT or _POINTING.match(sentence) or CONCLUDING.match(sentence):
-        return False
-    if _COPULA.search(sentence) or _CJK.search(sentence) or (":" in sentence):
-        return False
-    words = re.findall(r"[^\W_]+", ABOUT.sub("", sentence.replace(text, " ", 1)).casefold())
-    return any(word not in FUNCTION_WORDS and stem(word) not in question.stems for word in words)
-
-
-_MOST_WORDS_OF_A_FRAGMENT = 5
-
-
-def _qualifies(word: str, around: str, question: Question) -> bool:
-    if word == "in":  # in five days, not in Berlin
-        return bool(re.search(r"\bin\s+0\s", around))
-    if word == "per" and re.search(r"\bper\s?cent", around):
-        return False
-    return stem(word) not in question.stems
 
 
 def _of_asked_kind(found: list[tuple[str, str]], sentence: str, question: Question) -> list[tuple[str, str]]:

@@ -59,22 +59,28 @@ QUALIFIERS = pattern(
         "gestiegen|gefallen|älter|jünger|pro|je|subió|bajó|aumentó|disminuyó|hace|augmenté|baissé|plus|moins|"
         "ext|extension|durchwahl|fahrenheit|celsius|north|south|east|west|"
         "morning|evening|afternoon|night|tonight|morgens|abends|nachts|vormittags|nachmittags|mittags|früh|"
-        "mañana|tarde|noche|matin|soir|nuit|mattina|sera|notte|manhã|noite|утра|вечера|дня|ночи|صباحا|صباحًا|مساء|مساءً|"
+        "mañana|tarde|noche|matin|soir|nuit|mattina|sera|notte|manhã|noite|утра|вечера|дня|ночи|صباحا|"
+        "صباحًا|مساء|مساءً|"
         "eastern|pacific|central|mountain|et|pt|ct|mt|ist|aest|eet|sgt|hkt|kst|mez|mesz|"
-        "local time|time|loss|profit|debit|credit|owes|owe|owed|minus|plus|before|after|tomorrow|today|yesterday|"
-        "including|excluding|heute|gestern|sank|sinkt|stieg|steigt|ayer|hoy|demain|hier|aujourd'hui|más|menos|"
+        "local time|time|loss|profit|debit|credit|owes|owe|owed|minus|plus|before|after|tomorrow|today|"
+        "yesterday|from|"
+        "including|excluding|heute|gestern|sank|sinkt|stieg|steigt|ayer|hoy|demain|hier|aujourd'hui|más|"
+        "menos|"
         "twice|once|daily|weekly|monthly|yearly|annually|net|gross"
     )
     + r"|(?<=\b0)\s*\b[NSEW](?![A-Za-z])|\b[NSEW](?=\s+0)"
-    + r"|(?<=\d)\s?/\s?(?:day|week|month|year|hour|mo|yr|h|d)(?!\w)|增|减|上升|下降|以前|前|以后|増|減|明|今|昨|夜|朝|下降|减少",
+    + r"|(?<=\d)\s?/\s?(?:day|week|month|year|hour|mo|yr|h|d)(?!\w)|增|减|上升|下降|以前|前|以后|増|減|"
+    r"明|今|昨|夜|朝|下降|减少",
     re.IGNORECASE,
 )
 """What says of a value which way it goes, or of what it is one of several."""
 
 LETTERS = pattern(
     r"\A\W*(?:(?:subject|betreff|asunto|objet|oggetto|assunto|тема|الموضوع|件名|主题|主題|제목)\s*:.*\n"
-    r"|(?:dear|hi|hello|hey|good morning|sehr geehrter?|liebe[rs]?|hallo|guten tag|estimad[oa]s?|querid[oa]s?|hola|"
-    r"chère?s?|bonjour|madame|monsieur|cara|caro|gentile|egregio|prezad[oa]|olá|уважаем\w+|дорог\w+|здравствуйте|"
+    r"|(?:dear|hi|hello|hey|good morning|sehr geehrter?|liebe[rs]?|hallo|guten tag|estimad[oa]s?|"
+    r"querid[oa]s?|hola|"
+    r"chère?s?|bonjour|madame|monsieur|cara|caro|gentile|egregio|prezad[oa]|olá|уважаем\w+|дорог\w+|"
+    r"здравствуйте|"
     r"عزيزي|عزيزتي|السيد|尊敬的|亲爱的|拝啓)\b[^\n?!]{0,60}[,:]?[ \t]*\n"
     r"|[^\n]{1,30}(?:様|さん|先生|您好|你好)[,:]?[ \t]*\n)(?:.*\n){2,}.*\Z",
     re.IGNORECASE,
@@ -83,18 +89,25 @@ LETTERS = pattern(
 
 CONDITIONS = pattern(
     any_of(
-        "but|only|if|unless|except|provided|providing|as long as|so long as|assuming|depends|depending|however|"
-        "although|though|in most cases|in some cases|sometimes|usually|generally|mostly|often|partly|partially|"
-        "in part|probably|maybe|perhaps|possibly|almost|likely|subject to|wahrscheinlich|vielleicht|quizás|tal vez|"
-        "probablemente|peut-être|probablement|forse|talvez|возможно|ربما|à partir|under certain|in principle|technically|on condition|until|"
-        "aber|jedoch|nur|wenn|falls|sofern|außer|solange|vorausgesetzt|meistens|manchmal|teilweise|teils|kommt darauf|"
+        "but|only|if|unless|except|provided|providing|as long as|so long as|assuming|depends|depending|"
+        "however|"
+        "although|though|in most cases|in some cases|sometimes|usually|generally|mostly|often|partly|"
+        "partially|"
+        "in part|probably|maybe|perhaps|possibly|almost|likely|subject to|wahrscheinlich|vielleicht|"
+        "quizás|tal vez|"
+        "probablemente|peut-être|probablement|forse|talvez|возможно|ربما|à partir|under certain|in "
+        "principle|technically|on condition|until|"
+        "aber|jedoch|nur|wenn|falls|sofern|außer|solange|vorausgesetzt|meistens|manchmal|teilweise|teils|"
+        "kommt darauf|"
         "pero|solo|sólo|solamente|salvo|siempre que|excepto|a menos que|depende|a veces|en parte|"
         "mais|seulement|sauf|à condition|tant que|uniquement|parfois|en partie|dépend|"
         "ma|soltanto|tranne|purché|a meno che|dipende|a volte|mas|apenas|exceto|desde que|às vezes|"
         "но|только|если|кроме|зависит|иногда|при условии|ولكن|لكن|فقط|إذا|بشرط|إلا|أحيانا"
     )
-    + "|^\\W*[^\\W\\d_]+,\\s(?:with|without|not without|for|in|on|at|after|before|when|mit|ohne|con|sin|avec|sans)\\s"
-    + "|但|只有|只要|如果|除非|不过|取决|ただし|ただ、|のみ|だけ|場合|限り|条件|では|なら|たぶん|可能|也许|大概|[,，]\\s?在|하지만|만약|경우|👎",
+    + "|^\\W*[^\\W\\d_]+,\\s(?:with|without|not without|for|in|on|at|after|before|when|from|mit|ohne|ab|"
+    "nach|vor|con|sin|desde|avec|sans|dès)\\s"
+    + "|但|只有|只要|如果|除非|不过|取决|ただし|ただ、|のみ|だけ|場合|限り|条件|では|なら|たぶん|可能|"
+    "也许|大概|[,，]\\s?在|하지만|만약|경우|👎",
     re.IGNORECASE,
 )
 """What makes yes or no another answer than the bare word."""
@@ -142,7 +155,8 @@ GREETINGS = pattern(
         "thank you|many thanks|cheers|bye|goodbye|see you|sure|of course|certainly|absolutely|ok|okay|done|"
         "great|great question|good question|got it|understood|noted|sorry|my apologies|apologies|please|"
         "congratulations|"
-        "no problem|no worries|anytime|any time|with pleasure|gern geschehen|avec plaisir|my pleasure|you're welcome|sounds good|will do|all right|alright|"
+        "no problem|no worries|anytime|any time|with pleasure|gern geschehen|avec plaisir|my pleasure|"
+        "you're welcome|sounds good|will do|all right|alright|"
         "hola|buenos días|buenas tardes|buenas noches|gracias|de nada|claro|por supuesto|lo siento|adiós|"
         "bonjour|bonsoir|salut|coucou|merci|de rien|bien sûr|désolé|désolée|avec plaisir|au revoir|"
         "hallo|guten morgen|guten tag|guten abend|moin|servus|danke|bitte|gerne|natürlich|entschuldigung|"
@@ -152,8 +166,11 @@ GREETINGS = pattern(
         "عذرا|عذرًا"
     )
     + "|こちらこそ|"
-    "不用谢|不用|こんにちは|こんばんは|おはよう|ありがとう|すみません|申し訳|どういたしまして|もちろん|はじめまして|"
-    "你好|您好|早上好|晚上好|谢谢|不客气|抱歉|对不起|当然|好的|안녕|감사|죄송|물론|お疲れ|おめでとう|お誕生日|祝你|祝您|恭喜|好好|축하|alles gute|herzlichen glückwunsch|"
+    "不用谢|不用|こんにちは|こんばんは|おはよう|ありがとう|すみません|申し訳|どういたしまして|もちろん|"
+    "はじめまして|"
+    "你好|您好|早上好|晚上好|谢谢|不客气|抱歉|对不起|当然|好的|안녕|감사|죄송|물론|お疲れ|おめでとう|"
+    "お誕生日|祝你|祝您|恭喜|好好|축하|alles gute|herzlichen "
+    "glückwunsch|"
     "feliz |joyeux |bon anniversaire|happy |tanti auguri|buon |с днём|поздравляю|كل عام|مبروك)",
     re.IGNORECASE,
 )
@@ -195,7 +212,8 @@ COURTESIES = pattern(
         "знать|"
         "آمل أن|إذا كان لديك|هل تحتاج|لا تتردد"
     )
-    + "|お役に立て|お気軽に|何かあれば|他に何か|ほかに何か|ありがとう|谢谢|感谢|감사|希望对|希望这|如果您|如果你|随时|还有什么|还需要|"
+    + "|お役に立て|お気軽に|何かあれば|他に何か|ほかに何か|ありがとう|谢谢|感谢|감사|希望对|希望这|"
+    "如果您|如果你|随时|还有什么|还需要|"
     "도움이 되|궁금한|(?:i am|i'm|we are|we're)\\s+available",
     re.IGNORECASE,
 )
@@ -203,9 +221,12 @@ COURTESIES = pattern(
 
 REFUSALS = pattern(
     any_of(
-        "impossible to|no idea|nobody knows|no one knows|nobody can|unknown|not known|not much|hard to say|difficult to say|"
-        "can't say|cannot say|it depends|that depends|depends on|depends upon|matter of taste|up to you|no reliable|"
-        "not available|no information|not specified|not mentioned|not provided|not stated|not enough information|"
+        "impossible to|no idea|nobody knows|no one knows|nobody can|unknown|not known|not much|hard to "
+        "say|difficult to say|"
+        "can't say|cannot say|it depends|that depends|depends on|depends upon|matter of taste|up to you|"
+        "no reliable|"
+        "not available|no information|not specified|not mentioned|not provided|not stated|not enough "
+        "information|"
         "i can't|i can't|i cannot|i can not|i'm unable|i am unable|i'm not able|i am not able|"
         "i won't|i won't|i'm sorry|i am sorry|sorry, but|i don't know|i do not know|not sure|"
         "i do not have|i don't have|as an ai|unable to|can't help|cannot help|can't assist|"
@@ -213,13 +234,18 @@ REFUSALS = pattern(
         "lo siento|no puedo|no sé|no tengo acceso|je suis désolé|je suis désolée|je ne peux pas|je ne sais "
         "pas|désolé|"
         "es tut mir leid|tut mir leid|ich kann nicht|ich kann dir|ich kann ihnen|ich weiß nicht|leider|"
-        "keine ahnung|kommt darauf an|kommt drauf an|hängt davon ab|hängt von|unbekannt|geschmackssache|unmöglich zu|"
-        "depende|depende de|ni idea|desconocido|imposible|dépend|aucune idée|inconnu|impossible de|dipende|nessuna idea|"
-        "sconosciuto|impossibile|desconhecido|не знаю|зависит|неизвестно|невозможно|يعتمد على|غير معروف|مستحيل|لا فكرة|"
+        "keine ahnung|kommt darauf an|kommt drauf an|hängt davon ab|hängt von|unbekannt|geschmackssache|"
+        "unmöglich zu|"
+        "depende|depende de|ni idea|desconocido|imposible|dépend|aucune idée|inconnu|impossible de|"
+        "dipende|nessuna idea|"
+        "sconosciuto|impossibile|desconhecido|не знаю|зависит|неизвестно|невозможно|يعتمد على|غير معروف|"
+        "مستحيل|لا فكرة|"
         "mi dispiace|non posso|non so|sinto muito|desculpe|não posso|não sei|извините|я не могу|не знаю|"
         "آسف|عذرا|عذرًا|لا أستطيع|لا يمكنني|لا أعرف"
     )
-    + "|申し訳|できません|わかりません|分かりません|抱歉|对不起|无法|恕|取决于|看情况|不清楚|未知|によります|による(?=[。.]|$)|かねます|ご相談|恐れ入り|不明|不能|不知道|죄송|수 없습니다|모르",
+    + "|申し訳|できません|わかりません|分かりません|抱歉|对不起|无法|恕|取决于|看情况|不清楚|未知|"
+    "によります|による(?=[。.]|$)|かねます|ご相談|恐れ入り|不明|不能|不知道|"
+    "죄송|수 없습니다|모르",
     re.IGNORECASE,
 )
 
@@ -281,8 +307,10 @@ RATIONALES = _words(
 """Fields in which a reply explains itself."""
 
 VERBATIM_FIELDS = _words(
-    "id uuid key code sku serial user username login file filename path folder dir column field table variable function "
-    "method class module package command cmd regex pattern expr expression formula symbol ticker token password secret "
+    "id uuid key code sku serial user username login file filename path folder dir column field table "
+    "variable function "
+    "method class module package command cmd regex pattern expr expression formula symbol ticker token "
+    "password secret "
     "branch tag version v hash url uri header zip zipcode postcode phone pin letter char unit"
 )
 """Fields in which every sign counts."""

@@ -23,7 +23,8 @@ _ZONES |= {"pst": -480, "pdt": -420, "cet": 60, "cest": 120, "bst": 60, "jst": 5
 _ZONE = r"(?:utc|gmt|z|e[sd]t|c[sd]t|m[sd]t|p[sd]t|cet|cest|bst|jst|msk)?(?:[+-]\d{1,2}(?::?\d{2})?)?"
 _CLOCK = pattern(
     r"(?P<hour>\d{1,2})(?:\s?[:h.]\s?(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.0+)?)?)?\s?(?P<half>[ap]\.?\s?m\.?)?"
-    r"(?:\so'clock)?(?:\s(?:o'clock|in the (?P<part>morning|afternoon|evening)|at (?P<night>night)|de la (?P<es>mañana|"
+    r"(?:\so'clock)?(?:\s(?:o'clock|in the (?P<part>morning|afternoon|evening)|at (?P<night>night)|de la "
+    r"(?P<es>mañana|"
     r"tarde|noche)|"
     r"du (?P<fr>matin|soir)|de l'après-midi|hrs?|heures|часов))?"
     r"(?:\s?uhr(?:\s(?P<german>\d{2}))?(?:\s(?P<de>früh|morgens|vormittags|nachmittags|abends|nachts))?)?"

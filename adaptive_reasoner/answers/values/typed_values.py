@@ -37,7 +37,8 @@ _STARTING_WORDS = frozenset(
     ).split()
 )
 _CJK_SPAN = pattern(
-    r"(?:\d{4}年)?\d{1,2}月(?:\d{1,2}[日号])?|(?:午前|午後|上午|下午|晚上|早上)?\d{1,2}[时時点點](?:\d{1,2}分|半)?|"
+    r"(?:\d{4}年)?\d{1,2}月(?:\d{1,2}[日号])?|(?:午前|午後|上午|下午|晚上|"
+    r"早上)?\d{1,2}[时時点點](?:\d{1,2}分|半)?|"
     r"[$€£¥₹₩₽]?[\d][\d.,]*\s?(?:[-~到至]\s?[\d][\d.,]*\s?)?(?:百万|[万萬億亿千])?(?:[%°]|"
     r"[^\W\da-zA-Zぁ-ん]{1,4}(?=[\s.,。]|です|でした|だ|$)|[A-Za-z]{1,3})?"
 )
@@ -112,8 +113,10 @@ def is_bounded(sentence: str, text: str) -> bool:
 
 
 _BOUND_BEHIND = pattern(
-    r"\s*(?:\w+\s+)?(?:\+(?!\d)|(?:or|and)\s+(?:more|fewer|less|above|below|up|over|under|older|younger)\b|oder\s+(?:mehr|weniger)\b|"
-    r"o\s+(?:más|menos)\b|ou\s+(?:plus|moins|mais)\b|o\s+(?:più|meno)\b)|\s*\S{0,2}(?:以上|以下|未満|以内|超|以外)",
+    r"\s*(?:\w+\s+)?(?:\+(?!\d)|(?:or|and)\s+(?:more|fewer|less|above|below|up|over|under|older|"
+    r"younger)\b|oder\s+(?:mehr|weniger)\b|"
+    r"o\s+(?:más|menos)\b|ou\s+(?:plus|moins|mais)\b|o\s+(?:più|meno)\b)|\s*\S{0,2}(?:以上|以下|未満|"
+    r"以内|超|以外)",
     re.IGNORECASE,
 )
 
@@ -125,7 +128,7 @@ def without_preposition(text: str) -> str:
         >>> without_preposition("on March 5")
         'March 5'
     """
-    if re.match(r"(?:from|desde|ab|dès|à partir de|da|от)\s+[\d$€£¥]", text, re.IGNORECASE):
+    if re.match(r"(?:from|desde|ab|dès|da|от|circa)\s+[\d$€£¥]", text, re.IGNORECASE):
         return text  # the least of several values
     return PREPOSITIONS.sub("", text, count=1)
 

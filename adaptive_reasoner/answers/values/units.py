@@ -58,7 +58,8 @@ _UNITS = {
     "nanosecond": "ns|nanosecond|nanoseconds",
     "degree_Celsius": "°c|degc|celsius|degree celsius|degrees celsius|degrees c|grados celsius|grad celsius|"
     "degrés celsius|摄氏度",
-    "degree_Fahrenheit": "grad fahrenheit|grados fahrenheit|degrés fahrenheit|°f|degf|fahrenheit|degree fahrenheit|degrees fahrenheit|degrees f|华氏度",
+    "degree_Fahrenheit": "grad fahrenheit|grados fahrenheit|degrés fahrenheit|°f|degf|fahrenheit|"
+    "degree fahrenheit|degrees fahrenheit|degrees f|华氏度",
     "kelvin": "kelvin|kelvins",
     "degree": "°|deg|degree|degrees|grad|grados|degrés|\\circ",
     "radian": "rad|radian|radians",

@@ -1,0 +1,57 @@
+"""The words around a value that make another value of it: fell by 5%, 10 kg CO2, 9 am Eastern."""
+
+import re
+
+from adaptive_reasoner.answers.lazy_pattern import pattern
+from adaptive_reasoner.answers.question import Question, stem
+from adaptive_reasoner.answers.vocabulary import ABOUT, CONCLUDING, COPULAS, FUNCTION_WORDS, QUALIFIERS
+
+_MOST_WORDS_OF_A_FRAGMENT = 5
+_COPULA = pattern(COPULAS, re.IGNORECASE)
+_CJK = pattern(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+POINTING = pattern(
+    r"\W*(?:so|thus|therefore|hence|then|and|also|donc|daher|entonces|por lo tanto)?,?\s*(?:the|it|its|it's|"
+    r"this|that|that's|there|he|she|they|these|those|"
+    r"your|his|her|their|our|el|la|los|las|esto|eso|su|le|les|l'|ce|c'est|cela|elle|il|der|die|das|es|dies|"
+    r"er|sie|o|os|as|isso|ele|ela|"
+    r"lo|gli|questo|это|он|она)\b",
+    re.IGNORECASE,
+)
+"""What opens a sentence about something that was named before."""
+
+
+def is_qualified(sentence: str, text: str, question: Question) -> bool:
+    """Whether words that the question does not have make another value of the one that a sentence holds.
+
+    Example:
+        >>> asked = Question("By how much did the price fall?")
+        >>> [is_qualified(text, "5%", asked) for text in ("It fell by 5%.", "It rose by 5%.")]
+        [False, True]
+    """
+    around = sentence.replace(text, " 0 ", 1)
+    words = [found[0].strip() for found in QUALIFIERS.finditer(around)]
+    return any(_qualifies(word.casefold(), around, question) for word in words)
+
+
+def names_more(sentence: str, text: str, question: Question) -> bool:
+    """Whether a few words that make no sentence name more than a value and what is asked for.
+
+    Example:
+        >>> asked = Question("How much CO2?")
+        >>> [names_more(text, "10 kg", asked) for text in ("10 kg CO2", "10 kg methane")]
+        [False, True]
+    """
+    if len(sentence.split()) > _MOST_WORDS_OF_A_FRAGMENT or _COPULA.search(sentence) or _CJK.search(sentence):
+        return False
+    if POINTING.match(sentence) or CONCLUDING.match(sentence) or ":" in sentence:
+        return False
+    words = re.findall(r"[^\W_]+", ABOUT.sub("", sentence.replace(text, " ", 1)).casefold())
+    return any(word not in FUNCTION_WORDS and stem(word) not in question.stems for word in words)
+
+
+def _qualifies(word: str, around: str, question: Question) -> bool:
+    if word == "in":  # in five days, not in Berlin
+        return bool(re.search(r"\bin\s+0\s", around))
+    if word == "per" and re.search(r"\bper\s?cent", around):
+        return False
+    return stem(word) not in question.stems
