@@ -208,7 +208,7 @@ def phrase_key(text: str, question: Question) -> str | None:
     words = [word if _INNER_CAPITAL.search(word) else word.casefold() for word in text.split()]
     while len(words) >= 3 and words[0] in TITLES:
         words.pop(0)
-    if not re.search(r"(?<!\w)[A-Z](?![\w'.])", text):
+    if len(re.findall(r"(?<!\w)[A-Z](?![\w'.])", text)) < 2:
         words = _without_known_ends(words, question)
     key = " ".join(words).strip(_EDGES)
     return key or None

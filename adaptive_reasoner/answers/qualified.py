@@ -4,7 +4,7 @@ import re
 
 from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question, stem
-from adaptive_reasoner.answers.vocabulary import ABOUT, CONCLUDING, COPULAS, FUNCTION_WORDS, QUALIFIERS
+from adaptive_reasoner.answers.vocabulary import ABOUT, COPULAS, FUNCTION_WORDS, QUALIFIERS
 
 _MOST_WORDS_OF_A_FRAGMENT = 5
 _COPULA = pattern(COPULAS, re.IGNORECASE)
@@ -43,15 +43,23 @@ def names_more(sentence: str, text: str, question: Question) -> bool:
     """
     if len(sentence.split()) > _MOST_WORDS_OF_A_FRAGMENT or _COPULA.search(sentence) or _CJK.search(sentence):
         return False
-    if POINTING.match(sentence) or CONCLUDING.match(sentence) or ":" in sentence:
-        return False
-    words = re.findall(r"[^\W_]+", ABOUT.sub("", sentence.replace(text, " ", 1)).casefold())
-    return any(word not in FUNCTION_WORDS and stem(word) not in question.stems for word in words)
+    opened = ABOUT.sub("", sentence.lstrip(" (*"))
+    if not opened.startswith(text) or (question.asks_number and re.fullmatch(r"[\d.,' ]+", text)):
+        return False  # 42 apples, to "how many"
+    words = re.findall(r"[^\W_]+", opened[len(text) :].casefold())
+    return any(
+        not word.isdigit() and word not in FUNCTION_WORDS and stem(word) not in question.stems
+        for word in words
+    )
 
 
 def _qualifies(word: str, around: str, question: Question) -> bool:
     if word == "in":  # in five days, not in Berlin
         return bool(re.search(r"\bin\s+0\s", around))
+    if word in ("before", "after"):  # two days before, not two days, before he left
+        return bool(re.search(rf"\b0\s+{word}\b", around))
+    if word == "from":
+        return bool(re.search(r"\bfrom\s+0\b", around))
     if word == "per" and re.search(r"\bper\s?cent", around):
         return False
     return stem(word) not in question.stems

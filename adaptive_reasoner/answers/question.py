@@ -25,12 +25,14 @@ class Question:
     @cached_property
     def words(self) -> frozenset[str]:
         """Its words, in lower case."""
-        return frozenset(word.casefold() for word in patterns.WORD.findall(self.text))
+        found = [word.casefold() for word in patterns.WORD.findall(self.text)]
+        return frozenset(found + [word.rpartition("'")[2] for word in found if word[1:2] == "'"])
 
     @cached_property
     def stems(self) -> frozenset[str]:
-        """The stems of its words."""
-        return frozenset(map(stem, self.words))
+        """The stems of its words, without the alternatives that it offers: each of them may be the answer."""
+        offered = {word.casefold() for pair in patterns.ALTERNATIVES.findall(self.text) for word in pair}
+        return frozenset(stem(word) for word in self.words if word not in offered)
 
     @cached_property
     def known(self) -> bool:

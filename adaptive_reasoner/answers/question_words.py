@@ -226,6 +226,11 @@ VARIABLE = pattern(
 ASKS_NAME = pattern(
     r"\W*(?:who|whom|whose|where|which|wer|wo|qui|où|quién|dónde|chi|dove|quem|onde|кто|где)\b", re.IGNORECASE
 )
+ALTERNATIVES = pattern(
+    r"([^\W\d_]+),?\s+(?:or|oder|ou|o|или|أو)\s+(?:(?:an?|the|der|die|das|eine?|el|la|los|las|une?|le|les|il|o|a)\s+)?"
+    r"([^\W\d_]+)",
+    re.IGNORECASE,
+)
 COMMA_LANGUAGES = frozenset(
     (
     "der die das ist sind und nicht wie viel viele beträgt lautet antwort ergebnis kostet el los las "

@@ -20,6 +20,7 @@ from adaptive_reasoner.answers.vocabulary import (
     NEGATIONS,
     PERSONAL,
     REFUSALS,
+    any_of,
 )
 
 
@@ -202,6 +203,8 @@ def _stated_value(text: str, question: Question) -> Stated | None:
     if re.match(r"(?:to|its|his|her|their|my|your|our)\s+[a-z]", text):
         return None  # what to do, or whose
     bare = without_preposition(without_asides(text)).strip(" .,;:!")
+    if re.match(r"(?:its|his|her|their|my|your|our)\s", bare):
+        return None
     first = next(typed_spans(bare, question), None)
     if first is not None and bare.startswith(first[0]):
         rest = bare[len(first[0]) :].strip(" .,")
@@ -278,7 +281,10 @@ def _span(sentence: str, question: Question) -> Stated | None:
         return None
     concluding = bool(CONCLUDING.match(sentence))
     if not question.known and not (
-        concluding or _PRONOUN.match(sentence) or _opens_with_value(sentence, question)
+        concluding
+        or _PRONOUN.match(sentence)
+        or _opens_with_value(sentence, question)
+        or any(_TAKES.search(sentence[: sentence.find(text)]) for text, _ in typed_spans(sentence, question))
     ):
         return None  # of what it is the value, the question would say
     if "=" in sentence and not (concluding or question.asks_number):
@@ -303,6 +309,17 @@ def _span(sentence: str, question: Question) -> Stated | None:
 
 _NO_VALUE = pattern(
     r"\b(?:undefined|not defined|undefiniert|nicht definiert|indefinid[oa]|non défini|indéfini\w*)\b"
+)
+
+
+_TAKES = pattern(
+    any_of(
+        "costs|cost|lasts|last|takes|take|ends|starts|begins|opens|open|closes|leaves|weighs|measures|kostet|"
+        "dauert|beginnt|endet|öffnet|wiegt|misst|cuesta|tarda|dura|mide|pesa|coûte|dure|mesure|pèse|costa|"
+        "foi de|é de|es de|est de"
+    )
+    + r"\s+(?:(?:on|at|um|a\s+las|à|about|etwa)\s+)?$|(?:需要|为|于|は|が)$",
+    re.IGNORECASE,
 )
 
 

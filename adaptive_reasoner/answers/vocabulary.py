@@ -61,16 +61,17 @@ QUALIFIERS = pattern(
         "morning|evening|afternoon|night|tonight|morgens|abends|nachts|vormittags|nachmittags|mittags|früh|"
         "mañana|tarde|noche|matin|soir|nuit|mattina|sera|notte|manhã|noite|утра|вечера|дня|ночи|صباحا|"
         "صباحًا|مساء|مساءً|"
-        "eastern|pacific|central|mountain|et|pt|ct|mt|ist|aest|eet|sgt|hkt|kst|mez|mesz|"
-        "local time|time|loss|profit|debit|credit|owes|owe|owed|minus|plus|before|after|tomorrow|today|"
+        "eastern|pacific|aest|eet|sgt|hkt|kst|mez|mesz|"
+        "local time|loss|profit|debit|credit|owes|owe|owed|minus|plus|before|after|tomorrow|today|"
         "yesterday|from|"
         "including|excluding|heute|gestern|sank|sinkt|stieg|steigt|ayer|hoy|demain|hier|aujourd'hui|más|"
         "menos|"
         "twice|once|daily|weekly|monthly|yearly|annually|net|gross"
     )
-    + r"|(?<=\b0)\s*\b[NSEW](?![A-Za-z])|\b[NSEW](?=\s+0)"
+    + r"|(?-i:\b(?:[ECPM]T|IST|Central|Mountain)\b|[A-Z][a-z]+\s+time\b)"
+    + r"|(?<=\b0)\s*\b(?-i:[NSEW])(?![A-Za-z])|\b[NSEW](?=\s+0)"
     + r"|(?<=\d)\s?/\s?(?:day|week|month|year|hour|mo|yr|h|d)(?!\w)|增|减|上升|下降|以前|前|以后|増|減|"
-    r"明|今|昨|夜|朝|下降|减少",
+    r"明日|明天|今日|今天|昨日|昨天|夜の|朝の|下降|减少",
     re.IGNORECASE,
 )
 """What says of a value which way it goes, or of what it is one of several."""

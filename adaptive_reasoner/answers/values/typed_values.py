@@ -61,7 +61,7 @@ def typed(text: str, question: Question) -> str | None:
     )
     if found is not None:
         return found
-    if question.verbatim and " " not in text and re.search(r"[\d]", text):
+    if question.verbatim and re.fullmatch(r"[\w.+-]*\d[\w.+-]*", text):
         return text
     if question.says_score and _FRACTION.fullmatch(text):
         return text.replace(" ", "")

@@ -54,6 +54,7 @@ DIFFERENT = {
         ("5 mg twice a day", "5 mg once a day", "What is the dose?"),
         ("10 kg CO2", "10 kg CH4", "How much?"),
         ("$5 including tax", "$5 excluding tax", "How much?"),
+        ("a loss of $5", "a profit of $5", "Profit or loss?"),
         ("He owes $5.", "He is owed $5.", "What is his balance?"),
         ("minus 5 degrees", "5 degrees", "What is the temperature?"),
         ("sank um 5 %", "stieg um 5 %", "Wie hat er sich entwickelt?"),
@@ -103,6 +104,9 @@ SAME = [
     ("A and C are correct.", "C, A", "Which? A) 2 B) 9 C) 13 D) 21"),
     ("9 Uhr abends", "21 Uhr", "Wann?"),
     ("Yes, it is.", "Yes.", "Is it open?"),
+    ("The film lasts 90 minutes.", "90 minutes", ""),
+    ("The laptop costs $1,299.", "$1,299", ""),
+    ("34560 habitants", "34560", "Combien d'habitants compte la commune ?"),
     ("The program prints 42.", "42", "What does the program print?"),
 ]
 
