@@ -15,6 +15,7 @@ from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import plain
 from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.vocabulary import FREE_FIELDS, RATIONALES, VERBATIM_FIELDS
+from adaptive_reasoner.errors import AdaptiveReasonerError
 
 _LONGEST = 200_000
 _LONGEST_TABLE = 20_000
@@ -33,7 +34,7 @@ _MOST_FREE_WORDS = 4
 _OPERATORS = pattern(r"\s*([-+*/^=(),<>])\s*")
 
 
-class FreeTextError(ValueError):
+class FreeTextError(AdaptiveReasonerError, ValueError):
     """A value is wording of the model's own, which cannot be compared."""
 
 

@@ -8,6 +8,7 @@ from adaptive_reasoner.answers.grouping import fields
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
+from adaptive_reasoner.integrations.run_lengths import LONG
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
@@ -33,6 +34,8 @@ def by_chat_model(model, **options):
 
 
 def by_middleware(model, **options):
+    if "budget" in options:
+        options["budget"] *= LONG  # a run has as many steps until runs have shown how many
     agent = create_agent(model, middleware=[AdaptiveComputeMiddleware(**options)])
     return agent.invoke({"messages": [HumanMessage(QUESTION)]})["messages"][-1]
 

@@ -176,7 +176,7 @@ def test_the_grade_asks_nobody():
 
 def test_what_is_no_model_is_refused_before_any_call():
     with pytest.raises(TypeError):
-        judged("gpt-5")
+        judged(7)
     with pytest.raises(ValueError, match="at least 1 character"):
         judged(ScriptedModel(), longest=0)
 
