@@ -249,11 +249,14 @@ class QuestionRun:
         """The answer in a reply, as far as one can tell from it alone."""
         if reply.message is None or reply.auxiliary:
             return None
-        return self._stated(reply.message, vote_of(reply.message, self._key, self._asked))
+        value = vote_of(reply.message, self._key, self._asked)
+        if value is not None and self._key is auto:
+            return final_answer(reply.message) or value
+        return self._stated(reply.message, value)
 
     def _stated(self, message: AIMessage, value: str | None) -> str | None:
         """An answer as its reply states it, where `auto` compares by a form of its own: 5 km, not 5000 m."""
-        if value is None or (self._key is not auto and value != vote_of(message, auto, self._asked)):
+        if value is None or value != vote_of(message, auto, self._asked):
             return value
         return final_answer(message) or value
 

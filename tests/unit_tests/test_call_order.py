@@ -51,7 +51,7 @@ ENTRIES = {
     },
     ("strategies", "reasoner"): {
         "question": (1, "what the replies of an event are about"),
-        "vote_of": (2, "the event of each reply"),
+        "vote_of": (4, "the event of each reply, and the result, whose answer is shown as stated"),
         "FlowRunner": (1, "the vote begins, and says what it wants"),
         "requests": (2, "the round is bounded, and then made"),
         "send": (1, "the vote gets its replies, and has its answer"),
@@ -65,18 +65,18 @@ ENTRIES = {
     ("models", "strategies"): {
         "question_of": (2, "the question that the replies of a vote, and that those of an event, are about"),
         "received": (3, "whether a call of the wave came back, for the vote and for each ballot"),
-        "refused": (8, "a reply that refuses has no vote: its ballot, its count, its event, and the winner"),
-        "was_cut": (8, "a reply that was cut has no vote: its ballot, its count, its event, and the winner"),
+        "refused": (10, "a reply that refuses has no vote: its ballot, its count, its event, and the winner"),
+        "was_cut": (10, "a reply that was cut has no vote: its ballot, its count, its event, and the winner"),
     },
     ("answers", "strategies"): {
         "steps": (1, "the replies of the wave are compared with each other"),
-        "comparison": (2, "the event of each reply"),
-        "keys": (2, "the event of each reply"),
+        "comparison": (4, "the event of each reply, and the result, whose answer is shown as stated"),
+        "keys": (4, "the event of each reply, and the result, whose answer is shown as stated"),
         "final_answer": (2, "the winner stands in the form that most equal replies have"),
     },
     ("models", "answers"): {
-        "refused": (10, "a reply that refuses offers nothing to compare, whoever asks for its answer"),
-        "was_cut": (10, "a reply that was cut offers nothing to compare, whoever asks for its answer"),
+        "refused": (12, "a reply that refuses offers nothing to compare, whoever asks for its answer"),
+        "was_cut": (12, "a reply that was cut offers nothing to compare, whoever asks for its answer"),
     },
 }
 """What a question enters that is answered by a vote of three, which two samples decide.
