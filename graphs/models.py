@@ -20,4 +20,5 @@ def chat_model(max_tokens: int | None = None) -> ChatOpenAI:
         model=os.environ.get("ADAPTIVE_REASONER_MODEL", "gpt-5-mini"),
         api_key=SecretStr(os.environ.get("OPENAI_API_KEY", "none")),
         max_tokens=max_tokens,  # type: ignore[call-arg]  # the alias of a field
+        stream_usage=True,  # a streamed reply without usage has no known cost
     )

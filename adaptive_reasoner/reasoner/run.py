@@ -21,6 +21,7 @@ from adaptive_reasoner.reasoner.choice import Choice
 from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
 from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.reasoner.threads import on_event_loop
 from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, vote_of
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
@@ -50,6 +51,9 @@ class QuestionRun:
         self._decision: Decision | None = None
         self._running: FlowRunner | None = None
         self._held = False  # what the next calls can cost
+        self._untold: list[
+            tuple[Reply, int]
+        ] = []  # replies whose event is still to be sent, with their number
         self._opened = time.monotonic()
         self.caller = CallExecutor(
             components.source,
@@ -123,11 +127,13 @@ class QuestionRun:
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies; what it wants next is not held yet."""
+        self._tell()
         self._held = False
         self.running.send(replies)
 
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
+        self._tell()
         if self.answered:
             self._choice.learn(self.answer)
         billed = self.answered or self.caller.cost
@@ -281,14 +287,23 @@ class QuestionRun:
         return self.policy.prospects(decision.action, decision.expected_accuracy)
 
     def _replied(self, reply: Reply) -> None:
-        if self.on_event is not None:
+        """Send the event of a reply; on an event loop later, as finding its answer may take time."""
+        self._untold.append((reply, len(self.caller.bill) - 1))
+        if not on_event_loop():
+            self._tell()
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, []
+        if self.on_event is None:
+            return
+        for reply, number in untold:
             self.on_event(
                 {
                     "event": "sample",
                     "key": self._hold.key,
                     "run_id": self._hold.question,
                     "action": self._decision and self._decision.action,
-                    "sample": len(self.caller.bill) - 1,
+                    "sample": number,
                     "cost": float(reply.cost),
                     "seconds": reply.seconds,
                     "auxiliary": reply.auxiliary,

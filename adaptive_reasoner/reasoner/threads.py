@@ -20,3 +20,12 @@ async def to_its_end(function: Callable[[], None], *, at_once: bool) -> None:
     work.result()
     if cancelled is not None:
         raise cancelled
+
+
+def on_event_loop() -> bool:
+    """Whether this thread runs an event loop, which must not wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
