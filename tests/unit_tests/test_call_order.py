@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import adaptive_reasoner
+from adaptive_reasoner.models import observed_calls
 from tests.unit_tests.integrations.node_graphs import ASKED, node
 from tests.unit_tests.kit.backtesting.backtests import run, samples
 
@@ -129,7 +130,8 @@ def entries_of(work, outside):
     return times, lines
 
 
-def test_a_question_enters_a_package_as_often_as_the_table_says():
+def test_a_question_enters_a_package_as_often_as_the_table_says(monkeypatch):
+    monkeypatch.setattr(observed_calls, "_listeners", [])  # as in a process that has not built an agent
     vote = node("Answer: 14")
     times, lines = entries_of(lambda: vote.invoke(dict(ASKED)), "the graph")
     allowed = {(*way, name): number for way, row in ENTRIES.items() for name, (number, _) in row.items()}
