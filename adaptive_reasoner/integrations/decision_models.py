@@ -124,7 +124,7 @@ class DecisionModelPolicy:
 
     def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
         """All at the lowest price whose mean cost is at most the budget; see `Policy.decide_batch`."""
-        cheapest, dearest = self._actions[0].expected_cost, self._actions[-1].expected_cost
+        cheapest, costliest = self._actions[0].expected_cost, self._actions[-1].expected_cost
         if cheapest > budget:
             raise InfeasibleBudgetError(budget, cheapest, self.cost_unit)
 
@@ -135,8 +135,8 @@ class DecisionModelPolicy:
             return sum(decision.expected_cost for decision in decisions) / max(1, len(decisions))
 
         costs = [action.expected_cost for action in self._actions]
-        gaps = [dearer - cheaper for cheaper, dearer in pairwise(costs)]
-        low, high = 0.0, 2.0 / min((gap for gap in gaps if gap > 0), default=max(dearest, 1.0))
+        gaps = [more - less for less, more in pairwise(costs)]
+        low, high = 0.0, 2.0 / min((gap for gap in gaps if gap > 0), default=max(costliest, 1.0))
         if cost(decided(low)) <= budget:
             return decided(low)
         for _ in range(50):

@@ -76,7 +76,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             model, `extended_thinking` sets the effort.
         budget: Allowed mean cost a run, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
-        meter: What a call costs; generated tokens where not given. `"usd"` counts dollars by the model that
+        meter: What a call costs; by default generated tokens. `"usd"` counts dollars by the model that
             answers; see `DollarMeter`.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
@@ -90,10 +90,10 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         tell_model: Whether the model is told, in a line at the end of the conversation that the state does
             not keep, once 80% of a budget are spent. Off by default: what the model is sent is then exactly
             what the agent says. The event `nearly_exhausted` is sent either way.
-        about: What of a step is decided on; its question where not given.
+        about: What of a step is decided on; by default its question.
         question_key: State key that tells the questions of one graph run apart, as the items of a `Send` to
-            the agent: each value is a question of its own. Where not given, a graph run is one question.
-        tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
+            the agent: each value is a question of its own. By default a graph run is one question.
+        tenants: Opens the ledger of a tenant by name; by default tenants are counted in memory.
         tool_costs: What a call of a tool costs, by name, in the ledger's unit: a number, or a function of the
             call. A tool's message may report another cost; see `ToolCosts`. A tool that does not fit is not
             called, and its message says so.

@@ -62,7 +62,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         actions: The strategy behind each action the policy can name.
         budget: Allowed mean cost a question, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
-        meter: What a call costs; generated tokens where not given. `"usd"` counts dollars by the model that
+        meter: What a call costs; by default generated tokens. `"usd"` counts dollars by the model that
             answers; see `DollarMeter`.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
@@ -75,10 +75,10 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             where the state declares a list, or joins lists.
         budget_key: State key where a `BudgetLedgerNode` publishes the price; that node then settles.
         vector_key: State key of the question's embedding, where an earlier node has made it.
-        about: What of the state is decided on; the last human turn, in its context, where not given.
+        about: What of the state is decided on; by default the last human turn, in its context.
         question_key: State key that tells the questions of one run apart, as the items of a `Send`: each
-            value is a question of its own. Where not given, a run is one question.
-        tenants: Opens the ledger of a tenant by name; where not given, tenants are counted in memory.
+            value is a question of its own. By default a run is one question.
+        tenants: Opens the ledger of a tenant by name; by default tenants are counted in memory.
         log: Keeps every sample for the offline kit: a file, or a `SampleLog`, which can redact what it keeps.
             A node without a policy holds the latest in memory where not given, in `log.rows`: a first policy
             is learned from them. False keeps nothing. A log that fails is a warning and the event

@@ -4,10 +4,10 @@ import threading
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.ledger.base import Ledger, Reservation
+from adaptive_reasoner.ledger.base import ChargeTerms, Ledger, Reservation
 from adaptive_reasoner.ledger.proxy import LedgerProxy
 from adaptive_reasoner.ledger.rules import TransactionalLedger
 from adaptive_reasoner.ledger.tenants import TenantLedger
@@ -120,22 +120,12 @@ class RunLedger(LedgerProxy):
             self.own.book(key, cost)
 
     @override
-    def reserve(
-        self,
-        expected: float,
-        key: str,
-        *,
-        worst: float | None = None,
-        question: str | None = None,
-        action: str | None = None,
-        budget: float | None = None,
-    ) -> Reservation:
+    def reserve(self, expected: float, key: str, **terms: Unpack[ChargeTerms]) -> Reservation:
         # Whoever reserves an action has chosen it by what was left. What else is under way must leave room.
+        worst = terms.get("worst")
         taken = self._take(key, expected if worst is None else worst)
         try:
-            found = self.own.reserve(
-                expected, key, worst=worst, question=question, action=action, budget=budget
-            )
+            found = self.own.reserve(expected, key, **terms)
         except BaseException:
             if taken:
                 self._held.pop(key, None)

@@ -51,9 +51,7 @@ class QuestionRun:
         self._decision: Decision | None = None
         self._running: FlowRunner | None = None
         self._held = False  # what the next calls can cost
-        self._untold: list[
-            tuple[Reply, int]
-        ] = []  # replies whose event is still to be sent, with their number
+        self._untold: list[tuple[Reply, int]] = []  # replies, with their numbers, whose events are to be sent
         self._opened = time.monotonic()
         self.caller = CallExecutor(
             components.source,
