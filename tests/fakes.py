@@ -27,7 +27,8 @@ class ScriptedModel(BaseChatModel):
     """Answers with `answers` in turn; a word is a token, a prompt is ten.
 
     Args:
-        answers: The replies, repeated for ever.
+        answers: The replies, repeated for ever; or words of a prompt -> the reply to prompts that hold them,
+            for calls made at the same time, which come in any order.
         failures: Call number (from 0) -> the error that call raises.
         latency: Seconds a call takes.
         usage: Whether replies carry usage.
@@ -35,7 +36,7 @@ class ScriptedModel(BaseChatModel):
         replies: Call number -> the whole message that call returns instead; its usage is filled in.
     """
 
-    answers: tuple[str, ...] = ("Answer: 42",)
+    answers: tuple[str, ...] | Mapping[str, str] = ("Answer: 42",)
     failures: Mapping[int, Exception] = {}
     latency: float = 0.0
     usage: bool = True
@@ -59,7 +60,10 @@ class ScriptedModel(BaseChatModel):
         self._requests.append({"prompt": messages[-1].text, **kwargs})
         if number in self.failures:
             raise self.failures[number]
-        text = self.answers[number % len(self.answers)]
+        if isinstance(self.answers, Mapping):
+            text = next(reply for words, reply in self.answers.items() if words in messages[-1].text)
+        else:
+            text = self.answers[number % len(self.answers)]
         thinking = THINKING_TOKENS.get(kwargs.get("reasoning_effort", ""), 0)
         completion = len(text.split()) + thinking
         usage = UsageMetadata(

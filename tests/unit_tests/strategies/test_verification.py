@@ -73,13 +73,15 @@ def test_a_judge_is_shown_the_calls_of_a_reply_that_has_no_text(drive):
 
 
 def test_a_judge_scores_each_reply_and_is_billed(drive):
-    judge = ScriptedModel(answers=("Looks wrong. Score: 2", "Right. Score: 9", "I cannot say."))
+    verdicts = {"12": "Looks wrong. Score: 2", "14": "Right. Score: 9", "13": "I cannot say."}
+    judge = ScriptedModel(answers={f"Answer: {shown}": said for shown, said in verdicts.items()})
     made = caller()
     answer = drive(best_of_n(3, Judge(Source(judge, max_tokens=50))), made)
     assert (answer.value, answer.score) == ("14", 9.0)
     assert len(made.bill) == 6
     assert made.cost == 3 * 2 + 4 + 3 + 3
-    assert "Proposed answer:\nAnswer: 12" in judge.requests[0]["prompt"]
+    shown = [request["prompt"].partition("Proposed answer:\n")[2] for request in judge.requests]
+    assert {prompt.partition("\n")[0] for prompt in shown} == set(ANSWERS)
 
 
 def test_where_the_judge_fails_the_first_reply_stands(drive):
