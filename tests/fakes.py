@@ -10,9 +10,13 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
 from pydantic import PrivateAttr
 
 THINKING_TOKENS = {"low": 20, "medium": 80, "high": 300}
+
+IN_TURN = RunnableConfig(max_concurrency=1)
+"""One call after the other: threads side by side would take the replies of a script in any order."""
 
 
 class StatusError(Exception):
@@ -27,8 +31,7 @@ class ScriptedModel(BaseChatModel):
     """Answers with `answers` in turn; a word is a token, a prompt is ten.
 
     Args:
-        answers: The replies, repeated for ever; or words of a prompt -> the reply to prompts that hold them,
-            for calls made at the same time, which come in any order.
+        answers: The replies, repeated for ever.
         failures: Call number (from 0) -> the error that call raises.
         latency: Seconds a call takes.
         usage: Whether replies carry usage.
@@ -36,7 +39,7 @@ class ScriptedModel(BaseChatModel):
         replies: Call number -> the whole message that call returns instead; its usage is filled in.
     """
 
-    answers: tuple[str, ...] | Mapping[str, str] = ("Answer: 42",)
+    answers: tuple[str, ...] = ("Answer: 42",)
     failures: Mapping[int, Exception] = {}
     latency: float = 0.0
     usage: bool = True
@@ -60,10 +63,7 @@ class ScriptedModel(BaseChatModel):
         self._requests.append({"prompt": messages[-1].text, **kwargs})
         if number in self.failures:
             raise self.failures[number]
-        if isinstance(self.answers, Mapping):
-            text = next(reply for words, reply in self.answers.items() if words in messages[-1].text)
-        else:
-            text = self.answers[number % len(self.answers)]
+        text = self.answers[number % len(self.answers)]
         thinking = THINKING_TOKENS.get(kwargs.get("reasoning_effort", ""), 0)
         completion = len(text.split()) + thinking
         usage = UsageMetadata(

@@ -1,7 +1,7 @@
 """An agent whose replies are free text pays for one call a reply, and its users see the tokens arrive."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 from langchain.agents import create_agent
@@ -21,19 +21,18 @@ CALLS_A_REPLY = 1.1
 class TalkingModel(ScriptedModel):
     """Gives the replies of a question in turn."""
 
-    lines: Mapping[str, tuple[str, ...]]
+    lines: Mapping[str, Iterator[str]]
 
     def _reply(self, messages, kwargs):
-        prompt = messages[-1].text
-        earlier = sum(request["prompt"] == prompt for request in self.requests)
-        text = self.lines[prompt][earlier % len(self.lines[prompt])]
+        text = next(self.lines[messages[-1].text])
         return ScriptedModel._reply(self.model_copy(update={"answers": (text,)}), messages, kwargs)
 
 
 @pytest.fixture
 def model():
-    lines = {case["question"]: tuple(case["replies"]) for case in FREE}
-    return TalkingModel(lines=lines | {"What is 17 * 23?": ("391", "The answer is 381.", "It is 391.")})
+    lines = {case["question"]: case["replies"] for case in FREE}
+    lines["What is 17 * 23?"] = ["391", "The answer is 381.", "It is 391."]
+    return TalkingModel(lines={question: itertools.cycle(replies) for question, replies in lines.items()})
 
 
 @pytest.fixture

@@ -102,10 +102,11 @@ async def test_samples_are_logged_for_the_kit(ask, tmp_path):
     samples = Samples.read(tmp_path / "samples.jsonl")
     assert (samples.questions, samples.sources) == (("5 + 9?", "1 + 13?"), ("vote_3",))
     replies = samples.of(samples.question_ids[0], "vote_3")
-    assert [reply.answer for reply in replies] == ["14", "15", "14"]
+    assert sorted(reply.answer for reply in replies) == ["14", "14", "15"]  # of calls at the same time
     assert [(reply.cost, reply.prompt_tokens) for reply in replies] == [(2.0, 10.0)] * 3
     assert samples.ungraded == 6
-    assert samples.graded({"5 + 9?": "14"}).of(samples.question_ids[0], "vote_3")[1].correct == 0.0
+    graded = samples.graded({"5 + 9?": "14"}).of(samples.question_ids[0], "vote_3")
+    assert all(reply.correct == (reply.answer == "14") for reply in graded)
 
 
 async def test_failed_replies_are_logged_with_their_cost(ask, tmp_path):
@@ -113,8 +114,8 @@ async def test_failed_replies_are_logged_with_their_cost(ask, tmp_path):
     made = node(model=ScriptedModel(failures={0: TimeoutError("late")}), log=log)
     await ask(graph_of(made), ASKED)
     samples = Samples.read(log)
-    (reply, *_) = samples.of(samples.question_ids[0], "vote_3")
-    assert (reply.error, reply.cost) == ("TimeoutError: late", 50.0)
+    (failed,) = (reply for reply in samples.of(samples.question_ids[0], "vote_3") if reply.error)
+    assert (failed.error, failed.cost) == ("TimeoutError: late", 50.0)
 
 
 async def test_a_reply_whose_usage_cannot_be_is_logged_at_its_worst_case_and_without_tokens(ask, tmp_path):

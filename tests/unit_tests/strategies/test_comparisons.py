@@ -13,7 +13,7 @@ from adaptive_reasoner.strategies.modifiers import extended_thinking
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, SamplePrice, VoteState, Window
 from adaptive_reasoner.strategies.verification import Checker, best_of_n, cascade
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
-from tests.fakes import ScriptedModel, StatusError
+from tests.fakes import IN_TURN, ScriptedModel, StatusError
 
 TASK = Task([HumanMessage("What is 5 + 9?")], price=0.001)
 PROSE = "Roses are red,\nviolets are blue,\nsugar is sweet,\nand so are you."
@@ -32,7 +32,7 @@ def drive(request):
 
 def caller(*answers, **fields):
     source = Source(ScriptedModel(answers=answers or ("Answer: 42",), **fields), max_tokens=50)
-    return CallExecutor(source, TokenMeter())
+    return CallExecutor(source, TokenMeter(), IN_TURN)
 
 
 class ByLength:

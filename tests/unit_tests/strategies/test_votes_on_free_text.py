@@ -11,7 +11,7 @@ from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Task, arun, run
-from tests.fakes import ScriptedModel
+from tests.fakes import IN_TURN, ScriptedModel
 
 TASK = Task([HumanMessage("Why is the sky blue?")])
 
@@ -30,7 +30,7 @@ def drive(request):
 
 
 def caller(*answers):
-    return CallExecutor(Source(ScriptedModel(answers=answers), max_tokens=50), TokenMeter())
+    return CallExecutor(Source(ScriptedModel(answers=answers), max_tokens=50), TokenMeter(), IN_TURN)
 
 
 def test_the_reply_nearest_to_the_centre_of_the_largest_cluster_wins(drive):

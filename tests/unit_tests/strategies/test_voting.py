@@ -19,7 +19,7 @@ from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, Window, samples_needed
 from adaptive_reasoner.strategies.verification import Checker, best_of_n
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
-from tests.fakes import ScriptedModel, StatusError
+from tests.fakes import IN_TURN, ScriptedModel, StatusError
 
 TASK = Task([HumanMessage("What is 5 + 9?")])
 
@@ -34,7 +34,7 @@ def drive(request):
 
 def caller(*answers, max_tokens=50, config=None, **fields):
     source = Source(ScriptedModel(answers=answers or ("Answer: 42",), **fields), max_tokens=max_tokens)
-    return CallExecutor(source, TokenMeter(), config)
+    return CallExecutor(source, TokenMeter(), config or IN_TURN)
 
 
 def test_single_pass_is_one_call_at_its_metered_cost(drive):
@@ -270,7 +270,7 @@ def test_a_tie_goes_to_the_answer_seen_first_and_silence_to_the_first_that_arriv
 
 def test_one_request_draws_several_samples_and_its_usage_counts_once(drive):
     source = Source(ScriptedModel(answers=("Answer: 1",)), max_tokens=50, samples_per_request=4)
-    made = CallExecutor(source, TokenMeter(counts="total"))
+    made = CallExecutor(source, TokenMeter(counts="total"), IN_TURN)
     answer = drive(self_consistency(9), made)
     requests = source.runnable.requests
     assert [request.get("n", 1) for request in requests] == [4, 1]  # five are needed at first
