@@ -5,6 +5,7 @@ targets that were scaled to mean 0 and deviation 1. They are scikit-learn estima
 what it has learnt into a `Graph`.
 """
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -21,10 +22,12 @@ from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 from adaptive_reasoner.kit.outcomes import Outcomes
 
-_ALPHAS = np.geomspace(30.0, 1e6, 14)
+PENALTIES = np.geomspace(30.0, 1e6, 14)
+"""Those of a ridge, from which it chooses."""
+
 _NEIGHBOURS = (5, 10, 20, 30, 50, 80)
 _DIRECTIONS = 64  # of the features, by which labels are told apart
-_BLOCK = 1024  # rows compared with all others at a time
+_BLOCK = 1024  # rows worked on at a time
 
 
 class Constant(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -46,7 +49,12 @@ class Constant(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Ridge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Linear regression, each target with the penalty that generalised cross-validation prefers."""
+    """Linear regression, each target with the penalty that generalised cross-validation prefers.
+
+    All penalties are tried in the coordinates in which the features are uncorrelated: there each costs one
+    division a coordinate, and the errors of leaving one question out follow from those of the whole fit
+    (Rifkin and Lippert, "Notes on Regularized Least Squares", section 4).
+    """
 
     def __init__(self, vector: int) -> None:
         self.vector = vector
@@ -57,12 +65,36 @@ class Ridge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         deviation = X.std(axis=0, dtype=np.float64)
         deviation[: self.vector] = 1 / np.sqrt(max(self.vector, 1))  # directions of a unit vector count alike
         self.scale_ = np.where(deviation > 0, deviation, 1.0)
-        ridge = RidgeCV(alphas=_ALPHAS, alpha_per_target=Y.shape[1] > 1).fit(
-            (X - self.mean_) / self.scale_, Y
-        )
-        self.weights_ = ridge.coef_.reshape(Y.shape[1], -1).T / self.scale_[:, None]
-        self.offset_ = np.atleast_1d(ridge.intercept_) - self.mean_ @ self.weights_
+        level, targets = Y.mean(axis=0), Y.shape[1]
+        centred = Y - level
+        axes, sizes = self._principal_axes(X)
+        onto = axes.T @ sum(self._scaled(X[rows]).T @ centred[rows] for rows in blocks(len(X)))
+        damping = 1 / (sizes[:, None] + PENALTIES)
+        weights = damping[:, :, None] * onto[:, None]  # along the axes, by penalty and target
+        errors = np.zeros((len(PENALTIES), targets))
+        for rows in blocks(len(X)):
+            along = self._scaled(X[rows]) @ axes
+            missed = centred[rows, None] - (along @ weights.reshape(len(sizes), -1)).reshape(
+                -1, *errors.shape
+            )
+            own = along**2 @ damping + 1 / len(X)  # what a question contributes to its own prediction
+            errors += ((missed / (1 - own[:, :, None])) ** 2).sum(axis=0)
+        best = weights[:, errors.argmin(axis=0), np.arange(targets)]
+        self.weights_ = axes @ best / self.scale_[:, None]
+        self.offset_ = level - self.mean_ @ self.weights_
         return self
+
+    def _scaled(self, X: Matrix) -> Floats:
+        return (X - self.mean_) / self.scale_
+
+    def _principal_axes(self, X: Matrix) -> tuple[Floats, Floats]:
+        """Orthogonal directions in which the scaled features are uncorrelated, and their sums of squares."""
+        if len(X) <= X.shape[1]:
+            _, size, axes = np.linalg.svd(self._scaled(X), full_matrices=False)
+            return axes.T, size**2
+        scaled = (self._scaled(X[rows]) for rows in blocks(len(X)))
+        sizes, axes = np.linalg.eigh(sum(part.T @ part for part in scaled))
+        return axes, np.maximum(sizes, 0.0)
 
     def predict(self, X: Matrix) -> Floats:
         """Linear in the features."""
@@ -188,13 +220,17 @@ def nearest(queries: Matrix, vectors: Matrix, count: int, *, skip_self: bool = F
         Shape (m, count).
     """
     found = np.empty((len(queries), count), dtype=np.intp)
-    for first in range(0, len(queries), _BLOCK):
-        block = slice(first, min(first + _BLOCK, len(queries)))
+    for block in blocks(len(queries)):
         similar = queries[block] @ vectors.T
         if skip_self:
             rows = np.arange(len(similar))
-            similar[rows, first + rows] = -np.inf
+            similar[rows, block.start + rows] = -np.inf
         top = np.argpartition(-similar, count - 1, axis=1)[:, :count]
         order = np.argsort(-np.take_along_axis(similar, top, axis=1), axis=1, kind="stable")
         found[block] = np.take_along_axis(top, order, axis=1)
     return found
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Parts of n rows that are worked on one after the other, so that memory does not grow with n."""
+    return (slice(first, min(first + _BLOCK, n)) for first in range(0, n, _BLOCK))

@@ -1,8 +1,9 @@
 import numpy as np
 import onnxruntime
 import pytest
+from sklearn.linear_model import RidgeCV
 
-from adaptive_reasoner.kit.learning.learners import Constant, Neighbours, Ridge, Trees, nearest
+from adaptive_reasoner.kit.learning.learners import PENALTIES, Constant, Neighbours, Ridge, Trees, nearest
 from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 
 VECTOR, SURFACE, TARGETS = 12, 5, 4
@@ -51,6 +52,17 @@ def test_learns_more_than_the_mean(name):
 def test_a_target_that_does_not_vary_is_predicted_as_it_is(name):
     X, Y = questions(60)
     assert np.allclose(learners()[name].fit(X, Y).predict(X)[:, -1], 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("targets", [1, TARGETS])
+@pytest.mark.parametrize("n", [3, 16, 17, 18, 400, 2500])
+def test_a_ridge_takes_for_each_target_the_penalty_that_leaving_one_out_prefers(n, targets):
+    X, Y = questions(n)
+    X[:, -1] = 3.0  # a feature that does not vary
+    ridge = Ridge(VECTOR).fit(X, Y[:, :targets])
+    scaled = (X - ridge.mean_) / ridge.scale_
+    expected = RidgeCV(alphas=PENALTIES, alpha_per_target=targets > 1).fit(scaled, Y[:, :targets])
+    assert np.allclose(ridge.predict(X), expected.predict(scaled).reshape(n, targets), rtol=0, atol=1e-9)
 
 
 def test_the_nearest_come_first_and_none_is_its_own_neighbour():
