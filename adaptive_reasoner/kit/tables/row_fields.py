@@ -46,10 +46,14 @@ def cell_text(row: Mapping[str, Any], name: str) -> str | None:
 def number_text(value: Any) -> str:
     """A number in full: the shortest digits that name it, no exponent, and no `.0` after a whole one.
 
+    A text stays as it is.
+
     Example:
         >>> [number_text(value) for value in (1e16, 2.5e-5, 3.0, 0.1, 7, True)]
         ['10000000000000000', '0.000025', '3', '0.1', '7', 'True']
     """
+    if type(value) is str:
+        return value  # at once, as tables hold many
     written = str(value)  # of numpy's numbers too: 0.1 of 32 bits is "0.1"
     if isinstance(value, Integral) or not isinstance(value, Number) or isinstance(value, complex):
         return written
