@@ -139,9 +139,29 @@ class CrossFit:
         known = outcomes
         if outcomes.estimated is not None:
             known = replace(outcomes, accuracy=truth[:, :k], estimated=None, halves=None)
-        labels = None if outcomes.estimated is None else int(outcomes.estimated.at_random.sum())
         rivals = known if fixed is None else fixed
-        return cls(known, rectified(outcomes), fold, names, raw, trust, budget, rivals, labels)
+        judged, labels = rectified(outcomes), _labels_of(outcomes)
+        return cls(known, judged, fold, names, raw, trust, budget, rivals, labels)
+
+    def only(self, rows: Bools, outcomes: Outcomes) -> "CrossFit":
+        """What this cross-validation predicted for some of its questions, as if they were all.
+
+        Args:
+            rows: Which, shape (n,).
+            outcomes: The table that it was run on.
+        """
+        chosen = outcomes.select(rows)
+        return replace(
+            self,
+            outcomes=self.outcomes.select(rows),
+            judged=rectified(chosen),
+            fold=self.fold[rows],
+            raw={name: predicted[rows] for name, predicted in self.raw.items()},
+            trust=self.trust[rows],
+            fixed=self.fixed.select(rows),
+            labels=_labels_of(chosen),
+            _responses={},
+        )
 
     @cached_property
     def truth(self) -> Floats:
@@ -212,6 +232,11 @@ class CrossFit:
     def _predictions(self, predicted: Floats) -> Predictions:
         k = len(self.outcomes.actions)
         return Predictions(self.outcomes.actions, predicted[:, :k], predicted[:, k:], self.outcomes.cost_unit)
+
+
+def _labels_of(outcomes: Outcomes) -> int | None:
+    """How many questions have a right answer and were drawn at random; None where all have one."""
+    return None if outcomes.estimated is None else int(outcomes.estimated.at_random.sum())
 
 
 def _is_clear(lifts: Floats, errors: float) -> bool:

@@ -3,16 +3,15 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike
 from onnx import ModelProto
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from adaptive_reasoner.arrays import Floats, Ints, Matrix
+from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.completion import Completion
@@ -32,7 +31,7 @@ from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.gate import Gate, judge
 from adaptive_reasoner.kit.learning.learners import Learner, label_classifier
 from adaptive_reasoner.kit.learning.novelty import Familiarity
-from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
+from adaptive_reasoner.kit.onnx_graph import Graph
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
 from adaptive_reasoner.policy.mixture import CostCurve, uniform_from_key
@@ -40,7 +39,6 @@ from adaptive_reasoner.policy.mixture import CostCurve, uniform_from_key
 Objective = Literal["value", "labels"]
 Observed = Literal["question", "first_sample"]
 
-_BLOCK = 1024  # questions predicted at a time
 _EVENLY = (5**0.5 - 1) / 2  # multiples of the golden ratio, less the whole part, fill [0, 1) evenly
 
 
@@ -120,7 +118,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: ArrayLike) -> Predictions:
-        """Expected accuracy and cost of every action, by the graph that a policy folder gets."""
+        """Expected accuracy and cost of every action."""
         accuracy, cost, _ = self._run(_matrix(X))
         return Predictions(self.actions_, accuracy, cost, self.cost_unit_)
 
@@ -179,6 +177,23 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         moved._settle()
         return moved
 
+    def learnt_from(self, X: ArrayLike, outcomes: Outcomes, *, chosen_on: Bools) -> Self:
+        """An imitator of other questions that needs no cross-validation of its own.
+
+        Learner, calibration, prices and gate come from what this one predicted, out of fold, for some of the
+        questions it was fitted on; its learners are fitted to the questions that X describes.
+
+        Args:
+            X: Features, shape (m, width).
+            outcomes: What happened on the same questions.
+            chosen_on: For which of the n questions of `fit` the predictions count, shape (n,).
+        """
+        other = copy.copy(self)
+        other.cross_fit_ = self.cross_fit_.only(chosen_on, self._table)
+        with threadpool_limits(self.threads):
+            other._learn_from(_matrix(X), outcomes, self._vector(self.width_))
+        return other
+
     def gate(self, budget: float | None = None, *, draws: int = 2000) -> Gate:
         """Whether an imitator learnt like this one beats mixtures of fixed actions.
 
@@ -225,13 +240,17 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self.cross_fit_ = CrossFit.run(
             X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed, fixed=fixed
         )
+        self._learn_from(X, outcomes, vector)
+
+    def _learn_from(self, X: Matrix, outcomes: Outcomes, vector: int) -> None:
+        """Make ready to predict from these questions, by what the cross-validation chooses."""
+        self._table = outcomes
         self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
         known = Completion.fit(X, outcomes, seed=self.seed).of(X, outcomes)
         self.mixture_ = steady_mixture(known)
         self._standard = mean, scale = standard(targets_of(known))
         self._questions = X, (targets_of(known) - mean) / scale, vector
         self._members: dict[str, Learner] = {}
-        self._sessions: dict[str, Any] = {}
         self._settle()
 
     def _vector(self, width: int) -> int:
@@ -260,25 +279,19 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         return self._members[name]
 
     def _run(self, X: Matrix) -> tuple[Floats, ...]:
-        """Accuracy (m, k), cost (m, k) and familiarity (m,)."""
-        session = self._session()
-        parts = [
-            session.run(["accuracy", "cost", "familiarity"], {INPUT: X[first : first + _BLOCK]})
-            for first in range(0, len(X), _BLOCK)
-        ]
-        accuracy, cost, familiarity = (
-            np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True)
-        )
-        return accuracy, cost, familiarity[:, 0]
-
-    def _session(self) -> Any:
-        if self.learner_ not in self._sessions:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self.threads
-            self._sessions[self.learner_] = onnxruntime.InferenceSession(
-                self.graph().SerializeToString(), options
-            )
-        return self._sessions[self.learner_]
+        """Accuracy (m, k), cost (m, k) and familiarity (m,), as `graph` computes them but for rounding."""
+        with threadpool_limits(self.threads):
+            familiarity = self.familiarity_.scores(X[:, : self._vector(self.width_)])
+            members = {name: self._learnt(name).predict(X) for name in members_of(self.learner_)}
+            standardised: Floats = np.mean([members[name] for name in CANDIDATES[self.learner_]], axis=0)
+            if self.learner_ != "constant":
+                far = np.mean([members[name] for name in FAR], axis=0)
+                trust = self.familiarity_.trust_at(familiarity)
+                standardised = far + trust[:, None] * (standardised - far)
+        mean, scale = self._standard
+        predicted = self.calibration_.apply(mean + scale * standardised)
+        k = len(self.actions_)
+        return predicted[:, :k], predicted[:, k:], familiarity
 
 
 def _matrix(X: ArrayLike) -> Matrix:

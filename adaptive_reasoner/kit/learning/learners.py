@@ -85,7 +85,8 @@ class Ridge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _scaled(self, X: Matrix) -> Floats:
-        return (X - self.mean_) / self.scale_
+        scaled: Floats = (X - self.mean_) / self.scale_
+        return scaled
 
     def _principal_axes(self, X: Matrix) -> tuple[Floats, Floats]:
         """Orthogonal directions in which the scaled features are uncorrelated, and their sums of squares."""

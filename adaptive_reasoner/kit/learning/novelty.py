@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Matrix, Texts
+from adaptive_reasoner.kit.learning.learners import blocks
 from adaptive_reasoner.kit.onnx_graph import INPUT, Graph
 
 _APART = 1e-3  # at least between what is rare and what is known, also where all questions are alike
@@ -63,11 +64,16 @@ class Familiarity:
 
     def scores(self, vectors: Matrix) -> Floats:
         """Familiarity of questions, shape (m,)."""
-        return _nearest_mean(vectors @ self.vectors.T, self.near)
+        parts = [_nearest_mean(vectors[rows] @ self.vectors.T, self.near) for rows in blocks(len(vectors))]
+        return np.concatenate(parts) if parts else np.empty(0)
 
     def trust(self, vectors: Matrix) -> Floats:
         """Trust in predictions, from 0 for unfamiliar questions to 1 for familiar ones, shape (m,)."""
-        return np.asarray(np.clip((self.scores(vectors) - self.rare) / (self.known - self.rare), 0.0, 1.0))
+        return self.trust_at(self.scores(vectors))
+
+    def trust_at(self, scores: Floats) -> Floats:
+        """Trust at these familiarities, shape (m,)."""
+        return np.asarray(np.clip((scores - self.rare) / (self.known - self.rare), 0.0, 1.0))
 
     def draw_into(self, graph: Graph) -> str:
         """Add the familiarity, shape (m, 1), to a graph; returns its name."""

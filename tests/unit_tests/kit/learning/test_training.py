@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 from sklearn.base import clone
 
@@ -11,6 +12,7 @@ from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_card import worst_costs
 from adaptive_reasoner.kit.learning.training import train
+from adaptive_reasoner.kit.onnx_graph import INPUT
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
@@ -105,6 +107,35 @@ def test_near_the_training_questions_the_candidate_speaks_and_far_from_them_the_
     expected = imitator.calibration_.apply(trust * said(CANDIDATES[learner]) + (1 - trust) * said(FAR))
     predicted = imitator.predict(fresh)
     assert np.allclose(np.hstack([predicted.accuracy, predicted.cost]), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("learner", CANDIDATES)
+def test_the_graph_that_is_shipped_predicts_what_the_imitator_predicts(learner):
+    table, rng = toy_outcomes(300), np.random.default_rng(0)
+    X, fresh = features_of(table), features_of(toy_outcomes(200, seed=1))
+    fresh[::4, :DIMENSION] = np.roll(fresh[::4, :DIMENSION], 1, axis=1)  # into another direction
+    for vectors in (X[:, :DIMENSION], fresh[:, :DIMENSION]):  # without ties between neighbours
+        vectors += 0.2 * rng.normal(size=vectors.shape)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    imitator = Imitator(learner=learner, vector=DIMENSION).fit(X, table)
+    session = onnxruntime.InferenceSession(imitator.graph().SerializeToString())
+    accuracy, cost, familiarity = session.run(["accuracy", "cost", "familiarity"], {INPUT: fresh})
+    predicted = imitator.predict(fresh)
+    assert np.allclose(accuracy, predicted.accuracy, rtol=0, atol=1e-5)
+    assert np.allclose(cost, predicted.cost, rtol=1e-5, atol=0)
+    assert np.allclose(familiarity[:, 0], imitator.familiarity_.scores(fresh[:, :DIMENSION]), atol=1e-5)
+
+
+def test_another_imitator_needs_no_cross_validation_of_its_own(fitted):
+    table, fresh = toy_outcomes(400), features_of(toy_outcomes(100, seed=1))
+    X, story = features_of(table), table.groups == "story"
+    same = fitted.learnt_from(X, table, chosen_on=np.ones(400, dtype=bool))
+    assert np.array_equal(same.predict(fresh).accuracy, fitted.predict(fresh).accuracy)
+    assert same.gate(draws=50) == fitted.gate(draws=50)
+    stories = fitted.learnt_from(X[story], table.select(story), chosen_on=story)
+    assert np.array_equal(stories.held_out_.accuracy, stories.cross_fit_.held_out(stories.learner_).accuracy)
+    assert len(stories.held_out_.accuracy) == stories.gate(draws=50).questions == story.sum()
+    assert len(fitted.held_out_.accuracy) == 400
 
 
 def test_is_a_scikit_learn_estimator():
