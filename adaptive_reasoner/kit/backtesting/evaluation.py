@@ -14,9 +14,9 @@ from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check,
 from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.results import Backtest, rows_of
 from adaptive_reasoner.kit.backtesting.rules import Rule
-from adaptive_reasoner.kit.backtesting.split_runner import play_split
+from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
-from adaptive_reasoner.kit.backtesting.unseen_groups import play_unseen_groups
+from adaptive_reasoner.kit.backtesting.unseen_groups import UnseenGroups
 from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.learning.encoders import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.first_sample import look_first
@@ -71,12 +71,26 @@ def backtest(
     look = None if replies is None else look_first(replies, outcomes, features, encoder)
     budgets = tuple(dict.fromkeys(budgets))
     judged = rectified(outcomes)
-    played = [
-        play_split(outcomes, judged, features, budgets, rules, look, test_size=test_size, seed=seed + number)
-        for number in range(splits)
-    ]
-    unseen = play_unseen_groups(outcomes, features, budgets, folds=max(2, splits), seed=seed)
-    trials = [trial for trial, _ in played] + ([] if unseen is None else [unseen])
+    groups = UnseenGroups.of(outcomes, features, folds=max(2, splits), seed=seed)
+    runner = SplitRunner(
+        outcomes,
+        judged,
+        features,
+        budgets,
+        rules,
+        look,
+        groups,
+        splits=splits,
+        test_size=test_size,
+        seed=seed,
+    )
+    played = [runner.play(number) for number in range(splits)]
+    trials = [each.result for each in played]
+    unseen = (
+        None if groups is None else groups.joined([part for each in played for part in each.unseen], budgets)
+    )
+    if unseen is not None:
+        trials.append(unseen)
     gains = measure(judged, trials, draws=draws, seed=seed)
     curve: tuple[Point, ...] = ()
     if replies is not None and outcomes.estimated is None:
@@ -112,7 +126,7 @@ def backtest(
         observe="first_sample" if better is not None and better.low > ROUNDING else "question",
         look=better,
         learning_curve=curve,
-        mistakes={key: Mistakes.mean([each[key] for _, each in played]) for key in played[0][1]},
+        mistakes={key: Mistakes.mean([each.mistakes[key] for each in played]) for key in played[0].mistakes},
         source=source if rules else None,
         splits=splits,
         test_size=test_size,

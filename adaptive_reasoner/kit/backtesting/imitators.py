@@ -39,25 +39,31 @@ class Split:
         return cls(table.select(fit), table.select(held_out), features[fit], features[held_out])
 
 
-def play_imitators(split: Split, budgets: Sequence[float], *, seed: int) -> Iterator[tuple[Key, Floats]]:
+def fitted_imitator(split: Split, budgets: Sequence[float], *, seed: int) -> Imitator:
+    """The imitator of the questions to fit on. One cross-validation serves all budgets."""
+    return Imitator(seed=seed).fit(split.fit_features, split.fit, budget=budgets[0])
+
+
+def play_imitators(
+    imitator: Imitator, split: Split, budgets: Sequence[float], *, seed: int
+) -> Iterator[tuple[Key, Floats]]:
     """Shares of the imitators that decide by the question, at every budget."""
-    values, labels = value_shares(split, budgets, seed=seed), label_shares(split, budgets, seed=seed)
+    values, labels = value_shares(imitator, split, budgets), label_shares(split, budgets, seed=seed)
     for budget, (shipped, ungated), labelled in zip(budgets, values, labels, strict=True):
         yield ("imitator", budget), shipped
         yield ("imitator_ungated", budget), ungated
         yield ("imitator_labels", budget), labelled
 
 
-def value_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[tuple[Floats, Floats]]:
+def value_shares(imitator: Imitator, split: Split, budgets: Sequence[float]) -> list[tuple[Floats, Floats]]:
     """What the imitator plays at each budget: probabilities of the actions, each of shape (m, k).
 
-    One cross-validation serves all budgets. For each of them the learner is chosen and the gate decides, on
-    questions of the fit alone, whether the imitator is shipped or the mixture of fixed actions in its place.
+    At each budget the learner is chosen and the gate decides, on questions of the fit alone, whether the
+    imitator is shipped or the mixture of fixed actions in its place.
 
     Returns:
         For each budget what would be shipped, and what the imitator plays ungated.
     """
-    imitator = Imitator(seed=seed).fit(split.fit_features, split.fit, budget=budgets[0])
     mixture, played = steady_mixture(split.fit), []
     for budget in budgets:
         mixed = np.tile(mixture.shares(budget), (len(split.held_out), 1))

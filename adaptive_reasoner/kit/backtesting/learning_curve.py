@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptive_reasoner.arrays import Matrix
-from adaptive_reasoner.kit.backtesting.imitators import Split, value_shares
+from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator, value_shares
 from adaptive_reasoner.kit.backtesting.lift import measure
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.estimating.estimation import estimate
@@ -81,7 +81,8 @@ def learning_curve(
         for amount, seen in trained.items():
             split = replace(Split.of(table, features, fit, held_out), fit=seen.select(fit))
             columns = [table.actions.index(action) for action in seen.actions]
-            played = value_shares(split, budgets, seed=seed + number)
+            imitator = fitted_imitator(split, budgets, seed=seed + number)
+            played = value_shares(imitator, split, budgets)
             for budget, (_, ungated) in zip(budgets, played, strict=True):
                 shares = np.zeros(split.held_out.accuracy.shape)
                 shares[:, columns] = ungated

@@ -1,7 +1,9 @@
 """The imitator on groups of questions that were left out of its training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import exp
+from typing import Self
 
 import numpy as np
 
@@ -16,62 +18,117 @@ _FARTHEST = 3.0  # how far a ledger may lead prices, in logarithms
 _HALVINGS = 30
 
 
-def play_unseen_groups(
-    table: Outcomes, features: Matrix, budgets: Sequence[float], *, folds: int, seed: int
-) -> SplitResult | None:
-    """Every question played by an imitator that was trained without the question's group.
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Questions of some groups, and what is played on them by an imitator that never saw these groups.
 
-    Groups are put into folds of about equal size, and each fold is played by an imitator of the others. On
-    questions of a new kind a price that was fitted in training misses the budget; online a ledger observes
-    their cost and moves the price. Here all prices are moved together until the questions cost the budget.
-
-    Returns:
-        One trial of all questions; None with fewer than two groups.
+    Attributes:
+        rows: Their positions in the whole table, shape (m,).
+        predicted: What the imitator expects of them at each budget, or where the gate does not ship it, the
+            shares of the mixture that goes out instead, shape (k,).
     """
-    if table.groups is None or len(set(table.groups)) < 2:
-        return None
-    fold = _folds_of(table.groups.tolist(), folds, seed)
-    shares = {budget: np.empty(table.accuracy.shape) for budget in budgets}
-    predicted: dict[float, list[tuple[Ints, PredictedOutcomes]]] = {budget: [] for budget in budgets}
-    for number in range(fold.max() + 1):
-        held_out = np.flatnonzero(fold == number)
-        seen = set(table.questions[held_out])  # a text may be in two groups
-        fit = np.array([at for at in np.flatnonzero(fold != number) if table.questions[at] not in seen], int)
-        if not len(fit):
+
+    rows: Ints
+    predicted: Mapping[float, PredictedOutcomes | Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class UnseenGroups:
+    """Questions in folds of whole groups, each fold played by an imitator that was trained without it.
+
+    An imitator of a split, of half the questions at random, chooses learner and calibration and passes the
+    gate by what it predicted for questions of other groups; the learners themselves are then fitted to all
+    questions of other groups. So a fold takes one fit of each learner, and no cross-validation.
+
+    Attributes:
+        table: All questions.
+        features: What an imitator sees of them, shape (n, width).
+        fold: The fold of each question: groups of about equal size together; shape (n,).
+    """
+
+    table: Outcomes
+    features: Matrix
+    fold: Ints
+
+    @classmethod
+    def of(cls, table: Outcomes, features: Matrix, *, folds: int, seed: int) -> Self | None:
+        """Put the groups into folds at random; None with fewer than two groups."""
+        if table.groups is None or len(set(table.groups)) < 2:
             return None
-        known = table.select(fit)
-        imitator = Imitator(seed=seed).fit(features[fit], known, budget=budgets[0])
+        return cls(table, features, _folds_of(table.groups.tolist(), folds, seed))
+
+    def folds(self, number: int, splits: int) -> range:
+        """The folds that the imitator of this split of several is used for."""
+        return range(number, int(self.fold.max()) + 1, splits)
+
+    def play(self, number: int, imitator: Imitator, fit: Ints, budgets: Sequence[float]) -> Part | None:
+        """Play a fold at every budget.
+
+        Args:
+            number: Of the fold.
+            imitator: Of the questions at `fit`.
+            fit: Positions, shape (m,).
+            budgets: Mean costs allowed.
+
+        Returns:
+            None where no question is left to learn from, or to choose on.
+        """
+        held_out = np.flatnonzero(self.fold == number)
+        seen = set(self.table.questions[held_out])  # a text may be in two groups
+        others = self.fold != number
+        others[others] = [text not in seen for text in self.table.questions[others]]
+        if not others[fit].any():
+            return None
+        known = self.table.select(others)
+        without = imitator.learnt_from(self.features[others], known, chosen_on=others[fit])
+        mixture = steady_mixture(known)
+        predicted: dict[float, PredictedOutcomes | Floats] = {}
         for budget in budgets:
-            moved = imitator.around(budget)
-            if moved.gate().ships:
-                predicted[budget].append((held_out, moved.foresee(features[held_out])))
-            else:
-                shares[budget][held_out] = steady_mixture(known).shares(budget)
-    for budget, parts in predicted.items():
-        _steer(shares[budget], parts, table.cost, budget)
-    plays = {("imitator_unseen_groups", budget): Performance.of(table, shares[budget]) for budget in budgets}
-    return SplitResult(np.arange(len(table)), plays)
+            moved = without.around(budget)
+            ships = moved.gate().ships
+            predicted[budget] = moved.foresee(self.features[held_out]) if ships else mixture.shares(budget)
+        return Part(held_out, predicted)
+
+    def joined(self, parts: Sequence[Part | None], budgets: Sequence[float]) -> SplitResult | None:
+        """All parts as one trial of all questions; None where a part could not be played.
+
+        On questions of a new kind a price that was fitted in training misses the budget; online a ledger
+        observes their cost and moves the price. Here all prices are moved together until the questions cost
+        the budget.
+        """
+        played = [part for part in parts if part is not None]
+        if len(played) < len(parts):
+            return None
+        plays = {
+            ("imitator_unseen_groups", budget): Performance.of(self.table, self._steered(played, budget))
+            for budget in budgets
+        }
+        return SplitResult(np.arange(len(self.table)), plays)
+
+    def _steered(self, parts: Sequence[Part], budget: float) -> Floats:
+        """The choices of the parts, their prices moved together so that all costs `budget`."""
+        shares = np.empty(self.table.accuracy.shape)
+
+        def spent_at(factor: float) -> float:
+            for part in parts:
+                shares[part.rows] = _shares(part.predicted[budget], budget, factor)
+            return float((shares * self.table.cost).sum(axis=1).mean())
+
+        low, high = -_FARTHEST, _FARTHEST
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if spent_at(exp(middle)) <= budget else (middle, high)
+        spent_at(exp(high))
+        return shares
 
 
-def _steer(
-    shares: Floats, parts: Sequence[tuple[Ints, PredictedOutcomes]], cost: Floats, budget: float
-) -> None:
-    """Fill in the choices of the parts, their prices moved together so that all costs `budget`."""
-    low, high = -_FARTHEST, _FARTHEST
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        _choose(shares, parts, budget, exp(middle))
-        low, high = (low, middle) if (shares * cost).sum(axis=1).mean() <= budget else (middle, high)
-    _choose(shares, parts, budget, exp(high))
-
-
-def _choose(
-    shares: Floats, parts: Sequence[tuple[Ints, PredictedOutcomes]], budget: float, factor: float
-) -> None:
-    for rows, outcomes in parts:
-        curve = outcomes.curve
-        price = curve.price_at(max(budget, curve.cheapest)) or float(curve.price[0])
-        shares[rows] = np.eye(shares.shape[1])[outcomes.choose(price * factor)]
+def _shares(predicted: PredictedOutcomes | Floats, budget: float, factor: float) -> Floats:
+    """What is played at the price that the budget asks for, times a factor."""
+    if not isinstance(predicted, PredictedOutcomes):
+        return predicted
+    curve = predicted.curve
+    price = curve.price_at(max(budget, curve.cheapest)) or float(curve.price[0])
+    return np.eye(predicted.accuracy.shape[1])[predicted.choose(price * factor)]
 
 
 def _folds_of(groups: Sequence[str], folds: int, seed: int) -> Ints:
