@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -47,6 +48,8 @@ err = SafeConsole(stderr=True, emoji=False)  # `prompts:x:` in a message is no e
 out = SafeConsole(emoji=False)
 
 _UNBOUNDED = 10_000  # columns, to see how wide a table must be
+
+_NOISE = 1e-12  # what rounding leaves of sums that are zero
 
 
 @contextmanager
@@ -104,6 +107,25 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
     out.print(table, crop=False)
 
 
+def number(value: float) -> str:
+    """A number as people read it: four digits or more, never an exponent, and no rounding noise.
+
+    Example:
+        >>> number(0.00419894), number(1.1e-16), number(2.5e-7), number(12.0)
+        ('0.004199', '0', '0.00000025', '12')
+        >>> number(1234567.891), number(float("inf")), number(float("nan"))
+        ('1234567.89', 'unlimited', 'unknown')
+    """
+    if math.isnan(value):
+        return "unknown"
+    if math.isinf(value):
+        return "unlimited" if value > 0 else "-unlimited"
+    if abs(value) < _NOISE:
+        return "0"
+    text = f"{value:.2f}" if abs(value) >= 1000 else f"{Decimal(f'{value:.4g}'):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _finite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -117,4 +139,6 @@ def _shown(value: object) -> str:
         return "-"
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.3f}" if value == 0.0 or abs(value) >= 0.001 else f"{value:.3g}"  # a call costs so little
+    if abs(value) < _NOISE or abs(value) >= 0.001:
+        return f"{abs(value) if abs(value) < _NOISE else value:.3f}"
+    return number(value)  # a call costs so little

@@ -48,16 +48,16 @@ allocation.shares()
 # %% [markdown]
 # ## Weak or strong
 #
-# `direct` is the weak, cheap way to answer here, `cot` the dear one. Another model would be
-# a third source with its own cost. The procedure is the same: send the dear way those
-# questions that gain most from it.
+# `direct` is the weak, cheap way to answer here, and `cot` the expensive one. Another model
+# would be a third source with its own cost. The procedure is the same: send the questions
+# that gain most to the expensive way.
 
 # %%
 routes = estimate(samples, votes=(1,))
 for budget in (5.0, 8.0, 12.0):
     allocation = solve(routes, budget)
-    dear = allocation.shares()["cot"]
-    print(f"budget {budget:4}: cot for {dear:.0%}, accuracy {allocation.accuracy:.3f}")
+    expensive = allocation.shares()["cot"]
+    print(f"budget {budget:4}: cot for {expensive:.0%}, accuracy {allocation.accuracy:.3f}")
 
 # %% [markdown]
 # ## All at once
@@ -86,7 +86,7 @@ plt.show()
 # ## The same online
 #
 # Each way is a *strategy*, and strategies compose. A `Checker` is a scorer that is always
-# right: arithmetic has one. A cascade asks the dear way only where the cheap votes disagree.
+# right: arithmetic has one. A cascade uses the expensive way only if cheap votes disagree.
 
 # %%
 from adaptive_reasoner import (

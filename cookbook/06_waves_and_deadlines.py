@@ -74,7 +74,7 @@ for rule in (Lossless(), Beta(0.95), Beta(0.8), Window(3)):
 # %% [markdown]
 # ## One price
 #
-# `Priced` needs no threshold. Its price is the one that the ledger steers: the dearer
+# `Priced` needs no threshold. It uses the price that the ledger adjusts: the more expensive
 # compute is, the earlier the vote ends. Without labels it goes by a Beta posterior.
 
 # %%

@@ -62,8 +62,8 @@ for action, accuracy, cost in zip(
     print(f"{action:14} accuracy {accuracy:.3f}   cost {cost:5.1f} {outcomes.cost_unit}")
 
 # %%
-cheapest, dearest = outcomes.cost.mean(axis=0)[[0, -1]]
-budgets = [round(cheapest + share * (dearest - cheapest), 1) for share in (0.25, 0.5)]
+cheapest, most = outcomes.cost.mean(axis=0)[[0, -1]]
+budgets = [round(cheapest + share * (most - cheapest), 1) for share in (0.25, 0.5)]
 tested = backtest(outcomes, budgets=budgets, splits=3, test_size=0.2)
 rows = {(row.policy, row.budget): row for row in tested.rows}
 

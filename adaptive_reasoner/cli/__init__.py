@@ -1,12 +1,14 @@
 """The commands of `adaptive-reasoner`.
 
-Results go to stdout, progress and warnings to stderr; bad input is one line and exit code 2.
+Results go to stdout, progress and warnings to stderr. An error that the user can correct is one line on
+stderr and exit code 2.
 """
 
 import sys
 import warnings
 from dataclasses import asdict
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,12 +21,12 @@ from adaptive_reasoner.cli.grading import regrade
 from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
-from adaptive_reasoner.console import err, out, print_json, print_table, progress
+from adaptive_reasoner.cli.summaries import of_training
+from adaptive_reasoner.console import err, number, out, print_json, print_table, progress
 from adaptive_reasoner.errors import AdaptiveReasonerError
 
 app = CheckedTyper(
     name="adaptive-reasoner",
-    help="Put a budget on an agent: decide, question by question, how much thinking to pay for.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -32,9 +34,25 @@ app = CheckedTyper(
 app.add_typer(ledger_app, name="ledger")
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        out.plain_line(f"adaptive-reasoner {version('adaptive-reasoner')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Put a budget on an agent: decide, question by question, how much compute to spend."""
+
+
 def _share(value: float) -> float:
     if not 0 < value < 1:
-        raise typer.BadParameter(f"{value} does not lie between 0 and 1")
+        raise typer.BadParameter(f"{value} is not between 0 and 1")
     return value
 
 
@@ -44,7 +62,7 @@ Budget = Annotated[
 
 
 def main() -> None:
-    """Run a command; what the user can mend is one line on stderr and exit code 2."""
+    """Run a command; an error that the user can correct is one line on stderr and exit code 2."""
     warnings.showwarning = _show_warning
     try:
         code = app(prog_name="adaptive-reasoner", standalone_mode=False)
@@ -66,21 +84,23 @@ def main() -> None:
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where samples, policy and report go; reused.")] = Path(
-        "demo-run"
-    ),
+    folder: Annotated[
+        Path, typer.Option(help="Folder for samples, policy and report; samples in it are reused.")
+    ] = Path("demo-run"),
     questions: Annotated[
         int, typer.Option(min=1, max=100_000, help="Questions to collect, held-out ones included.")
     ] = 96,
     samples: Annotated[
-        int, typer.Option(min=5, max=1_000, help="Samples a question and source, at least 5.")
+        int, typer.Option(min=5, max=1_000, help="Samples per question and source, at least 5.")
     ] = 5,
-    budget: Annotated[float, typer.Option(callback=amount, help="Mean generated tokens a question.")] = 12.0,
-    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Draws the questions and the split.")] = 0,
-    fast: Annotated[bool, typer.Option("--fast", help="Shrink it to about a minute.")] = False,
+    budget: Annotated[
+        float, typer.Option(callback=amount, help="Mean generated tokens per question.")
+    ] = 12.0,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of the questions and the split.")] = 0,
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer questions, in about a minute.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Collect with the built-in local model, solve, train, run the graph, report."""
+    """Run every step with the built-in local model: collect, solve, train, answer, report."""
     from adaptive_reasoner.demo.run import run_demo
 
     if fast:
@@ -98,7 +118,7 @@ app.command()(label)
 
 
 class Labels(StrEnum):
-    """What may stand in for right answers."""
+    """What to use where right answers are missing."""
 
     GOLD = "gold"
     CONSENSUS = "consensus"
@@ -111,18 +131,18 @@ def estimate(
     samples: Annotated[Path, typer.Argument(help="Samples file, JSONL or Parquet.")],
     out_file: Annotated[Path, typer.Option("--out", help="Outcomes file: Parquet, JSONL or CSV.")],
     votes: Annotated[
-        str, typer.Option(help="Sizes of vote: 1,3,5; or by source: 'direct=1 cot=1,3,5'.")
+        str, typer.Option(help="Vote sizes: 1,3,5; or by source: 'direct=1 cot=1,3,5'.")
     ] = "1,3,5",
     labels: Annotated[
         Labels,
         typer.Option(
-            help="What stands in for missing right answers: the consensus of the replies, verdicts of a "
+            help="What to use where right answers are missing: the consensus of the replies, verdicts of a "
             "judge, or the better of the two (auto); gold refuses samples without right answers."
         ),
     ] = Labels.AUTO,
     as_json: AsJson = False,
 ) -> None:
-    """From samples to outcomes: what each action would score and cost on each question."""
+    """Make outcomes of samples: what each action would score and cost on each question."""
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate_outcomes
     from adaptive_reasoner.kit.samples import Samples
 
@@ -154,7 +174,7 @@ def estimate(
 def solve(
     outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")], budget: Budget, as_json: AsJson = False
 ) -> None:
-    """The best that any policy could do on these outcomes: the oracle, exact."""
+    """Compute the oracle: the best allocation of a budget on these outcomes, exactly."""
     from adaptive_reasoner.kit.allocation.solver import solve as solve_outcomes
     from adaptive_reasoner.kit.outcomes import Outcomes
 
@@ -171,10 +191,12 @@ def solve(
         "actions": best.shares(),
         "cost_unit": table.cost_unit,
     }
+    if not as_json:
+        solved["actions"] = {name: f"{share:.1%}" for name, share in best.shares().items() if share}
     print_result(solved, as_json)
     if best.price == 0 and best.cost < budget:
-        cost = f"{best.cost:g} {table.cost_unit} a question"
-        err.plain_line(f"the budget does not bind: the best choices cost {cost}")
+        cost = f"{number(best.cost)} {table.cost_unit} per question"
+        err.plain_line(f"the budget does not bind: the most accurate choices cost {cost}")
 
 
 @app.command()
@@ -183,17 +205,17 @@ def train(
     budget: Budget,
     out_folder: Annotated[Path, typer.Option("--out", help="Policy folder to write.")],
     samples: Annotated[
-        Path | None, typer.Option(help="The samples behind the outcomes: votes learn from them when to end.")
+        Path | None, typer.Option(help="The samples of the outcomes; votes learn from them when to stop.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The menu, kept in the policy.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The menu, saved in the policy.")] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="A sentence-transformers model; MiniLM if not given.")
+        str | None, typer.Option(help="A sentence-transformers model; MiniLM by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Draws the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of the folds.")] = 0,
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Learn when to think harder, and write the policy folder."""
+    """Train a policy that chooses an action per question, and write its folder."""
     from adaptive_reasoner.kit.learning.training import train as train_policy
     from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.kit.outcomes import Outcomes
@@ -206,7 +228,10 @@ def train(
     with progress("training"):
         policy = train_policy(table, budget=budget, encoder=encoder, menu=menu, samples=bought, seed=seed)
         policy.save(out_folder)
-    print_result({"policy": str(out_folder), **policy.report}, as_json)
+    if as_json:
+        print_json({"policy": str(out_folder), **policy.report})
+    else:
+        print_result(of_training(out_folder, policy.report, table.cost_unit), as_json=False)
 
 
 @app.command()
@@ -214,18 +239,22 @@ def backtest(
     file: Annotated[Path, typer.Argument(help="Outcomes or samples file.")],
     budget: Annotated[
         list[float],
-        typer.Option(callback=amount, help="Allowed mean cost; may be given several times."),
+        typer.Option(callback=amount, help="Allowed mean cost per question; may be given several times."),
     ],
     samples: Annotated[
-        Path | None, typer.Option(help="The samples behind the outcomes, to replay stop rules on.")
+        Path | None, typer.Option(help="The samples of the outcomes, to replay stop rules on.")
     ] = None,
-    source: Annotated[str | None, typer.Option(help="Which source of a samples file.")] = None,
-    splits: Annotated[int, typer.Option(min=1, max=1_000, help="Random splits to average over.")] = 5,
+    source: Annotated[
+        str | None, typer.Option(help="The source of a samples file whose votes are replayed.")
+    ] = None,
+    splits: Annotated[
+        int, typer.Option(min=1, max=1_000, help="Number of random splits to average over.")
+    ] = 5,
     test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=_share)] = 0.5,
-    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Draws the splits.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of the splits.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """What a policy would have done on questions it has not seen, against every baseline."""
+    """Evaluate a policy on questions it was not trained on, against every baseline."""
     from adaptive_reasoner.kit.backtesting.evaluation import backtest as run_backtest
     from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
     from adaptive_reasoner.kit.learning.gate import checked
@@ -261,7 +290,7 @@ def backtest(
         if stop_rules:
             print_table(stop_rules, title=f"rounds and seconds of stop rules on {tested.source}")
         if tested.learning_curve:
-            print_table(result["learning_curve"], title="trained on fewer samples a question")
+            print_table(result["learning_curve"], title="trained on fewer samples per question")
         if tested.look is not None:
             look = f"{tested.look.mean:+.3f} ({tested.look.low:+.3f} to {tested.look.high:+.3f})"
             out.print(
@@ -274,20 +303,27 @@ def backtest(
 
 @app.command()
 def report(
-    outcomes: Annotated[Path, typer.Argument(help="Outcomes file; best one the policy was not trained on.")],
+    outcomes: Annotated[
+        Path,
+        typer.Argument(help="Outcomes file; preferably of questions that the policy was not trained on."),
+    ],
     out_file: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
     samples: Annotated[
-        Path | None, typer.Option(help="The samples behind the outcomes, for what labels cost.")
+        Path | None, typer.Option(help="The samples of the outcomes, to show what labels cost.")
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="A trained policy, shown on these outcomes.")] = None,
-    backtest: Annotated[Path | None, typer.Option(help="What `backtest --json` printed of them.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="A trained policy to evaluate on these outcomes.")
+    ] = None,
+    backtest: Annotated[
+        Path | None, typer.Option(help="A file with the output of `backtest --json`.")
+    ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(callback=amount, help="Mean cost to look at; the policy's if given."),
+        typer.Option(callback=amount, help="Mean cost per question to show; by default the policy's."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """One HTML page, readable from the disk: what a budget buys, and whether a policy is worth shipping."""
+    """Write one HTML page: what a budget buys, and whether a policy is worth shipping."""
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.reporting.build import outcomes_report
     from adaptive_reasoner.kit.samples import Samples

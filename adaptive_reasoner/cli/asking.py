@@ -7,29 +7,32 @@ import typer
 
 from adaptive_reasoner.cli.checked import amount
 from adaptive_reasoner.cli.shown import AsJson, NoCode, print_result
-from adaptive_reasoner.console import err, out, print_json
+from adaptive_reasoner.console import err, number, out, print_json
 
 
 def ask(
     question: Annotated[str, typer.Argument(help="The question.")],
     policy: Annotated[Path, typer.Option(help="Policy folder.")],
     config: Annotated[
-        Path | None, typer.Option(help="The menu; without it only the decision is shown.")
+        Path | None, typer.Option(help="The menu; without it, only the decision is shown.")
     ] = None,
     price: Annotated[
-        float | None, typer.Option(callback=amount, help="Accuracy a unit of cost must be worth.")
+        float | None,
+        typer.Option(callback=amount, help="Price of compute: the accuracy that one unit of cost must buy."),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(callback=amount, help="Mean cost of such questions, instead of a price.")
+        float | None, typer.Option(callback=amount, help="Mean cost per question, in place of a price.")
     ] = None,
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide how hard a question deserves to be thought about and, with a menu, answer it."""
+    """Choose the action for a question and, with a menu, answer it."""
     from adaptive_reasoner.policy.learned import LearnedPolicy
 
     if price is not None and budget is not None:
-        raise typer.BadParameter("a budget has its own price; leave out one of the two", param_hint="--price")
+        raise typer.BadParameter(
+            "a budget determines the price; give only one of the two", param_hint="--price"
+        )
     loaded = LearnedPolicy.load(policy)
     if budget is not None:
         loaded = loaded.at(budget=budget)
@@ -50,4 +53,4 @@ def ask(
     else:
         out.print(result.message.text, markup=False, highlight=False)
         record = result.record
-        err.plain_line(f"{record['action']}, {record['cost']:g} {record['cost_unit']}")
+        err.plain_line(f"{record['action']}, {number(record['cost'])} {record['cost_unit']}")

@@ -8,6 +8,7 @@ import typer
 
 from adaptive_reasoner.cli.checked import amount
 from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_result
+from adaptive_reasoner.cli.summaries import of_collection
 from adaptive_reasoner.console import err, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -16,47 +17,54 @@ if TYPE_CHECKING:
 
 
 def collect(
-    out_file: Annotated[Path, typer.Option("--out", help="Samples file, JSONL; continued where it stands.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Samples file, JSONL; continued if it exists.")],
     questions: Annotated[
         str | None,
         typer.Argument(
-            help="JSONL, CSV or Parquet with question and, where known, gold; or gsm8k, math, math500, "
+            help="JSONL, CSV or Parquet with question and, if known, gold; or gsm8k, math, math500, "
             "owner/name. With --preset paper: 200 of gsm8k and 200 of math, if left out."
         ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="The menu of sources, TOML.")] = None,
-    preset: Annotated[str | None, typer.Option(help="A menu by name, instead: paper. Needs --model.")] = None,
-    model: Annotated[str | None, typer.Option(help="With --preset: such as openai:gpt-5-mini.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A built-in menu instead: paper. Needs --model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="With --preset: the model, such as openai:gpt-5-mini.")
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option(help="With --preset: an OpenAI-compatible endpoint.")
     ] = None,
     api_key_env: Annotated[
-        str | None, typer.Option(help="With --base-url: the variable that holds its key.")
+        str | None, typer.Option(help="With --base-url: the environment variable that holds its key.")
     ] = None,
     max_cost: Annotated[
         float | None, typer.Option(callback=amount, help="Never spend more than this.")
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, max=4_096, help="Calls in flight; the menu's, or 8, if not given.")
+        int | None,
+        typer.Option(min=1, max=4_096, help="Calls in flight; by default the menu's number, or 8."),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Draw samples again that failed for good.")
+        bool, typer.Option("--retry-failed", help="Collect again the samples that failed.")
     ] = False,
     adaptive: Annotated[
         float | None,
         typer.Option(
-            min=0.01, max=0.9999, help="Stop sampling a question once its label is that surely settled."
+            min=0.01,
+            max=0.9999,
+            help="Stop sampling a question when its best action is known with this confidence.",
         ),
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(callback=amount, help="With --adaptive: the budget whose labels are settled."),
+        typer.Option(
+            callback=amount, help="With --adaptive: the budget at which the best action is decided."
+        ),
     ] = None,
     batch: Annotated[
-        bool, typer.Option("--batch", help="OpenAI's Batch API: half the price, within a day.")
+        bool, typer.Option("--batch", help="Use OpenAI's Batch API: half the price, replies within a day.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would cost; nothing is called.")
+        bool, typer.Option("--dry-run", help="Only estimate the cost; no call is made.")
     ] = False,
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="With --dry-run: call the menu's prompt functions.")
@@ -64,7 +72,7 @@ def collect(
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sample a model on questions, with right answers or without; safe to kill and start again."""
+    """Collect samples of a model on questions, with or without right answers; can be stopped and resumed."""
     from adaptive_reasoner.answers.extraction import is_number
     from adaptive_reasoner.kit.collecting.collector import collect as collect_samples
     from adaptive_reasoner.kit.collecting.cost_forecast import forecast
@@ -99,7 +107,7 @@ def collect(
         if as_json:
             print_json({**job, "sources": sources})
         else:
-            print_table(sources, title=f"to come, cost in {job['cost_unit']}")
+            print_table(sources, title=f"to collect, cost in {job['cost_unit']}")
             print_result(job, as_json=False)
         if unknown:
             err.plain_line(f"note: {unknown} of {len(asked)} questions have no right answer (gold)")
@@ -125,11 +133,11 @@ def collect(
             )
     except KeyboardInterrupt:
         now = latest[0] if latest else None
-        kept = f"{now.there} of {now.wanted} samples are kept" if now else "what was there is kept"
-        again = "run the same command again to draw the rest"
+        kept = f"{now.there} of {now.wanted} samples are kept" if now else "the samples so far are kept"
+        again = "run the same command again to collect the rest"
         err.plain_line(f"adaptive-reasoner: stopped: {kept} in {out_file}; {again}")
         raise typer.Exit(INTERRUPTED) from None
-    print_result(done.as_dict(), as_json)
+    print_result(done.as_dict() if as_json else of_collection(done), as_json)
     for note in _notes(done, unknown, len(asked)):
         err.plain_line(f"note: {note}")
     if done.stopped is not None:
@@ -160,7 +168,7 @@ def _missing(done: "Collected") -> str:
     if done.stopped == "max_cost":
         return (
             f"{lacks}: the cap leaves no room for a further call after {done.cost:.4g} {done.cost_unit}; "
-            "run the same command again with a higher cap to draw them"
+            "run the same command again with a higher cap to collect them"
         )
     waits = ", ".join(f"{source} for {seconds:g} seconds" for source, seconds in done.given_up.items())
-    return f"{lacks}: their endpoint asks to wait ({waits}); run the same command again later to draw them"
+    return f"{lacks}: their endpoint asks to wait ({waits}); run the same command again later to collect them"

@@ -1,4 +1,4 @@
-"""Grading samples that are there: by another grader, or by right answers that came later."""
+"""Grading samples again: by another grader, or by right answers that came later."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,20 +18,22 @@ MaxCost = Annotated[
     typer.Option(callback=amount, help="With a judge: the most that the file and its grading may cost."),
 ]
 Concurrency = Annotated[
-    int | None, typer.Option(min=1, max=4_096, help="With a judge: calls in flight; the menu's, or 8.")
+    int | None,
+    typer.Option(min=1, max=4_096, help="With a judge: calls in flight; by default the menu's number, or 8."),
 ]
 
 
 def regrade(
     samples: SamplesFile,
     config: Annotated[
-        Path | None, typer.Option(help="The menu whose grader grades all rows; without it each row's own.")
+        Path | None,
+        typer.Option(help="The menu whose grader grades all rows; without it, each row's own grader does."),
     ] = None,
     questions: Annotated[
         Path | None, typer.Option(help="Questions with corrected gold: JSONL, CSV or Parquet.")
     ] = None,
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="Write here; in place of the samples if left out.")
+        Path | None, typer.Option("--out", help="File to write; by default the samples file is replaced.")
     ] = None,
     max_cost: MaxCost = None,
     concurrency: Concurrency = None,
@@ -80,7 +82,7 @@ def print_regraded(done: "Regraded", as_json: bool, **more: object) -> None:
     print_result({**more, **done.as_dict()}, as_json)
     if done.failed:
         err.plain_line(
-            f"note: the judge gave {done.failed} rows no grade; they are as they were, and the same command "
+            f"note: the judge gave {done.failed} rows no grade; they are unchanged, and the same command "
             "asks again"
         )
     if done.stopped is not None:

@@ -23,33 +23,44 @@ def label(
     samples: Annotated[Path, typer.Argument(help="Samples file, JSONL, Parquet or CSV; changed in place.")],
     next_: Annotated[
         int | None,
-        typer.Option("--next", min=1, max=1_000_000, help="How many questions; 50 in a table, else all."),
+        typer.Option(
+            "--next",
+            min=1,
+            max=1_000_000,
+            help="Number of questions; by default 50 in a table, otherwise all.",
+        ),
     ] = None,
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="Write them as a table to fill in: CSV.")
+        Path | None, typer.Option("--out", help="CSV file to write: a table to fill in.")
     ] = None,
     from_file: Annotated[
-        Path | None, typer.Option("--from", help="Take it back; its gold: the answer, #2 or none of these.")
+        Path | None,
+        typer.Option(
+            "--from", help="Labels to take from a filled-in table: the answer, #2 or none of these."
+        ),
     ] = None,
     page: Annotated[
-        bool, typer.Option("--page", help="Label in the browser, on this machine alone, until Ctrl-C.")
+        bool, typer.Option("--page", help="Label in the browser, on this machine only, until Ctrl-C.")
     ] = False,
     config: Annotated[
-        Path | None, typer.Option(help="The menu whose grader grades; without it the file's, or exact.")
+        Path | None,
+        typer.Option(help="The menu whose grader grades; by default the grader named in the file, or exact."),
     ] = None,
     random: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the questions that are drawn at random.")
     ] = 0.25,
-    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Draws them; keep it from round to round.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=SEEDS, help="Seed of the random questions; keep it from round to round.")
+    ] = 0,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="With --page: of 127.0.0.1; a free one if 0.")
+        int, typer.Option(min=0, max=65535, help="With --page: port on 127.0.0.1; 0 takes a free one.")
     ] = 0,
     max_cost: MaxCost = None,
     concurrency: Concurrency = None,
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which answers are right, the questions first that tell most: in a table, here, or on a page."""
+    """Label the questions that tell most: in a table, in the terminal or on a page."""
     from adaptive_reasoner.kit.menu.menu import Menu
 
     ways = {"--out": out_file is not None, "--from": from_file is not None, "--page": page}

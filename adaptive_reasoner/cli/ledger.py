@@ -1,4 +1,4 @@
-"""Commands on a ledger: look at it, watch it, start it again."""
+"""Commands on a ledger: show it, watch it, change its target, reset it."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -7,17 +7,17 @@ import typer
 
 from adaptive_reasoner.cli.checked import CheckedTyper, amount
 from adaptive_reasoner.cli.shown import AsJson, print_result
-from adaptive_reasoner.console import out, print_json, print_table
+from adaptive_reasoner.console import number, out, print_json, print_table
 
-ledger_app = CheckedTyper(help="Look at a ledger, or start it again.", no_args_is_help=True)
+ledger_app = CheckedTyper(help="Show, watch, change or reset a ledger.", no_args_is_help=True)
 
 Url = Annotated[str, typer.Argument(help="sqlite:///path or postgresql://...")]
-Name = Annotated[str, typer.Option(help="Which ledger of the database.")]
+Name = Annotated[str, typer.Option(help="Name of the ledger in its database.")]
 
 
 @ledger_app.command("show")
 def ledger_show(url: Url, name: Name = "default", as_json: AsJson = False) -> None:
-    """What was spent, what is held, the average against its target, the price."""
+    """Show what was spent and reserved, the average, its target and the price."""
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
     with LedgerReader(url, name=name) as reader:
@@ -28,10 +28,12 @@ def ledger_show(url: Url, name: Name = "default", as_json: AsJson = False) -> No
 def ledger_history(
     url: Url,
     name: Name = "default",
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The latest so many charges.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="How many of the latest charges to show.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """The latest charges, oldest first."""
+    """List the latest charges, oldest first."""
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
     with LedgerReader(url, name=name) as reader:
@@ -49,7 +51,7 @@ def ledger_set(
     name: Name = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Hold another average from now on, also in the processes that have the ledger open."""
+    """Change the target, also for the processes that have the ledger open."""
     from adaptive_reasoner.ledger.opening import open_ledger
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
@@ -69,7 +71,7 @@ def ledger_reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget every charge; target, cap and unit stay."""
+    """Delete every charge; target, cap and unit are kept."""
     from adaptive_reasoner.ledger.opening import open_ledger
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
     from adaptive_reasoner.ledger.urls import showable
@@ -77,8 +79,8 @@ def ledger_reset(
     with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
         forgotten = reader.snapshot()
     if not yes:
-        spent = f"{forgotten.spent:g} {forgotten.cost_unit}"
-        typer.confirm(f"Forget every charge in {showable(url)}, {spent}?", abort=True, err=True)
+        spent = f"{number(forgotten.spent)} {forgotten.cost_unit}"
+        typer.confirm(f"Delete every charge in {showable(url)}, {spent}?", abort=True, err=True)
     with open_ledger(url, name=name) as ledger:
         ledger.reset()
     if as_json:
@@ -89,11 +91,11 @@ def ledger_reset(
 def ledger_watch(
     url: Url,
     name: Name = "default",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; a free one if 0.")] = 0,
-    every: Annotated[float, typer.Option(min=0.1, max=86_400.0, help="Seconds between two looks.")] = 1.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    every: Annotated[float, typer.Option(min=0.1, max=86_400.0, help="Seconds between two updates.")] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Serve a live page of a ledger on this machine until Ctrl-C; reads, and never writes."""
+    """Serve a live, read-only page of a ledger on this machine until Ctrl-C."""
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
     from adaptive_reasoner.watch.server import WatchServer
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adaptive_reasoner.console import out, print_json, visible
+from adaptive_reasoner.console import number, out, print_json, visible
 from adaptive_reasoner.errors import OutcomesError
 
 INCOMPLETE = 3
@@ -17,9 +17,9 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 asked and answered no; 2 bad input, or something that is not there, in one line "
-    "on stderr; 3 collect ended before all samples were there; 130 Ctrl-C. Results go to stdout, progress "
-    "(on a terminal) and warnings to stderr."
+    "Exit codes: 0 success; 1 you answered no to a question; 2 an error that you can correct, described in "
+    "one line on stderr; 3 collect ended before it had all samples; 130 stopped by Ctrl-C. Results go to "
+    "stdout, progress (on a terminal) and warnings to stderr."
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -27,27 +27,41 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 NoCode = Annotated[bool, typer.Option("--no-code", help="Refuse a menu that names functions.")]
 
 
-def print_result(result: Mapping[str, Any], as_json: bool) -> None:
-    """Print a result as one JSON object, or as a line a field."""
+def print_result(
+    result: Mapping[str, Any], as_json: bool, words: Mapping[str, str] | None = None, indent: str = ""
+) -> None:
+    """Print a result as one JSON object, or one line per field for people.
+
+    Args:
+        result: The fields by name.
+        as_json: Whether to print JSON.
+        words: What people read in place of a field's name; other names are shown with spaces.
+        indent: Before each line.
+    """
     if as_json:
         print_json(result)
         return
     for name, value in result.items():
-        out.plain_line(visible(f"{name.replace('_', ' ')}: {_shown(value)}", one_line=True))
+        label = (words or {}).get(name, name.replace("_", " "))
+        if isinstance(value, Mapping) and any(isinstance(item, Mapping) for item in value.values()):
+            out.plain_line(visible(f"{indent}{label}:", one_line=True))
+            print_result(value, as_json=False, indent=f"{indent}  ")
+        else:
+            out.plain_line(visible(f"{indent}{label}: {_shown(value)}", one_line=True))
 
 
 def read_result(file: Path, wanted: str) -> dict[str, Any]:
-    """What a command printed with `--json`, kept in a file.
+    """The result in a file that holds what a command printed with `--json`.
 
     Raises:
-        OutcomesError: It is no JSON object, or not the result that is wanted.
+        OutcomesError: The file holds no JSON object, or one without the field `wanted`.
     """
     if file.exists() and not file.is_file():
-        raise OutcomesError("no regular file", file=file)  # a pipe would be waited for
+        raise OutcomesError("not a regular file", file=file)  # reading a pipe would block
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise OutcomesError(f"no JSON: {error}", file=file) from error
+        raise OutcomesError(f"not JSON: {error}", file=file) from error
     if not isinstance(result, dict) or wanted not in result:
         raise OutcomesError(f"no {wanted!r} in it: not what the command prints with --json", file=file)
     return result
@@ -62,6 +76,6 @@ def _shown(value: Any) -> str:
         return f"[{', '.join(map(_shown, value))}]"
     if value is None:
         return "none"
-    if isinstance(value, float) and 1e6 <= abs(value) < 1e15:
-        return f"{value:.0f}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, float) else str(value)

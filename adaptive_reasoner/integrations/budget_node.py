@@ -112,6 +112,9 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         self.goto, self.exhausted = goto, exhausted
         listen_to_calls()
 
+    def __repr__(self) -> str:
+        return f"BudgetLedgerNode({self.name!r}, {self.ledger!r})"
+
     def attach(
         self, builder: StateGraph[Any, Any, Any, Any], **node_options: Any
     ) -> StateGraph[Any, Any, Any, Any]:

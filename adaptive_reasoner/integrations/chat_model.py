@@ -132,6 +132,9 @@ class AdaptiveChatModel(BaseChatModel):
         if self.output_version is None:
             self.output_version = self._main.output_version
 
+    def __repr__(self) -> str:
+        return f"AdaptiveChatModel({self.model_name or type(self._main).__name__}, {self._reasoner!r})"
+
     @property
     def reasoner(self) -> AdaptiveReasoner:
         """What decides, calls and settles; its `ledger` keeps the average."""

@@ -181,6 +181,9 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         )
         listen_to_calls()
 
+    def __repr__(self) -> str:
+        return f"AdaptiveComputeMiddleware({self.reasoner!r})"
+
     @property
     def ledger(self) -> Ledger:
         """Keeps the average."""

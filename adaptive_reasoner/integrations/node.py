@@ -166,6 +166,9 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self._lists_decisions = False
         self.tenants = Tenants(self.reasoner.ledger, tenants)
 
+    def __repr__(self) -> str:
+        return f"AdaptiveComputeNode({self.name!r}, {self.reasoner!r})"
+
     def attach(
         self, builder: StateGraph[Any, Any, Any, Any], **node_options: Any
     ) -> StateGraph[Any, Any, Any, Any]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
 
@@ -102,18 +102,18 @@ class Outcomes:
         (2, ('direct', 'cot'), [0.5, 1.0])
     """
 
-    question_ids: Texts
-    questions: Texts
+    question_ids: Texts = field(repr=False)
+    questions: Texts = field(repr=False)
     actions: tuple[str, ...]
-    accuracy: Floats
-    cost: Floats
+    accuracy: Floats = field(repr=False)
+    cost: Floats = field(repr=False)
     cost_unit: str
-    samples: Ints
-    groups: Texts | None = None
-    halves: Halves | None = None
+    samples: Ints = field(repr=False)
+    groups: Texts | None = field(default=None, repr=False)
+    halves: Halves | None = field(default=None, repr=False)
     accuracy_unit: str | None = None
     counts: str | None = None
-    estimated: Estimated | None = None
+    estimated: Estimated | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         settle = partial(object.__setattr__, self)

@@ -9,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.samples import Sample, Samples
@@ -28,7 +28,7 @@ class RecordedModel(BaseChatModel):
         seed: Shuffles the packs.
     """
 
-    replies: Mapping[str, Sequence[Sample]]
+    replies: Mapping[str, Sequence[Sample]] = Field(repr=False)
     seed: int = 0
     _packs: dict[str, Iterator[Sample]] = PrivateAttr(default_factory=dict)
 

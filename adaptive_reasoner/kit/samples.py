@@ -114,6 +114,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.question_ids)
 
+    def __repr__(self) -> str:
+        rows = sum(map(len, self.replies.values()))
+        sources = ", ".join(self.sources)
+        return f"Samples({len(self)} questions, {rows} replies of {sources}, cost in {self.cost_unit})"
+
     @classmethod
     def read(cls, path: PathLike) -> Self:
         """Read a JSONL, Parquet or CSV file of one row a reply.

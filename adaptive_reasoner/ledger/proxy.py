@@ -23,6 +23,9 @@ class LedgerProxy(AsyncVerbs):
     average = property(attrgetter("own.average"))
     spent = property(attrgetter("own.spent"))
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.own!r})"
+
     @override
     def snapshot(self) -> Snapshot:
         return self._current().snapshot()

@@ -40,6 +40,10 @@ class TransactionalLedger(AsyncVerbs):
         self._closed = False
         self._next_sweep = clock() + account.ttl / 4.0
 
+    def __repr__(self) -> str:
+        target = "no target" if self.target is None else f"target {self.target:g} {self.cost_unit}"
+        return f"{type(self).__name__}({self._place}, {target})"
+
     @abstractmethod
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         """Run `change` in one transaction, all of it or nothing; then `_remember` the sums it read.

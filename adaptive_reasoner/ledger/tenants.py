@@ -57,6 +57,9 @@ class TenantLedger(LedgerProxy):
             raise LedgerError(f"a tenant's name must not be empty or hold a slash, got {tenant!r}")
         self.common, self.own, self.tenant = common, own, tenant
 
+    def __repr__(self) -> str:
+        return f"TenantLedger({self.tenant!r}, {self.own!r})"
+
     @property
     @override
     def target(self) -> float | None:

@@ -41,7 +41,7 @@ class DollarMeter:
     A reply costs what its provider reports with it (OpenRouter's `usage.cost`, LiteLLM's `response_cost`).
     Where it reports none, a declared price counts, and otherwise the public one that genai-prices lists: of
     input, cached, written, reasoning and audio tokens, by service tier, with steps for long contexts. No
-    network is used. The worst case of a call is at the dearest of the models that may answer it.
+    network is used. The worst case of a call is at the price of the most expensive model that may answer it.
 
     Args:
         prices: Prices of models, by name, in place of the listed ones.
@@ -99,7 +99,7 @@ class DollarMeter:
         return self._listed(name, Usage.of(message), provider=provider, context=context)
 
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
-        """Dollars at the dearest model that may answer.
+        """Dollars at the most expensive model that may answer.
 
         Raises:
             UnpricedUsageError: It is not known which model is called, or one of them has no price.

@@ -47,7 +47,7 @@ class ListedPrice:
         return self._dollars(Usage.of(message))
 
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
-        """Dollars for as many prompt tokens as the prompt has bytes, at their dearest, and `max_tokens`."""
+        """Dollars for one prompt token per byte, at the highest price, and `max_tokens` output tokens."""
         bound = most_prompt_tokens(messages)
         if not isfinite(bound):
             return inf

@@ -63,7 +63,7 @@ def most_media_tokens(block: Mapping[str, Any], model: str = "") -> int:
 
     Args:
         block: The block, in the words of any provider.
-        model: Name of the model; without it the dearest provider's rule stands.
+        model: Name of the model; without it, the rule of the most expensive provider applies.
 
     Example:
         >>> image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}

@@ -107,9 +107,9 @@ class PriceMeter:
         return micro_dollars / 1e6
 
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
-        """Dollars for as many prompt tokens as the prompt has bytes, at their dearest, and `max_tokens`."""
-        dearest = max(self.prompt, self.cached or 0.0, self._written, self._written_hourly)
-        prompt = most_prompt_tokens(messages) * dearest if dearest else 0.0  # a prompt may have no bound
+        """Dollars for one prompt token per byte, at the highest price, and `max_tokens` output tokens."""
+        highest = max(self.prompt, self.cached or 0.0, self._written, self._written_hourly)
+        prompt = most_prompt_tokens(messages) * highest if highest else 0.0  # a prompt may have no bound
         return (prompt + max_tokens * self.completion) / 1e6
 
     @property
@@ -157,7 +157,7 @@ class PriceTable:
         return self.of(model_of(message)).cost(message, seconds)
 
     def worst_cost(self, messages: Sequence[BaseMessage], max_tokens: int) -> float:
-        """Dollars at the dearest model."""
+        """Dollars at the most expensive model."""
         return max(meter.worst_cost(messages, max_tokens) for meter in self.prices.values())
 
     def of(self, model: str | None) -> "Meter":

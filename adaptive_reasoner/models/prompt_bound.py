@@ -77,7 +77,7 @@ def most_prompt_tokens(
 
     Args:
         messages: What is sent.
-        model: Name of the model, which tells the provider's rules; without it the dearest stand.
+        model: Name of the model, which tells the provider's rules; without it, the most expensive apply.
         without_bound: What a block of an unknown kind counts.
 
     Returns:

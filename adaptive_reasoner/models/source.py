@@ -87,6 +87,13 @@ class Source:
                 model, self.settings, samples=self.samples_per_request
             )  # refuses where there is no `n`
 
+    def __repr__(self) -> str:
+        model = getattr(self.model, "model_name", None) or getattr(self.model, "model", None)
+        said = (
+            f"{type(self.model).__name__} {model!r}" if isinstance(model, str) else type(self.model).__name__
+        )
+        return f"Source({said}, max_tokens={self.max_tokens})"
+
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation.
 

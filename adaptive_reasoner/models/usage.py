@@ -24,7 +24,7 @@ class Usage:
         reasoning_tokens: Output tokens that were hidden reasoning.
         cached_tokens: Input tokens read from the provider's prompt cache.
         written_tokens: Input tokens written to that cache, which some providers bill above the others.
-        written_hourly_tokens: Those of them that are kept for an hour (Anthropic's dearer writes).
+        written_hourly_tokens: Those of them that are kept for an hour (Anthropic's more expensive writes).
         heard_tokens: Input tokens of sound.
         spoken_tokens: Output tokens of sound.
     """

@@ -207,6 +207,9 @@ class FixedPolicy:
         self.slope: float | None = None
         self.policy_id = f"fixed:{action}"
 
+    def __repr__(self) -> str:
+        return f"FixedPolicy({self.action!r}, expected_cost={self.expected_cost:g} {self.cost_unit})"
+
     def decide(
         self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
     ) -> Decision:

@@ -76,7 +76,7 @@ def read_policy_folder(folder: PathLike) -> dict[str, Any]:
     """What `policy.json` says, once every file has been found to be what was written.
 
     Raises:
-        PolicyFormatError: A file is missing, changed, too large or no regular file of the folder, or the
+        PolicyFormatError: A file is missing, changed, too large or not a regular file of the folder, or the
             format is newer than `FORMAT`; it names which.
     """
     path = Path(folder) / CARD

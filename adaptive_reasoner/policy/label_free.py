@@ -81,6 +81,9 @@ class LabelFreePolicy:
         self.cost_unit = meter.cost_unit
         self.price = _WORTH / budget if budget else 0.0
 
+    def __repr__(self) -> str:
+        return f"LabelFreePolicy(a vote of at most {self.samples}, price {self.price:.3g})"
+
     def at(self, *, budget: float) -> Self:
         """The same policy at another mean cost per question."""
         moved = copy.copy(self)

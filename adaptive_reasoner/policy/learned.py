@@ -82,6 +82,11 @@ class LearnedPolicy:
         self.budget: float | None = card["budget"]
         self.price: float = card["price"]
 
+    def __repr__(self) -> str:
+        shipped = "imitator" if self._learned else "mixture"
+        terms = f"{shipped} of {len(self.actions)} actions, price {self.price:.3g}"
+        return f"LearnedPolicy({str(self.folder)!r}, {terms})"
+
     @classmethod
     def load(cls, folder: PathLike) -> Self:
         """Open a policy folder; runs no pickle and needs numpy, onnxruntime and tokenizers only."""

@@ -25,7 +25,7 @@ def open_regular(path: Path, *, at_most: int) -> Iterator[BufferedReader]:
         at_most: Bytes that the file may have.
 
     Raises:
-        PolicyFormatError: It is missing, no regular file, too large, or a link out of its folder.
+        PolicyFormatError: It is missing, not a regular file, too large, or a link out of its folder.
 
     Example:
         >>> import tempfile
@@ -49,11 +49,11 @@ def open_regular(path: Path, *, at_most: int) -> Iterator[BufferedReader]:
             f"{path} is a symbolic link out of its folder; copy the folder with its links followed"
         )
     if descriptor is None:
-        raise PolicyFormatError(f"{path} is no regular file")
+        raise PolicyFormatError(f"{path} is not a regular file")
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise PolicyFormatError(f"{path} is no regular file")
+            raise PolicyFormatError(f"{path} is not a regular file")
         if status.st_size > at_most:
             raise PolicyFormatError(f"{path} has {status.st_size:,} bytes; at most {at_most:,} are read")
         yield file
@@ -63,7 +63,7 @@ def read_regular(path: Path, *, at_most: int) -> bytes:
     """The bytes of a regular file; see `open_regular`.
 
     Raises:
-        PolicyFormatError: It is missing, no regular file, too large, or cannot be read.
+        PolicyFormatError: It is missing, not a regular file, too large, or cannot be read.
     """
     with open_regular(path, at_most=at_most) as file, Refusing(path, "it cannot be read"):
         return file.read(at_most)

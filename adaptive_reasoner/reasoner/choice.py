@@ -42,7 +42,7 @@ class Choice:
 
         Args:
             most: What the action may cost at worst.
-            full: How the hard cap has refused a dearer action, where it has.
+            full: How the hard cap has refused a more expensive action, where it has.
             key: The identity of the question, for draws.
 
         Raises:
@@ -57,8 +57,8 @@ class Choice:
         about = self._question.about or decision_text(self._question.messages)
         try:
             decision = policy.decide(about, price=self._price, max_cost=most, key=key, **self._known)
-        except BudgetExceededError as dear:
-            raise self._refusal(dear, most, full) from dear
+        except BudgetExceededError as over:
+            raise self._refusal(over, most, full) from over
         if decision.action not in self._actions:
             raise UnknownActionError(decision.action, self._actions)
         if decision.worst_cost > most * (1.0 + _ROUNDING):
@@ -131,18 +131,18 @@ class Choice:
         return self._ledger.price if self._set_price is None else self._set_price
 
     def _refusal(
-        self, dear: BudgetExceededError, most: float, full: BudgetExceededError | None
+        self, over: BudgetExceededError, most: float, full: BudgetExceededError | None
     ) -> BudgetExceededError:
         """What to say where no action fits, and the ways out."""
-        if full is not None and dear.wanted == inf:
+        if full is not None and over.wanted == inf:
             return full
         if full is not None:
             cap = self._ledger.hard_cap or 0.0
-            reason = beyond_cap(dear.wanted, most, cap, dear.unit)
+            reason = beyond_cap(over.wanted, most, cap, over.unit)
         else:
-            way_out = f"declare a smaller max_tokens, or raise max_cost to {dear.wanted:g}"
-            if dear.wanted == inf:
+            way_out = f"declare a smaller max_tokens, or raise max_cost to {over.wanted:g}"
+            if over.wanted == inf:
                 way_out = "declare max_tokens, or give the policy's actions a worst_cost"
-            can_cost = f"the cheapest action can cost {dear.wanted:g} {dear.unit}"
+            can_cost = f"the cheapest action can cost {over.wanted:g} {over.unit}"
             reason = f"{can_cost}, and max_cost allows {most:g}; {way_out}"
-        return BudgetExceededError(dear.wanted, most, dear.unit, reason)
+        return BudgetExceededError(over.wanted, most, over.unit, reason)

@@ -183,6 +183,9 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         }
         super().__init__(**fields)
 
+    def __repr__(self) -> str:
+        return f"AdaptiveReasoner({self.policy!r}, {self.ledger!r})"
+
     @property
     def source(self) -> Source:
         """How calls are made where an action does not say."""

@@ -27,7 +27,7 @@
     if (now.target === null) return `${spent} over ${number(now.questions, 9)} questions; there is no target to hold.`;
     const off = now.average / now.target - 1;
     const where = Math.abs(off) < 0.005 ? "on target" : `${number(100 * Math.abs(off), 2)}% ${off > 0 ? "above" : "below"} target`;
-    const slack = now.slack ? " The budget does not bind: even the dearest choices spend less." : "";
+    const slack = now.slack ? " The budget does not bind: even the most expensive choices spend less." : "";
     return `The average is ${where}: ${spent} of ${number(now.target)} allowed, over ${number(now.questions, 9)} questions.${slack}`;
   }
 

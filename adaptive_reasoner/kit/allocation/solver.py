@@ -129,6 +129,10 @@ class Allocation:
         title = f"accuracy {self.accuracy:.3f} at a mean cost of {self.cost:.4g}"
         return plot_shares(self.shares(), ax, title=title)
 
+    def __repr__(self) -> str:
+        spent = f"cost {self.cost:.4g} of a budget of {self.budget:.4g}, price {self.price:.3g}"
+        return f"Allocation({len(self.choice)} questions, accuracy {self.accuracy:.4g}, {spent})"
+
     def _repr_html_(self) -> str:
         rows = [{"action": name, "share": f"{share:.1%}"} for name, share in self.shares().items()]
         caption = f"accuracy {self.accuracy:.4g} at a mean cost of {self.cost:.4g} of {self.budget:.4g}"
@@ -235,6 +239,11 @@ class Frontier:
             mixture=hull.accuracy_at,
             unit=self.table.cost_unit,
         )
+
+    def __repr__(self) -> str:
+        costs = f"cost {self.costs[0]:.4g} to {self.costs[-1]:.4g}"
+        accuracies = f"accuracy {self.accuracies[0]:.4g} to {self.accuracies[-1]:.4g}"
+        return f"Frontier({len(self.start)} questions, {costs}, {accuracies})"
 
     def _repr_html_(self) -> str:
         budgets = np.linspace(self.costs[0], self.costs[-1], 9).tolist()

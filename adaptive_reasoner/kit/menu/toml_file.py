@@ -162,7 +162,7 @@ def read_menu(path: PathLike, code: CodeUse = "run") -> dict[str, Any]:
     path = Path(path)
     try:
         if path.exists() and not path.is_file():
-            raise MenuError("is no regular file")  # a pipe would be waited for, a device read without end
+            raise MenuError("is not a regular file")  # a pipe would be waited for, a device read without end
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MenuError(f"cannot be read: {error.strerror or error}") from error

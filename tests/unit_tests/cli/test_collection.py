@@ -87,7 +87,7 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(command, tmp_path):
     kept = len(Path("samples.jsonl").read_text().splitlines())
     assert said.splitlines()[-1] == (
         f"adaptive-reasoner: stopped: {kept} of 12 samples are kept in samples.jsonl; "
-        "run the same command again to draw the rest"
+        "run the same command again to collect the rest"
     )
     assert "Traceback" not in said
 
@@ -153,13 +153,28 @@ def test_a_number_of_samples_nobody_means_is_one_line(command):
     assert "300000000 samples" in said
 
 
+def test_a_collection_is_summed_up_in_words_and_with_json_in_fields(command):
+    with StubServer() as server:
+        menu(server.base_url)
+        code, printed, _ = command(*COLLECT)
+        lines = dict(line.split(": ", 1) for line in printed.splitlines())
+        assert (code, lines["requested"], lines["already in the file"], lines["collected now"]) == (
+            *(0, "12", "0", "12"),
+        )
+        assert lines["cost"].endswith(" tokens")
+        lines = dict(line.split(": ", 1) for line in command(*COLLECT)[1].splitlines())
+        assert (lines["already in the file"], lines["collected now"]) == ("12", "0")
+        fields = json.loads(command(*COLLECT, "--json")[1])
+    assert [fields[name] for name in ("wanted", "there", "new", "saved", "lost")] == [12, 12, 0, 0, 0]
+
+
 def test_a_budget_that_does_not_bind_is_said(command):
     row = {"question_id": "q", "question": "x", "cost_unit": "tokens"}
     cells = [("direct", 0.5, 5.0), ("cot", 1.0, 45.0)]
     write_rows("outcomes.jsonl", [{**row, "action": a, "accuracy": x, "cost": c} for a, x, c in cells])
     code, printed, said = command("solve", "outcomes.jsonl", "--budget", 500, "--json")
     assert (code, json.loads(printed)["cost"]) == (0, 45.0)
-    assert said == "the budget does not bind: the best choices cost 45 tokens a question\n"
+    assert said == "the budget does not bind: the most accurate choices cost 45 tokens per question\n"
     assert command("solve", "outcomes.jsonl", "--budget", 20)[2] == ""
 
 

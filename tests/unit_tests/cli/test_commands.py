@@ -1,8 +1,10 @@
 import io
 import json
 import os
+import re
 import signal
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -119,7 +121,7 @@ def test_a_budget_that_is_no_finite_number_is_refused(command, outcomes, argumen
 def test_a_share_to_hold_out_lies_between_0_and_1(command, outcomes, share):
     code, printed, said = command("backtest", outcomes, "--budget", 11, "--test-size", share)
     assert (code, printed) == (2, "")
-    assert "does not lie between 0 and 1" in said
+    assert "is not between 0 and 1" in said
 
 
 def test_votes_beyond_the_samples_are_refused(command, samples, tmp_path):
@@ -185,7 +187,7 @@ def test_a_ledger_is_reset_only_when_the_answer_is_yes(command, tmp_path, monkey
 
 def test_the_help_says_what_the_exit_codes_mean(command):
     said = " ".join(command("--help")[1].split())
-    for meaning in ("0 done", "1 asked and answered no", "2 bad input", "130 Ctrl-C"):
+    for meaning in ("0 success", "1 you answered no", "2 an error that you can correct", "130 stopped by"):
         assert meaning in said
 
 
@@ -284,8 +286,22 @@ def test_a_result_is_a_line_a_field_in_short_numbers_and_words(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "max cost: none",
         f"folder: {'a/long/folder' * 10}",
-        "gate: lift 0.0407679, costs [7.9997, 17.9954], needed none",
+        "gate: lift 0.04077, costs [8, 18], needed none",
     ]
+
+
+def test_numbers_are_shown_without_exponents_noise_or_braces(command, outcomes, tmp_path, capsys):
+    print_result({"gap": 1.26e-17, "price": 2.5e-7, "spent": 1234567.0, "by": {"cot": {"cost": 3.0}}}, False)
+    assert capsys.readouterr().out.splitlines() == [
+        *("gap: 0", "price: 0.00000025", "spent: 1234567", "by:", "  cot: cost 3"),
+    ]
+    for given in (("solve", outcomes, "--budget", 11), ("backtest", outcomes, "--budget", 11)):
+        printed = command(*given)[1]
+        assert not re.search(r"\de[+-]\d|[{}]", printed), printed
+
+
+def test_the_version_is_that_of_the_package(command):
+    assert command("--version")[:2] == (0, f"adaptive-reasoner {version('adaptive-reasoner')}\n")
 
 
 def test_samples_without_right_answers_are_estimated_and_said_to_be(command, tmp_path):

@@ -100,7 +100,7 @@ def test_every_numeric_option_is_tried():
 def test_a_price_and_a_budget_exclude_each_other(command, policy_folder):
     code, _, said = command("ask", "5 + 9?", "--policy", policy_folder, "--price", 0.1, "--budget", 20)
     assert code == 2
-    assert "leave out one of the two" in said
+    assert "give only one of the two" in said
 
 
 def test_a_question_is_asked_at_the_price_of_a_budget(command, policy_folder):
@@ -174,7 +174,7 @@ def test_a_ledgers_target_is_set_and_its_old_one_is_refused(command, tmp_path):
 def test_a_backtest_that_is_a_pipe_or_nested_without_end_is_one_line(command, outcomes, tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    for name, reason in (("pipe", "no regular file"), ("deep", "no JSON")):
+    for name, reason in (("pipe", "not a regular file"), ("deep", "not JSON")):
         code, out, err = command(
             "report", outcomes, "--out", tmp_path / "r.html", "--backtest", tmp_path / f"{name}.json"
         )

@@ -433,7 +433,7 @@ def test_a_menu_that_is_nested_without_end_is_refused(tmp_path):
 
 def test_a_menu_that_is_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "menu.toml")
-    with pytest.raises(MenuError, match="no regular file"):
+    with pytest.raises(MenuError, match="not a regular file"):
         Menu.load(tmp_path / "menu.toml")
 
 
