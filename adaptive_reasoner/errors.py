@@ -67,7 +67,7 @@ class InfeasibleBudgetError(AdaptiveReasonerError, ValueError):
         self.budget, self.cheapest, self.unit = budget, cheapest, unit
         of_unit = f" {unit}" if unit else ""
         super().__init__(
-            f"a budget of {budget:g}{of_unit} a question is below {cheapest:g}{of_unit}, "
+            f"a budget of {budget:g}{of_unit} per question is below {cheapest:g}{of_unit}, "
             f"the mean cost of the cheapest action; allow at least {cheapest:g}"
         )
 

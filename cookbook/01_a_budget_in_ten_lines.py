@@ -30,7 +30,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from adaptive_reasoner import AdaptiveComputeNode
 
-node = AdaptiveComputeNode(model, budget=budget)  # generated tokens a question, on average
+node = AdaptiveComputeNode(model, budget=budget)  # generated tokens per question, on average
 graph = node.attach(StateGraph(MessagesState)).add_edge(START, node.name).compile()
 reply = graph.invoke({"messages": [("user", "1 + 1")]})["messages"][-1]
 print(reply.text)
@@ -64,7 +64,7 @@ import matplotlib.pyplot as plt
 plt.plot(averages, label="average so far")
 plt.axhline(budget, color="gray", linestyle="--", label="budget")
 plt.xlabel("questions")
-plt.ylabel("tokens a question")
+plt.ylabel("tokens per question")
 plt.legend()
 plt.show()
 # %% [markdown]

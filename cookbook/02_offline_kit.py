@@ -136,7 +136,7 @@ accuracy, cost = held_out.accuracy[rows, choice].mean(), held_out.cost[rows, cho
 limit = uniform_hull(held_out).accuracy_at(cost)
 print(
     f"policy {accuracy:.3f}, mixture {limit:.3f}, lift {accuracy - limit:+.3f},",
-    f"at {cost:.1f} {outcomes.cost_unit} a question",
+    f"at {cost:.1f} {outcomes.cost_unit} per question",
 )
 
 # %%

@@ -32,11 +32,11 @@ _ = best.plot()
 # %%
 for budget in (4, 6, 8, 12, 16):
     buys = 100 * best.price_at(budget)
-    print(f"at {budget:2} {outcomes.cost_unit} a question, one more buys {buys:.2f} points")
+    print(f"at {budget:2} {outcomes.cost_unit} per question, one more buys {buys:.2f} points")
 
 # %% [markdown]
 # So you can ask the other way round. What is a point of accuracy worth to you? Say that you
-# would pay 3 tokens a question for one more point. Then the price is 1/3 of a point for a
+# would pay 3 tokens per question for one more point. Then the price is 1/3 of a point for a
 # token, and the budget follows from it.
 
 # %%
@@ -44,7 +44,7 @@ import numpy as np
 
 worth = 0.01 / 3  # accuracy for one token
 budget = best.costs[np.searchsorted(-best.prices, -worth)]
-print(f"spend {budget:.1f} {outcomes.cost_unit} a question")
+print(f"spend {budget:.1f} {outcomes.cost_unit} per question")
 
 # %% [markdown]
 # ## Hindsight is an optimist
@@ -81,7 +81,7 @@ for name, colour in [
         label=name,
     )
 plt.axhline(0, color="gray", linestyle="--")
-plt.xlabel(f"budget ({outcomes.cost_unit} a question)")
+plt.xlabel(f"budget ({outcomes.cost_unit} per question)")
 plt.ylabel("lift over mixtures of fixed actions")
 plt.legend()
 plt.show()
@@ -114,7 +114,7 @@ plt.xlabel("questions with known answers")
 plt.ylabel("lift, 95% interval")
 plt.show()
 # %% [markdown]
-# ## How many replies a question?
+# ## How many replies per question?
 #
 # The same questions with fewer replies each. If the lift hardly moves, buy questions instead
 # of replies. A backtest of a samples file asks the same of held-out questions

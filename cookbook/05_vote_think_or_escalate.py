@@ -78,7 +78,7 @@ plt.stackplot(
     [[share[action] for share in shares] for action in everything.actions],
     labels=everything.actions,
 )
-plt.xlabel(f"budget ({everything.cost_unit} a question)")
+plt.xlabel(f"budget ({everything.cost_unit} per question)")
 plt.ylabel("share of the questions (oracle)")
 plt.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()

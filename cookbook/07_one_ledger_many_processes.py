@@ -101,7 +101,7 @@ plt.plot(
 )
 plt.axhline(12.0, color="gray", linestyle="--", label="target")
 plt.xlabel("charges, in the order they were made")
-plt.ylabel("tokens a question")
+plt.ylabel("tokens per question")
 plt.legend()
 plt.show()
 # %% [markdown]

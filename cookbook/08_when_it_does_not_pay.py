@@ -20,7 +20,7 @@ BUDGET = 12.0
 # ## 1. A flat table
 #
 # Here thinking helps every question equally: 60% right at once, 75% after thinking. There is
-# nothing to choose by. Yet with a few replies a question, luck makes it look as if there
+# nothing to choose by. Yet with a few replies per question, luck makes it look as if there
 # were.
 
 # %%
@@ -139,7 +139,7 @@ plt.plot(averages, label="average so far")
 plt.axhline(BUDGET, color="gray", linestyle="--", label="target")
 plt.axvline(300, color="gray", linestyle=":", label="the topic changes")
 plt.xlabel("questions")
-plt.ylabel(f"cost ({outcomes.cost_unit} a question)")
+plt.ylabel(f"cost ({outcomes.cost_unit} per question)")
 plt.legend()
 plt.show()
 

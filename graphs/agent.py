@@ -1,8 +1,8 @@
 """An agent with tools and a budget: each model call decides how hard to think, and a run is one question.
 
-Without labels every call is a vote that goes on while another sample is worth the price; the tool calls of
-the winner run once. `BUDGET` tokens are allowed a run on average, `RUN_BUDGET` at most: more than a vote can
-cost whose samples have `MAX_TOKENS` each, or else no vote would ever fit.
+Without labels every call is a vote that continues while another sample is worth the price; the tool calls
+of the winner run once. `BUDGET` tokens are allowed per run on average, and `RUN_BUDGET` at most. It must be
+more than a vote of samples with `MAX_TOKENS` each can cost, or no vote would ever fit.
 """
 
 import ast

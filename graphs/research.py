@@ -3,7 +3,7 @@
     agent -> ask_researcher -> (researcher: search, paid)
           -> ask_writer     -> (writer)
 
-`BUDGET` dollars are allowed a run on average, `RUN_BUDGET` at most. Replace `search` by your own; its price
+`BUDGET` dollars are allowed per run on average, `RUN_BUDGET` at most. Replace `search` by your own; its price
 is in `TOOL_COSTS`.
 """
 

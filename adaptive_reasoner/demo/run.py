@@ -254,7 +254,7 @@ def _page(demo: Demo, held_out: Outcomes, samples: Samples, policy: LearnedPolic
     )
     return replace(
         page,
-        title=f"The demo: a budget of {demo.target:g} {demo.cost_unit} a question",
+        title=f"The demo: a budget of {demo.target:g} {demo.cost_unit} per question",
         sections=[page.sections[0], measured, *page.sections[1:]],
         notes=[
             *page.notes,
@@ -268,7 +268,7 @@ def _sentence(run: Run, target: float, unit: str) -> str:
     lift = 100 * (run.accuracy - run.uniform_at_cost)
     return (
         f"accuracy {run.accuracy:.3f} ({run.low:.3f} to {run.high:.3f}) at {run.mean_cost:.1f} of {target:g}"
-        f" {unit} a question, {lift:+.1f} points against a random mixture at that cost "
+        f" {unit} per question, {lift:+.1f} points against a random mixture at that cost "
         f"({100 * run.lift_within_families:+.1f} within families), on {run.questions} questions"
     )
 

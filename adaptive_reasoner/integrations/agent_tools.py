@@ -23,7 +23,7 @@ def over_limit(bill: RunBill, request: ToolCallRequest, limits: Mapping[str, int
         return None
     if bill.admits_tool(name, call_id, _answered(request.state, name), most):
         return None
-    return refused_tool(request, f"its limit of {most} {'call' if most == 1 else 'calls'} a run is reached")
+    return refused_tool(request, f"its limit of {most} {'call' if most == 1 else 'calls'} per run is reached")
 
 
 def refused_tool(request: ToolCallRequest, reason: str) -> ToolMessage:

@@ -57,7 +57,7 @@ class AdaptiveChatModel(BaseChatModel):
         model: The chat model, in whatever wrappers. Its settings hold where none are given here.
         policy: Chooses the action; without one, a vote that needs no labels.
         actions: The strategy behind each action the policy can name.
-        budget: Allowed mean cost a question, kept by a ledger in memory.
+        budget: Allowed mean cost per question, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
         meter: What a call costs; generated tokens where not given.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see

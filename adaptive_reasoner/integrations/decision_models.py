@@ -47,7 +47,7 @@ class DecisionModelPolicy:
         actions: The actions with their costs.
         criteria: What each action is for, by name, as the model is told.
         instructions: What the model is asked.
-        budget: Mean cost a question, at which the ledger's price begins.
+        budget: Mean cost per question, at which the ledger's price begins.
 
     Raises:
         UnknownActionError: A criterion is missing, or belongs to no action.

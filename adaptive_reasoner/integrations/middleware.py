@@ -74,7 +74,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             Without one, a vote that needs no labels.
         actions: The strategy behind each action the policy can name; `on(Source(model))` goes to another
             model, `extended_thinking` sets the effort.
-        budget: Allowed mean cost a run, kept by a ledger in memory.
+        budget: Allowed mean cost per run, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
         meter: What a call costs; by default generated tokens. `"usd"` counts dollars by the model that
             answers; see `DollarMeter`.

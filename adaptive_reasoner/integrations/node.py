@@ -60,7 +60,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             takes it, or a `Source`.
         policy: Chooses the action.
         actions: The strategy behind each action the policy can name.
-        budget: Allowed mean cost a question, kept by a ledger in memory.
+        budget: Allowed mean cost per question, kept by a ledger in memory.
         ledger: Keeps the average instead, for several processes or beyond this one's life.
         meter: What a call costs; by default generated tokens. `"usd"` counts dollars by the model that
             answers; see `DollarMeter`.

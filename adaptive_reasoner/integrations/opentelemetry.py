@@ -87,8 +87,8 @@ class Telemetry(BaseCallbackHandler):
             f"{_NAME}.budget_events", "{event}", description="Runs whose budget is nearly, or all, used up"
         )
         gauges = {
-            "average": ("average", "{cost}", "Mean cost a question so far"),
-            "target": ("target", "{cost}", "Allowed mean cost a question"),
+            "average": ("average", "{cost}", "Mean cost per question so far"),
+            "target": ("target", "{cost}", "Allowed mean cost per question"),
             "next_price": ("price", "1/{cost}", "Accuracy a unit of cost must bring"),
         }
         self._gauges = {

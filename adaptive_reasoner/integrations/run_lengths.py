@@ -8,7 +8,7 @@ LONG = 30.0
 
 
 class RunLengths:
-    """The mean number of model calls a run, which decides on what one of them may cost.
+    """The mean number of model calls per run, which decides on what one of them may cost.
 
     A ledger's price belongs to a whole run: it is the accuracy that a unit of cost must bring where a
     question may cost the target. A call of a run with n calls may cost the n-th part of it, so its price is n

@@ -135,7 +135,7 @@ def _cost_axis(ax: "Axes", costs: Sequence[float], unit: str) -> None:
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel(f"mean cost a question ({unit})")
+    ax.set_xlabel(f"mean cost per question ({unit})")
 
 
 def _plain(ax: "Axes", grid: Any = "both") -> "Axes":

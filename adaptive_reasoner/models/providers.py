@@ -95,7 +95,7 @@ def provider_kwargs(
             endpoint = " at OpenAI's Responses API" if responses else ""
             way_out = ", or make the model with use_responses_api=False" if responses else ""
             raise ValueError(
-                f"{type(model).__name__}{endpoint} draws one sample a request; "
+                f"{type(model).__name__}{endpoint} draws one sample per request; "
                 f"leave samples_per_request at 1{way_out}"
             )
         words[dialect.samples] = samples

@@ -74,7 +74,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         policy: Chooses the action. Without one, and without labels, a question gets a vote that goes on while
             a further sample is worth the ledger's price or, where free text is expected, one pass.
         actions: The strategy behind each action the policy can name.
-        budget: Allowed mean cost a question, kept by a ledger in memory. For one that several
+        budget: Allowed mean cost per question, kept by a ledger in memory. For one that several
             processes share, or that outlives them, give a `ledger` instead.
         ledger: Keeps the average; its price steers the policy.
         meter: What a call costs; where not given, the tokens that the policy counts, or generated ones.
@@ -154,7 +154,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             if budget is None and ledger is None and price is None and max_cost is None:
                 raise ValueError(
                     "without a policy every question is a vote, and without a budget one at any cost: give "
-                    "budget=..., the allowed mean cost a question, or a ledger, or a policy with its actions"
+                    "budget=..., the allowed mean cost per question, a ledger, or a policy with its actions"
                 )
             samples, mean = SAMPLES if samples is None else samples, ledger.target if ledger else budget
             policy = LabelFreePolicy(source, meter, budget=mean, samples=samples, key=comparison(key))

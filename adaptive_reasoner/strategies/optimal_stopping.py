@@ -34,7 +34,7 @@ class VoteModel:
         accepted: Where there is a checker, the probability that the next sample is accepted after 0, 1, ...
             were not, shape (limit,).
         cost: Mean cost of a sample, where known.
-        seconds: Mean seconds a sample takes, where known.
+        seconds: Mean seconds that a sample takes, if known.
         prompt_cost: The part of `cost` that the prompt makes, where one request pays it for several samples.
         samples_per_request: For how many.
         tilt: By how much the log-odds of `right`, `top` and `second` rise with the accuracy that is expected

@@ -23,7 +23,7 @@
 
   function sentence(now) {
     if (!now.questions) return "Nothing has been spent yet.";
-    const spent = `${number(now.average)} ${now.cost_unit} a question`;
+    const spent = `${number(now.average)} ${now.cost_unit} per question`;
     if (now.target === null) return `${spent} over ${number(now.questions, 9)} questions; there is no target to hold.`;
     const off = now.average / now.target - 1;
     const where = Math.abs(off) < 0.005 ? "on target" : `${number(100 * Math.abs(off), 2)}% ${off > 0 ? "above" : "below"} target`;
@@ -160,7 +160,7 @@
     for (const id of ["sentence", "cards", "charts"]) element(id).hidden = false;
     element("sentence").textContent = sentence(now);
     cards(now);
-    chart("chart-average", "Average cost a question", (look) => (look.questions ? look.average : null), { target: now.target, second: (look) => look.recent_average });
+    chart("chart-average", "Average cost per question", (look) => (look.questions ? look.average : null), { target: now.target, second: (look) => look.recent_average });
     chart("chart-price", "Price of compute", (look) => look.price, { format: small });
     chart("chart-flight", "Open reservations", (look) => look.in_flight, { from0: true });
     shares(now);

@@ -1,17 +1,20 @@
-"""The tables of benchmarks/README.md and the figures of README.md, from the committed results.
+"""The tables and figures of README.md, docs/ and benchmarks/README.md, from the committed results.
 
     python benchmarks/tables [--check]
 
-Rewrites what stands between the markers of both; with `--check` only says whether they are as they should be.
+Rewrites what stands between the markers of each page, and the pictures; with `--check` it changes nothing
+and says whether they show the results.
 """
 
 import argparse
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
-from front import demo, figures
+from front import demo, figures, hosted, without_labels
 from ledgers import ledger_adherence, ledger_regret, ledger_throughput
+from picture import THEMES, picture
 from policies import backtests, batch_allocation, peers, training_size
 from stops import stopping
 
@@ -27,7 +30,14 @@ PAGES = {
         "ledger_regret": ledger_regret,
         "ledger_throughput": ledger_throughput,
     },
-    BENCHMARKS.parent / "README.md": {"demo": demo, "figures": figures},
+    BENCHMARKS.parent / "README.md": {"hosted": hosted},
+    BENCHMARKS.parent / "docs" / "index.md": {"hosted": hosted},
+    BENCHMARKS.parent / "docs" / "demo.md": {"demo": demo},
+    BENCHMARKS.parent / "docs" / "measured.md": {"figures": figures},
+    BENCHMARKS.parent / "docs" / "how-to" / "labels.md": {"without_labels": without_labels},
+}
+PICTURES = {
+    BENCHMARKS.parent / "docs" / "images" / f"hosted-{theme}.svg": partial(picture, theme) for theme in THEMES
 }
 
 
@@ -50,9 +60,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a page differs")
     check = parser.parse_args().check
-    for page, tables in PAGES.items():
-        text = page.read_text()
-        made = filled(text, tables)
+    made_by_file = {page: filled(page.read_text(), tables) for page, tables in PAGES.items()}
+    made_by_file |= {file: draw() for file, draw in PICTURES.items()}
+    for page, made in made_by_file.items():
+        text = page.read_text() if page.exists() else ""
         if check and made != text:
             sys.exit(
                 f"{page.relative_to(BENCHMARKS.parent)} does not show the results: python benchmarks/tables"

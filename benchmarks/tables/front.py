@@ -1,4 +1,4 @@
-"""What the project's README says of the runs."""
+"""What the README and the site say of the runs."""
 
 import textwrap
 
@@ -34,14 +34,57 @@ def demo():
     yield textwrap.fill(" ".join(sentences), width=120)
 
 
+def hosted():
+    """One result on two hosted models: fixed choices, their mixture, a lookup by topic and a policy."""
+    rows = {**_rows_at("backtests", TWO_MODELS, 8)}
+    ours = rows["imitator"]
+    names = {
+        "mixtral": "always Mixtral-8x7B",
+        "gpt-4": "always GPT-4",
+        "uniform": "best random mixture of the two",
+        "group_lookup": "one choice per topic (a lookup table)",
+        "imitator": "**trained policy**",
+    }
+    shown = (
+        [said, f"{rows[name]['accuracy']:.3f}", f"{rows[name]['realised_cost']:.1f}"]
+        for name, said in names.items()
+    )
+    yield from lines_of(["", "accuracy", "mean cost per question"], shown)
+    yield ""
+    questions = result("backtests")["tables"][TWO_MODELS]["n_questions"]
+    lift = f"{ours['lift']:.3f} ({ours['lift_low']:.3f} to {ours['lift_high']:.3f})"
+    sentences = (
+        f"{questions:,} questions of MMLU and GSM8K, half of them held out, in five random splits. A call of",
+        "GPT-4 costs 20 times a call of Mixtral-8x7B, and the budget is 8 per question. The trained policy",
+        f"gains {lift} over the mixture, which would need {ours['compute_saved']:.2f} times the cost to be",
+        "as accurate. Most of this gain is knowing the topic:",
+        f"within topics it is {ours['lift_within_groups']:.3f}.",
+    )
+    yield textwrap.fill(" ".join(sentences), width=120)
+
+
+def without_labels():
+    """What policies gain on held-out questions, by how many right answers they were trained with."""
+    names = {"bbh_direct_cot": "BIG-Bench Hard", "exams_a_gpt": "five exams"}
+    counts = (0, 25, 100, 400, "all")
+    rows = []
+    for table, runs in result("without_labels")["lift"].items():
+        lifts = {(row["budget"], row["labels"]): row["lift"] for row in runs}
+        rows += [
+            [names[table], f"{budget:g}", *(figure(lifts.get((budget, count))) for count in counts)]
+            for budget in dict.fromkeys(budget for budget, _ in lifts)
+        ]
+    yield from lines_of(["questions", "budget", "0 right answers", *map(str, counts[1:])], rows)
+
+
 def figures():
-    """What README.md says, each line beside the run it comes from."""
+    """What was measured, each line beside the run it comes from."""
     rows = [*_routing(), *_vote_figures(), *_average(), _labels(), *_speed()]
     yield from lines_of(["", "measured", "run"], rows)
 
 
 def _line(what, measured, run):
-    return [what, measured, f"[{run}](benchmarks/results/{run}.json)"]
+    return [what, measured, f"`{run}`"]
 
 
 def _rows_at(run, table, budget):
@@ -111,6 +154,19 @@ def _average():
             f"{found['static_price']['error']:.1%} with a static price"
         )
         yield _line(f"ledger: 2,000 questions, 32 in flight, {what}", measured, "ledger_adherence")
+    runs = [row for row in result("ledger_adherence")["robustness"] if row["in_flight"] == 32]
+    for case, what in (
+        ("as predicted", "costs as predicted"),
+        ("Pareto costs", "costs with a heavy (Pareto) tail"),
+    ):
+        within = max(row["error_95_percent_of_runs_stay_within"] for row in runs if row["case"] == case)
+        measured = f"95% of 40 runs end within {within:.1%} of the target"
+        yield _line(f"ledger: 2,000 questions, 32 in flight, {what}", measured, "ledger_adherence")
+    agent = next(row for row in result("agent_runs")["rows"] if row["steps"] == "1 to 30")
+    measured = ", ".join(f"{agent[f'first_{runs}']:.0%} in the first {runs}" for runs in (10, 100, 500))
+    yield _line(
+        "agents with 1 to 30 steps per run: mean cost in percent of the budget", measured, "agent_runs"
+    )
 
 
 def _labels():

@@ -1,24 +1,46 @@
-"""Fills in the pages whose text is the code's: the commands with their options, and the public names."""
+"""Fills in the pages whose text is the code's: commands, public names, messages of errors, the changelog."""
 
+import html
 import importlib
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 
-_PLACE = re.compile(r"^<!-- (commands|names) of ([\w.]+) -->$", re.MULTILINE)
+sys.path.insert(0, str(Path(__file__).parent))  # mkdocs loads a hook without its folder
+
+from messages import messages
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PLACE = re.compile(r"^<!-- (commands|names|messages|changelog) of ([\w.]+) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by mkdocs with the text of each page."""
-    fill = {"commands": commands, "names": names}
+    fill = {"commands": commands, "names": names, "messages": all_messages, "changelog": changelog}
     return _PLACE.sub(lambda place: fill[place[1]](place[2]), markdown)
 
 
 def names(module: str) -> str:
     """An entry for each public name of a module."""
     return "\n\n".join(f"::: {module}.{name}" for name in importlib.import_module(module).__all__)
+
+
+def all_messages(package: str) -> str:
+    """A section for each error, with its messages."""
+    parts = []
+    for name, said in sorted(messages(_ROOT / package).items()):
+        lines = (f"- <code>{html.escape(' '.join(text.split()))}</code>" for text in sorted(said))
+        parts.append(f"## {name}\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def changelog(_: str) -> str:
+    """The changelog of the repository, with its links as the site has them."""
+    return (_ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
 
 
 def commands(module: str) -> str:

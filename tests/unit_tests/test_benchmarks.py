@@ -163,6 +163,28 @@ def test_the_page_on_free_text_shows_what_was_measured():
     assert f"{joined} of {same} paraphrases are joined" in page
 
 
+def test_the_page_on_agent_runs_shows_what_presets_gained():
+    page = (BENCHMARKS.parent / "docs" / "how-to" / "agent-runs.md").read_text()
+    rows = json.loads((BENCHMARKS / "results" / "agent_steps.json").read_text())["rows"]
+    gained = {
+        row["world"]: 100 * (row["preset"]["steps_right"] - row["mixture"]["steps_right"]) for row in rows
+    }
+    shown = re.search(
+        r"gains (\S+) points over .*? gains (\S+) points .*? loses (\S+) points", page, re.DOTALL
+    )
+    assert [float(points) for points in shown.groups()] == pytest.approx(
+        [gained["turns"], gained["alike"], -gained["routine"]], abs=0.051
+    )
+
+
+def test_concepts_say_how_close_the_average_comes_by_their_own_formula():
+    page = (BENCHMARKS.parent / "docs" / "concepts.md").read_text()
+    said = re.search(r"2,000 questions and a variance of (\S+) this is (\S+)%, and (\S+)% with\s32", page)
+    variance, *percents = map(float, said.groups())
+    within = [196 * (variance * (37.5 + in_flight / 2)) ** 0.5 / 2_000 for in_flight in (1, 32)]
+    assert percents == pytest.approx(within, abs=0.051)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", ["1", "4", "1 to 30"])
 def test_the_average_of_agent_runs_holds_whatever_their_length(steps):

@@ -1,18 +1,22 @@
 """What the documents say is run."""
 
+import builtins
 import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from langchain_openai import ChatOpenAI
 
 import adaptive_reasoner
-from adaptive_reasoner import kit
+from adaptive_reasoner import AdaptiveReasoner, kit
 from tests.pages import Page, blocks_of
+from tests.public_errors import every_error
 from tests.stub_server import StubServer
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -108,14 +112,143 @@ def test_what_a_page_does_not_run_is_installing_or_settings(block):
         assert json.loads(f"[{rows}]")
 
 
-@pytest.mark.slow
-def test_the_site_builds_strictly_and_has_every_public_name(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+LINKED = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+LINKED += [
+    PROJECT / "ARCHITECTURE.md",
+    PROJECT / "benchmarks" / "README.md",
+    PROJECT / "cookbook" / "README.md",
+]
+
+
+def slug(heading):
+    """The anchor of a heading, as GitHub and the site make it."""
+    plain = re.sub(r"[`*_]|\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+    return re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", [*LINKED, *PAGES], ids=lambda page: f"{page.parent.name}/{page.stem}")
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    broken = []
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"", text):
+        path, _, anchor = "".join(link).partition("#")
+        target = (page.parent / path).resolve() if path else page
+        headings = re.findall(r"^#+ (.+)$", target.read_text(), re.M) if target.suffix == ".md" else []
+        known = {slug(heading) for heading in headings} | {"only-light", "only-dark", ""}
+        if not target.exists() or anchor not in known:
+            broken.append(link)
+    assert broken == []
+
+
+def test_each_public_name_stands_on_one_page_of_the_reference():
+    shown = [
+        name
+        for page in (PROJECT / "docs" / "reference").glob("*.md")
+        for name in re.findall(r"^::: adaptive_reasoner\.(\w+)$", page.read_text(), re.M)
+    ]
+    assert sorted(shown) == sorted(adaptive_reasoner.__all__)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built once."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, check=False, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
-    for page, module in (("online", adaptive_reasoner), ("kit", kit)):
-        html = (tmp_path / "site" / "reference" / page / "index.html").read_text()
+    return folder
+
+
+SEARCHES = (
+    *("quickstart", "latency", "streaming", "human in the loop", "fan-out", "retrieval", "changelog"),
+    *("troubleshooting", "api reference", "coming from routellm", "coming from litellm", "free text"),
+    *("coming from its-hub", "what counts as the same answer", "no right answers?", "adaptivechatmodel"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", SEARCHES)
+def test_a_search_of_the_site_finds_a_heading(site, words):
+    index = json.loads((site / "search" / "search_index.json").read_text())
+    assert any(words in entry["title"].lower() for entry in index["docs"])
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly_and_has_every_public_name_and_command(site):
+    html = "".join(page.read_text() for page in (site / "reference").rglob("*.html"))
+    for module in (adaptive_reasoner, kit):
         assert [name for name in module.__all__ if f'id="{module.__name__}.{name}"' not in html] == []
-    commands = (tmp_path / "site" / "reference" / "commands" / "index.html").read_text()
+    commands = (site / "reference" / "commands" / "index.html").read_text()
     assert all(f"adaptive-reasoner {name}" in commands for name in ("collect QUESTIONS", "ledger show URL"))
+
+
+@pytest.mark.slow
+def test_the_signature_of_the_chat_model_names_its_settings_and_their_types(site):
+    page = (site / "reference" / "chat-model" / "index.html").read_text()
+    signature = re.sub(r"<[^>]+>", "", page[page.index("doc-signature") :].partition("</pre>")[0])
+    assert "**fields" not in signature
+    assert all(f"{name}: " in signature for name in ("model", "policy", "budget", "ledger", "key", "timeout"))
+
+
+HOOKS = PROJECT / "docs" / "hooks"
+TROUBLES = PROJECT / "docs" / "troubleshooting.md"
+
+
+@pytest.fixture(scope="module")
+def raised():
+    """What the code raises, by the hook that lists it on the site."""
+    spec = spec_from_file_location("messages", HOOKS / "messages.py")
+    found = module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_every_message_that_troubleshooting_explains_is_in_the_code(raised):
+    listed = re.findall(r"^\| `([^`]+)`", TROUBLES.read_text(), re.M)
+    assert len(listed) > 60
+    code = "\n".join(raised.texts(PROJECT / "adaptive_reasoner"))
+    # a name and its unit stand beside each other in the code, with one space or none
+    plain = re.sub(r"(?:\.\.\. ?)+", "...", code)
+    lost = [said for said in listed if re.sub(r"(?:\.\.\. ?)+", "...", said).strip(".") not in plain]
+    assert lost == []
+
+
+def test_every_message_about_money_is_explained(raised):
+    page = re.sub(r"(?:\.\.\. ?)+", "...", TROUBLES.read_text())
+    said = raised.messages(PROJECT / "adaptive_reasoner")
+    heads = {
+        re.sub(r"(?:\.\.\. ?)+", "...", text).strip(".").partition(";")[0].partition("; declare")[0]
+        for name in ("BudgetExceededError", "UnpricedUsageError")
+        for text in said[name]
+    }
+    assert len(heads) > 8
+    assert [head for head in sorted(heads) if longest_part(head) not in page] == []
+
+
+def longest_part(message):
+    """The longest part of a message that is the same every time."""
+    return max(message.split("..."), key=len).partition(":")[0].strip()
+
+
+def test_every_public_error_is_named_by_troubleshooting():
+    names = {name for name in adaptive_reasoner.__all__ if name.endswith("Error")}
+    named = set(re.findall(r"`(\w+Error)`", TROUBLES.read_text())) | {"AdaptiveReasonerError"}
+    assert names <= named
+    unknown = {name for name in named if not hasattr(builtins, name)} - {
+        each.__name__ for each in every_error()
+    }
+    assert unknown == set()
+
+
+def test_the_readme_says_how_many_calls_a_question_takes(hosted):
+    hosted.answer = lambda prompt, number: "Roses are red." if "poem" in prompt else "Answer: 391"
+    reasoner = AdaptiveReasoner(ChatOpenAI(model="gpt-5-mini"), budget=300.0)
+    poem = reasoner.answer("Write a poem.").record
+    agreed = [reasoner.answer("What is 17 * 23?").record for _ in range(3)]
+    assert (poem["samples"], poem["rounds"]) == (1, 1)
+    assert {record["samples"] for record in agreed} <= {4, 5}
+    assert {record["rounds"] for record in agreed} == {2}
+    answers = iter(("391", "390", "401", "399", "17", "23", "40", "38", "39"))
+    hosted.answer = lambda prompt, number: f"Answer: {next(answers)}"
+    assert reasoner.answer("What is 17 * 23?").record["samples"] == 9

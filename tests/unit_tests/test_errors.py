@@ -1,16 +1,12 @@
 """Errors keep their attributes in another process and in a copy."""
 
 import copy
-import importlib
 import pickle
-import pkgutil
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from multiprocessing import get_context
 
 import pytest
 
-import adaptive_reasoner
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
@@ -21,6 +17,7 @@ from adaptive_reasoner.errors import (
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
 from adaptive_reasoner.strategies.flow import NothingArrivedError
+from tests.public_errors import every_error
 
 SPECIAL = {
     OutcomesError: OutcomesError("no gold", file="rows.jsonl", row=3),
@@ -29,18 +26,6 @@ SPECIAL = {
     BudgetExceededError: BudgetExceededError(3.0, 2.0, "tokens"),
     NothingArrivedError: NothingArrivedError(TimeoutError("slow")),
 }
-
-
-def every_error():
-    for module in pkgutil.walk_packages(adaptive_reasoner.__path__, "adaptive_reasoner."):
-        if not module.name.endswith("__main__"):
-            with suppress(ImportError):  # a module for newer versions or extras that are not installed
-                importlib.import_module(module.name)
-    found, new = set(), {BaseException}
-    while new:
-        found |= new
-        new = {each for error in new for each in error.__subclasses__()} - found
-    return sorted((each for each in found if each.__module__.startswith("adaptive_reasoner")), key=str)
 
 
 def seen(error):

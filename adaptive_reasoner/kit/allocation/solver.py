@@ -147,7 +147,7 @@ def solve(outcomes: Priced, budget: float) -> Allocation:
 
     Args:
         outcomes: Accuracy and cost, each of shape (n, k). Ties go to the cheaper action.
-        budget: Allowed mean cost a question, in the unit of the costs; infinity is allowed.
+        budget: Allowed mean cost per question, in the unit of the costs; infinity is allowed.
 
     Raises:
         InfeasibleBudgetError: Even the cheapest actions cost more than the budget.

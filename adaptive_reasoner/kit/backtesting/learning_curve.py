@@ -53,7 +53,7 @@ def learning_curve(
     seed: int = 0,
     draws: int = 2000,
 ) -> tuple[Point, ...]:
-    """Train on 2, 4, 8, 16 and all samples a question; play and score on all samples.
+    """Train on 2, 4, 8, 16 and all samples per question; play and score on all samples.
 
     Args:
         samples: The replies behind `table`.
@@ -67,7 +67,7 @@ def learning_curve(
         draws: Of the bootstrap.
 
     Returns:
-        One point an amount and budget, in this order; none where there is but one sample a question.
+        One point an amount and budget, in this order; none where there is but one sample per question.
     """
     trained = dict(_trained_on(samples, table, votes))
     if not trained:

@@ -106,7 +106,7 @@ class Backtest:
         lift: That lift, mean over the budgets, with its interval.
         observe: What is worth deciding by: the question alone, unless looking at a first answer is better.
         look: How much better, mean lift over the budgets with its interval; None without samples to look at.
-        learning_curve: What the imitator comes to when trained on fewer samples a question, where there are
+        learning_curve: What the imitator comes to when trained on fewer samples per question, where there are
             several: how many calls are worth buying.
         mistakes: By imitator and budget, its choices against the oracle's.
         source: What the stop rules were replayed on.

@@ -32,7 +32,7 @@ class Adaptive:
     """When a question has enough samples.
 
     Args:
-        budget: Allowed mean cost a question, which sets the price of compute.
+        budget: Allowed mean cost per question, which sets the price of compute.
         confidence: How likely it must be that the label loses no more than `tolerance`.
         tolerance: Accuracy, less the price of cost, that a label may lose.
         pilot: Questions that are sampled in full, to learn from.

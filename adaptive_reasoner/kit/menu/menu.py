@@ -39,7 +39,7 @@ class Menu:
 
     Args:
         sources: The ways to call a model, by name.
-        samples: How many replies to collect a question, for all sources or by source; 0 for sources that
+        samples: How many replies to collect per question, for all sources or by source; 0 for sources that
             are only there to judge, or for actions to call.
         recipes: The actions; by default each source once and as votes of 3 and 5, as far as there are
             samples, under the names that `estimate` gives them.
@@ -85,7 +85,7 @@ class Menu:
         for name in self.sources:
             if not 0 <= self.samples_of(name) <= MOST_SAMPLES:
                 raise MenuError(
-                    f"source {name!r} cannot have {self.samples_of(name)} samples a question; "
+                    f"source {name!r} cannot have {self.samples_of(name)} samples per question; "
                     f"from 0 to {MOST_SAMPLES} are possible"
                 )
         for name, recipe in (self.recipes or {}).items():

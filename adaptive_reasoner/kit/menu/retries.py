@@ -27,7 +27,7 @@ class Retries:
     one and a little more. A source that asks for longer than `longest_wait` is given up for this run.
 
     Args:
-        attempts: The most calls a sample may take.
+        attempts: The most calls that a sample may take.
         first_pause: Seconds before the second attempt, at most.
         longest_pause: The longest pause, in seconds, unless the endpoint asks for a longer one.
         longest_wait: The longest pause, in seconds, that an endpoint may ask for.

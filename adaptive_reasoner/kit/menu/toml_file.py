@@ -67,7 +67,7 @@ max_cost = 5.0                              # the most that a samples file may c
 concurrency = 16
 requests_per_minute = 500                   # the pace of collection, all sources together
 tokens_per_minute = 200_000
-attempts = 6                                # calls a sample may take, where calls fail
+attempts = 6                                # calls that a sample may take, if calls fail
 longest_wait = 300                          # seconds; a source that asks for a longer pause is given up
 
 [code]                                      # required in a menu that names functions:

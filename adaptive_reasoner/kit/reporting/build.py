@@ -41,7 +41,7 @@ def outcomes_report(
         policy: Decides every question of the table at its own price.
         backtest: What `Backtest.as_dict` returns for the same table: shown where there is no policy, and for
             the learning curve.
-        budget: Allowed mean cost a question. Default: the policy's; without one, where hindsight gains most.
+        budget: Allowed mean cost per question; by default the policy's, or where hindsight gains most.
 
     Raises:
         InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
@@ -138,7 +138,7 @@ def _oracle_facts(found: Findings, optimum: Allocation) -> list[Fact]:
         Fact(
             "Looked at",
             f"{wording.amount(found.budget)} {found.unit}",
-            "mean cost a question, where hindsight gains most unless a budget is given",
+            "mean cost per question, where hindsight gains most unless a budget is given",
         ),
         Fact(
             "The best random mixture",

@@ -179,11 +179,11 @@ def calibration_figure(rows: Rows) -> Any:
 
 
 def learning_figure(rows: Rows, *, accuracy_unit: str | None = None) -> Any:
-    """Lift against samples a question: `samples`, `lift`, `low`, `high`, `budget`."""
+    """Lift against samples per question: `samples`, `lift`, `low`, `high`, `budget`."""
     bought = sorted({row["samples"] for row in rows})
     x = alt.X(
         "samples:Q",
-        title="samples a question used in training",
+        title="samples per question used in training",
         scale=alt.Scale(type="log", base=2),
         axis=alt.Axis(values=bought, format="d"),
     )

@@ -45,7 +45,7 @@ def _sizes(samples: Samples, source: str, actions: Sequence[str]) -> list[int]:
 
 
 def learning_section(rows: Sequence[Mapping[str, Any]], accuracy_unit: str | None = None) -> Section | None:
-    """The lift by how many samples a question were used in training.
+    """The lift by how many samples per question were used in training.
 
     Args:
         rows: Of a backtest's `learning_curve`: `samples`, `budget`, `lift`, `lift_low`, `lift_high`.
@@ -66,13 +66,13 @@ def learning_section(rows: Sequence[Mapping[str, Any]], accuracy_unit: str | Non
     ]
     most = max(row["samples"] for row in drawn)
     text = (
-        f"What {most} samples a question buy over fewer, on questions held out. Where the line is flat, "
+        f"What {most} samples per question buy over fewer, on questions held out. Where the line is flat, "
         "fewer calls would have trained as good a policy."
     )
-    words = "A line: the lift over the random mixture against the samples a question used in training."
+    words = "A line: the lift over the random mixture against the samples per question used in training."
     figure = figures.learning_figure(drawn, accuracy_unit=accuracy_unit)
     table = Table(
-        "Lift by samples a question" + (", in points" if scale == 100 else ""),
+        "Lift by samples per question" + (", in points" if scale == 100 else ""),
         drawn,
         dict.fromkeys(("lift", "low", "high"), "+.2f"),
     )
@@ -111,7 +111,8 @@ def labels_section(
         else ""
     )
     text = (
-        f"{spent} The policy saves {more}{amount(saving.cost)} {unit} a request against the cheapest mixture "
+        f"{spent} The policy saves {more}{amount(saving.cost)} {unit} per request against the cheapest "
+        "mixture "
         f"that is as accurate, so the labels are paid for after {after}{even:,.0f} requests{late}."
     )
     words = "A rising line: what is saved less what the labels cost, against requests answered."

@@ -93,13 +93,13 @@ def price_section(found: Findings) -> Section:
         budgets = np.linspace(float(best.costs[0]), float(best.costs[-1]), 12)
         rows = [{"budget": float(b), "price": best.price_at(float(b))} for b in budgets]
     text = (
-        "One number steers everything: the accuracy a question must be expected to gain for one more "
+        "One number steers everything: the accuracy that a question must be expected to gain for one more "
         f"{unit.removesuffix('s')}. The higher it is, the less is spent. Online the ledger moves it so that "
         "the average stays on target."
     )
     drawn = []
     if lines:
-        words = "A falling line: the price of compute against the mean cost a question."
+        words = "A falling line: the price of compute against the mean cost per question."
         drawn = [(words, figures.price_figure(lines, band, price=price, budget=budget, unit=unit))]
     else:
         text += " Here no more expensive action is more accurate: the budget buys nothing, the price is 0."

@@ -114,7 +114,7 @@ def cost_axis(costs: Sequence[float], unit: str) -> Any:
 
 def cost_title(unit: str) -> str:
     """The title of a cost axis."""
-    return f"mean cost a question ({unit})"
+    return f"mean cost per question ({unit})"
 
 
 def accuracy_axis(field: str, title: str, unit: str | None = None) -> Any:

@@ -110,7 +110,7 @@ def room(gains: Mapping[str, Gain], *, budget: float, unit: str, accuracy_unit: 
     """What there is to gain where no policy has been trained yet."""
     in_sample, crossfit = gains["oracle_in_sample"], gains.get("oracle_crossfit")
     most = points(in_sample.lift.mean, accuracy_unit)
-    there = f"At {amount(budget)} {unit} a question knowing every outcome"
+    there = f"At {amount(budget)} {unit} per question knowing every outcome"
     if crossfit is None:
         return Verdict(
             "No policy yet:",

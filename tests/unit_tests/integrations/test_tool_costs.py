@@ -202,7 +202,7 @@ async def test_a_call_above_its_tools_limit_gets_a_message_that_says_so(how):
     assert [message.status for message in told(state)].count("error") == 2
     assert len(ran) == 2
     assert told(state)[-1].text == (
-        "The tool search has no result: its limit of 2 calls a run is reached. "
+        "The tool search has no result: its limit of 2 calls per run is reached. "
         "Answer from what is known, or use another tool."
     )
     assert state["messages"][-1].text == "Answer: 42"

@@ -55,7 +55,7 @@ def test_a_frontier_is_drawn_above_fixed_actions_and_their_mixture(table):
     assert mixture[:, 1] == pytest.approx(uniform_hull(table).accuracy_at(mixture[:, 0]))
     assert np.all(np.interp(mixture[:, 0], *hindsight.T) >= mixture[:, 1] - 1e-9)
     assert texts(ax) == ["direct", "cot"]
-    assert ax.get_xlabel() == "mean cost a question (tokens)"
+    assert ax.get_xlabel() == "mean cost per question (tokens)"
 
 
 def test_a_picture_goes_where_it_is_told(table):

@@ -304,6 +304,6 @@ def test_several_samples_at_once_are_refused_where_the_endpoint_has_none():
         openai().bind(reasoning={"effort": "low"}),
         anthropic("claude-haiku-4-5"),
     ):
-        with pytest.raises(ValueError, match="one sample a request; leave samples_per_request at 1"):
+        with pytest.raises(ValueError, match="one sample per request; leave samples_per_request at 1"):
             Source(model, samples_per_request=3)
     assert Source(openai(), samples_per_request=3).samples_per_request == 3

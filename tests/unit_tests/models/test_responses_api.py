@@ -133,7 +133,7 @@ def test_thinking_is_set_by_what_the_model_holds():
 def test_samples_at_once_are_refused_before_any_call(made):
     with StubServer(answer) as stub:
         model = made(model_at(stub, use_responses_api=True))
-        with pytest.raises(ValueError, match="Responses API draws one sample a request; leave samples_per"):
+        with pytest.raises(ValueError, match="Responses API draws one sample per request; leave samples_per"):
             AdaptiveReasoner(
                 Source(model, samples_per_request=3),
                 policy=FixedPolicy("vote", expected_cost=9.0),

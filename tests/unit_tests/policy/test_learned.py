@@ -164,7 +164,7 @@ class TestLearnedPolicy(PolicyContract):
         assert policy.slope > 0
 
     def test_a_budget_below_the_cheapest_is_refused_with_both_numbers(self, policy):
-        with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens a question is below 2"):
+        with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens per question is below 2"):
             policy.at(budget=1.0)
 
     @pytest.mark.parametrize("price", [-1.0, nan, inf])

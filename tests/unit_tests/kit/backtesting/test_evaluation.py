@@ -181,7 +181,7 @@ def hesitant(n, *, telling):
 
 
 def test_bad_input_is_refused_before_anything_is_trained(tmp_path):
-    with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens a question is below 2 tokens"):
+    with pytest.raises(InfeasibleBudgetError, match="budget of 1 tokens per question is below 2 tokens"):
         run(outcomes(), budgets=[25, 1])
     for budget in (np.nan, np.inf):
         with pytest.raises(ValueError, match=f"needs finite budgets, not {budget}"):

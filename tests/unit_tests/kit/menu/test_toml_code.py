@@ -115,7 +115,7 @@ def test_a_forecast_says_which_keys_go_where(folder):
 
 @pytest.mark.parametrize("samples", [300_000_000, 100_001, -1])
 def test_a_number_of_samples_nobody_means_is_named(folder, samples):
-    with pytest.raises(MenuError, match=f"source 'ask' cannot have {samples} samples a question"):
+    with pytest.raises(MenuError, match=f"source 'ask' cannot have {samples} samples per question"):
         load(folder, f"{ASK}samples = {samples}")
 
 
