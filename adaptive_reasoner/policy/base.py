@@ -1,7 +1,7 @@
 """What a policy decides, what every policy can do, and the one that always decides the same."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from inspect import signature
 from math import inf, isfinite, nan
 from typing import Any, Literal, Protocol, Self, runtime_checkable
@@ -43,9 +43,9 @@ class Decision:
 
         A policy may think in numpy; a checkpoint does not.
         """
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
-            name: str(value) if isinstance(value, str) else float(value)
-            for name, value in asdict(self).items()
+            name: str(value) if isinstance(value, str) else float(value) for name, value in values.items()
         }
 
     def _repr_html_(self) -> str:
@@ -151,16 +151,9 @@ class ExpectsReplies(Protocol):
         """Take note of whether that reply offered something to compare."""
 
 
-@runtime_checkable
-class NonBlocking(Protocol):
-    """A policy or a ledger that says whether it answers without computing or waiting."""
-
-    non_blocking: bool
-
-
 def never_blocks(part: object) -> bool:
-    """Whether a policy or a ledger says that it answers without computing or waiting."""
-    return isinstance(part, NonBlocking) and part.non_blocking
+    """Whether a policy or a ledger says, by `non_blocking`, that it answers without computing or waiting."""
+    return bool(getattr(part, "non_blocking", False))
 
 
 def takes_vector(policy: Policy) -> bool:
