@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any
 
+from adaptive_reasoner.models.wrapped_models import attribute_of
+
 _ROOM = (
     *("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
     *("max_new_tokens", "max_tokens_to_sample", "maxTokens"),
@@ -52,21 +54,20 @@ def most_replies(model: Any, settings: Mapping[str, Any], bound: Mapping[str, An
         >>> most_replies(None, {"n": 3}, {}), most_replies(None, {}, {})
         (3, 1)
     """
-    given = {**(getattr(model, "model_kwargs", None) or {}), **bound, **settings}
-    said = [given[name] if name in given else getattr(model, name, None) for name in _REPLIES]
+    given = {**(attribute_of(model, "model_kwargs") or {}), **bound, **settings}
+    said = [given[name] if name in given else attribute_of(model, name) for name in _REPLIES]
     said += [fields.get(name) for fields in _sent_over(model, given) for name in _REPLIES]
     return max((count for count in said if isinstance(count, int)), default=1) or 1
 
 
 def _room_on(model: Any) -> int | None:
     """What a model itself declares, or its profile."""
-    return max_output_tokens({name: getattr(model, name, None) for name in _ROOM}) or max_output_tokens(
-        getattr(model, "profile", None) or {}
-    )
+    own = {name: attribute_of(model, name) for name in _ROOM}
+    return max_output_tokens(own) or max_output_tokens(attribute_of(model, "profile") or {})
 
 
 def _sent_over(model: Any, given: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for name in _SENT_OVER:
-        fields = given[name] if name in given else getattr(model, name, None)
+        fields = given[name] if name in given else attribute_of(model, name)
         if isinstance(fields, Mapping):
             yield fields

@@ -18,7 +18,7 @@ from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_
 from adaptive_reasoner.models.prompts import PromptMaker, prompt_maker
 from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
 from adaptive_reasoner.models.reply_bound import most_replies, most_room
-from adaptive_reasoner.models.wrapped_models import bound_settings, mapped, models_in
+from adaptive_reasoner.models.wrapped_models import attribute_of, bound_settings, mapped, models_in
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
@@ -136,7 +136,7 @@ class Source:
         """The sampling temperature of a call under call-time arguments; None where nobody set one."""
         given = {**self.settings, **settings}
         set_to = (
-            {"temperature": getattr(model, "temperature", None), **bound, **given}
+            {"temperature": attribute_of(model, "temperature"), **bound, **given}
             for model, bound in self._models
         )
         found = next(set_to)["temperature"]
@@ -186,7 +186,7 @@ class Source:
         given = {**self.settings, **settings}
         names = [_name_of(model, {**bound, **given}) for model, bound in self._models]
         main, bound = self._models[0]
-        own = {"service_tier": getattr(main, "service_tier", None)}
+        own = {"service_tier": attribute_of(main, "service_tier")}
         return names, {**own, **bound, **given}
 
     def replies(self, settings: Mapping[str, Any]) -> int:
@@ -262,7 +262,7 @@ def default_resolver(source: Source, request: Request) -> ChatModel:
 
 def _name_of(model: Any, settings: Mapping[str, Any]) -> str:
     """A model's name; empty where it has none."""
-    names = (settings.get("model"), *(getattr(model, name, None) for name in ("model_name", "model")))
+    names = (settings.get("model"), *(attribute_of(model, name) for name in ("model_name", "model")))
     return next((name for name in names if isinstance(name, str) and name), "")
 
 

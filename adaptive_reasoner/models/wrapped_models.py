@@ -23,6 +23,7 @@ from langchain_core.runnables import (
 from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import DynamicRunnable, RunnableConfigurableAlternatives
+from pydantic import BaseModel
 from typing_extensions import override
 
 Change = Callable[[BaseChatModel], Runnable[Any, Any]]
@@ -30,6 +31,7 @@ Change = Callable[[BaseChatModel], Runnable[Any, Any]]
 
 _KEPT = 7
 _changing = RLock()
+_PYDANTICS = vars(BaseModel)["__getattr__"]
 
 
 def mapped(model: Runnable[Any, Any], change: Change) -> Runnable[Any, Any]:
@@ -130,6 +132,19 @@ def models_in(
     else:
         for inner in _inside(model):
             yield from models_in(inner, outer)
+
+
+def attribute_of(model: Any, name: str) -> Any:
+    """What a model has under a name; None where it has nothing.
+
+    pydantic takes long to say that a model has nothing: it is asked only where the model could have more than
+    its fields and what its classes define.
+    """
+    try:
+        return object.__getattribute__(model, name)
+    except AttributeError:
+        asks = getattr(type(model), "__getattr__", None) is not _PYDANTICS or model.model_extra
+        return getattr(model, name, None) if asks else None
 
 
 def _inside(model: Any) -> list[Any]:

@@ -1,5 +1,8 @@
 """A chat model in wrappers is called, asked for usage, sampled and bounded as the model itself."""
 
+import sys
+from typing import ClassVar
+
 import pytest
 from langchain.chat_models import init_chat_model
 from langchain_core.caches import InMemoryCache
@@ -10,13 +13,14 @@ from langchain_core.runnables import ConfigurableField, RunnableLambda
 from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.configurable import DynamicRunnable
 from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, ConfigDict
 
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.models.metering import SampleMeter
 from adaptive_reasoner.models.providers import provider_kwargs
 from adaptive_reasoner.models.source import HumanMessage, Source
-from adaptive_reasoner.models.wrapped_models import Configured, main_model, mapped, models_in
+from adaptive_reasoner.models.wrapped_models import Configured, attribute_of, main_model, mapped, models_in
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency
@@ -210,6 +214,56 @@ def test_what_returns_no_message_is_refused_in_words():
         voting(chain, samples=1).answer("5 + 9?")
     with pytest.raises(TypeError, match="takes a chat model, not RunnableLambda"):
         AdaptiveChatModel(RunnableLambda(lambda messages: messages), budget=1.0)
+
+
+class Declaring(FakeListChatModel):
+    """Declares its names in all the ways a class can."""
+
+    model_config = ConfigDict(extra="allow")
+    field: int = 1
+    constant: ClassVar[int] = 2
+
+    @property
+    def computed(self):
+        return 3
+
+    @property
+    def broken(self):
+        raise AttributeError
+
+
+class Delegating(FakeListChatModel):
+    """Asks another object for what it does not have."""
+
+    def __getattr__(self, name):
+        if name == "delegated":
+            return 5
+        return super().__getattr__(name)
+
+
+def test_what_a_model_has_is_found_however_it_has_it():
+    model = Declaring(responses=["7"], extra=4)
+    names = ("field", "constant", "computed", "extra", "broken", "missing")
+    assert [attribute_of(model, name) for name in names] == [1, 2, 3, 4, None, None]
+    delegating = Delegating(responses=["7"])
+    assert [attribute_of(delegating, name) for name in ("delegated", "missing")] == [5, None]
+    assert attribute_of(FakeListChatModel(responses=["7"]), "missing") is None
+    assert attribute_of(None, "max_tokens") is None
+
+
+def test_pydantic_does_not_search_for_what_no_class_of_a_model_has():
+    source, asked = Source(FakeListChatModel(responses=["7"])), []
+
+    def profile(frame, event, _):
+        if event == "call" and frame.f_code is vars(BaseModel)["__getattr__"].__code__:
+            asked.append(frame.f_locals)
+
+    sys.setprofile(profile)
+    try:
+        found = source.room({}), source.replies({}), source.called({})[0], source.temperature({})
+    finally:
+        sys.setprofile(None)
+    assert (found, asked) == ((None, 1, [""], None), [])
 
 
 def test_wrappers_without_a_change_stay_the_same_objects():
