@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables.config import merge_configs
@@ -24,6 +24,14 @@ from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.threads import on_event_loop
 from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, vote_of
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
+
+
+class _Reading(NamedTuple):
+    """What a reply offers for comparison under `auto`, and how it states that."""
+
+    message: AIMessage
+    form: str | None
+    statement: str | None
 
 
 class QuestionRun:
@@ -52,6 +60,7 @@ class QuestionRun:
         self._running: FlowRunner | None = None
         self._held = False  # what the next calls can cost
         self._untold: list[tuple[Reply, int]] = []  # replies, with their numbers, whose events are to be sent
+        self._readings: dict[int, _Reading] = {}  # by the identity of the message
         self._opened = time.monotonic()
         self.caller = CallExecutor(
             components.source,
@@ -128,6 +137,8 @@ class QuestionRun:
         self._tell()
         self._held = False
         self.running.send(replies)
+        if self.answered:  # read for the record now, where it may take its time
+            self._stated(self.answer.message, self.answer.value)
 
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
@@ -253,16 +264,23 @@ class QuestionRun:
         """The answer in a reply, as far as one can tell from it alone."""
         if reply.message is None or reply.auxiliary:
             return None
-        value = vote_of(reply.message, self._key, self._asked)
-        if value is not None and self._key is auto:
-            return final_answer(reply.message) or value
-        return self._stated(reply.message, value)
+        if self._key is auto:
+            return self._read(reply.message).statement
+        return self._stated(reply.message, vote_of(reply.message, self._key, self._asked))
 
     def _stated(self, message: AIMessage, value: str | None) -> str | None:
         """An answer as its reply states it, where `auto` compares by a form of its own: 5 km, not 5000 m."""
-        if value is None or value != vote_of(message, auto, self._asked):
+        if value is None or value != self._read(message).form:
             return value
-        return final_answer(message) or value
+        return self._read(message).statement
+
+    def _read(self, message: AIMessage) -> _Reading:
+        """What a reply says, for its event and for the record: read once, as it may take its time."""
+        if id(message) not in self._readings:
+            form = vote_of(message, auto, self._asked)
+            statement = None if form is None else final_answer(message) or form
+            self._readings[id(message)] = _Reading(message, form, statement)
+        return self._readings[id(message)]
 
     @cached_property
     def _asked(self) -> str:

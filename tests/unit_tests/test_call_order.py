@@ -52,7 +52,7 @@ ENTRIES = {
     },
     ("strategies", "reasoner"): {
         "question": (1, "what the replies of an event are about"),
-        "vote_of": (4, "the event of each reply, and the result, whose answer is shown as stated"),
+        "vote_of": (2, "each reply is read once, for its event and for the result"),
         "FlowRunner": (1, "the vote begins, and says what it wants"),
         "requests": (2, "the round is bounded, and then made"),
         "send": (1, "the vote gets its replies, and has its answer"),
@@ -61,23 +61,23 @@ ENTRIES = {
     ("reasoner", "models"): {"_replied": (2, "each reply is an event as soon as it is booked")},
     ("integrations", "reasoner"): {"_on_event": (4, "the decision, two samples and the settlement")},
     ("answers", "reasoner"): {
-        "final_answer": (4, "the event of each reply, and the record of the result, as they are stated")
+        "final_answer": (2, "each reply is read once, for its event and for the result, as it is stated")
     },
     ("models", "strategies"): {
         "question_of": (2, "the question that the replies of a vote, and that those of an event, are about"),
         "received": (3, "whether a call of the wave came back, for the vote and for each ballot"),
-        "refused": (10, "a reply that refuses has no vote: its ballot, its count, its event, and the winner"),
-        "was_cut": (10, "a reply that was cut has no vote: its ballot, its count, its event, and the winner"),
+        "refused": (8, "a reply that refuses has no vote: its ballot, its count, its event, and the winner"),
+        "was_cut": (8, "a reply that was cut has no vote: its ballot, its count, its event, and the winner"),
     },
     ("answers", "strategies"): {
         "steps": (1, "the replies of the wave are compared with each other"),
-        "comparison": (4, "the event of each reply, and the result, whose answer is shown as stated"),
-        "keys": (4, "the event of each reply, and the result, whose answer is shown as stated"),
+        "comparison": (2, "each reply is read once, for its event and for the result"),
+        "keys": (2, "each reply is read once, for its event and for the result"),
         "final_answer": (2, "the winner stands in the form that most equal replies have"),
     },
     ("models", "answers"): {
-        "refused": (12, "a reply that refuses offers nothing to compare, whoever asks for its answer"),
-        "was_cut": (12, "a reply that was cut offers nothing to compare, whoever asks for its answer"),
+        "refused": (8, "a reply that refuses offers nothing to compare, whoever asks for its answer"),
+        "was_cut": (8, "a reply that was cut offers nothing to compare, whoever asks for its answer"),
     },
 }
 """What a question enters that is answered by a vote of three, which two samples decide.
