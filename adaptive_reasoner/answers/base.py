@@ -49,6 +49,7 @@ class TextComparison:
         name: How it is called in menus and messages.
         of_message: The text of a message, given the question; None where it offers nothing to compare.
         of_answer: The text of an answer that stands alone, as golds do.
+        reads_calls: Tool calls are compared as JSON, which loads nothing and waits for nothing.
     """
 
     def __init__(
@@ -56,8 +57,22 @@ class TextComparison:
         name: str,
         of_message: Callable[[AIMessage, str], str | None],
         of_answer: Callable[[str], str | None],
+        *,
+        reads_calls: bool = False,
     ) -> None:
         self.name, self._of_message, self._of_answer = name, of_message, of_answer
+        self._reads_calls = reads_calls
+
+    def never_blocks_on(self, message: AIMessage) -> bool:
+        """Whether a message is compared without loading anything, as units, or waiting, as for mathematics.
+
+        Example:
+            >>> from adaptive_reasoner.answers.grouping import auto
+            >>> call = {"name": "add", "args": {"a": 5, "b": 9}, "id": "1"}
+            >>> [auto.never_blocks_on(each) for each in (AIMessage("", tool_calls=[call]), AIMessage("5 km"))]
+            [True, False]
+        """
+        return self._reads_calls and bool(message.tool_calls)
 
     def keys(self, messages: Sequence[AIMessage], *, question: str = "") -> list[str | None]:
         """One text a message: equal texts say the same, None offers nothing to compare."""

@@ -139,13 +139,13 @@ def _choice_text(text: str) -> str | None:
     return option(plain(text))
 
 
-auto = TextComparison("auto", _auto, lambda text: auto_text(text, _NO_QUESTION))
+auto = TextComparison("auto", _auto, lambda text: auto_text(text, _NO_QUESTION), reads_calls=True)
 """Compares what a reply offers: tool calls, a structured value or a stated answer; not free text or code."""
 
-exact = TextComparison("exact", lambda message, _: final_answer(message), canonical)
+exact = TextComparison("exact", lambda message, _: final_answer(message), canonical, reads_calls=True)
 """Answers are equal where they are written alike."""
 
-numeric = TextComparison("numeric", _numeric, numeric_text)
+numeric = TextComparison("numeric", _numeric, numeric_text, reads_calls=True)
 """Answers are equal where their last numbers are equal in value.
 
 Example:
@@ -153,7 +153,7 @@ Example:
     (1.0, 0.0, 0.0)
 """
 
-math = TextComparison("math", _math, math_text)
+math = TextComparison("math", _math, math_text, reads_calls=True)
 r"""Answers are equal where they are the same mathematical object; needs math-verify.
 
 Example:
@@ -161,10 +161,10 @@ Example:
     (1.0, 1.0, 0.0)
 """
 
-choice = TextComparison("choice", lambda message, _: choice_answer(message), _choice_text)
+choice = TextComparison("choice", lambda message, _: choice_answer(message), _choice_text, reads_calls=True)
 """Answers are equal where they name the same option: "(B)", "b.", "option B" and "B) Paris" are one."""
 
-json = TextComparison("json", _json, _json_text)
+json = TextComparison("json", _json, _json_text, reads_calls=True)
 """Compares JSON by value, in which reasons do not count."""
 
 
@@ -197,7 +197,7 @@ def fields(*names: str) -> Comparison:
         picked = [[name, chosen(args)] for name, args in calls_value(message)]
         return calls_key(picked) if any(args for _, args in picked) else None
 
-    return TextComparison("fields", key, of_text)
+    return TextComparison("fields", key, of_text, reads_calls=True)
 
 
 _BY_NAME: dict[str, Comparison] = {each.name: each for each in (auto, exact, numeric, math, choice, json)}

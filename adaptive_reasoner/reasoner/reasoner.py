@@ -1,6 +1,5 @@
 """Answer a question with as much compute as it is worth: decide, reserve, run, settle."""
 
-import asyncio
 import os
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
@@ -284,7 +283,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """`answer`, without blocking the loop: embedding, ledger and checks that wait run in threads."""
         async with self._aunder_way(question, config, terms) as run:
             while await _aheld(run):
-                await asyncio.to_thread(run.send, await run.caller.arun_round(run.running.requests))
+                await run.asend(await run.caller.arun_round(run.running.requests))
         return run.result()
 
     def stream_answer(
@@ -319,9 +318,9 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                         async for chunk in chunks:
                             yield chunk.model_copy(update={"chunk_position": None})
                     streamed.append(run.caller.bill[-1])
-                    await asyncio.to_thread(run.send, streamed[-1:])
+                    await run.asend(streamed[-1:])
                 else:
-                    await asyncio.to_thread(run.send, await run.caller.arun_round(run.running.requests))
+                    await run.asend(await run.caller.arun_round(run.running.requests))
             yield run.last_chunk(streamed)
 
     @contextmanager
@@ -386,5 +385,5 @@ def _held(run: QuestionRun) -> bool:
 
 async def _aheld(run: QuestionRun) -> bool:
     while run.short:
-        await to_its_end(run.cover, at_once=run.closes_at_once)
+        await to_its_end(run.cover, at_once=run.covers_at_once)
     return not run.answered

@@ -1,5 +1,6 @@
 """One question on its way from the decision to the settled bill."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.threads import on_event_loop
-from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, vote_of
+from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, never_blocks_on, vote_of
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 
@@ -140,6 +141,13 @@ class QuestionRun:
         if self.answered:  # read for the record now, where it may take its time
             self._stated(self.answer.message, self.answer.value)
 
+    async def asend(self, replies: Sequence[Reply]) -> None:
+        """Like `send`, without blocking the loop."""
+        if self._told_at_once and self.running.never_blocks_on(replies):
+            self.send(replies)
+        else:
+            await asyncio.to_thread(self.send, replies)
+
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
         self._tell()
@@ -154,9 +162,19 @@ class QuestionRun:
         return never_blocks(self.policy) and self.closes_at_once
 
     @property
+    def covers_at_once(self) -> bool:
+        """Whether the ledger answers at once, and the flow takes a refusal so."""
+        return never_blocks(self.ledger) and self.running.never_blocks_on(())
+
+    @property
     def closes_at_once(self) -> bool:
-        """Whether the ledger answers without waiting for a disk or a network."""
-        return never_blocks(self.ledger)
+        """Whether the ledger answers without waiting for a disk or a network, and no reply is to be read."""
+        return never_blocks(self.ledger) and self._told_at_once
+
+    @property
+    def _told_at_once(self) -> bool:
+        """Whether the answers in the replies that are still to be told of are found at once."""
+        return never_blocks_on(self._key, [reply for reply, _ in self._untold])
 
     @property
     def running(self) -> FlowRunner:

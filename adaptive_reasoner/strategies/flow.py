@@ -84,6 +84,23 @@ Steps = Generator[Sequence[Request], Sequence[Reply], Answer]
 Flow = Callable[[Task], Steps]
 
 
+@dataclass(frozen=True)
+class ComparingFlow:
+    """A flow that does nothing with its replies but compare them: it blocks only where comparing does.
+
+    Attributes:
+        flow: What it does.
+        key: When two replies say the same; that of the task where not given.
+    """
+
+    flow: Flow
+    key: Comparison | None = None
+
+    def __call__(self, task: Task) -> Steps:
+        """The steps of a task."""
+        return self.flow(task)
+
+
 class NothingArrivedError(AdaptiveReasonerError):
     """No call gave a usable reply; see `FlowRunner` for what comes of it."""
 
@@ -104,7 +121,7 @@ class FlowRunner:
     """
 
     def __init__(self, flow: Flow, task: Task) -> None:
-        self._steps, self._task = flow(task), task
+        self._flow, self._steps, self._task = flow, flow(task), task
         self._wanted: Sequence[Request] = ()
         self.answer: Answer | None = None
         self._faulty: list[Reply] = []
@@ -119,6 +136,12 @@ class FlowRunner:
     def visible(self) -> bool:
         """Whether the next reply is for the user to see, and so may be streamed."""
         return len(self._wanted) == 1 and not self._wanted[0].hidden_sample
+
+    def never_blocks_on(self, replies: Sequence[Reply]) -> bool:
+        """Whether the flow takes replies without loading anything, without waiting and without user code."""
+        if not isinstance(self._flow, ComparingFlow):
+            return False
+        return never_blocks_on(self._flow.key or self._task.key, replies)
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies."""
@@ -209,7 +232,7 @@ def each_request(flow: Flow, change: Callable[[Request], Request]) -> Flow:
             answer: Answer = end.value
             return answer
 
-    return changed
+    return replace(flow, flow=changed) if isinstance(flow, ComparingFlow) else changed
 
 
 def usable_messages(replies: Sequence[Reply]) -> list[AIMessage]:
@@ -245,6 +268,12 @@ def vote_of(message: AIMessage | None, key: Key, question: str = "") -> str | No
     if message is None or not may_vote(message):
         return None
     return comparison(key).keys([message], question=question)[0]
+
+
+def never_blocks_on(key: Comparison, replies: Sequence[Reply]) -> bool:
+    """Whether replies are compared without loading anything, without waiting and without user code."""
+    messages = [reply.message for reply in replies if reply.message is not None]
+    return all(isinstance(key, TextComparison) and key.never_blocks_on(message) for message in messages)
 
 
 def votes_of(

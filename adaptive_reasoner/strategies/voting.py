@@ -16,6 +16,7 @@ from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Request
 from adaptive_reasoner.strategies.flow import (
     Answer,
+    ComparingFlow,
     Flow,
     Steps,
     Task,
@@ -42,7 +43,7 @@ def single_pass(*, key: Key | None = None) -> Flow:
         (value,) = yield from votes_of(messages, own, task)
         return Answer(messages[0], value)
 
-    return flow
+    return ComparingFlow(flow, own)
 
 
 def self_consistency(samples: int, *, key: Key | None = None) -> Flow:
