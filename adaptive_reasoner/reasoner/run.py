@@ -60,7 +60,8 @@ class QuestionRun:
         self._decision: Decision | None = None
         self._running: FlowRunner | None = None
         self._held = False  # what the next calls can cost
-        self._untold: list[tuple[Reply, int]] = []  # replies, with their numbers, whose events are to be sent
+        self._untold: list[Reply] = []  # whose events are to be sent
+        self._told = 0
         self._readings: dict[int, _Reading] = {}  # by the identity of the message
         self._opened = time.monotonic()
         self.caller = CallExecutor(
@@ -174,7 +175,7 @@ class QuestionRun:
     @property
     def _told_at_once(self) -> bool:
         """Whether the answers in the replies that are still to be told of are found at once."""
-        return never_blocks_on(self._key, [reply for reply, _ in self._untold])
+        return never_blocks_on(self._key, self._untold)
 
     @property
     def running(self) -> FlowRunner:
@@ -322,7 +323,7 @@ class QuestionRun:
 
     def _replied(self, reply: Reply) -> None:
         """Send the event of a reply; on an event loop later, as finding its answer may take time."""
-        self._untold.append((reply, len(self.caller.bill) - 1))
+        self._untold.append(reply)
         if not on_event_loop():
             self._tell()
 
@@ -330,7 +331,7 @@ class QuestionRun:
         untold, self._untold = self._untold, []
         if self.on_event is None:
             return
-        for reply, number in untold:
+        for number, reply in enumerate(untold, self._told):
             self.on_event(
                 {
                     "event": "sample",
@@ -346,6 +347,7 @@ class QuestionRun:
                     "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
                 }
             )
+        self._told += len(untold)
 
     @staticmethod
     def _signed(message: AIMessage, record: Mapping[str, Any], replies: Sequence[Reply]) -> AIMessage:

@@ -47,6 +47,14 @@ def test_decides_reserves_runs_and_settles(ask):
     assert snapshot.actions == {"vote_3": 1.0}
 
 
+def test_each_sample_is_told_of_under_its_own_number(ask):
+    told = []
+    ask(reasoner("Answer: 14", "Answer: 15", "Answer: 14"), "5 + 9?", on_event=told.append)
+    samples = [event for event in told if event["event"] == "sample"]
+    assert [event["sample"] for event in samples] == [0, 1, 2]
+    assert [event["answer"] for event in samples] == ["14", "15", "14"]
+
+
 def test_the_record_is_plain_data():
     record = reasoner().answer("5 + 9?").record
     assert json.dumps(json.loads(json.dumps(record))) == json.dumps(record)
