@@ -114,9 +114,9 @@ def test_the_graph_that_is_shipped_predicts_what_the_imitator_predicts(learner):
     table, rng = toy_outcomes(300), np.random.default_rng(0)
     X, fresh = features_of(table), features_of(toy_outcomes(200, seed=1))
     fresh[::4, :DIMENSION] = np.roll(fresh[::4, :DIMENSION], 1, axis=1)  # into another direction
-    for vectors in (X[:, :DIMENSION], fresh[:, :DIMENSION]):  # without ties between neighbours
-        vectors += 0.2 * rng.normal(size=vectors.shape)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for features in (X, fresh):  # without ties between neighbours
+        vectors = features[:, :DIMENSION] + 0.2 * rng.normal(size=(len(features), DIMENSION))
+        features[:, :DIMENSION] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     imitator = Imitator(learner=learner, vector=DIMENSION).fit(X, table)
     session = onnxruntime.InferenceSession(imitator.graph().SerializeToString())
     accuracy, cost, familiarity = session.run(["accuracy", "cost", "familiarity"], {INPUT: fresh})
