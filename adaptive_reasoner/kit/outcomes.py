@@ -389,12 +389,8 @@ def _cell(asked: Asked, row: Mapping[str, Any], number: int) -> tuple[str, str, 
 
 def _texts(values: Sequence[str | None] | Texts) -> Texts:
     texts = np.empty(len(values), dtype=object)
-    texts[:] = [value if type(value) is str else _text(value) for value in values]
+    texts[:] = [v if type(v) is str else None if is_null(v) else number_text(v) for v in values]
     return _read_only(texts)
-
-
-def _text(value: Any) -> str | None:
-    return None if is_null(value) else number_text(value)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
