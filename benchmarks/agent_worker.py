@@ -1,7 +1,7 @@
 """Times agent runs under the middleware of the library that it imports: part of agent_overhead.py.
 
-Each line read names a measurement and is answered with its milliseconds a run. It uses only names that every
-version exports.
+The first line read begins the work, each further line names a measurement and is answered with its
+milliseconds a run. It uses only names that every version exports.
 """
 
 import asyncio
@@ -75,6 +75,7 @@ def invoked(agent):
 
 
 def main():
+    sys.stdin.readline()
     measured = agent()
     works = {"invoke": lambda: invoked(measured), "ainvoke": lambda: asyncio.run(awaited(measured))}
     for work in works.values():

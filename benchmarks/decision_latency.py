@@ -35,7 +35,6 @@ from adaptive_reasoner.policy.learned import LearnedPolicy
 WORKER = Path(__file__).with_name("decision_worker.py")
 PACKAGES = ("adaptive-reasoner", "langchain-core", "numpy", "onnxruntime", "tokenizers")
 COMPARED = ("decide", "beside_the_encoder", "answer")
-CLOCKS = ("wall", "processor")
 BLOCKS = 10  # of 20 questions, in each process
 LENGTHS = (16, 64, 256)  # tokens
 PRECISIONS = ("float32", "int8")
@@ -143,36 +142,6 @@ def value_rows(path, budgets, seed):
         }
 
 
-def blocks(checkouts, job):
-    """Seconds of each measurement in a process of each checkout: the medians of blocks that take turns."""
-    workers = {which: checkout.start(str(WORKER)) for which, checkout in checkouts.items()}
-    try:
-        for which, worker in workers.items():
-            checkouts[which].holds(asked(worker, job)["file"])
-        found = {name: {which: [] for which in workers} for name in COMPARED}
-        for number in range(BLOCKS):
-            for name in COMPARED:
-                for which in sorted(workers, reverse=number % 2 == 1):
-                    found[name][which].append(asked(workers[which], name))
-    finally:
-        for worker in workers.values():
-            worker.communicate()
-    return {
-        name: {which: {clock: median_of(rows, clock) for clock in CLOCKS} for which, rows in times.items()}
-        for name, times in found.items()
-    }
-
-
-def median_of(rows, clock):
-    return 1e3 * float(np.median([row[clock] for row in rows]))
-
-
-def asked(worker, line):
-    worker.stdin.write(f"{line}\n")
-    worker.stdin.flush()
-    return json.loads(worker.stdout.readline())
-
-
 def compare(against, rounds, seed):
     rng = np.random.default_rng(seed)
     texts = [problem.question for problem in problems(300, seed=seed)]
@@ -184,14 +153,10 @@ def compare(against, rounds, seed):
         trained = train(outcomes_of(texts, 2, rng), budget=15.0, encoder=encoder, gated=False, seed=seed)
         folder = str(trained.save(f"{scratch}/policy"))
         job = {"folder": folder, "texts": block, "vectors": encoder.encode(block).tolist()}
-        found = [blocks(checkouts, json.dumps(job)) for _ in range(rounds)]
-    return commits | {
-        f"{name}_{clock}_milliseconds": side_by_side.compared(
-            *([row[name][which][clock] for row in found] for which in checkouts)
-        )
-        for name in COMPARED
-        for clock in CLOCKS
-    }
+        found = [
+            side_by_side.blocks(checkouts, WORKER, COMPARED, number=BLOCKS, job=job) for _ in range(rounds)
+        ]
+    return commits | side_by_side.compared_by_clock(found, checkouts)
 
 
 def main():

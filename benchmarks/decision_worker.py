@@ -1,7 +1,7 @@
 """Times decisions of the library that it imports, block by block as it is asked: part of decision_latency.py.
 
 The first line read names the policy folder, the questions and the vectors of their texts; each further line
-names a measurement and is answered with its seconds. It uses only names that every version exports.
+names a measurement and is answered with its milliseconds a text. It uses only names that every version has.
 """
 
 import json
@@ -47,7 +47,7 @@ def main():
         for text in texts:
             work(text)
         found = {"wall": time.perf_counter() - wall, "processor": time.process_time() - busy}
-        print(json.dumps({clock: seconds / len(texts) for clock, seconds in found.items()}), flush=True)
+        print(json.dumps({clock: 1e3 * seconds / len(texts) for clock, seconds in found.items()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parents[1]
 RESULTS = HERE / "benchmarks" / "results"
+CLOCKS = ("wall", "processor")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,58 @@ def pair(against):
 
 def commits(checkouts):
     return {name: checkout.commit for name, checkout in checkouts.items()}
+
+
+def blocks(checkouts, worker, names, *, number, job=None):
+    """Milliseconds of each measurement in a process of each checkout: the medians of blocks that take turns.
+
+    Args:
+        checkouts: By name.
+        worker: A program that reads the job, answers with the file of the library that it imports, and then
+            answers each line, the name of a measurement, with its milliseconds by each of `CLOCKS`.
+        names: The measurements.
+        number: Blocks of each.
+        job: What the workers are told first, as JSON.
+
+    Returns:
+        By measurement, checkout and clock.
+    """
+    workers = {which: checkout.start(str(worker)) for which, checkout in checkouts.items()}
+    try:
+        for which, process in workers.items():
+            checkouts[which].holds(_asked(process, json.dumps(job))["file"])
+        found = {name: {which: [] for which in workers} for name in names}
+        for block in range(number):
+            for name in names:
+                for which in sorted(workers, reverse=block % 2 == 1):
+                    found[name][which].append(_asked(workers[which], name))
+    finally:
+        for process in workers.values():
+            process.communicate()
+    return {
+        name: {
+            which: {clock: statistics.median(row[clock] for row in rows) for clock in CLOCKS}
+            for which, rows in times.items()
+        }
+        for name, times in found.items()
+    }
+
+
+def _asked(worker, line):
+    worker.stdin.write(f"{line}\n")
+    worker.stdin.flush()
+    return json.loads(worker.stdout.readline())
+
+
+def compared_by_clock(found, checkouts):
+    """`compared` for each measurement and clock of some rounds of `blocks`, by its name in result files."""
+    return {
+        f"{name}_{clock}_milliseconds": compared(
+            *([row[name][which][clock] for row in found] for which in checkouts)
+        )
+        for name in found[0]
+        for clock in CLOCKS
+    }
 
 
 def compared(here, against, *, digits=4):

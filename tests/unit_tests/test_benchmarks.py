@@ -129,6 +129,35 @@ def test_two_checkouts_are_compared_round_by_round():
     assert unsure["low"] < unsure["of_a_round"] == 1.0 < unsure["high"]
 
 
+TIMED = """
+import json, pathlib, sys
+job = json.loads(sys.stdin.readline())
+print(json.dumps({"file": str(pathlib.Path.cwd() / "adaptive_reasoner.py")}), flush=True)
+for number, name in enumerate(map(str.strip, sys.stdin)):
+    with open(job["asked"], "a") as asked:
+        print(pathlib.Path.cwd().name, name, file=asked)
+    print(json.dumps({"wall": 10.0 + number, "processor": float(number)}), flush=True)
+"""
+
+
+def test_checkouts_take_turns_and_the_median_of_their_blocks_counts(tmp_path):
+    side_by_side, asked = load("side_by_side.py"), tmp_path / "asked"
+    (tmp_path / "worker.py").write_text(TIMED)
+    for name in ("here", "against"):
+        (tmp_path / name).mkdir()
+    checkouts = {name: side_by_side.Checkout(tmp_path / name) for name in ("here", "against")}
+    job = {"asked": str(asked)}
+    found = side_by_side.blocks(checkouts, tmp_path / "worker.py", ["a", "b"], number=3, job=job)
+    assert asked.read_text().split("\n")[:8] == [
+        *("against a", "here a", "against b", "here b"),
+        *("here a", "against a", "here b", "against b"),
+    ]
+    assert found["a"]["here"] == found["a"]["against"] == {"wall": 12.0, "processor": 2.0}
+    assert found["b"]["here"] == {"wall": 13.0, "processor": 3.0}
+    rows = side_by_side.compared_by_clock([found], checkouts)
+    assert rows["b_wall_milliseconds"] == side_by_side.compared([13.0], [13.0])
+
+
 def test_a_result_file_keeps_what_other_runs_wrote(tmp_path):
     write = load("side_by_side.py").write
     write(tmp_path / "result.json", {"alone": 1, "side_by_side": 2})
