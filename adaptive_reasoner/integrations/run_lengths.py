@@ -6,6 +6,9 @@ from math import inf
 LONG = 30.0
 """The model calls that a run is taken to have before any has ended."""
 
+WEIGHT = 0.25
+"""How many runs that assumption counts as, once some have ended."""
+
 
 class RunLengths:
     """The mean number of model calls per run, which decides on what one of them may cost.
@@ -19,23 +22,24 @@ class RunLengths:
         >>> lengths = RunLengths()
         >>> lengths.expected(0)
         30.0
-        >>> for calls in (2, 4, 4): lengths.learn(calls)
+        >>> for calls in (2, 4, 6): lengths.learn(calls)
         >>> lengths.expected(0), lengths.expected(19)
-        (10.0, 20)
+        (6.0, 20)
     """
 
     def __init__(self) -> None:
-        self._calls, self._runs = LONG, 1
+        self._calls = self._runs = 0
         self._learning = threading.Lock()
 
     def expected(self, made: int) -> float:
         """The calls that a run is expected to have, once it has made some."""
-        return max(self._calls / self._runs, made + 1)
+        mean = (WEIGHT * LONG + self._calls) / (WEIGHT + self._runs)
+        return max(mean, made + 1)
 
     @property
     def mean(self) -> float:
         """The mean of the runs that have ended; infinite before any has."""
-        return (self._calls - LONG) / (self._runs - 1) if self._runs > 1 else inf
+        return self._calls / self._runs if self._runs else inf
 
     def learn(self, calls: int) -> None:
         """Take a run into account that has ended."""

@@ -90,8 +90,8 @@ def test_the_price_of_a_step_is_the_price_of_a_run_times_its_steps():
         streamed = agent.stream(ASKED, stream_mode="custom")
         events = [event for event in streamed if event["event"] == "decision"]
         prices.append(events[0]["price"] / price)
-    assert prices == pytest.approx([30.0, 33 / 2, 36 / 3, 39 / 4])
-    assert events[0]["expected_cost"] == pytest.approx(100.0 / (39 / 4))
+    assert prices == pytest.approx([30.0, 10.5 / 1.25, 13.5 / 2.25, 16.5 / 3.25])
+    assert events[0]["expected_cost"] == pytest.approx(100.0 / (16.5 / 3.25))
 
 
 def test_a_price_or_a_budget_of_the_run_itself_is_kept():
@@ -103,11 +103,11 @@ def test_a_price_or_a_budget_of_the_run_itself_is_kept():
         return next(event for event in events if event["event"] == "decision")
 
     assert decided(price=0.5)["price"] == 0.5
-    assert decided(budget=200.0)["expected_cost"] == pytest.approx(200.0 / (31 / 2))
+    assert decided(budget=200.0)["expected_cost"] == pytest.approx(200.0 / (8.5 / 1.25))
 
 
 def test_lengths_are_learned_by_agents_of_many_threads():
     lengths = RunLengths()
     for calls in (5, 7):
         lengths.learn(calls)
-    assert lengths.expected(0) == (30 + 5 + 7) / 3
+    assert lengths.expected(0) == (30 / 4 + 5 + 7) / (1 / 4 + 2)
