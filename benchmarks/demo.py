@@ -1,4 +1,4 @@
-"""The figures and the picture of the README: the demo on more questions than its default.
+"""The figures and the picture of the demo's page: the demo on more questions than its default.
 
     python benchmarks/demo.py [--folder demo-run-240] [--questions 240] [--samples 8]
 

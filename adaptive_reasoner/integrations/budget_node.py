@@ -100,7 +100,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         name: str = "budget_ledger",
     ) -> None:
         if (goto is None) != (exhausted is None):
-            raise ValueError(f"goto and exhausted belong together, got {goto!r} and {exhausted!r}")
+            raise ValueError(f"goto and exhausted need each other, got {goto!r} and {exhausted!r}")
         meter = meter_of(meter)
         if meter is not None and meter.cost_unit != ledger.cost_unit:
             raise LedgerError(

@@ -1,4 +1,4 @@
-"""A chat model that thinks as hard as each call is worth, wherever a chat model is expected."""
+"""A chat model that decides for each call how much compute to spend."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
@@ -45,30 +45,31 @@ _INNER = {"max_retries", "api_key", "streaming"}
 
 
 class AdaptiveChatModel(BaseChatModel):
-    """Any chat model, with a budget: decides at every call how hard to think, and keeps the average.
+    """A chat model with a budget: for each call it decides how much compute to spend, and keeps the average.
 
-    It stands where the model stood: tools, structured output, streaming and usage are the model's own. A
-    single pass streams its tokens; of a vote the winner comes whole. A call is one run to callback handlers,
-    with the usage of all its samples, which are not runs of their own. Inside a graph all calls of one run
-    are one question to the ledger. For the decision and the bill read
+    It replaces the model it wraps: tools, structured output, streaming and usage are those of the model. A
+    single call streams its tokens; the winner of a vote arrives whole. To callback handlers, a call is one
+    run with the usage of all its samples; the samples are not runs of their own. Inside a graph, all calls
+    of one run are one question to the ledger. The decision and the bill are in
     `response_metadata["adaptive_reasoner"]`.
 
     Args:
-        model: The chat model, in whatever wrappers. Its settings hold where none are given here.
-        policy: Chooses the action; without one, a vote that needs no labels.
-        actions: The strategy behind each action the policy can name.
+        model: The chat model, also with wrappers such as `bind` and `with_retry`. Its settings apply unless
+            they are given here.
+        policy: Chooses the action. By default, a vote that needs no labels, or one call for free text.
+        actions: The strategy behind each action that the policy can choose.
         budget: Allowed mean cost per question, kept by a ledger in memory.
-        ledger: Keeps the average instead, for several processes or beyond this one's life.
-        meter: What a call costs; generated tokens where not given.
+        ledger: Keeps the average instead of `budget`, also for several processes and over restarts.
+        meter: What a call costs; by default generated tokens.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
-        temperature, max_tokens, stop: Sent along with every call.
-        timeout: The most seconds of a call.
+        temperature, max_tokens, stop: Sent with every call.
+        timeout: The most seconds that a call may take.
 
     Raises:
-        UnknownActionError: The policy can choose an action that nobody supplied.
-        LedgerError: Policy, ledger and meter do not count in the same unit.
-        TypeError: An argument is unknown, or the model is no chat model.
+        UnknownActionError: The policy can choose an action that `actions` lacks.
+        LedgerError: Policy, ledger and meter count different units.
+        TypeError: An argument is unknown, or the model is not a chat model.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel

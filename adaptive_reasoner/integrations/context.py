@@ -38,7 +38,7 @@ class Tenants:
 
     Args:
         common: What all tenants share.
-        open_own: Opens a tenant's own ledger by name; where not given, tenants are counted in memory.
+        open_own: Opens a tenant's own ledger by name; by default tenants are counted in memory.
     """
 
     def __init__(self, common: Ledger, open_own: Callable[[str], Ledger] | None = None) -> None:

@@ -62,45 +62,46 @@ _logger = logging.getLogger(__name__)
 
 
 class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
-    """Lets an agent think as hard at each step as it is worth, at an average cost per run that holds.
+    """Puts an agent on a budget: for each step it decides how much compute to spend, and keeps the average.
 
-    A vote counts tool calls by name and arguments, before any tool runs: each tool runs once. Structured
-    output, of either strategy, comes whole from the winner. All model calls of a run are one question to the
+    A vote compares tool calls by name and arguments before any tool runs, so each tool runs once. Structured
+    output, of either strategy, is that of the winner. All model calls of a run are one question to the
     ledger. Put retries inside: `middleware=[AdaptiveComputeMiddleware(...), ModelRetryMiddleware()]`.
-    A middleware that answers with a `Command` belongs outside: inside, each sample would bring one.
+    Middleware that answers with a `Command` belongs outside; inside, each sample would bring one.
 
     Args:
         policy: Chooses the action; or a function of the `AgentStep` that returns the policy of that step.
-            Without one, a vote that needs no labels.
-        actions: The strategy behind each action the policy can name; `on(Source(model))` goes to another
-            model, `extended_thinking` sets the effort.
+            By default, a vote that needs no labels, or one call for free text.
+        actions: The strategy behind each action that the policy can choose; `on(Source(model))` calls another
+            model, and `extended_thinking` sets the effort.
         budget: Allowed mean cost per run, kept by a ledger in memory.
-        ledger: Keeps the average instead, for several processes or beyond this one's life.
+        ledger: Keeps the average instead of `budget`, also for several processes and over restarts.
         meter: What a call costs; by default generated tokens. `"usd"` counts dollars by the model that
             answers; see `DollarMeter`.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
-        run_budget: The most that one run may cost. As it shrinks the price rises, and actions whose worst
-            case no longer fits are left out.
+        run_budget: The most that one run may cost. As the remaining amount shrinks, the price rises, and
+            actions whose worst case no longer fits are excluded.
         thread_budget: The most that all runs of a thread may cost together; needs a checkpointer.
-        on_exhausted: Where the next step does not fit any more: `"end"` the run with a last step that calls
-            no tool and answers from what is known, or with a message where that does not fit either;
-            `"raise"` BudgetExceededError; or `"ask"` by an interrupt, which needs a checkpointer: the run
-            goes on with `Command(resume={"more": 0.05})`, and ends with `{"more": 0}`.
+        on_exhausted: What happens when the next step does not fit: `"end"` ends the run with a last step that
+            calls no tool and answers from what is known, or with a message if that does not fit either;
+            `"raise"` raises BudgetExceededError; `"ask"` interrupts, which needs a checkpointer: the run
+            continues with `Command(resume={"more": 0.05})`, and ends with `{"more": 0}`.
         tell_model: Whether the model is told, in a line at the end of the conversation that the state does
-            not keep, once 80% of a budget are spent. Off by default: what the model is sent is then exactly
-            what the agent says. The event `nearly_exhausted` is sent either way.
-        about: What of a step is decided on; by default its question.
-        question_key: State key that tells the questions of one graph run apart, as the items of a `Send` to
-            the agent: each value is a question of its own. By default a graph run is one question.
+            not keep, when 80% of a budget are spent. By default it is not, so that the model is sent exactly
+            what the agent says. The event `nearly_exhausted` is sent in both cases.
+        about: The text of a step that is decided on; by default its question.
+        question_key: State key that distinguishes the questions of one graph run, such as the items of a
+            `Send` to the agent: each value is a question of its own. By default a graph run is one question.
         tenants: Opens the ledger of a tenant by name; by default tenants are counted in memory.
         tool_costs: What a call of a tool costs, by name, in the ledger's unit: a number, or a function of the
             call. A tool's message may report another cost; see `ToolCosts`. A tool that does not fit is not
             called, and its message says so.
         tool_limits: The most calls of a tool in one run, by name; a further call gets a message that says so.
-        log: Keeps every sample for the offline kit, with what is known of its step: a file, or a `SampleLog`.
+        log: Keeps every sample for the offline kit, with its step: a file, or a `SampleLog`.
 
-    A run may bring its own terms as `AdaptiveContext`: `create_agent(..., context_schema=AdaptiveContext)`.
+    A run may have its own budget, price, tenant and cost limit:
+    `create_agent(..., context_schema=AdaptiveContext)`.
 
     Example:
         >>> from langchain.agents import create_agent
@@ -323,4 +324,4 @@ def _around() -> RunnableConfig:
 
 
 def _no_model() -> ChatModel:
-    raise RuntimeError("the agent brings its model with every request")
+    raise RuntimeError("the agent passes its model with every request")

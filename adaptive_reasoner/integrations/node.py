@@ -46,47 +46,46 @@ _logger = logging.getLogger(__name__)
 
 
 class AdaptiveComputeNode(Runnable[Any, Any]):
-    """A graph node that answers with as much compute as the question is worth.
+    """A graph node that decides for each question how much compute to spend, and answers it.
 
-    Works in any state (TypedDict, dataclass, pydantic), sync and async. `attach` adds it to a graph and
-    checks its keys, because LangGraph drops unknown ones without a word. A model and a budget are enough:
-    without a policy, and without labels, a question gets a vote that goes on while a further sample is worth
-    the price. A single pass streams its tokens; the samples of a vote stay hidden. `stream_mode="custom"`
-    tells of the decision, every sample and the settlement. A run may bring its own terms as
-    `AdaptiveContext`.
+    It works with any state (TypedDict, dataclass, pydantic), sync and async. `attach` adds it to a graph and
+    checks its keys, because LangGraph drops unknown keys silently. A model and a budget are enough: without a
+    policy and labels, a question whose replies can be compared gets a vote that continues while another
+    sample is worth its cost, and other questions get one call. A single call streams its tokens; the samples
+    of a vote are hidden. `stream_mode="custom"` shows the decision, every sample and the settlement. A run
+    may have its own budget, price, tenant and cost limit: `AdaptiveContext`.
 
     Args:
-        model: How calls are made where an action does not say: a chat model, its name as `init_chat_model`
-            takes it, or a `Source`.
+        model: How calls are made unless the action says otherwise: a chat model, its name as
+            `init_chat_model` takes it, or a `Source`.
         policy: Chooses the action.
-        actions: The strategy behind each action the policy can name.
+        actions: The strategy behind each action that the policy can choose.
         budget: Allowed mean cost per question, kept by a ledger in memory.
-        ledger: Keeps the average instead, for several processes or beyond this one's life.
+        ledger: Keeps the average instead of `budget`, also for several processes and over restarts.
         meter: What a call costs; by default generated tokens. `"usd"` counts dollars by the model that
             answers; see `DollarMeter`.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
         input_key: State key of the question: a list of messages, or a string.
-        output_key: State key of the reply: its text where the state has a string there, a list with the
-            message where it has messages; where that is left open, the form of the question. `input_key`
-            where not given.
-        answer_key: State key for the canonical answer ("14"), where wanted.
-        decision_key: State key for the decision and its bill, a plain dict, where wanted; a list with it
-            where the state declares a list, or joins lists.
-        budget_key: State key where a `BudgetLedgerNode` publishes the price; that node then settles.
-        vector_key: State key of the question's embedding, where an earlier node has made it.
-        about: What of the state is decided on; by default the last human turn, in its context.
-        question_key: State key that tells the questions of one run apart, as the items of a `Send`: each
-            value is a question of its own. By default a run is one question.
+        output_key: State key of the reply, by default `input_key`. The reply is written as text if the state
+            declares a string, as a list with the message if it declares messages, and otherwise in the form
+            of the question.
+        answer_key: State key for the canonical answer ("14"); by default it is not written.
+        decision_key: State key for the decision and its bill, a plain dict, or a list with it if the state
+            declares or joins lists; by default it is not written.
+        budget_key: State key where a `BudgetLedgerNode` writes the price; that node then settles.
+        vector_key: State key of the question's embedding, if an earlier node has computed it.
+        about: The text of the state that is decided on; by default the last human turn, in its context.
+        question_key: State key that distinguishes the questions of one run, such as the items of a `Send`:
+            each value is a question of its own. By default a run is one question.
         tenants: Opens the ledger of a tenant by name; by default tenants are counted in memory.
-        log: Keeps every sample for the offline kit: a file, or a `SampleLog`, which can redact what it keeps.
-            A node without a policy holds the latest in memory where not given, in `log.rows`: a first policy
-            is learned from them. False keeps nothing. A log that fails is a warning and the event
-            `log_failed`; the answer stands.
+        log: Where samples are kept for the offline kit: a file, or a `SampleLog`, which can redact them. By
+            default a node without a policy keeps the latest in memory (`log.rows`), to train a first policy.
+            False keeps nothing. If a log fails, the node warns, sends the event `log_failed`, and answers.
         durable: Run each sample as a task of the graph: after a crash only the missing ones are drawn. Needs
             a checkpointer.
-        goto: The node to go to next, by `Command`; `attach` draws the way there, and a node that is not there
-            is refused when the graph is compiled.
+        goto: The node to go to next, by `Command`; `attach` draws the edge, and a missing node is refused
+            when the graph is compiled.
         name: Name of the node and of its runs.
 
     Example:

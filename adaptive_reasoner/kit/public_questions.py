@@ -115,8 +115,8 @@ def open_questions(name: str) -> tuple[Question, ...]:
         rows = load_dataset(public.path, public.config, split=public.split)
     except (OSError, ValueError, RuntimeError) as error:  # what `datasets` raises without a hub
         raise OutcomesError(
-            f"{public.path} cannot be had from a hub here ({' '.join(str(error).split())[:200]}); "
-            "fetch it where there is one, and give a file of questions",
+            f"{public.path} cannot be downloaded here ({' '.join(str(error).split())[:200]}); "
+            "download it elsewhere, and give a file of questions",
             file=name,
         ) from error
     return public.questions(rows)

@@ -316,7 +316,8 @@ class Call:
         if self._samples == 1:
             return self._model
         if not isinstance(main_model(self._model), BaseChatModel):
-            raise TypeError(f"{type(self._model).__name__} is no chat model; leave samples_per_request at 1")
+            name = type(self._model).__name__
+            raise TypeError(f"{name} is not a chat model; leave samples_per_request at 1")
         return mapped(self._model, AllAtOnce)
 
     @contextmanager

@@ -71,9 +71,9 @@ class PriceMeter:
     Args:
         prompt: Price of input tokens.
         completion: Price of output tokens, reasoning included.
-        cached: Price of input tokens read from the provider's cache; `prompt` where not given.
-        written: Price of input tokens written to it; `prompt` where not given.
-        written_hourly: Price of those that are kept for an hour; `written` where not given.
+        cached: Price of input tokens read from the provider's cache; by default `prompt`.
+        written: Price of input tokens written to it; by default `prompt`.
+        written_hourly: Price of those that are kept for an hour; by default `written`.
 
     Example:
         >>> usage = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}

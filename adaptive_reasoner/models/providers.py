@@ -71,9 +71,9 @@ def provider_kwargs(
     """Call-time arguments for `model`, in its provider's words.
 
     Args:
-        model: A chat model, in whatever wrappers; of several the one that is called first.
+        model: A chat model, also with wrappers; of several models, the one that is called first.
         settings: Arguments in common words (`max_tokens`) or already in the provider's own.
-        thinking: How hard to think; as the model does by itself where not given.
+        thinking: How hard to think; by default as the model does by itself.
         samples: Replies to ask for in one request.
 
     Raises:

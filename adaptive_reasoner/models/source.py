@@ -32,7 +32,7 @@ class Source:
     r"""One way to call a model: which model, what is put around the question, with which settings.
 
     Args:
-        model: A chat model, in whatever wrappers (`bind`, `with_retry`, `with_fallbacks`, ...), or its name
+        model: A chat model, also with wrappers (`bind`, `with_retry`, `with_fallbacks`, ...), or its name
             as `init_chat_model` takes it (`"openai:gpt-5-mini"`), or a function without arguments that makes
             it at the first call, so that building a graph needs no key and loads no weights.
         prompt: Text with `{question}` in it, a LangChain prompt template with one variable, or a function of
@@ -147,7 +147,7 @@ class Source:
         """The model, made at first use where `model` is a function.
 
         Where it would leave open whether a streamed reply reports its usage, it is asked to: LangGraph
-        streams a call as soon as somebody listens to messages, and an unpriced reply is an error.
+        streams a call as soon as messages are streamed, and an unpriced reply is an error.
         """
         assert not isinstance(self.model, str)
         return mapped(self.model if isinstance(self.model, Runnable) else self.model(), _reporting_usage)

@@ -1,4 +1,4 @@
-"""Tables for notebooks, in the HTML that Jupyter and its kin dress themselves."""
+"""Tables for notebooks, in plain HTML that Jupyter styles."""
 
 import html
 from collections.abc import Mapping, Sequence

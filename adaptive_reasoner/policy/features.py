@@ -167,7 +167,7 @@ class EncoderSession:
         self._threads = threads
         vector = outputs[0] if outputs else None
         if not (isinstance(vector, np.ndarray) and vector.ndim == 2 and vector.dtype == np.float32):
-            raise PolicyFormatError(f"{model}: its first output is no float32 vector of shape (1, d)")
+            raise PolicyFormatError(f"{model}: its first output is not a float32 vector of shape (1, d)")
         self.dimension = int(vector.shape[1])
         if len(vector) != 1 or not self.dimension or not np.isfinite(vector).all():
             raise PolicyFormatError(

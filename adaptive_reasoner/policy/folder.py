@@ -49,7 +49,7 @@ def write_policy_folder(folder: PathLike, fields: Mapping[str, Any], files: Mapp
     for name in files:
         _check_name(name, target / CARD)
     if target.exists() and not (target / CARD).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise FileExistsError(f"{target} is no policy folder and is left as it is; choose another one")
+        raise FileExistsError(f"{target} is not a policy folder and was not changed; choose another one")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
         fresh, old = Path(scratch, "new"), Path(scratch, "old")
@@ -122,7 +122,7 @@ def counts_of(card: Mapping[str, Any]) -> str | None:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is no number")
+    raise ValueError(f"it holds {name}, which is not a number")
 
 
 def _check_name(name: str, path: Path) -> None:

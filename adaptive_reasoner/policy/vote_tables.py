@@ -42,7 +42,7 @@ def read_vote_models(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> 
         with Refusing(path, "it cannot be run"):
             right, top, second = _tables(session, number, size)
         if not all(((table >= 0) & (table <= 1)).all() for table in (right, top, second)):
-            raise PolicyFormatError(f"{path}: its chances are no probabilities; train again")
+            raise PolicyFormatError(f"{path}: its chances are not probabilities; train again")
         accepted, tilt = fields.get("accepted"), fields.get("tilt")
         found[source] = VoteModel(
             right,

@@ -117,7 +117,7 @@ class Choice:
         return bound.cost
 
     def most_of_call(self, action: str) -> float:
-        """The most that one call of an action can cost on this conversation; infinite where nobody knows."""
+        """The most that one call of an action can cost on this conversation; infinite if it is not known."""
         if action not in self._actions:
             raise UnknownActionError(action, self._actions)
         task = Task(self._question.messages, price=self._price)

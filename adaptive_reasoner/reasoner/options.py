@@ -19,28 +19,28 @@ from adaptive_reasoner.strategies.flow import Flow
 
 
 class AnswerOptions(TypedDict, total=False):
-    """How a question is decided, called and charged, where it is not as the reasoner has it.
+    """Settings of one question, in place of those of the reasoner.
 
     Attributes:
-        key: Names this charge in the ledger, which bills a key once; a new one where not given.
-        run_id: The question in the ledger's sense, where several charges belong to one; else `key`.
+        key: Names the charge in the ledger, which bills a key once; by default a new key.
+        run_id: The question in the ledger's sense, if several charges belong to one; by default `key`.
         resumes: The key names a task that may run again: every attempt has a charge of its own, of the same
-            question. One that a dead attempt left open expires at its worst case; see `hold`.
-        saved: By the key of a dead attempt, what is known not to have been spent of its worst case. It is
-            read at the end, when the calls have told.
-        price: Takes the place of the ledger's price.
-        budget: What the ledger counts the question against, instead of its target; `price` goes with it.
-        max_cost: Only actions that cost at most this, at worst, may be chosen.
+            question. A charge that a dead attempt left open expires at its worst case; see `hold`.
+        saved: By the key of a dead attempt, the part of its worst case that is known not to have been spent.
+            It is read at the end, when the calls have reported.
+        price: The price of compute, in place of the ledger's.
+        budget: What the ledger compares the cost with, in place of its target; give `price` too.
+        max_cost: Only actions whose worst case is at most this may be chosen.
         deadline: Seconds that the answer may take.
-        second_price: Accuracy that a second of waiting must be worth, for votes that draw in waves.
-        about: The text that is decided on; the last human turn, in its context, where not given.
-        vector: The embedding of `about`, where it is known.
-        structured: The reply has a declared structure, such as a response format, that no setting tells of.
-        settings: Call-time arguments of every call but a judge's.
-        source, policy, actions, ledger, meter: Take the place of the reasoner's.
-        resolve_model: How a source's model is called.
-        payer: What the calls are charged to, for others who see them, where it is not the ledger.
-        on_event: Told of the decision, of every reply, and of the settlement, as plain dicts.
+        second_price: The accuracy that a second of waiting must buy, for votes that draw in rounds.
+        about: The text that is decided on; by default the last human turn, in its context.
+        vector: The embedding of `about`, if it is known.
+        structured: The reply has a declared structure, such as a response format, that no setting shows.
+        settings: Arguments of every call except those of a judge.
+        source, policy, actions, ledger, meter: In place of the reasoner's.
+        resolve_model: Returns the model that a source calls.
+        payer: What the calls are charged to, as others see them, if it is not the ledger.
+        on_event: Called with the decision, every reply and the settlement, as plain dicts.
     """
 
     key: str | None

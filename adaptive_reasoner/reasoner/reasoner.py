@@ -62,36 +62,36 @@ def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)
 
 
 class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
-    """A chat model that thinks as hard as the question is worth, at an average cost that holds.
+    """Answers questions under a budget: for each it decides how much compute to spend, and keeps the average.
 
-    Takes a string, a message or a list of messages and returns the winning message. For the decision
-    and the bill read `response_metadata["adaptive_reasoner"]`, or call `answer`.
+    Takes a string, a message or a list of messages and returns the winning message. The decision and the
+    bill are in its `response_metadata["adaptive_reasoner"]`; `answer` returns them as a `Result`.
 
     Args:
-        model: How calls are made where an action does not say: a chat model, its name as `init_chat_model`
-            takes it (`"openai:gpt-5-mini"`), or a `Source`.
-        policy: Chooses the action. Without one, and without labels, a question gets a vote that goes on while
-            a further sample is worth the ledger's price or, where free text is expected, one pass.
-        actions: The strategy behind each action the policy can name.
-        budget: Allowed mean cost per question, kept by a ledger in memory. For one that several
-            processes share, or that outlives them, give a `ledger` instead.
-        ledger: Keeps the average; its price steers the policy.
-        meter: What a call costs; where not given, the tokens that the policy counts, or generated ones.
+        model: How calls are made unless the action says otherwise: a chat model, its name as
+            `init_chat_model` takes it (`"openai:gpt-5-mini"`), or a `Source`.
+        policy: Chooses the action. Without a policy and labels, a question whose replies can be compared gets
+            a vote that continues while another sample is worth the ledger's price; others get one call.
+        actions: The strategy behind each action that the policy can choose.
+        budget: Allowed mean cost per question, kept by a ledger in memory. To share it between processes, or
+            to keep it over restarts, give a `ledger` instead.
+        ledger: Keeps the average; the policy decides at its price.
+        meter: What a call costs; by default the tokens that the policy counts, or generated tokens.
             `"usd"` counts dollars by the model that answers; see `DollarMeter`.
-        price: Takes the place of the ledger's price; a field for `configurable_fields`.
-        max_cost: Only actions that cost at most this, at worst, may be chosen; another such field.
+        price: The price of compute, in place of the ledger's; a field for `configurable_fields`.
+        max_cost: Only actions whose worst case is at most this may be chosen; another such field.
         key: When two replies say the same: `"auto"` compares what they offer (tool calls, a structured value,
             a choice, a stated answer), others are `"exact"`, `"numeric"`, `"math"`, `"choice"`, `"json"`, a
             comparison such as `fields("city")`, or a function of the message. With `actions`, it is the key
-            of those strategies that were given none of their own.
-        samples: The most samples of the vote without a policy, 9 where not given; the strategies in `actions`
+            of those strategies that have none of their own.
+        samples: The most samples of the vote without a policy, by default 9; the strategies in `actions`
             have their own.
 
     Raises:
-        UnknownActionError: The policy can choose an action that nobody supplied.
-        LedgerError: Policy, ledger and meter do not count in the same unit.
+        UnknownActionError: The policy can choose an action that `actions` lacks.
+        LedgerError: Policy, ledger and meter count different units.
         ValueError: There is neither a policy nor anything that limits what a vote may cost.
-        TypeError: Model, policy, ledger, meter or an action is something else: a name, a path.
+        TypeError: Model, policy, ledger, meter or an action is something else, such as a name or a path.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -149,10 +149,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         meter = meter or TokenMeter("total" if getattr(policy, "counts", None) == "total" else "completion")
         if policy is None:
             if actions is not None:
-                raise ValueError(f"who chooses among {', '.join(actions)}? Give a policy with the actions")
+                named = ", ".join(actions)
+                raise ValueError(f"actions need a policy that chooses among {named}: give policy=")
             if budget is None and ledger is None and price is None and max_cost is None:
                 raise ValueError(
-                    "without a policy every question is a vote, and without a budget one at any cost: give "
+                    "without a policy, a budget or a ledger, a vote could cost any amount: give "
                     "budget=..., the allowed mean cost per question, a ledger, or a policy with its actions"
                 )
             samples, mean = SAMPLES if samples is None else samples, ledger.target if ledger else budget

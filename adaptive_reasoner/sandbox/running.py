@@ -131,7 +131,7 @@ def check_tests(tests: str) -> None:
     try:
         body = ast.parse(tests).body
     except (SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f"the tests are no Python: {error}") from error
+        raise ValueError(f"the tests are not valid Python: {error}") from error
     quiet = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Pass)
     run = [each for each in body if not isinstance(each, quiet) or _is_test(each)]
     if not any(not isinstance(each, ast.Expr) or not isinstance(each.value, ast.Constant) for each in run):

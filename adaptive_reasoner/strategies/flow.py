@@ -288,7 +288,7 @@ def votes_of(
 
     Args:
         messages: The replies; None for one that cannot be used.
-        key: When two say the same; that of the task where not given.
+        key: When two say the same; by default that of the task.
         task: What they reply to.
         known: What the first of them voted for before the others came. It stands where the comparison looks
             at each reply alone.

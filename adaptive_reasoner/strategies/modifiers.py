@@ -22,10 +22,10 @@ def extended_thinking(
     Args:
         effort: "none", "minimal", "low", "medium", "high", "xhigh" or "max"; or a budget in tokens, for
             which providers that know efforts only get the least effort that allows as much.
-        flow: What to do with the thinking calls; one pass where not given.
-        max_tokens: Room for the thoughts and the reply; where not given, the source's for the reply and
+        flow: The strategy whose calls think; by default one call.
+        max_tokens: Room for the thoughts and the reply; by default the source's for the reply and
             about what the effort takes for the thoughts.
-        key: Finds the answer in a reply, where there is no `flow`; that of the question where not given.
+        key: Finds the answer in a reply, if there is no `flow`; by default that of the question.
     """
     room = thinking_tokens(effort)
     if flow is not None and key is not None:

@@ -31,7 +31,7 @@ class VoteState:
         run: How many of the latest samples gave one and the same answer.
         nothing: Samples that came whole and offer nothing to compare, such as free text.
         failed: Samples that brought no reply at all.
-        waves: In how many waves the replies came; one by one where not given.
+        waves: In how many waves the replies came; by default one by one.
     """
 
     top: int
@@ -134,7 +134,7 @@ class Beta:
 
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
-            raise ValueError(f"a confidence lies between 0 and 1, not at {self.confidence}")
+            raise ValueError(f"a confidence must be between 0 and 1, not {self.confidence}")
 
     def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The fewest samples after which the confidence may be reached."""
@@ -288,7 +288,7 @@ class Votes:
 
     Args:
         limit: The most samples the vote may draw.
-        waves: In how many waves the replies came; each `add` is one where not given.
+        waves: In how many waves the replies came; by default each `add` is one.
 
     Example:
         >>> votes = Votes(limit=5)

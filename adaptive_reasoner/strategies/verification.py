@@ -121,7 +121,7 @@ def best_of_n(samples: int, scorer: Scorer | Checker, *, key: Key | None = None)
         samples: The most replies to draw.
         scorer: A function of question and reply, a `Judge`, a scorer over all replies such as
             `central(encoder)`, or a `Checker`.
-        key: Finds the answer in the reply; that of the question where not given.
+        key: Finds the answer in the reply; by default that of the question.
     """
     if samples < 1:
         raise ValueError(f"the best of {samples} replies: at least 1 is needed")
@@ -159,7 +159,7 @@ def cascade(
         >>> flow = cascade(self_consistency(3), single_pass(), accept=0.6)
     """
     if not callable(accept) and scorer is None and not 0 <= accept <= 1:
-        raise ValueError(f"an agreement to accept lies in [0, 1], not at {accept}")
+        raise ValueError(f"accept must be in [0, 1], not {accept}")
 
     check_flow(strong, "the strong strategy")
     tried = each_request(cheap, lambda request: replace(request, hidden_sample=True))

@@ -33,7 +33,7 @@ def single_pass(*, key: Key | None = None) -> Flow:
     """Answer with one call.
 
     Args:
-        key: Finds the answer in the reply; that of the question where not given, which is `"auto"`.
+        key: Finds the answer in the reply; by default that of the question, `"auto"`.
     """
     own = checked_key(key)
 
@@ -70,7 +70,7 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
         samples: The most samples to draw.
         stop: `Lossless()`, `Beta(tau)`, `Window(size)` or `Priced()`.
         key: When two replies say the same: a name such as `"numeric"`, a comparison or a function of the
-            message; that of the question where not given, which is `"auto"`.
+            message; by default that of the question, `"auto"`.
 
     Source:
         Aggarwal et al., arXiv:2305.11860; the rules name theirs.

@@ -79,7 +79,7 @@ class BatchJob:
             fields = json.loads(path.read_text(encoding="utf-8"))
             return cls(**{**fields, "keys": [SampleKey(*key) for key in fields["keys"]]})
         except (ValueError, TypeError, KeyError) as error:
-            raise OutcomesError(f"is no batch under way: {error}", file=path) from error
+            raise OutcomesError(f"does not describe a batch in progress: {error}", file=path) from error
 
     def write(self, path: Path) -> None:
         """Write the job, whole or not at all."""

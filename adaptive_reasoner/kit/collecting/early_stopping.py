@@ -49,7 +49,7 @@ class Adaptive:
         if not 0 < self.budget < inf:
             raise InfeasibleBudgetError(self.budget, 0.0)
         if not 0 < self.confidence < 1:
-            raise ValueError(f"a confidence lies between 0 and 1, not at {self.confidence}")
+            raise ValueError(f"a confidence must be between 0 and 1, not {self.confidence}")
         if not self.tolerance >= 0:
             raise ValueError(f"a tolerance is at least 0, not {self.tolerance}")
         if self.pilot < 8:

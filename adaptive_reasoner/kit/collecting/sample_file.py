@@ -222,7 +222,7 @@ class StartedCalls:
                 if number == len(lines):  # cut in the middle: killed before the call was made
                     continue
                 raise OutcomesError(
-                    f"is no line of calls under way ({error})", file=path, row=number
+                    f"is not a line about calls in progress ({error})", file=path, row=number
                 ) from error
             if unit != cost_unit:
                 raise OutcomesError(f"calls were lost at a cost in {unit!r}, not {cost_unit!r}", file=path)

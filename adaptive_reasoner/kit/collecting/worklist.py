@@ -247,9 +247,7 @@ class Worklist:
         question, pair = self._questions[key.question_id], (key.question_id, key.source)
         self._check_question(question, row)
         if key.sample in self._drawn.get(pair, ()):
-            raise ValueError(
-                f"sample {key.sample} of question {pair[0]!r}, source {pair[1]!r} is there twice"
-            )
+            raise ValueError(f"sample {key.sample} of question {pair[0]!r}, source {pair[1]!r} appears twice")
         if pair not in shas:
             shas[pair] = self._menu.prompt_sha(key.source, question.question)
         if row.get("prompt_sha") not in (None, shas[pair]):

@@ -89,7 +89,7 @@ def questions_to_label(
     """
     check_argument(samples, "Samples", "questions_to_label")
     if not 0 <= random_share <= 1:
-        raise ValueError(f"a share lies between 0 and 1, not at {random_share}")
+        raise ValueError(f"a share must be between 0 and 1, not {random_share}")
     if count is not None and count < 1:
         raise ValueError(f"count must be at least 1, not {count}")
     draws = {name: draw(name, seed) for name in samples.question_ids}

@@ -86,7 +86,7 @@ def check_key(variable: str | None, base_url: str | None, where: str, *, named_o
         address = urlsplit(base_url or "https:")
         address.port  # noqa: B018 - read only when it is asked for
     except ValueError as error:
-        raise MenuError(f"[{where}] base_url is {base_url!r}, which is no address: {error}") from error
+        raise MenuError(f"[{where}] base_url is {base_url!r}, which is not an address: {error}") from error
     if base_url is not None and not (address.scheme in ("http", "https") and address.hostname):
         raise MenuError(
             f"[{where}] base_url is {base_url!r}; an address such as http://localhost:8000/v1 is needed"
@@ -100,8 +100,8 @@ def check_key(variable: str | None, base_url: str | None, where: str, *, named_o
         )
     if named_only and not _KEY_NAME.search(variable):
         raise MenuError(
-            f"[{where}] api_key_env is {variable!r}, which is no name of a key; use a variable whose name "
-            "ends in _KEY or _TOKEN"
+            f"[{where}] api_key_env is {variable!r}, which is not the name of a key; use a variable whose "
+            "name ends in _KEY or _TOKEN"
         )
 
 

@@ -185,7 +185,7 @@ def _cascade(
     sources: Mapping[str, Source],
 ) -> Flow:
     if samples < 2:
-        raise ValueError(f"samples is {samples}; a cascade goes by their agreement, so it needs at least 2")
+        raise ValueError(f"samples is {samples}; a cascade decides by agreement, so it needs at least 2")
     return cascade(self_consistency(samples, key=key), on(sources[strong], single_pass(key=key)), accept)
 
 

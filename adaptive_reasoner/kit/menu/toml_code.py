@@ -47,7 +47,7 @@ class MenuCode:
         modules = _Code.read(entries, "code").modules
         for module in modules:
             if not all(part.isidentifier() for part in module.split(".")):
-                raise MenuError(f"[code] modules holds {module!r}, which is no name of a module")
+                raise MenuError(f"[code] modules holds {module!r}, which is not the name of a module")
         return cls(frozenset(modules), folder, use)
 
     def function(self, address: str | None, where: str) -> Callable[..., Any]:

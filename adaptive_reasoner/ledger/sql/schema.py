@@ -114,7 +114,9 @@ def open_engine(url: str | sa.URL) -> sa.Engine:
     if address.get_backend_name() == "sqlite":
         return _open_sqlite(address)
     if not re.fullmatch(r"postgresql(\+psycopg)?", address.drivername):
-        raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:/// or postgresql://")
+        raise LedgerError(
+            f"{address.drivername}:// is not the URL of a ledger; use sqlite:/// or postgresql://"
+        )
     # Settings, which may be secret, go to the driver directly: the engine shows its URL in messages.
     settings = {name: value for name, value in address.query.items() if name not in ("host", "port")}
     try:
@@ -151,7 +153,7 @@ def read_url(url: str) -> sa.URL:
 def _file_of(address: sa.URL, url: str) -> sa.URL:
     """The URL of a file with an absolute path, because a process may change its directory."""
     if address.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise LedgerError(f"{address.drivername}:// is no ledger's database; use sqlite:///path")
+        raise LedgerError(f"{address.drivername}:// is not the URL of a ledger; use sqlite:///path")
     if address.username or address.password or address.host or address.port:
         raise LedgerError(f"{showable(url)} names a host or a user, and a file has none; use sqlite:///path")
     # SQLAlchemy drops settings without a value, and with them the rest of a file's name after a ?.

@@ -216,7 +216,7 @@ def test_goes_to_the_exhausted_branch_when_the_cap_has_no_room_for_a_question():
     assert [answer.startswith("word") for answer in answers] == [True, True, False, False]
     seen = ledger.snapshot()
     assert (seen.spent, seen.held, seen.cap_closed) == (16.0, 0.0, False)
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="need each other"):
         BudgetLedgerNode(ledger, exhausted="sorry")
 
 

@@ -282,7 +282,7 @@ async def test_a_closed_ledger_names_its_file(ask, tmp_path):
 
 
 def test_a_policy_and_its_actions_belong_together():
-    with pytest.raises(ValueError, match="who chooses among single_pass"):
+    with pytest.raises(ValueError, match="actions need a policy that chooses among single_pass"):
         AdaptiveComputeNode(ScriptedModel(), actions={"single_pass": single_pass()})
     with pytest.raises(UnknownActionError, match="'vote_3'; known are none"):
         AdaptiveComputeNode(ScriptedModel(), policy=FixedPolicy("vote_3"))

@@ -225,7 +225,7 @@ def test_tests_that_would_run_nothing_are_refused(tests):
 
 
 def test_tests_that_are_no_python_are_refused():
-    with pytest.raises(ValueError, match="no Python"):
+    with pytest.raises(ValueError, match="not valid Python"):
         run_tests(GOOD, "assert add(1, 2) ==")
 
 

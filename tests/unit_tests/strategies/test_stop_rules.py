@@ -183,7 +183,7 @@ def test_retries_are_worth_what_is_still_to_be_won():
 
 
 def test_what_makes_no_sense_is_refused_at_once():
-    with pytest.raises(ValueError, match="not at 1"):
+    with pytest.raises(ValueError, match="not 1"):
         Beta(1)
     with pytest.raises(ValueError, match="not 0"):
         Window(0)

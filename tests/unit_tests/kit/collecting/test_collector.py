@@ -223,7 +223,7 @@ def test_a_damaged_file_is_refused_and_left_alone(out):
     assert "cost is missing" in refusing(out, questions(2), menu())
     out.write_text("\n".join([lines[0], lines[0]]) + "\n")
     with pytest.raises(
-        OutcomesError, match=r"row 2: sample 0 of question 'q0', source 'direct' is there twice"
+        OutcomesError, match=r"row 2: sample 0 of question 'q0', source 'direct' appears twice"
     ):
         collect(questions(2), menu(), out)
 

@@ -116,7 +116,7 @@ def test_a_damaged_note_of_calls_under_way_is_named(out):
     collect(questions(1), menu(samples=1), out)
     beside = out.with_name("samples.jsonl.started")
     beside.write_text('5\n[3.0, "tokens"]\n')
-    with pytest.raises(OutcomesError, match=r"samples\.jsonl\.started: row 1: is no line of calls"):
+    with pytest.raises(OutcomesError, match=r"samples\.jsonl\.started: row 1: is not a line about calls"):
         forecast(questions(1), menu(samples=1), out)
     beside.write_text('[3.0, "tokens"]\n["q0", "cot", 0, 1, ')
     assert forecast(questions(1), menu(samples=1), out).spent == 4 + 3.0

@@ -116,7 +116,7 @@ def test_judge_and_strong_source_are_called_by_name():
     [
         ("adaptive_consistency", {"stop": "never"}, "no stop rule 'never'"),
         ("adaptive_consistency", {"stop": "beta", "window": 3}, "window belongs to the stop rule 'window'"),
-        ("adaptive_consistency", {"stop": "beta", "confidence": 2}, "not at 2"),
+        ("adaptive_consistency", {"stop": "beta", "confidence": 2}, "between 0 and 1, not 2"),
         ("best_of_n", {"samples": 2}, "one of judge, scorer and checker"),
         ("best_of_n", {"samples": 2, "judge": "nobody"}, "no source 'nobody'"),
         ("cascade", {"strong": "direct", "accept": 0.5}, "needs at least 2"),

@@ -78,7 +78,7 @@ def keyed(variable, base_url):
 
 @pytest.mark.parametrize("variable", ["HOME", "DATABASE_URL", "AWS_PROFILE", "PASSWORD", "MONKEY"])
 def test_only_a_variable_with_the_name_of_a_key_is_sent(folder, variable):
-    with pytest.raises(MenuError, match=f"api_key_env is '{variable}', which is no name of a key"):
+    with pytest.raises(MenuError, match=f"api_key_env is '{variable}', which is not the name of a key"):
         load(folder, keyed(variable, "https://example.org/v1"))
 
 
@@ -101,7 +101,7 @@ def test_a_key_may_go_to_this_machine(folder, host):
 
 @pytest.mark.parametrize("address", ["https://[bad/v1", "https://example.org:99999/v1"])
 def test_an_address_that_is_none_is_named(folder, address):
-    with pytest.raises(MenuError, match=r"base_url is .*, which is no address"):
+    with pytest.raises(MenuError, match=r"base_url is .*, which is not an address"):
         load(folder, keyed("QWEN_KEY", address))
 
 

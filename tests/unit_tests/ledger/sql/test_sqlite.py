@@ -172,7 +172,7 @@ def test_journal_is_refused_with_a_hard_cap(url, tmp_path):
         ("sqlite://", "names no file"),
         ("sqlite:///x.db?synchronous=off", "synchronous=off"),
         ("sqlite:///x.db?syncronous=normal", "unknown setting syncronous"),
-        ("sqlite+aiosqlite:///x.db", "no ledger's database"),
+        ("sqlite+aiosqlite:///x.db", "not the URL of a ledger"),
         ("redis://h", "unknown"),
         ("postgres://me:secret@h/db", r"unknown ledger URL postgres://\.\.\.;"),
         ("postgresql://me:secret@h:port/db", r"unknown ledger URL postgresql://\.\.\.;"),
