@@ -131,9 +131,8 @@ class Outcomes:
             fault = _half_fault(self.halves, bounded=self.accuracy_unit is None)
         if fault is not None:
             question, action, reason = fault
-            raise OutcomesError(
-                f"question {self.question_ids[question]!r}, action {self.actions[action]!r}: {reason}"
-            )
+            cell = f"question {self.question_ids[question]!r}, action {self.actions[action]!r}"
+            raise OutcomesError(f"{cell}: {reason}")
 
     def __len__(self) -> int:
         return len(self.question_ids)
