@@ -1,6 +1,8 @@
 """Commands on a ledger: show it, watch it, change its target, reset it."""
 
 from dataclasses import asdict
+from datetime import datetime
+from math import isfinite
 from typing import Annotated
 
 import typer
@@ -41,7 +43,14 @@ def ledger_history(
     if as_json:
         print_json({"charges": charges})
     elif charges:
-        print_table(charges)
+        print_table([charge | {"expires_at": _time(charge["expires_at"])} for charge in charges])
+
+
+def _time(seconds: float | None) -> str | None:
+    """A time as a clock here shows it."""
+    if seconds is None or not isfinite(seconds):
+        return None
+    return datetime.fromtimestamp(seconds).isoformat(timespec="seconds")
 
 
 @ledger_app.command("set")

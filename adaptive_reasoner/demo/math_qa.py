@@ -39,7 +39,7 @@ def build_graph(
     """Compile the graph.
 
     Args:
-        sources: The ways to call the model, `direct` and `cot`; each gives one action a size of vote.
+        sources: The ways to call the model, `direct` and `cot`; each gives one action per size of vote.
         policy: Chooses among those actions.
         ledger: Keeps the average. Default: one in memory, for `budget`.
         budget: Allowed mean cost per question, for a ledger in memory.

@@ -25,7 +25,7 @@ KEPT = 10_000
 
 
 class SampleLog:
-    """Keeps a row a reply: in a JSONL file, which several processes may share, or else in memory.
+    """Keeps a row per reply: in a JSONL file, which several processes may share, or else in memory.
 
     Nobody has said yet what is right: `gold` and `correct` are null. `Samples.read` takes such rows, and
     `Samples.graded` fills them in where the right answers have become known. The samples of a vote that

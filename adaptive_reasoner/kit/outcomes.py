@@ -83,7 +83,7 @@ class Outcomes:
         cost: Mean cost in `cost_unit`, shape (n, k), finite and never negative.
         cost_unit: What a cost counts.
         samples: How many model replies each cell was estimated from, shape (n, k).
-        groups: A family, subject or task a question, shape (n,), or None. Used to report, never to decide.
+        groups: A family, subject or task per question, shape (n,), or None. Used to report, never to decide.
         halves: Split-half estimates, where cells have more than one sample.
         accuracy_unit: Names a reward that is not an accuracy in [0, 1].
         counts: Which tokens a cost in tokens counts, `completion` or `total`; None where that is not known.
@@ -139,7 +139,7 @@ class Outcomes:
 
     @classmethod
     def read(cls, path: PathLike) -> Self:
-        """Read a Parquet, JSONL or CSV file of one row a question and action.
+        """Read a Parquet, JSONL or CSV file with one row per question and action.
 
         Raises:
             OutcomesError: Anything is missing, repeated or out of range; it names file, row and reason.
@@ -160,7 +160,7 @@ class Outcomes:
         return cls(**_assembled(rows, file))
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One dict a question and action, as the file formats hold them."""
+        """One dict per question and action, as the file formats hold them."""
         columns = self._columns()
         return (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
 

@@ -121,7 +121,7 @@ class Samples:
 
     @classmethod
     def read(cls, path: PathLike) -> Self:
-        """Read a JSONL, Parquet or CSV file of one row a reply.
+        """Read a JSONL, Parquet or CSV file with one row per reply.
 
         A last JSONL line that was cut in the middle is left out with a warning: collection will buy it again.
 
@@ -281,7 +281,7 @@ class Samples:
         return seen.pop() if len(seen) == 1 else None
 
     def bill(self) -> list[dict[str, Any]]:
-        """What was paid for the samples: a dict a source with `source`, `calls`, `failed` and `cost`."""
+        """What was paid for the samples: a dict per source with `source`, `calls`, `failed` and `cost`."""
         bill = []
         for source in self.sources:
             made = [reply for question_id in self.question_ids for reply in self.of(question_id, source)]
@@ -291,7 +291,7 @@ class Samples:
         return bill
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One dict a reply, as the file formats hold them."""
+        """One dict per reply, as the file formats hold them."""
         replies = [reply for several in self.replies.values() for reply in several]
         optional = [name for name in _OPTIONAL if any(getattr(reply, name) is not None for reply in replies)]
         for at, question_id in enumerate(self.question_ids):

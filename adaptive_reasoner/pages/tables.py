@@ -28,7 +28,7 @@ def html_table(rows: Sequence[Mapping[str, object]], caption: str = "", *, most:
 
 
 def field_table(fields: Mapping[str, object], caption: str = "") -> str:
-    """One value as an HTML table, a row a field.
+    """One value as an HTML table, one row per field.
 
     Example:
         >>> field_table({"cost": 12.5}, "Decision")

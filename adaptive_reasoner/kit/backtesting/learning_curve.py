@@ -67,7 +67,7 @@ def learning_curve(
         draws: Of the bootstrap.
 
     Returns:
-        One point an amount and budget, in this order; none where there is but one sample per question.
+        One point per amount and budget, in this order; none where there is but one sample per question.
     """
     trained = dict(_trained_on(samples, table, votes))
     if not trained:

@@ -167,7 +167,7 @@ class Backtest:
 
 
 def rows_of(gains: Mapping[Key, Gain]) -> tuple[BacktestRow, ...]:
-    """One row a policy and budget, budget by budget."""
+    """One row per policy and budget, budget by budget."""
     rows = []
     for (policy, budget), gain in sorted(gains.items(), key=lambda item: item[0][1]):
         in_sample = gains.get(("oracle_in_sample", budget))

@@ -103,7 +103,7 @@ class _Judging:
         return self._alike
 
     def requests(self, alike: dict[Alike, list[int]]) -> list[JudgeRequest]:
-        """One request a distinct answer, billed to its first row."""
+        """One request per distinct answer, billed to its first row."""
         rows, keys = self._grading.table.rows, self._grading.keys
         return [
             JudgeRequest(keys[at], attempts_of(rows[at]), str(cell_text(rows[at], "question")), gold, answer)

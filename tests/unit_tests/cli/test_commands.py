@@ -300,6 +300,15 @@ def test_numbers_are_shown_without_exponents_noise_or_braces(command, outcomes, 
         assert not re.search(r"\de[+-]\d|[{}]", printed), printed
 
 
+def test_a_history_shows_times_as_a_clock_does(command, tmp_path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with open_ledger(url, target=10.0) as ledger:
+        ledger.reserve(12.0, "q")
+    printed = command("ledger", "history", url)[1]
+    assert re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", printed)
+    assert not re.search(r"\d{9}", printed)
+
+
 def test_the_version_is_that_of_the_package(command):
     assert command("--version")[:2] == (0, f"adaptive-reasoner {version('adaptive-reasoner')}\n")
 
