@@ -22,7 +22,7 @@ def needs(what: str, extra: str) -> Iterator[None]:
 
 
 class AdaptiveReasonerError(Exception):
-    """Any error this library raises on purpose. It can be copied, and sent to another process.
+    """The base of all errors that this library raises. It can be copied and pickled.
 
     Example:
         >>> import pickle
@@ -61,7 +61,7 @@ class MenuError(AdaptiveReasonerError, ValueError):
 
 
 class InfeasibleBudgetError(AdaptiveReasonerError, ValueError):
-    """Even the cheapest action for every question costs more than the budget."""
+    """The budget is below the mean cost of the cheapest actions."""
 
     def __init__(self, budget: float, cheapest: float, unit: str = "") -> None:
         self.budget, self.cheapest, self.unit = budget, cheapest, unit
@@ -73,7 +73,7 @@ class InfeasibleBudgetError(AdaptiveReasonerError, ValueError):
 
 
 class UnknownActionError(AdaptiveReasonerError, LookupError):
-    """An action was named that is not among the known ones."""
+    """An action is not among the known ones."""
 
     def __init__(self, action: str, known: Iterable[str]) -> None:
         self.action, self.known = action, tuple(known)
@@ -81,7 +81,7 @@ class UnknownActionError(AdaptiveReasonerError, LookupError):
 
 
 class BudgetExceededError(AdaptiveReasonerError):
-    """The ledger refuses: the hard cap has no room for this."""
+    """A cost does not fit under a hard cap, a run's budget or `max_cost`."""
 
     def __init__(self, wanted: float, left: float, unit: str = "", reason: str = "") -> None:
         self.wanted, self.left, self.unit = wanted, left, unit
@@ -91,7 +91,7 @@ class BudgetExceededError(AdaptiveReasonerError):
 
 
 class UnpricedUsageError(AdaptiveReasonerError):
-    """A reply came without usage, or from a model without a price: its cost is unknown, never 0."""
+    """The cost of a reply is unknown: it has no usage, or its model has no price. It never counts as 0."""
 
 
 class ImpossibleUsageError(UnpricedUsageError):

@@ -22,7 +22,7 @@ _NO_QUESTION = Question("")
 
 
 def final_answer(message: AIMessage) -> str | None:
-    r"""The answer a message gives, in canonical form.
+    r"""The answer of a message, in canonical form.
 
     Looked for in this order: tool calls (by name and arguments), a reply that is JSON (by value), what the
     reply itself calls its answer (`\boxed{...}`, "Answer: ...", "the answer is ...", "#### ..."), and what

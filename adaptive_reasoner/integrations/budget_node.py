@@ -33,7 +33,7 @@ METERS: dict[str, Meter] = {"tokens": TokenMeter(), "samples": SampleMeter()}
 
 
 class BudgetLedgerNode(Runnable[Any, Any]):
-    """A graph node that holds the average: publishes the price before compute, settles the bill after it.
+    """A graph node that keeps the average: it writes the price to the state and charges what was spent.
 
     Put it before and after the compute nodes, or in their loop. A visit charges every decision and every
     model's message that is new in the state since the last one. The first visit of a question holds the

@@ -15,7 +15,7 @@ from adaptive_reasoner.reasoner.options import AnswerOptions
 
 
 class AdaptiveContext(TypedDict, total=False):
-    """The runtime context of a run; any `context_schema` with some of these fields will do.
+    """The context of a run; any `context_schema` with some of these fields works.
 
     Attributes:
         budget: Mean cost of questions like this one, where it differs from the ledger's target. They are

@@ -16,7 +16,7 @@ from adaptive_reasoner.policy.base import never_blocks
 
 
 class RunCharge:
-    """Something that costs money within a run: reserved at its entrance, settled at its end.
+    """A cost within a run, such as a call of an SDK: reserved when entered, settled at the end.
 
     It counts on the bills of the run that it is in, as `AdaptiveComputeMiddleware` opens them; outside of one
     it does nothing. It is entered by `with` or by `async with`.

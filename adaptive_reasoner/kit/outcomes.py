@@ -73,7 +73,7 @@ class Estimated:
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """A full table of `n` questions by `k` actions, checked once and then trusted everywhere.
+    """What each of `k` actions scores and costs on each of `n` questions; checked when it is made.
 
     Attributes:
         question_ids: Unique names, shape (n,).

@@ -17,7 +17,7 @@ from adaptive_reasoner.models.source import Source, question_of
 
 
 class RecordedModel(BaseChatModel):
-    """A chat model that deals the recorded replies of one source, question by question.
+    """A chat model that answers with the recorded replies of one source.
 
     The replies to a question are dealt from a shuffled pack; when it is empty a new one is shuffled. So
     the votes of a strategy are samples without replacement, as they were collected, and two runs with

@@ -130,7 +130,7 @@ class UnreachableLedgerError(LedgerError):
 
 @runtime_checkable
 class Ledger(Protocol):
-    """Holds an average: `reserve` at the decision, `settle` at the real cost, `release` what never ran.
+    """Keeps an average cost: `reserve` a planned cost, `settle` the real one, `release` what never ran.
 
     Every verb is idempotent by key and safe to call from threads and, on SQL, from processes. Amounts are
     passed and returned as floats in cost units; they are kept as integers, so sums are exact. The async

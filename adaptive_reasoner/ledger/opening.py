@@ -23,7 +23,7 @@ def open_ledger(
     journal: str | os.PathLike[str] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Ledger:
-    """Open a ledger, or make it.
+    """Open a ledger, and create it if it is missing.
 
     Args:
         url: `memory://`, `sqlite:///path` or `postgresql://...`.

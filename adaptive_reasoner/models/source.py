@@ -29,7 +29,7 @@ SCHEMAS = ("tools", "functions", "response_format")
 
 @dataclass(frozen=True)
 class Source:
-    r"""One way to call a model: which model, what is put around the question, with which settings.
+    r"""One way to call a model: the model, its prompt and its settings.
 
     Args:
         model: A chat model, also with wrappers (`bind`, `with_retry`, `with_fallbacks`, ...), or its name

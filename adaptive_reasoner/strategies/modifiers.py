@@ -17,7 +17,7 @@ def extended_thinking(
     max_tokens: int | None = None,
     key: Key | None = None,
 ) -> Flow:
-    """Let every call of `flow` think; `dialects` says it in the words of the model's provider.
+    """Let every call of `flow` think, by the parameter of the model's provider.
 
     Args:
         effort: "none", "minimal", "low", "medium", "high", "xhigh" or "max"; or a budget in tokens, for
@@ -44,7 +44,7 @@ def extended_thinking(
 
 
 def on(source: Source, flow: Flow | None = None) -> Flow:
-    """Let the calls of `flow` go to `source`: another model, another prompt, other settings.
+    """Send the calls of `flow` to `source`: another model, another prompt, other settings.
 
     Calls that a flow inside has already directed to a source of their own stay there.
     """
@@ -54,7 +54,7 @@ def on(source: Source, flow: Flow | None = None) -> Flow:
 
 
 def switch_model(model: ChatModel | str, flow: Flow | None = None) -> Flow:
-    """Let the calls of `flow` go to `model`, with the prompt and the settings they would have had.
+    """Send the calls of `flow` to `model`, with their own prompt and settings.
 
     Calls that a flow inside has already directed to a source or model of their own stay there.
     """

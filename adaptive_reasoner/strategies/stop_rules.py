@@ -118,7 +118,7 @@ class Lossless:
 
 @dataclass(frozen=True)
 class Beta:
-    """Stop when the leader is ahead for good with probability `confidence`, by a Beta posterior.
+    """Stop when the leader stays ahead with probability `confidence`, by a Beta posterior.
 
     Source:
         Adaptive-Consistency, arXiv:2305.11860. The samples that must come before the confidence can be

@@ -143,7 +143,7 @@ def best_of_n(samples: int, scorer: Scorer | Checker, *, key: Key | None = None)
 def cascade(
     cheap: Flow, strong: Flow, accept: float | Callable[[Answer], bool], *, scorer: Scorer | None = None
 ) -> Flow:
-    """Answer with `cheap` where its answer is accepted, else with `strong`.
+    """Answer with `cheap` if its answer is accepted, else with `strong`.
 
     Where one of the two fails, the answer is the other's.
 

@@ -47,7 +47,7 @@ def single_pass(*, key: Key | None = None) -> Flow:
 
 
 def self_consistency(samples: int, *, key: Key | None = None) -> Flow:
-    """Sample until the leading answer cannot be overtaken, at most `samples` times.
+    """Vote: sample until the leading answer cannot be overtaken, at most `samples` times.
 
     The answer is that of all `samples`, at 20 to 40 percent fewer calls.
 
@@ -58,7 +58,7 @@ def self_consistency(samples: int, *, key: Key | None = None) -> Flow:
 
 
 def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None) -> Flow:
-    """Sample until `stop` has seen enough, at most `samples` times, and answer with the plurality.
+    """Sample until `stop` ends the vote, at most `samples` times; the most frequent answer wins.
 
     After each wave all replies so far are compared, and equal ones go to one count. A sample that fails,
     refuses or gives no answer is drawn but does not vote; if none votes, the first whole one is returned.

@@ -16,7 +16,7 @@ AT_LEAST = 0.7
 
 
 def similar(encoder: TextEncoder, *, at_least: float = AT_LEAST, guarded: bool = True) -> "Similar":
-    """Compare free text by meaning: replies are one if all of them are close to each other.
+    """Compare free text by meaning: replies are equal if all of them are close to each other.
 
     The clusters are those of complete linkage, so no chain of small steps joins different texts. The reply
     nearest to the centre of the largest cluster is the answer of a vote. It costs no call.

@@ -24,7 +24,7 @@ _Reading = Callable[[str], str | None]
 
 
 def code(language: str) -> TextComparison:
-    r"""Compare the code of replies: that of their fences, or the whole reply where it is code.
+    r"""Compare the code of replies: that of their fences, or the whole reply if it is code.
 
     Python is compared by its syntax tree: layout, comments, docstrings, annotations and the names of
     parameters and local variables make no difference. SQL is compared as sqlglot reads it. No code is run.

@@ -188,7 +188,7 @@ def frontier(outcomes: Priced) -> "Frontier":
 
 @dataclass(frozen=True, eq=False)
 class Frontier:
-    """Best mean accuracy against mean cost: a concave curve, one vertex an edge of some question's hull.
+    """The best mean accuracy for each mean cost: a concave curve.
 
     Attributes:
         table: What it was made from.

@@ -38,7 +38,7 @@ def backtest(
     draws: int = 2000,
     encoder: Encoder | Path | None = None,
 ) -> Backtest:
-    """Train on a part of the questions, play the rest, several times, and compare at equal cost.
+    """Train on a part of the questions, test on the rest, several times, and compare at equal cost.
 
     Args:
         table: Outcomes, or samples to estimate them from, or a file of either.

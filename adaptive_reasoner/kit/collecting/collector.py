@@ -42,7 +42,7 @@ def collect(
     poll_seconds: float = 30.0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Collected:
-    """Draw the samples that the menu asks for and the file does not hold yet.
+    """Collect the samples that the menu asks for and the file does not hold yet.
 
     It may be stopped at any moment, by Ctrl-C or by SIGKILL, and called again: what arrived is kept, the
     rest is drawn. A call that fails is made again (`Menu.retries`), and every attempt is on the bill: a

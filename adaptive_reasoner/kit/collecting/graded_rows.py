@@ -21,7 +21,7 @@ from adaptive_reasoner.kit.tables.row_fields import cell_text, optional_number, 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a person has found about a question.
+    """What a person says is the right answer to a question.
 
     Attributes:
         gold: The right answer; None where none of the answers is right and the right one was not said.

@@ -58,7 +58,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a collection is.
+    """The progress of a collection.
 
     Attributes:
         there: Samples in the file.

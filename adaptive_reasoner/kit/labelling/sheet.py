@@ -59,7 +59,7 @@ def write_label_sheet(path: PathLike, questions: Iterable[Unlabelled]) -> None:
 
 
 def read_label_sheet(path: PathLike, samples: Samples) -> LabelSheet:
-    """Read a table of labels: `question_id` and `gold`, and where they are there `drawn` and the answers.
+    """Read a table of labels: `question_id` and `gold`, and if present `drawn` and the answers.
 
     A `gold` is the right answer as text, or `#2` for the second answer of the row, or `none of these`. A bare
     number is the number of an answer where none of the question's answers is a number, and else the right

@@ -59,7 +59,7 @@ class Encoder(Protocol):
 def open_encoder(
     source: str | os.PathLike[str] | None = None, *, precision: Precision = "int8"
 ) -> EncoderSession:
-    """An encoder ready to train with and to ship.
+    """Open an encoder: the model that turns questions into vectors.
 
     Args:
         source: A sentence-transformers model: its folder, or its name on a hub. None takes all-MiniLM-L6-v2

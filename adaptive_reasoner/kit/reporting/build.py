@@ -31,7 +31,7 @@ def outcomes_report(
     backtest: Mapping[str, Any] | None = None,
     budget: float | None = None,
 ) -> Report:
-    """A report of what a budget buys on these outcomes, and of what a policy achieves.
+    """Make a report: what a budget buys on these outcomes, and what a policy achieves.
 
     Args:
         outcomes: The table, best one that the policy was not trained on. Where it was, the policy is shown
