@@ -29,7 +29,7 @@ help:
 	@echo "make test-lowest  the tests of the core on the lowest declared versions, in $(LOWEST)"
 	@echo "make install   install alone"
 	@echo "make lint types format"
-	@echo "make docs        the site, into site/; make notebooks: from the scripts of the cookbook"
+	@echo "make docs        the site, into site/; make notebooks: from the scripts of the cookbook, with their outputs"
 
 demo: install
 	@$(BIN)/adaptive-reasoner demo $(ARGS)
@@ -57,7 +57,7 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 notebooks: install
-	$(BIN)/jupytext --update --to ipynb cookbook/*.py
+	$(BIN)/python cookbook/execute.py
 
 install: $(INSTALLED)
 

@@ -1,4 +1,4 @@
-"""The notebooks run as they are, and stay the scripts beside them."""
+"""The notebooks run as they are, stay the scripts beside them, and show what a run shows."""
 
 import re
 from pathlib import Path
@@ -29,11 +29,39 @@ def run(notebook, folder):
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
-def test_a_notebook_is_its_script_without_outputs(script):
+def test_a_notebook_is_its_script_with_outputs(script):
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
     assert cells_of(notebook) == cells_of(jupytext.read(script)), "run: make notebooks"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "run: make notebooks"
+    assert any(cell.outputs for cell in code)
+
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?")
+TIMED = re.compile(r"slowest answer|second")  # such a line depends on the machine
+
+
+def shown(notebook):
+    """The text that each cell shows, line by line; pictures and HTML tables say the same in other forms."""
+    texts = [
+        output.text if output.output_type == "stream" else output.get("data", {}).get("text/plain", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+    ]
+    return [line for text in texts for line in text.splitlines() if not re.search(r" at 0x\w+", line)]
+
+
+def numbers(line):
+    return [float(found.strip("+%").replace(",", "")) for found in NUMBER.findall(line)]
+
+
+def words(line):
+    return NUMBER.sub("#", line).split()
+
+
+def test_lines_are_the_same_if_their_words_are_and_their_numbers_are_close():
+    assert words("direct 0.251 at  3.7 tokens") == words("direct 0.253 at 12.7 tokens")
+    assert numbers("gains +0.026 (-0.007 to 31%), 1,920 rows") == [0.026, -0.007, 31.0, 1920.0]
 
 
 def test_every_notebook_has_a_script_and_is_named_in_the_index():
@@ -52,10 +80,12 @@ def test_every_notebook_has_a_script_and_is_named_in_the_index():
     ],
 )
 @pytest.mark.filterwarnings("default")  # jupyter's own
-def test_a_notebook_runs(script, monkeypatch):
+def test_a_notebook_runs_and_shows_what_is_committed(script, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(COOKBOOK.parent))
-    notebook = jupytext.read(script)
-    run(notebook, COOKBOOK)
+    monkeypatch.syspath_prepend(str(COOKBOOK))
+    from execute import executed
+
+    notebook = executed(script)
     complaints = [
         output.text
         for cell in notebook.cells
@@ -63,6 +93,11 @@ def test_a_notebook_runs(script, monkeypatch):
         if output.output_type == "stream" and output.name == "stderr"
     ]
     assert complaints == []
+    committed = shown(nbformat.read(script.with_suffix(".ipynb"), as_version=4))
+    for line, before in zip(shown(notebook), committed, strict=True):
+        assert words(line) == words(before), "run: make notebooks"
+        if not TIMED.search(line):
+            assert numbers(line) == pytest.approx(numbers(before), rel=0.05, abs=0.01), "run: make notebooks"
 
 
 def test_the_notebooks_need_no_key():
