@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,6 +18,7 @@ from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import needs
 from adaptive_reasoner.kit.cache import cache_folder
+from adaptive_reasoner.policy import features
 from adaptive_reasoner.policy.features import (
     ENCODER_FILES,
     SURFACE_FEATURES,
@@ -183,43 +184,55 @@ def _digest_of(folder: Path) -> str:
 
 
 class VectorCache:
-    """The vectors of an encoder, kept on disk by text digest, so that a table is embedded once.
+    """What an encoder makes of texts, kept on disk by text digest, so that a table is read once.
 
-    One `.npz` file an encoder, read without pickle and replaced atomically. It is only a cache: of two
-    processes that write at once the later wins, and the other's vectors are computed again when needed.
+    One `.npz` file an encoder for vectors, and one for surface features as the present code measures them;
+    both are read without pickle and replaced atomically. It is only a cache: of two processes that write at
+    once the later wins, and the other's rows are computed again when needed.
 
     Args:
-        encoder: Computes the vectors that are not there yet.
-        folder: Where the file is kept; the user's cache when None.
+        encoder: Computes what is not there yet.
+        folder: Where the files are kept; the user's cache when None.
     """
 
     def __init__(self, encoder: Encoder, folder: Path | None = None) -> None:
         self.encoder = encoder
-        self.path = (folder or cache_folder() / "vectors") / f"{encoder.identity[:32]}.npz"
+        place, name = folder or cache_folder() / "vectors", encoder.identity[:32]
+        self.path = place / f"{name}.npz"
+        code = hashlib.sha256(Path(features.__file__).read_bytes()).hexdigest()
+        self.surface_path = place / f"{name}-surface-{code[:16]}.npz"
 
     def vectors(self, texts: Sequence[str]) -> Matrix:
         """Unit vectors of `texts`, shape (len(texts), dimension)."""
-        keys = [hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in texts]
-        known = self._read()
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        if missing:
-            known |= dict(zip(missing, self.encoder.encode(list(missing.values())), strict=True))
-            self._write(known)
-        if not keys:
-            return np.empty((0, self.encoder.dimension), dtype=np.float32)
-        return np.stack([known[key] for key in keys])
+        return _kept(self.path, texts, self.encoder.encode, self.encoder.dimension)
 
-    def _read(self) -> dict[str, Matrix]:
-        try:
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return {}  # absent or damaged: computed again
+    def surface(self, texts: Sequence[str]) -> Matrix:
+        """Surface features of `texts`, shape (len(texts), len(SURFACE_FEATURES))."""
+        return _kept(self.surface_path, texts, self._measured, len(SURFACE_FEATURES))
 
-    def _write(self, known: dict[str, Matrix]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced_whole(self.path) as part, part.open("wb") as file:
+    def _measured(self, texts: Sequence[str]) -> Matrix:
+        return np.stack([surface_features(text, self.encoder.count_tokens(text)) for text in texts])
+
+
+def _kept(path: Path, texts: Sequence[str], compute: Callable[[Sequence[str]], Matrix], width: int) -> Matrix:
+    """Rows of `texts` from a file, which gets those that it does not have yet."""
+    keys = [hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in texts]
+    known = _read(path)
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    if missing:
+        known |= dict(zip(missing, compute(list(missing.values())), strict=True))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_whole(path) as part, part.open("wb") as file:
             np.savez(file, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
+    return np.stack([known[key] for key in keys]) if keys else np.empty((0, width), dtype=np.float32)
+
+
+def _read(path: Path) -> dict[str, Matrix]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return {}  # absent or damaged: computed again
 
 
 def feature_matrix(texts: Sequence[str], encoder: Encoder, *, cache: VectorCache | None = None) -> Matrix:
@@ -233,8 +246,5 @@ def feature_matrix(texts: Sequence[str], encoder: Encoder, *, cache: VectorCache
     Returns:
         Shape (len(texts), dimension + len(SURFACE_FEATURES)).
     """
-    vectors = (cache or VectorCache(encoder)).vectors(texts)
-    surface = np.empty((len(texts), len(SURFACE_FEATURES)), dtype=np.float32)
-    for row, text in enumerate(texts):
-        surface[row] = surface_features(text, encoder.count_tokens(text))
-    return np.hstack([vectors, surface])
+    kept = cache or VectorCache(encoder)
+    return np.hstack([kept.vectors(texts), kept.surface(texts)])

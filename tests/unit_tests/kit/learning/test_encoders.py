@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix, open_encoder
+from adaptive_reasoner.policy import features
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, EncoderSession, surface_features
 from tests.unit_tests.toys import DIMENSION, write_toy_encoder
 
@@ -42,8 +43,20 @@ def test_a_text_is_embedded_once(encoder, cache, tmp_path):
     assert np.array_equal(first, encoder.session.encode(TEXTS))
 
 
+def test_a_text_is_measured_once_by_the_same_code(encoder, cache, tmp_path, monkeypatch):
+    first = cache.surface(TEXTS)
+    monkeypatch.setattr(encoder, "count_tokens", None)
+    assert np.array_equal(VectorCache(encoder, tmp_path / "vectors").surface(TEXTS), first)
+    other = tmp_path / "features.py"
+    other.write_text("# measures otherwise")
+    monkeypatch.setattr(features, "__file__", str(other))
+    with pytest.raises(TypeError):
+        VectorCache(encoder, tmp_path / "vectors").surface(TEXTS)
+
+
 def test_no_texts_are_no_vectors(cache):
     assert cache.vectors([]).shape == (0, DIMENSION)
+    assert cache.surface([]).shape == (0, len(SURFACE_FEATURES))
 
 
 @pytest.mark.parametrize("damage", [b"", b"not an archive", b"PK\x03\x04 cut off"])
