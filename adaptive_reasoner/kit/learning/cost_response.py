@@ -97,15 +97,14 @@ def fit_cost_curve(moves: Moves, cost: Floats) -> CostCurve:
     Returns:
         The curve, with a 95% interval of the mean at each point.
     """
-    from sklearn.isotonic import IsotonicRegression
+    from sklearn.isotonic import isotonic_regression
 
     prices = moves.prices()
     spent = moves.along(cost, prices)
     spread = 1.96 * spent.std(axis=0) / np.sqrt(len(spent))
     mean = spent.mean(axis=0)
-    falling = IsotonicRegression(increasing=False)
     curve, low, high = (
-        falling.fit_transform(np.arange(len(prices)), level) for level in (mean, mean - spread, mean + spread)
+        isotonic_regression(level, increasing=False) for level in (mean, mean - spread, mean + spread)
     )
     return CostCurve.of(prices, curve, np.maximum(low, 0.0), high)
 
