@@ -97,7 +97,7 @@ def demo(
         float, typer.Option(callback=amount, help="Mean generated tokens per question.")
     ] = 12.0,
     seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of the questions and the split.")] = 0,
-    fast: Annotated[bool, typer.Option("--fast", help="Fewer questions, in about a minute.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="A small run, with at most 32 questions.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run every step with the built-in local model: collect, solve, train, answer, report."""
