@@ -39,6 +39,7 @@ def test_a_notebook_is_its_script_with_outputs(script):
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?%?")
 TIMED = re.compile(r"slowest answer|second")  # such a line depends on the machine
+TOLERANCE = {"07_one_ledger_many_processes": 0.2}  # which process comes first changes what each may spend
 
 
 def shown(notebook):
@@ -97,7 +98,8 @@ def test_a_notebook_runs_and_shows_what_is_committed(script, monkeypatch):
     for line, before in zip(shown(notebook), committed, strict=True):
         assert words(line) == words(before), "run: make notebooks"
         if not TIMED.search(line):
-            assert numbers(line) == pytest.approx(numbers(before), rel=0.05, abs=0.01), "run: make notebooks"
+            near = pytest.approx(numbers(before), rel=TOLERANCE.get(script.stem, 0.05), abs=0.01)
+            assert numbers(line) == near, "run: make notebooks"
 
 
 def test_the_notebooks_need_no_key():
