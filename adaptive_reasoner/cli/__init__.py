@@ -252,6 +252,9 @@ def backtest(
     ] = 5,
     test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=_share)] = 0.5,
     seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of the splits.")] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=1_000, help="Splits played at once, each in a process of its own.")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a policy on questions it was not trained on, against every baseline."""
@@ -268,6 +271,8 @@ def backtest(
             splits=splits,
             test_size=test_size,
             seed=seed,
+            n_jobs=jobs,
+            on_progress=err.plain_line,
         )
     result = tested.as_dict()
     if as_json:

@@ -14,6 +14,7 @@ from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check,
 from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.results import Backtest, rows_of
 from adaptive_reasoner.kit.backtesting.rules import Rule
+from adaptive_reasoner.kit.backtesting.side_by_side import Tell, side_by_side
 from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import UnseenGroups
@@ -37,6 +38,8 @@ def backtest(
     seed: int = 0,
     draws: int = 2000,
     encoder: Encoder | Path | None = None,
+    n_jobs: int = 1,
+    on_progress: Tell | None = None,
 ) -> Backtest:
     """Train on a part of the questions, test on the rest, several times, and compare at equal cost.
 
@@ -50,15 +53,17 @@ def backtest(
         seed: Of splits, folds and bootstrap.
         draws: Of the bootstrap.
         encoder: The encoder of the questions, or its name or folder.
+        n_jobs: How many splits are played at once, each in a process with one thread; the result is the same.
+        on_progress: Gets a line after each step: which split, how long it took, and how long the rest may.
 
     Raises:
         OutcomesError: The table cannot be used as it is.
-        ValueError: A budget is not finite, or `test_size` does not lie between 0 and 1.
+        ValueError: A budget is not finite, `test_size` does not lie between 0 and 1, or `n_jobs` is below 1.
         InfeasibleBudgetError: Even the cheapest actions cost more than a budget.
     """
     name = str(table) if isinstance(table, str | PathLike) else ""
     outcomes, replies = load(table, samples)
-    check(outcomes, budgets, splits)
+    check(outcomes, budgets, splits, n_jobs)
     if encoder is None or isinstance(encoder, str | PathLike):
         encoder = open_encoder(encoder)
     features = feature_matrix(outcomes.questions.tolist(), encoder)
@@ -84,7 +89,7 @@ def backtest(
         test_size=test_size,
         seed=seed,
     )
-    played = [runner.play(number) for number in range(splits)]
+    played = side_by_side(runner.play, splits, n_jobs=n_jobs, name="split", tell=on_progress)
     trials = [each.result for each in played]
     unseen = (
         None if groups is None else groups.joined([part for each in played for part in each.unseen], budgets)
@@ -105,6 +110,8 @@ def backtest(
             test_size=test_size,
             seed=seed,
             draws=draws,
+            n_jobs=n_jobs,
+            on_progress=on_progress,
         )
     lifts = _mean_lifts(gains, "imitator_ungated", budgets)
     lift = Interval.of(lifts)

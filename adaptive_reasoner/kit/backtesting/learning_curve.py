@@ -9,6 +9,7 @@ from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator, value_shares
 from adaptive_reasoner.kit.backtesting.lift import measure
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
+from adaptive_reasoner.kit.backtesting.side_by_side import Tell, side_by_side
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -52,6 +53,8 @@ def learning_curve(
     test_size: float,
     seed: int = 0,
     draws: int = 2000,
+    n_jobs: int = 1,
+    on_progress: Tell | None = None,
 ) -> tuple[Point, ...]:
     """Train on 2, 4, 8, 16 and all samples per question; play and score on all samples.
 
@@ -65,6 +68,8 @@ def learning_curve(
         test_size: Share of the questions held out.
         seed: Of splits and learners.
         draws: Of the bootstrap.
+        n_jobs: How many splits are trained on at once, as for the backtest.
+        on_progress: Gets a line after each split.
 
     Returns:
         One point per amount and budget, in this order; none where there is but one sample per question.
@@ -75,8 +80,9 @@ def learning_curve(
     parts = [
         split_by_text(table.questions, test_size=test_size, seed=seed + number) for number in range(splits)
     ]
-    trials = []
-    for number, (fit, held_out) in enumerate(parts):
+
+    def play(number: int) -> SplitResult:
+        fit, held_out = parts[number]
         plays = {}
         for amount, seen in trained.items():
             split = replace(Split.of(table, features, fit, held_out), fit=seen.select(fit))
@@ -87,7 +93,9 @@ def learning_curve(
                 shares = np.zeros(split.held_out.accuracy.shape)
                 shares[:, columns] = ungated
                 plays[str(amount), budget] = Performance.of(split.held_out, shares)
-        trials.append(SplitResult(held_out, plays))
+        return SplitResult(held_out, plays)
+
+    trials = side_by_side(play, splits, n_jobs=n_jobs, name="learning curve, split", tell=on_progress)
     asked = float(np.mean([len(fit) for fit, _ in parts]))
     gains = measure(table, trials, draws=draws, seed=seed)
     return tuple(

@@ -60,15 +60,17 @@ def best_sampled(samples: Samples) -> str:
     )
 
 
-def check(outcomes: Outcomes, budgets: Sequence[float], splits: int) -> None:
+def check(outcomes: Outcomes, budgets: Sequence[float], splits: int, n_jobs: int) -> None:
     """Refuse arguments that cannot be tested.
 
     Raises:
-        ValueError: There is no budget or no split, or a budget is not finite.
+        ValueError: There is no budget, no split or no job, or a budget is not finite.
         InfeasibleBudgetError: Even the cheapest actions cost more than a budget.
     """
     if not budgets or splits < 1:
         raise ValueError(f"a backtest needs a budget and a split, not {len(budgets)} and {splits}")
+    if n_jobs < 1:
+        raise ValueError(f"n_jobs is {n_jobs}; at least 1 split is played at once")
     cheapest = float(outcomes.cost.min(axis=1).mean())
     for budget in budgets:
         if not isfinite(budget):

@@ -235,3 +235,19 @@ def test_a_backtest_draws_its_lifts_and_shows_its_rows(told):
     plt.close("all")
     assert told.verdict in told._repr_html_()
     assert told._repr_html_().count("<tr>") == len(told.rows) + 1
+
+
+def test_splits_side_by_side_change_nothing_and_each_is_reported():
+    lines = []
+    table = outcomes(80)
+    alone = run(table, budgets=[15, 25], splits=3, draws=50)
+    together = run(table, budgets=[15, 25], splits=3, draws=50, n_jobs=2, on_progress=lines.append)
+    assert together == alone
+    assert sorted(line.split(" took ")[0] for line in lines) == [f"split {n} of 3" for n in (1, 2, 3)]
+    assert lines[0].endswith(" s left for 2 more")
+    assert "left" not in lines[2]
+
+
+def test_fewer_than_one_split_at_once_is_refused():
+    with pytest.raises(ValueError, match="n_jobs is 0"):
+        run(outcomes(40), budgets=[25], n_jobs=0)
