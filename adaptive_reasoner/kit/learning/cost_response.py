@@ -63,13 +63,17 @@ class Moves:
 
     def chosen(self, table: Floats, price: float) -> Floats:
         """Expected entry of `table`, shape (n, k), for each question at `price`; shape (n,)."""
-        step = (table[self.row, self.after] - table[self.row, self.before]) * self.made(price)
-        first: Floats = table[np.arange(len(table)), self.start]
-        return first + np.bincount(self.row, weights=step, minlength=len(table))
+        return self.along(table, np.array([price]))[:, 0]
 
     def along(self, table: Floats, prices: Floats) -> Floats:
         """The same for several prices, shape (n, len(prices))."""
-        return np.stack([self.chosen(table, float(price)) for price in prices], axis=1)
+        first = table[np.arange(len(table)), self.start]
+        step = table[self.row, self.after] - table[self.row, self.before]
+        changes = (
+            np.bincount(self.row, weights=step * self.made(float(price)), minlength=len(table))
+            for price in prices
+        )
+        return np.stack([first + change for change in changes], axis=1)
 
     def prices(self) -> Floats:
         """Rising prices between which little happens: quantiles of the slopes, and their jitter."""

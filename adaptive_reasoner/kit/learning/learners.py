@@ -222,12 +222,12 @@ def nearest(queries: Matrix, vectors: Matrix, count: int, *, skip_self: bool = F
     """
     found = np.empty((len(queries), count), dtype=np.intp)
     for block in blocks(len(queries)):
-        similar = queries[block] @ vectors.T
+        apart = -queries[block] @ vectors.T
         if skip_self:
-            rows = np.arange(len(similar))
-            similar[rows, block.start + rows] = -np.inf
-        top = np.argpartition(-similar, count - 1, axis=1)[:, :count]
-        order = np.argsort(-np.take_along_axis(similar, top, axis=1), axis=1, kind="stable")
+            rows = np.arange(len(apart))
+            apart[rows, block.start + rows] = np.inf
+        top = np.argpartition(apart, count - 1, axis=1)[:, :count]
+        order = np.argsort(np.take_along_axis(apart, top, axis=1), axis=1, kind="stable")
         found[block] = np.take_along_axis(top, order, axis=1)
     return found
 
