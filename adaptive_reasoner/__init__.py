@@ -10,6 +10,7 @@ from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
+    InfeasibleAccuracyError,
     InfeasibleBudgetError,
     LedgerError,
     MenuError,
@@ -64,6 +65,7 @@ __all__ = [
     "DollarMeter",
     "FixedPolicy",
     "Flow",
+    "InfeasibleAccuracyError",
     "InfeasibleBudgetError",
     "Judge",
     "LearnedPolicy",

@@ -72,6 +72,22 @@ class InfeasibleBudgetError(AdaptiveReasonerError, ValueError):
         )
 
 
+class InfeasibleAccuracyError(AdaptiveReasonerError, ValueError):
+    """Even the most accurate action for every question does not reach the target accuracy.
+
+    Example:
+        >>> print(InfeasibleAccuracyError(0.95, 0.9))
+        a target accuracy of 0.95 is above 0.9, the highest mean accuracy in reach; ask for at most 0.9
+    """
+
+    def __init__(self, target: float, highest: float) -> None:
+        self.target, self.highest = target, highest
+        super().__init__(
+            f"a target accuracy of {target:g} is above {highest:g}, the highest mean accuracy in reach; "
+            f"ask for at most {highest:g}"
+        )
+
+
 class UnknownActionError(AdaptiveReasonerError, LookupError):
     """An action is not among the known ones."""
 

@@ -4,18 +4,27 @@ Results go to stdout, progress and warnings to stderr. An error that the user ca
 stderr and exit code 2.
 """
 
+import math
 import sys
 import warnings
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from adaptive_reasoner.cli.asking import ask
-from adaptive_reasoner.cli.checked import SEEDS, CheckedTyper, UsageError, amount, one_line, usage_line
+from adaptive_reasoner.cli.checked import (
+    SEEDS,
+    CheckedTyper,
+    UsageError,
+    amount,
+    one_line,
+    one_of,
+    usage_line,
+)
 from adaptive_reasoner.cli.collection import collect
 from adaptive_reasoner.cli.grading import regrade
 from adaptive_reasoner.cli.labelling import label
@@ -172,15 +181,30 @@ def estimate(
 
 @app.command()
 def solve(
-    outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")], budget: Budget, as_json: AsJson = False
+    outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
+    budget: Annotated[
+        float | None,
+        typer.Option(callback=amount, help="Allowed mean cost per question, in the table's unit."),
+    ] = None,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(help="Mean accuracy to reach at the least cost, instead of a budget."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Compute the oracle: the best allocation of a budget on these outcomes, exactly."""
+    """Compute the oracle on these outcomes, exactly: the best within a budget, or the cheapest at an accuracy."""
+    from adaptive_reasoner.kit.allocation.allocation import Allocation, FloorAllocation
     from adaptive_reasoner.kit.allocation.solver import solve as solve_outcomes
     from adaptive_reasoner.kit.outcomes import Outcomes
 
+    one_of(budget=budget, accuracy=accuracy)
     with progress("solving"):
         table = Outcomes.read(outcomes)
-        best = solve_outcomes(table, budget)
+        best: Allocation
+        if budget is not None:
+            best = solve_outcomes(table, budget)
+        else:
+            best = solve_outcomes(table, target_accuracy=cast("float", accuracy))
     solved = {
         "budget": best.budget,
         "price": best.price,
@@ -191,10 +215,17 @@ def solve(
         "actions": best.shares(),
         "cost_unit": table.cost_unit,
     }
+    if isinstance(best, FloorAllocation):
+        least = {"cost_bound": best.cost_bound, "cost_gap": best.cost_gap}
+        solved = {"target_accuracy": best.target_accuracy, **solved, **least}
     if not as_json:
         solved["actions"] = {name: f"{share:.1%}" for name, share in best.shares().items() if share}
     print_result(solved, as_json)
-    if best.price == 0 and best.cost < budget:
+    if isinstance(best, FloorAllocation):
+        if best.accuracy > best.target_accuracy and math.isinf(best.price):
+            reached = number(best.accuracy)
+            err.plain_line(f"the target accuracy does not bind: the cheapest actions reach {reached}")
+    elif best.price == 0 and best.cost < best.budget:
         cost = f"{number(best.cost)} {table.cost_unit} per question"
         err.plain_line(f"the budget does not bind: the most accurate choices cost {cost}")
 

@@ -55,6 +55,13 @@ def amount(value: list[float] | float | None) -> list[float] | float | None:
     return value
 
 
+def one_of(**options: object) -> None:
+    """Refuse options of which not exactly one is given, by the options' names."""
+    if sum(value is not None for value in options.values()) != 1:
+        names = " or ".join(f"--{name}" for name in options)
+        raise typer.BadParameter(f"give either {names}.")
+
+
 def usage_line(error: typer.BadParameter) -> str:
     """A usage error as one line that says where to read on."""
     command = error.ctx.command_path if error.ctx is not None else "adaptive-reasoner"

@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adaptive_reasoner.kit.allocation.solver import Allocation as Allocation
+    from adaptive_reasoner.kit.allocation.allocation import Allocation as Allocation
+    from adaptive_reasoner.kit.allocation.allocation import FloorAllocation as FloorAllocation
     from adaptive_reasoner.kit.allocation.solver import Frontier as Frontier
     from adaptive_reasoner.kit.allocation.solver import Hull as Hull
     from adaptive_reasoner.kit.allocation.solver import frontier as frontier
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.samples import Samples as Samples
 
 _NAMES = {
-    "allocation.solver": "Allocation Frontier Hull frontier solve uniform_hull",
+    "allocation.allocation": "Allocation FloorAllocation",
+    "allocation.solver": "Frontier Hull frontier solve uniform_hull",
     "backtesting.evaluation": "backtest",
     "backtesting.results": "Backtest",
     "collecting.collector": "collect",

@@ -10,6 +10,7 @@ import pytest
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
+    InfeasibleAccuracyError,
     InfeasibleBudgetError,
     OutcomesError,
     UnknownActionError,
@@ -21,6 +22,7 @@ from tests.public_errors import every_error
 
 SPECIAL = {
     OutcomesError: OutcomesError("no gold", file="rows.jsonl", row=3),
+    InfeasibleAccuracyError: InfeasibleAccuracyError(0.9, 0.8),
     InfeasibleBudgetError: InfeasibleBudgetError(1.0, 2.0, "tokens"),
     UnknownActionError: UnknownActionError("vote", ["single_pass"]),
     BudgetExceededError: BudgetExceededError(3.0, 2.0, "tokens"),

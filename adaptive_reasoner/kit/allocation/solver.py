@@ -1,4 +1,4 @@
-"""The oracle: which action each question should get so that the mean accuracy is highest within a budget.
+"""The oracle: which action each question should get, for the best accuracy in a budget or the least cost.
 
 A multiple-choice knapsack, maximise mean A[i, a_i] subject to mean C[i, a_i] <= B, solved by its dual: at a
 price of compute each question takes argmax A - price * C, and the price is where the budget binds
@@ -8,13 +8,14 @@ edge is split, by a coin, so the budget is met exactly and the value is that of 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.errors import InfeasibleAccuracyError, InfeasibleBudgetError, OutcomesError
+from adaptive_reasoner.kit.allocation.allocation import Allocation, FloorAllocation, Mixed
 from adaptive_reasoner.kit.allocation.concave_hull import (
     Edges,
     best_at,
@@ -56,91 +57,21 @@ Priced = Outcomes | Predictions
 """What an allocation is made from; anything with these four fields works."""
 
 
-@dataclass(frozen=True)
-class Mixed:
-    """The one question whose action is drawn at random, so that the expected cost meets the budget exactly.
-
-    Attributes:
-        question: Its position in the table.
-        action: The more expensive action, if the coin says so; `Allocation.choice` holds the cheaper one.
-        probability: Of the more expensive action, in (0, 1).
-    """
-
-    question: int
-    action: int
-    probability: float
+@overload
+def solve(outcomes: Priced, budget: float) -> Allocation: ...
 
 
-@dataclass(frozen=True, eq=False)
-class Allocation:
-    """The best action for each question within the budget, with a certificate of optimality.
-
-    Attributes:
-        actions: Names of the k actions.
-        choice: Position of each question's action, shape (n,).
-        mixed: The question whose action is drawn, or None.
-        price: Accuracy that one more unit of cost would buy; 0 when the budget does not bind.
-        budget: The mean cost allowed.
-        accuracy: Expected mean accuracy.
-        cost: Expected mean cost; equal to the budget while it binds.
-        bound: Dual value at the price: no allocation within the budget, mixed or not, can be more accurate.
-    """
-
-    actions: tuple[str, ...]
-    choice: Ints
-    mixed: Mixed | None
-    price: float
-    budget: float
-    accuracy: float
-    cost: float
-    bound: float
-
-    @property
-    def gap(self) -> float:
-        """How far the accuracy may lie below the optimum: rounding, for an exact solution."""
-        return max(0.0, self.bound - self.accuracy)
-
-    @property
-    def binds(self) -> bool:
-        """Whether a larger budget would buy more."""
-        return self.price > 0
-
-    def probabilities(self) -> Floats:
-        """The probability of each action for each question, shape (n, k)."""
-        played = np.zeros((len(self.choice), len(self.actions)))
-        played[np.arange(len(self.choice)), self.choice] = 1.0
-        if self.mixed is not None:
-            played[self.mixed.question, self.choice[self.mixed.question]] -= self.mixed.probability
-            played[self.mixed.question, self.mixed.action] += self.mixed.probability
-        return played
-
-    def counts(self) -> dict[str, float]:
-        """Expected number of questions an action."""
-        return dict(zip(self.actions, self.probabilities().sum(axis=0).tolist(), strict=True))
-
-    def shares(self) -> dict[str, float]:
-        """Expected share of the questions an action."""
-        return {action: count / len(self.choice) for action, count in self.counts().items()}
-
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the share of each action, by matplotlib; on new axes by default."""
-        from adaptive_reasoner.kit.plotting import plot_shares
-
-        title = f"accuracy {self.accuracy:.3f} at a mean cost of {self.cost:.4g}"
-        return plot_shares(self.shares(), ax, title=title)
-
-    def __repr__(self) -> str:
-        spent = f"cost {self.cost:.4g} of a budget of {self.budget:.4g}, price {self.price:.3g}"
-        return f"Allocation({len(self.choice)} questions, accuracy {self.accuracy:.4g}, {spent})"
-
-    def _repr_html_(self) -> str:
-        rows = [{"action": name, "share": f"{share:.1%}"} for name, share in self.shares().items()]
-        caption = f"accuracy {self.accuracy:.4g} at a mean cost of {self.cost:.4g} of {self.budget:.4g}"
-        return html_table(rows, f"{caption}, price {self.price:.3g}")
+@overload
+def solve(outcomes: Priced, *, target_accuracy: float) -> FloorAllocation: ...
 
 
-def solve(outcomes: Priced, budget: float) -> Allocation:
-    """The exact optimum within `budget`, in expectation over at most one random draw.
+def solve(
+    outcomes: Priced, budget: float | None = None, *, target_accuracy: float | None = None
+) -> Allocation:
+    """The exact optimum within `budget` or at `target_accuracy`, in expectation over at most one random draw.
+
+    Either maximise mean A[i, a_i] subject to mean C[i, a_i] <= B, or minimise mean C[i, a_i] subject to
+    mean A[i, a_i] >= q. The second is the first with cost and accuracy exchanged and their signs turned.
 
     The price is bracketed on a sample first and only questions whose choice differs across the bracket are
     looked at closely. Both ends of the bracket are verified on the whole table, so the answer stays exact.
@@ -148,9 +79,12 @@ def solve(outcomes: Priced, budget: float) -> Allocation:
     Args:
         outcomes: Accuracy and cost, each of shape (n, k). Ties go to the cheaper action.
         budget: Allowed mean cost per question, in the unit of the costs; infinity is allowed.
+        target_accuracy: Mean accuracy to reach at the least cost, in the unit of the accuracies; instead of
+            a budget.
 
     Raises:
         InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
+        InfeasibleAccuracyError: Even the most accurate actions do not reach the target accuracy.
 
     Example:
         >>> from types import SimpleNamespace
@@ -161,13 +95,50 @@ def solve(outcomes: Priced, budget: float) -> Allocation:
         >>> best = solve(table, budget=5.5)
         >>> [table.actions[a] for a in best.choice], best.accuracy, best.cost, best.gap < 1e-12
         (['direct', 'cot'], 0.9, 5.5, True)
+        >>> least = solve(table, target_accuracy=0.7)
+        >>> round(least.accuracy, 12), round(least.cost, 12), least.cost_gap < 1e-12
+        (0.7, 3.25, True)
     """
+    if (budget is None) == (target_accuracy is None):
+        raise ValueError("give either a budget or a target accuracy")
     accuracy, cost = _matrices(outcomes, "solve")
-    budget = _check_budget(budget)
+    if target_accuracy is not None:
+        return _cheapest_at(outcomes, accuracy, cost, target_accuracy)
+    budget = _checked("budget", budget)
     steep, flat = _bracket(accuracy, cost, budget)
     part = Frontier._between(outcomes, steep, flat)
     reached = part.costs[0] <= budget and (part.prices[-1] == 0 or budget < part.costs[-1])
     return (part if reached else frontier(outcomes)).at(budget)
+
+
+def _cheapest_at(outcomes: Priced, accuracy: Floats, cost: Floats, wanted: float) -> FloorAllocation:
+    """The least mean cost at a mean accuracy: the best "accuracy" -C within a "budget" -q of "cost" -A."""
+    wanted = _checked("target accuracy", wanted)
+    exchanged = Predictions(tuple(outcomes.actions), accuracy=-cost, cost=-accuracy, cost_unit="")
+    try:
+        found = solve(exchanged, -wanted)
+    except InfeasibleBudgetError as error:
+        raise InfeasibleAccuracyError(wanted, -error.cheapest) from None
+    choice, mixed = found.choice.copy(), found.mixed
+    if mixed is not None:  # its choice is the dearer one, and the coin turns to the cheaper
+        dearer = int(choice[mixed.question])
+        choice[mixed.question] = mixed.action
+        mixed = Mixed(mixed.question, dearer, 1.0 - mixed.probability) if mixed.probability < 1.0 else None
+    reached, spent = 0.0 - found.cost, 0.0 - found.accuracy
+    price = 1.0 / found.price if found.price > 0 else np.inf
+    bound = reached if np.isinf(price) else mean_best_value(accuracy, cost, price) + price * spent
+    return FloorAllocation(
+        actions=tuple(outcomes.actions),
+        choice=choice,
+        mixed=mixed,
+        price=price,
+        budget=spent,
+        accuracy=reached,
+        cost=spent,
+        bound=bound,
+        target_accuracy=wanted,
+        cost_bound=0.0 - found.bound,
+    )
 
 
 def frontier(outcomes: Priced) -> "Frontier":
@@ -262,7 +233,7 @@ class Frontier:
         Raises:
             InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
         """
-        budget = _check_budget(budget)
+        budget = _checked("budget", budget)
         within = budget + _ROUNDING * abs(budget)
         if within < self.costs[0]:
             raise InfeasibleBudgetError(budget, float(self.costs[0]), self.table.cost_unit)
@@ -383,10 +354,10 @@ def _matrices(table: Priced, call: str = "frontier") -> tuple[Floats, Floats]:
     return accuracy, cost
 
 
-def _check_budget(budget: float) -> float:
-    if np.isnan(budget):
-        raise ValueError("the budget is not a number")
-    return float(budget)
+def _checked(name: str, wanted: float | None) -> float:
+    if wanted is None or np.isnan(wanted):
+        raise ValueError(f"the {name} is not a number")
+    return float(wanted)
 
 
 def _scalar(values: Floats) -> Any:

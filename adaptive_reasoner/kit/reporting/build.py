@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adaptive_reasoner.kit.allocation.solver import Allocation, frontier, uniform_hull
+from adaptive_reasoner.kit.allocation.allocation import Allocation
+from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.outcomes import Outcomes

@@ -14,6 +14,38 @@ from adaptive_reasoner.ledger import open_ledger
 from tests.unit_tests.kit.unlabelled import generated
 
 
+def test_solves_for_an_accuracy_with_the_same_fields_and_the_gap_in_cost(command, outcomes):
+    code, printed, said = command("solve", outcomes, "--accuracy", 0.9, "--json")
+    solved = json.loads(printed)
+    assert (code, said) == (0, "")
+    of_a_budget = {"budget", "price", "accuracy", "cost", "bound", "gap", "actions", "cost_unit"}
+    assert set(solved) == of_a_budget | {"target_accuracy", "cost_bound", "cost_gap"}
+    assert solved["target_accuracy"] == 0.9
+    assert solved["accuracy"] == pytest.approx(0.9)
+    assert solved["cost"] == solved["budget"] == pytest.approx(solved["cost_bound"])
+    within = json.loads(command("solve", outcomes, "--budget", solved["cost"], "--json")[1])
+    assert within["accuracy"] == pytest.approx(0.9)
+
+
+def test_an_accuracy_out_of_reach_is_one_line_that_names_the_highest(command, outcomes):
+    code, printed, said = command("solve", outcomes, "--accuracy", 1.5)
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert "ask for at most 1" in said
+
+
+@pytest.mark.parametrize("aims", [(), ("--budget", 11, "--accuracy", 0.9)])
+def test_a_budget_or_an_accuracy_is_given_not_both(command, outcomes, aims):
+    code, printed, said = command("solve", outcomes, *aims)
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert "give either --budget or --accuracy" in said
+
+
+def test_an_accuracy_that_the_cheapest_actions_reach_is_said_not_to_bind(command, outcomes):
+    code, printed, said = command("solve", outcomes, "--accuracy", 0, "--json")
+    assert (code, json.loads(printed)["price"]) == (0, None)
+    assert "does not bind" in said
+
+
 def test_estimates_and_solves(command, outcomes):
     code, printed, _ = command("solve", outcomes, "--budget", 11, "--json")
     solved = json.loads(printed)

@@ -1,0 +1,122 @@
+"""Which action each question gets, with the certificate that no better choice exists."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adaptive_reasoner.arrays import Floats, Ints
+from adaptive_reasoner.pages.tables import html_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The one question whose action is drawn at random, so that the expected cost meets the budget exactly.
+
+    Attributes:
+        question: Its position in the table.
+        action: The more expensive action, if the coin says so; `Allocation.choice` holds the cheaper one.
+        probability: Of the more expensive action, in (0, 1).
+    """
+
+    question: int
+    action: int
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Allocation:
+    """The best action for each question within the budget, with a certificate of optimality.
+
+    Attributes:
+        actions: Names of the k actions.
+        choice: Position of each question's action, shape (n,).
+        mixed: The question whose action is drawn, or None.
+        price: Accuracy that one more unit of cost would buy; 0 when the budget does not bind.
+        budget: The mean cost allowed.
+        accuracy: Expected mean accuracy.
+        cost: Expected mean cost; equal to the budget while it binds.
+        bound: Dual value at the price: no allocation within the budget, mixed or not, can be more accurate.
+    """
+
+    actions: tuple[str, ...]
+    choice: Ints
+    mixed: Mixed | None
+    price: float
+    budget: float
+    accuracy: float
+    cost: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """How far the accuracy may lie below the optimum: rounding, for an exact solution."""
+        return max(0.0, self.bound - self.accuracy)
+
+    @property
+    def binds(self) -> bool:
+        """Whether a larger budget would buy more."""
+        return self.price > 0
+
+    def probabilities(self) -> Floats:
+        """The probability of each action for each question, shape (n, k)."""
+        played = np.zeros((len(self.choice), len(self.actions)))
+        played[np.arange(len(self.choice)), self.choice] = 1.0
+        if self.mixed is not None:
+            played[self.mixed.question, self.choice[self.mixed.question]] -= self.mixed.probability
+            played[self.mixed.question, self.mixed.action] += self.mixed.probability
+        return played
+
+    def counts(self) -> dict[str, float]:
+        """Expected number of questions an action."""
+        return dict(zip(self.actions, self.probabilities().sum(axis=0).tolist(), strict=True))
+
+    def shares(self) -> dict[str, float]:
+        """Expected share of the questions an action."""
+        return {action: count / len(self.choice) for action, count in self.counts().items()}
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the share of each action, by matplotlib; on new axes by default."""
+        from adaptive_reasoner.kit.plotting import plot_shares
+
+        title = f"accuracy {self.accuracy:.3f} at a mean cost of {self.cost:.4g}"
+        return plot_shares(self.shares(), ax, title=title)
+
+    def __repr__(self) -> str:
+        spent = f"cost {self.cost:.4g} of a budget of {self.budget:.4g}, price {self.price:.3g}"
+        return f"Allocation({len(self.choice)} questions, accuracy {self.accuracy:.4g}, {spent})"
+
+    def _repr_html_(self) -> str:
+        rows = [{"action": name, "share": f"{share:.1%}"} for name, share in self.shares().items()]
+        caption = f"accuracy {self.accuracy:.4g} at a mean cost of {self.cost:.4g} of {self.budget:.4g}"
+        return html_table(rows, f"{caption}, price {self.price:.3g}")
+
+
+@dataclass(frozen=True, eq=False)
+class FloorAllocation(Allocation):
+    """The cheapest action for each question at a mean accuracy, with a certificate of optimality.
+
+    What it has of an `Allocation` reads the same, with `cost` as the budget: the least one that reaches the
+    accuracy. Its price is infinite where even the cheapest actions are accurate enough.
+
+    Attributes:
+        target_accuracy: The mean accuracy that is reached at least.
+        cost_bound: Dual value: no allocation of this accuracy, mixed or not, can cost less.
+    """
+
+    target_accuracy: float
+    cost_bound: float
+
+    @property
+    def cost_gap(self) -> float:
+        """How far the cost may lie above the optimum: rounding, for an exact solution."""
+        return max(0.0, self.cost - self.cost_bound)
+
+    def __repr__(self) -> str:
+        least = (
+            f"cost {self.cost:.4g} at an accuracy of {self.accuracy:.4g} ({self.target_accuracy:.4g} wanted)"
+        )
+        return f"FloorAllocation({len(self.choice)} questions, {least}, price {self.price:.3g})"
