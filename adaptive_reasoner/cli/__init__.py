@@ -66,7 +66,11 @@ def _share(value: float) -> float:
 
 
 Budget = Annotated[
-    float, typer.Option(callback=amount, help="Allowed mean cost per question, in the table's unit.")
+    float | None,
+    typer.Option(callback=amount, help="Allowed mean cost per question, in the table's unit."),
+]
+Accuracy = Annotated[
+    float | None, typer.Option(help="Mean accuracy to reach at the least cost, instead of a budget.")
 ]
 
 
@@ -182,14 +186,8 @@ def estimate(
 @app.command()
 def solve(
     outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
-    budget: Annotated[
-        float | None,
-        typer.Option(callback=amount, help="Allowed mean cost per question, in the table's unit."),
-    ] = None,
-    accuracy: Annotated[
-        float | None,
-        typer.Option(help="Mean accuracy to reach at the least cost, instead of a budget."),
-    ] = None,
+    budget: Budget = None,
+    accuracy: Accuracy = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute the oracle on these outcomes, exactly: the best within a budget, or the cheapest at an accuracy."""
@@ -233,8 +231,9 @@ def solve(
 @app.command()
 def train(
     outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
-    budget: Budget,
     out_folder: Annotated[Path, typer.Option("--out", help="Policy folder to write.")],
+    budget: Budget = None,
+    accuracy: Accuracy = None,
     samples: Annotated[
         Path | None, typer.Option(help="The samples of the outcomes; votes learn from them when to stop.")
     ] = None,
@@ -252,12 +251,21 @@ def train(
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.samples import Samples
 
+    one_of(budget=budget, accuracy=accuracy)
     table = Outcomes.read(outcomes)
     menu = Menu.load(config, code="refuse" if no_code else "run").specs() if config else {"actions": {}}
     menu["actions"] = {name: spec for name, spec in menu["actions"].items() if name in table.actions}
     bought = Samples.read(samples) if samples else None
     with progress("training"):
-        policy = train_policy(table, budget=budget, encoder=encoder, menu=menu, samples=bought, seed=seed)
+        policy = train_policy(
+            table,
+            budget=budget,
+            target_accuracy=accuracy,
+            encoder=encoder,
+            menu=menu,
+            samples=bought,
+            seed=seed,
+        )
         policy.save(out_folder)
     if as_json:
         print_json({"policy": str(out_folder), **policy.report})

@@ -63,7 +63,8 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
     for name in (*_FILES, *(["stopping.onnx"] if card.get("stopping") else [])):
         _check(card["files"], path, "files.", name, _text, "a digest")
     points = _list_of(_number, MOST_POINTS)
-    for name in ("price", "cost", "low", "high"):
+    optional = ("accuracy",) if "accuracy" in card["frontier"] else ()
+    for name in ("price", "cost", "low", "high", *optional):
         _check(card["frontier"], path, "frontier.", name, points, f"a list of 1 to {MOST_POINTS:,} numbers")
     _check(card["familiarity"], path, "familiarity.", "at_least", _number, "a number")
     _check(card["features"], path, "features.", "vector", _count(WIDEST), f"an integer from 1 to {WIDEST:,}")

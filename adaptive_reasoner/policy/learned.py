@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.errors import BudgetExceededError, PolicyFormatError
+from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
 from adaptive_reasoner.policy.base import CallBound, Decision, Reason
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
 from adaptive_reasoner.policy.fields import check_fields
@@ -37,6 +38,8 @@ class LearnedPolicy:
         card: What `policy.json` says: menu, data, versions, held-out report.
         verdict: What the gate said: `"ship"`, `"do not ship"` or `"not enough questions"`.
         curve: Mean cost against price, with its interval.
+        accuracy_curve: Mean accuracy against price, on questions held out in training; of a folder that was
+            written without it, that of the mixture of fixed actions that costs as much.
         mixture: The best mixtures of fixed actions.
 
     Raises:
@@ -71,6 +74,7 @@ class LearnedPolicy:
             among=np.array([self.actions.index(action) for action in card["mixture"]]),
         )
         self.curve = CostCurve.of(*(card["frontier"][name] for name in ("price", "cost", "low", "high")))
+        self.accuracy_curve = self._accuracy_curve(card["frontier"].get("accuracy"))
         self._learned = card["ships"] == "imitator"
         self._spread = float(card["spread"])
         self._familiar = float(card["familiarity"]["at_least"])
@@ -97,15 +101,32 @@ class LearnedPolicy:
         """`|d mean cost / d log price|` at the policy's price."""
         return self.curve.slope_at(self.price)
 
-    def at(self, *, budget: float | None = None, price: float | None = None) -> Self:
-        """The same policy at another mean cost per question, or at another price.
+    def at(
+        self,
+        *,
+        budget: float | None = None,
+        price: float | None = None,
+        target_accuracy: float | None = None,
+    ) -> Self:
+        """The same policy at another mean cost per question, at another price, or at a mean accuracy.
+
+        Args:
+            budget: Allowed mean cost per question.
+            price: Accuracy given up per unit of cost.
+            target_accuracy: Mean accuracy to reach at the least cost; the budget is what that is expected to
+                cost.
 
         Raises:
             InfeasibleBudgetError: The cheapest choices cost more than `budget`.
+            InfeasibleAccuracyError: The policy never expects to reach `target_accuracy`.
         """
-        if (budget is None) == (price is None):
-            raise ValueError("give either a budget or a price")
+        if sum(aim is not None for aim in (budget, price, target_accuracy)) != 1:
+            raise ValueError("give either a budget, a price or a target accuracy")
         moved = copy.copy(self)
+        if target_accuracy is not None:
+            moved.price = self.accuracy_curve.price_at(target_accuracy)
+            moved.budget = self.curve.cost_at(moved.price)
+            return moved
         moved.budget = budget
         moved.price = (
             self.curve.price_at(budget, unit=self.cost_unit) if budget is not None else _checked(price)
@@ -194,6 +215,11 @@ class LearnedPolicy:
         if expected_accuracy is None or mean is None:
             return self._votes[source]
         return self._votes[source].of_question(expected_accuracy - mean)
+
+    def _accuracy_curve(self, accuracy: ArrayLike | None) -> AccuracyCurve:
+        if accuracy is None:
+            accuracy = self.mixture.accuracy_for(self.curve.cost)
+        return AccuracyCurve.of(self.curve.price, accuracy)
 
     @cached_property
     def _votes(self) -> dict[str, VoteModel]:

@@ -180,6 +180,16 @@ class Mixture:
             shares[self.vertices[vertex + 1]] = share
         return shares
 
+    def accuracy_for(self, budget: ArrayLike) -> Floats:
+        """Mean accuracy of the mixtures that cost so much on average; that of its ends beyond them.
+
+        Example:
+            >>> Mixture([0.5, 0.75], [10.0, 90.0]).accuracy_for([0.0, 50.0, 100.0]).tolist()
+            [0.5, 0.625, 0.75]
+        """
+        costs, accuracies = self.cost[self.vertices], self.accuracy[self.vertices]
+        return np.asarray(np.interp(np.asarray(budget, float), costs, accuracies))
+
     def slope(self, budget: float) -> float:
         """Accuracy that one more unit of cost buys at a mean cost of `budget`; 0 beyond the ends."""
         costs = self.cost[self.vertices]

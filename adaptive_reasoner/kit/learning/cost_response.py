@@ -8,6 +8,7 @@ from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation.concave_hull import best_at, edges_between
 from adaptive_reasoner.kit.allocation.solver import Priced
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture
 
 SPREAD = 0.1
@@ -111,6 +112,21 @@ def fit_cost_curve(moves: Moves, cost: Floats) -> CostCurve:
         isotonic_regression(level, increasing=False) for level in (mean, mean - spread, mean + spread)
     )
     return CostCurve.of(prices, curve, np.maximum(low, 0.0), high)
+
+
+def fit_accuracy_curve(moves: Moves, accuracy: Floats, prices: Floats) -> AccuracyCurve:
+    """Realised mean accuracy against the price, from predictions for questions the predictor has not seen.
+
+    Args:
+        moves: Of held-out predictions, n questions by k actions.
+        accuracy: True accuracy, shape (n, k).
+        prices: Where to look, rising, shape (m,).
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    reached = moves.along(accuracy, prices).mean(axis=0)
+    falling = IsotonicRegression(increasing=False).fit_transform(np.arange(len(prices)), reached)
+    return AccuracyCurve.of(prices, falling)
 
 
 @dataclass(frozen=True, eq=False)

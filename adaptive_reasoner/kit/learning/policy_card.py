@@ -11,13 +11,14 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.kit.learning.calibration import calibration_error, reliability
-from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves
+from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves, fit_accuracy_curve
 from adaptive_reasoner.kit.learning.encoders import Encoder
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
-from adaptive_reasoner.policy.mixture import CostCurve
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture
 
 Counts = Literal["completion", "total"]
 
@@ -34,6 +35,7 @@ def describe(
     counts: Counts | None,
     gate: Gate,
     ships: bool,
+    target_accuracy: float | None = None,
 ) -> dict[str, Any]:
     """The fields of `policy.json`, as plain JSON values.
 
@@ -46,14 +48,21 @@ def describe(
         counts: Whether tokens count the completion only or the prompt too.
         gate: The verdict.
         ships: Whether the imitator decides, or the best mixture of fixed actions.
+        target_accuracy: Mean accuracy that sets the price, and by it the budget.
 
     Raises:
         InfeasibleBudgetError: The cheapest choices cost more than `budget`.
+        InfeasibleAccuracyError: The policy does not reach `target_accuracy` on held-out questions.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
     mixture, judged = imitator.mixture_, imitator.cross_fit_.judged
     curve = imitator.curve_ if ships else _with_interval(mixture.curve, outcomes)
-    price = curve.price_at(budget, unit=outcomes.cost_unit)
+    reached = accuracy_along(curve, imitator if ships else mixture)
+    if target_accuracy is None:
+        price = curve.price_at(budget, unit=outcomes.cost_unit)
+    else:
+        price = reached.price_at(target_accuracy)
+        budget = curve.cost_at(price)
     return {
         "actions": list(outcomes.actions),
         "menu": dict(menu),
@@ -62,11 +71,12 @@ def describe(
         "cost_unit": outcomes.cost_unit,
         "counts": counts,
         "budget": budget,
+        "target_accuracy": target_accuracy,
         "price": price,
         "ships": "imitator" if ships else "mixture",
         "verdict": gate.answer,
         "spread": SPREAD,
-        "frontier": {name: values.tolist() for name, values in vars(curve).items()},
+        "frontier": {name: values.tolist() for name, values in {**vars(reached), **vars(curve)}.items()},
         "mean_accuracy": mixture.accuracy.tolist(),
         "mean_cost": mixture.cost.tolist(),
         "mixture": [outcomes.actions[vertex] for vertex in mixture.vertices],
@@ -87,6 +97,14 @@ def describe(
         },
         "versions": {"python": platform.python_version(), **_versions()},
     }
+
+
+def accuracy_along(curve: CostCurve, policy: Imitator | Mixture) -> AccuracyCurve:
+    """Mean accuracy at the prices of a cost curve: of an imitator on held-out questions, or of mixtures."""
+    if isinstance(policy, Imitator):
+        judged = policy.cross_fit_.judged
+        return fit_accuracy_curve(Moves.of(policy.held_out_), judged.accuracy, curve.price)
+    return AccuracyCurve.of(curve.price, policy.accuracy_for(curve.cost))
 
 
 def worst_costs(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
 from adaptive_reasoner.kit.learning.encoders import Encoder, VectorCache, feature_matrix, open_encoder
@@ -67,7 +68,8 @@ class TrainedPolicy:
 def train(
     outcomes: Outcomes,
     *,
-    budget: float,
+    budget: float | None = None,
+    target_accuracy: float | None = None,
     encoder: Encoder | str | None = None,
     menu: Mapping[str, Any] | None = None,
     samples: Samples | None = None,
@@ -82,6 +84,8 @@ def train(
         outcomes: What each action scored and cost on each question.
         budget: Allowed mean cost per question. Another budget needs no new training, as the policy
             keeps the whole curve of price against cost.
+        target_accuracy: Mean accuracy to reach at the least cost, instead of a budget. The price is read from
+            the accuracy on held-out questions, and the budget is what that costs.
         encoder: An encoder, or the name or folder of a sentence-transformers model; MiniLM by default.
         menu: What is known of each action (`source`, `strategy`, `votes`, `max_tokens`, `worst_cost`, ...),
             by its name, or what `Menu.specs()` returns; kept in the policy, which takes worst costs from it.
@@ -95,15 +99,19 @@ def train(
 
     Raises:
         InfeasibleBudgetError: The cheapest choices cost more than `budget`.
-        ValueError: The budget is not a finite number.
+        InfeasibleAccuracyError: The policy does not reach `target_accuracy` on held-out questions.
+        ValueError: The aim is not a finite number, or there are none or two.
         OutcomesError: Menu, outcomes, samples and `counts` disagree on which tokens are counted.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
     check_argument(outcomes, "Outcomes", "train")
     if samples is not None:
         check_argument(samples, "Samples", "train(samples=...)")
-    if not isfinite(budget):
-        raise ValueError(f"a policy is trained for a finite budget, not {budget}")
+    if (budget is None) == (target_accuracy is None):
+        raise ValueError("a policy is trained for either a budget or a target accuracy")
+    aim, named = (budget, "budget") if budget is not None else (target_accuracy, "target accuracy")
+    if aim is None or not isfinite(aim):
+        raise ValueError(f"a policy is trained for a finite {named}, not {aim}")
     if outcomes.cost_unit == "tokens":
         of_menu = (menu or {}).get("counts")
         counts = _agreed(
@@ -114,6 +122,9 @@ def train(
         )
     session = open_encoder(encoder) if encoder is None or isinstance(encoder, str) else encoder
     X = feature_matrix(list(outcomes.questions), session, cache=cache)
+    if budget is None:  # where to compare learners: what mixtures of fixed actions pay for the accuracy
+        hull = uniform_hull(outcomes)
+        budget = min(float(hull.cost_at(aim)), float(hull.costs[-1]))
     imitator = Imitator(vector=session.dimension, seed=seed).fit(X, outcomes, budget)
     gate = imitator.gate()
     ships = gate.ships or not gated
@@ -126,6 +137,7 @@ def train(
         counts=counts,
         gate=gate,
         ships=ships,
+        target_accuracy=target_accuracy,
     )
     stops: dict[str, FittedStop] = {}
     if samples is not None:

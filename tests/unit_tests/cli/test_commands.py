@@ -34,8 +34,9 @@ def test_an_accuracy_out_of_reach_is_one_line_that_names_the_highest(command, ou
 
 
 @pytest.mark.parametrize("aims", [(), ("--budget", 11, "--accuracy", 0.9)])
-def test_a_budget_or_an_accuracy_is_given_not_both(command, outcomes, aims):
-    code, printed, said = command("solve", outcomes, *aims)
+@pytest.mark.parametrize("arguments", [("solve",), ("train", "--out", "p")])
+def test_a_budget_or_an_accuracy_is_given_not_both(command, outcomes, arguments, aims):
+    code, printed, said = command(*arguments, outcomes, *aims)
     assert (code, printed, said.count("\n")) == (2, "", 1)
     assert "give either --budget or --accuracy" in said
 

@@ -7,7 +7,13 @@ from math import inf, isnan, nan
 import numpy as np
 import pytest
 
-from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, PolicyFormatError
+from adaptive_reasoner.errors import (
+    BudgetExceededError,
+    InfeasibleAccuracyError,
+    InfeasibleBudgetError,
+    PolicyFormatError,
+)
+from adaptive_reasoner.kit.learning.cost_response import Moves
 from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
@@ -49,6 +55,34 @@ def mixture(tmp_path_factory):
     table = toy_outcomes(400, informative=False)
     trained = train(table, budget=BUDGET, encoder=encoder, menu=MENU, cache=VectorCache(encoder, folder))
     return LearnedPolicy.load(trained.save(folder / "policy"))
+
+
+def test_a_target_accuracy_is_a_price_on_the_curve_of_held_out_questions(trained, policy):
+    assert policy.card["frontier"]["accuracy"][0] > policy.card["frontier"]["accuracy"][-1]
+    moved = policy.at(target_accuracy=0.8)
+    assert policy.accuracy_curve.accuracy_at(moved.price) == pytest.approx(0.8)
+    assert moved.budget == pytest.approx(policy.curve.cost_at(moved.price))
+    judged = trained.imitator.cross_fit_.judged
+    reached = Moves.of(trained.imitator.held_out_).chosen(judged.accuracy, moved.price).mean()
+    assert reached == pytest.approx(0.8, abs=0.02)
+    with pytest.raises(InfeasibleAccuracyError, match="at most"):
+        policy.at(target_accuracy=0.999)
+    with pytest.raises(ValueError, match="either a budget, a price or a target accuracy"):
+        policy.at(budget=3.0, target_accuracy=0.8)
+
+
+def test_a_policy_of_mixtures_reads_a_target_accuracy_from_its_hull(mixture):
+    moved = mixture.at(target_accuracy=0.8)
+    assert mixture.mixture.accuracy_for(moved.budget) == pytest.approx(0.8)
+
+
+def test_a_folder_without_accuracies_expects_those_of_mixtures_at_its_costs(policy, tmp_path):
+    fields = {name: value for name, value in policy.card.items() if name not in ("format", "files", "digest")}
+    fields["frontier"] = {name: fields["frontier"][name] for name in ("price", "cost", "low", "high")}
+    files = {name: policy.folder / name for name in policy.card["files"]}
+    write_policy_folder(tmp_path / "older", fields, files)
+    older = LearnedPolicy.load(tmp_path / "older")
+    assert older.accuracy_curve.accuracy == pytest.approx(policy.mixture.accuracy_for(policy.curve.cost))
 
 
 class PolicyContract:

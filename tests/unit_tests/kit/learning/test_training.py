@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 from sklearn.base import clone
 
-from adaptive_reasoner.errors import InfeasibleBudgetError, UnknownActionError
+from adaptive_reasoner.errors import InfeasibleAccuracyError, InfeasibleBudgetError, UnknownActionError
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.learning.crossfit import CANDIDATES, FAR, build, standard, targets_of
 from adaptive_reasoner.kit.learning.encoders import VectorCache
@@ -37,6 +37,27 @@ def earned(table, choice):
 def fitted():
     table = toy_outcomes(400)
     return Imitator(vector=DIMENSION).fit(features_of(table), table, BUDGET)
+
+
+def test_a_policy_trained_for_an_accuracy_costs_what_reaches_it_on_held_out_questions():
+    policy = trained(toy_outcomes(400), budget=None, target_accuracy=0.8)
+    card, held_out = policy.card, policy.card["report"]["held_out"]
+    assert card["target_accuracy"] == 0.8
+    assert held_out["accuracy"] == pytest.approx(0.8, abs=0.02)
+    assert card["budget"] == pytest.approx(held_out["cost"], rel=0.1)
+    assert card["budget"] < float(uniform_hull(toy_outcomes(400)).cost_at(0.8))
+
+
+def test_a_policy_is_trained_for_one_aim_within_reach():
+    table = toy_outcomes(60)
+    with pytest.raises(ValueError, match="either a budget or a target accuracy"):
+        trained(table, target_accuracy=0.8)
+    with pytest.raises(ValueError, match="either a budget or a target accuracy"):
+        trained(table, budget=None)
+    with pytest.raises(ValueError, match="finite target accuracy, not nan"):
+        trained(table, budget=None, target_accuracy=float("nan"))
+    with pytest.raises(InfeasibleAccuracyError, match="highest mean accuracy"):
+        trained(table, budget=None, target_accuracy=1.5)
 
 
 @pytest.mark.parametrize("objective", ["value", "labels"])
