@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypedDi
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.ledger.accuracy_floor import Quality
 from adaptive_reasoner.ledger.urls import showable
 
 P = ParamSpec("P")
@@ -73,6 +74,8 @@ class Snapshot:
         average_low: Chance alone, given how much the cost of questions varies, moves the average by the
             difference to this in 95% of runs; where a budget binds, so few are off target by more.
         average_high: The same above the average.
+        quality: What grades say of the answers, and whether a target accuracy can be held; None where there
+            is neither.
     """
 
     cost_unit: str
@@ -93,6 +96,7 @@ class Snapshot:
     cap_closed: bool = False
     average_low: float = 0.0
     average_high: float = 0.0
+    quality: Quality | None = None
 
 
 class ChargeTerms(TypedDict, total=False):
@@ -122,6 +126,25 @@ class Priced(Protocol):
     @property
     def budget(self) -> float | None:
         """The mean cost per question that it was trained for, None if there is none."""
+
+
+class Curve(Protocol):
+    """Mean accuracy against the price."""
+
+    def price_at(self, target: float) -> float:
+        """The highest price at which the mean accuracy is expected to be `target`."""
+
+    def slope_at(self, target: float) -> float | None:
+        """How much the mean accuracy falls there when the log of the price rises by one; None if unknown."""
+
+
+@runtime_checkable
+class PricesAccuracy(Protocol):
+    """A policy that knows the price of an accuracy, at which a ledger that holds one starts."""
+
+    @property
+    def accuracy_curve(self) -> Curve:
+        """Mean accuracy against the price, as the policy expects it."""
 
 
 class UnreachableLedgerError(LedgerError):
@@ -160,6 +183,10 @@ class Ledger(Protocol):
     @property
     def spent(self) -> float:
         """Settled and expired charges, as of the last operation."""
+
+    @property
+    def quality(self) -> Quality | None:
+        """What grades say of the answers, as of the last operation; None without grades or a floor."""
 
     def reserve(
         self,
@@ -248,6 +275,17 @@ class Ledger(Protocol):
             LedgerError: The cost is negative, not finite or too large, or the ledger is closed.
         """
 
+    def feedback(self, question: str, score: float) -> None:
+        """Grade the answer to a question; a ledger with a target accuracy steers by it.
+
+        Grade a fair sample: graded questions stand for all. A repeated grade changes nothing, and another one
+        of the same question replaces the earlier one, as when a person corrects a judge.
+
+        Args:
+            question: What the charge counted for: `record["run_id"]` of a result.
+            score: From 0 (wrong) to 1 (right).
+        """
+
     def snapshot(self) -> Snapshot:
         """Turn expired reservations into spend, and report."""
 
@@ -289,6 +327,9 @@ class Ledger(Protocol):
         self, cost: float, key: str, *, question: str | None = None, action: str | None = None
     ) -> Reservation:
         """`charge`, without blocking the loop."""
+
+    async def afeedback(self, question: str, score: float) -> None:
+        """`feedback`, without blocking the loop."""
 
     async def asnapshot(self) -> Snapshot:
         """`snapshot`, without blocking the loop."""
@@ -342,6 +383,7 @@ class AsyncVerbs(Ledger, ABC):
     aexpire = _in_thread(Ledger.expire)
     arelease = _in_thread(Ledger.release)
     acharge = _in_thread(Ledger.charge)
+    afeedback = _in_thread(Ledger.feedback)
     asnapshot = _in_thread(Ledger.snapshot)
 
     @override

@@ -174,6 +174,7 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: To
         cap_closed=totals.breaches > 0,
         average_low=max(average - off, 0.0),
         average_high=average + off,
+        quality=account.quality(likely),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import Unpack, override
 
@@ -18,8 +18,11 @@ from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import ChargeTerms, Ledger, Reservation, UnreachableLedgerError
 from adaptive_reasoner.ledger.entries import check_action, check_name
 from adaptive_reasoner.ledger.journal_file import JournalFile
+from adaptive_reasoner.ledger.price_controller import NANO
 from adaptive_reasoner.ledger.proxy import LedgerProxy
-from adaptive_reasoner.ledger.settings import to_units
+from adaptive_reasoner.ledger.settings import to_score, to_units
+
+T = TypeVar("T")
 
 PART = 32  # lines charged under one hold of the lock; other verbs run in between
 _AMOUNTS = {  # by verb, the first of which a line must have
@@ -28,6 +31,7 @@ _AMOUNTS = {  # by verb, the first of which a line must have
     "extend": ("worst",),
     "expire": ("saved",),
     "release": (),
+    "feedback": ("score",),
 }
 _NAMES = ("key", "question", "action")
 
@@ -129,15 +133,19 @@ class JournaledLedger(LedgerProxy):
         return self._do(charge, charged, "charge", cost=real, key=key, question=question, action=action)
 
     @override
+    def feedback(self, question: str, score: float) -> None:
+        graded = to_score(score) / NANO
+        line = {"key": check_name(question), "score": graded}
+        self._do(partial(self.own.feedback, question, graded), None, "feedback", **line)
+
+    @override
     def close(self) -> None:
         """Close the ledger; what is in the journal stays there for the next process."""
         with self._lock:
             self._journal.close()
         self.own.close()
 
-    def _do(
-        self, change: Callable[[], Reservation], instead: Reservation, verb: str, **line: Any
-    ) -> Reservation:
+    def _do(self, change: Callable[[], T], instead: T, verb: str, **line: Any) -> T:
         """Make a change in the database; while it is away, write the verb down and answer `instead`."""
         self._refuse_after_a_fork()
         if not self._away:
@@ -145,20 +153,20 @@ class JournaledLedger(LedgerProxy):
                 return change()
         with self._lock:
             done = self._do_in_order(change)
-            if done is None:
+            if not done:
                 self._journal.add(json.dumps({"verb": verb, **line}).encode())
                 self._away = True
         self._name_the_rejected()
-        return done or instead
+        return done[0] if done else instead
 
-    def _do_in_order(self, change: Callable[[], Reservation]) -> Reservation | None:
-        """Make a change after those in the journal; None while the database is away or some still wait."""
+    def _do_in_order(self, change: Callable[[], T]) -> list[T]:
+        """Make a change after those in the journal; empty while the database is away or some still wait."""
         if self._journal.closed:
             raise LedgerError("the ledger is closed; open it again to use it")
         with suppress(UnreachableLedgerError):
             self._replay()
-            return None if self._away else change()
-        return None
+            return [] if self._away else [change()]
+        return []
 
     @override
     def _current(self) -> Ledger:
@@ -215,6 +223,9 @@ class JournaledLedger(LedgerProxy):
         verb, line = _read(text)
         if verb in ("reserve", "charge"):
             getattr(self.own, verb)(**line)
+            return
+        if verb == "feedback":
+            self.own.feedback(line["key"], line["score"])
             return
         try:
             getattr(self.own, verb)(line.pop("key"), **line)

@@ -56,6 +56,7 @@ class _Store:
         self._entries: dict[str, Entry] = {}
         self._open: dict[str, Entry] = {}
         self._questions: dict[tuple[str, str], Share] = {}  # by question and period
+        self._scores: dict[str, int] = {}
 
     def lock(self) -> None:
         """The ledger's own lock is held already."""
@@ -65,8 +66,7 @@ class _Store:
 
     def totals(self, period: str) -> Totals:
         if period not in self.loaded:
-            drift = self.loaded[max(self.loaded)].drift if self.loaded else 0
-            self.loaded[period] = Totals(drift=drift)
+            self.loaded[period] = self.loaded[max(self.loaded)].carried if self.loaded else Totals()
         return self.loaded[period]
 
     def entry(self, wanted: Wanted) -> Entry | None:
@@ -90,6 +90,14 @@ class _Store:
 
     def add(self, period: str, change: Totals) -> None:
         self.loaded[period] = self.totals(period) + change
+
+    def score(self, question: str) -> int | None:
+        return self._scores.get(question)
+
+    def put_score(self, question: str, score: int, now: float) -> None:  # noqa: ARG002 - forgotten by number
+        self._scores[question] = score
+        if len(self._scores) > REMEMBERED:
+            del self._scores[next(iter(self._scores))]
 
     def due(self, now: float, most: int) -> Sequence[Entry]:
         return list(islice((entry for entry in self._open.values() if entry.expires_at <= now), most))

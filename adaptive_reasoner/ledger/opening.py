@@ -19,6 +19,7 @@ def open_ledger(
     credit: float | None = None,
     window: Window | None = None,
     keep: float | None = None,
+    target_accuracy: float | None = None,
     name: str = "default",
     journal: str | os.PathLike[str] | None = None,
     clock: Callable[[], float] = time.time,
@@ -27,7 +28,8 @@ def open_ledger(
 
     Args:
         url: `memory://`, `sqlite:///path` or `postgresql://...`.
-        target: Allowed mean cost per question. Default: the policy's budget; without one it only counts.
+        target: Allowed mean cost per question. Default: the policy's budget, if there is no target accuracy;
+            without one it only counts.
         cost_unit: Unit of every amount. Default: the policy's, or `"tokens"`.
         policy: Gives the starting price, and how fast cost answers to it.
         hard_cap: Total amount that is never exceeded, whatever crashes, repeats or races.
@@ -39,6 +41,10 @@ def open_ledger(
         keep: Seconds after which a database may forget a charge that is no longer open; its cost stays in
             the sums, but its key could be charged anew. Default: 30 days. In memory: the latest 100,000.
             A database forgets from its oldest charge on, so that its ledgers had best agree on this.
+        target_accuracy: Mean accuracy that is not to be fallen below, at the least cost. The price starts
+            where the policy expects it, and follows the grades that `Ledger.feedback` is given; without any
+            it stays there, and `quality` says so. With a target, that stays the most that a question may cost
+            on average, and `quality` says whether it keeps the floor from being held.
         name: Several ledgers can live in one database.
         journal: File of this process alone: while the database is away, go on at the last price and write
             down here what is to be charged later. Default: refuse, with UnreachableLedgerError.
@@ -62,6 +68,7 @@ def open_ledger(
         credit=credit,
         window=window,
         keep=keep,
+        target_accuracy=target_accuracy,
     )
     scheme = url.partition("://")[0].partition("+")[0]
     if scheme == "memory" and journal is not None:

@@ -21,7 +21,9 @@ LATE = 0.5  # horizon for one question in flight: only the error of its reservat
 ENOUGH = 50  # questions decided at the lowest price before it is believed that the budget does not bind
 FIRM = 2.0  # a pull from here on moves the drift no faster; on the log of the mean cost
 EDGE = 0.93  # share of the room from which the pull rises no faster
+WORTH = 0.1  # accuracy that one target's worth of cost has to bring, where no offline price is known
 NANO = 1_000_000_000
+CARRIED = ("drift", "feedbacks", "scores", "floor_drift", "floor_steps", "unheard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Totals:
         drift: What the integral has moved the log of the price by, in 1e-9.
         breaches: Settlements above their worst case under a hard cap.
         floored: How many of the latest questions in a row were decided at the lowest price, `ENOUGH` at most.
+        feedbacks: Graded questions.
+        scores: Sum of their grades, in 1e-9.
+        floor_drift: What grades have moved the log of the floor's price by, in 1e-9.
+        floor_steps: How many grades have moved it.
+        unheard: Questions admitted since the latest grade.
     """
 
     spent: int = 0
@@ -51,6 +58,11 @@ class Totals:
     drift: int = 0
     breaches: int = 0
     floored: int = 0
+    feedbacks: int = 0
+    scores: int = 0
+    floor_drift: int = 0
+    floor_steps: int = 0
+    unheard: int = 0
 
     def __add__(self, other: Self) -> "Totals":
         return Totals(
@@ -64,7 +76,17 @@ class Totals:
             self.drift + other.drift,
             self.breaches + other.breaches,
             self.floored + other.floored,
+            self.feedbacks + other.feedbacks,
+            self.scores + other.scores,
+            self.floor_drift + other.floor_drift,
+            self.floor_steps + other.floor_steps,
+            self.unheard + other.unheard,
         )
+
+    @property
+    def carried(self) -> "Totals":
+        """What a new period begins with: what was learned of the prices, and the grades."""
+        return Totals(**{name: getattr(self, name) for name in CARRIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +222,7 @@ class PriceLaw:
     @property
     def _start(self) -> float:
         """The offline price, or where there is none a tenth of accuracy for one target's worth of cost."""
-        return self.price if self.price > 0.0 else 0.1 / self.target
+        return self.price if self.price > 0.0 else WORTH / self.target
 
     def _pull(self, totals: Totals) -> float:
         """What the overspend adds to the log of the price."""

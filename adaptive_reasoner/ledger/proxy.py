@@ -22,6 +22,11 @@ class LedgerProxy(AsyncVerbs):
     price = property(attrgetter("own.price"))
     average = property(attrgetter("own.average"))
     spent = property(attrgetter("own.spent"))
+    quality = property(attrgetter("own.quality"))
+
+    @override
+    def feedback(self, question: str, score: float) -> None:
+        self._current().feedback(question, score)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.own!r})"

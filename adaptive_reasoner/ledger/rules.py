@@ -12,12 +12,13 @@ from typing import TypeVar
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
+from adaptive_reasoner.ledger.accuracy_floor import Quality, grading
 from adaptive_reasoner.ledger.base import AsyncVerbs, Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import difference, steered
 from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
 from adaptive_reasoner.ledger.estimates import Estimates
 from adaptive_reasoner.ledger.price_controller import Totals
-from adaptive_reasoner.ledger.settings import LARGEST, Account
+from adaptive_reasoner.ledger.settings import LARGEST, Account, to_score
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 T = TypeVar("T")
@@ -82,6 +83,11 @@ class TransactionalLedger(AsyncVerbs):
     @override
     def hard_cap(self) -> float | None:
         return self._account.from_units(self._account.hard_cap)
+
+    @property
+    @override
+    def quality(self) -> Quality | None:
+        return self._account.quality(self._estimates.correction.of(self._totals))
 
     # Verbs
 
@@ -154,6 +160,20 @@ class TransactionalLedger(AsyncVerbs):
             return self._become(transaction, known, known.settled(real))
 
         return self._booked(*self._change(change, wanted))
+
+    @override
+    def feedback(self, question: str, score: float) -> None:
+        graded = to_score(score)
+        wanted = Wanted(check_name(question), question, self._period)
+
+        def change(transaction: Transaction) -> None:
+            totals, before = transaction.totals(wanted.period), transaction.score(question)
+            if graded != before:
+                least = self._account.budget_price(self._estimates.correction.of(totals))
+                transaction.put_score(question, graded, self._clock())
+                transaction.add(wanted.period, grading(totals, self._account.floor, graded, before, least))
+
+        self._change(change, wanted)
 
     @override
     def snapshot(self) -> Snapshot:
@@ -351,6 +371,7 @@ class TransactionalLedger(AsyncVerbs):
         """Write an entry and the change of the sums, with the step of the price law."""
         others, earlier = transaction.others(after), transaction.totals(after.period)
         change = difference(before, after, others, breaches=breaches)
+        change = replace(change, unheard=change.admitted)
         if earlier.spent + earlier.held + change.spent + change.held > LARGEST:
             most = LARGEST / self._account.scale
             raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")

@@ -9,8 +9,9 @@ from typing import Any
 
 from adaptive_reasoner.amounts import scale_of, units_of
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.base import Priced, Window
-from adaptive_reasoner.ledger.price_controller import CREDIT, PriceLaw, Totals
+from adaptive_reasoner.ledger.accuracy_floor import SENSITIVITY, AccuracyLaw, Quality, quality
+from adaptive_reasoner.ledger.base import Priced, PricesAccuracy, Window
+from adaptive_reasoner.ledger.price_controller import CREDIT, NANO, WORTH, PriceLaw, Totals
 
 LARGEST = 2**62  # half of what a database's 64-bit integer holds
 TTL = 3600.0
@@ -26,6 +27,9 @@ class Account:
         hard_cap: In small units.
         price: Offline price, per cost unit.
         slope: Fall of the mean cost as the log of the price rises by one, in cost units.
+        target_accuracy: Mean accuracy that is not to be fallen below.
+        floor_price: Offline price at which it is expected, per cost unit.
+        floor_slope: Fall of the mean accuracy as the log of the price rises by one.
     """
 
     cost_unit: str
@@ -37,6 +41,9 @@ class Account:
     price: float | None = None
     slope: float | None = None
     keep: float = KEEP
+    target_accuracy: float | None = None
+    floor_price: float | None = None
+    floor_slope: float | None = None
 
     @cached_property
     def scale(self) -> int:
@@ -56,10 +63,27 @@ class Account:
             credit=self.credit,
         )
 
+    @cached_property
+    def floor(self) -> AccuracyLaw | None:
+        """The law of the accuracy floor, None where there is none to hold."""
+        if self.target_accuracy is None:
+            return None
+        slope = SENSITIVITY if self.floor_slope is None else self.floor_slope
+        return AccuracyLaw(self.target_accuracy, self.floor_price or 0.0, slope)
+
     def price_at(self, totals: Totals) -> float:
-        """The price of compute, per cost unit."""
-        law = self.law
-        return law.price_at(totals) * self.scale if law else self.price or 0.0
+        """The price of compute, per cost unit: of a budget and a floor, the higher one."""
+        if self.floor is not None:
+            return max(self.floor.price_at(totals), self.budget_price(totals))
+        return self.budget_price(totals) if self.law else self.price or 0.0
+
+    def budget_price(self, totals: Totals) -> float:
+        """The price that the budget asks for, 0 without one."""
+        return self.law.price_at(totals) * self.scale if self.law else 0.0
+
+    def quality(self, totals: Totals) -> Quality | None:
+        """What grades say of the answers."""
+        return quality(totals, self.floor, self.budget_price(totals))
 
     def period(self, now: float) -> str:
         """The day or month of a moment, empty where there is no window.
@@ -105,6 +129,7 @@ class LedgerOptions:
     credit: float | None = None
     window: Window | None = None
     keep: float | None = None
+    target_accuracy: float | None = None
 
     def account(self, stored: Account | None = None) -> Account:
         """The account these terms make, or the stored one where they agree with it.
@@ -118,21 +143,27 @@ class LedgerOptions:
         ttl, credit = positive("reservation_ttl", self.reservation_ttl), positive("credit", self.credit)
         kept = positive("keep", self.keep)
         price, slope = self._start()
+        wanted = _accuracy(self.target_accuracy)
         if stored is not None:
             keep("target", stored.target, target, scale_of(unit))
             keep("hard_cap", stored.hard_cap, hard_cap, scale_of(unit))
             keep("reservation_ttl", stored.ttl, ttl)
             keep("credit", stored.credit, credit)
             keep("keep", stored.keep, kept)
+            keep("target_accuracy", stored.target_accuracy, wanted)
             if self.window not in (None, stored.window):
                 raise LedgerError(f"this ledger was made with window {stored.window}, not {self.window}")
-            return stored if self.policy is None else replace(stored, price=price, slope=slope)
-        if target is None and self.policy is not None:
+            if self.policy is None:
+                return stored
+            floor_price, floor_slope = self._floor_start(stored.target_accuracy, stored.target, unit)
+            return replace(stored, price=price, slope=slope, floor_price=floor_price, floor_slope=floor_slope)
+        if target is None and wanted is None and self.policy is not None:
             target = self._amount("the policy's budget", self.policy.budget, unit)
         if self.window not in (None, "day", "month"):
             raise LedgerError(f"window must be 'day' or 'month', got {self.window!r}")
         return Account(
-            unit, target, hard_cap, ttl or TTL, credit or CREDIT, self.window, price, slope, kept or KEEP
+            *(unit, target, hard_cap, ttl or TTL, credit or CREDIT, self.window, price, slope, kept or KEEP),
+            *(wanted, *self._floor_start(wanted, target, unit)),
         )
 
     def _unit(self, stored: Account | None) -> str:
@@ -152,6 +183,29 @@ class LedgerOptions:
         if not math.isfinite(price) or price < 0.0:
             raise LedgerError(f"the policy's price must be finite and at least 0, got {price}")
         return price, slope if slope is not None and math.isfinite(slope) and slope > 0.0 else None
+
+    def _floor_start(
+        self, wanted: float | None, target: int | None, unit: str
+    ) -> tuple[float | None, float | None]:
+        """The price at which an accuracy is expected, and how much the accuracy answers to the price.
+
+        Raises:
+            LedgerError: Nothing tells a price to begin at.
+            InfeasibleAccuracyError: The policy never expects so much.
+        """
+        if wanted is None:
+            return None, None
+        policy: object = self.policy
+        if isinstance(policy, PricesAccuracy):
+            return policy.accuracy_curve.price_at(wanted), policy.accuracy_curve.slope_at(wanted)
+        if self.policy is not None and self.policy.price > 0.0:
+            return self.policy.price, None
+        if target is not None:
+            return WORTH * scale_of(unit) / target, None
+        raise LedgerError(
+            "a target accuracy needs a price to begin at: give a policy that was trained on outcomes, or a "
+            "target, the mean cost that is never to be exceeded"
+        )
 
     def _amount(self, name: str, amount: float | None, unit: str) -> int | None:
         amount = positive(name, amount)
@@ -174,6 +228,29 @@ def keep(name: str, stored: float | None, said: float | None, scale: int = 1) ->
             f"this ledger was made with {made} {name}, not {said / scale:g}; "
             f"leave it out to keep it, or {another}"
         )
+
+
+def _accuracy(wanted: Any) -> float | None:
+    """A target accuracy as a float in (0, 1), or None."""
+    if wanted is None:
+        return None
+    if not (isinstance(wanted, Real) and 0.0 < float(wanted) < 1.0):
+        raise LedgerError(f"target_accuracy must lie between 0 and 1, got {wanted!r}")
+    return float(wanted)
+
+
+def to_score(score: Any) -> int:
+    """A grade in 1e-9.
+
+    Raises:
+        LedgerError: It does not lie from 0 to 1.
+
+    >>> to_score(True), to_score(0.25)
+    (1000000000, 250000000)
+    """
+    if not (isinstance(score, Real) and 0.0 <= float(score) <= 1.0):
+        raise LedgerError(f"a score lies from 0 (wrong) to 1 (right), got {score!r}")
+    return round(float(score) * NANO)
 
 
 def positive(name: str, value: Any) -> float | None:

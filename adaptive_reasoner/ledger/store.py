@@ -50,6 +50,12 @@ class Transaction(Known, Protocol):
     def add(self, period: str, change: Totals) -> None:
         """Add to the sums of a period."""
 
+    def score(self, question: str) -> int | None:
+        """The grade of a question in 1e-9, None without one; it stays locked until the commit."""
+
+    def put_score(self, question: str, score: int, now: float) -> None:
+        """Write the grade of a question in place of an earlier one."""
+
     def due(self, now: float, most: int) -> Sequence[Entry]:
         """So many of the open reservations that expired by now."""
 

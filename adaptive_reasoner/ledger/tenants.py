@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
+from adaptive_reasoner.ledger.accuracy_floor import Quality
 from adaptive_reasoner.ledger.base import (
     AsyncVerbs,
     ChargeTerms,
@@ -16,6 +18,8 @@ from adaptive_reasoner.ledger.base import (
     UnreachableLedgerError,
 )
 from adaptive_reasoner.ledger.proxy import LedgerProxy
+
+T = TypeVar("T")
 
 
 class TenantLedger(LedgerProxy):
@@ -78,7 +82,13 @@ class TenantLedger(LedgerProxy):
     @property
     def surcharge(self) -> float:
         """The amount that the tenant's own budget adds to the common price."""
-        return max(0.0, self.own.price - self.common.price) if self.own.target is not None else 0.0
+        holds = self.own.target is not None or _has_floor(self.own)
+        return max(0.0, self.own.price - self.common.price) if holds else 0.0
+
+    @property
+    @override
+    def quality(self) -> Quality | None:
+        return self.own.quality if _has_floor(self.own) else self.common.quality
 
     @override
     def reserve(self, expected: float, key: str, **terms: Unpack[ChargeTerms]) -> Reservation:
@@ -143,10 +153,20 @@ class TenantLedger(LedgerProxy):
         return self._in_one_transaction(both)
 
     @override
+    def feedback(self, question: str, score: float) -> None:
+        def both() -> None:
+            self.own.feedback(question, score)
+            self.common.feedback(self._shared(question), score)
+
+        self._in_one_transaction(both)
+
+    @override
     def snapshot(self) -> Snapshot:
         shared, mine = self.common.snapshot(), self.own.snapshot()
         if self.own.target is None:  # the common budget is the one that binds
             mine = replace(mine, credit=shared.credit, slack=shared.slack)
+        if mine.quality is None or mine.quality.target is None:
+            mine = replace(mine, quality=shared.quality)
         return replace(mine, target=self.target, price=self.price)
 
     def _in_both(
@@ -161,7 +181,7 @@ class TenantLedger(LedgerProxy):
 
         return self._in_one_transaction(both)
 
-    def _in_one_transaction(self, verbs: Callable[[], Reservation]) -> Reservation:
+    def _in_one_transaction(self, verbs: Callable[[], T]) -> T:
         own = self.own
         return own.in_one_transaction(self.common, verbs) if isinstance(own, AsyncVerbs) else verbs()
 
@@ -174,3 +194,7 @@ class TenantLedger(LedgerProxy):
 
     def _shared(self, name: str) -> str:
         return f"{self.tenant}/{name}"
+
+
+def _has_floor(ledger: Ledger) -> bool:
+    return ledger.quality is not None and ledger.quality.target is not None

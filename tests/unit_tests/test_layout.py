@@ -19,6 +19,7 @@ FLOORS = [
     {"strategies"},
     {"policy"},
     {"ledger.price_controller", "ledger.urls"},
+    {"ledger.accuracy_floor"},
     {"ledger.base", "ledger.estimates"},
     {"ledger.settings", "ledger.proxy", "ledger.journal_file"},
     {"ledger.entries"},

@@ -160,8 +160,8 @@ class SqlLedger(TransactionalLedger):
         if stored is None:
             connection.execute(sa.insert(schema.accounts), {"ledger": self._name, **asdict(account)})
         elif stored != account:
-            # A new policy has its own price: the drift learned around the old one is dropped.
+            # A new policy has its own prices: the drifts learned around the old ones are dropped.
             connection.execute(sa.update(schema.accounts).where(mine).values(asdict(account)))
             sums = sa.update(schema.totals).where(schema.totals.c.ledger == self._name)
-            connection.execute(sums.values(drift=0))
+            connection.execute(sums.values(drift=0, floor_drift=0, floor_steps=0))
         return account

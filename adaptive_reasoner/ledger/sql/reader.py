@@ -169,7 +169,7 @@ class _View(SqlTransaction):
 
     @override
     def _begin(self, period: str) -> Totals:
-        return Totals(drift=self._last_drift())
+        return self._last_sums()
 
     def _read(self, name: str, parameters: Mapping[str, Any]) -> Answer:
         rows = self._connection.execute(sa.text(STATEMENTS[name]), parameters).all()

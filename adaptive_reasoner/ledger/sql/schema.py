@@ -17,7 +17,7 @@ from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.settings import KEEP, Account
 from adaptive_reasoner.ledger.urls import showable
 
-VERSION = 3
+VERSION = 4
 CREATION_LOCK = 0x6C65646765720001  # PostgreSQL: one process at a time makes the tables
 
 metadata = sa.MetaData()
@@ -37,6 +37,20 @@ accounts = sa.Table(
     sa.Column("price", sa.Double),
     sa.Column("slope", sa.Double),
     sa.Column("keep", sa.Double, nullable=False),
+    sa.Column("target_accuracy", sa.Double),
+    sa.Column("floor_price", sa.Double),
+    sa.Column("floor_slope", sa.Double),
+)
+
+# The grades of answers, by question: a repeated one counts once.
+scores = sa.Table(
+    "ledger_scores",
+    metadata,
+    sa.Column("ledger", sa.Text, primary_key=True),
+    sa.Column("question", sa.Text, primary_key=True),
+    sa.Column("score", sa.BigInteger, nullable=False),
+    sa.Column("graded_at", sa.Double, nullable=False),
+    sa.Index("ledger_scores_graded", "ledger", "graded_at"),
 )
 
 # A period's sums are spread over several rows, so that writers do not wait for each other.
@@ -94,6 +108,19 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "alter table ledger_entries add column written_off bigint not null default 0",
         "alter table ledger_entries add column allowed bigint not null default 0",
         "alter table ledger_totals add column floored bigint not null default 0",
+    ),
+    3: (
+        *(
+            f"alter table ledger_accounts add column {name} double precision"
+            for name in ("target_accuracy", "floor_price", "floor_slope")
+        ),
+        *(
+            f"alter table ledger_totals add column {name} bigint not null default 0"
+            for name in ("feedbacks", "scores", "floor_drift", "floor_steps", "unheard")
+        ),
+        """create table ledger_scores (ledger text not null, question text not null, score bigint not null,
+            graded_at double precision not null, primary key (ledger, question))""",
+        "create index ledger_scores_graded on ledger_scores (ledger, graded_at)",
     ),
 }
 

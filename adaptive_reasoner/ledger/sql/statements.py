@@ -1,7 +1,7 @@
 """The statements on the charges and the sums of a ledger, by name; `:of` is the ledger."""
 
 from adaptive_reasoner.ledger.entries import Entry
-from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.price_controller import CARRIED, Totals
 
 _TEXTS = {
     # With the target in force, which may have changed since the ledger was opened.
@@ -23,11 +23,12 @@ _TEXTS = {
             where ledger = :of and question = :asked and period = :within and key != :named
         ) as others left join ledger_entries on ledger = :of and key = :named""",
     "lock_account": "select ledger from ledger_accounts where ledger = :of for update",
-    "last_drift": """
-        select cast(sum(drift) as bigint) from ledger_totals where ledger = :of
+    # What a new period begins with.
+    "last_sums": """
+        select {carried} from ledger_totals where ledger = :of
         group by period order by period desc limit 1""",
     "begin_sums": """
-        insert into ledger_totals (ledger, period, part, drift) values (:of, :within, :part, :drift)""",
+        insert into ledger_totals (ledger, period, part, {begun}) values (:of, :within, :part, {begins})""",
     "add_to_first": """
         update ledger_totals set {added} where ledger = :of and period = :within and part = 0""",
     # To a row of sums that no transaction has locked, or else to the first; its transaction ends soon.
@@ -61,15 +62,26 @@ _TEXTS = {
             order by expires_at limit :most)""",
     "read_latest": """
         select {columns} from ledger_entries where ledger = :of order by number desc limit :most""",
+    "read_score": "select score from ledger_scores where ledger = :of and question = :asked",
+    "put_score": """
+        insert into ledger_scores (ledger, question, score, graded_at)
+        values (:of, :asked, :score, :now)
+        on conflict (ledger, question)
+        do update set score = excluded.score, graded_at = excluded.graded_at""",
+    "forget_scores": "delete from ledger_scores where ledger = :of and graded_at <= :before",
     "retarget": "update ledger_accounts set target = :target where ledger = :of",
     "clear_entries": "delete from ledger_entries where ledger = :of",
     "clear_sums": "delete from ledger_totals where ledger = :of",
+    "clear_scores": "delete from ledger_scores where ledger = :of",
 }
 STATEMENTS = {
     name: text.format(
         columns=", ".join(Entry.__slots__),
         values=", ".join(f":{name}" for name in Entry.__slots__),
         sums=", ".join(f"cast(sum({name}) as bigint)" for name in Totals.__slots__),
+        carried=", ".join(f"cast(sum({name}) as bigint)" for name in CARRIED),
+        begun=", ".join(CARRIED),
+        begins=", ".join(f":{name}" for name in CARRIED),
         added=", ".join(f"{name} = {name} + :{name}" for name in Totals.__slots__),
     )
     for name, text in _TEXTS.items()

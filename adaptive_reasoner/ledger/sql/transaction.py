@@ -6,7 +6,7 @@ from typing import Any
 from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
-from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.price_controller import CARRIED, Totals
 from adaptive_reasoner.ledger.sql.connection import Answer
 from adaptive_reasoner.ledger.store import Wanted
 
@@ -124,9 +124,19 @@ class SqlTransaction:
         """The number of open charges of each action, and their planned cost."""
         return {action: (charges, amount) for action, charges, amount in self._rows("read_open")}
 
+    def score(self, question: str) -> int | None:
+        """The grade of a question, None without one; the question stays locked until the commit."""
+        self._lock([question])
+        return next((score for (score,) in self._rows("read_score", asked=question)), None)
+
+    def put_score(self, question: str, score: int, now: float) -> None:
+        """Write the grade of a question in place of an earlier one."""
+        self._do("put_score", asked=question, score=score, now=now)
+
     def forget(self, before: float, most: int) -> None:
-        """Delete the oldest charges that are closed and expired before then, at most so many."""
+        """Delete the oldest charges that are closed and expired before then, at most so many, and grades."""
         self._do("forget", before=before, most=most)
+        self._do("forget_scores", before=before)
 
     def lock(self) -> None:
         """Wait for the running transactions of this ledger, and let none begin until the commit."""
@@ -142,6 +152,7 @@ class SqlTransaction:
         self.lock()  # a running transaction would go on with sums that are gone
         self._do("clear_entries")
         self._do("clear_sums")
+        self._do("clear_scores")
         for known in (self.loaded, self._changes, self._summing, self._asked, self._others):
             known.clear()
 
@@ -158,14 +169,18 @@ class SqlTransaction:
         return self._do("read_charge", named=wanted.key, asked=wanted.question, within=wanted.period)
 
     def _begin(self, period: str) -> Totals:
-        """Insert the rows of a new period, which starts at the drift of the last one."""
-        drift = self._last_drift()
+        """Insert the rows of a new period, which starts with what the last one carries over."""
+        first = self._last_sums()
         for part in range(PARTS if self._parted else 1):
-            self._do("begin_sums", within=period, part=part, drift=0 if part else drift)
-        return Totals(drift=drift)
+            begun = Totals() if part else first
+            self._do(
+                "begin_sums", within=period, part=part, **{name: getattr(begun, name) for name in CARRIED}
+            )
+        return first
 
-    def _last_drift(self) -> int:
-        return next((drift for (drift,) in self._rows("last_drift")), 0)
+    def _last_sums(self) -> Totals:
+        rows = self._rows("last_sums")
+        return Totals(**dict(zip(CARRIED, rows[0], strict=True))) if rows else Totals()
 
     def _rows(self, name: str, **parameters: Any) -> list[Any]:
         return self._do(name, **parameters)()

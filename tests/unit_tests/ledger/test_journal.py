@@ -49,6 +49,17 @@ def test_passes_everything_on_while_the_database_answers(ledger, inner, tmp_path
     assert (tmp_path / "journal").stat().st_size == 0
 
 
+def test_keeps_the_grades_that_come_while_the_database_is_away(ledger, inner):
+    inner.away = True
+    ledger.feedback("a", 1.0)
+    ledger.feedback("b", 0.5)
+    ledger.feedback("a", 0.0)
+    assert inner.quality is None
+    inner.away = False
+    assert ledger.snapshot().quality.accuracy == 0.25
+    assert inner.quality.feedbacks == 2
+
+
 def test_charges_the_journal_in_order_when_the_database_is_back(ledger, inner):
     before = ledger.reserve(40.0, "before", action="cot")
     price, inner.away = ledger.price, True

@@ -7,6 +7,7 @@ from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
 from tests.unit_tests.ledger.contract import LedgerContract
+from tests.unit_tests.ledger.contract_quality import Accurate
 from tests.unit_tests.ledger.stand_ins import Priced
 
 
@@ -53,6 +54,16 @@ def test_charges_both_and_keeps_the_keys_of_tenants_apart(common):
         ledger.settle(ledger.reserve(40.0, "q", worst=60.0), 45.0)
     assert (one.spent, other.spent, common.spent) == (45.0, 45.0, 90.0)
     assert common.snapshot().questions == 2
+
+
+def test_a_grade_of_a_tenants_question_counts_in_both_ledgers():
+    common = open_ledger("memory://", policy=Accurate(), target_accuracy=0.7)
+    one, other = (TenantLedger(common, open_ledger("memory://"), tenant=name) for name in ("one", "other"))
+    one.feedback("q", 1.0)
+    other.feedback("q", 0.0)
+    assert (one.own.quality.accuracy, other.own.quality.accuracy) == (1.0, 0.0)
+    assert (common.quality.feedbacks, common.quality.accuracy) == (2, 0.5)
+    assert one.quality == one.snapshot().quality == common.quality  # the tenant has no floor of its own
 
 
 def test_decides_at_the_common_price_until_its_own_budget_binds(common):

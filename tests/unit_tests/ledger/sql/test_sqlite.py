@@ -13,6 +13,7 @@ from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.ledger.sql.schema import open_engine
 from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
+from tests.unit_tests.ledger.contract_quality import Accurate
 from tests.unit_tests.ledger.stand_ins import Clock, Priced
 
 
@@ -93,7 +94,7 @@ def test_ledgers_in_one_file_do_not_mix(opened):
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        ("update ledger_schema set version = 99", "version 99.*reads version 3; upgrade it"),
+        ("update ledger_schema set version = 99", "version 99.*reads version 4; upgrade it"),
         ("update ledger_schema set version = 0", "version 0.*open a new database"),
         ("drop table ledger_schema", "version unknown"),
     ],
@@ -113,7 +114,11 @@ def older(connection):
     connection.exec_driver_sql("alter table ledger_accounts drop column keep")
     connection.exec_driver_sql("alter table ledger_entries drop column written_off")
     connection.exec_driver_sql("alter table ledger_entries drop column allowed")
-    connection.exec_driver_sql("alter table ledger_totals drop column floored")
+    for name in ("floored", "feedbacks", "scores", "floor_drift", "floor_steps", "unheard"):
+        connection.exec_driver_sql(f"alter table ledger_totals drop column {name}")
+    for name in ("target_accuracy", "floor_price", "floor_slope"):
+        connection.exec_driver_sql(f"alter table ledger_accounts drop column {name}")
+    connection.exec_driver_sql("drop table ledger_scores")
     connection.exec_driver_sql("update ledger_schema set version = 1")
 
 
@@ -125,7 +130,7 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
     engine = open_engine(url)
     with engine.begin() as connection:
         older(connection)
-    with pytest.raises(LedgerError, match=r"version 1, this library reads version 3; open it for writing"):
+    with pytest.raises(LedgerError, match=r"version 1, this library reads version 4; open it for writing"):
         LedgerReader(url)
     seen = opened().snapshot()
     assert (seen.target, seen.hard_cap, seen.spent, seen.reserved, seen.questions) == (
@@ -136,9 +141,51 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
         1,
     )
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [3]
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [4]
     engine.dispose()
     assert opened(keep=KEEP).settle("b", 40.0).status == "settled"
+
+
+def test_a_reopened_ledger_keeps_its_floor_its_grades_and_its_price(opened):
+    first = opened(target_accuracy=0.8, policy=Accurate())
+    for number in range(60):
+        first.feedback(f"q{number}", 0.5)
+    second = opened()
+    assert (second.quality, second.price) == (first.quality, first.price)
+    second.feedback("q0", 0.5)
+    assert second.quality.feedbacks == 60
+    with pytest.raises(LedgerError, match=r"made with 0\.8 as target_accuracy, not 0\.9"):
+        opened(target_accuracy=0.9)
+
+
+def test_a_new_policy_begins_at_its_own_price_of_the_accuracy(opened):
+    first = opened(target_accuracy=0.8, policy=Accurate(price=0.001))
+    for number in range(60):
+        first.feedback(f"q{number}", 0.5)
+    second = opened(policy=Accurate(price=0.002))
+    assert second.price == pytest.approx(0.002)
+    assert second.quality.feedbacks == 60
+
+
+def test_processes_that_grade_the_same_ledger_move_one_price(opened):
+    first, second = opened(target_accuracy=0.8, policy=Accurate()), opened()
+    first.feedback("a", 0.0)
+    second.feedback("b", 0.0)
+    assert first.price > second.price == pytest.approx(first.snapshot().price)
+    assert second.quality.feedbacks == 2
+
+
+def test_forgets_old_grades_but_not_their_sums(opened, monkeypatch):
+    monkeypatch.setattr(sql_ledger, "TIDYING", 10)
+    clock = Clock()
+    ledger = opened(target_accuracy=0.8, policy=Accurate(), keep=3_600.0, clock=clock)
+    ledger.feedback("old", 1.0)
+    clock.now += 3_601.0
+    for number in range(20):
+        ledger.feedback(f"q{number}", 1.0)
+    assert ledger.quality.feedbacks == 21
+    ledger.feedback("old", 1.0)  # a grade of what is forgotten counts anew
+    assert ledger.quality.feedbacks == 22
 
 
 def test_forgets_old_charges_but_neither_sums_nor_what_is_open(opened, monkeypatch):
