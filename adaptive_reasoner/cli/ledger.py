@@ -73,6 +73,27 @@ def ledger_set(
     print_result({**result, "credit": now.credit, "cost_unit": now.cost_unit}, as_json)
 
 
+@ledger_app.command("feedback")
+def ledger_feedback(
+    url: Url,
+    question: Annotated[str, typer.Argument(help="The question: the run_id of its record.")],
+    score: Annotated[float, typer.Argument(help="Its answer, from 0 (wrong) to 1 (right).")],
+    name: Name = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Grade an answer, once however often it is said; a target accuracy is held by such grades."""
+    from adaptive_reasoner.ledger.opening import open_ledger
+    from adaptive_reasoner.ledger.sql.reader import LedgerReader
+
+    with LedgerReader(url, name=name):  # a ledger that is not there must not be made
+        pass
+    with open_ledger(url, name=name) as ledger:
+        ledger.feedback(question, score)
+        graded = ledger.snapshot()
+    quality = None if graded.quality is None else asdict(graded.quality)
+    print_result({"ledger": name, "price": graded.price, "quality": quality}, as_json)
+
+
 @ledger_app.command("reset")
 def ledger_reset(
     url: Url,

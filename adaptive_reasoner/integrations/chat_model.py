@@ -59,6 +59,7 @@ class AdaptiveChatModel(BaseChatModel):
         policy: Chooses the action. By default, a vote that needs no labels, or one call for free text.
         actions: The strategy behind each action that the policy can choose.
         budget: Allowed mean cost per question, kept by a ledger in memory.
+        target_accuracy: Mean accuracy to keep at the least cost, by the grades that its ledger is given.
         ledger: Keeps the average instead of `budget`, also for several processes and over restarts.
         meter: What a call costs; by default generated tokens.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
@@ -91,6 +92,7 @@ class AdaptiveChatModel(BaseChatModel):
     policy: SkipValidation[Policy | None] = None
     actions: SkipValidation[Mapping[str, Flow] | None] = None
     budget: float | None = None
+    target_accuracy: float | None = None
     ledger: SkipValidation[Ledger | None] = None
     meter: SkipValidation[Meter | Literal["usd"] | None] = None
     key: SkipValidation[Key] = "auto"
@@ -118,6 +120,7 @@ class AdaptiveChatModel(BaseChatModel):
             policy=self.policy,
             actions=self.actions,
             budget=self.budget,
+            target_accuracy=self.target_accuracy,
             ledger=self.ledger,
             meter=self.meter,
             key=self.key,
@@ -128,7 +131,7 @@ class AdaptiveChatModel(BaseChatModel):
             raise TypeError(f"AdaptiveChatModel takes a chat model, not {type(self.inner).__name__}")
         self._main = main
         # What is made anew from these fields, as `configurable_fields` does at every call, counts on there.
-        self.ledger, self.budget = self._reasoner.ledger, None
+        self.ledger, self.budget, self.target_accuracy = self._reasoner.ledger, None, None
         self.model_name = self.model_name or self._main._get_ls_params().get("ls_model_name") or ""
         if self.output_version is None:
             self.output_version = self._main.output_version

@@ -75,6 +75,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         actions: The strategy behind each action that the policy can choose; `on(Source(model))` calls another
             model, and `extended_thinking` sets the effort.
         budget: Allowed mean cost per run, kept by a ledger in memory.
+        target_accuracy: Mean accuracy of runs to keep at the least cost, by the grades its ledger is given.
         ledger: Keeps the average instead of `budget`, also for several processes and over restarts.
         meter: What a call costs; by default generated tokens. `"usd"` counts dollars by the model that
             answers; see `DollarMeter`.
@@ -130,6 +131,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         policy: Policy | Callable[[AgentStep], Policy] | None = None,
         actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
+        target_accuracy: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | Literal["usd"] | None = None,
         key: Key = "auto",
@@ -168,6 +170,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             policy=policy,
             actions=actions,
             budget=budget,
+            target_accuracy=target_accuracy,
             ledger=ledger,
             meter=meter,
             key=key,

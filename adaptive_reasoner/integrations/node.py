@@ -61,6 +61,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         policy: Chooses the action.
         actions: The strategy behind each action that the policy can choose.
         budget: Allowed mean cost per question, kept by a ledger in memory.
+        target_accuracy: Mean accuracy to keep at the least cost, by the grades that its ledger is given.
         ledger: Keeps the average instead of `budget`, also for several processes and over restarts.
         meter: What a call costs; by default generated tokens. `"usd"` counts dollars by the model that
             answers; see `DollarMeter`.
@@ -110,6 +111,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         policy: Policy | None = None,
         actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
+        target_accuracy: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | Literal["usd"] | None = None,
         key: Key = "auto",
@@ -128,7 +130,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         goto: str | None = None,
         name: str = "adaptive_compute",
     ) -> None:
-        if budget_key and (budget is not None or ledger is not None):
+        if budget_key and (budget is not None or ledger is not None or target_accuracy is not None):
             raise ValueError(
                 "with budget_key the BudgetLedgerNode keeps the budget: give no budget or ledger here"
             )
@@ -147,6 +149,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             policy=policy,
             actions=actions,
             budget=budget,
+            target_accuracy=target_accuracy,
             ledger=ledger,
             meter=meter,
             key=key,

@@ -119,7 +119,8 @@ class Telemetry(BaseCallbackHandler):
             self._end(data)
             self._count(data)
         else:
-            self._budgets.add(1, {"event": data["event"], "cost_unit": data["cost_unit"]})
+            if data["event"] != "quality":
+                self._budgets.add(1, {"event": data["event"], "cost_unit": data["cost_unit"]})
             trace.get_current_span().add_event(f"{_NAME}.{data['event']}", _attributes(data))
 
     @override

@@ -1,12 +1,18 @@
 """Tell callback handlers and tracers what was decided and what it cost."""
 
+from dataclasses import asdict
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langchain_core.callbacks import BaseCallbackManager, adispatch_custom_event, dispatch_custom_event
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
+from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.ledger.runs import charged_ledger
 from adaptive_reasoner.reasoner.run import QuestionRun
+
+_told: WeakKeyDictionary[Ledger, tuple[bool, str | None]] = WeakKeyDictionary()  # of each ledger's floor
 
 EVENT = "adaptive_reasoner"
 """Name of the custom events that callback handlers receive: each is a decision, a settlement or a failure."""
@@ -26,6 +32,18 @@ async def asend_event(run: QuestionRun, event: dict[str, Any] | None) -> None:
         await adispatch_custom_event(EVENT, event, config=config)
 
 
+def send_closed(run: QuestionRun) -> None:
+    """Send the events of a question that is over."""
+    for event in _at_the_end(run):
+        send_event(run, event)
+
+
+async def asend_closed(run: QuestionRun) -> None:
+    """Like `send_closed`, without blocking the loop."""
+    for event in _at_the_end(run):
+        await asend_event(run, event)
+
+
 def send_run_event(event: dict[str, Any], config: RunnableConfig) -> None:
     """Send an event of a whole run, which is no question's, to the callback handlers of its config."""
     if _has_handler(config):
@@ -36,6 +54,21 @@ async def asend_run_event(event: dict[str, Any], config: RunnableConfig) -> None
     """Like `send_run_event`, without blocking the loop."""
     if _has_handler(config):
         await adispatch_custom_event(EVENT, event, config=config)
+
+
+def _at_the_end(run: QuestionRun) -> list[dict[str, Any]]:
+    """The settlement or the failure, and what is new of the accuracy floor."""
+    closed = run.closed()
+    if closed is None:
+        return []
+    quality = getattr(run.ledger, "quality", None)  # a ledger that others wrote may not know of grades
+    ledger = charged_ledger(run.ledger)
+    if quality is None or quality.target is None or _told.get(ledger) == (quality.blind, quality.limit):
+        return [closed]
+    _told[ledger] = quality.blind, quality.limit
+    seen = asdict(quality)
+    named = {name: closed[name] for name in ("key", "run_id", "cost_unit")}
+    return [closed, {"event": "quality", **named, "target_accuracy": seen.pop("target"), **seen}]
 
 
 def _config_of_handlers(run: QuestionRun, event: dict[str, Any] | None) -> RunnableConfig | None:

@@ -29,7 +29,7 @@ from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
-from adaptive_reasoner.reasoner.events import asend_event, send_event
+from adaptive_reasoner.reasoner.events import asend_closed, asend_event, send_closed, send_event
 from adaptive_reasoner.reasoner.options import (
     AnswerOptions,
     AskedQuestion,
@@ -75,6 +75,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         actions: The strategy behind each action that the policy can choose.
         budget: Allowed mean cost per question, kept by a ledger in memory. To share it between processes, or
             to keep it over restarts, give a `ledger` instead.
+        target_accuracy: Mean accuracy to keep at the least cost, with `budget` as a cap; see `open_ledger`.
         ledger: Keeps the average; the policy decides at its price.
         meter: What a call costs; by default the tokens that the policy counts, or generated tokens.
             `"usd"` counts dollars by the model that answers; see `DollarMeter`.
@@ -127,6 +128,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         policy: Policy | None = None,
         actions: Mapping[str, Flow] | None = None,
         budget: float | None = None,
+        target_accuracy: float | None = None,
         ledger: Ledger | None = None,
         meter: Meter | Literal["usd"] | None = None,
         price: float | None = None,
@@ -135,8 +137,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         samples: int | None = None,
         name: str | None = "adaptive_reasoner",
     ) -> None:
-        if ledger is not None and budget is not None:
-            raise ValueError("give a budget or a ledger, not both: a ledger has its own target")
+        if ledger is not None and (budget is not None or target_accuracy is not None):
+            raise ValueError("give a budget or a target accuracy, or a ledger, which has its own")
         positive("budget", budget)
         if isinstance(policy, str | os.PathLike):
             raise TypeError(f"a policy is read from its folder by LearnedPolicy.load({os.fspath(policy)!r})")
@@ -167,7 +169,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         for action in policy.actions:
             if action not in (actions or {}):
                 raise UnknownActionError(action, actions or {})
-        ledger = ledger or open_ledger("memory://", target=budget, policy=policy)
+        aims: dict[str, Any] = {"target": budget, "target_accuracy": target_accuracy}
+        ledger = ledger or open_ledger("memory://", policy=policy, **aims)
         check_units(meter=meter, policy=policy, ledger=ledger)
         check_budgets(meter.cost_unit, budget=budget, max_cost=max_cost)
         fields: dict[str, Any] = {
@@ -337,7 +340,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         finally:
             run.close()
             self._warn_of(run.copies)
-            send_event(run, run.closed())
+            send_closed(run)
 
     @asynccontextmanager
     async def _aunder_way(
@@ -351,7 +354,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         finally:
             await to_its_end(run.close, at_once=run.closes_at_once)
             self._warn_of(run.copies)
-            await asend_event(run, run.closed())
+            await asend_closed(run)
 
     def _warn_of(self, copies: int) -> None:
         """Say once that samples at temperature 0 are copies; where warnings are errors, the answer stands."""

@@ -194,6 +194,23 @@ def test_shows_a_ledger_and_resets_it(command, tmp_path):
     assert (shown["spent"], shown["target"]) == (0.0, 10.0)
 
 
+def test_grades_an_answer_from_the_command_line(command, tmp_path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with open_ledger(url, target_accuracy=0.8, target=10.0) as ledger:
+        ledger.settle(ledger.reserve(8.0, "q"), 12.0)
+    for _ in range(2):
+        code, printed, _ = command("ledger", "feedback", url, "q", 0.5, "--json")
+    graded = json.loads(printed)
+    assert (code, graded["quality"]["feedbacks"], graded["quality"]["accuracy"]) == (0, 1, 0.5)
+    shown = json.loads(command("ledger", "show", url, "--json")[1])
+    assert (shown["quality"], shown["price"]) == (graded["quality"], graded["price"])
+    assert "blind True" in command("ledger", "show", url)[1]
+    code, printed, said = command("ledger", "feedback", url, "q", 2)
+    assert (code, printed) == (2, "")
+    assert "score lies from 0" in said
+    assert command("ledger", "feedback", f"sqlite:///{tmp_path / 'none.sqlite'}", "q", 1)[0] == 2
+
+
 def test_commands_on_a_ledger_take_its_name_and_make_none(command, tmp_path):
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     with open_ledger(url, name="acme", target=10.0) as ledger:

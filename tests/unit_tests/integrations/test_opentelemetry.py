@@ -50,6 +50,17 @@ def recorded():
     return Recorded()
 
 
+def test_what_is_new_of_the_accuracy_floor_is_no_budget_event(recorded):
+    policy = FixedPolicy("vote_3", expected_cost=6.0)
+    policy.price = 0.002
+    made = AdaptiveReasoner(
+        Source(ScriptedModel(answers=["14"])), **{**TERMS, "policy": policy, "target_accuracy": 0.8}
+    )
+    made.invoke("5 + 9?", {"callbacks": [recorded.handler]})
+    assert "adaptive_reasoner.budget_events" not in recorded.metrics
+    assert recorded.metrics["adaptive_reasoner.questions"][0].value == 1
+
+
 TERMS = {
     "policy": FixedPolicy("vote_3", expected_cost=6.0),
     "actions": {"vote_3": self_consistency(3), "single_pass": single_pass()},

@@ -25,7 +25,7 @@ class CheapUnderPressure:
         return [self.decide(question, max_cost=budget) for question in questions]
 
 
-def reasoner(*answers, policy=None, ledger=None, budget=None, **fields):
+def reasoner(*answers, policy=None, ledger=None, budget=None, target_accuracy=None, **fields):
     model = ScriptedModel(answers=answers or ("Answer: 14",), **fields)
     return AdaptiveReasoner(
         Source(model, max_tokens=50),
@@ -33,4 +33,5 @@ def reasoner(*answers, policy=None, ledger=None, budget=None, **fields):
         actions=ACTIONS,
         ledger=ledger,
         budget=budget,
+        target_accuracy=target_accuracy,
     )

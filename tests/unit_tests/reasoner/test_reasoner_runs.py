@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers import BaseTracer
 
+from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.policy.base import FixedPolicy
 from tests.fakes import StatusError, joined
 from tests.unit_tests.reasoner.reasoners import reasoner
@@ -102,6 +103,48 @@ async def test_callback_handlers_see_decision_price_and_cost(is_async):
         assert (metadata["adaptive_action"], metadata["adaptive_price"]) == ("vote_3", 0.01)
         assert metadata["adaptive_expected_cost"] == 6.0
     assert len(heard.model_runs) == 2
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_says_when_the_accuracy_is_steered_blindly_and_when_that_changes(is_async):
+    policy = FixedPolicy("vote_3", expected_cost=6)
+    policy.price = 0.002
+    ledger = open_ledger("memory://", target_accuracy=0.8, policy=policy)
+    made, heard = reasoner(policy=policy, ledger=ledger), Heard()
+
+    async def told():
+        heard.events.clear()
+        config = {"callbacks": [heard]}
+        reply = await made.ainvoke("5 + 9?", config) if is_async else made.invoke("5 + 9?", config)
+        ledger.feedback(reply.response_metadata["adaptive_reasoner"]["run_id"], 1.0)
+        return [data for _, data in heard.events if data["event"] == "quality"]
+
+    (first,) = await told()
+    assert (first["target_accuracy"], first["feedbacks"], first["blind"], first["limit"]) == (
+        0.8,
+        0,
+        True,
+        None,
+    )
+    assert first["run_id"]
+    assert await told() == []
+    for number in range(60):
+        ledger.feedback(f"q{number}", 0.9)
+    (later,) = await told()
+    assert (later["feedbacks"], later["blind"]) == (62, False)
+    assert later["low"] < later["accuracy"] < later["high"]
+    assert await told() == []
+
+
+def test_says_when_the_budget_keeps_the_accuracy_from_being_held():
+    policy = FixedPolicy("vote_3", expected_cost=6)
+    policy.price = 0.002
+    made, heard = reasoner(policy=policy, budget=1.0, target_accuracy=0.99), Heard()
+    for _ in range(20):
+        made.invoke("5 + 9?", {"callbacks": [heard]})
+    told = [data["limit"] for _, data in heard.events if data["event"] == "quality"]
+    assert told[-1] == "budget"
+    assert made.ledger.snapshot().quality.limit == "budget"
 
 
 class Traced(BaseTracer):
