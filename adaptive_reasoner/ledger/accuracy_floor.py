@@ -11,11 +11,14 @@ from adaptive_reasoner.ledger.price_controller import NANO, NORMAL, REACH, Total
 
 PRIOR = 80  # grades that the offline price counts as: a grade varies by .2, the price's error by .05 squared
 MEMORY = 1_000  # grades after which the oldest are forgotten, so that a change of questions is followed
+BOLDNESS = 2.0  # a slope may be half of what is expected, and the price is still learned as fast as can be
+MOST_OWED = 20 * NANO  # wrong answers too many, or right ones, that are made up for
 SENSITIVITY = 0.05  # fall of the mean accuracy as the log of the price rises by one, where it is not known
 ENOUGH = 50  # grades before their mean is believed
 QUIET = 10.0  # times as many questions without a grade as lie between two of them: nobody grades any more
 LULL = 1_000  # questions without a grade that are always allowed
-BELOW_BUDGET = 1.0  # log of the price by which a floor that the budget does not pay for may ask for more
+BEYOND = 1.0  # log of the price by which a floor may ask for more than the budget pays for, or actions can do
+MARGIN = 0.5  # log of the price: so near its lowest, nothing more is to be had
 
 Limit = Literal["budget", "actions"]
 
@@ -49,15 +52,19 @@ class Quality:
 class AccuracyLaw:
     """Price of compute from the sums of a ledger's grades.
 
-    Each grade moves the log of the price by a share of what it is above or below the target. With gain
-    1 / (n + n0) at the n-th grade this is Newton's form of stochastic approximation (Robbins and Monro,
-    1951): after n grades the accuracy is as near the target as the mean of n grades is to its own mean,
-    however wrong the offline price was. The offline price counts as n0 grades.
+    Each grade moves the log of the price by a share of what it is above or below the aim. With gain
+    2 / (n + n0) at the n-th grade, of which half would do if the slope were right, this is Newton's form of
+    stochastic approximation (Robbins and Monro, 1951): the accuracy comes as near the target as the mean of
+    n grades is to its own, however wrong the offline price was, which counts as n0 grades. The aim is the
+    target and the mean of what is owed by the grades so far: what was lost while the price was learned is
+    made up for, in as many grades again. Debt and credit are limited and fade, so that neither a floor that
+    could not be held nor an easy time is made up for at length.
 
     Attributes:
         target: Mean accuracy to hold.
         price: The offline price at which it is expected, per cost unit.
         slope: Fall of the mean accuracy as the log of the price rises by one.
+        lowest: Price below which more is not expected of any question, 0 where unknown.
 
     >>> law = AccuracyLaw(target=0.8, price=0.002)
     >>> law.price_at(Totals())
@@ -69,6 +76,7 @@ class AccuracyLaw:
     target: float
     price: float
     slope: float = SENSITIVITY
+    lowest: float = 0.0
 
     def price_at(self, totals: Totals) -> float:
         """The price to decide the next question at, per cost unit."""
@@ -86,21 +94,35 @@ class AccuracyLaw:
             before: The grade that it replaces.
             least: The price that the budget asks for, 0 without one.
         """
-        off = score / NANO - (self.target if before is None else before / NANO)
-        gain = 1.0 / (min(totals.floor_steps, MEMORY) + PRIOR)
+        known = min(totals.floor_steps, MEMORY) + PRIOR
+        aim = self.target + totals.floor_debt / NANO / known
+        off = score / NANO - (aim if before is None else before / NANO)
+        gain = BOLDNESS / known
         drift = totals.floor_drift / NANO
-        lowest = -REACH
+        lowest = self._lowest
         if least > 0.0:
-            lowest = max(lowest, math.log(least / self.price) - BELOW_BUDGET)
+            lowest = max(lowest, math.log(least / self.price) - BEYOND)
         moved = drift + off * gain / self.slope
         moved = max(moved, min(drift, lowest)) if off < 0.0 else min(moved, max(drift, REACH))
         return round((moved - drift) * NANO)
+
+    def owed(self, totals: Totals, score: int, *, before: int | None = None) -> int:
+        """What a grade changes the debt by, in 1e-9: a little of it fades, and it stays within its limits."""
+        missed = (round(self.target * NANO) if before is None else before) - score
+        left = totals.floor_debt - (0 if before is not None else totals.floor_debt // MEMORY)
+        return min(max(left + missed, -MOST_OWED), MOST_OWED) - totals.floor_debt
 
     def limit(self, totals: Totals, budget_price: float) -> Limit | None:
         """What keeps the price above the one that the floor asks for."""
         if budget_price > self.price_at(totals):
             return "budget"
-        return "actions" if totals.floor_drift / NANO <= -0.95 * REACH else None
+        reached = totals.floor_drift / NANO <= self._lowest + MARGIN
+        return "actions" if reached and totals.floor_steps >= ENOUGH else None
+
+    @property
+    def _lowest(self) -> float:
+        """How far down the log of the price may be moved."""
+        return max(-REACH, math.log(self.lowest / self.price) - BEYOND) if self.lowest > 0.0 else -REACH
 
 
 def grading(totals: Totals, law: AccuracyLaw | None, score: int, before: int | None, least: float) -> Totals:
@@ -118,6 +140,7 @@ def grading(totals: Totals, law: AccuracyLaw | None, score: int, before: int | N
         feedbacks=int(first),
         scores=score - (before or 0),
         floor_drift=0 if law is None else law.step(totals, score, before=before, least=least),
+        floor_debt=0 if law is None else law.owed(totals, score, before=before),
         floor_steps=int(first and law is not None),
         unheard=-totals.unheard,
     )

@@ -131,6 +131,10 @@ class Priced(Protocol):
 class Curve(Protocol):
     """Mean accuracy against the price."""
 
+    @property
+    def lowest(self) -> float:
+        """The price below which no more is expected of any question."""
+
     def price_at(self, target: float) -> float:
         """The highest price at which the mean accuracy is expected to be `target`."""
 

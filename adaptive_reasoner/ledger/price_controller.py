@@ -23,7 +23,7 @@ FIRM = 2.0  # a pull from here on moves the drift no faster; on the log of the m
 EDGE = 0.93  # share of the room from which the pull rises no faster
 WORTH = 0.1  # accuracy that one target's worth of cost has to bring, where no offline price is known
 NANO = 1_000_000_000
-CARRIED = ("drift", "feedbacks", "scores", "floor_drift", "floor_steps", "unheard")
+CARRIED = ("drift", "feedbacks", "scores", "floor_drift", "floor_debt", "floor_steps", "unheard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Totals:
         feedbacks: Graded questions.
         scores: Sum of their grades, in 1e-9.
         floor_drift: What grades have moved the log of the floor's price by, in 1e-9.
+        floor_debt: What the grades are below the target in sum, as far as it is made up for, in 1e-9.
         floor_steps: How many grades have moved it.
         unheard: Questions admitted since the latest grade.
     """
@@ -61,6 +62,7 @@ class Totals:
     feedbacks: int = 0
     scores: int = 0
     floor_drift: int = 0
+    floor_debt: int = 0
     floor_steps: int = 0
     unheard: int = 0
 
@@ -79,6 +81,7 @@ class Totals:
             self.feedbacks + other.feedbacks,
             self.scores + other.scores,
             self.floor_drift + other.floor_drift,
+            self.floor_debt + other.floor_debt,
             self.floor_steps + other.floor_steps,
             self.unheard + other.unheard,
         )

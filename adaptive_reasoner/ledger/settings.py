@@ -30,6 +30,7 @@ class Account:
         target_accuracy: Mean accuracy that is not to be fallen below.
         floor_price: Offline price at which it is expected, per cost unit.
         floor_slope: Fall of the mean accuracy as the log of the price rises by one.
+        floor_lowest: Price below which no more is expected of any question.
     """
 
     cost_unit: str
@@ -44,6 +45,7 @@ class Account:
     target_accuracy: float | None = None
     floor_price: float | None = None
     floor_slope: float | None = None
+    floor_lowest: float | None = None
 
     @cached_property
     def scale(self) -> int:
@@ -69,7 +71,7 @@ class Account:
         if self.target_accuracy is None:
             return None
         slope = SENSITIVITY if self.floor_slope is None else self.floor_slope
-        return AccuracyLaw(self.target_accuracy, self.floor_price or 0.0, slope)
+        return AccuracyLaw(self.target_accuracy, self.floor_price or 0.0, slope, self.floor_lowest or 0.0)
 
     def price_at(self, totals: Totals) -> float:
         """The price of compute, per cost unit: of a budget and a floor, the higher one."""
@@ -155,15 +157,16 @@ class LedgerOptions:
                 raise LedgerError(f"this ledger was made with window {stored.window}, not {self.window}")
             if self.policy is None:
                 return stored
-            floor_price, floor_slope = self._floor_start(stored.target_accuracy, stored.target, unit)
-            return replace(stored, price=price, slope=slope, floor_price=floor_price, floor_slope=floor_slope)
+            floor = self._floor_start(stored.target_accuracy, stored.target, unit)
+            return replace(stored, price=price, slope=slope, **floor)
         if target is None and wanted is None and self.policy is not None:
             target = self._amount("the policy's budget", self.policy.budget, unit)
         if self.window not in (None, "day", "month"):
             raise LedgerError(f"window must be 'day' or 'month', got {self.window!r}")
         return Account(
             *(unit, target, hard_cap, ttl or TTL, credit or CREDIT, self.window, price, slope, kept or KEEP),
-            *(wanted, *self._floor_start(wanted, target, unit)),
+            target_accuracy=wanted,
+            **self._floor_start(wanted, target, unit),
         )
 
     def _unit(self, stored: Account | None) -> str:
@@ -184,24 +187,27 @@ class LedgerOptions:
             raise LedgerError(f"the policy's price must be finite and at least 0, got {price}")
         return price, slope if slope is not None and math.isfinite(slope) and slope > 0.0 else None
 
-    def _floor_start(
-        self, wanted: float | None, target: int | None, unit: str
-    ) -> tuple[float | None, float | None]:
-        """The price at which an accuracy is expected, and how much the accuracy answers to the price.
+    def _floor_start(self, wanted: float | None, target: int | None, unit: str) -> dict[str, Any]:
+        """The price at which an accuracy is expected, and how the accuracy answers to the price.
 
         Raises:
             LedgerError: Nothing tells a price to begin at.
             InfeasibleAccuracyError: The policy never expects so much.
         """
         if wanted is None:
-            return None, None
+            return {}
         policy: object = self.policy
         if isinstance(policy, PricesAccuracy):
-            return policy.accuracy_curve.price_at(wanted), policy.accuracy_curve.slope_at(wanted)
+            curve = policy.accuracy_curve
+            return {
+                "floor_price": curve.price_at(wanted),
+                "floor_slope": curve.slope_at(wanted),
+                "floor_lowest": curve.lowest,
+            }
         if self.policy is not None and self.policy.price > 0.0:
-            return self.policy.price, None
+            return {"floor_price": self.policy.price}
         if target is not None:
-            return WORTH * scale_of(unit) / target, None
+            return {"floor_price": WORTH * scale_of(unit) / target}
         raise LedgerError(
             "a target accuracy needs a price to begin at: give a policy that was trained on outcomes, or a "
             "target, the mean cost that is never to be exceeded"

@@ -46,6 +46,11 @@ class AccuracyCurve:
         return cls(prices, accuracies)
 
     @property
+    def lowest(self) -> float:
+        """The price below which no more is expected."""
+        return float(self.price[0])
+
+    @property
     def highest(self) -> float:
         """The mean accuracy at the lowest price."""
         return float(self.accuracy[0])

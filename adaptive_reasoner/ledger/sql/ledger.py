@@ -163,5 +163,5 @@ class SqlLedger(TransactionalLedger):
             # A new policy has its own prices: the drifts learned around the old ones are dropped.
             connection.execute(sa.update(schema.accounts).where(mine).values(asdict(account)))
             sums = sa.update(schema.totals).where(schema.totals.c.ledger == self._name)
-            connection.execute(sums.values(drift=0, floor_drift=0, floor_steps=0))
+            connection.execute(sums.values(drift=0, floor_drift=0, floor_debt=0, floor_steps=0))
         return account

@@ -40,6 +40,7 @@ accounts = sa.Table(
     sa.Column("target_accuracy", sa.Double),
     sa.Column("floor_price", sa.Double),
     sa.Column("floor_slope", sa.Double),
+    sa.Column("floor_lowest", sa.Double),
 )
 
 # The grades of answers, by question: a repeated one counts once.
@@ -112,11 +113,11 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     3: (
         *(
             f"alter table ledger_accounts add column {name} double precision"
-            for name in ("target_accuracy", "floor_price", "floor_slope")
+            for name in ("target_accuracy", "floor_price", "floor_slope", "floor_lowest")
         ),
         *(
             f"alter table ledger_totals add column {name} bigint not null default 0"
-            for name in ("feedbacks", "scores", "floor_drift", "floor_steps", "unheard")
+            for name in ("feedbacks", "scores", "floor_drift", "floor_debt", "floor_steps", "unheard")
         ),
         """create table ledger_scores (ledger text not null, question text not null, score bigint not null,
             graded_at double precision not null, primary key (ledger, question))""",

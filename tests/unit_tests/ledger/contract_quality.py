@@ -13,6 +13,8 @@ from tests.unit_tests.ledger.stand_ins import Priced
 class StraightCurve:
     """A mean accuracy that falls by a tenth as the log of the price rises by one: .8 at a price of .002."""
 
+    lowest = 0.001
+
     def price_at(self, target):
         return 0.002 * math.exp((0.8 - target) / 0.1)
 
@@ -127,8 +129,11 @@ class QualityContract:
         assert graded(floor, [0.0] * 20).limit is None
         assert graded(floor, [0.0] * 2_000).limit == "actions"
         lowest = floor.price
+        assert lowest == pytest.approx(0.001 / math.e)
         graded(floor, [0.0] * 100, name="more")
         assert floor.price == pytest.approx(lowest)
+        graded(floor, [1.0] * 900, name="right")
+        assert floor.quality.limit is None
 
     def test_grades_without_a_floor_are_counted_and_steer_nothing(self, make):
         ledger = make(target=50.0, policy=Accurate())

@@ -114,9 +114,9 @@ def older(connection):
     connection.exec_driver_sql("alter table ledger_accounts drop column keep")
     connection.exec_driver_sql("alter table ledger_entries drop column written_off")
     connection.exec_driver_sql("alter table ledger_entries drop column allowed")
-    for name in ("floored", "feedbacks", "scores", "floor_drift", "floor_steps", "unheard"):
+    for name in ("floored", "feedbacks", "scores", "floor_drift", "floor_debt", "floor_steps", "unheard"):
         connection.exec_driver_sql(f"alter table ledger_totals drop column {name}")
-    for name in ("target_accuracy", "floor_price", "floor_slope"):
+    for name in ("target_accuracy", "floor_price", "floor_slope", "floor_lowest"):
         connection.exec_driver_sql(f"alter table ledger_accounts drop column {name}")
     connection.exec_driver_sql("drop table ledger_scores")
     connection.exec_driver_sql("update ledger_schema set version = 1")
