@@ -26,7 +26,8 @@ from adaptive_reasoner.kit.tables.row_fields import (
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
 _BESIDE_COST = ("grading_cost", "batch_discount")
-_NUMBERS = (*_TOKENS, *_BESIDE_COST, "prompt_cost", "samples_per_request", "seconds", "score", "verdict")
+_SHARED = ("prompt_cost", "samples_per_request")
+_NUMBERS = (*_TOKENS, *_BESIDE_COST, *_SHARED, "seconds", "score", "verdict", "logprob")
 _OPTIONAL = (*_NUMBERS, "error", "prompt_sha", "graded_by", "label_drawn")
 
 
@@ -50,6 +51,7 @@ class Sample:
         prompt_cost: The part of `cost` that the prompt made, where one request pays it for several samples.
         samples_per_request: For how many.
         seconds: From request to reply, where known.
+        logprob: Mean log-probability of its generated tokens, where known.
         prompt_sha: Digest of the prompt, where known.
         graded_by: The grader behind `correct` or `verdict`, where the row names it.
         label_drawn: How a question that a person labelled was picked: `"random"` or `"chosen"`.
@@ -72,6 +74,7 @@ class Sample:
     prompt_cost: float | None = None
     samples_per_request: float | None = None
     seconds: float | None = None
+    logprob: float | None = None
     prompt_sha: str | None = None
     graded_by: str | None = None
     label_drawn: str | None = None
@@ -337,6 +340,9 @@ def _sample(row: Mapping[str, Any]) -> Sample:
     verdict = optional_number(row, "verdict")
     if verdict is not None and not 0 <= verdict <= 1:
         raise ValueError(f"verdict is {verdict}, outside [0, 1]")
+    logprob = optional_number(row, "logprob")
+    if logprob is not None and logprob > 0:
+        raise ValueError(f"logprob is {logprob}, above 0, which no logarithm of a probability is")
     return Sample(
         sample=whole_field(row, "sample"),
         answer=cell_text(row, "answer"),

@@ -7,6 +7,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.latency import waits
+from adaptive_reasoner.kit.backtesting.neighbours import budget_allocation, sequential_tests
 from adaptive_reasoner.kit.backtesting.rules import PRICES, FittedRule, Played, Rule, cross_fitted
 from adaptive_reasoner.kit.estimating.estimation import SampleGroup
 from adaptive_reasoner.kit.estimating.voting import vote_cost
@@ -18,7 +19,7 @@ from adaptive_reasoner.kit.votes.fitting import fit_stop, priced_schedules
 from adaptive_reasoner.kit.votes.permutations import (
     ReplayedVotes,
     Schedule,
-    after_first,
+    after_probe,
     at_once,
     by_state,
     by_window,
@@ -107,7 +108,7 @@ def after_first_sample(votes: ReplayedVotes, rows: Ints) -> Callable[[Ints], Pla
     def play(others: Ints) -> Played:
         held_out = votes.select(others)
         kinds = _kind(held_out, edges)
-        return _replayed(held_out, [after_first(size[kinds]) for size in sizes])
+        return _replayed(held_out, [after_probe(size[kinds]) for size in sizes])
 
     return play
 
@@ -134,6 +135,8 @@ def replay_rules(
     * `beta_stop` stops when the leader is ahead for good with probability tau, by a Beta posterior
       (Adaptive-Consistency, arXiv:2305.11860).
     * `esc` draws windows of w until all answers of one agree (Early-stopping SC, arXiv:2401.10480).
+    * `uab` gives samples where an uncertainty of the first one says they pay (arXiv:2605.26849), and `optpo`
+      stops at a lead in votes, by a sequential test (arXiv:2512.02882); see `neighbours`.
     * `after_first_sample` chooses how many to draw once it has seen the first: whether it answers, and how
       long it is. (A choice from the question alone is what the imitator makes among votes.)
     * `priced_stop` stops when no further sample is worth its price, as learned from the questions it is
@@ -166,6 +169,8 @@ def replay_rules(
         for schedule, tau in zip(by_confidence, _THRESHOLDS, strict=True)
     ]
     decisive = [by_state(rounds_of(Lossless(), limit, size)) for size in sizes]
+    allocations = budget_allocation(votes)
+    tests = [by_state(rounds_of(test, limit)) for test in sequential_tests(limit)]
     expected = (
         None
         if features is None
@@ -176,6 +181,8 @@ def replay_rules(
         "lossless": given_rule(decided, votes, decisive),
         "beta_stop": given_rule(np.stack(confident, axis=2), votes, by_confidence),
         "esc": given_rule(_replayed(votes, in_windows).values, votes, in_windows),
+        "uab": given_rule(_replayed(votes, allocations).values, votes, allocations),
+        "optpo": given_rule(_replayed(votes, tests).values, votes, tests),
         "after_first_sample": Rule(partial(cross_fitted, partial(after_first_sample, votes), seed)),
         "priced_stop": priced_stop(votes, expected),
     }

@@ -23,7 +23,7 @@ from adaptive_reasoner.kit.estimating.voting import Shared, answer_codes, best_o
 from adaptive_reasoner.kit.outcomes import Estimated, Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
 
-_STACKED = ("correct", "cost", "tokens", "seconds")
+_STACKED = ("correct", "cost", "tokens", "seconds", "logprob")
 _COLUMNS = (*_STACKED, "score")
 
 Sizes = Sequence[int] | Mapping[str, Sequence[int]]
@@ -239,6 +239,7 @@ class Replies:
         score: What a scorer gave it; NaN if there was none.
         tokens: Tokens generated; NaN if unknown.
         seconds: From request to reply; NaN if unknown.
+        logprob: Mean log-probability of its tokens; NaN if unknown.
         prompt: The mean part of a cost that samples of one request share; 0 where they do not.
         shared_by: How many do.
     """
@@ -249,6 +250,7 @@ class Replies:
     score: Floats
     tokens: Floats
     seconds: Floats
+    logprob: Floats
     prompt: float = 0.0
     shared_by: int = 1
 
@@ -275,6 +277,7 @@ class Replies:
             score=column("score"),
             tokens=column("completion_tokens"),
             seconds=column("seconds"),
+            logprob=column("logprob"),
             prompt=sum(prompts) / len(prompts) if prompts else 0.0,
             shared_by=max(int(reply.samples_per_request or 1) for reply in usable),
         )
@@ -318,6 +321,7 @@ class SampleGroup:
         cost: In the table's unit, shape (q, n).
         tokens: Tokens generated, NaN where unknown, shape (q, n).
         seconds: From request to reply, NaN where unknown, shape (q, n).
+        logprob: Mean log-probability of its tokens, NaN where unknown, shape (q, n).
         shared: The prompts that samples of one wave share.
     """
 
@@ -328,6 +332,7 @@ class SampleGroup:
     cost: Floats
     tokens: Floats
     seconds: Floats
+    logprob: Floats
     shared: Shared
 
     @property

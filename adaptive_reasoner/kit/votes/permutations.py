@@ -35,6 +35,7 @@ class ReplayedVotes:
         cost: Paid so far.
         tokens: Generated so far, NaN where unknown.
         seconds: How long each draw took from request to reply, NaN where unknown, shape (draws, columns).
+        logprob: Mean log-probability of the tokens of the first draw, NaN where unknown, shape (columns,).
         shared: The prompts that samples of one wave share, by column.
     """
 
@@ -46,6 +47,7 @@ class ReplayedVotes:
     cost: Floats
     tokens: Floats
     seconds: Floats
+    logprob: Floats
     shared: Shared
 
     @classmethod
@@ -117,7 +119,7 @@ class ReplayedVotes:
         return cls(question[order], **tables, shared=Shared(prompt, by))
 
 
-_TABLES = ("top", "second", "run", "right", "cost", "tokens", "seconds")
+_TABLES = ("top", "second", "run", "right", "cost", "tokens", "seconds", "logprob")
 
 
 def at_once(samples: int) -> Schedule:
@@ -158,12 +160,12 @@ def by_window(size: int) -> Schedule:
     return schedule
 
 
-def after_first(most: Ints) -> Schedule:
-    """One sample, then all others up to `most`, which has shape (columns,); without an answer, one other."""
+def after_probe(most: Ints, probe: int = 1) -> Schedule:
+    """`probe` samples, then all up to `most`, which has shape (columns,); without an answer, one more."""
 
     def schedule(votes: ReplayedVotes, drawn: Ints) -> Ints:
-        others = np.where(votes.top[1] > 0, most - 1, np.minimum(most - 1, 1))
-        return np.where(drawn == 0, 1, np.where(drawn == 1, others, 0))
+        others = np.where(votes.top[probe] > 0, most - probe, np.minimum(most - probe, 1))
+        return np.where(drawn == 0, probe, np.where(drawn == probe, others, 0))
 
     return schedule
 
@@ -199,6 +201,7 @@ def _in_orders(group: SampleGroup, limit: int, questions: int, rng: np.random.Ge
         cost=running_sums(group.cost[question, orders].reshape(limit, -1)),
         tokens=running_sums(group.tokens[question, orders].reshape(limit, -1)),
         seconds=group.seconds[question, orders].reshape(limit, -1),
+        logprob=group.logprob[question, orders].reshape(limit, -1)[0],
         shared=group.shared.at(own),
     )
 

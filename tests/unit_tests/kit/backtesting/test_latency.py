@@ -10,7 +10,7 @@ from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.votes.permutations import (
     ReplayedVotes,
-    after_first,
+    after_probe,
     at_once,
     by_state,
     by_window,
@@ -71,7 +71,7 @@ FIRST = np.array([1, 2, 3, 4])
         (by_state(table_of(Lossless(), 4)), lambda votes, _: votes.needed),
         (by_window(2), in_windows(2)),
         (by_window(3), in_windows(3)),
-        (lambda replayed, drawn: after_first(FIRST[replayed.question])(replayed, drawn), None),
+        (lambda replayed, drawn: after_probe(FIRST[replayed.question])(replayed, drawn), None),
     ],
     ids=["at once", "lossless", "windows of 2", "windows of 3", "after the first"],
 )
