@@ -9,6 +9,10 @@ them too), an offline price off by a factor of 100, costs of a heavy tail (Paret
 reserved at full credit and released. Runs are judged one by one, on the same streams.
 
     python benchmarks/ledger_adherence.py DATA [--seeds 20] [--runs 40] [--out FILE]
+    python benchmarks/ledger_adherence.py DATA --pacers [--seeds 8] [--out FILE]
+
+`--pacers` compares the ledger with the pacer of the package paretobandit (`pip install paretobandit`), on the
+same streams, and nothing else.
 
 DATA holds `bbh_direct_cot.outcomes.parquet` and `gpqa_thinking_opus45.samples.parquet`.
 """
@@ -25,13 +29,16 @@ from pathlib import Path
 import numpy as np
 from ledger_traffic import LAWS, Ledger, Renamed, Stream, bbh, gpqa, heavy_tailed, replay, stream_of
 
-ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).resolve().parent / "results"
+OURS = tuple(name for name in LAWS if not name.startswith("paretobandit"))
 EVERY = 1, 32, 128, "bursts"
 TRAFFIC = {"stationary": EVERY, "shifted": EVERY, "shifted_back": (32,)}  # kind: in flight
+PACKAGES = "adaptive-reasoner", "numpy", "scikit-learn"
+PACERS = "paretobandit_pacer", "paretobandit_pacer_warm", "ledger"
 FIRST, TOLERANCE = 500, 0.02  # every prefix from here on is to be this close to the target
 
 
-def rows_of(table, kind, n, flight, seeds, laws=tuple(LAWS)):
+def rows_of(table, kind, n, flight, seeds, laws=OURS):
     """One line a law, and the bound: means over the seeds."""
     streams = [stream_of(table, kind, n, seed) for seed in range(seeds)]
     best = [stream.hindsight(table) for stream in streams]
@@ -200,15 +207,39 @@ def credit_row(table, credit, flight, seeds, n=12_000):
     }
 
 
+def compare_pacers(tables, arguments):
+    """The ledger and paretobandit's pacer on the same streams."""
+    rows = []
+    for table in tables:
+        for kind, flights in TRAFFIC.items():
+            for flight in flights:
+                for row in rows_of(table, kind, 2_000, flight, arguments.seeds, PACERS):
+                    rows.append(row)
+                    print(json.dumps(row), file=sys.stderr)
+    results = {
+        "command": f"python benchmarks/ledger_adherence.py DATA --pacers --seeds {arguments.seeds}",
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "versions": {name: version(name) for name in (*PACKAGES, "paretobandit")},
+        "cpu_seconds": round(time.process_time()),
+        "adherence": rows,
+    }
+    out = arguments.out or RESULTS / "ledger_pacers.json"
+    out.write_text(json.dumps(results, indent=1) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "ledger_adherence.json")
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--runs", type=int, default=40, help="of each wrong input, judged one by one")
+    parser.add_argument("--pacers", action="store_true", help="the ledger and paretobandit's pacer alone")
     arguments = parser.parse_args()
     rows, credit_rows = [], []
     tables = [bbh(arguments.data), gpqa(arguments.data)]
+    if arguments.pacers:
+        compare_pacers(tables, arguments)
+        return
     for table in tables:
         for kind, flights in TRAFFIC.items():
             for flight in flights:
@@ -229,15 +260,17 @@ def main():
         "command": "python benchmarks/ledger_adherence.py DATA "
         f"--seeds {arguments.seeds} --runs {arguments.runs}",
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
+        "versions": {
+            name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn", "paretobandit")
+        },
         "cpu_seconds": round(time.process_time()),
         "tables": [{"name": table.name, "target": table.target, "price": table.price} for table in tables],
         "adherence": rows,
         "credit": credit_rows,
         "robustness": robustness_found,
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+    out = arguments.out or RESULTS / "ledger_adherence.json"
+    out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

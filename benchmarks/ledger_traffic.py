@@ -225,6 +225,39 @@ class DualAscent:
         self.price = max(0.0, self.price + self.eta * (cost - counted))
 
 
+class ParetoBanditPacer:
+    """The budget pacer of the package paretobandit, at its defaults, over the policy that all laws share.
+
+    Its soft mode takes lambda times a cost normalised to [0, 1] off each arm's value. Here the cost is the
+    predicted one over the dearest action's mean, so that lambda is a price of compute. It hears of a question
+    when its cost is known, as it has no reservations.
+
+    Args:
+        table: What is replayed.
+        warm: Begin at the offline price, which the package has no means to be told, instead of at 0.
+    """
+
+    def __init__(self, table, warm=False):
+        from pareto_bandit.budget_pacer import BudgetPacer, PacingMode
+
+        self.pacer = BudgetPacer(table.target, mode=PacingMode.SOFT)
+        self.scale = float(table.cost.mean(axis=(0, 2)).max())
+        if warm:
+            self.pacer.lambda_t = table.price * self.scale
+
+    @property
+    def price(self):
+        """The dual variable in accuracy per unit of cost."""
+        return self.pacer.lambda_t / self.scale
+
+    def admit(self, key, planned):
+        """It knows no plans."""
+
+    def settle(self, _, cost):
+        """A question's cost is known."""
+        self.pacer.observe(cost)
+
+
 class Ledger:
     """The library's ledger; without `reserve` it only hears of a question when its cost is known."""
 
@@ -274,6 +307,8 @@ LAWS: dict[str, Callable] = {
     "static_price": Static,
     "dual_ascent": DualAscent,
     "dual_ascent_reserving": lambda table: DualAscent(table, reserve=True),
+    "paretobandit_pacer": ParetoBanditPacer,
+    "paretobandit_pacer_warm": lambda table: ParetoBanditPacer(table, warm=True),
     "ledger_without_reservations": lambda table: Ledger(table, reserve=False),
     "ledger": Ledger,
 }

@@ -10,8 +10,8 @@ from typing import Literal
 from adaptive_reasoner.ledger.price_controller import NANO, NORMAL, REACH, Totals
 
 PRIOR = 80  # grades that the offline price counts as: a grade varies by .2, the price's error by .05 squared
-MEMORY = 1_000  # grades after which the oldest are forgotten, so that a change of questions is followed
-BOLDNESS = 2.0  # a slope may be half of what is expected, and the price is still learned as fast as can be
+MEMORY = 2_000  # grades after which the oldest are forgotten, so that a change of questions is followed
+BOLDNESS = 1.5  # times the gain that would do if the slope were right: where it is less, that learns in time
 MOST_OWED = 20 * NANO  # wrong answers too many, or right ones, that are made up for
 SENSITIVITY = 0.05  # fall of the mean accuracy as the log of the price rises by one, where it is not known
 ENOUGH = 50  # grades before their mean is believed
@@ -53,7 +53,7 @@ class AccuracyLaw:
     """Price of compute from the sums of a ledger's grades.
 
     Each grade moves the log of the price by a share of what it is above or below the aim. With gain
-    2 / (n + n0) at the n-th grade, of which half would do if the slope were right, this is Newton's form of
+    1.5 / (n + n0) at the n-th grade, of which 1 would do if the slope were right, this is Newton's form of
     stochastic approximation (Robbins and Monro, 1951): the accuracy comes as near the target as the mean of
     n grades is to its own, however wrong the offline price was, which counts as n0 grades. The aim is the
     target and the mean of what is owed by the grades so far: what was lost while the price was learned is

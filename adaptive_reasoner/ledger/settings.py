@@ -200,7 +200,7 @@ class LedgerOptions:
         if isinstance(policy, PricesAccuracy):
             curve = policy.accuracy_curve
             return {
-                "floor_price": curve.price_at(wanted),
+                "floor_price": max(curve.price_at(wanted), curve.lowest),
                 "floor_slope": curve.slope_at(wanted),
                 "floor_lowest": curve.lowest,
             }

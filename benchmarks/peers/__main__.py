@@ -35,6 +35,7 @@ DRIVEN = {  # driver: its environment, None for ours; and what it must find in t
     "plain_learners.py": (None, {}),
     "argrouter_class.py": ("argrouter", {}),
     "ucci_cascade.py": ("ucci", {}),
+    "paretobandit_router.py": ("paretobandit", {}),
     "cre_clusters.py": ("cre", {}),
     "routellm_factorisation.py": ("routellm", {"OPENAI_API_KEY": "none, but its import asks for one"}),
     "llmrouter_classifiers.py": ("llmrouter", {}),
@@ -45,6 +46,8 @@ NOT_RUN = {
     "llmrouter-lib's own encoder": "a Longformer from a model hub; its classifiers are run on our vectors",
     "argrouter's trained router": "training and weights are not published; its class is run, filled by us",
     "ucci-router on log-probabilities": "the tables have none; it is run on a learner's P(weak model wrong)",
+    "paretobandit's exploration and online learning": "all train on the same part; its pacer is a law of "
+    "ledger_adherence.py",
     "langchain-model-router, LiteLLM complexity router": "fixed rules without a dial for a budget",
     "optillm router": "weights from a model hub",
     "Not Diamond, OpenRouter auto": "hosted services",

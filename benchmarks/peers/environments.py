@@ -11,6 +11,7 @@ TORCH = "torch==2.13.0"
 PEERS = {
     "argrouter": ("scikit-learn==1.9.1", "argrouter==0.1.0a2"),
     "ucci": ("scikit-learn==1.9.1", "ucci-router==0.1.1"),
+    "paretobandit": ("scikit-learn==1.9.1", "paretobandit==0.1.1"),
     "cre": (TORCH, "cre-router==0.6.3"),
     "routellm": (TORCH, "routellm==0.2.0"),
     "llmrouter": (TORCH, "llmrouter-lib==0.4.0"),
