@@ -190,7 +190,7 @@ def solve(
     accuracy: Accuracy = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute the oracle: the best allocation of a budget on these outcomes, or the cheapest of an accuracy."""
+    """Compute the oracle: the best allocation of a budget, or the cheapest one for an accuracy."""
     from adaptive_reasoner.kit.allocation.allocation import Allocation, FloorAllocation
     from adaptive_reasoner.kit.allocation.solver import solve as solve_outcomes
     from adaptive_reasoner.kit.outcomes import Outcomes

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adaptive_reasoner.cli.checked import amount
-from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_result
+from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_forecast, print_result
 from adaptive_reasoner.cli.summaries import of_collection
-from adaptive_reasoner.console import err, print_json, print_table, progress
+from adaptive_reasoner.console import err, progress
 
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
@@ -102,13 +102,7 @@ def collect(
         forecasted = forecast(
             asked, menu, out_file, max_cost=max_cost, retry_failed=retry_failed, batch=batch
         )
-        job = forecasted.as_dict()
-        sources = job.pop("sources")
-        if as_json:
-            print_json({**job, "sources": sources})
-        else:
-            print_table(sources, title=f"to collect, cost in {job['cost_unit']}")
-            print_result(job, as_json=False)
+        print_forecast(forecasted, "to collect", as_json)
         if unknown:
             err.plain_line(f"note: {unknown} of {len(asked)} questions have no right answer (gold)")
         return

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from adaptive_reasoner.cli.checked import amount
-from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_result
+from adaptive_reasoner.cli.shown import (
+    INCOMPLETE,
+    INTERRUPTED,
+    AsJson,
+    NoCode,
+    print_forecast,
+    print_result,
+)
 from adaptive_reasoner.console import err, progress
 
 if TYPE_CHECKING:
@@ -35,28 +42,51 @@ def regrade(
     out_file: Annotated[
         Path | None, typer.Option("--out", help="File to write; by default the samples file is replaced.")
     ] = None,
+    blind: Annotated[
+        bool,
+        typer.Option("--blind", help="With a judge: show it no right answers; grades stay as they are."),
+    ] = False,
     max_cost: MaxCost = None,
     concurrency: Concurrency = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With a judge: only say what it would cost; nothing is called.")
+    ] = False,
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Grade samples again, by another grader or corrected answers; no source is called."""
+    from adaptive_reasoner.kit.collecting.regrading import forecast_regrading
     from adaptive_reasoner.kit.collecting.regrading import regrade as regrade_samples
-    from adaptive_reasoner.kit.menu.menu import Menu
+    from adaptive_reasoner.kit.menu.menu import Judge, Menu
     from adaptive_reasoner.kit.questions import read_questions
 
     menu = None if config is None else Menu.load(config, code="refuse" if no_code else "run")
     fixed = () if questions is None else read_questions(questions)
+    note = ""
+    if menu is None and dry_run:
+        raise typer.BadParameter(
+            "only the judge of a menu costs something: give --config", param_hint="--dry-run"
+        )
+    if menu is not None and isinstance(menu.grader, Judge):
+        job = forecast_regrading(samples, menu, questions=fixed, out=out_file, blind=blind, max_cost=max_cost)
+        if dry_run:
+            print_forecast(job, "to ask of the judge", as_json)
+            return
+        note = f"at most {job.bound:.4g} {job.cost_unit}, about {job.expected:.4g}"
+    elif dry_run:
+        raise typer.BadParameter("the grader of this menu calls no model", param_hint="--dry-run")
     try:
         with progress("grading") as show:
+            show(0, note=note)
             done = regrade_samples(
                 samples,
                 menu=menu,
                 questions=fixed,
                 out=out_file,
+                blind=blind,
                 max_cost=max_cost,
                 concurrency=concurrency,
-                on_progress=lambda at, total: show(at, total=total),
+                on_progress=lambda at, total: show(at, total=total, note=note),
             )
     except KeyboardInterrupt:
         print_stopped()
@@ -82,8 +112,8 @@ def print_regraded(done: "Regraded", as_json: bool, **more: object) -> None:
     print_result({**more, **done.as_dict()}, as_json)
     if done.failed:
         err.plain_line(
-            f"note: the judge gave {done.failed} rows no grade; they are unchanged, and the same command "
-            "asks again"
+            f"note: the judge gave {done.failed} rows or pairs no verdict; they are unchanged, and the same "
+            "command asks again"
         )
     if done.stopped is not None:
         reason = (

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adaptive_reasoner.console import number, out, print_json, visible
+from adaptive_reasoner.console import number, out, print_json, print_table, visible
 from adaptive_reasoner.errors import OutcomesError
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.kit.collecting.cost_forecast import Forecast
 
 INCOMPLETE = 3
 """The exit code of a collection that ended early, at its cap or because an endpoint asks for a long pause."""
@@ -48,6 +51,17 @@ def print_result(
             print_result(value, as_json=False, indent=f"{indent}  ")
         else:
             out.plain_line(visible(f"{indent}{label}: {_shown(value)}", one_line=True))
+
+
+def print_forecast(forecast: "Forecast", what: str, as_json: bool) -> None:
+    """Print what calls will cost, source by source and in all."""
+    job = forecast.as_dict()
+    sources = job.pop("sources")
+    if as_json:
+        print_json({**job, "sources": sources})
+        return
+    print_table(sources, title=f"{what}, cost in {job['cost_unit']}")
+    print_result(job, as_json=False)
 
 
 def read_result(file: Path, wanted: str) -> dict[str, Any]:

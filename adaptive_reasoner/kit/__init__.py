@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.progress import Collected as Collected
     from adaptive_reasoner.kit.collecting.progress import Progress as Progress
     from adaptive_reasoner.kit.collecting.regrading import Regraded as Regraded
+    from adaptive_reasoner.kit.collecting.regrading import forecast_regrading as forecast_regrading
     from adaptive_reasoner.kit.collecting.regrading import regrade as regrade
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate
     from adaptive_reasoner.kit.labelling.selection import questions_to_label as questions_to_label
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.learning.training import train as train
     from adaptive_reasoner.kit.menu.llm_grader import Referee as Referee
     from adaptive_reasoner.kit.menu.menu import Menu as Menu
+    from adaptive_reasoner.kit.menu.preference import Preference as Preference
     from adaptive_reasoner.kit.menu.presets import preset_menu as preset_menu
     from adaptive_reasoner.kit.menu.retries import Retries as Retries
     from adaptive_reasoner.kit.outcomes import Outcomes as Outcomes
@@ -61,7 +63,7 @@ _NAMES = {
     "collecting.early_stopping": "Adaptive",
     "collecting.graded_rows": "Label",
     "collecting.progress": "Collected Progress",
-    "collecting.regrading": "Regraded regrade",
+    "collecting.regrading": "Regraded forecast_regrading regrade",
     "estimating.estimation": "estimate",
     "labelling.selection": "questions_to_label",
     "labelling.sheet": "read_label_sheet write_label_sheet",
@@ -71,6 +73,7 @@ _NAMES = {
     "learning.training": "train",
     "menu.llm_grader": "Referee",
     "menu.menu": "Menu",
+    "menu.preference": "Preference",
     "menu.presets": "preset_menu",
     "menu.retries": "Retries",
     "outcomes": "Outcomes",

@@ -13,6 +13,7 @@ from adaptive_reasoner.answers.grouping import exact
 from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
+from adaptive_reasoner.kit.tables.preferences import Preferences, preferences_cell, preferences_field
 from adaptive_reasoner.kit.tables.row_fields import (
     Asked,
     amount_field,
@@ -28,7 +29,7 @@ _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tok
 _BESIDE_COST = ("grading_cost", "batch_discount")
 _SHARED = ("prompt_cost", "samples_per_request")
 _NUMBERS = (*_TOKENS, *_BESIDE_COST, *_SHARED, "seconds", "score", "verdict", "logprob")
-_OPTIONAL = (*_NUMBERS, "error", "prompt_sha", "graded_by", "label_drawn")
+_OPTIONAL = (*_NUMBERS, "error", "prompt_sha", "graded_by", "label_drawn", "judged_by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Sample:
         cost: In the unit of the table.
         score: What a scorer or reward model gave it, where there was one.
         verdict: How likely it is right, in [0, 1], by a judge who did not know the right answer.
+        preferred_over: How likely a judge who was shown this reply first prefers it to other replies.
         error: Why the call failed for good, or None. A failed call has a cost, but no vote.
         prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens: As billed, where known.
         grading_cost: Paid beside `cost`, to a model that graded the reply.
@@ -54,6 +56,7 @@ class Sample:
         logprob: Mean log-probability of its generated tokens, where known.
         prompt_sha: Digest of the prompt, where known.
         graded_by: The grader behind `correct` or `verdict`, where the row names it.
+        judged_by: The judge behind `preferred_over` and, where the reply is graded, behind `verdict`.
         label_drawn: How a question that a person labelled was picked: `"random"` or `"chosen"`.
     """
 
@@ -78,6 +81,8 @@ class Sample:
     prompt_sha: str | None = None
     graded_by: str | None = None
     label_drawn: str | None = None
+    preferred_over: Preferences | None = None
+    judged_by: str | None = None
 
     @property
     def paid(self) -> float:
@@ -297,6 +302,7 @@ class Samples:
         """One dict per reply, as the file formats hold them."""
         replies = [reply for several in self.replies.values() for reply in several]
         optional = [name for name in _OPTIONAL if any(getattr(reply, name) is not None for reply in replies)]
+        compared = any(reply.preferred_over is not None for reply in replies)
         for at, question_id in enumerate(self.question_ids):
             for source in self.sources:
                 for reply in self.of(question_id, source):
@@ -312,6 +318,7 @@ class Samples:
                         "cost": reply.cost,
                         "cost_unit": self.cost_unit,
                         **{name: getattr(reply, name) for name in optional},
+                        **({"preferred_over": preferences_cell(reply.preferred_over)} if compared else {}),
                     }
 
     def write(self, path: PathLike) -> None:
@@ -353,6 +360,8 @@ def _sample(row: Mapping[str, Any]) -> Sample:
         prompt_sha=cell_text(row, "prompt_sha"),
         graded_by=cell_text(row, "graded_by"),
         label_drawn=cell_text(row, "label_drawn"),
+        preferred_over=preferences_field(row),
+        judged_by=cell_text(row, "judged_by"),
         **{name: optional_number(row, name) for name in _NUMBERS},
     )
 

@@ -22,6 +22,7 @@ from adaptive_reasoner.kit.collecting.sampler import Drawn, EndpointStatus, Samp
 from adaptive_reasoner.kit.collecting.worklist import Attempts, WorkItem, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.preference import Preference
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import PathLike, Row
 
@@ -52,7 +53,7 @@ def collect(
 
     Args:
         questions: What to ask. Replies to one without a right answer are not graded: no function is called
-            and `correct` is null; a judge is asked for a `verdict`.
+            and `correct` is null; a judge is asked for a `verdict`, a `Preference` later, by `regrade`.
         menu: The sources, how many samples of each, what they cost and how answers are graded.
         out: The samples file, JSONL; continued where it stands.
         max_cost: The most that all samples in the file, and calls lost on the way, may cost. The worst
@@ -98,6 +99,11 @@ def collect(
         raise OutcomesError(
             f"{unknown} of {len(questions)} questions have no right answer, and adaptive collection goes by "
             "grades; collect them without it"
+        )
+    if isinstance(menu.grader, Preference) and unknown < len(questions):
+        raise OutcomesError(
+            f"{len(questions) - unknown} of {len(questions)} questions have a right answer (gold), and a "
+            'preference compares replies with each other only: leave gold out, or grade by kind = "judge"'
         )
     connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:

@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.collecting.cost_cap import smallest
 from adaptive_reasoner.kit.collecting.sample_file import StartedCalls
 from adaptive_reasoner.kit.collecting.worklist import Tally, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.menu import Menu, model_name
+from adaptive_reasoner.kit.menu.menu import Judge, Menu, model_name
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import PathLike
 
@@ -141,6 +141,26 @@ def forecast(
         menu.retries.attempts,
         menu.keys,
     )
+
+
+def forecast_judge(
+    asked: Sequence[str], menu: Menu, *, spent: float, max_cost: float | None = None
+) -> Forecast:
+    """Price the calls of the judge of a menu.
+
+    Args:
+        asked: The requests.
+        menu: Its grader is a judge where there are requests.
+        spent: What the samples and their grading have cost so far.
+        max_cost: The most that all may cost; the menu's cap counts too.
+    """
+    calls = []
+    if isinstance(menu.grader, Judge):
+        name = menu.grader.source
+        sent = [(menu.sources[name].billable_messages([HumanMessage(text)]), 1) for text in asked]
+        calls.append(_of_calls(sent, name, menu))
+    limit = smallest(max_cost, menu.max_cost)
+    return Forecast(tuple(calls), spent, menu.cost_unit, limit, menu.retries.attempts, menu.keys)
 
 
 def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: Tally) -> SourceForecast:

@@ -13,8 +13,7 @@ from adaptive_reasoner.kit.collecting.row_graders import NamedGraders, grade_of
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.sample_rows import SampleRows
 from adaptive_reasoner.kit.collecting.sampler import Drawn
-from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.menu import Menu, grader_name
+from adaptive_reasoner.kit.menu.menu import Judge, Menu, grader_name
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.row_fields import cell_text, optional_number, text_field, whole_field
 
@@ -144,7 +143,7 @@ class GradedRows:
                     self.table.change(at, error=None, correct=None)
                 continue
             grader = named.of(row) if named is not None else menu.grader  # type: ignore[union-attr]
-            assert not isinstance(grader, Referee)
+            assert not isinstance(grader, Judge)
             if grader is math:
                 check_installed()
             answer, gold, name = cell_text(row, "answer"), str(cell_text(row, "gold")), grader_name(grader)
@@ -212,7 +211,6 @@ class GradedRows:
         self.table.change(
             at,
             grading_cost=(optional_number(row, "grading_cost") or 0.0) + spent.cost,
-            attempts=spent.attempts,
             **({"estimated": True} if spent.estimated else {}),
         )
         self.grading_cost += paid_for(row) - paid

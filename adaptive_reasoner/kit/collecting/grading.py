@@ -15,7 +15,7 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.collecting.worklist import Attempts
 from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Judge, Menu
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.models.replies import EmptyReplyError, Reply
@@ -106,7 +106,7 @@ class Grading:
             return _failed(Grade(), error)
 
     def _score(self, found: Grade, gold: str) -> Grade:
-        assert not isinstance(self._grader, Referee)
+        assert not isinstance(self._grader, Judge)
         return scored(found, gold, self._grader)
 
 

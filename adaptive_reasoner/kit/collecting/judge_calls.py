@@ -14,32 +14,29 @@ from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls
 from adaptive_reasoner.kit.collecting.sampler import Drawn, EndpointStatus, Sampler
 from adaptive_reasoner.kit.collecting.worklist import Attempts
-from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Judge, Menu
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
-    """An answer to be judged.
+    """What a judge is asked.
 
     Attributes:
-        key: Its first sample, to which the call is billed.
-        attempts: Calls made for this sample so far.
-        question, gold, answer: What the judge is shown.
+        key: Under which its calls are noted.
+        attempts: Calls made for this key so far.
+        text: The request.
     """
 
     key: SampleKey
     attempts: int
-    question: str
-    gold: str | None
-    answer: str
+    text: str
 
 
 class JudgeCalls:
     """Asks the judge of a menu.
 
     Args:
-        menu: Its grader is a referee.
+        menu: Its grader is a judge.
         notes: Where calls are noted before they are made.
         cap: The most that they may cost.
 
@@ -48,9 +45,9 @@ class JudgeCalls:
     """
 
     def __init__(self, menu: Menu, notes: StartedCalls, cap: Cap) -> None:
-        assert isinstance(menu.grader, Referee)
+        assert isinstance(menu.grader, Judge)
         name = menu.grader.source
-        self._menu, self._referee, self._cap = menu, menu.grader, cap
+        self._menu, self._cap = menu, cap
         self._connections = Connections({name: menu.sources[name]})
         self._status = EndpointStatus()
         self._sampler = Sampler(
@@ -99,9 +96,8 @@ class JudgeCalls:
 
     async def _ask(self, request: JudgeRequest) -> Drawn | None:
         """The judge's reply; None where no further call can be made."""
-        text = self._referee.request(request.question, request.gold, request.answer)
         before = Attempts(request.attempts)
-        drawn = await self._sampler.draw(request.key, [HumanMessage(text)], before)
+        drawn = await self._sampler.draw(request.key, [HumanMessage(request.text)], before)
         if isinstance(drawn, Drawn):
             return drawn
         if not self._status.over:

@@ -1,26 +1,50 @@
-"""A judge grades the rows of a samples file; what it was paid for is kept, however the run ends."""
+"""A judge's run over the rows of a samples file; what it was paid for is kept, however the run ends."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.cost_cap import Cap, check_bounded
 from adaptive_reasoner.kit.collecting.event_loop import in_background
 from adaptive_reasoner.kit.collecting.graded_rows import GradedRows
-from adaptive_reasoner.kit.collecting.grading import Grade, verdict
 from adaptive_reasoner.kit.collecting.judge_calls import JudgeCalls, JudgeRequest
-from adaptive_reasoner.kit.collecting.row_graders import grade_of
-from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls, attempts_of
+from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls
 from adaptive_reasoner.kit.collecting.sampler import Drawn
-from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Judge, Menu
 from adaptive_reasoner.kit.tables.row_fields import cell_text
 
 _SECONDS_BETWEEN_SAVES = 30.0
 
-Alike = tuple[str, str | None, str]
-"""Question, right answer and answer: what a judge says of one row it says of all that are alike."""
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a reply of a judge told.
+
+    Attributes:
+        done: How many verdicts are in by now.
+        failed: Rows or pairs that it gave none.
+    """
+
+    done: int
+    failed: int = 0
+
+
+class Inquiry(Protocol):
+    """What is asked of a judge about the rows of a file."""
+
+    wanted: int
+    """Verdicts that the requests will bring."""
+
+    def known(self) -> Iterable[tuple[SampleKey, int]]:
+        """The calls that the rows include, under their keys."""
+
+    def requests(self) -> Sequence[JudgeRequest]:
+        """What is still to ask."""
+
+    def take(self, request: JudgeRequest, drawn: Drawn) -> Taken:
+        """Book a reply of the judge on the rows, and its cost."""
 
 
 @dataclass
@@ -28,9 +52,9 @@ class Judged:
     """How a judge's run ended.
 
     Attributes:
-        failed: Positions of the rows that it gave no grade.
+        failed: Rows or pairs that it gave no verdict.
         lost: Cost of the calls whose replies never arrived, in all runs so far.
-        stopped: Why rows are left: `"max_cost"`, `"retry_after"`, or None.
+        stopped: Why some are left: `"max_cost"`, `"retry_after"`, or None.
     """
 
     failed: int = 0
@@ -39,14 +63,14 @@ class Judged:
 
 
 def judge_rows(
-    grading: GradedRows, todo: Iterable[int], menu: Menu, limit: float | None, concurrency: int
+    grading: GradedRows, inquiry: Inquiry, menu: Menu, limit: float | None, concurrency: int
 ) -> Judged:
-    """Grade rows by the judge of a menu, and save them.
+    """Ask the judge of a menu what is still to ask, and save what it says.
 
     Args:
         grading: The rows.
-        todo: Positions of those to grade; what the judge has graded already is left alone.
-        menu: Its grader is a referee.
+        inquiry: What to ask about them.
+        menu: Its grader is a judge.
         limit: The most that the file may cost; None for no cap.
         concurrency: The most calls in flight.
 
@@ -54,75 +78,53 @@ def judge_rows(
         OutcomesError: The costs of the file are in another unit.
         MenuError: The judge cannot be called at all.
     """
-    run = _Judging(grading, menu, limit)
-    alike = run.answers(todo)
+    run = _Run(grading, inquiry, menu, limit)
+    requests = inquiry.requests()
     try:
-        if alike:
-            in_background(run.calls.run(run.requests(alike), concurrency, run.add))
+        if requests:
+            in_background(run.calls.run(requests, concurrency, run.add))
     finally:
         run.close()
     return run.judged
 
 
-class _Judging:
-    def __init__(self, grading: GradedRows, menu: Menu, limit: float | None) -> None:
-        assert isinstance(menu.grader, Referee)
-        self._grading, self._menu, self._referee = grading, menu, menu.grader
-        rows, source = grading.table.rows, menu.grader.source
-        unit = cell_text(rows[0], "cost_unit")
-        if unit != menu.cost_unit:
-            reason = f"costs are in {unit!r}, the menu counts {menu.cost_unit!r}"
-            raise OutcomesError(reason, file=grading.table.path)
+def check_unit(grading: GradedRows, menu: Menu) -> None:
+    """Refuse a judge whose costs are counted otherwise than those of the file.
+
+    Raises:
+        OutcomesError: They are in another unit.
+    """
+    unit = cell_text(grading.table.rows[0], "cost_unit")
+    if unit != menu.cost_unit:
+        reason = f"costs are in {unit!r}, the menu counts {menu.cost_unit!r}"
+        raise OutcomesError(reason, file=grading.table.path)
+
+
+class _Run:
+    def __init__(self, grading: GradedRows, inquiry: Inquiry, menu: Menu, limit: float | None) -> None:
+        assert isinstance(menu.grader, Judge)
+        self._grading, self._inquiry = grading, inquiry
+        check_unit(grading, menu)
         if limit is not None:
             if not limit >= 0:
                 raise MenuError(f"max_cost must be at least 0, not {limit}")
-            check_bounded({source: menu.sources[source]}, menu.meter_of)
+            check_bounded({menu.grader.source: menu.sources[menu.grader.source]}, menu.meter_of)
         self._notes = StartedCalls(grading.target, menu.cost_unit)
-        for key, row in zip(grading.keys, rows, strict=True):
-            self._notes.finish(key, attempts_of(row))
+        for key, attempts in inquiry.known():
+            self._notes.finish(key, attempts)
         cap = Cap(limit, menu.cost_unit)
         cap.charge(grading.paid + self._notes.lost)
         self.calls = JudgeCalls(menu, self._notes, cap)
         self.judged = Judged()
-        self._alike: dict[Alike, list[int]] = {}
         self._billed: dict[SampleKey, int] = {}
         self._saved = time.monotonic()
 
-    def answers(self, todo: Iterable[int]) -> dict[Alike, list[int]]:
-        """The rows of each distinct answer that the judge has not graded yet."""
-        for at in todo:
-            row = self._grading.table.rows[at]
-            gold, answer = cell_text(row, "gold"), cell_text(row, "answer")
-            if not self._grading.is_gradable(at) or self._is_judged(at):
-                continue
-            if answer is not None:
-                key = self._grading.keys[at].question_id, gold, answer
-                self._alike.setdefault(key, []).append(at)
-            elif gold is not None:
-                self._grading.set(at, correct=0.0, graded_by=self._menu.graded_by)  # nothing to ask about
-        return self._alike
-
-    def requests(self, alike: dict[Alike, list[int]]) -> list[JudgeRequest]:
-        """One request per distinct answer, billed to its first row."""
-        rows, keys = self._grading.table.rows, self._grading.keys
-        return [
-            JudgeRequest(keys[at], attempts_of(rows[at]), str(cell_text(rows[at], "question")), gold, answer)
-            for (_, gold, answer), (at, *_) in alike.items()
-        ]
-
     def add(self, request: JudgeRequest, drawn: Drawn) -> None:
         """Take a reply of the judge."""
-        alike = self._alike[request.key.question_id, request.gold, request.answer]
-        self._grading.bill(alike[0], drawn)
         self._billed[request.key] = drawn.spent.attempts
-        grade = verdict(Grade(request.answer), drawn, self._referee, request.gold)
-        if grade.error is not None:
-            self.judged.failed += len(alike)
-        else:
-            given = {"correct": grade.correct} if grade.verdict is None else {"verdict": grade.verdict}
-            for at in alike:
-                self._grading.set(at, **given, graded_by=self._menu.graded_by)
-        self._grading.progress(len(self._grading.graded), sum(map(len, self._alike.values())))
+        taken = self._inquiry.take(request, drawn)
+        self.judged.failed += taken.failed
+        self._grading.progress(taken.done, self._inquiry.wanted)
         if time.monotonic() - self._saved > _SECONDS_BETWEEN_SAVES:
             self._save()
 
@@ -139,12 +141,3 @@ class _Judging:
             self._notes.finish(key, attempts)
         self._billed.clear()
         self._saved = time.monotonic()
-
-    def _is_judged(self, at: int) -> bool:
-        row, grade = self._grading.table.rows[at], grade_of(self._grading.table.rows[at])
-        known = row.get("graded_by") == self._menu.graded_by and at not in self._grading.touched
-        if cell_text(row, "gold") is not None:
-            return known and grade is not None
-        return grade is not None or (
-            known and row.get("verdict") is not None and cell_text(row, "error") is None
-        )

@@ -75,4 +75,5 @@ class NamedGraders:
 
 
 def _was_judged(row: Row) -> bool:
-    return bool(optional_number(row, "grading_cost")) and not is_null(row.get("correct"))
+    compared = cell_text(row, "gold") is not None and not is_null(row.get("correct"))
+    return compared and bool(optional_number(row, "grading_cost"))

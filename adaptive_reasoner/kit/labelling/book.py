@@ -9,8 +9,7 @@ from adaptive_reasoner.kit.collecting.graded_rows import GradedRows, Label
 from adaptive_reasoner.kit.collecting.row_graders import NamedGraders
 from adaptive_reasoner.kit.collecting.sample_rows import SampleRows, locked
 from adaptive_reasoner.kit.labelling.selection import RANDOM_SHARE, questions_to_label
-from adaptive_reasoner.kit.menu.llm_grader import Referee
-from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.menu.menu import Judge, Menu
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import PathLike
 
@@ -41,7 +40,7 @@ class LabelBook:
         seed: int = 0,
         random_share: float = RANDOM_SHARE,
     ) -> None:
-        if menu is not None and isinstance(menu.grader, Referee):
+        if menu is not None and isinstance(menu.grader, Judge):
             reason = "labels one by one cannot be graded by a judge; label without --config, then `regrade`"
             raise OutcomesError(reason, file=path)
         self.path, self._menu = Path(path), menu

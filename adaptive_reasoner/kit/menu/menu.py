@@ -15,6 +15,7 @@ from adaptive_reasoner.answers.grouping import Key, comparison, exact
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
 from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.preference import Preference, whole_text
 from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, DEFAULT_VOTES, Recipe, single_and_votes
 from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.menu.toml_code import CodeUse
@@ -26,6 +27,9 @@ from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.modifiers import on
 
 Each = TypeVar("Each")
+
+Judge = Referee | Preference
+"""A grader that asks a model."""
 
 MOST_SAMPLES = 100_000
 """The most samples of a question and source, or of an action: more is a slip of the keyboard."""
@@ -44,10 +48,12 @@ class Menu:
         recipes: The actions; by default each source once and as votes of 3 and 5, as far as there are
             samples, under the names that `estimate` gives them.
         grader: Scores an answer against the gold one, in [0, 1]; a comparison, a function, or a `Referee`.
+            A `Preference` compares replies with each other.
         key: When two replies say the same, and so which answer is found in a reply: a name such as
             `"numeric"`, a comparison or a function of the message. Where not given, the grader decides where
             it is a comparison, so that what it calls right is never two votes; beside a `Referee` it is
-            `"auto"`, and beside a function `"exact"`, whose answers are as replies state them.
+            `"auto"`, beside a `Preference` the whole text, and beside a function `"exact"`, whose answers
+            are as replies state them.
         meters: What a call costs, for all sources or by source.
         max_cost: The most that a samples file may cost.
         concurrency: The most calls in flight.
@@ -70,7 +76,7 @@ class Menu:
     sources: Mapping[str, Source]
     samples: int | Mapping[str, int] = DEFAULT_SAMPLES
     recipes: Mapping[str, Recipe] | None = None
-    grader: Grader | Comparison | Referee = exact
+    grader: Grader | Comparison | Judge = exact
     key: Key | None = None
     meters: Meter | Mapping[str, Meter] = field(default_factory=TokenMeter)
     max_cost: float | None = None
@@ -95,7 +101,7 @@ class Menu:
                 )
         if not self.sampled:
             raise MenuError("at least one source needs at least 1 sample")
-        if isinstance(self.grader, Referee) and self.grader.source not in self.sources:
+        if isinstance(self.grader, Judge) and self.grader.source not in self.sources:
             raise MenuError(
                 f"[grader] there is no source {self.grader.source!r}; known are {', '.join(self.sources)}"
             )
@@ -182,6 +188,8 @@ class Menu:
             return comparison(self.key)
         if isinstance(self.grader, Comparison):
             return self.grader
+        if isinstance(self.grader, Preference):
+            return whole_text
         return comparison("auto" if isinstance(self.grader, Referee) else "exact")
 
     @property
@@ -198,9 +206,9 @@ class Menu:
     @cached_property
     def graded_by(self) -> str:
         """The name of the grader in rows of samples; of a judge with a digest of its model and request."""
-        if isinstance(self.grader, Referee):
-            digest = self.prompt_sha(self.grader.source, self.grader.request("", "", ""))
-            return f"judge {self.grader.source} {digest}"
+        if isinstance(self.grader, Judge):
+            ask = self.grader.prompt("", "", "")
+            return f"judge {self.grader.source} {self.prompt_sha(self.grader.source, ask)}"
         return grader_name(self.grader)
 
     @property
@@ -286,7 +294,8 @@ class Menu:
             return self.recipes
         recipes: dict[str, Recipe] = {}
         for name in self.sampled:
-            votes = (size for size in DEFAULT_VOTES if size <= self.samples_of(name))
+            most = 0 if self.comparison is whole_text else self.samples_of(name)
+            votes = (size for size in DEFAULT_VOTES if size <= most)
             recipes |= single_and_votes(name, votes)
         return recipes
 

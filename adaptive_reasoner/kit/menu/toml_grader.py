@@ -14,12 +14,14 @@ from adaptive_reasoner.answers.programs.program_tests import python_tests
 from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.menu.preference import Preference
 from adaptive_reasoner.kit.menu.toml_code import MenuCode
 from adaptive_reasoner.kit.menu.toml_tables import Number, Table
 from adaptive_reasoner.policy.features import EncoderSession
 
 _NAMED = ("exact", "numeric", "choice", "math", "json", "auto")
 _KIND_OF = {"fields": "fields", "language": "code", "encoder": "similar", "at_least": "similar"}
+_JUDGES = {"judge": Referee, "preference": Preference}
 _FILES = ("encoder.onnx", "tokenizer.json")
 
 
@@ -66,10 +68,11 @@ def grading(entries: Any, code: MenuCode) -> dict[str, Any]:
             raise MenuError(f'[grader] {entry} belongs to kind = "{_KIND_OF[entry]}"')
     if table.function is not None:
         return {"grader": code.function(table.function, "grader"), **own}
-    if (table.kind == "judge") != (table.source is not None):
-        raise MenuError("[grader] kind judge names its source, and no other kind does")
+    if (table.kind in _JUDGES) != (table.source is not None):
+        kind = table.kind if table.kind in _JUDGES else "judge"
+        raise MenuError(f"[grader] kind {kind} names its source, and none but {' and '.join(_JUDGES)} does")
     if table.source is not None:
-        return {"grader": Referee(table.source), **own}
+        return {"grader": _JUDGES[table.kind](table.source), **own}
     compared = _compared_by(table.kind, table, code)
     return {"grader": compared, "key": compared, **own}
 
@@ -92,7 +95,9 @@ def _compared_by(kind: str, table: _Grader, code: MenuCode) -> Comparison:
         return _similar(table, code.folder)
     if kind not in _NAMED:
         known = ", ".join([*_NAMED, "fields", "code", python_tests.name, "similar"])
-        raise MenuError(f"[grader] there is no kind {kind!r}; known are {known}, judge, or a function")
+        raise MenuError(
+            f"[grader] there is no kind {kind!r}; known are {known}, {', '.join(_JUDGES)}, or a function"
+        )
     return comparison(kind)
 
 

@@ -77,3 +77,25 @@ def test_regrade_by_a_judge_ends_at_its_cap_like_collect(command):
         json.loads(printed)["graders"].keys(),
     )
     assert {json.loads(line)["correct"] for line in Path("samples.jsonl").read_text().splitlines()} == {0.0}
+
+
+def test_regrade_says_what_a_judge_would_cost_and_calls_none(command):
+    write_rows("samples.jsonl", SAMPLES)
+    before = Path("samples.jsonl").read_bytes()
+    with StubServer(answer=lambda prompt, number: "no") as server:
+        Path("menu.toml").write_text(MENU.format(base_url=server.base_url))
+        regrade = ("regrade", "samples.jsonl", "--config", "menu.toml")
+        code, printed, _ = command(*regrade, "--dry-run", "--max-cost", 50, "--json")
+        job = json.loads(printed)
+        assert (code, job["calls"], job["bound"], job["expected"], job["spent"]) == (0, 6, 48.0, 24.0, 12.0)
+        assert (job["max_cost"], job["sources"][0]["source"]) == (50.0, "judge")
+        assert "to ask of the judge, cost in tokens" in command(*regrade, "--dry-run")[1]
+        assert (Path("samples.jsonl").read_bytes(), server.bodies) == (before, [])
+        command(*regrade, "--max-cost", 30)
+        code, printed, _ = command(*regrade, "--dry-run", "--json")
+        assert json.loads(printed)["calls"] < 6  # what the judge has graded is not asked again
+    code, _, said = command("regrade", "samples.jsonl", "--dry-run")
+    assert (code, "give --config" in said) == (2, True)
+    Path("exact.toml").write_text(MENU.split("[sources.judge]")[0].format(base_url="http://localhost:1"))
+    code, _, said = command("regrade", "samples.jsonl", "--config", "exact.toml", "--dry-run")
+    assert (code, "calls no model" in said) == (2, True)

@@ -28,13 +28,13 @@ def menu(model=None, *, samples=3, sources=("direct", "cot"), **settings):
     )
 
 
-def judge_menu(judge, **settings):
+def judge_menu(judge, grader=Referee, **settings):
     """A judge as grader, beside a source that must not be called."""
     sources = {"cot": Source(ScriptedModel(failures={0: AssertionError()}), max_tokens=8)}
     return Menu(
         {**sources, "judge": Source(judge, max_tokens=8)},
         samples={"cot": 1, "judge": 0},
-        grader=Referee("judge"),
+        grader=grader("judge"),
         **{"retries": ONCE, "concurrency": 1, **settings},
     )
 

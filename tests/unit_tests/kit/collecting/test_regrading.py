@@ -12,7 +12,7 @@ import pytest
 from adaptive_reasoner.answers import exact
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.collector import collect
-from adaptive_reasoner.kit.collecting.regrading import Label, regrade
+from adaptive_reasoner.kit.collecting.regrading import Label, forecast_regrading, regrade
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples
@@ -277,3 +277,17 @@ regrading.regrade({str(out)!r}, menu=judge_menu(ScriptedModel(answers=("yes",)))
     )  # 8 were paid, 16 may be, and a call takes 8
     done = regrade(out, menu=judge_menu(judge))
     assert (done.grading_cost, done.cost, set(grades(out))) == (4.0, 8.0 + 16.0 + 4.0, {1.0})
+
+
+def test_a_blind_judge_gives_verdicts_where_right_answers_are_known_and_grades_stay(out):
+    judge = ScriptedModel(answers=("80%",))
+    write = [row(graded_by="exact"), row(sample=1), row("r", gold=None, correct=None)]
+    written(out, *write)
+    done = regrade(out, menu=judge_menu(judge), blind=True)
+    assert (len(judge.requests), done.changed, grades(out)) == (2, 0, [1.0, 1.0, None])
+    assert "Right answer" not in judge.requests[0]["prompt"]
+    assert [each["verdict"] for each in rows_of(out)] == [0.8, 0.8, 0.8]
+    assert done.graders == {"exact": 1, "not named": 1}
+    regrade(out, menu=judge_menu(judge), blind=True)
+    assert len(judge.requests) == 2
+    assert forecast_regrading(out, judge_menu(judge), blind=True).calls == 0
