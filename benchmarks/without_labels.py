@@ -14,7 +14,9 @@ import argparse
 import json
 import platform
 import resource
+import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +33,7 @@ from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
 from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.gate import SHIPS
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
@@ -175,21 +178,32 @@ def coverage(samples, features, budget, *, labels=50, draws=1000, seed=0):
     }
 
 
-def shuffled(samples, features, budget, *, tables=100, labels=(0, 50), questions=300):
-    """How often a policy goes out, where replies belong to other questions than they were given for."""
-    result = []
-    for size in labels:
-        answers: dict[str, int] = {}
-        for number in range(tables):
+def shuffled(samples, features, budget, *, tables=100, labels=(0, 50), questions=200, replies=3):
+    """How often a policy goes out, where replies belong to other questions than they were given for.
+
+    Each table has few questions and few replies of each source, so that a hundred of them take minutes.
+    """
+    samples = samples.first(replies)
+    answers = {size: Counter() for size in labels}
+    for number in range(tables):
+        for size in labels:
             rng = np.random.default_rng([number, size])
             rows = rng.choice(len(samples), min(questions, len(samples)), replace=False)
             part = samples.select(rows)
             table = estimate(hidden(part, rng.choice(len(part), size, replace=False)), votes=(1,))
             imitator = Imitator(seed=number).fit(features[rng.permutation(rows)], table, budget=budget)
-            answer = imitator.gate(draws=500).answer
-            answers[answer] = answers.get(answer, 0) + 1
-        result.append({"labels": size, "tables": tables, "questions": len(part), "verdicts": answers})
-    return result
+            answers[size][imitator.gate(draws=500).answer] += 1
+        print(f"shuffled {number + 1} of {tables}: {answers}", file=sys.stderr, flush=True)
+    return [
+        {
+            "labels": size,
+            "tables": tables,
+            "questions": min(questions, len(samples)),
+            "shipped": sum(found[answer] for answer in SHIPS),
+            "verdicts": dict(found),
+        }
+        for size, found in answers.items()
+    ]
 
 
 def labelling_cost(questions=1000, sources=6, samples=10, votes=(1, 3, 5, 9)):
@@ -232,6 +246,7 @@ def main():
         "--splits", type=int, help="of each table; by default 5 of large and 40 of small ones"
     )
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--tables", type=int, default=100, help="of `shuffled`")
     parser.add_argument("--table", choices=LIFT, help="of `lift`, measure this table alone")
     parser.add_argument("--only", choices=PARTS, help="measure this part and leave the others in the file")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "without_labels.json")
@@ -256,7 +271,7 @@ def main():
         },
         "votes": lambda: {name: stops(read(name), splits=arguments.splits or 4, draws=300) for name in VOTES},
         "intervals": lambda: coverage(*exams(), draws=arguments.draws),
-        "shuffled": lambda: shuffled(*exams()),
+        "shuffled": lambda: shuffled(*exams(), tables=arguments.tables),
         "cost": labelling_cost,
     }
     results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}

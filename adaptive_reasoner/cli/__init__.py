@@ -153,16 +153,22 @@ def estimate(
             "judge, or the better of the two (auto); gold refuses samples without right answers."
         ),
     ] = Labels.AUTO,
+    reward: Annotated[
+        str | None,
+        typer.Option(help="Take the scores of replies instead; the name of what they count, such as stars."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make outcomes of samples: what each action would score and cost on each question."""
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate_outcomes
+    from adaptive_reasoner.kit.estimating.judge_quality import measure_judge
     from adaptive_reasoner.kit.samples import Samples
 
     with progress("estimating"):
         table = Samples.read(samples)
-        outcomes = estimate_outcomes(table, votes=_sizes(votes), labels=labels.value)
+        outcomes = estimate_outcomes(table, votes=_sizes(votes), labels=labels.value, reward=reward)
         outcomes.write(out_file)
+        judge = measure_judge(table)
     summary = [
         {"action": action, "accuracy": float(accuracy), "cost": float(cost)}
         for action, accuracy, cost in zip(
@@ -174,13 +180,15 @@ def estimate(
     if as_json:
         shown = {"file": str(out_file), "n_questions": len(outcomes), "n_labelled": n_labelled}
         counted = {source: {"samples": found, "of": total} for source, (found, total) in silent.items()}
-        print_json({**shown, "actions": summary, "nothing_to_compare": counted})
+        known_of_judge = {} if judge is None else {"judge": judge.as_dict()}
+        print_json({**shown, "actions": summary, "nothing_to_compare": counted, **known_of_judge})
     else:
         missing = len(outcomes) - n_labelled
         known = f", {missing} of them without a right answer (estimated)" if missing else ""
         print_table(summary, title=f"{len(outcomes)} questions{known}, cost in {outcomes.cost_unit}")
         counts = {source: f"{found} of {total} samples" for source, (found, total) in silent.items()}
-        print_result({"nothing to compare": counts}, as_json=False)
+        told = {} if judge is None else {"judge": str(judge)}
+        print_result({"nothing to compare": counts, **told}, as_json=False)
 
 
 @app.command()

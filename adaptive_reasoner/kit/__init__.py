@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.regrading import forecast_regrading as forecast_regrading
     from adaptive_reasoner.kit.collecting.regrading import regrade as regrade
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate
+    from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality as JudgeQuality
+    from adaptive_reasoner.kit.estimating.judge_quality import measure_judge as measure_judge
     from adaptive_reasoner.kit.labelling.selection import questions_to_label as questions_to_label
     from adaptive_reasoner.kit.labelling.sheet import read_label_sheet as read_label_sheet
     from adaptive_reasoner.kit.labelling.sheet import write_label_sheet as write_label_sheet
@@ -65,6 +67,7 @@ _NAMES = {
     "collecting.progress": "Collected Progress",
     "collecting.regrading": "Regraded forecast_regrading regrade",
     "estimating.estimation": "estimate",
+    "estimating.judge_quality": "JudgeQuality measure_judge",
     "labelling.selection": "questions_to_label",
     "labelling.sheet": "read_label_sheet write_label_sheet",
     "learning.encoders": "open_encoder",

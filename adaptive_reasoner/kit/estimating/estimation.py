@@ -4,23 +4,19 @@ import warnings
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
 
 from adaptive_reasoner.action_names import choice_action, vote_action
-from adaptive_reasoner.arrays import Bools, Floats, Ints
+from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
-from adaptive_reasoner.kit.estimating.consensus import (
-    Labels,
-    evidence_for,
-    graded_by_chance,
-    right_answers,
-)
-from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS, corrected
+from adaptive_reasoner.kit.estimating.consensus import Labels
+from adaptive_reasoner.kit.estimating.unlabelled import estimated_by_scores, estimated_without_labels
 from adaptive_reasoner.kit.estimating.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
-from adaptive_reasoner.kit.outcomes import Estimated, Halves, Outcomes
+from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 from adaptive_reasoner.kit.samples import Samples
 
 _STACKED = ("correct", "cost", "tokens", "seconds", "logprob")
@@ -38,6 +34,7 @@ def estimate(
     votes: Sizes = (1, 3, 5),
     best_of: Sizes = (),
     labels: Labels = "auto",
+    reward: str | None = None,
     seed: int = 0,
 ) -> Outcomes:
     """Accuracy and cost of every action that can be estimated from the samples.
@@ -56,9 +53,12 @@ def estimate(
         votes: Sizes of the plurality votes; a mapping gives each source its own.
         best_of: Sizes k of the choices by `score`; a mapping gives each source its own.
         labels: What stands in for right answers where they are missing: the `"consensus"` of the replies,
-            the verdicts of a `"judge"`, or the better of those that are there (`"auto"`). Known right
-            answers are used in any case; they also correct the estimates of the other questions, action by
-            action. `"gold"` refuses samples without them.
+            what a `"judge"` said (how often it prefers a reply to those of other sources, or else its
+            verdicts), or the better of those that are there (`"auto"`). Known right answers are used in any
+            case; they also correct the estimates of the other questions, action by action. `"gold"` refuses
+            samples without them.
+        reward: Take the `score` of replies instead, as a reward model or users gave it. This is the name of
+            what it counts, such as `"stars"`: accuracies, gains and prices are then in that unit.
         seed: Of the halves, and of the orders over which the cost of votes is averaged.
 
     Raises:
@@ -79,8 +79,11 @@ def estimate(
         (('cot', 'cot_vote_3'), [[0.667, 1.0]], [[10.0, 26.667]])
     """
     check_argument(samples, "Samples", "estimate")
+    measure = partial(estimate, votes=votes, best_of=best_of, seed=seed)
+    if reward is not None:
+        return estimated_by_scores(samples, measure, reward)
     if samples.ungraded:
-        return _without_labels(samples, labels, votes=votes, best_of=best_of, seed=seed)
+        return estimated_without_labels(samples, labels, measure)
     for sizes in (votes, best_of):
         unknown = set(sizes) - set(samples.sources) if isinstance(sizes, Mapping) else set()
         if unknown:
@@ -119,40 +122,6 @@ def estimate(
         halves=Halves(accuracy_a, accuracy_b, cost_a, cost_b) if known else None,
         counts=samples.counts,
     )
-
-
-def _without_labels(samples: Samples, labels: Labels, *, votes: Sizes, best_of: Sizes, seed: int) -> Outcomes:
-    """Estimates for questions without right answers, corrected by those that have them."""
-    if labels == "gold":
-        raise OutcomesError(
-            f"{samples.ungraded} replies are not graded, because their right answers are not known; "
-            "labels='consensus' estimates them, and "
-            "`samples.graded({question: right answer, ...})` keeps the questions that are known"
-        )
-    chances = right_answers(samples, by=evidence_for(samples, labels))
-    by_chance = graded_by_chance(samples, chances)
-    guessed = estimate(by_chance, votes=votes, best_of=best_of, seed=seed)
-    complete = samples.select(np.isin(samples.question_ids, guessed.question_ids))
-    labelled, known = complete.labels > 0, guessed.accuracy.copy()
-    at_random = labelled & ~complete.chosen
-    if labelled.any():
-        asked = complete.filled(by_chance).select(labelled)
-        known[labelled] = estimate(asked, votes=votes, best_of=best_of, seed=seed).accuracy
-    accuracy = corrected(guessed.accuracy, known, at_random, seed=seed)
-    errors = _errors(known, accuracy, labelled, at_random, samples=guessed.samples)
-    estimated = Estimated(complete.labels, at_random, accuracy, errors)
-    filled = np.where(labelled[:, None], known, accuracy)
-    return replace(guessed, accuracy=filled, halves=None, estimated=estimated)
-
-
-def _errors(known: Floats, accuracy: Floats, labelled: Bools, at_random: Bools, *, samples: Ints) -> Floats:
-    """Standard errors: of the samples where labels are known, else of the estimates as labels show it."""
-    sampled = np.sqrt(known * (1 - known) / samples)
-    doubt = np.sqrt(accuracy * (1 - accuracy))
-    if at_random.sum() >= FEWEST_LABELS:
-        missed = (known[at_random] - accuracy[at_random]) ** 2
-        doubt = np.broadcast_to(np.sqrt(missed.mean(axis=0)), accuracy.shape)
-    return np.where(labelled[:, None], sampled, doubt)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import summary, wording
 from adaptive_reasoner.kit.reporting.frontier import dial_of, frontier_section
 from adaptive_reasoner.kit.reporting.html_page import Fact, Report, Section, Table, Verdict
+from adaptive_reasoner.kit.reporting.judge import judge_section
 from adaptive_reasoner.kit.reporting.label_cost import labels_section, learning_points, learning_section
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.reporting.sections import (
@@ -66,6 +67,7 @@ def outcomes_report(
         price_section(found),
         None if playing is None else calibration_section(playing),
         learning_section(learned or [], outcomes.accuracy_unit),
+        judge_section(samples),
     ]
     facts = _oracle_facts(found, optimum) if found.summary is None else _facts(found, found.summary, saving)
     bill = _bill(samples, policy)

@@ -10,7 +10,10 @@ import pytest
 
 from adaptive_reasoner import cli
 from adaptive_reasoner.cli.shown import print_result
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.tables.files import write_rows
 from adaptive_reasoner.ledger import open_ledger
+from tests.unit_tests.kit.estimating.judged import compared
 from tests.unit_tests.kit.unlabelled import generated
 
 
@@ -373,3 +376,20 @@ def test_samples_without_right_answers_are_estimated_and_said_to_be(command, tmp
     assert "160 questions, 160 of them without a right answer (estimated)" in printed
     code, _, refused = command("estimate", samples, "--labels", "gold", "--out", outcomes)
     assert (code, "960 replies are not graded" in refused) == (2, True)
+
+
+def test_estimate_prints_how_good_the_judge_is_and_takes_rewards(command, tmp_path):
+    table = compared(60, labelled=range(30))
+    table.write(tmp_path / "poems.jsonl")
+    estimate = ("estimate", tmp_path / "poems.jsonl", "--votes", "1", "--out", tmp_path / "o.parquet")
+    _, printed, _ = command(*estimate, "--json")
+    judge = json.loads(printed)["judge"]
+    assert (judge["gives"], judge["given"], judge["cost"]) == ("preferences", 120, 240.0)
+    assert 0.7 < judge["accuracy"] <= 1.0
+    _, printed, _ = command(*estimate)
+    assert "judge: 120 preferences; " in printed
+    assert command(*estimate, "--reward", "stars")[0] == 2  # they have no scores
+    rows = [{**row, "score": 10.0 * at} for at, row in enumerate(table.rows())]
+    write_rows(tmp_path / "poems.jsonl", rows)
+    assert command(*estimate, "--reward", "stars")[0] == 0
+    assert Outcomes.read(tmp_path / "o.parquet").accuracy_unit == "stars"

@@ -25,6 +25,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
+from tests.unit_tests.kit.estimating.judged import compared
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -341,3 +342,20 @@ def test_a_table_on_which_dearer_actions_never_help_has_a_report(accuracies, cos
     price = next(section for section in page.sections if section.name == "price")
     assert not price.figures
     assert "the price is 0" in (tmp_path / "report.html").read_text()
+
+
+def test_a_judge_stands_in_the_report_with_its_bias_and_its_bill():
+    samples = compared(60, labelled=range(40), first=0.3)
+    report = outcomes_report(estimate(samples, votes=(1,)), samples=samples, budget=5.0)
+    judge = section(report, "judge")
+    assert "120 preferences of a judge, for 240 tokens." in judge.text
+    assert re.search(r"of them with right answers it is right in \d+%, better than the agreement", judge.text)
+    (table,) = judge.tables
+    assert [row["towards"] for row in table.rows] == [
+        "longer replies",
+        "the reply shown first",
+        "cheap",
+        "strong",
+    ]
+    unchecked = outcomes_report(estimate(samples, votes=(1,)), samples=compared(9), budget=5.0)
+    assert "label some questions to measure it" in section(unchecked, "judge").text
