@@ -44,7 +44,8 @@ kind = "numeric"                            # how answers are found and compared
                                             # fields = ["city", "year"]; or code, and language = "python" or
                                             # "sql"; or python_tests; or similar, and encoder = "policy", a
                                             # folder with an encoder; or function = "my_graders:score"; or
-                                            # judge, and source = "a source whose samples are 0"
+                                            # judge or, for free text, preference, and source = "a source
+                                            # whose samples are 0"
 # key = "numeric"                           # how votes compare, where a function or a judge grades
 
 [prices]
