@@ -5,9 +5,11 @@
 FOLDER holds samples files of other models, which are not part of the project. Half the questions are held
 out. Of the others the right answers are hidden but for m random ones. Lift is over the mixture of fixed
 actions that all right answers of the training half would choose, on the held-out half, at the realised cost.
-Parts: `lift` (tables with several sources), `votes` (the priced stop fitted on a consensus, beside the Beta
-rule), `intervals` (how often the 95% interval of a policy's value covers the value by all right answers),
-`shuffled` (how often a policy goes out where answers belong to other questions) and `cost`.
+Parts: `lift` (tables with several sources), `better_of_two` (labels and estimates together, beside either
+alone), `preferences` (free text: a stub judge compares replies by their rewards), `votes` (the priced stop
+fitted on a consensus, beside the Beta rule), `intervals` (how often the 95% interval of a policy's value
+covers the value by all right answers), `shuffled` (how often a policy goes out where answers belong to other
+questions) and `cost`.
 """
 
 import argparse
@@ -35,8 +37,10 @@ from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.gate import SHIPS
 from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
+from adaptive_reasoner.kit.tables.preferences import preferences_cell
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.fitting import fit_stop, replayed
 from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, at_once, draws_allowed, sample_groups
@@ -46,8 +50,10 @@ LIFT = {
     "bbh_direct_cot": ((25.0, 50.0, 75.0), (0, 25, 100, 400), 5),
     "exams_a_gpt": ((1.7, 3.9, 9.0), (0, 25, 100), 40),
 }
+SHRINKAGE = {"bbh_direct_cot": ((25, 100, 400), 5), "exams_a_gpt": ((25, 50, 100), 5)}
+REWARDS = "alpaca_reward", ("1B", "3B", "8B", "9B"), (0.03, 0.06, 0.1)
 VOTES = ("letters_gpt35", "addsub_codex002", "amc_aime_llama3b", "math50_qwen3_8b")
-PARTS = ("lift", "votes", "intervals", "shuffled", "cost")
+PARTS = ("lift", "better_of_two", "preferences", "votes", "intervals", "shuffled", "cost")
 
 
 def hidden(samples, labelled):
@@ -62,22 +68,25 @@ def hidden(samples, labelled):
     return replace(samples, replies=replies)
 
 
-def lifts(samples, features, budgets, sizes, splits):
-    """Lift at each budget with m right answers, mean and standard error over the splits."""
+def lifts(samples, features, budgets, sizes, splits, *, alone=()):
+    """Lift at each budget with m right answers, mean and standard error over the splits.
+
+    Where m is in `alone`, also that of what is learnt from the m labelled questions and nothing else.
+    """
     truth = estimate(samples, votes=(1,))
-    found = {size: [] for size in (*sizes, "all")}
+    found = {(size, False): [] for size in (*sizes, "all")} | {(size, True): [] for size in alone}
     for seed in range(splits):
         fit, held_out = split_by_text(truth.questions, test_size=0.5, seed=seed)
         test, hull = truth.select(held_out), uniform_hull(truth.select(fit))
         path = [truth.actions.index(action) for action in hull.actions]
         order = np.random.default_rng([seed, 7]).permutation(fit)
-        for size in found:
-            table = truth.select(fit)
-            if size != "all":
-                table = estimate(
-                    hidden(samples.select(fit), np.flatnonzero(np.isin(fit, order[:size]))), votes=(1,)
-                )
-            imitator = Imitator(seed=seed).fit(features[fit], table, budget=budgets[0])
+        for (size, by_labels), rows in found.items():
+            learnt = np.sort(order[:size]) if by_labels else fit
+            table = truth.select(learnt)
+            if size != "all" and not by_labels:
+                known = np.flatnonzero(np.isin(fit, order[:size]))
+                table = estimate(hidden(samples.select(fit), known), votes=(1,))
+            imitator = Imitator(seed=seed).fit(features[learnt], table, budget=budgets[0])
             row = []
             for budget in budgets:
                 moved = imitator.around(budget)
@@ -89,22 +98,104 @@ def lifts(samples, features, budgets, sizes, splits):
                     np.full((1, 1), play.cost.mean()),
                 )
                 row.append((play.accuracy.mean() - fixed[0, 0], play.cost.mean() / budget - 1))
-            found[size].append(row)
+            rows.append(row)
+            means = [round(float(np.mean([each[at][0] for each in rows])), 4) for at in range(len(budgets))]
+            print(f"split {seed}, {size}{' alone' * by_labels}: {means}", file=sys.stderr, flush=True)
     result = []
-    for size, rows in found.items():
+    for (size, by_labels), rows in found.items():
         values = np.array(rows)
         for at, budget in enumerate(budgets):
             lift, off = values[:, at, 0], values[:, at, 1]
-            error = float(lift.std(ddof=1) / np.sqrt(len(lift)))
-            result.append(
-                {
-                    "labels": size,
-                    "budget": budget,
-                    "lift": float(lift.mean()),
-                    "error": error,
-                    "off": float(off.mean()),
-                }
-            )
+            row = {
+                "labels": size,
+                "budget": budget,
+                "lift": round(float(lift.mean()), 4),
+                "error": round(float(lift.std(ddof=1) / np.sqrt(len(lift))), 4),
+                "off": round(float(off.mean()), 4),
+                "splits": len(rows),
+            }
+            result.append(row | {"labels_alone": True} if by_labels else row)
+    return result
+
+
+def better_of_two(samples, features, budgets, sizes, splits):
+    """What labels and estimates lift together, less the better of either alone, in the mean over budgets."""
+    rows = lifts(samples, features, budgets, (0, *sizes), splits, alone=sizes)
+
+    def mean(size, by_labels):
+        own = [r["lift"] for r in rows if (r["labels"], r.get("labels_alone", False)) == (size, by_labels)]
+        return float(np.mean(own))
+
+    summary = []
+    for size in sizes:
+        parts = {"estimates": mean(0, False), "labels_alone": mean(size, True), "both": mean(size, False)}
+        ahead = parts["both"] - max(parts["estimates"], parts["labels_alone"])
+        summary.append(
+            {"labels": size} | {name: round(each, 4) for name, each in (parts | {"ahead": ahead}).items()}
+        )
+    return {"means_over_budgets": summary, "rows": rows}
+
+
+def preferences(rewards, features, budgets, splits, *, judges=((0.9, 0.0), (0.7, 0.0), (0.7, 0.5)), seed=0):
+    """Lift in reward of policies learnt from a stub judge's comparisons, and from the rewards themselves.
+
+    A judge sees which of two replies has the higher reward with a probability, and else the opposite; it
+    takes the reply shown first, whatever it sees, with another.
+    """
+    found = {"rewards": []} | {judge: [] for judge in judges}
+    names = rewards.actions
+    for judge in judges:
+        rng, rows = np.random.default_rng(seed), []
+        sees, first = judge
+        for at, question_id in enumerate(rewards.question_ids.tolist()):
+            for one, source in enumerate(names):
+                against = {}
+                for other, name in enumerate(names):
+                    if other != one:
+                        better = float(rewards.accuracy[at, one] > rewards.accuracy[at, other])
+                        said = better if rng.random() < sees else 1 - better
+                        against[name, 0] = 1.0 if rng.random() < first else said
+                rows.append(
+                    {
+                        "question_id": question_id,
+                        "question": rewards.questions[at],
+                        "source": source,
+                        "sample": 0,
+                        "answer": f"{source} {at}",
+                        "gold": None,
+                        "correct": None,
+                        "cost": float(rewards.cost[at, one]),
+                        "cost_unit": rewards.cost_unit,
+                        "preferred_over": preferences_cell(against),
+                    }
+                )
+        found[judge] = estimate(Samples.from_rows(rows), votes=(1,))
+    found["rewards"] = rewards
+    result = []
+    for judge, table in found.items():
+        lifted = []
+        for split in range(splits):
+            fit, held_out = split_by_text(rewards.questions, test_size=0.5, seed=split)
+            test, path = rewards.select(held_out), list(uniform_hull(rewards.select(fit)).actions)
+            path = [names.index(action) for action in path]
+            imitator = Imitator(seed=split).fit(features[fit], table.select(fit), budget=budgets[0])
+            for budget in budgets:
+                chosen = imitator.around(budget).choose(features[held_out], budget=budget)
+                play = Performance.of(test, np.eye(len(names))[chosen])
+                fixed = path_accuracy(
+                    test.accuracy.mean(0)[None, path],
+                    test.cost.mean(0)[None, path],
+                    np.full((1, 1), play.cost.mean()),
+                )
+                lifted.append(play.accuracy.mean() - fixed[0, 0])
+        by_budget = np.array(lifted).reshape(splits, len(budgets))
+        result.append(
+            {
+                "by": judge if judge == "rewards" else {"sees": judge[0], "takes_the_first": judge[1]},
+                "splits": splits,
+                "lift": dict(zip(map(str, budgets), by_budget.mean(axis=0).round(4).tolist(), strict=True)),
+            }
+        )
     return result
 
 
@@ -247,7 +338,7 @@ def main():
     )
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--tables", type=int, default=100, help="of `shuffled`")
-    parser.add_argument("--table", choices=LIFT, help="of `lift`, measure this table alone")
+    parser.add_argument("--table", choices=LIFT, help="of `lift` and `better_of_two`, measure this alone")
     parser.add_argument("--only", choices=PARTS, help="measure this part and leave the others in the file")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "without_labels.json")
     arguments = parser.parse_args()
@@ -259,6 +350,13 @@ def main():
     def described(samples):
         return feature_matrix(list(samples.questions), encoder)
 
+    def of_rewards():
+        name, sizes, budgets = REWARDS
+        table = Outcomes.read(arguments.folder / f"{name}.outcomes.parquet")
+        table = table.only([any(f"-{size}-" in action for size in sizes) for action in table.actions])
+        features = feature_matrix(table.questions.tolist(), encoder)
+        return preferences(table, features, budgets, arguments.splits or 10)
+
     def exams():
         samples = read("exams_a_gpt")
         return samples, described(samples), 3.9
@@ -269,6 +367,14 @@ def main():
             for name, (budgets, sizes, splits) in LIFT.items()
             if arguments.table in (None, name)
         },
+        "better_of_two": lambda: {
+            name: better_of_two(
+                read(name), described(read(name)), LIFT[name][0], sizes, arguments.splits or splits
+            )
+            for name, (sizes, splits) in SHRINKAGE.items()
+            if arguments.table in (None, name)
+        },
+        "preferences": of_rewards,
         "votes": lambda: {name: stops(read(name), splits=arguments.splits or 4, draws=300) for name in VOTES},
         "intervals": lambda: coverage(*exams(), draws=arguments.draws),
         "shuffled": lambda: shuffled(*exams(), tables=arguments.tables),
@@ -277,7 +383,7 @@ def main():
     results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for name in (arguments.only,) if arguments.only else PARTS:
         found = parts[name]()
-        results[name] = {**results.get(name, {}), **found} if name == "lift" else found
+        results[name] = {**results.get(name, {}), **found} if name in ("lift", "better_of_two") else found
     results |= {
         "command": "python benchmarks/without_labels.py FOLDER",
         "machine": f"{platform.machine()}, Python {platform.python_version()}",

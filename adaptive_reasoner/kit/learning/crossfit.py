@@ -125,7 +125,7 @@ class CrossFit:
         for number in np.unique(fold):
             held = fold == number
             fit = ~held if not held.all() else held
-            completion = Completion.fit(X[fit], outcomes.select(fit), seed=seed)
+            completion = Completion.fit(X[fit], outcomes.select(fit))
             learnt = targets_of(completion.of(X[fit], outcomes.select(fit)))
             truth[held] = targets_of(completion.of(X[held], outcomes.select(held)))
             mean, scale = standard(learnt)

@@ -246,7 +246,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         """Make ready to predict from these questions, by what the cross-validation chooses."""
         self._table = outcomes
         self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
-        known = Completion.fit(X, outcomes, seed=self.seed).of(X, outcomes)
+        known = Completion.fit(X, outcomes).of(X, outcomes)
         self.mixture_ = steady_mixture(known)
         self._standard = mean, scale = standard(targets_of(known))
         self._questions = X, (targets_of(known) - mean) / scale, vector
