@@ -86,7 +86,10 @@ class Completion:
         return cls(mean, scale, weights)
 
     def of(self, features: Matrix, outcomes: Outcomes) -> Outcomes:
-        """The table with every accuracy filled in, as if all questions were labelled."""
+        """The table with every accuracy filled in, as if all questions were labelled.
+
+        Where a question has a right answer, its accuracy is what that says.
+        """
         if outcomes.estimated is None:
             return outcomes
         accuracy = outcomes.estimated.accuracy
@@ -94,4 +97,5 @@ class Completion:
             accuracy = accuracy + ((features - self.mean) / self.scale) @ self.weights
         if outcomes.accuracy_unit is None:
             accuracy = np.clip(accuracy, 0.0, 1.0)
+        accuracy = np.where(outcomes.labelled[:, None], outcomes.accuracy, accuracy)
         return replace(outcomes, accuracy=accuracy, estimated=None, halves=None)
