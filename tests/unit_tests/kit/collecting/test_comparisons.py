@@ -37,8 +37,11 @@ def poems(path, questions=1):
 
 
 def likes(*, first="A", long=None):
-    """A judge that likes the first reply or, with `long`, says this where the long reply stands first."""
-    return ScriptedModel(answers={"A:\nA long": long or first, "A:\nA poem": first})
+    """A judge that says `first` of a short reply shown first, and `long`, or the same, of a long one.
+
+    It is asked of the short reply first, one call after another.
+    """
+    return ScriptedModel(answers=(first, long or first))
 
 
 def compared(path):
