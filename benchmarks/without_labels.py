@@ -68,13 +68,13 @@ def hidden(samples, labelled):
     return replace(samples, replies=replies)
 
 
-def lifts(samples, features, budgets, sizes, splits, *, alone=()):
+def lifts(samples, features, budgets, sizes, splits, *, alone=(), every=("all",)):
     """Lift at each budget with m right answers, mean and standard error over the splits.
 
     Where m is in `alone`, also that of what is learnt from the m labelled questions and nothing else.
     """
     truth = estimate(samples, votes=(1,))
-    found = {(size, False): [] for size in (*sizes, "all")} | {(size, True): [] for size in alone}
+    found = {(size, False): [] for size in (*sizes, *every)} | {(size, True): [] for size in alone}
     for seed in range(splits):
         fit, held_out = split_by_text(truth.questions, test_size=0.5, seed=seed)
         test, hull = truth.select(held_out), uniform_hull(truth.select(fit))
@@ -120,7 +120,7 @@ def lifts(samples, features, budgets, sizes, splits, *, alone=()):
 
 def better_of_two(samples, features, budgets, sizes, splits):
     """What labels and estimates lift together, less the better of either alone, in the mean over budgets."""
-    rows = lifts(samples, features, budgets, (0, *sizes), splits, alone=sizes)
+    rows = lifts(samples, features, budgets, (0, *sizes), splits, alone=sizes, every=())
 
     def mean(size, by_labels):
         own = [r["lift"] for r in rows if (r["labels"], r.get("labels_alone", False)) == (size, by_labels)]

@@ -67,11 +67,13 @@ class Completion:
         mean: Of the features, shape (width,).
         scale: Of the features, shape (width,).
         weights: From scaled features to what the estimates lack, shape (width, k); None with too few labels.
+        share: Of the questions that are labelled.
     """
 
     mean: Floats
     scale: Floats
     weights: Floats | None
+    share: float
 
     @classmethod
     def fit(cls, features: Matrix, outcomes: Outcomes) -> Self:
@@ -83,12 +85,14 @@ class Completion:
         if outcomes.estimated is not None and labelled.sum() >= FEWEST_LABELS:
             missing = outcomes.accuracy[labelled] - outcomes.estimated.accuracy[labelled]
             weights = residual_weights((table[labelled] - mean) / scale, missing)
-        return cls(mean, scale, weights)
+        return cls(mean, scale, weights, float(labelled.mean()))
 
     def of(self, features: Matrix, outcomes: Outcomes) -> Outcomes:
         """The table with every accuracy filled in, as if all questions were labelled.
 
-        Where a question has a right answer, its accuracy is what that says.
+        Where a question has a right answer, its accuracy is the mean of what that says and of what the
+        others say, weighted by the share of labelled questions. A few answers, each of one question, among
+        many smooth estimates would mislead a learner; where all questions have one, nothing else counts.
         """
         if outcomes.estimated is None:
             return outcomes
@@ -97,5 +101,5 @@ class Completion:
             accuracy = accuracy + ((features - self.mean) / self.scale) @ self.weights
         if outcomes.accuracy_unit is None:
             accuracy = np.clip(accuracy, 0.0, 1.0)
-        accuracy = np.where(outcomes.labelled[:, None], outcomes.accuracy, accuracy)
+        accuracy = accuracy + self.share * outcomes.labelled[:, None] * (outcomes.accuracy - accuracy)
         return replace(outcomes, accuracy=accuracy, estimated=None, halves=None)

@@ -75,15 +75,17 @@ def test_estimates_of_questions_that_are_alike_ship_nothing():
     assert not gate.ships
 
 
-def test_a_question_with_a_right_answer_teaches_what_that_says():
+def test_right_answers_of_questions_count_by_how_many_there_are():
     known, every = table(range(0, 300, 3)), table(None)
     features = features_of(known)
-    filled = Completion.fit(features, known).of(features, known)
-    assert (filled.accuracy[::3] == every.accuracy[::3]).all()
+    completion = Completion.fit(features, known)
+    filled, alone = (fit.of(features, known).accuracy for fit in (completion, replace(completion, share=0.0)))
+    np.testing.assert_allclose((filled - alone)[::3], (every.accuracy - alone)[::3] / 3)
+    assert (filled == alone)[1::3].all()
     all_labelled = replace(known.estimated, labels=np.ones(300), at_random=np.ones(300, dtype=bool))
     complete = replace(known, accuracy=every.accuracy, estimated=all_labelled)
-    same = Completion.fit(features, complete).of(features, complete)
-    assert (same.accuracy == every.accuracy).all()  # as if no estimate had ever been made
+    same = Completion.fit(features, complete).of(features, complete).accuracy
+    np.testing.assert_allclose(same, every.accuracy, atol=1e-12)  # as if no estimate had ever been made
 
 
 def directions(rng, count, width):
