@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from front import demo, figures, hosted, without_labels
-from ledgers import ledger_adherence, ledger_regret, ledger_throughput
+from ledgers import accuracy_floor, ledger_adherence, ledger_pacers, ledger_regret, ledger_throughput
 from picture import THEMES, picture
 from policies import backtests, batch_allocation, peers, training_size
 from stops import stopping
@@ -27,6 +27,8 @@ PAGES = {
         "batch_allocation": batch_allocation,
         "stopping": stopping,
         "ledger_adherence": ledger_adherence,
+        "ledger_pacers": ledger_pacers,
+        "accuracy_floor": accuracy_floor,
         "ledger_regret": ledger_regret,
         "ledger_throughput": ledger_throughput,
     },

@@ -89,6 +89,60 @@ def _adherence(runs, laws):
         yield [table, stream.replace("_", " "), str(flight), *cells, *within]
 
 
+def ledger_pacers():
+    """How far the mean cost is off target by paretobandit's pacer and by the ledger, on the same streams."""
+    laws = {
+        "paretobandit_pacer": "paretobandit's pacer",
+        "paretobandit_pacer_warm": "the same, begun at the offline price",
+        "ledger": "the ledger",
+    }
+    runs = {}
+    for row in result("ledger_pacers")["adherence"]:
+        runs.setdefault((row["table"], row["stream"], row["in_flight"]), {})[row["law"]] = row
+    rows = [
+        [
+            table,
+            stream.replace("_", " "),
+            str(flight),
+            *(
+                f"{_percent(found[law]['error'])} ({figure(found[law]['accuracy_against_best_static'])})"
+                for law in laws
+            ),
+        ]
+        for (table, stream, flight), found in runs.items()
+    ]
+    yield from lines_of(["table", "traffic", "in flight", *laws.values()], rows)
+
+
+def accuracy_floor():
+    """What a target accuracy comes to by a few grades, where the policy's predictions are off."""
+    found = result("accuracy_floor")
+    head = [
+        "predictions off by",
+        "graded",
+        "questions",
+        "grades late by",
+        "accuracy",
+        "SD of runs",
+        "cost above needed",
+    ]
+    rows = [
+        [
+            figure(row["bias"]),
+            f"{row['graded']:.0%}",
+            f"{row['questions']:,}",
+            str(row["delay"]),
+            f"{row['accuracy']:.3f}",
+            f"{row['accuracy_sd']:.3f}",
+            _percent(row["cost_above_needed"]),
+        ]
+        for row in found["rows"]
+    ]
+    yield f"Target accuracy {found['target_accuracy']:g}; {found['rows'][0]['runs']} runs each:"
+    yield ""
+    yield from lines_of(head, rows)
+
+
 def ledger_regret():
     """Accuracy given up against the best static price in hindsight, as the stream grows."""
     found = result("ledger_regret")
