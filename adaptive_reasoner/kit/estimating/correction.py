@@ -1,6 +1,6 @@
 """What labelled questions tell about estimates of the others: a correction, and values without its bias."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,33 +15,52 @@ FEWEST_LABELS = 20
 """Right answers below which estimates are neither corrected nor verified."""
 
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_NOTHING = 0.5  # the chance, before any label is seen, that estimates are off by nothing that features tell
 _FOLDS = 5
 
 
-def fitted_residual(features: Floats, residual: Floats, *, seed: int = 0) -> Floats | None:
-    """Weights of a ridge regression of residuals on features; None where predicting 0 is as good.
+def residual_weights(features: Floats, residual: Floats, penalties: Sequence[float]) -> Floats:
+    """Weights of a ridge regression, averaged over its penalties by their marginal likelihood.
 
-    The penalty is the one with the smallest cross-validated error, among them the infinite one: few labels
-    change little, many change much.
+    Fifty labels cannot tell one penalty from another, and the one that looks best would mostly be too small:
+    what is learnt then spoils good estimates. Among the penalties is the infinite one. The level of a
+    question (its mean over the actions) and the contrasts between actions are weighed apart, since only the
+    contrasts matter for choosing.
 
     Args:
-        features: Shape (m, d).
-        residual: Shape (m, k).
-        seed: Of the folds.
+        features: Rows of about length 1, shape (m, d).
+        residual: What the estimates lack, shape (m, k).
+        penalties: Those that are averaged, beside the infinite one.
 
     Returns:
-        Shape (d, k), or None.
+        Shape (d, k).
+
+    Source:
+        Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), sections 2.7 and 5.2.
     """
-    fold = np.random.default_rng(seed).permutation(len(features)) % _FOLDS
-    least, best = float(np.mean(residual**2)), None
-    for penalty in _PENALTIES:
-        predicted = np.empty_like(residual)
-        for held in _masks(fold):
-            predicted[held] = features[held] @ _ridge(features[~held], residual[~held], penalty)
-        error = float(np.mean((residual - predicted) ** 2))
-        if error < least:
-            least, best = error, penalty
-    return None if best is None else _ridge(features, residual, best)
+    m, k = residual.shape
+    left, values, right = np.linalg.svd(features, full_matrices=False)
+    axes = np.linalg.qr(np.hstack([np.ones((k, 1)), np.eye(k)[:, : k - 1]]))[0]
+    weights = np.zeros((features.shape[1], k))
+    for part in (axes[:, :1], axes[:, 1:]):
+        missing = residual @ part
+        total = float((missing**2).sum())
+        if total == 0:
+            continue
+        seen = left.T @ missing
+        outputs = part.shape[1]
+        chances = [np.log(_NOTHING) - m * outputs / 2 * np.log(total)]
+        found = [np.zeros_like(seen)]
+        for penalty in penalties:
+            spread = 1 + values**2 / penalty
+            unexplained = total - float((seen**2).sum()) + float((seen**2 / spread[:, None]).sum())
+            likelihood = outputs * np.log(spread).sum() + m * outputs * np.log(unexplained)
+            chances.append(np.log((1 - _NOTHING) / len(penalties)) - likelihood / 2)
+            found.append(seen * (values / (values**2 + penalty))[:, None])
+        shares = np.exp(np.array(chances) - max(chances))
+        mean = np.tensordot(shares / shares.sum(), np.array(found), 1)
+        weights += right.T @ mean @ part.T
+    return weights
 
 
 def corrected(estimate: Floats, truth: Floats, labelled: Bools, *, seed: int = 0) -> Floats:
@@ -65,11 +84,9 @@ def corrected(estimate: Floats, truth: Floats, labelled: Bools, *, seed: int = 0
         return result
 
     def apply(to: Bools, learnt_from: Ints) -> None:
-        weights = fitted_residual(
-            features[learnt_from], truth[learnt_from] - estimate[learnt_from], seed=seed
-        )
-        if weights is not None:
-            result[to] = np.clip(estimate[to] + features[to] @ weights, 0.0, 1.0)
+        missing = truth[learnt_from] - estimate[learnt_from]
+        weights = residual_weights(features[learnt_from], missing, _PENALTIES)
+        result[to] = np.clip(estimate[to] + features[to] @ weights, 0.0, 1.0)
 
     apply(~labelled, rows)
     fold = np.random.default_rng(seed).permutation(len(rows)) % _FOLDS
@@ -121,8 +138,3 @@ def _trust(truth: Floats, estimate: Floats, n: int) -> Floats:
 
 def _masks(fold: Ints) -> Iterator[Bools]:
     return (fold == number for number in np.unique(fold))
-
-
-def _ridge(features: Floats, targets: Floats, penalty: float) -> Floats:
-    gram = features.T @ features + penalty * np.eye(features.shape[1])
-    return np.asarray(np.linalg.solve(gram, features.T @ targets), dtype=np.float64)

@@ -6,54 +6,11 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Matrix
-from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
+from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS, residual_weights
 from adaptive_reasoner.kit.outcomes import Outcomes
 
-_PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0)  # such that a residual of 1 / (1 + penalty) is expected
-_NOTHING = 0.5  # the chance, before any label is seen, that questions do not tell how far estimates are off
-
-
-def residual_weights(features: Floats, residual: Floats) -> Floats:
-    """Weights of a ridge regression, averaged over its penalties by their marginal likelihood.
-
-    Fifty labels cannot tell one penalty from another, and the one that looks best would mostly be too small:
-    what is learnt then spoils good estimates. Among the penalties is the infinite one. The level of a
-    question (its mean over the actions) and the contrasts between actions are weighed apart, since only the
-    contrasts matter for choosing.
-
-    Args:
-        features: Rows of about length 1, shape (m, d).
-        residual: What the estimates lack, shape (m, k).
-
-    Returns:
-        Shape (d, k).
-
-    Source:
-        Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), sections 2.7 and 5.2.
-    """
-    m, k = residual.shape
-    left, values, right = np.linalg.svd(features, full_matrices=False)
-    axes = np.linalg.qr(np.hstack([np.ones((k, 1)), np.eye(k)[:, : k - 1]]))[0]
-    weights = np.zeros((features.shape[1], k))
-    for part in (axes[:, :1], axes[:, 1:]):
-        missing = residual @ part
-        total = float((missing**2).sum())
-        if total == 0:
-            continue
-        seen = left.T @ missing
-        outputs = part.shape[1]
-        chances = [np.log(_NOTHING) - m * outputs / 2 * np.log(total)]
-        found = [np.zeros_like(seen)]
-        for penalty in _PENALTIES:
-            spread = 1 + values**2 / penalty
-            unexplained = total - float((seen**2).sum()) + float((seen**2 / spread[:, None]).sum())
-            likelihood = outputs * np.log(spread).sum() + m * outputs * np.log(unexplained)
-            chances.append(np.log((1 - _NOTHING) / len(_PENALTIES)) - likelihood / 2)
-            found.append(seen * (values / (values**2 + penalty))[:, None])
-        shares = np.exp(np.array(chances) - max(chances))
-        mean = np.tensordot(shares / shares.sum(), np.array(found), 1)
-        weights += right.T @ mean @ part.T
-    return weights
+_PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0)
+"""A residual of which the question explains 1 / (1 + penalty) is expected: no more than a tenth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +41,7 @@ class Completion:
         labelled, weights = outcomes.labelled, None
         if outcomes.estimated is not None and labelled.sum() >= FEWEST_LABELS:
             missing = outcomes.accuracy[labelled] - outcomes.estimated.accuracy[labelled]
-            weights = residual_weights((table[labelled] - mean) / scale, missing)
+            weights = residual_weights((table[labelled] - mean) / scale, missing, _PENALTIES)
         return cls(mean, scale, weights, float(labelled.mean()))
 
     def of(self, features: Matrix, outcomes: Outcomes) -> Outcomes:

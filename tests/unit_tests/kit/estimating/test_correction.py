@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.estimating.correction import corrected, fitted_residual, rectified
+from adaptive_reasoner.kit.estimating.correction import corrected, rectified, residual_weights
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
 from tests.unit_tests.kit.unlabelled import generated
+
+PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
 def test_a_consensus_that_flatters_one_action_is_corrected():
@@ -21,12 +23,10 @@ def test_a_consensus_that_flatters_one_action_is_corrected():
     assert np.abs(guess.mean(axis=0) - truth.mean(axis=0)).max() > 0.1
 
 
-def test_few_labels_and_labels_that_say_nothing_correct_nothing():
+def test_few_labels_correct_nothing():
     rng = np.random.default_rng(0)
     guess, truth = rng.random((50, 2)), rng.random((50, 2))
     assert (corrected(guess, truth, np.arange(50) < 5) == guess).all()
-    noise = rng.normal(size=(200, 2))
-    assert fitted_residual(rng.normal(size=(200, 30)), noise - noise.mean(axis=0)) is None
 
 
 def test_a_rectified_table_has_the_mean_of_the_right_answers_in_expectation():
@@ -79,3 +79,38 @@ def test_labels_of_questions_that_were_chosen_tell_nothing_of_the_bias():
     assert (chosen.labelled.sum(), chosen.estimated.at_random.sum()) == (100, 0)
     assert (rectified(chosen).accuracy == chosen.estimated.accuracy).all()
     assert (chosen.accuracy[::2] == estimate(generated(200), votes=(1,)).accuracy[::2]).all()
+
+
+def directions(rng, count, width):
+    features = rng.normal(size=(count, width))
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+def test_labels_that_say_nothing_of_the_question_leave_estimates_nearly_as_they_are():
+    rng, moved = np.random.default_rng(0), []
+    for _ in range(40):
+        features, residual = directions(rng, 50, 60), rng.normal(size=(50, 2))
+        moved.append(
+            ((directions(rng, 500, 60) @ residual_weights(features, residual, PENALTIES)) ** 2).mean()
+        )
+    assert np.mean(moved) < 0.015  # of a variance of 1
+    assert np.max(moved) < 0.1
+
+
+@pytest.mark.parametrize("actions", [1, 2, 5])
+def test_many_labels_teach_what_the_question_says(actions):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(20, actions))
+    features, new = directions(rng, 1_000, 20), directions(rng, 500, 20)
+    residual = features @ truth + 0.5 * rng.normal(size=(1_000, actions))
+    missed = ((new @ residual_weights(features, residual, PENALTIES) - new @ truth) ** 2).mean(axis=0)
+    assert (missed < 0.1 * (new @ truth).var(axis=0)).all()
+
+
+def test_levels_and_contrasts_are_learnt_apart():
+    rng = np.random.default_rng(0)
+    features = directions(rng, 400, 10)
+    level = features @ rng.normal(size=10) * 2
+    weights = residual_weights(features, np.stack([level, level], axis=1), PENALTIES)
+    np.testing.assert_allclose(weights[:, 0], weights[:, 1], atol=1e-9)
+    assert (residual_weights(features, np.zeros((400, 2)), PENALTIES) == 0).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.learning.completion import Completion, residual_weights
+from adaptive_reasoner.kit.learning.completion import Completion
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.training import train
 from tests.unit_tests.kit.unlabelled import generated
@@ -86,36 +86,3 @@ def test_right_answers_of_questions_count_by_how_many_there_are():
     complete = replace(known, accuracy=every.accuracy, estimated=all_labelled)
     same = Completion.fit(features, complete).of(features, complete).accuracy
     np.testing.assert_allclose(same, every.accuracy, atol=1e-12)  # as if no estimate had ever been made
-
-
-def directions(rng, count, width):
-    features = rng.normal(size=(count, width))
-    return features / np.linalg.norm(features, axis=1, keepdims=True)
-
-
-def test_labels_that_say_nothing_of_the_question_leave_estimates_nearly_as_they_are():
-    rng, moved = np.random.default_rng(0), []
-    for _ in range(40):
-        features, residual = directions(rng, 50, 60), rng.normal(size=(50, 2))
-        moved.append(((directions(rng, 500, 60) @ residual_weights(features, residual)) ** 2).mean())
-    assert np.mean(moved) < 0.015  # of a variance of 1
-    assert np.max(moved) < 0.1
-
-
-@pytest.mark.parametrize("actions", [1, 2, 5])
-def test_many_labels_teach_what_the_question_says(actions):
-    rng = np.random.default_rng(0)
-    truth = rng.normal(size=(20, actions))
-    features, new = directions(rng, 1_000, 20), directions(rng, 500, 20)
-    residual = features @ truth + 0.5 * rng.normal(size=(1_000, actions))
-    missed = ((new @ residual_weights(features, residual) - new @ truth) ** 2).mean(axis=0)
-    assert (missed < 0.1 * (new @ truth).var(axis=0)).all()
-
-
-def test_levels_and_contrasts_are_learnt_apart():
-    rng = np.random.default_rng(0)
-    features = directions(rng, 400, 10)
-    level = features @ rng.normal(size=10) * 2
-    weights = residual_weights(features, np.stack([level, level], axis=1))
-    np.testing.assert_allclose(weights[:, 0], weights[:, 1], atol=1e-9)
-    assert (residual_weights(features, np.zeros((400, 2))) == 0).all()
