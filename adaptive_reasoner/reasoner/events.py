@@ -62,8 +62,10 @@ def _at_the_end(run: QuestionRun) -> list[dict[str, Any]]:
     if closed is None:
         return []
     quality = getattr(run.ledger, "quality", None)  # a ledger that others wrote may not know of grades
+    if quality is None or quality.target is None:
+        return [closed]
     ledger = charged_ledger(run.ledger)
-    if quality is None or quality.target is None or _told.get(ledger) == (quality.blind, quality.limit):
+    if _told.get(ledger) == (quality.blind, quality.limit):
         return [closed]
     _told[ledger] = quality.blind, quality.limit
     seen = asdict(quality)

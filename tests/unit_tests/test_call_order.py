@@ -44,6 +44,7 @@ ENTRIES = {
         "charged_ledger": (1, "where an agent's run has a bill, it stands in front of the ledger"),
         "average": (1, "the event of the settlement"),
         "target": (1, "the event of the settlement"),
+        "quality": (1, "whether the ledger holds a mean accuracy, of which an event would tell"),
     },
     ("policy", "reasoner"): {
         "decide": (1, "which action"),

@@ -3,7 +3,6 @@
 Each is a family of parameters of which a budget gets the best mixture, chosen on the questions to fit on.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,8 +94,3 @@ class SequentialTest:
     def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The fewest samples after which the test may end."""
         return min(Lossless().wave(state, terms), max(0, self.lead - (state.top - state.second)))
-
-
-def sequential_tests(limit: int) -> Sequence[SequentialTest]:
-    """The test at every lead that a vote of at most `limit` can have."""
-    return [SequentialTest(lead) for lead in range(1, limit + 1)]

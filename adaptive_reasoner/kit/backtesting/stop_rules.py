@@ -7,7 +7,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.latency import waits
-from adaptive_reasoner.kit.backtesting.neighbours import budget_allocation, sequential_tests
+from adaptive_reasoner.kit.backtesting.neighbours import SequentialTest, budget_allocation
 from adaptive_reasoner.kit.backtesting.rules import PRICES, FittedRule, Played, Rule, cross_fitted
 from adaptive_reasoner.kit.estimating.estimation import SampleGroup
 from adaptive_reasoner.kit.estimating.voting import vote_cost
@@ -162,15 +162,12 @@ def replay_rules(
     votes = ReplayedVotes.of(groups, limit, seed=seed)
     sizes = range(1, limit + 1)
     whole, decided = _exact_votes(groups, len(table), limit, seed)
-    in_windows = [by_window(size) for size in sizes]
     by_confidence = [by_state(rounds_of(Beta(tau), limit)) for tau in _THRESHOLDS]
     confident = [
         votes.played(schedule, over=beta_stop(votes, tau))[:3]
         for schedule, tau in zip(by_confidence, _THRESHOLDS, strict=True)
     ]
     decisive = [by_state(rounds_of(Lossless(), limit, size)) for size in sizes]
-    allocations = budget_allocation(votes)
-    tests = [by_state(rounds_of(test, limit)) for test in sequential_tests(limit)]
     expected = (
         None
         if features is None
@@ -180,9 +177,9 @@ def replay_rules(
         "vote_k": given_rule(whole, votes, [at_once(size) for size in sizes]),
         "lossless": given_rule(decided, votes, decisive),
         "beta_stop": given_rule(np.stack(confident, axis=2), votes, by_confidence),
-        "esc": given_rule(_replayed(votes, in_windows).values, votes, in_windows),
-        "uab": given_rule(_replayed(votes, allocations).values, votes, allocations),
-        "optpo": given_rule(_replayed(votes, tests).values, votes, tests),
+        "esc": _family(votes, [by_window(size) for size in sizes]),
+        "uab": _family(votes, budget_allocation(votes)),
+        "optpo": _family(votes, [by_state(rounds_of(SequentialTest(lead), limit)) for lead in sizes]),
         "after_first_sample": Rule(partial(cross_fitted, partial(after_first_sample, votes), seed)),
         "priced_stop": priced_stop(votes, expected),
     }
@@ -211,6 +208,10 @@ def rounds_of(rule: StopRule, limit: int, most: int | None = None) -> Ints:
                 state = VoteState(top, second, drawn, most or limit, waves=waves)
                 wave[drawn, top, second] = rule.wave(state, SamplePrice())
     return wave
+
+
+def _family(votes: ReplayedVotes, schedules: Sequence[Schedule]) -> Rule:
+    return given_rule(_replayed(votes, schedules).values, votes, schedules)
 
 
 def _replayed(votes: ReplayedVotes, schedules: Sequence[Schedule]) -> Played:
