@@ -23,6 +23,7 @@ from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
 from adaptive_reasoner.models.source import Messages, Request, question_of
+from adaptive_reasoner.strategies.look_plans import LookPlan
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 from adaptive_reasoner.strategies.stop_rules import SamplePrice
 
@@ -38,6 +39,7 @@ class Task:
         deadline: When the answer must be there, on the clock of `time.monotonic`.
         prospects: What collected samples say of votes on such questions; see `stop_rules.Priced`.
         key: When two replies say the same, for strategies that were given no `key` of their own.
+        plan: What a vote that may be left does in each of its states; see `looking`.
     """
 
     messages: Messages
@@ -46,6 +48,7 @@ class Task:
     deadline: float = inf
     prospects: VoteModel | None = None
     key: Comparison = auto
+    plan: LookPlan | None = None
 
     @property
     def question(self) -> str:
