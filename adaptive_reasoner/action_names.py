@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-_VOTE, _CHOICE = "_vote_", "_best_of_"
+_VOTE, _CHOICE, _LOOK = "_vote_", "_best_of_", "_look_"
 
 
 def vote_action(source: str, size: int) -> str:
@@ -18,6 +18,16 @@ def vote_action(source: str, size: int) -> str:
 def choice_action(source: str, size: int) -> str:
     """The action that takes the best-scored of `size` samples of a source."""
     return f"{source}{_CHOICE}{size}"
+
+
+def look_action(source: str, size: int) -> str:
+    """The action that samples a source up to `size` times, and may hand the question over to any other.
+
+    Example:
+        >>> look_action("cot", 5)
+        'cot_look_5'
+    """
+    return f"{source}{_LOOK}{size}"
 
 
 def vote_of_action(action: str) -> tuple[str, int] | None:

@@ -1,7 +1,7 @@
 """What a policy decides, what every policy can do, and the one that always decides the same."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from inspect import signature
 from math import inf, isfinite, nan
 from typing import Any, Literal, Protocol, Self, runtime_checkable
@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy.expectations import AskedFor
+from adaptive_reasoner.strategies.look_plans import LookPlan
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 Reason = Literal["policy", "mixture", "budget", "fallback"]
@@ -28,6 +29,7 @@ class Decision:
             `"budget"` (the preferred action did not fit under `max_cost`), or `"fallback"` (the question is
             unlike the training questions, so the mixture was used).
         policy_id: The policy that decided, by the digest of its folder.
+        plan: What to do after each sample, where the action is a look; it is no part of the state.
     """
 
     action: str
@@ -37,16 +39,15 @@ class Decision:
     price: float
     reason: Reason
     policy_id: str
+    plan: LookPlan | None = field(default=None, compare=False, repr=False)
 
     def as_state(self) -> dict[str, str | float]:
         """The decision as a plain dict of strings and floats, fit for graph state.
 
         A policy may think in numpy; a checkpoint does not.
         """
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {
-            name: str(value) if isinstance(value, str) else float(value) for name, value in values.items()
-        }
+        told = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "plan"}
+        return {name: str(value) if isinstance(value, str) else float(value) for name, value in told.items()}
 
     def _repr_html_(self) -> str:
         return field_table(self.as_state(), "Decision")
@@ -122,6 +123,18 @@ class HasVoteModel(Protocol):
             action: The action, by name.
             expected_accuracy: Of the action on the question, as decided.
         """
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """A policy that may also decide for a look: a vote that may be left, on the plan of its decision."""
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """The looks it knows, by name. They are no `actions`: whoever runs them makes them of those."""
+
+    def with_looks(self) -> Policy:
+        """The same policy, which also decides for looks."""
 
 
 CallBound = Callable[[str], float]

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.errors import PolicyFormatError
+from adaptive_reasoner.strategies.look_plans import VoteStates
 
 MOST_ACTIONS = 1_000
 MOST_POINTS = 100_000  # of the curve of price against cost
 MOST_VOTES = 200  # samples of one vote whose stop is learned
+MOST_LOOKS = 16
+MOST_LOOKED = 20  # samples of one look
 LONGEST_NAME = 1_000  # characters
 WIDEST = 100_000  # numbers of a vector
 LARGEST = 1e100  # of prices, costs and accuracies
@@ -74,6 +77,8 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
         _check(card, path, "", "stopping", _is_object, "an object")
         for source, stop in card["stopping"].items():
             _check_stop(stop, path, source)
+    if "looking" in card:
+        _check_looking(card["looking"], path, len(actions))
     if "report" in card:
         _check(card, path, "", "report", _is_object, "an object")
         for name in ("gate", "held_out", "calibration"):
@@ -116,6 +121,46 @@ def _check_stop(stop: Any, path: Path, source: str) -> None:
         _check({name: stop.get(name, optional.get(name))}, path, where, name, fits, meaning)
 
 
+def _check_looking(looking: Any, path: Path, actions: int) -> None:
+    _check({"looking": looking}, path, "", "looking", _is_object, "an object")
+    for name, fits, meaning in (
+        ("price", _amount, "a number of at least 0"),
+        ("frontier", _is_object, "an object"),
+        ("looks", _list_of(_is_object, MOST_LOOKS), f"a list of 1 to {MOST_LOOKS} objects"),
+    ):
+        _check(looking, path, "looking.", name, fits, meaning)
+    points = _list_of(_number, MOST_POINTS)
+    for name in ("price", "cost", "low", "high"):
+        where = "looking.frontier."
+        _check(looking["frontier"], path, where, name, points, f"a list of 1 to {MOST_POINTS:,} numbers")
+    for number, look in enumerate(looking["looks"]):
+        _check_look(look, path, f"looking.looks[{number}].", actions)
+
+
+def _check_look(look: Mapping[str, Any], path: Path, where: str, actions: int) -> None:
+    among = f"positions among {actions} actions"
+    for name, fits, meaning in (
+        ("limit", _count(MOST_LOOKED), f"an integer from 1 to {MOST_LOOKED}"),
+        ("sample", _position(actions), f"one of the {among}"),
+        ("others", _or_empty(_list_of(_position(actions), actions)), f"a list of {among}"),
+    ):
+        _check(look, path, where, name, fits, meaning)
+    states, others = len(VoteStates.of(look["limit"]).drawn), len(look["others"])
+    each = f"for each of {states} states"
+    chances, shifts = _column(_chance, states), _column(_column(_number, others), states)
+    for name, fits, meaning in (
+        ("name", _text, "a text"),
+        ("right", chances, f"a probability {each}"),
+        ("top", chances, f"a probability {each}"),
+        ("second", chances, f"a probability {each}"),
+        ("tilt", _column(_number, 3), "three numbers"),
+        ("mean", _number, "a number"),
+        ("shift", shifts, f"{others} numbers {each}"),
+        ("between", _list_of(_column(_amount, 2), MOST_POINTS), "a list of pairs of prices"),
+    ):
+        _check(look, path, where, name, fits, meaning)
+
+
 def _check(card: Mapping[str, Any], path: Path, where: str, name: str, fits: _Check, meaning: str) -> None:
     if name not in card:
         raise PolicyFormatError(f"{path}: {where}{name} is missing; train again")
@@ -150,12 +195,20 @@ def _chance(value: Any) -> bool:
     return _number(value) and 0 <= value <= 1
 
 
+def _position(among: int) -> _Check:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 <= value < among
+
+
 def _count(most: int) -> _Check:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def _or_none(fits: _Check) -> _Check:
     return lambda value: value is None or fits(value)
+
+
+def _or_empty(fits: _Check) -> _Check:
+    return lambda value: value == [] or fits(value)
 
 
 def _list_of(fits: _Check, most: int) -> _Check:

@@ -18,6 +18,7 @@ from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, Enco
 from adaptive_reasoner.policy.fields import check_fields
 from adaptive_reasoner.policy.folder import CARD, PathLike, counts_of, read_policy_folder
 from adaptive_reasoner.policy.imitator_model import ImitatorSession
+from adaptive_reasoner.policy.looking import Look, Looking, best_look
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture, spend, uniform_from_key
 from adaptive_reasoner.policy.regular_files import Refusing
 from adaptive_reasoner.policy.vote_tables import read_vote_models, source_of
@@ -75,7 +76,10 @@ class LearnedPolicy:
         )
         self.curve = CostCurve.of(*(card["frontier"][name] for name in ("price", "cost", "low", "high")))
         self.accuracy_curve = self._accuracy_curve(card["frontier"].get("accuracy"))
+        self._costs = self.curve  # what it costs: with looks, once whoever runs them asks for them
         self._learned = card["ships"] == "imitator"
+        self._looking = Looking.of(card)
+        self._looks: tuple[Look, ...] = ()
         self._spread = float(card["spread"])
         self._familiar = float(card["familiarity"]["at_least"])
         self.counts = counts_of(card)  # which tokens its costs count: completion or total
@@ -99,7 +103,7 @@ class LearnedPolicy:
     @property
     def slope(self) -> float | None:
         """`|d mean cost / d log price|` at the policy's price."""
-        return self.curve.slope_at(self.price)
+        return self._costs.slope_at(self.price)
 
     def at(
         self,
@@ -129,8 +133,24 @@ class LearnedPolicy:
             return moved
         moved.budget = budget
         moved.price = (
-            self.curve.price_at(budget, unit=self.cost_unit) if budget is not None else _checked(price)
+            self._costs.price_at(budget, unit=self.cost_unit) if budget is not None else _checked(price)
         )
+        return moved
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """The looks it knows, by name: votes that may be left, found to pay on the samples it was trained on.
+
+        They are made of the strategies of its actions, by `AdaptiveReasoner` or `strategies.looking`.
+        """
+        return tuple(look.name for look in self._looking.looks)
+
+    def with_looks(self) -> Self:
+        """The same policy, which also decides for looks: `Decision.plan` says what to do in each."""
+        moved = copy.copy(self)
+        moved._looks, moved._costs = self._looking.looks, self._looking.curve
+        if self.budget is not None:
+            moved.price = moved._costs.price_at(max(self.budget, moved._costs.cheapest))
         return moved
 
     def with_worst_case_of(self, call: CallBound) -> Self:
@@ -171,8 +191,13 @@ class LearnedPolicy:
         price = self.price if price is None else _checked(price)
         at = uniform_from_key(question if key is None else key)
         accuracy, cost, reason = self._expectations(question, vector)
+        paid = price * exp(self._spread * (2 * at - 1))
+        if self._looks and reason != "fallback":
+            look = self._look(accuracy, cost, paid, price=price, reason=reason, max_cost=max_cost)
+            if look is not None:
+                return look
         if reason == "policy":
-            action = _best(accuracy, cost, price * exp(self._spread * (2 * at - 1)))
+            action = _best(accuracy, cost, paid)
         else:
             action = self.mixture.choose_for(
                 self.curve.cost_at(price), at
@@ -243,6 +268,26 @@ class LearnedPolicy:
         if familiarity[0] < self._familiar:
             return self.mixture.accuracy, self.mixture.cost, "fallback"
         return accuracy[0], cost[0], "policy"
+
+    def _look(
+        self, accuracy: Floats, cost: Floats, paid: float, *, price: float, reason: Reason, max_cost: float
+    ) -> Decision | None:
+        """The look that is worth more than any action that may be chosen, where there is one that fits."""
+        offered = slice(None) if reason == "policy" else self.mixture.vertices
+        than = float((accuracy - paid * cost)[offered].max())
+        chosen = best_look(self._looks, accuracy, cost, paid, than=than)
+        if chosen is None or (worst := chosen.worst(self._worst.all())) > max_cost:
+            return None
+        return Decision(
+            action=chosen.look.name,
+            expected_cost=chosen.cost,
+            worst_cost=worst,
+            expected_accuracy=chosen.accuracy,
+            price=price,
+            reason=reason,
+            policy_id=self.policy_id,
+            plan=chosen.plan(self.actions),
+        )
 
     def _best_within(self, accuracy: Floats, cost: Floats, price: float, max_cost: float) -> int:
         worst = self._worst.all()

@@ -27,7 +27,7 @@ from adaptive_reasoner.models.messages import messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
-from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.policy.base import Looks, Policy
 from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
 from adaptive_reasoner.reasoner.events import asend_closed, asend_event, send_closed, send_event
 from adaptive_reasoner.reasoner.options import (
@@ -42,6 +42,7 @@ from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.reasoner.threads import to_its_end
 from adaptive_reasoner.strategies.flow import Flow, check_flow
+from adaptive_reasoner.strategies.looking import looking
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 
@@ -169,6 +170,10 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         for action in policy.actions:
             if action not in (actions or {}):
                 raise UnknownActionError(action, actions or {})
+        strategies = dict(actions or {})
+        if isinstance(policy, Looks) and policy.looks:
+            strategies |= dict.fromkeys(policy.looks, looking(dict(strategies)))
+            policy = policy.with_looks()
         aims: dict[str, Any] = {"target": budget, "target_accuracy": target_accuracy}
         ledger = ledger or open_ledger("memory://", policy=policy, **aims)
         check_units(meter=meter, policy=policy, ledger=ledger)
@@ -176,7 +181,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         fields: dict[str, Any] = {
             "model": source,
             "policy": policy,
-            "actions": dict(actions or {}),
+            "actions": strategies,
             "ledger": ledger,
             "meter": meter,
             "key": comparison(key),

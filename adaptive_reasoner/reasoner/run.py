@@ -314,6 +314,7 @@ class QuestionRun:
             deadline=self._opened + self._limits.deadline,
             prospects=self._prospects(decision),
             key=self._key,
+            plan=decision.plan,
         )
 
     def _prospects(self, decision: Decision) -> VoteModel | None:
