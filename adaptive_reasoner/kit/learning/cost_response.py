@@ -102,10 +102,14 @@ def fit_cost_curve(moves: Moves, cost: Floats) -> CostCurve:
     Returns:
         The curve, with a 95% interval of the mean at each point.
     """
+    prices = moves.prices()
+    return curve_through(prices, moves.along(cost, prices))
+
+
+def curve_through(prices: Floats, spent: Floats) -> CostCurve:
+    """The curve closest to what n questions cost at rising prices, shape (n, len(prices)); see above."""
     from sklearn.isotonic import isotonic_regression
 
-    prices = moves.prices()
-    spent = moves.along(cost, prices)
     spread = 1.96 * spent.std(axis=0) / np.sqrt(len(spent))
     mean = spent.mean(axis=0)
     curve, low, high = (

@@ -15,6 +15,7 @@ from adaptive_reasoner.kit.learning.encoders import Encoder, VectorCache, featur
 from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.learning.looking import fit_looks
 from adaptive_reasoner.kit.learning.policy_card import Counts, describe
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -147,7 +148,12 @@ def train(
                 imitator.held_out_, imitator.mixture_, source=source, sources=samples.sources, menu=menu or {}
             )
             beyond[source] = dict(zip(outcomes.question_ids.tolist(), expected.tolist(), strict=True))
-        stops = fit_stops(with_estimated_grades(samples), beyond=beyond, seed=seed)
+        graded = with_estimated_grades(samples)
+        looks = fit_looks(graded, outcomes, imitator, learned=ships, menu=menu or {}, seed=seed)
+        if looks.looks and budget >= looks.curve.cheapest:
+            card["looking"] = looks.as_card(budget, outcomes.cost_unit)
+        card["report"]["looking"] = looks.report()
+        stops = fit_stops(graded, beyond=beyond, seed=seed)
         card["stopping"] = {source: stop.as_card() for source, stop in stops.items()}
         card["report"]["labelling"] = {"cost_unit": samples.cost_unit, "sources": samples.bill()}
     return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card, stops=stops)

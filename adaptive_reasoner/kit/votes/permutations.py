@@ -6,7 +6,7 @@ that is chosen on all of them would be chosen by their luck.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -72,8 +72,12 @@ class ReplayedVotes:
         number = np.full(self.questions, -1)
         number[rows] = np.arange(len(rows))
         kept = np.flatnonzero(number[self.question] >= 0)
+        return replace(self.columns(kept), question=number[self.question[kept]])
+
+    def columns(self, kept: Ints) -> Self:
+        """Some of the orders."""
         tables = {name: getattr(self, name)[..., kept] for name in _TABLES}
-        return type(self)(number[self.question[kept]], **tables, shared=self.shared.at(kept))
+        return type(self)(self.question[kept], **tables, shared=self.shared.at(kept))
 
     def waves(self, schedule: Schedule) -> Iterator[tuple[Ints, Ints]]:
         """A vote wave by wave, in all orders: how many samples each has, and how many are started."""

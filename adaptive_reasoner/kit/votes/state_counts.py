@@ -114,12 +114,6 @@ class StateCounts:
             slope += (float((surplus * more).sum()) - penalty * slope) / steepness
         return slope
 
-    def expected(self, of_question: Floats) -> Floats:
-        """The expected value, in every state, of something in [0, 1] known of each question, shape (n,)."""
-        table = self._share_of(self.weight * of_question[self.question], np.True_)
-        table[0, 0, 0] = of_question.mean()
-        return table
-
     def _share_of(self, happened: Floats, where: Bools | np.bool_ | bool) -> Floats:
         """How often something happens in each state: as counted, leaning on the model of all states."""
         size = self.limit + 1
