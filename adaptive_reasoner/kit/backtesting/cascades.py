@@ -1,9 +1,8 @@
 """Cascades of sources, replayed on samples: a cheap source first, an expensive one if it pays.
 
-Three ways to decide are compared. `cascade_threshold` accepts the cheap answer from a confidence upward,
-`cascade_routing` chooses at each step what has the highest estimated quality less its price (Dekoninck et
-al., arXiv:2410.10347), and `one_price` plans with one price for everything: which source to begin with, when
-to sample again, to escalate, to stop, and to give up.
+Two ways to decide are compared with the policy that may look (`kit.backtesting.looking`).
+`cascade_threshold` accepts the cheap answer from a confidence upward, and `cascade_routing` chooses at each
+step what has the highest estimated quality less its price (Dekoninck et al., arXiv:2410.10347).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +21,9 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.permutations import (
     ReplayedVotes,
     at_once,
-    by_state,
     draws_allowed,
     sample_groups,
 )
-from adaptive_reasoner.kit.votes.state_counts import StateCounts
-from adaptive_reasoner.strategies.optimal_stopping import plan
 
 _MOST_FREQUENT = 20  # answers that get a column each
 _RIDGES = (1.0, 10.0, 100.0, 1000.0)
@@ -49,7 +45,7 @@ class Exits(NamedTuple):
 def escalation_rules(
     samples: Samples, table: Outcomes, features: Matrix, *, seed: int = 0
 ) -> dict[str, Rule]:
-    """The rules `cascade_threshold`, `cascade_routing` and `one_price`.
+    """The rules `cascade_threshold` and `cascade_routing`.
 
     Args:
         samples: Single replies of at least two sources.
@@ -58,8 +54,7 @@ def escalation_rules(
         seed: Of orders and folds.
 
     Returns:
-        By name; empty if there is only one source, or a question lacks samples of a source. `one_price` is
-        included only if the cheapest source has several samples of each question.
+        By name; empty if there is only one source, or a question lacks samples of a source.
     """
     names = table.question_ids.tolist()
     complete = all(samples.votes(name, source) for name in names for source in samples.sources)
@@ -79,8 +74,7 @@ def escalation_rules(
         threshold = replace(routing, by_threshold=True)
         return {**rules, "cascade_threshold": Rule(partial(cross_fitted, threshold.fit, seed))}
     votes = ReplayedVotes.of(groups[cheap], draws_allowed(groups[cheap]), seed=seed)
-    rules["cascade_threshold"] = given_rule(np.stack(list(_vote_cascades(votes, exits)), axis=2))
-    return {**rules, "one_price": Rule(partial(cross_fitted, partial(one_price, votes, exits), seed))}
+    return {**rules, "cascade_threshold": given_rule(np.stack(list(_vote_cascades(votes, exits)), axis=2))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,38 +141,6 @@ class Routing:
                 np.full(len(rows), np.nan),
             ]
         )
-
-
-def one_price(votes: ReplayedVotes, exits: Exits, rows: Ints) -> Callable[[Ints], Played]:
-    """Learn from some questions what stopping, going on and escalating would bring in each state of the vote.
-
-    Args:
-        votes: Votes of the cheap source, of all questions.
-        exits: What the more expensive sources would bring.
-        rows: The questions to learn from.
-    """
-    counts, known_exits = StateCounts.of(votes.select(rows)), exits.at(rows)
-    known = counts.vote_model()
-    brings = np.stack([counts.expected(column) for column in known_exits.accuracy.T])
-    cost, sample = known_exits.cost.mean(axis=0), float(votes.cost[1].mean())
-    prices = _prices(votes.cost[1], known_exits.cost)
-
-    def at_price(price: float, own: ReplayedVotes, away: Exits) -> Floats:
-        net = brings - price * cost[:, None, None, None]
-        best = plan(replace(known, right=np.maximum(known.right, net.max(axis=0))), price * sample)
-        straight = known_exits.accuracy.mean(axis=0) - price * cost
-        if straight.max() > best.worth[0, 0, 0]:
-            accuracy, paid = (part[:, straight.argmax()] for part in away)
-            return np.stack([accuracy, paid, np.full(len(paid), np.nan)])
-        leave = np.where(net.max(axis=0) > known.right, net.argmax(axis=0), -1)
-        state = np.arange(own.limit + 1)[:, None], own.top, own.second
-        return _escalated(own, away, leave[state]).played(by_state(best.wave))[:3]
-
-    def play(others: Ints) -> Played:
-        own, away = votes.select(others), exits.at(others)
-        return Played(np.stack([at_price(price, own, away) for price in prices], axis=2))
-
-    return play
 
 
 def _escalated(votes: ReplayedVotes, exits: Exits, leave: Ints) -> ReplayedVotes:

@@ -11,6 +11,7 @@ from adaptive_reasoner.kit.backtesting.imitators import Mistakes
 from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_curve
 from adaptive_reasoner.kit.backtesting.lift import Gain, measure
 from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check, load, vote_sizes
+from adaptive_reasoner.kit.backtesting.looking import LookReplay
 from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.results import Backtest, rows_of
 from adaptive_reasoner.kit.backtesting.rules import Rule
@@ -84,6 +85,7 @@ def backtest(
         budgets,
         rules,
         look,
+        None if replies is None else LookReplay(replies, outcomes, seed=seed),
         groups,
         splits=splits,
         test_size=test_size,

@@ -15,6 +15,7 @@ from adaptive_reasoner.kit.backtesting.imitators import (
     look_plays,
     play_imitators,
 )
+from adaptive_reasoner.kit.backtesting.looking import LookReplay
 from adaptive_reasoner.kit.backtesting.performance import Key, Performance, SplitResult
 from adaptive_reasoner.kit.backtesting.rules import Rule
 from adaptive_reasoner.kit.backtesting.unseen_groups import Part, UnseenGroups
@@ -49,6 +50,7 @@ class SplitRunner:
         budgets: Mean costs allowed.
         rules: Stop rules on the same questions, by name.
         look: The same questions with the first answer of the cheapest action; None without samples of it.
+        replay: The samples behind the questions, for the policy that may look.
         groups: The same questions in folds of whole groups; None without groups.
         splits: How many splits there are.
         test_size: Share of the questions held out.
@@ -61,6 +63,7 @@ class SplitRunner:
     budgets: Sequence[float]
     rules: Mapping[str, Rule]
     look: FirstLook | None
+    replay: LookReplay | None
     groups: UnseenGroups | None
     splits: int
     test_size: float
@@ -79,6 +82,9 @@ class SplitRunner:
         for name, rule in self.rules.items():
             fitted = rule.fit(fit, held_out)
             plays |= {(name, budget): fitted.at(budget) for budget in budgets}
+        if self.replay is not None:
+            sequential = self.replay.plays(imitator, split, fit, held_out, budgets)
+            plays |= {("one_price", budget): play for budget, play in zip(budgets, sequential, strict=True)}
         if self.look is not None:
             looked = look_plays(self.look, split, fit, held_out, budgets, seed=seed)
             for budget, (shipped, ungated) in zip(budgets, looked, strict=True):
