@@ -137,8 +137,8 @@ def ladder(samples, *, splits, draws, seed, budgets=(1000, 1500, 2200, 3000, 450
     trials = []
     for split in range(splits):
         fit, held_out = split_by_text(table.questions, seed=seed + split)
-        fitted = {name: rules[name].fit(fit, held_out) for name in ("one_price", "cascade_threshold")}
-        played = {(name, budget): rule.at(budget) for name, rule in fitted.items() for budget in budgets}
+        fitted = rules["cascade_threshold"].fit(fit, held_out)
+        played = {("cascade_threshold", budget): fitted.at(budget) for budget in budgets}
         trials.append(SplitResult(held_out, played))
     for (name, budget), gain in measure(table, trials, draws=draws, seed=seed).items():
         yield {

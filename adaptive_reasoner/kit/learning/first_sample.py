@@ -1,4 +1,8 @@
-"""The first answer of the cheapest action: features of a question, and what each action then costs."""
+"""The first answer of the cheapest action: features of a question, and what each action then costs.
+
+It is bought for every question, so it is measured by backtests and not shipped; the looks that are bought
+where they pay are those of `kit.learning.looking`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
