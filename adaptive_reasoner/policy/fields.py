@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
         for source, stop in card["stopping"].items():
             _check_stop(stop, path, source)
     if "looking" in card:
-        _check_looking(card["looking"], path, len(actions))
+        _check_looking(card["looking"], path, actions)
     if "report" in card:
         _check(card, path, "", "report", _is_object, "an object")
         for name in ("gate", "held_out", "calibration"):
@@ -121,7 +121,7 @@ def _check_stop(stop: Any, path: Path, source: str) -> None:
         _check({name: stop.get(name, optional.get(name))}, path, where, name, fits, meaning)
 
 
-def _check_looking(looking: Any, path: Path, actions: int) -> None:
+def _check_looking(looking: Any, path: Path, actions: Sequence[str]) -> None:
     _check({"looking": looking}, path, "", "looking", _is_object, "an object")
     for name, fits, meaning in (
         ("price", _amount, "a number of at least 0"),
@@ -133,8 +133,12 @@ def _check_looking(looking: Any, path: Path, actions: int) -> None:
     for name in ("price", "cost", "low", "high"):
         where = "looking.frontier."
         _check(looking["frontier"], path, where, name, points, f"a list of 1 to {MOST_POINTS:,} numbers")
+    names: list[str] = []
     for number, look in enumerate(looking["looks"]):
-        _check_look(look, path, f"looking.looks[{number}].", actions)
+        where = f"looking.looks[{number}]."
+        _check(look, path, where, "name", _other_than({*actions, *names}), "a name of its own")
+        names.append(look["name"])
+        _check_look(look, path, where, len(actions))
 
 
 def _check_look(look: Mapping[str, Any], path: Path, where: str, actions: int) -> None:
@@ -149,7 +153,6 @@ def _check_look(look: Mapping[str, Any], path: Path, where: str, actions: int) -
     each = f"for each of {states} states"
     chances, shifts = _column(_chance, states), _column(_column(_number, others), states)
     for name, fits, meaning in (
-        ("name", _text, "a text"),
         ("right", chances, f"a probability {each}"),
         ("top", chances, f"a probability {each}"),
         ("second", chances, f"a probability {each}"),
@@ -193,6 +196,10 @@ def _amount(value: Any) -> bool:
 
 def _chance(value: Any) -> bool:
     return _number(value) and 0 <= value <= 1
+
+
+def _other_than(taken: set[str]) -> _Check:
+    return lambda value: _text(value) and value not in taken
 
 
 def _position(among: int) -> _Check:

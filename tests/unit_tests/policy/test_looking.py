@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptive_reasoner.errors import PolicyFormatError
+from adaptive_reasoner.policy.fields import check_fields
 from adaptive_reasoner.policy.looking import Look, best_look
 from adaptive_reasoner.strategies.look_plans import AGAIN, STOP, VoteStates
+from tests.unit_tests.policy.forged_folders import CARD
 
 SEEDS = st.integers(0, 10**6)
 
@@ -108,3 +111,35 @@ def test_the_worst_cost_is_that_of_the_longest_way_of_the_course(seed):
         return 0.0 if chosen.course[state] == STOP else worst[look.others[chosen.course[state]]]
 
     assert chosen.worst(worst) == pytest.approx(dearest(0))
+
+
+def card_with(look, **changed):
+    """A policy's card with a look, of which some fields are changed."""
+    looking = {"looks": [look.as_card() | changed], "frontier": CARD["frontier"], "price": 0.1}
+    return json.loads(json.dumps({**CARD, "looking": looking}))
+
+
+def test_a_card_with_a_look_is_taken():
+    check_fields(card_with(random_look(np.random.default_rng(0), others=1)), "policy.json")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", CARD["actions"][0]),  # it would take the place of an action
+        ("sample", len(CARD["actions"])),
+        ("others", [-1]),
+        ("limit", 10**6),
+        ("right", [0.5]),
+        ("top", [2.0] * 7),
+        ("shift", [[0.0, 0.0]] * 7),
+        ("shift", [[None]] * 7),
+        ("tilt", [1.0]),
+        ("mean", "x"),
+        ("between", [[0.1]]),
+    ],
+)
+def test_a_card_with_a_damaged_look_is_refused_by_the_name_of_the_field(field, value):
+    card = card_with(random_look(np.random.default_rng(0), others=1), **{field: value})
+    with pytest.raises(PolicyFormatError, match=rf"looking\.looks\[0\]\.{field}"):
+        check_fields(card, "policy.json")

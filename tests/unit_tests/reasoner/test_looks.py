@@ -5,11 +5,13 @@ import asyncio
 
 import numpy as np
 import pytest
+from langchain.agents import create_agent
 from langgraph.graph import START, MessagesState, StateGraph
 
 from adaptive_reasoner import AdaptiveReasoner, LearnedPolicy, Source, TokenMeter, open_ledger, single_pass
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.estimating.estimation import estimate
@@ -145,6 +147,19 @@ def test_a_look_that_may_cost_too_much_is_not_taken(policy):
     assert ask(policy, UNSURE, text_of(1), price=PRICE, max_cost=17.0).record["action"] in ("cheap", "dear")
     with pytest.raises(BudgetExceededError):
         ask(policy, UNSURE, text_of(1), max_cost=1.0)
+
+
+def test_an_agent_with_the_middleware_looks_too(policy):
+    cheap, dear = ScriptedModel(answers=UNSURE), ScriptedModel(answers=(DEAR,))
+    ledger = open_ledger("memory://", target=10.0, policy=policy.at(budget=10.0).with_looks())
+    budgeted = AdaptiveComputeMiddleware(
+        policy=policy, actions=actions_of(cheap, dear), meter=TokenMeter(), ledger=ledger
+    )
+    agent = create_agent(cheap, middleware=[budgeted])
+    message = agent.invoke({"messages": [("user", text_of(1))]})["messages"][-1]
+    record = message.response_metadata["adaptive_reasoner"]
+    assert (record["action"], record["answer"]) == ("cheap_look_3", "7")
+    assert ledger.spent == 16.0
 
 
 @pytest.mark.parametrize("answers", [(SURE,), UNSURE])
