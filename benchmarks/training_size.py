@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptive_reasoner.kit.backtesting.imitators import Split, value_shares
+from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator, value_shares
 from adaptive_reasoner.kit.backtesting.lift import measure
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
@@ -37,8 +37,8 @@ def trial_of(table, features, budget, seed):
     for part in PARTS:
         few = np.sort(shuffled[: len(fit) // part])
         split = Split.of(table, features, few, held_out)
-        ((_, ungated),) = value_shares(split, [budget], seed=seed)
-        plays[f"1/{part}", budget] = Performance.of(split.held_out, ungated)
+        (played,) = value_shares(fitted_imitator(split, [budget], seed=seed), split, [budget])
+        plays[f"1/{part}", budget] = Performance.of(split.held_out, played.ungated)
     return SplitResult(held_out, plays)
 
 

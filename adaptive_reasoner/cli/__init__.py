@@ -350,6 +350,9 @@ def backtest(
             )
         missing = tested.n_labelled < tested.n_questions
         by = f", of {tested.n_questions} questions {checked(tested.n_labelled)}" if missing else ""
+        for each in tested.verdicts if len(tested.verdicts) > 1 else ():
+            trusted = f", predictions trusted {each.trust:.0%}"
+            out.print(f"at {each.budget:g}: {each.verdict}{trusted}", highlight=False)
         out.print(f"verdict: {result['verdict']}{by}", highlight=False)
 
 

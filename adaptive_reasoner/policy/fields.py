@@ -12,6 +12,7 @@ from adaptive_reasoner.strategies.look_plans import VoteStates
 
 MOST_ACTIONS = 1_000
 MOST_POINTS = 100_000  # of the curve of price against cost
+MOST_LEVELS = 100  # of trust in predictions
 MOST_VOTES = 200  # samples of one vote whose stop is learned
 MOST_LOOKS = 16
 MOST_LOOKED = 20  # samples of one look
@@ -73,6 +74,8 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
     _check(card["features"], path, "features.", "vector", _count(WIDEST), f"an integer from 1 to {WIDEST:,}")
     _check(card["features"], path, "features.", "surface", _list_of(_text, WIDEST), "a list of texts")
     _check_menu(card, path)
+    if "trust" in card:
+        _check_trust(card["trust"], path)
     if "stopping" in card:
         _check(card, path, "", "stopping", _is_object, "an object")
         for source, stop in card["stopping"].items():
@@ -102,6 +105,28 @@ def _check_menu(card: Mapping[str, Any], path: Path) -> None:
         _check({action: spec}, path, "menu.", action, _is_object, "an object")
         source = spec.get("source")
         _check({"source": source}, path, f"menu.{action}.", "source", _or_none(_text), "a text or null")
+
+
+def _check_trust(trust: Any, path: Path) -> None:
+    _check({"trust": trust}, path, "", "trust", _is_object, "an object")
+    points = f"a list of 1 to {MOST_POINTS:,} numbers"
+    _check(trust, path, "trust.", "cost", _list_of(_amount, MOST_POINTS), f"{points} of at least 0")
+    shares = _column(_chance, len(trust["cost"]))
+    _check(
+        trust,
+        path,
+        "trust.",
+        "share",
+        shares,
+        f"a number from 0 to 1 for each of its {len(trust['cost'])} costs",
+    )
+    _check(trust, path, "trust.", "levels", _levels, f"a list of at most {MOST_LEVELS} numbers from 0 to 1")
+    _check(
+        trust, path, "trust.", "curves", _column(_is_object, len(trust["levels"])), "a curve for each level"
+    )
+    for curve in trust["curves"]:
+        for name in ("price", "cost"):
+            _check(curve, path, "trust.curves.", name, _list_of(_number, MOST_POINTS), points)
 
 
 def _check_stop(stop: Any, path: Path, source: str) -> None:
@@ -208,6 +233,10 @@ def _position(among: int) -> _Check:
 
 def _count(most: int) -> _Check:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def _levels(value: Any) -> bool:
+    return value == [] or _list_of(_chance, MOST_LEVELS)(value)
 
 
 def _or_none(fits: _Check) -> _Check:

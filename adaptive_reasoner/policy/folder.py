@@ -12,8 +12,8 @@ from typing import Any
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.policy.regular_files import Refusing, open_regular, read_regular
 
-FORMAT = 1
-"""Version of the format written here; folders up to it can be read."""
+FORMAT = 2
+"""Version of the format written here; folders up to it can be read. 2 has the trust in predictions."""
 
 CARD = "policy.json"
 CARD_BYTES = 4_000_000

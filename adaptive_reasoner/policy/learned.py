@@ -21,6 +21,7 @@ from adaptive_reasoner.policy.imitator_model import ImitatorSession
 from adaptive_reasoner.policy.looking import Look, Looking, best_look
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture, spend, uniform_from_key
 from adaptive_reasoner.policy.regular_files import Refusing
+from adaptive_reasoner.policy.trust import Trust
 from adaptive_reasoner.policy.vote_tables import read_vote_models, source_of
 from adaptive_reasoner.policy.worst_cases import WorstCases
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
@@ -29,15 +30,17 @@ from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 class LearnedPolicy:
     """Predicts accuracy and cost of every action for a question, and takes the best at the price of compute.
 
-    Where the gate found no gain over fixed actions, or a question is unlike all it was trained on, it draws
-    from the best mixture of fixed actions at the price instead, and says so in `Decision.reason`.
+    It follows its predictions as far as the gate trusts them at the price. Where it does not, or a question
+    is unlike all it was trained on, it draws from the best mixture of fixed actions at the price instead, and
+    says so in `Decision.reason`.
 
     Args:
         folder: A policy folder, as `adaptive_reasoner.kit.train(...).save(folder)` writes it.
 
     Attributes:
         card: What `policy.json` says: menu, data, versions, held-out report.
-        verdict: What the gate said: `"ship"`, `"do not ship"` or `"not enough questions"`.
+        verdict: What the gate said: `"ship"`, `"ship in part"`, `"unverified"`, `"do not ship"` or
+            `"not enough questions"`.
         curve: Mean cost against price, with its interval.
         accuracy_curve: Mean accuracy against price, on questions held out in training; of a folder that was
             written without it, that of the mixture of fixed actions that costs as much.
@@ -80,6 +83,7 @@ class LearnedPolicy:
         self._learned = card["ships"] == "imitator"
         self._looking = Looking.of(card)
         self._looks: tuple[Look, ...] = ()
+        self._trust = Trust.from_card(card.get("trust"))
         self._spread = float(card["spread"])
         self._familiar = float(card["familiarity"]["at_least"])
         self.counts = counts_of(card)  # which tokens its costs count: completion or total
@@ -99,6 +103,11 @@ class LearnedPolicy:
     def load(cls, folder: PathLike) -> Self:
         """Open a policy folder; runs no pickle and needs numpy, onnxruntime and tokenizers only."""
         return cls(folder)
+
+    @property
+    def trust(self) -> Trust:
+        """How far predictions are followed at each mean cost."""
+        return self._trust if self._learned else Trust.none()
 
     @property
     def slope(self) -> float | None:
@@ -190,8 +199,11 @@ class LearnedPolicy:
         """
         price = self.price if price is None else _checked(price)
         at = uniform_from_key(question if key is None else key)
-        accuracy, cost, reason = self._expectations(question, vector)
-        paid = price * exp(self._spread * (2 * at - 1))
+        spent = self.curve.cost_at(price)
+        step = int(self.trust.draw(spent, at))
+        accuracy, cost, reason = self._expectations(question, vector, step)
+        followed = self.trust.price_at(step, price, self.curve) if reason == "policy" else price
+        paid = followed * exp(self._spread * (2 * at - 1))
         if self._looks and reason != "fallback":
             look = self._look(accuracy, cost, paid, price=price, reason=reason, max_cost=max_cost)
             if look is not None:
@@ -199,9 +211,7 @@ class LearnedPolicy:
         if reason == "policy":
             action = _best(accuracy, cost, paid)
         else:
-            action = self.mixture.choose_for(
-                self.curve.cost_at(price), at
-            )  # costs what the policy's choices cost
+            action = self.mixture.choose_for(spent, at)  # costs what the policy's choices cost
         if self._worst[action] > max_cost:
             action, reason = self._best_within(accuracy, cost, price, max_cost), "budget"
         return self._decision(action, accuracy, cost, price, reason)
@@ -210,7 +220,12 @@ class LearnedPolicy:
         """The best actions for a whole batch within a mean expected cost; see `Policy.decide_batch`."""
         if not questions:
             return []
-        expected = [self._expectations(question, None) for question in questions]
+        draws = [uniform_from_key(question) for question in questions]
+        steps = self.trust.draw(budget, draws)
+        expected = [
+            self._expectations(question, None, int(step))
+            for question, step in zip(questions, steps, strict=True)
+        ]
         accuracy, cost = (np.stack([row[part] for row in expected]) for part in (0, 1))
         mixed = np.array([reason != "policy" for *_, reason in expected])
         others = np.delete(np.arange(len(self.actions)), self.mixture.vertices)
@@ -261,13 +276,18 @@ class LearnedPolicy:
         features = self.encoder.features(TRIAL_TEXT)
         return ImitatorSession(self.folder, actions=len(self.actions), features=features)
 
-    def _expectations(self, question: str, vector: ArrayLike | None) -> tuple[Floats, Floats, Reason]:
-        if not self._learned:
-            return self.mixture.accuracy, self.mixture.cost, "mixture"
+    def _expectations(
+        self, question: str, vector: ArrayLike | None, step: int
+    ) -> tuple[Floats, Floats, Reason]:
+        """Accuracy and cost of each action as they are trusted at a level, and what decides by them."""
+        mean_accuracy, mean_cost = self.mixture.accuracy, self.mixture.cost
+        if step == 0:
+            return mean_accuracy, mean_cost, "mixture"
         accuracy, cost, familiarity = self.predict(self.encoder.features(question, vector)[None])
         if familiarity[0] < self._familiar:
-            return self.mixture.accuracy, self.mixture.cost, "fallback"
-        return accuracy[0], cost[0], "policy"
+            return mean_accuracy, mean_cost, "fallback"
+        accuracy = self.trust.shrunk(step, accuracy[0], mean_accuracy)
+        return accuracy, self.trust.shrunk(step, cost[0], mean_cost), "policy"
 
     def _look(
         self, accuracy: Floats, cost: Floats, paid: float, *, price: float, reason: Reason, max_cost: float

@@ -119,8 +119,7 @@ class Mixture:
     Attributes:
         accuracy: Mean accuracy of each action, shape (k,).
         cost: Mean cost of each action, shape (k,).
-        among: Positions of the actions that may be mixed; all where None. An estimated mean that stands out
-            by mere luck is better left out (`kit.allocation.mixtures.steady_mixture`).
+        among: Positions of the actions that may be mixed; all where None.
         vertices: Positions of the actions on the upper concave hull, by rising cost, m of them.
 
     Example:

@@ -12,7 +12,12 @@ import numpy as np
 
 import adaptive_reasoner
 from adaptive_reasoner.kit.allocation.concave_hull import best_at
-from adaptive_reasoner.kit.backtesting.imitators import Split, label_shares, value_shares
+from adaptive_reasoner.kit.backtesting.imitators import (
+    Split,
+    fitted_imitator,
+    label_shares,
+    value_shares,
+)
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import split_by_text
@@ -129,10 +134,11 @@ def our_choices(parts, kept):
 
 def _fitted_on_all(parts):
     split = Split.of(parts.table, parts.features, parts.fit, parts.test)
-    values = value_shares(split, parts.budgets, seed=parts.seed)
+    imitator = fitted_imitator(split, parts.budgets, seed=parts.seed)
+    values = value_shares(imitator, split, parts.budgets)
     labels = label_shares(split, parts.budgets, seed=parts.seed)
-    for budget, (_, ungated), labelled in zip(parts.budgets, values, labels, strict=True):
-        yield f"{OURS}|{budget}", ungated.argmax(axis=1).astype(np.uint8)
+    for budget, value, labelled in zip(parts.budgets, values, labels, strict=True):
+        yield f"{OURS}|{budget}", value.ungated.argmax(axis=1).astype(np.uint8)
         yield f"{LABELS}|{budget}", labelled.argmax(axis=1).astype(np.uint8)
 
 

@@ -1,44 +1,19 @@
-"""The best mixtures of fixed actions: of one table, without lucky actions, and of many tables at once."""
-
-from collections.abc import Sequence
+"""The best mixtures of fixed actions: of one table, and of many tables at once."""
 
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.mixture import Mixture
 
-_STANDS_OUT = 0.7  # standard errors
 
+def fixed_mixture(outcomes: Outcomes) -> Mixture:
+    """The best mixtures of fixed actions by their means in a table: its uniform hull as a policy.
 
-def steady_mixture(outcomes: Outcomes) -> Mixture:
-    """Mixtures of the uniform hull's actions, less those that lie above it by less than their standard error.
-
-    The hull of estimated means bulges wherever an action was lucky, and mixing through a lucky action loses
-    on new questions. To leave out an action that truly stands out by so little costs next to nothing.
-
-    Args:
-        outcomes: Where the means are estimated.
+    An action that stands on the hull by little is kept: on new questions to leave it out costs more, where
+    there are many actions, than its luck.
     """
-    vertices = [outcomes.actions.index(action) for action in uniform_hull(outcomes).actions]
-    while len(vertices) > 2:
-        standing = [_standing(outcomes, vertices[at - 1 : at + 2]) for at in range(1, len(vertices) - 1)]
-        if min(standing) >= _STANDS_OUT:
-            break
-        del vertices[1 + int(np.argmin(standing))]
-    return Mixture(outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), among=np.array(vertices))
-
-
-def _standing(outcomes: Outcomes, vertices: Sequence[int]) -> float:
-    """How far the second of three vertices lies above the chord of the others, in standard errors."""
-    accuracy, cost = outcomes.accuracy[:, vertices], outcomes.cost[:, vertices]
-    (a0, _, a1), (c0, c, c1) = accuracy.mean(axis=0), cost.mean(axis=0)
-    share, slope = (c - c0) / (c1 - c0), (a1 - a0) / (c1 - c0)
-    # To first order the height is a mean over questions, of what each adds to it by accuracy and by cost.
-    height = (accuracy - slope * cost) @ np.array([share - 1, 1, -share])
-    error = float(height.std() / np.sqrt(len(height)))
-    return float(height.mean()) / error if error > 0 else np.inf
+    return Mixture(outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0))
 
 
 def mixture_accuracy(accuracy: Floats, cost: Floats, budget: Floats) -> Floats:

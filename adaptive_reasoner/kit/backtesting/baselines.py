@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
+from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.performance import Key, Performance, affordable
 from adaptive_reasoner.kit.estimating.correction import RECTIFIED
@@ -48,7 +48,7 @@ def fixed(test: Outcomes, action: str) -> Performance:
 
 def uniform(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
     """The best random mixture of fixed actions, at odds that ignore the question."""
-    return Performance.of(test, steady_mixture(fit).shares(budget))
+    return Performance.of(test, fixed_mixture(fit).shares(budget))
 
 
 def length_rule(fit: Outcomes, test: Outcomes, budget: float) -> Performance:
@@ -89,7 +89,7 @@ def lookup(
     )
     best = solve(predicted, affordable(predicted, budget)).probabilities()
     by_key = _sums_by_key(best, index) / np.bincount(index)[:, None]
-    unseen = steady_mixture(fit).shares(budget)
+    unseen = fixed_mixture(fit).shares(budget)
     return Performance.of(test, np.array([by_key[known[key]] if key in known else unseen for key in wanted]))
 
 

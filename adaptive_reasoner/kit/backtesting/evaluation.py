@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.backtesting.lift import Gain, measure
 from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check, load, vote_sizes
 from adaptive_reasoner.kit.backtesting.looking import LookReplay
 from adaptive_reasoner.kit.backtesting.performance import Key
-from adaptive_reasoner.kit.backtesting.results import Backtest, rows_of
+from adaptive_reasoner.kit.backtesting.results import Backtest, BudgetVerdict, rows_of
 from adaptive_reasoner.kit.backtesting.rules import Rule
 from adaptive_reasoner.kit.backtesting.side_by_side import Tell, side_by_side
 from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
@@ -22,10 +22,13 @@ from adaptive_reasoner.kit.backtesting.unseen_groups import UnseenGroups
 from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.learning.encoders import Encoder, feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.first_sample import look_first
-from adaptive_reasoner.kit.learning.gate import ROUNDING, answer_to, detectable_lift
+from adaptive_reasoner.kit.learning.gate import Answer, answer_to, detectable_lift
+from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import Interval
+
+_MOSTLY = 0.5  # mean trust over the splits, below which a budget counts as not shipped
 
 
 def backtest(
@@ -116,9 +119,18 @@ def backtest(
             on_progress=on_progress,
         )
     lifts = _mean_lifts(gains, "imitator_ungated", budgets)
-    lift = Interval.of(lifts)
-    costs = np.array([gains["imitator_ungated", budget].realised_cost for budget in budgets])
     labels = None if outcomes.estimated is None else int(outcomes.estimated.at_random.sum())
+    trust = {budget: float(np.mean([each.result.trust[budget] for each in played])) for budget in budgets}
+
+    def verdict(*asked: float) -> Answer:
+        """On what ships at some of the budgets."""
+        ungated = _mean_lifts(gains, "imitator_ungated", asked)
+        costs = np.array([gains["imitator_ungated", budget].realised_cost for budget in asked])
+        trusted = [trust[budget] if trust[budget] >= _MOSTLY else 0.0 for budget in asked]
+        detectable = detectable_lift(ungated[1:], costs, judged)
+        high = Interval.of(ungated).high
+        return answer_to((min(trusted), max(trusted)), high, detectable, judged, labels=labels)
+
     better = None
     if look is not None:
         better = Interval.of(_mean_lifts(gains, "first_sample_ungated", budgets) - lifts)
@@ -128,10 +140,9 @@ def backtest(
         n_labelled=int(outcomes.labelled.sum()),
         cost_unit=outcomes.cost_unit,
         rows=rows_of(gains),
-        verdict=answer_to(
-            lift.low, lift.high, detectable_lift(lifts[1:], costs, judged), judged, labels=labels
-        ),
-        lift=lift,
+        verdict=verdict(*budgets),
+        verdicts=tuple(BudgetVerdict(budget, verdict(budget), trust[budget]) for budget in budgets),
+        lift=Interval.of(lifts),
         observe="first_sample" if better is not None and better.low > ROUNDING else "question",
         look=better,
         learning_curve=curve,

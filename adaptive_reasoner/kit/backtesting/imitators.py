@@ -1,7 +1,7 @@
 """The imitators on held-out questions, gated as they would be shipped, and what their mistakes cost."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -9,12 +9,14 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
 from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.allocation.concave_hull import best_at
-from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
+from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.performance import Key, Performance, affordable
 from adaptive_reasoner.kit.learning.first_sample import FirstLook
+from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.policy.trust import Trust
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,53 +46,83 @@ def fitted_imitator(split: Split, budgets: Sequence[float], *, seed: int) -> Imi
     return Imitator(seed=seed).fit(split.fit_features, split.fit, budget=budgets[0])
 
 
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """What an imitator plays at a budget: probabilities of the actions.
+
+    Attributes:
+        shipped: As far as its predictions are trusted, and the mixture of fixed actions beyond, shape (m, k).
+        ungated: Following its predictions everywhere, shape (m, k).
+        trust: How far they are trusted at the budget, in [0, 1].
+    """
+
+    shipped: Floats
+    ungated: Floats
+    trust: float
+
+
 def play_imitators(
     imitator: Imitator, split: Split, budgets: Sequence[float], *, seed: int
-) -> Iterator[tuple[Key, Floats]]:
-    """Shares of the imitators that decide by the question, at every budget."""
+) -> tuple[dict[Key, Floats], dict[float, float]]:
+    """Shares of the imitators that decide by the question, and the trust in the default one, by budget."""
     values, labels = value_shares(imitator, split, budgets), label_shares(split, budgets, seed=seed)
-    for budget, (shipped, ungated), labelled in zip(budgets, values, labels, strict=True):
-        yield ("imitator", budget), shipped
-        yield ("imitator_ungated", budget), ungated
-        yield ("imitator_labels", budget), labelled
+    shares: dict[Key, Floats] = {}
+    for budget, value, labelled in zip(budgets, values, labels, strict=True):
+        shares["imitator", budget] = value.shipped
+        shares["imitator_ungated", budget] = value.ungated
+        shares["imitator_labels", budget] = labelled
+    return shares, {budget: value.trust for budget, value in zip(budgets, values, strict=True)}
 
 
-def value_shares(imitator: Imitator, split: Split, budgets: Sequence[float]) -> list[tuple[Floats, Floats]]:
-    """What the imitator plays at each budget: probabilities of the actions, each of shape (m, k).
+def value_shares(imitator: Imitator, split: Split, budgets: Sequence[float]) -> list[Shares]:
+    """What the imitator plays at each budget.
 
-    At each budget the learner is chosen and the gate decides, on questions of the fit alone, whether the
-    imitator is shipped or the mixture of fixed actions in its place.
-
-    Returns:
-        For each budget what would be shipped, and what the imitator plays ungated.
+    The learner and the trust in its predictions are chosen there, on questions of the fit alone.
     """
-    mixture, played = steady_mixture(split.fit), []
+    mixture, played = fixed_mixture(split.fit), []
     for budget in budgets:
         mixed = np.tile(mixture.shares(budget), (len(split.held_out), 1))
-        shipped, ungated = _shipped_and_ungated(imitator, split.held_out_features, budget)
-        played.append((mixed if shipped is None else shipped, mixed if ungated is None else ungated))
+        foreseen = _foreseen(imitator, split.held_out_features, budget)
+        if foreseen is None:
+            played.append(Shares(mixed, mixed, 0.0))
+            continue
+        shipped, ungated, price = foreseen
+        trust = shipped.trust.at(budget)
+        played.append(Shares(shipped.shares(price) if trust else mixed, ungated.shares(price), trust))
     return played
 
 
 def look_plays(
     look: FirstLook, split: Split, fit: Ints, held_out: Ints, budgets: Sequence[float], *, seed: int
 ) -> list[tuple[Performance, Performance]]:
-    """The same of an imitator that sees a first answer, at what it costs with that answer.
+    """What an imitator plays that sees a first answer, at what it costs with that answer.
 
-    Where the gate does not ship it, the mixture of fixed actions is played, and no first answer is paid for.
+    Where its predictions are not trusted the mixture of fixed actions is played, and no first answer is paid
+    for.
+
+    Returns:
+        For each budget what would be shipped, and what it plays ungated.
     """
     after = Split.of(look.outcomes, look.features, fit, held_out)
     imitator = Imitator(observe="first_sample", seed=seed)
     imitator.fit(after.fit_features, after.fit, budget=budgets[0], fixed=split.fit)
-    mixture = steady_mixture(split.fit)
+    mixture = fixed_mixture(split.fit)
     played = []
     for budget in budgets:
         mixed = Performance.of(split.held_out, mixture.shares(budget))
-        shipped, ungated = (
-            mixed if shares is None else Performance.of(after.held_out, shares)
-            for shares in _shipped_and_ungated(imitator, after.held_out_features, budget)
+        foreseen = _foreseen(imitator, after.held_out_features, budget)
+        if foreseen is None:
+            played.append((mixed, mixed))
+            continue
+        shipped, ungated, price = foreseen
+        followed = shipped.followed(price)
+        looked, without = Performance.of(after.held_out, followed), 1 - followed.sum(axis=1)
+        played.append(
+            (
+                Performance(looked.accuracy + without * mixed.accuracy, looked.cost + without * mixed.cost),
+                Performance.of(after.held_out, ungated.shares(price)),
+            )
         )
-        played.append((shipped, ungated))
     return played
 
 
@@ -149,16 +181,22 @@ class Mistakes:
         return cls(**means | {"regret_when_wrong": means["regret"] / error if error > 0 else 0.0})
 
 
-def _shipped_and_ungated(
+def _foreseen(
     imitator: Imitator, features: Matrix, budget: float
-) -> tuple[Floats | None, Floats | None]:
-    """Shares that would be shipped at a budget, and those of the imitator ungated; None for the mixture."""
+) -> tuple[PredictedOutcomes, PredictedOutcomes, float] | None:
+    """Predictions as they would be shipped at a budget, the same ungated, and the price of the budget.
+
+    None where even the cheapest choices cost more in this part of the questions.
+    """
     moved = imitator.around(budget)
     try:
-        ungated = _pure(moved.choose(features, budget=budget), len(moved.actions_))
-        return (ungated if moved.gate().ships else None), ungated
-    except InfeasibleBudgetError:  # in this part even its cheapest choices cost more
-        return None, None
+        price = moved.curve_.price_at(budget)
+    except InfeasibleBudgetError:
+        return None
+    shipped = moved.foresee(features)
+    if not moved.cross_fit_.held_out_trust.over(budget).any():
+        shipped = replace(shipped, trust=Trust.none())
+    return shipped, replace(shipped, trust=Trust.full()), price
 
 
 def _pure(choice: Ints, actions: int) -> Floats:

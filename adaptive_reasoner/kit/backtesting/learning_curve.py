@@ -89,9 +89,9 @@ def learning_curve(
             columns = [table.actions.index(action) for action in seen.actions]
             imitator = fitted_imitator(split, budgets, seed=seed + number)
             played = value_shares(imitator, split, budgets)
-            for budget, (_, ungated) in zip(budgets, played, strict=True):
+            for budget, each in zip(budgets, played, strict=True):
                 shares = np.zeros(split.held_out.accuracy.shape)
-                shares[:, columns] = ungated
+                shares[:, columns] = each.ungated
                 plays[str(amount), budget] = Performance.of(split.held_out, shares)
         return SplitResult(held_out, plays)
 

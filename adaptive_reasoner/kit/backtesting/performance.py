@@ -1,7 +1,7 @@
 """Performance of policies on held-out questions: the values that the modules of a backtest share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from adaptive_reasoner.arrays import Floats, Ints
@@ -44,11 +44,13 @@ class SplitResult:
         plays: What was played, by policy and budget.
         path: The actions whose mixtures were chosen in training, cheapest first. None compares with the best
             mixtures of the held-out questions.
+        trust: How far the imitator's predictions are trusted, by budget.
     """
 
     held_out: Ints
     plays: Mapping[Key, Performance]
     path: Ints | None = None
+    trust: Mapping[float, float] = field(default_factory=dict)
 
 
 def affordable(table: Outcomes, budget: float) -> float:

@@ -11,7 +11,8 @@ from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.backtesting.learning_curve import Point
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.backtesting.performance import Key
-from adaptive_reasoner.kit.learning.gate import ROUNDING, Answer
+from adaptive_reasoner.kit.learning.gate import Answer
+from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING
 from adaptive_reasoner.kit.learning.imitator import Observed
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 from adaptive_reasoner.pages.tables import html_table
@@ -36,7 +37,7 @@ class BacktestRow:
 
     Attributes:
         policy: An action, a baseline, an oracle, a stop rule, or an imitator; `imitator` is what would be
-            shipped, `imitator_ungated` the same where the gate would have shipped a mixture instead, and
+            shipped, `imitator_ungated` the same with predictions followed everywhere, and
             `imitator_first_sample`, where samples allow it, decides after one cheap answer that it pays for
             (`first_sample_ungated`: gate or not).
         budget: The mean cost it was asked to keep.
@@ -92,6 +93,21 @@ class BacktestRow:
 
 
 @dataclass(frozen=True)
+class BudgetVerdict:
+    """The verdict on the imitator at one budget.
+
+    Attributes:
+        budget: The mean cost it was asked to keep.
+        verdict: Whether its predictions are followed there.
+        trust: How far, in [0, 1], mean over the splits.
+    """
+
+    budget: float
+    verdict: Answer
+    trust: float
+
+
+@dataclass(frozen=True)
 class Backtest:
     """The result of a backtest.
 
@@ -101,9 +117,11 @@ class Backtest:
         cost_unit: What a cost counts.
         rows: One a policy and budget.
         n_labelled: Of how many a right answer is known.
-        verdict: On `imitator_ungated`, over all budgets, by the rules of the gate: its lift is above zero, is
-            too small to be worth it, or cannot be determined.
-        lift: That lift, mean over the budgets, with its interval.
+        verdict: On the imitator over all budgets, by the rules of the gate: most splits follow its
+            predictions in full, or in part; or they do not, and its lift is too small to be worth it or
+            cannot be determined.
+        verdicts: The same budget by budget.
+        lift: The lift of `imitator_ungated`, mean over the budgets, with its interval.
         observe: What is worth deciding by: the question alone, unless looking at a first answer is better.
         look: How much better, mean lift over the budgets with its interval; None without samples to look at.
         learning_curve: What the imitator comes to when trained on fewer samples per question, where there are
@@ -119,6 +137,7 @@ class Backtest:
     cost_unit: str
     rows: tuple[BacktestRow, ...]
     verdict: Answer
+    verdicts: tuple[BudgetVerdict, ...]
     lift: Interval
     observe: Observed
     look: Interval | None
@@ -163,7 +182,8 @@ class Backtest:
             for (policy, budget), each in values["mistakes"].items()
         ]
         rows, curve = list(values["rows"]), list(values["learning_curve"])
-        return {**values, "rows": rows, "learning_curve": curve, "mistakes": mistakes}
+        values |= {"rows": rows, "learning_curve": curve, "mistakes": mistakes}
+        return values | {"verdicts": list(values["verdicts"])}
 
 
 def rows_of(gains: Mapping[Key, Gain]) -> tuple[BacktestRow, ...]:

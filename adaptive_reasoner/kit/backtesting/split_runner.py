@@ -76,7 +76,7 @@ class SplitRunner:
         split = Split.of(self.table, self.features, fit, held_out)
         judged = self.judged.select(held_out)
         imitator = fitted_imitator(split, budgets, seed=seed)
-        chosen = dict(play_imitators(imitator, split, budgets, seed=seed))
+        chosen, trust = play_imitators(imitator, split, budgets, seed=seed)
         plays = {key: Performance.of(judged, shares) for key, shares in chosen.items()}
         plays |= play_baselines(split.fit, judged, budgets)
         for name, rule in self.rules.items():
@@ -97,4 +97,4 @@ class SplitRunner:
         if self.groups is not None:
             folds = self.groups.folds(number, self.splits)
             unseen = [self.groups.play(fold, imitator, fit, budgets) for fold in folds]
-        return PlayedSplit(SplitResult(held_out, plays, path), mistakes, unseen)
+        return PlayedSplit(SplitResult(held_out, plays, path, trust), mistakes, unseen)

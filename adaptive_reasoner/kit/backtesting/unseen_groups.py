@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints, Matrix
-from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
+from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.imitator import Imitator
@@ -81,11 +81,11 @@ class UnseenGroups:
             return None
         known = self.table.select(others)
         without = imitator.learnt_from(self.features[others], known, chosen_on=others[fit])
-        mixture = steady_mixture(known)
+        mixture = fixed_mixture(known)
         predicted: dict[float, PredictedOutcomes | Floats] = {}
         for budget in budgets:
             moved = without.around(budget)
-            ships = moved.gate().ships
+            ships = moved.cross_fit_.held_out_trust.over(budget).any()
             predicted[budget] = moved.foresee(self.features[held_out]) if ships else mixture.shares(budget)
         return Part(held_out, predicted)
 
@@ -128,7 +128,7 @@ def _shares(predicted: PredictedOutcomes | Floats, budget: float, factor: float)
         return predicted
     curve = predicted.curve
     price = curve.price_at(max(budget, curve.cheapest)) or float(curve.price[0])
-    return np.eye(predicted.accuracy.shape[1])[predicted.choose(price * factor)]
+    return predicted.shares(price * factor)
 
 
 def _folds_of(groups: Sequence[str], folds: int, seed: int) -> Ints:

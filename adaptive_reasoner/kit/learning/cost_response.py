@@ -153,22 +153,25 @@ class Response:
         moves = Moves.of(predictions)
         return cls(moves, fit_cost_curve(moves, outcomes.cost), outcomes)
 
-    def around(self, budget: float | None) -> tuple[Floats, Floats]:
-        """Realised accuracy and cost over a band of prices around a budget, each of shape (n, prices).
+    def band(self, budget: float | None) -> Floats:
+        """The mean costs at which predictors are compared around a budget; over the whole curve if None."""
+        low, high = self.curve.cheapest, float(self.curve.cost[0])
+        if budget is None:
+            return np.linspace(low, high, _BAND_PRICES + 2)[1:-1]
+        return np.clip(budget * np.geomspace(1 / BAND, BAND, _BAND_PRICES), low, None)
+
+    def at(self, budgets: Floats) -> tuple[Floats, Floats]:
+        """Realised accuracy and cost at mean costs, each of shape (n, budgets).
 
         Every predictor gets its own prices: at one price for all, a predictor that buys nothing would look as
         good as one that breaks even, although at the same budget it is far behind.
-
-        Args:
-            budget: Mean cost at the middle of the band; over the whole curve when None.
         """
-        low, high = self.curve.cheapest, float(self.curve.cost[0])
-        if budget is None:
-            budgets = np.linspace(low, high, _BAND_PRICES + 2)[1:-1]
-        else:
-            budgets = np.clip(budget * np.geomspace(1 / BAND, BAND, _BAND_PRICES), low, None)
-        prices = np.array([self.curve.price_at(float(each)) for each in budgets])
+        prices = np.array([self.curve.price_at(max(float(each), self.curve.cheapest)) for each in budgets])
         return self.moves.along(self.outcomes.accuracy, prices), self.moves.along(self.outcomes.cost, prices)
+
+    def around(self, budget: float | None) -> tuple[Floats, Floats]:
+        """The same over the band around a budget."""
+        return self.at(self.band(budget))
 
 
 def lift_by_question(accuracy: Floats, cost: Floats, outcomes: Outcomes) -> Floats:

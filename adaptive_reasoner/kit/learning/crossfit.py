@@ -12,7 +12,7 @@ from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.learning.calibration import Calibration
 from adaptive_reasoner.kit.learning.completion import Completion
 from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_question
-from adaptive_reasoner.kit.learning.gate import ROUNDING
+from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING, HeldOutTrust
 from adaptive_reasoner.kit.learning.learners import Constant, Learner, Neighbours, Ridge, Trees
 from adaptive_reasoner.kit.learning.novelty import Familiarity
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -39,7 +39,6 @@ Trees are best on known topics, but do not extrapolate; these two do.
 
 _LEARNT_FROM = 8  # different questions; with fewer there is nothing to cross-validate
 _BETTER = 0.5  # standard errors by which a candidate must beat the mean of all, to be taken instead
-_CLEAR = 1.5  # standard errors a lift must lie above zero; the gate asks for more
 _MANY = 100  # questions from which five folds do; fewer questions get ten
 
 
@@ -188,15 +187,13 @@ class CrossFit:
         """The candidate to take, as the questions show it, those of a fold left out.
 
         That is the mean of all, unless others are ahead of it by half a standard error: among candidates of
-        equal quality the best one in a sample is mostly lucky. The constant one is taken if the lift of the
-        best is not clear of chance.
+        equal quality the best one in a sample is mostly lucky. `held_out_trust` says whether it gains.
         """
         lifts = self.lifts(without)
         default = self.names[-1]
         ahead = {name: lift - lifts[default] for name, lift in lifts.items()}
         better = [name for name in self.names if _is_clear(ahead[name], _BETTER)]
-        best = max(better, key=lambda name: float(ahead[name].mean()), default=default)
-        return best if "constant" not in lifts or _is_clear(lifts[best], _CLEAR) else "constant"
+        return max(better, key=lambda name: float(ahead[name].mean()), default=default)
 
     def held_out(self, name: str) -> Predictions:
         """Calibrated predictions of a candidate for questions it has not seen."""
@@ -205,6 +202,12 @@ class CrossFit:
     def calibration(self, name: str) -> Calibration:
         """The calibration of a candidate, fitted on its held-out predictions."""
         return self._response(name, None)[1]
+
+    @cached_property
+    def held_out_trust(self) -> HeldOutTrust:
+        """How far predictions are trusted at each mean cost, and what that comes to on unseen questions."""
+        rivals = self.fixed if self.labels is None else self.judged
+        return HeldOutTrust.fit(self.nested(), self.judged, rivals, self.fold)
 
     def nested(self) -> Predictions:
         """Predictions in which also learner and calibration were chosen without the question's fold."""
@@ -249,7 +252,7 @@ def candidates_for(outcomes: Outcomes) -> tuple[str, ...]:
     texts = len(set(outcomes.questions))
     if texts < _LEARNT_FROM or len(outcomes.actions) == 1:
         return ("constant",)
-    return tuple(CANDIDATES)
+    return tuple(name for name in CANDIDATES if name != "constant")
 
 
 def standard(truth: Floats) -> tuple[Floats, Floats]:

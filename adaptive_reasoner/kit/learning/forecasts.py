@@ -11,6 +11,7 @@ from adaptive_reasoner.kit.allocation.concave_hull import best_at
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.cost_response import SPREAD
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture
+from adaptive_reasoner.policy.trust import Trust
 from adaptive_reasoner.policy.vote_tables import source_of
 
 
@@ -22,9 +23,10 @@ class PredictedOutcomes:
         accuracy: Expected accuracy of every action, shape (m, k).
         cost: Expected cost of every action, shape (m, k).
         unlike: Whether a question is unlike all training questions, shape (m,).
-        draws: By which prices are jittered and mixtures drawn, in [0, 1), shape (m,).
+        draws: By which prices are jittered, mixtures and levels of trust drawn, in [0, 1), shape (m,).
         curve: Mean cost against price, as fitted in training.
-        mixture: What unlike questions get, at the cost that the curve expects.
+        mixture: What unlike and untrusted questions get, at the cost that the curve expects.
+        trust: How far predictions are followed.
     """
 
     accuracy: Floats
@@ -33,15 +35,42 @@ class PredictedOutcomes:
     draws: Floats
     curve: CostCurve
     mixture: Mixture
+    trust: Trust
 
     def choose(self, price: float) -> Ints:
         """The position of the action to take for each question, shape (m,)."""
-        jitter = np.exp(SPREAD * (2 * self.draws - 1))[:, None]
-        chosen = best_at(self.accuracy, self.cost * jitter, price)
         expected = self.curve.cost_at(price)
-        for row in np.flatnonzero(self.unlike):
+        drawn = np.where(self.unlike, 0, self.trust.draw(expected, self.draws))
+        chosen = np.zeros(len(drawn), dtype=np.intp)
+        for row in np.flatnonzero(drawn == 0):
             chosen[row] = self.mixture.choose_for(expected, float(self.draws[row]))
+        for step in range(1, len(self.trust.steps)):
+            rows = drawn == step
+            if rows.any():
+                chosen[rows] = self._followed(step, price, rows)
         return chosen
+
+    def followed(self, price: float) -> Floats:
+        """Probability of each action by the predictions, shape (m, k); the mixture's share is missing."""
+        weights, followed = self.trust.weights(self.curve.cost_at(price)), np.zeros(self.accuracy.shape)
+        rows = np.flatnonzero(~self.unlike)
+        for step, weight in enumerate(weights):
+            if step and weight:
+                followed[rows, self._followed(step, price, rows)] += weight
+        return followed
+
+    def shares(self, price: float) -> Floats:
+        """Probability of each action over the draws of trust and mixture, shape (m, k)."""
+        followed, mixed = self.followed(price), self.mixture.shares(self.curve.cost_at(price))
+        shares: Floats = followed + (1 - followed.sum(axis=1, keepdims=True)) * mixed
+        return shares
+
+    def _followed(self, step: int, price: float, rows: Bools | Ints) -> Ints:
+        """What some of the questions get at a level of trust."""
+        accuracy = self.trust.shrunk(step, self.accuracy[rows], self.mixture.accuracy)
+        cost = self.trust.shrunk(step, self.cost[rows], self.mixture.cost)
+        jitter = np.exp(SPREAD * (2 * self.draws[rows] - 1))[:, None]
+        return best_at(accuracy, cost * jitter, self.trust.price_at(step, price, self.curve))
 
 
 def beyond_mean(

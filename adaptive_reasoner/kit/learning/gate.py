@@ -4,31 +4,27 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from adaptive_reasoner.arrays import Floats
-from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy
 from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
 from adaptive_reasoner.kit.learning.cost_response import lift_by_question
+from adaptive_reasoner.kit.learning.held_out_trust import FEWEST, ROUNDING
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
+from adaptive_reasoner.kit.tables.bootstrap import Interval, bootstrap_means
 from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.mixture import hull
 
-Answer = Literal["ship", "unverified", "do not ship", "not enough questions"]
+Answer = Literal["ship", "ship in part", "unverified", "do not ship", "not enough questions"]
 
-SHIPS: tuple[Answer, ...] = ("ship", "unverified")
+SHIPS: tuple[Answer, ...] = ("ship", "ship in part", "unverified")
 """With which answers a policy goes out."""
 
 WORTHWHILE = 0.01
 """A lift in accuracy below which a policy is not worth its upkeep."""
 
-ROUNDING = 1e-9
-"""A lift in accuracy that is only the rounding of long sums."""
-
 _BLIND = 5 * WORTHWHILE  # data that cannot show even this lift cannot say that there is none
-_TAIL = 0.025  # chance of shipping a policy that gains nothing
 _DETECTS = 1.96 + 0.84  # standard errors of a lift that is shown four times in five
-_FEWEST = 20  # different questions; fewer say nothing about how much they vary
 _RARELY = 0.1  # at the ends of the hull, too, a policy would change some actions
 
 
@@ -37,11 +33,13 @@ class Gate:
     """The verdict on a policy, with the numbers it rests on.
 
     Attributes:
-        answer: `"ship"`: the interval of the lift is above zero. `"do not ship"`: any lift is too small to be
-            worth it. `"not enough questions"`: the data cannot tell. `"unverified"`: the interval is above
-            zero by estimates alone, as fewer than 20 right answers are known.
-        lift: Mean lift over the uniform hull at the realised cost, over the band of prices.
-        low: Lower end of its 95% interval, by bootstrap over questions, the hull fitted again in each draw.
+        answer: `"ship"`: its predictions are followed over the whole band of mean costs. `"ship in part"`: at
+            some of them, or with partial trust. `"do not ship"`: they are not, and any lift is too small to
+            be worth it. `"not enough questions"`: they are not, and the data cannot tell. `"unverified"`:
+            they are by estimates alone, as fewer than 20 right answers are known.
+        lift: Mean lift over the band, of what ships; if nothing does, of following the predictions all the
+            same. It is over the same policy without trust: the best mixture by the same means, at equal cost.
+        low: Lower end of its 95% interval, by bootstrap over questions.
         high: Upper end.
         detectable: Smallest lift these questions would show four times in five.
         questions: How many there were.
@@ -49,6 +47,7 @@ class Gate:
         costs: Lowest and highest realised mean cost of the band.
         labels: How many questions have a right answer; None where all have.
         needed_labels: At least how many labels at random would verify the lift, where it is unverified.
+        trust: Lowest and highest trust in the predictions over the band, in [0, 1].
     """
 
     answer: Answer
@@ -61,6 +60,7 @@ class Gate:
     costs: tuple[float, float]
     labels: int | None = None
     needed_labels: int | None = None
+    trust: tuple[float, float] = (0.0, 0.0)
 
     @property
     def ships(self) -> bool:
@@ -69,7 +69,7 @@ class Gate:
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
-        return {**asdict(self), "costs": list(self.costs)}
+        return {**asdict(self), "costs": list(self.costs), "trust": list(self.trust)}
 
     def __str__(self) -> str:
         measured = (
@@ -79,7 +79,11 @@ class Gate:
         labels = "" if self.labels is None else f"; {checked(self.labels)}"
         if self.needed_labels is not None:
             more = f"; label {self.needed_labels} questions at least to verify it"
-        return f"{self.answer}: {measured}{labels}{more}"
+        part = ""
+        if self.ships and min(self.trust) < 1:
+            least, most = (f"{trust:.0%}" for trust in self.trust)
+            part = f"; predictions are trusted {least if least == most else f'{least} to {most}'}"
+        return f"{self.answer}: {measured}{part}{labels}{more}"
 
 
 def checked(labels: int) -> str:
@@ -97,59 +101,78 @@ def judge(
     cost: Floats,
     outcomes: Outcomes,
     *,
+    trusted: ArrayLike | None = None,
     labels: int | None = None,
     draws: int = 2000,
     seed: int = 0,
 ) -> Gate:
-    """Test whether a policy beats the best mixtures of fixed actions over a band of prices.
+    """Test whether a policy beats the best mixtures of fixed actions over a band of mean costs.
 
     Args:
-        accuracy: Realised accuracy under the policy at each of m prices, on questions it was not trained on
-            (the choice of its learner included), shape (n, m).
+        accuracy: Realised accuracy under the policy at each of m mean costs, on questions it was not trained
+            on (the choice of learner and trust included), shape (n, m).
         cost: Realised cost, likewise.
         outcomes: The table of the same questions, for the mixtures.
+        trusted: The trust that the policy ships with at each, in [0, 1], shape (m,); where None, it ships in
+            full if the interval of its lift is above zero.
         labels: How many of the questions have a right answer; None where all have.
         draws: Bootstrap draws over the questions; equal texts are drawn together.
         seed: Of the draws.
     """
     questions = len(outcomes)
-    columns = np.hstack([accuracy, cost, outcomes.accuracy, outcomes.cost])
-    parts = np.cumsum([accuracy.shape[1], cost.shape[1], len(outcomes.actions)])
-    means = np.vstack([columns.mean(0), bootstrap_means(columns, outcomes.questions, draws, seed)])
-    lifts = _lifts(*np.split(means, parts, axis=1))
-    mean, drawn = float(lifts[0]), lifts[1:]
-    low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL])
+    lifts = lift_by_question(accuracy, cost, outcomes)
+    drawn = bootstrap_means(lifts[:, None], outcomes.questions, draws, seed)[:, 0]
+    lift = Interval.of(np.append(lifts.mean(), drawn))
+    if trusted is None:
+        trusted = float(lift.low > ROUNDING)
+    trust = float(np.min(trusted)), float(np.max(trusted))
     detectable = detectable_lift(drawn, cost.mean(0), outcomes)
-    answer = answer_to(float(low), float(high), detectable, outcomes, labels=labels)
-    needed = int(np.ceil(questions * (detectable / max(mean, WORTHWHILE)) ** 2))
+    answer = answer_to(trust, lift.high, detectable, outcomes, labels=labels)
+    needed = int(np.ceil(questions * (detectable / max(lift.mean, WORTHWHILE)) ** 2))
     return Gate(
         answer=answer,
-        lift=mean,
-        low=float(low),
-        high=float(high),
+        lift=lift.mean,
+        low=lift.low,
+        high=lift.high,
         detectable=detectable,
         questions=questions,
-        needed=max(needed, questions + 1, _FEWEST) if answer == "not enough questions" else None,
+        needed=max(needed, questions + 1, FEWEST) if answer == "not enough questions" else None,
         costs=(float(cost.mean(0).min()), float(cost.mean(0).max())),
         labels=labels,
-        needed_labels=_labels_needed(accuracy, cost, outcomes, mean) if answer == "unverified" else None,
+        needed_labels=_labels_needed(lifts) if answer == "unverified" else None,
+        trust=trust,
     )
 
 
-def _labels_needed(accuracy: Floats, cost: Floats, outcomes: Outcomes, lift: float) -> int:
+def _labels_needed(lifts: Floats) -> int:
     """Labels that would show a lift four times in five, if right answers vary no more than the estimates."""
-    spread = float(lift_by_question(accuracy, cost, outcomes).std())
-    return max(FEWEST_LABELS, int(np.ceil((_DETECTS * spread / lift) ** 2)))
+    lift = max(float(lifts.mean()), WORTHWHILE)
+    return max(FEWEST_LABELS, int(np.ceil((_DETECTS * float(lifts.std()) / lift) ** 2)))
 
 
 def answer_to(
-    low: float, high: float, detectable: float, outcomes: Outcomes, *, labels: int | None = None
+    trust: tuple[float, float],
+    high: float,
+    detectable: float,
+    outcomes: Outcomes,
+    *,
+    labels: int | None = None,
 ) -> Answer:
-    """The answer for an interval of a lift, if these questions would show a lift of `detectable`."""
-    if text_index(outcomes.questions).max() + 1 < _FEWEST:
+    """The verdict on a policy.
+
+    Args:
+        trust: The lowest and highest trust with which its predictions are followed.
+        high: Upper end of the interval of its lift.
+        detectable: The lift that these questions would show.
+        outcomes: The table of the questions.
+        labels: How many of them have a right answer; None where all have.
+    """
+    if text_index(outcomes.questions).max() + 1 < FEWEST:
         return "not enough questions"
-    if low > ROUNDING:
-        return "ship" if labels is None or labels >= FEWEST_LABELS else "unverified"
+    if max(trust) > 0:
+        if labels is not None and labels < FEWEST_LABELS:
+            return "unverified"
+        return "ship" if min(trust) > 1 - ROUNDING else "ship in part"
     return "do not ship" if high < WORTHWHILE and detectable < _BLIND else "not enough questions"
 
 
@@ -162,12 +185,6 @@ def detectable_lift(drawn: Floats, costs: Floats, outcomes: Outcomes) -> float:
         outcomes: The table of the questions.
     """
     return _DETECTS * max(float(np.std(drawn)), _chance(costs, outcomes))
-
-
-def _lifts(accuracy: Floats, cost: Floats, fixed_accuracy: Floats, fixed_cost: Floats) -> Floats:
-    """Mean over prices of accuracy less that of the best mixture at the same cost, by draw, shape (d,)."""
-    lifts: Floats = (accuracy - mixture_accuracy(fixed_accuracy, fixed_cost, cost)).mean(axis=1)
-    return lifts
 
 
 def _chance(cost: Floats, outcomes: Outcomes) -> float:

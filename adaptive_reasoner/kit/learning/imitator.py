@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
-from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
+from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.completion import Completion
 from adaptive_reasoner.kit.learning.cost_response import Response
@@ -35,6 +35,7 @@ from adaptive_reasoner.kit.onnx_graph import Graph
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
 from adaptive_reasoner.policy.mixture import CostCurve, uniform_from_key
+from adaptive_reasoner.policy.trust import Trust
 
 Objective = Literal["value", "labels"]
 Observed = Literal["question", "first_sample"]
@@ -67,6 +68,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         familiarity_: Measures how similar a question is to the training questions.
         mixture_: Mixtures of fixed actions, for dissimilar questions.
         cross_fit_: All of the cross-validation.
+        trust_: How far predictions are followed at each mean cost; elsewhere the mixture decides.
     """
 
     def __init__(
@@ -132,7 +134,8 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
     ) -> Ints:
         """The position of the action to take for each question, shape (m,).
 
-        A question unlike all training questions gets the mixture of fixed actions that costs as much.
+        A question unlike all training questions gets the mixture of fixed actions that costs as much, and so
+        does any question where predictions are not trusted.
 
         Args:
             X: Features, shape (m, width).
@@ -168,7 +171,21 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             draws=evenly if keys is None else np.array([uniform_from_key(key) for key in keys]),
             curve=self.curve_,
             mixture=self.mixture_,
+            trust=self.trust_,
         )
+
+    @property
+    def trust_(self) -> Trust:
+        """How far its predictions are followed at each mean cost."""
+        if self._ungated:
+            return Trust.full()
+        return self.cross_fit_.held_out_trust.along(self.held_out_, self.cross_fit_.outcomes)
+
+    def ungated(self) -> Self:
+        """The imitator that follows its predictions everywhere, whatever they gain."""
+        moved = copy.copy(self)
+        moved._ungated = True
+        return moved
 
     def around(self, budget: float | None) -> Self:
         """The imitator as fitted for another budget; it reuses the learners that are already fitted."""
@@ -202,9 +219,16 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             draws: Bootstrap draws over the questions.
         """
         fitted = self.cross_fit_ if budget is None else replace(self.cross_fit_, budget=budget)
-        accuracy, cost = Response.of(fitted.nested(), fitted.judged).around(fitted.budget)
-        rivals = fitted.fixed if fitted.labels is None else fitted.judged
-        return judge(accuracy, cost, rivals, labels=fitted.labels, draws=draws, seed=self.seed)
+        accuracy, cost = fitted.held_out_trust.around(fitted.budget)
+        return judge(
+            accuracy,
+            cost,
+            fitted.held_out_trust.rivals,
+            trusted=fitted.held_out_trust.over(fitted.budget),
+            labels=fitted.labels,
+            draws=draws,
+            seed=self.seed,
+        )
 
     def graph(self) -> ModelProto:
         """The fitted predictor: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
@@ -247,10 +271,11 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self._table = outcomes
         self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
         known = Completion.fit(X, outcomes).of(X, outcomes)
-        self.mixture_ = steady_mixture(known)
+        self.mixture_ = fixed_mixture(known)
         self._standard = mean, scale = standard(targets_of(known))
         self._questions = X, (targets_of(known) - mean) / scale, vector
         self._members: dict[str, Learner] = {}
+        self._ungated = False
         self._settle()
 
     def _vector(self, width: int) -> int:

@@ -14,11 +14,13 @@ from adaptive_reasoner.kit.learning.calibration import calibration_error, reliab
 from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves, fit_accuracy_curve
 from adaptive_reasoner.kit.learning.encoders import Encoder
 from adaptive_reasoner.kit.learning.gate import Gate
+from adaptive_reasoner.kit.learning.held_out_trust import trusted_shares
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture
+from adaptive_reasoner.policy.trust import Trust
 
 Counts = Literal["completion", "total"]
 
@@ -47,7 +49,7 @@ def describe(
         menu: What is known of each action, by name or under `"actions"`; may be empty.
         counts: Whether tokens count the completion only or the prompt too.
         gate: The verdict.
-        ships: Whether the imitator decides, or the best mixture of fixed actions.
+        ships: Whether the imitator decides, as far as it is trusted, or the best mixture of fixed actions.
         target_accuracy: Mean accuracy that sets the price, and by it the budget.
 
     Raises:
@@ -55,7 +57,7 @@ def describe(
         InfeasibleAccuracyError: The policy does not reach `target_accuracy` on held-out questions.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
-    mixture, judged = imitator.mixture_, imitator.cross_fit_.judged
+    mixture, judged, trust = imitator.mixture_, imitator.cross_fit_.judged, imitator.trust_
     curve = imitator.curve_ if ships else _with_interval(mixture.curve, outcomes)
     reached = accuracy_along(curve, imitator if ships else mixture)
     if target_accuracy is None:
@@ -80,6 +82,7 @@ def describe(
         "mean_accuracy": mixture.accuracy.tolist(),
         "mean_cost": mixture.cost.tolist(),
         "mixture": [outcomes.actions[vertex] for vertex in mixture.vertices],
+        **({"trust": trust.as_card()} if ships else {}),
         "familiarity": {"at_least": imitator.familiarity_.at_least},
         "features": {"vector": encoder.dimension, "surface": list(SURFACE_FEATURES)},
         "encoder": encoder.identity,
@@ -93,7 +96,7 @@ def describe(
             "learner": imitator.learner_,
             "lifts": imitator.lifts_,
             "calibration": _calibration(imitator, judged),
-            "held_out": _held_out(imitator, judged, budget),
+            "held_out": _held_out(imitator, judged, budget, trust if ships else Trust.full()),
         },
         "versions": {"python": platform.python_version(), **_versions()},
     }
@@ -161,13 +164,13 @@ def _calibration(imitator: Imitator, outcomes: Outcomes) -> dict[str, Any]:
     }
 
 
-def _held_out(imitator: Imitator, outcomes: Outcomes, budget: float) -> dict[str, float]:
+def _held_out(imitator: Imitator, outcomes: Outcomes, budget: float, trust: Trust) -> dict[str, float]:
     """What the imitator does at the budget, on predictions for questions it had not seen."""
     price = imitator.curve_.price_at(max(budget, imitator.curve_.cheapest))
-    moves = Moves.of(imitator.held_out_)
+    shares = trusted_shares(imitator.held_out_, trust, imitator.mixture_, imitator.curve_, price)
 
     def mean(table: Floats) -> float:
-        return float(moves.chosen(table, price).mean())
+        return float((shares * table).sum(axis=1).mean())
 
     return {"price": price, "accuracy": mean(outcomes.accuracy), "cost": mean(outcomes.cost)}
 

@@ -32,7 +32,7 @@ class TrainedPolicy:
     Attributes:
         imitator: What was learnt.
         encoder: The encoder whose vectors it was trained on.
-        gate: Whether it beats mixtures of fixed actions; where it does not, the best mixture is shipped.
+        gate: How far it beats mixtures of fixed actions; where it does not, the best mixture decides.
         card: What `policy.json` will say.
         stops: When votes on each source are best ended, where samples were given.
     """
@@ -94,7 +94,8 @@ def train(
             when to stop votes.
         counts: Which tokens a cost in tokens counts; by default those that menu, outcomes or samples
             name, else the completion alone.
-        gated: Ship the best mixture of fixed actions if the imitator does not pass the gate.
+        gated: Follow the imitator only as far as the gate trusts it, and ship the best mixture of fixed
+            actions if it does not. Otherwise it is followed everywhere.
         seed: Of folds, learners and bootstrap.
         cache: Where vectors are kept; the user's cache by default.
 
@@ -129,6 +130,7 @@ def train(
     imitator = Imitator(vector=session.dimension, seed=seed).fit(X, outcomes, budget)
     gate = imitator.gate()
     ships = gate.ships or not gated
+    imitator = imitator if gated else imitator.ungated()
     card = describe(
         imitator,
         outcomes,

@@ -8,11 +8,12 @@ import numpy as np
 from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.errors import PolicyFormatError, UnknownActionError
 from adaptive_reasoner.kit.allocation.solver import Predictions
-from adaptive_reasoner.kit.learning.cost_response import Moves
 from adaptive_reasoner.kit.learning.encoders import feature_matrix
+from adaptive_reasoner.kit.learning.held_out_trust import trusted_shares
 from adaptive_reasoner.kit.learning.policy_card import digest_of
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.policy.learned import LearnedPolicy
+from adaptive_reasoner.policy.trust import Trust
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +66,14 @@ class Playing:
 
     def shares(self, price: float) -> Floats:
         """Probability of each action at a price, by the predictions, shape (n, k)."""
-        moves, actions = Moves.of(self.predictions), len(self.table.actions)
-        chosen = [moves.chosen(np.tile(each, (len(self.table), 1)), price) for each in np.eye(actions)]
-        return np.where(self.familiar[:, None], np.stack(chosen, axis=1), self._mixed(price))
+        policy = self.policy
+        shares = trusted_shares(self.predictions, self.trust, policy.mixture, policy.curve, price)
+        return np.where(self.familiar[:, None], shares, self._mixed(price))
+
+    @property
+    def trust(self) -> Trust:
+        """How far its predictions are followed; in full to show what they would do where they do not ship."""
+        return self.policy.trust if self.ships else Trust.full()
 
     def shipped(self) -> Floats:
         """Probability of each action at the policy's own price, as the policy really decides."""

@@ -5,7 +5,8 @@ from typing import Any
 
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
-from adaptive_reasoner.kit.learning.gate import ROUNDING, SHIPS, WORTHWHILE, checked
+from adaptive_reasoner.kit.learning.gate import SHIPS, WORTHWHILE, checked
+from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING
 from adaptive_reasoner.kit.reporting.html_page import Verdict
 from adaptive_reasoner.kit.reporting.summary import PolicySummary
 
@@ -84,9 +85,8 @@ def judged(
             "unsure",
         )
     if lift.low > ROUNDING and not refused:
-        return Verdict(
-            "Ship it:", f"{gained}, {interval}. {against}.{_topic(measured, accuracy_unit)}", "good"
-        )
+        word = "Ship in part:" if answer == "ship in part" else "Ship it:"
+        return Verdict(word, f"{gained}, {interval}. {against}.{_topic(measured, accuracy_unit)}", "good")
     if lift.low > ROUNDING:
         return Verdict(
             "Not yet:", f"{gained}, {interval}, but in training the gate said: {answer}.", "unsure"
@@ -94,6 +94,10 @@ def judged(
     if lift.high < WORTHWHILE or answer == "do not ship":
         found = "it loses against the best random mixture" if lift.high < 0 else "the lift is within noise"
         return Verdict("Do not ship:", f"{found}: {gained}, {interval}.", "bad")
+    if answer in ("ship", "ship in part") and lift.mean > 0:
+        word = "Ship in part:" if answer == "ship in part" else "Ship it:"
+        found = f"{gained}, {interval}: these questions alone cannot show it"
+        return Verdict(word, f"{found}. {against}.{_topic(measured, accuracy_unit)}", "unsure")
     more = f"; about {needed:,} would tell" if needed else ""
     return Verdict("Not enough questions:", f"{gained}, {interval}{more}.", "unsure")
 

@@ -21,6 +21,7 @@ from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.folder import write_policy_folder
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.policy.mixture import Mixture
+from tests.unit_tests.policy.forged_folders import GOOD
 from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
 
 SUM, STORY = "what is 12 + 7 ?", "tom has 3 apples and buys 4 more . how many apples has tom now ?"
@@ -83,6 +84,13 @@ def test_a_folder_without_accuracies_expects_those_of_mixtures_at_its_costs(poli
     write_policy_folder(tmp_path / "older", fields, files)
     older = LearnedPolicy.load(tmp_path / "older")
     assert older.accuracy_curve.accuracy == pytest.approx(policy.mixture.accuracy_for(policy.curve.cost))
+
+
+def test_a_folder_of_version_0_1_0_follows_its_predictions_in_full():
+    earlier = LearnedPolicy.load(GOOD)
+    assert earlier.card["format"] == 1
+    assert "trust" not in earlier.card
+    assert earlier.trust.weights(earlier.budget)[-1] == float(earlier.card["ships"] == "imitator")
 
 
 class PolicyContract:

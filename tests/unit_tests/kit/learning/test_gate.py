@@ -52,6 +52,25 @@ def test_a_choice_at_random_is_hardly_ever_shipped():
     assert shipped <= 3
 
 
+@pytest.mark.parametrize(
+    ("trusted", "answer", "said"),
+    [
+        ([1.0, 1.0], "ship", ""),
+        ([0.5, 1.0], "ship in part", "predictions are trusted 50% to 100%"),
+        ([0.0, 0.5], "ship in part", "predictions are trusted 0% to 50%"),
+        ([0.5, 0.5], "ship in part", "predictions are trusted 50%"),
+        ([0.0, 0.0], "not enough questions", "questions would tell"),
+    ],
+)
+def test_the_answer_says_how_far_predictions_are_trusted(trusted, answer, said):
+    table = toy_outcomes(60)
+    gate = judge(*(np.tile(each, (1, 2)) for each in oracle_of(table, 0.1)), table, trusted=trusted)
+    assert (gate.answer, gate.trust) == (answer, (min(trusted), max(trusted)))
+    assert gate.ships == (answer != "not enough questions")
+    assert said in str(gate)
+    assert str(gate).startswith(f"{answer}: lift")
+
+
 def test_equal_texts_are_drawn_together():
     columns = np.arange(6.0)[:, None]
     texts = np.array(["a", "b", "a", "a", "b", "b"], dtype=object)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.allocation.mixtures import steady_mixture
+from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.looking import Chooser, expectations
@@ -45,7 +45,7 @@ def fitted(samples, *, known=None):
     """Looks on top of a mixture or, where it is given what is known of each question, of predictions."""
     table = estimate(samples, votes={"cheap": (1,), "dear": (1,)})
     mean = Predictions(table.actions, table.accuracy.mean(0) + 0 * table.accuracy, table.cost, "tokens")
-    mixture = steady_mixture(table) if known is None else None
+    mixture = fixed_mixture(table) if known is None else None
     expected = expectations(mean if known is None else replace(mean, accuracy=known(table)), mixture)
     chooser = Chooser.of(samples, table, mixture=mixture)
     return table, chooser, expected, chooser.fit(ROWS, expected, FOLD)
@@ -59,7 +59,7 @@ def test_disagreement_of_cheap_samples_hands_the_question_over():
     assert looked_at.mean() > 0.95
     assert played.cost.mean() == pytest.approx(6.8, rel=0.05)
     assert played.accuracy.mean() > 0.95  # two samples tell all but one hard question in nine
-    mixed = steady_mixture(table).shares(6.8)
+    mixed = fixed_mixture(table).shares(6.8)
     assert played.accuracy.mean() > (table.accuracy @ mixed).mean() + 0.15
 
 
@@ -97,7 +97,7 @@ def test_the_budget_holds_on_questions_it_was_not_fitted_on(budget):
     samples = two_sources(questions=2 * QUESTIONS)
     table = estimate(samples, votes={"cheap": (1,), "dear": (1,)})
     mean = Predictions(table.actions, table.accuracy.mean(0) + 0 * table.accuracy, table.cost, "tokens")
-    mixture = steady_mixture(table)
+    mixture = fixed_mixture(table)
     expected = expectations(mean, mixture)
     chooser = Chooser.of(samples, table, mixture=mixture)
     half = replace(expected, accuracy=expected.accuracy[ROWS], cost=expected.cost[ROWS])
@@ -129,7 +129,7 @@ def test_the_replay_is_what_recorded_samples_give():
     """Every question's accuracy and cost on a course, against all orders of its samples."""
     samples = two_sources(questions=30, samples=4)
     table = estimate(samples, votes={"cheap": (1,), "dear": (1,)})
-    mixture = steady_mixture(table)
+    mixture = fixed_mixture(table)
     (cheap, *_) = Chooser.of(samples, table, mixture=mixture).candidates
     rows = np.arange(30)
     look = cheap.fit(rows, Chooser.of(samples, table, mixture=mixture).truth, table.accuracy)

@@ -10,8 +10,8 @@ from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.learning.crossfit import CANDIDATES, FAR, build, standard, targets_of
 from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.imitator import Imitator
-from adaptive_reasoner.kit.learning.policy_card import worst_costs
-from adaptive_reasoner.kit.learning.training import train
+from adaptive_reasoner.kit.learning.policy_card import describe, worst_costs
+from adaptive_reasoner.kit.learning.training import TrainedPolicy, train
 from adaptive_reasoner.kit.onnx_graph import INPUT
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -223,25 +223,54 @@ def test_questions_that_are_all_equal_give_the_mixture():
     assert trained(same).gate.answer != "ship"
 
 
-def test_the_mixture_that_is_shipped_leaves_a_lucky_action_out(tmp_path):
-    table, X = toy_outcomes(200), np.random.default_rng(0).random(200)  # X is the luck
-    means = table.accuracy.mean(axis=0)
-    lucky = 0.5 * (X - X.mean())[:, None] + means.mean() + 0.004
-    between = table.cost.mean(axis=1, keepdims=True)
-    wider = Outcomes(
-        question_ids=table.question_ids,
-        questions=table.questions,
-        actions=(*table.actions, "lucky"),
-        accuracy=np.hstack([table.accuracy, lucky]),
-        cost=np.hstack([table.cost, between]),
-        cost_unit="tokens",
-        samples=np.ones((200, 3), dtype=int),
+def test_the_folder_has_the_trust_and_its_verdict_says_the_same(tmp_path):
+    policy = trained(toy_outcomes(400))
+    assert policy.gate.answer == "ship"
+    assert policy.gate.trust == (1.0, 1.0)
+    loaded = LearnedPolicy.load(policy.save(tmp_path / "policy"))
+    assert loaded.trust.at(BUDGET) == 1.0
+    assert loaded.card["report"]["gate"]["trust"] == [1.0, 1.0]
+
+
+def test_without_trust_the_folder_plays_the_mixture_and_says_so(tmp_path):
+    policy = trained(toy_outcomes(400, informative=False))
+    assert policy.gate.trust == (0.0, 0.0)
+    loaded = LearnedPolicy.load(policy.save(tmp_path / "policy"))
+    assert loaded.trust.at(BUDGET) == 0.0
+    assert "trust" not in loaded.card
+    assert loaded.decide("what is 1 + 1 ?").reason == "mixture"
+
+
+def test_what_is_trusted_in_part_is_chosen_online_as_it_is_offline(tmp_path):
+    table = toy_outcomes(300)
+    encoder = toy_encoder()
+    X = features_of(table)
+    imitator = Imitator(vector=DIMENSION).fit(X, table, BUDGET)
+    found = imitator.cross_fit_.held_out_trust
+    part = np.abs(np.linspace(-0.2, 0.9, len(found.cost)))
+    imitator.cross_fit_.__dict__["held_out_trust"] = replace(
+        found, without=np.tile(part, (len(found.without), 1))
     )
-    assert "lucky" in uniform_hull(wider).actions
-    loaded = LearnedPolicy.load(trained(wider).save(tmp_path / "policy"))
-    assert (
-        loaded.card["mixture"] == ["direct", "cot"] == [loaded.actions[at] for at in loaded.mixture.vertices]
+    gate = imitator.gate()
+    assert gate.answer == "ship in part"
+    assert "predictions are trusted" in str(gate)
+    card = describe(
+        imitator, table, budget=BUDGET, encoder=encoder, menu={}, counts=None, gate=gate, ships=True
     )
+    policy = LearnedPolicy.load(TrainedPolicy(imitator, encoder, gate, card).save(tmp_path / "policy"))
+    assert policy.trust.as_card() == imitator.trust_.as_card()
+    assert policy.verdict == "ship in part"
+    fresh = toy_outcomes(400, seed=9)
+    keys = [f"key {number}" for number in range(400)]
+    reasons = set()
+    for budget in (4.0, BUDGET, 30.0):
+        moved = policy.at(budget=budget)
+        online = [moved.decide(text, key=key) for text, key in zip(fresh.questions, keys, strict=True)]
+        offline = imitator.choose(features_of(fresh), budget=budget, keys=keys)
+        assert [decision.action for decision in online] == [table.actions[at] for at in offline]
+        reasons |= {decision.reason for decision in online}
+        assert fresh.cost[np.arange(400), offline].mean() == pytest.approx(budget, rel=0.15)
+    assert reasons == {"policy", "mixture"}
 
 
 def test_a_budget_below_the_cheapest_is_refused():

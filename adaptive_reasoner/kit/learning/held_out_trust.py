@@ -1,0 +1,229 @@
+"""How far predictions are trusted at each mean cost, by what they gain on questions they have not seen."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from adaptive_reasoner.arrays import Bools, Floats, Ints
+from adaptive_reasoner.kit.allocation.solver import Predictions
+from adaptive_reasoner.kit.learning.cost_response import Moves, Response, lift_by_question
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.tables.splits import text_index
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture
+from adaptive_reasoner.policy.trust import Trust, weights_of
+
+LEVELS = (0.25, 0.5)
+"""The levels of trust between none and full."""
+
+ROUNDING = 1e-9
+"""A lift in accuracy that is only the rounding of long sums."""
+
+FEWEST = 20
+"""Different questions; fewer say nothing about how much they vary."""
+
+_KNOTS = 12  # mean costs at which trust is chosen
+_NEAR = 0.8  # deviation, in log cost, of the weights by which lifts at neighbouring costs are averaged
+_LOWEST = 1e-3  # of the highest mean cost: the costs below are one
+_PROVED = 2.24  # standard errors; that one of two signs is so clear by chance has a probability of 2.5%
+_LIKELY = 0.67  # by so many a lift is above zero with three chances in four
+_SLIGHT = 0.1  # of a lift, by which less trust must lead, too
+_AHEAD = 1.28  # by so many less trust must lead more: nine chances in ten
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutTrust:
+    """The trust chosen along the mean costs of a policy, and without each fold of the questions.
+
+    First the predictions have to prove that they tell actions apart at all. Then, at each mean cost, they are
+    followed as far as their lift there is likely above zero, pooled over neighbouring costs. The lift is over
+    the same policy at a trust of zero, which is the best mixture by the same means: a policy that predicts
+    the same for every question has none.
+
+    Attributes:
+        responses: Choosing by predictions at each of `LEVELS`, then as they are.
+        rivals: The fixed actions of the same questions.
+        fold: The fold of each question, shape (n,).
+        cost: Mean costs at which trust is chosen, rising, shape (m,).
+        without: Trust there, chosen without each fold, shape (folds, m).
+        proved: Whether all questions together prove that the predictions tell actions apart.
+    """
+
+    responses: tuple[Response, ...]
+    rivals: Outcomes
+    fold: Ints
+    cost: Floats
+    without: Floats
+    proved: bool
+
+    @classmethod
+    def fit(cls, predictions: Predictions, truth: Outcomes, rivals: Outcomes, fold: Ints) -> Self:
+        """Choose the trust in predictions.
+
+        Args:
+            predictions: Of n questions, by learners that had not seen them.
+            truth: What came of the same questions.
+            rivals: The same with what fixed actions cost, where deciding is paid for.
+            fold: Of each question, equal texts in the same one, shape (n,).
+        """
+        responses = tuple(Response.of(shrunk(predictions, truth, level), truth) for level in (*LEVELS, 1.0))
+        curve = responses[-1].curve
+        low, high = max(curve.cheapest, _LOWEST * float(curve.cost[0])), float(curve.cost[0])
+        cost = np.geomspace(low, high, _KNOTS) if low < high * (1 - ROUNDING) else np.array([high])
+        lifts = np.stack([_lifts(response, cost, rivals) for response in responses], axis=2)
+        signs = np.column_stack([_agreement(predictions, truth), lifts[:, :, -1].mean(axis=1)])
+        text = text_index(truth.questions)
+        evidence = _Evidence(cost, _sums(lifts, text), _sums(signs, text), np.bincount(text))
+        of_text = np.zeros(len(evidence.size), dtype=fold.dtype)
+        of_text[text] = fold
+        folds = np.unique(fold)
+        without = [evidence.share(of_text != number) for number in folds]
+        everything = np.ones(len(of_text), dtype=bool)
+        return cls(responses, rivals, fold, cost, np.stack(without), evidence.proves(everything))
+
+    @property
+    def share(self) -> Floats:
+        """The trust at each cost: the mean of those chosen without a fold, none unless it is proved."""
+        return np.asarray(self.without.mean(axis=0) * self.proved)
+
+    def along(self, predictions: Predictions, truth: Outcomes) -> Trust:
+        """The trust for predictions by all questions; `truth` is what came of those that are predicted."""
+        if not self.share.any():
+            return Trust.none()
+        curves = tuple(Response.of(shrunk(predictions, truth, level), truth).curve for level in LEVELS)
+        return Trust(self.cost, self.share, LEVELS, curves)
+
+    def over(self, budget: float | None) -> Floats:
+        """The trust over the band of mean costs around a budget, or along the whole curve, shape (p,)."""
+        return np.interp(self.responses[-1].band(budget), self.cost, self.share)
+
+    def around(self, budget: float | None) -> tuple[Floats, Floats]:
+        """What comes of the policy over a band of mean costs, by the trust chosen without a question's fold.
+
+        Args:
+            budget: Mean cost at the middle of the band; along the whole curve when None.
+
+        Returns:
+            Accuracy and cost of each question, each of shape (n, p). Where there is no trust throughout, what
+            would come of full trust.
+        """
+        budgets = self.responses[-1].band(budget)
+        if not self.over(budget).any():
+            return self.responses[-1].at(budgets)
+        levels = [response.at(budgets) for response in self.responses]
+        mixture = Mixture(self.rivals.accuracy.mean(axis=0), self.rivals.cost.mean(axis=0))
+        shares = np.stack([mixture.shares(float(each)) for each in budgets], axis=1)
+        levels = [(self.rivals.accuracy @ shares, self.rivals.cost @ shares), *levels]
+        played = np.zeros((2, len(self.fold), len(budgets)))
+        for number, share in zip(np.unique(self.fold), self.without, strict=True):
+            rows = self.fold == number
+            trust = np.interp(budgets, self.cost, share)
+            weights = np.stack([weights_of(float(each), (0.0, *LEVELS, 1.0)) for each in trust])
+            for level, weight in zip(levels, weights.T, strict=True):
+                played[:, rows] += weight * np.stack(level)[:, rows]
+        return played[0], played[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """What each different text adds to the sums that trust is chosen by.
+
+    Attributes:
+        cost: Mean costs, shape (m,).
+        lifts: Sums of lifts at each cost and level, shape (texts, m, levels).
+        signs: Sums of what shows whether predictions tell actions apart, shape (texts, 2).
+        size: Questions of each text, shape (texts,).
+    """
+
+    cost: Floats
+    lifts: Floats
+    signs: Floats
+    size: Ints
+
+    def proves(self, rows: Bools) -> bool:
+        """Whether predictions agree with the truth, or lift accuracy along all costs, beyond chance."""
+        if rows.sum() < FEWEST:
+            return False
+        mean, error = self._mean_and_error(self.signs, rows)
+        return bool(np.any(mean > np.maximum(_PROVED * error, ROUNDING)))
+
+    def share(self, rows: Bools) -> Floats:
+        """The trust at each cost by some of the texts, shape (m,)."""
+        if not self.proves(rows):
+            return np.zeros(len(self.cost))
+        apart = np.log(self.cost[:, None] / self.cost) / _NEAR
+        near = np.exp(-(apart**2) / 2)
+        pooled = np.einsum("jk,tkl->tjl", near / near.sum(axis=1, keepdims=True), self.lifts)
+        mean, error = self._mean_and_error(pooled, rows)
+        likely = mean > np.maximum(_LIKELY * error, ROUNDING)
+        share = np.zeros(len(self.cost))
+        for at, level in enumerate((*LEVELS, 1.0)):
+            ahead, doubt = self._mean_and_error(pooled[:, :, :at] - pooled[:, :, at : at + 1], rows)
+            enough = np.maximum(_AHEAD * doubt, _SLIGHT * mean[:, at : at + 1])
+            beaten = np.any(likely[:, :at] & (ahead > enough), axis=1)
+            share[likely[:, at] & ~beaten] = level
+        return share
+
+    def _mean_and_error(self, sums: Floats, rows: Bools) -> tuple[Floats, Floats]:
+        """Mean over the questions of some texts, and its standard error."""
+        size = self.size[rows].reshape(-1, *(1,) * (sums.ndim - 1))
+        mean = sums[rows].sum(axis=0) / size.sum()
+        return mean, np.sqrt(((sums[rows] - mean * size) ** 2).sum(axis=0)) / size.sum()
+
+
+def shrunk(predictions: Predictions, truth: Outcomes, level: float) -> Predictions:
+    """Predictions that keep a share of their distance from the actions' means."""
+    accuracy, cost = (
+        predicted if level == 1 else true.mean(axis=0) + level * (predicted - true.mean(axis=0))
+        for predicted, true in ((predictions.accuracy, truth.accuracy), (predictions.cost, truth.cost))
+    )
+    return Predictions(predictions.actions, accuracy, cost, predictions.cost_unit)
+
+
+def trusted_shares(
+    predictions: Predictions, trust: Trust, mixture: Mixture, curve: CostCurve, price: float
+) -> Floats:
+    """Probability of each action at a price, over the jitter of the price and all other draws, shape (n, k).
+
+    Args:
+        predictions: Of n questions.
+        trust: How far they are followed.
+        mixture: The fixed actions, which decide elsewhere.
+        curve: Mean cost against price.
+        price: Accuracy given up per unit of cost.
+    """
+    spent, questions = curve.cost_at(price), len(predictions.accuracy)
+    weights = trust.weights(spent)
+    shares: Floats = np.tile(weights[0] * mixture.shares(spent), (questions, 1))
+    for step in (np.flatnonzero(weights[1:]) + 1).tolist():
+        accuracy = trust.shrunk(step, predictions.accuracy, mixture.accuracy)
+        cost = trust.shrunk(step, predictions.cost, mixture.cost)
+        moves = Moves.of(Predictions(predictions.actions, accuracy, cost, predictions.cost_unit))
+        at = trust.price_at(step, price, curve)
+        for action, each in enumerate(np.eye(len(predictions.actions))):
+            shares[:, action] += weights[step] * moves.chosen(np.tile(each, (questions, 1)), at)
+    return shares
+
+
+def _lifts(response: Response, costs: Floats, rivals: Outcomes) -> Floats:
+    """What each question adds to the lift at each mean cost, shape (n, m)."""
+    accuracy, cost = response.at(costs)
+    each = zip(accuracy.T[:, :, None], cost.T[:, :, None], strict=True)
+    return np.stack([lift_by_question(gained, spent, rivals) for gained, spent in each], axis=1)
+
+
+def _agreement(predictions: Predictions, truth: Outcomes) -> Floats:
+    """Of each question the product of predicted and true contrasts between actions, shape (n,)."""
+    apart = (
+        table - mean - (table - mean).mean(axis=1, keepdims=True)
+        for table, mean in ((each.accuracy, truth.accuracy.mean(axis=0)) for each in (predictions, truth))
+    )
+    predicted, true = apart
+    return np.asarray((predicted * true).sum(axis=1))
+
+
+def _sums(values: Floats, text: Ints) -> Floats:
+    """Sums over the questions of each text, shape (texts, ...)."""
+    sums = np.zeros((int(text.max()) + 1, *values.shape[1:]))
+    np.add.at(sums, text, values)
+    return sums

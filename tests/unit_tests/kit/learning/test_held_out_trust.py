@@ -1,0 +1,139 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
+from adaptive_reasoner.kit.allocation.solver import Predictions
+from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_question
+from adaptive_reasoner.kit.learning.crossfit import folds_of
+from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
+from adaptive_reasoner.kit.learning.held_out_trust import HeldOutTrust, trusted_shares
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.policy.trust import Trust
+
+ACTIONS = ("cheap", "middle", "dear")
+COST = np.array([1.0, 10.0, 100.0])
+
+
+def table_of(questions, *, seed=0, actions=ACTIONS, cost=COST):
+    """Each step to a dearer action helps one question in three, independently of the other step."""
+    rng = np.random.default_rng(seed)
+    helped = rng.random((questions, len(actions) - 1)) < 1 / 3
+    accuracy = np.cumsum(np.column_stack([np.full(questions, 0.2), 0.4 * helped]), axis=1)
+    return Outcomes(
+        question_ids=np.array([f"q{number}" for number in range(questions)], dtype=object),
+        questions=np.array([f"question {number}" for number in range(questions)], dtype=object),
+        actions=actions,
+        accuracy=accuracy,
+        cost=np.tile(cost, (questions, 1)),
+        cost_unit="tokens",
+        samples=np.ones((questions, len(actions)), dtype=int),
+    )
+
+
+def predicted(table, *, known=(), blind=(), wrong=(), seed=1):
+    """Predictions that know the gain of some steps, take chance for that of others, or the opposite."""
+    rng = np.random.default_rng(seed)
+    gain = np.diff(table.accuracy, axis=1)
+    expected = np.tile(gain.mean(axis=0), (len(table), 1))
+    for step in known:
+        expected[:, step] = gain[:, step]
+    for step in blind:
+        expected[:, step] = rng.permutation(gain[:, step])
+    for step in wrong:
+        expected[:, step] = 0.4 - gain[:, step]
+    accuracy = np.cumsum(np.column_stack([table.accuracy[:, 0], expected]), axis=1)
+    return Predictions(table.actions, accuracy, table.cost, table.cost_unit)
+
+
+def trust_in(predictions, table):
+    return HeldOutTrust.fit(predictions, table, table, folds_of(table.questions, seed=0))
+
+
+def test_predictions_that_know_are_trusted_in_full():
+    table = table_of(400)
+    assert (trust_in(predicted(table, known=(0, 1)), table).over(20.0) == 1).all()
+
+
+def test_the_same_prediction_for_every_question_has_no_lift_and_no_trust():
+    table = table_of(400)
+    found = trust_in(predicted(table), table)
+    assert not found.share.any()
+    for budget in (2.0, 10.0, 40.0, 100.0, 500.0, None):
+        assert lift_by_question(*found.around(budget), table).mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_predictions_by_chance_are_hardly_ever_trusted():
+    trusted = 0
+    for seed in range(60):
+        table = table_of(150, seed=seed)
+        trusted += trust_in(predicted(table, blind=(0, 1), seed=seed + 100), table).share.any()
+    assert trusted <= 5
+
+
+def test_predictions_are_trusted_at_the_costs_where_they_gain():
+    """They know which question the middle action helps, and are wrong about the dear one."""
+    table = table_of(800)
+    found = trust_in(predicted(table, known=(0,), wrong=(1,)), table)
+    assert (found.over(4.0) == 1).all()
+    assert not found.over(60.0).any()
+
+
+def test_fewer_than_twenty_texts_prove_nothing():
+    table = table_of(19)
+    assert not trust_in(predicted(table, known=(0, 1)), table).share.any()
+    repeated = replace(
+        table_of(190), questions=np.array([f"question {at % 19}" for at in range(190)], dtype=object)
+    )
+    assert not trust_in(predicted(repeated, known=(0, 1)), repeated).share.any()
+
+
+def test_trust_is_measured_without_the_fold_it_was_chosen_by():
+    table = table_of(400)
+    found = trust_in(predicted(table, known=(0, 1)), table)
+    blinded = replace(found, without=found.without * (np.arange(len(found.without)) > 0)[:, None])
+    first = found.fold == np.unique(found.fold)[0]
+    mixed = fixed_mixture(table).shares(20.0)
+    accuracy, _ = replace(blinded, cost=np.array([20.0]), without=blinded.without[:, :1]).around(20.0)
+    assert np.allclose(accuracy[first, 4], (table.accuracy @ mixed)[first])  # the middle of the band
+    assert not np.allclose(accuracy[~first, 4], (table.accuracy @ mixed)[~first])
+
+
+def partly_trusted(table):
+    predictions = predicted(table, known=(0,), wrong=(1,))
+    curve = Response.of(predictions, table).curve
+    trust = trust_in(predictions, table).along(predictions, table)
+    return predictions, curve, trust
+
+
+def test_at_any_trust_the_policy_costs_what_its_curve_says():
+    table = table_of(800)
+    predictions, curve, trust = partly_trusted(table)
+    assert len(set(trust.share)) > 1
+    levels = [*(replace(trust, share=np.full(len(trust.cost), share)) for share in (0, 0.1, 0.4, 0.9)), trust]
+    for budget in (3.0, 8.0, 20.0, 60.0):
+        for each in levels:
+            shares = trusted_shares(predictions, each, fixed_mixture(table), curve, curve.price_at(budget))
+            assert shares.sum(axis=1) == pytest.approx(np.ones(800))
+            assert (shares * table.cost).sum(axis=1).mean() == pytest.approx(budget, rel=0.02)
+
+
+def test_choices_are_drawn_from_the_shares():
+    table = table_of(3000)
+    predictions, curve, trust = partly_trusted(table)
+    draws = np.random.default_rng(0).random(3000)
+    expected = PredictedOutcomes(
+        predictions.accuracy, predictions.cost, draws < 0, draws, curve, fixed_mixture(table), trust
+    )
+    for budget in (4.0, 20.0, 60.0):
+        price = curve.price_at(budget)
+        drawn = np.bincount(expected.choose(price), minlength=3) / 3000
+        assert drawn == pytest.approx(expected.shares(price).mean(axis=0), abs=0.03)
+
+
+def test_without_trust_the_mixture_is_played_exactly():
+    table = table_of(50)
+    predictions, curve, _ = partly_trusted(table)
+    shares = trusted_shares(predictions, Trust.none(), fixed_mixture(table), curve, curve.price_at(20.0))
+    assert shares == pytest.approx(np.tile(fixed_mixture(table).shares(20.0), (50, 1)))
