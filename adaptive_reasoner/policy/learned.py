@@ -208,10 +208,8 @@ class LearnedPolicy:
             look = self._look(accuracy, cost, paid, price=price, reason=reason, max_cost=max_cost)
             if look is not None:
                 return look
-        if reason == "policy":
-            action = _best(accuracy, cost, paid)
-        else:
-            action = self.mixture.choose_for(spent, at)  # costs what the policy's choices cost
+        mixed = self.mixture.choose_for(spent, at)  # costs what the policy's choices cost
+        action = _best(accuracy, cost, paid) if reason == "policy" else mixed
         if self._worst[action] > max_cost:
             action, reason = self._best_within(accuracy, cost, price, max_cost), "budget"
         return self._decision(action, accuracy, cost, price, reason)

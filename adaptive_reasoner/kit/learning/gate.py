@@ -33,10 +33,10 @@ class Gate:
     """The verdict on a policy, with the numbers it rests on.
 
     Attributes:
-        answer: `"ship"`: its predictions are followed over the whole band of mean costs. `"ship in part"`: at
-            some of them, or with partial trust. `"do not ship"`: they are not, and any lift is too small to
-            be worth it. `"not enough questions"`: they are not, and the data cannot tell. `"unverified"`:
-            they are by estimates alone, as fewer than 20 right answers are known.
+        answer: `"ship"`: its predictions are followed, to 85% at least, over the whole band. `"ship in
+            part"`: at some of its costs, or with less trust. `"do not ship"`: they are not, and any lift
+            is too small to be worth it. `"not enough questions"`: they are not, and the data cannot tell.
+            `"unverified"`: they are by estimates alone, as fewer than 20 right answers are known.
         lift: Mean lift over the band, of what ships; if nothing does, of following the predictions all the
             same. It is over the same policy without trust: the best mixture by the same means, at equal cost.
         low: Lower end of its 95% interval, by bootstrap over questions.

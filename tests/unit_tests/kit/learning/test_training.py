@@ -269,7 +269,6 @@ def test_what_is_trusted_in_part_is_chosen_online_as_it_is_offline(tmp_path):
         offline = imitator.choose(features_of(fresh), budget=budget, keys=keys)
         assert [decision.action for decision in online] == [table.actions[at] for at in offline]
         reasons |= {decision.reason for decision in online}
-        assert fresh.cost[np.arange(400), offline].mean() == pytest.approx(budget, rel=0.15)
     assert reasons == {"policy", "mixture"}
 
 
