@@ -102,6 +102,37 @@ def test_a_name_of_a_file_that_leads_elsewhere_is_refused(tmp_path):
             LearnedPolicy.load(folder)
 
 
+GOOD_TRUST = {
+    "cost": [1.0, 2.0],
+    "share": [0.0, 1.0],
+    "levels": [0.5],
+    "curves": [{"price": [0.1, 0.2], "cost": [2.0, 1.0]}],
+}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"cost": []},
+        {"cost": [2.0, 1.0]},
+        {"cost": [1.0, None]},
+        {"share": [0.5]},
+        {"share": [0.0, 1.5]},
+        {"levels": [1.0]},
+        {"levels": [0.5, 0.25]},
+        {"curves": []},
+        {"curves": [{"price": [0.1, 0.2]}]},
+        {"curves": [{"price": [0.2, 0.1], "cost": [2.0, 1.0]}]},
+        {"curves": "none"},
+    ],
+    ids=str,
+)
+def test_trust_that_is_none_is_refused(tmp_path, damage):
+    assert LearnedPolicy.load(forged(tmp_path / "good", changed(("trust",), GOOD_TRUST))).trust
+    with pytest.raises(PolicyFormatError):
+        LearnedPolicy.load(forged(tmp_path / "bad", changed(("trust",), GOOD_TRUST | damage)))
+
+
 @pytest.mark.parametrize("name", ["data", "report"])
 def test_a_report_of_a_policy_that_keeps_no_record_is_refused(tmp_path, name):
     policy = LearnedPolicy.load(forged(tmp_path / "policy", changed((name,), ...)))
