@@ -23,6 +23,7 @@ SHIPS: tuple[Answer, ...] = ("ship", "ship in part", "unverified")
 WORTHWHILE = 0.01
 """A lift in accuracy below which a policy is not worth its upkeep."""
 
+_NEARLY_FULL = 0.85  # trust at which nothing but the noise of its choice is missing
 _BLIND = 5 * WORTHWHILE  # data that cannot show even this lift cannot say that there is none
 _DETECTS = 1.96 + 0.84  # standard errors of a lift that is shown four times in five
 _RARELY = 0.1  # at the ends of the hull, too, a policy would change some actions
@@ -35,8 +36,13 @@ class Gate:
     Attributes:
         answer: `"ship"`: its predictions are followed, to 85% at least, over the whole band. `"ship in
             part"`: at some of its costs, or with less trust. `"do not ship"`: they are not, and any lift
+<<<<<<< HEAD
             is too small to be worth it. `"not enough questions"`: they are not, and the data cannot tell.
             `"unverified"`: they are by estimates alone, as fewer than 20 right answers are known.
+=======
+            is too small to be worth it. `"not enough questions"`: they are not, and the data cannot tell. `"unverified"`:
+            they are by estimates alone, as fewer than 20 right answers are known.
+>>>>>>> 06526a0 (A policy that is trusted to 85 percent everywhere ships)
         lift: Mean lift over the band, of what ships; if nothing does, of following the predictions all the
             same. It is over the same policy without trust: the best mixture by the same means, at equal cost.
         low: Lower end of its 95% interval, by bootstrap over questions.
@@ -172,7 +178,7 @@ def answer_to(
     if max(trust) > 0:
         if labels is not None and labels < FEWEST_LABELS:
             return "unverified"
-        return "ship" if min(trust) > 1 - ROUNDING else "ship in part"
+        return "ship" if min(trust) >= _NEARLY_FULL else "ship in part"
     return "do not ship" if high < WORTHWHILE and detectable < _BLIND else "not enough questions"
 
 

@@ -56,6 +56,7 @@ def test_a_choice_at_random_is_hardly_ever_shipped():
     ("trusted", "answer", "said"),
     [
         ([1.0, 1.0], "ship", ""),
+        ([0.86, 1.0], "ship", "predictions are trusted 86% to 100%"),
         ([0.5, 1.0], "ship in part", "predictions are trusted 50% to 100%"),
         ([0.0, 0.5], "ship in part", "predictions are trusted 0% to 50%"),
         ([0.5, 0.5], "ship in part", "predictions are trusted 50%"),

@@ -226,10 +226,10 @@ def test_questions_that_are_all_equal_give_the_mixture():
 def test_the_folder_has_the_trust_and_its_verdict_says_the_same(tmp_path):
     policy = trained(toy_outcomes(400))
     assert policy.gate.answer == "ship"
-    assert policy.gate.trust == (1.0, 1.0)
+    assert policy.gate.trust[0] >= 0.85
     loaded = LearnedPolicy.load(policy.save(tmp_path / "policy"))
-    assert loaded.trust.at(BUDGET) == 1.0
-    assert loaded.card["report"]["gate"]["trust"] == [1.0, 1.0]
+    assert loaded.trust.at(BUDGET) >= 0.85
+    assert loaded.card["report"]["gate"]["trust"] == list(policy.gate.trust)
 
 
 def test_without_trust_the_folder_plays_the_mixture_and_says_so(tmp_path):
