@@ -36,13 +36,8 @@ class Gate:
     Attributes:
         answer: `"ship"`: its predictions are followed, to 85% at least, over the whole band. `"ship in
             part"`: at some of its costs, or with less trust. `"do not ship"`: they are not, and any lift
-<<<<<<< HEAD
             is too small to be worth it. `"not enough questions"`: they are not, and the data cannot tell.
             `"unverified"`: they are by estimates alone, as fewer than 20 right answers are known.
-=======
-            is too small to be worth it. `"not enough questions"`: they are not, and the data cannot tell. `"unverified"`:
-            they are by estimates alone, as fewer than 20 right answers are known.
->>>>>>> 06526a0 (A policy that is trusted to 85 percent everywhere ships)
         lift: Mean lift over the band, of what ships; if nothing does, of following the predictions all the
             same. It is over the same policy without trust: the best mixture by the same means, at equal cost.
         low: Lower end of its 95% interval, by bootstrap over questions.
