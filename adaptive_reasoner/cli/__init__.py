@@ -16,6 +16,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from adaptive_reasoner.cli.asking import ask
+from adaptive_reasoner.cli.backtesting import backtest
 from adaptive_reasoner.cli.checked import (
     SEEDS,
     CheckedTyper,
@@ -57,12 +58,6 @@ def common(
     ] = False,
 ) -> None:
     """Put a budget on an agent: decide, question by question, how much compute to spend."""
-
-
-def _share(value: float) -> float:
-    if not 0 < value < 1:
-        raise typer.BadParameter(f"{value} is not between 0 and 1")
-    return value
 
 
 Budget = Annotated[
@@ -281,79 +276,7 @@ def train(
         print_result(of_training(out_folder, policy.report, table.cost_unit), as_json=False)
 
 
-@app.command()
-def backtest(
-    file: Annotated[Path, typer.Argument(help="Outcomes or samples file.")],
-    budget: Annotated[
-        list[float],
-        typer.Option(callback=amount, help="Allowed mean cost per question; may be given several times."),
-    ],
-    samples: Annotated[
-        Path | None, typer.Option(help="The samples of the outcomes, to replay stop rules on.")
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="The source of a samples file whose votes are replayed.")
-    ] = None,
-    splits: Annotated[
-        int, typer.Option(min=1, max=1_000, help="Number of random splits to average over.")
-    ] = 5,
-    test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=_share)] = 0.5,
-    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of the splits.")] = 0,
-    jobs: Annotated[
-        int, typer.Option(min=1, max=1_000, help="Splits played at once, each in a process of its own.")
-    ] = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Evaluate a policy on questions it was not trained on, against every baseline."""
-    from adaptive_reasoner.kit.backtesting.evaluation import backtest as run_backtest
-    from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
-    from adaptive_reasoner.kit.learning.gate import checked
-
-    with progress("backtesting"):
-        tested = run_backtest(
-            file,
-            budgets=budget,
-            samples=samples,
-            source=source,
-            splits=splits,
-            test_size=test_size,
-            seed=seed,
-            n_jobs=jobs,
-            on_progress=err.plain_line,
-        )
-    result = tested.as_dict()
-    if as_json:
-        print_json(result)
-    else:
-        columns = (
-            "policy",
-            "budget",
-            "realised_cost",
-            "accuracy",
-            "uniform_at_cost",
-            "lift",
-            "lift_low",
-            "lift_high",
-        )
-        print_table(
-            [{column: row[column] for column in columns} for row in result["rows"]], title=result["file"]
-        )
-        stop_rules = of_stop_rules(result["rows"])
-        if stop_rules:
-            print_table(stop_rules, title=f"rounds and seconds of stop rules on {tested.source}")
-        if tested.learning_curve:
-            print_table(result["learning_curve"], title="trained on fewer samples per question")
-        if tested.look is not None:
-            look = f"{tested.look.mean:+.3f} ({tested.look.low:+.3f} to {tested.look.high:+.3f})"
-            out.print(
-                f"decide by: {tested.observe}; looking first changes the lift by {look}", highlight=False
-            )
-        missing = tested.n_labelled < tested.n_questions
-        by = f", of {tested.n_questions} questions {checked(tested.n_labelled)}" if missing else ""
-        for each in tested.verdicts if len(tested.verdicts) > 1 else ():
-            trusted = f", predictions trusted {each.trust:.0%}"
-            out.print(f"at {each.budget:g}: {each.verdict}{trusted}", highlight=False)
-        out.print(f"verdict: {result['verdict']}{by}", highlight=False)
+app.command()(backtest)
 
 
 @app.command()

@@ -73,6 +73,13 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def share(value: float) -> float:
+    """Refuse a number that is not a share of a whole."""
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"{value} is not between 0 and 1")
+    return value
+
+
 def _wrong(value: object) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value} is not a finite number."
