@@ -84,10 +84,8 @@ def _print(tested: "Backtest") -> None:
     if tested.look is not None:
         look = f"{tested.look.mean:+.3f} ({tested.look.low:+.3f} to {tested.look.high:+.3f})"
         out.print(f"decide by: {tested.observe}; looking first changes the lift by {look}", highlight=False)
-    for each in tested.verdicts if len(tested.verdicts) > 1 else ():
-        out.print(
-            f"at {each.budget:g}: {each.verdict}, predictions trusted {each.trust:.0%}", highlight=False
-        )
+    for each in tested.verdicts:
+        out.print(str(each), highlight=False)
     missing = tested.n_labelled < tested.n_questions
     by = f", of {tested.n_questions} questions {checked(tested.n_labelled)}" if missing else ""
     out.print(f"verdict: {result['verdict']}{by}", highlight=False)

@@ -106,6 +106,9 @@ class BudgetVerdict:
     verdict: Answer
     trust: float
 
+    def __str__(self) -> str:
+        return f"at {self.budget:g}: {self.verdict}, predictions are trusted {self.trust:.0%}"
+
 
 @dataclass(frozen=True)
 class Backtest:

@@ -207,7 +207,7 @@ def test_grades_an_answer_from_the_command_line(command, tmp_path):
     assert (code, graded["quality"]["feedbacks"], graded["quality"]["accuracy"]) == (0, 1, 0.5)
     shown = json.loads(command("ledger", "show", url, "--json")[1])
     assert (shown["quality"], shown["price"]) == (graded["quality"], graded["price"])
-    assert "blind True" in command("ledger", "show", url)[1]
+    assert "blind yes" in command("ledger", "show", url)[1]
     code, printed, said = command("ledger", "feedback", url, "q", 2)
     assert (code, printed) == (2, "")
     assert "score lies from 0" in said
