@@ -95,6 +95,7 @@ def backtest(
         seed=seed,
     )
     played = side_by_side(runner.play, splits, n_jobs=n_jobs, name="split", tell=on_progress)
+    mistakes = {key: Mistakes.mean([each.mistakes[key] for each in played]) for key in played[0].mistakes}
     trials = [each.result for each in played]
     unseen = (
         None if groups is None else groups.joined([part for each in played for part in each.unseen], budgets)
@@ -131,6 +132,8 @@ def backtest(
         high = Interval.of(ungated).high
         return answer_to((min(trusted), max(trusted)), high, detectable, judged, labels=labels)
 
+    overall = verdict(*budgets)
+    verdicts = tuple(BudgetVerdict(budget, verdict(budget), trust[budget]) for budget in budgets)
     better = None
     if look is not None:
         better = Interval.of(_mean_lifts(gains, "first_sample_ungated", budgets) - lifts)
@@ -140,13 +143,13 @@ def backtest(
         n_labelled=int(outcomes.labelled.sum()),
         cost_unit=outcomes.cost_unit,
         rows=rows_of(gains),
-        verdict=verdict(*budgets),
-        verdicts=tuple(BudgetVerdict(budget, verdict(budget), trust[budget]) for budget in budgets),
+        verdict=overall,
+        verdicts=verdicts,
         lift=Interval.of(lifts),
         observe="first_sample" if better is not None and better.low > ROUNDING else "question",
         look=better,
         learning_curve=curve,
-        mistakes={key: Mistakes.mean([each.mistakes[key] for each in played]) for key in played[0].mistakes},
+        mistakes=mistakes,
         source=source if rules else None,
         splits=splits,
         test_size=test_size,

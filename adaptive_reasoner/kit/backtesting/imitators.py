@@ -132,7 +132,7 @@ def label_shares(split: Split, budgets: Sequence[float], *, seed: int) -> list[F
     for budget in budgets:
         imitator = Imitator("labels", seed=seed)
         imitator.fit(split.fit_features, split.fit, budget=affordable(split.fit, budget))
-        played.append(_pure(imitator.choose(split.held_out_features), len(split.fit.actions)))
+        played.append(np.eye(len(split.fit.actions))[imitator.choose(split.held_out_features)])
     return played
 
 
@@ -197,7 +197,3 @@ def _foreseen(
     if not moved.cross_fit_.held_out_trust.over(budget).any():
         shipped = replace(shipped, trust=Trust.none())
     return shipped, replace(shipped, trust=Trust.full()), price
-
-
-def _pure(choice: Ints, actions: int) -> Floats:
-    return np.eye(actions)[choice]
