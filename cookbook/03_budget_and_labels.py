@@ -89,8 +89,9 @@ plt.show()
 # ## How many questions?
 #
 # Train on fewer questions and look at the gate. It says *ship* when its interval has left
-# zero, and before that about how many questions would tell. One draw of few questions can
-# mislead either way: look at the width of the interval, not at its middle.
+# zero. Before that it says about how many questions would tell; where the gain is already
+# likely, it ships *in part*. One draw of few questions can mislead either way: look at the
+# width of the interval, not at its middle.
 
 # %%
 from adaptive_reasoner.kit import train

@@ -129,8 +129,9 @@ def backtest(
         costs = np.array([gains["imitator_ungated", budget].realised_cost for budget in asked])
         trusted = [trust[budget] if trust[budget] >= _MOSTLY else 0.0 for budget in asked]
         detectable = detectable_lift(ungated[1:], costs, judged)
-        high = Interval.of(ungated).high
-        return answer_to((min(trusted), max(trusted)), high, detectable, judged, labels=labels)
+        shipped = _mean_lifts(gains, "imitator", asked) if any(trusted) else ungated
+        lift = Interval.of(shipped)
+        return answer_to((min(trusted), max(trusted)), lift, detectable, judged, labels=labels)
 
     overall = verdict(*budgets)
     verdicts = tuple(BudgetVerdict(budget, verdict(budget), trust[budget]) for budget in budgets)

@@ -34,17 +34,18 @@ class Gate:
     """The verdict on a policy, with the numbers it rests on.
 
     Attributes:
-        answer: `"ship"`: its predictions are followed, to 85% at least, over the whole band. `"ship in
-            part"`: at some of its costs, or with less trust. `"do not ship"`: they are not, and any lift
-            is too small to be worth it. `"not enough questions"`: they are not, and the data cannot tell.
-            `"unverified"`: they are by estimates alone, as fewer than 20 right answers are known.
+        answer: `"ship"`: its predictions are followed, to 85% at least, over the whole band, and the
+            interval of the lift is above zero. `"ship in part"`: they are followed at some of its costs, or
+            with less trust, or their lift is likely but not yet clear. `"do not ship"`: they are not, and
+            any lift is too small to be worth it. `"not enough questions"`: they are not, and the data cannot
+            tell. `"unverified"`: they are by estimates alone, as fewer than 20 right answers are known.
         lift: Mean lift over the band, of what ships; if nothing does, of following the predictions all the
             same. It is over the same policy without trust: the best mixture by the same means, at equal cost.
         low: Lower end of its 95% interval, by bootstrap over questions.
         high: Upper end.
         detectable: Smallest lift these questions would show four times in five.
         questions: How many there were.
-        needed: About how many questions would tell, where these do not.
+        needed: About how many questions would tell, where the interval of these is not clear.
         costs: Lowest and highest realised mean cost of the band.
         labels: How many questions have a right answer; None where all have.
         needed_labels: At least how many labels at random would verify the lift, where it is unverified.
@@ -128,7 +129,8 @@ def judge(
         trusted = float(lift.low > ROUNDING)
     trust = float(np.min(trusted)), float(np.max(trusted))
     detectable = detectable_lift(drawn, cost.mean(0), outcomes)
-    answer = answer_to(trust, lift.high, detectable, outcomes, labels=labels)
+    answer = answer_to(trust, lift, detectable, outcomes, labels=labels)
+    unclear = answer == "not enough questions" or (answer == "ship in part" and lift.low <= ROUNDING)
     needed = int(np.ceil(questions * (detectable / max(lift.mean, WORTHWHILE)) ** 2))
     return Gate(
         answer=answer,
@@ -137,7 +139,7 @@ def judge(
         high=lift.high,
         detectable=detectable,
         questions=questions,
-        needed=max(needed, questions + 1, FEWEST) if answer == "not enough questions" else None,
+        needed=max(needed, questions + 1, FEWEST) if unclear else None,
         costs=(float(cost.mean(0).min()), float(cost.mean(0).max())),
         labels=labels,
         needed_labels=_labels_needed(lifts) if answer == "unverified" else None,
@@ -153,7 +155,7 @@ def _labels_needed(lifts: Floats) -> int:
 
 def answer_to(
     trust: tuple[float, float],
-    high: float,
+    lift: Interval,
     detectable: float,
     outcomes: Outcomes,
     *,
@@ -163,7 +165,7 @@ def answer_to(
 
     Args:
         trust: The lowest and highest trust with which its predictions are followed.
-        high: Upper end of the interval of its lift.
+        lift: What it gains, with its interval.
         detectable: The lift that these questions would show.
         outcomes: The table of the questions.
         labels: How many of them have a right answer; None where all have.
@@ -173,8 +175,8 @@ def answer_to(
     if max(trust) > 0:
         if labels is not None and labels < FEWEST_LABELS:
             return "unverified"
-        return "ship" if min(trust) >= _NEARLY_FULL else "ship in part"
-    return "do not ship" if high < WORTHWHILE and detectable < _BLIND else "not enough questions"
+        return "ship" if min(trust) >= _NEARLY_FULL and lift.low > ROUNDING else "ship in part"
+    return "do not ship" if lift.high < WORTHWHILE and detectable < _BLIND else "not enough questions"
 
 
 def detectable_lift(drawn: Floats, costs: Floats, outcomes: Outcomes) -> float:
