@@ -80,7 +80,7 @@ class Look:
             **tables,
             tilt=tuple(fields["tilt"]),
             mean=fields["mean"],
-            shift=np.array(fields["shift"], dtype=np.float64).reshape(-1, len(others)),
+            shift=np.array(fields["shift"], dtype=np.float64).reshape(len(fields["shift"]), len(others)),
             between=[(low, high) for low, high in fields["between"]],
         )
 

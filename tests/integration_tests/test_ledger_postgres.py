@@ -24,6 +24,7 @@ from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.ledger.sql.schema import entries, open_engine
 from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
+from tests.unit_tests.ledger.sql.older_tables import older
 from tests.unit_tests.ledger.stand_ins import Clock
 
 names = count()
@@ -143,15 +144,10 @@ def test_migrates_a_database_of_an_older_version(opened, postgres):
     opened("old", target=50.0).charge(45.0, "a")
     engine = open_engine(postgres)
     with engine.begin() as connection:
-        connection.exec_driver_sql("drop index ledger_entries_closed")
-        connection.exec_driver_sql("alter table ledger_accounts drop column keep")
-        connection.exec_driver_sql("alter table ledger_entries drop column written_off")
-        connection.exec_driver_sql("alter table ledger_entries drop column allowed")
-        connection.exec_driver_sql("alter table ledger_totals drop column floored")
-        connection.exec_driver_sql("update ledger_schema set version = 1")
+        older(connection)
     assert opened("old").snapshot().spent == 45.0
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [3]
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [4]
     engine.dispose()
 
 

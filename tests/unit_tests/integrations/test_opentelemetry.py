@@ -117,11 +117,11 @@ def test_a_failure_is_a_span_with_an_error(recorded):
 
 
 def test_no_prompt_and_no_answer_is_exported(recorded):
-    made, question = reasoner(ScriptedModel(answers=("Answer: secret 4711",)))
-    made.invoke(f"{question} of patient 0815", {"callbacks": [recorded.handler]})
+    made, question = reasoner(ScriptedModel(answers=("Answer: secret of Quux",)))
+    made.invoke(f"{question} of patient Zygmunt", {"callbacks": [recorded.handler]})
     exported = "".join(span.to_json() for span in recorded.spans) + repr(recorded.metrics)
     assert "adaptive_reasoner.question" in exported
-    assert not [text for text in ("4711", "0815", "secret", "patient") if text in exported]
+    assert not [text for text in ("Quux", "Zygmunt", "secret", "patient") if text in exported]
 
 
 class Spy(ScriptedModel):

@@ -84,7 +84,7 @@ def test_an_older_policy_is_replaced_and_leaves_nothing_behind(folder):
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("ten years of work")
-    with pytest.raises(FileExistsError, match="no policy"):
+    with pytest.raises(FileExistsError, match="not a policy folder"):
         write_policy_folder(tmp_path, {}, {})
     assert (tmp_path / "thesis.tex").read_text() == "ten years of work"
 

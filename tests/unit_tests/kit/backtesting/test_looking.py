@@ -17,7 +17,7 @@ def played(samples, known, budgets):
     split = Split.of(table, known.astype(np.float32), FIT, HELD_OUT)
     imitator = fitted_imitator(split, budgets, seed=0)
     looked = list(LookReplay(samples, table).plays(imitator, split, FIT, HELD_OUT, budgets))
-    shares = [shipped for shipped, _ in value_shares(imitator, split, budgets)]
+    shares = [each.shipped for each in value_shares(imitator, split, budgets)]
     plain = [(split.held_out.accuracy * share).sum(axis=1).mean() for share in shares]
     return split, looked, plain
 

@@ -14,6 +14,7 @@ from adaptive_reasoner.ledger.sql.schema import open_engine
 from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
 from tests.unit_tests.ledger.contract_quality import Accurate
+from tests.unit_tests.ledger.sql.older_tables import older
 from tests.unit_tests.ledger.stand_ins import Clock, Priced
 
 
@@ -106,20 +107,6 @@ def test_refuses_tables_of_another_version(opened, url, change, wrong):
         connection.engine.dispose()
     with pytest.raises(LedgerError, match=wrong):
         opened()
-
-
-def older(connection):
-    """Make a database what version 1 left behind."""
-    connection.exec_driver_sql("drop index ledger_entries_closed")
-    connection.exec_driver_sql("alter table ledger_accounts drop column keep")
-    connection.exec_driver_sql("alter table ledger_entries drop column written_off")
-    connection.exec_driver_sql("alter table ledger_entries drop column allowed")
-    for name in ("floored", "feedbacks", "scores", "floor_drift", "floor_debt", "floor_steps", "unheard"):
-        connection.exec_driver_sql(f"alter table ledger_totals drop column {name}")
-    for name in ("target_accuracy", "floor_price", "floor_slope", "floor_lowest"):
-        connection.exec_driver_sql(f"alter table ledger_accounts drop column {name}")
-    connection.exec_driver_sql("drop table ledger_scores")
-    connection.exec_driver_sql("update ledger_schema set version = 1")
 
 
 def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url):
