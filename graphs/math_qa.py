@@ -11,7 +11,7 @@ from adaptive_reasoner import FixedPolicy, LearnedPolicy, Policy
 from adaptive_reasoner.demo.math_qa import build_graph, local_sources
 
 folder = os.environ.get("ADAPTIVE_REASONER_POLICY")
-policy: Policy = FixedPolicy("cot", expected_cost=20.0, worst_cost=64.0)
+policy: Policy = FixedPolicy("cot", expected_cost=12.0, worst_cost=32.0)
 if folder:
     policy = LearnedPolicy.load(folder)
 

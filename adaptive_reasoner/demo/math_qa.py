@@ -2,22 +2,32 @@
 
 import atexit
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, TypedDict
+from functools import cache, partial
+from typing import Any, Literal, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.demo import prompts
+from adaptive_reasoner.demo.checks import can_check, passes
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.integrations.context import AdaptiveContext
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.ledger.base import Ledger
-from adaptive_reasoner.models.source import ChatModel, Source
+from adaptive_reasoner.models.source import ChatModel, Source, question_of
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner.reasoner import vote_actions
+from adaptive_reasoner.strategies.flow import Flow, Steps, Task
+from adaptive_reasoner.strategies.modifiers import on
+from adaptive_reasoner.strategies.stop_rules import Priced, PricedRetries
+from adaptive_reasoner.strategies.verification import Checker, best_of_n
+from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 
 VOTES = (1, 3, 5)
+
+Voting = Literal["whole", "priced", "checked"]
+"""How an action of several samples ends: when its vote is decided, when a further sample is not worth its
+price, or, for questions whose answers can be checked, at the first answer that passes."""
 
 
 class MathState(TypedDict, total=False):
@@ -35,6 +45,7 @@ def build_graph(
     policy: Policy,
     ledger: Ledger | None = None,
     budget: float | None = None,
+    voting: Voting = "whole",
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Compile the graph.
 
@@ -43,13 +54,15 @@ def build_graph(
         policy: Chooses among those actions.
         ledger: Keeps the average. Default: one in memory, for `budget`.
         budget: Allowed mean cost per question, for a ledger in memory.
+        voting: How actions of several samples end.
     """
     node = AdaptiveComputeNode(
         next(iter(sources.values())),
         policy=policy,
-        actions=vote_actions(sources, VOTES),
+        actions=math_actions(sources, voting),
         ledger=ledger,
         budget=budget,
+        key="numeric",
         input_key="question",
         output_key="reply",
         answer_key="answer",
@@ -59,12 +72,36 @@ def build_graph(
     return builder.add_edge(START, node.name).add_edge(node.name, END).compile()
 
 
+def math_actions(sources: Mapping[str, Source], voting: Voting = "whole") -> dict[str, Flow]:
+    """One action for each source and size of vote, named as `estimate` names them."""
+    return {
+        vote_action(name, size): on(source, _flow(size, voting))
+        for name, source in sources.items()
+        for size in VOTES
+    }
+
+
+def _flow(size: int, voting: Voting) -> Flow:
+    if size == 1:
+        return single_pass()
+    if voting == "whole":
+        return self_consistency(size)
+    priced = adaptive_consistency(size, Priced())
+    return priced if voting == "priced" else partial(_checked, size, priced)
+
+
+def _checked(size: int, otherwise: Flow, task: Task) -> Steps:
+    """The first answer that passes its check, where the question has one."""
+    checkable = can_check(question_of(task.messages))
+    return (yield from (best_of_n(size, Checker(passes, PricedRetries())) if checkable else otherwise)(task))
+
+
 def math_sources(model: ChatModel | Callable[[], ChatModel]) -> dict[str, Source]:
     """Two ways to ask a base model: for the answer at once, and for the steps first."""
-    settings = {"stop": ["\n"], "temperature": 0.7}
+    settings = {"stop": ["\n"], "temperature": 0.6}
     return {
         "direct": Source(model, prompt=prompts.direct, settings=settings, max_tokens=8),
-        "cot": Source(model, prompt=prompts.cot, settings=settings, max_tokens=64),
+        "cot": Source(model, prompt=prompts.cot, settings=settings, max_tokens=32),
     }
 
 

@@ -1,21 +1,21 @@
-"""Questions for the demonstration: four families of arithmetic, mixed, seeded, with gold answers.
+"""Questions for the demonstration: six families of arithmetic, mixed, seeded, with right answers.
 
-The families differ in what helps a small model: it knows products of digits by heart and stumbles when it
-explains them; it cannot do a word problem without writing the sum down first. Which family a question
-belongs to is kept as its `group`, to report by; nothing that prompts or decides may look at it.
+The families differ in what helps a small model, and within a family some numbers are harder than others. The
+family of a question is kept as its `group`, for reports; nothing that prompts or decides may look at it.
 """
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from adaptive_reasoner.demo.prompts import EXAMPLE_QUESTIONS
 from adaptive_reasoner.errors import needs
 from adaptive_reasoner.kit.questions import Question, text_id
 
-FAMILIES = ("products", "sums", "chains", "words")
-"""The hidden families: products of two digits; sums and differences of two numbers below 100, of three
-digits; one-step word problems."""
+FAMILIES = ("products", "sums", "chains", "words", "equations", "divisors")
+"""Products of a digit and a number; sums and differences of a number below 25 and a digit; the same of three
+digits; one-step word problems; linear equations; divisors of a number. Answers to the last two can be checked
+without knowing the right one."""
 
 _ENOUGH_DRAWS = 10_000
 """Draws after which a family that still repeats itself has no further text to give."""
@@ -35,22 +35,24 @@ _WORDINGS = (
     ),
     ("-", "There are {x} {things} on a table. {a} takes {y} of them. How many {things} are still there?"),
 )
+_FACTORS = (*range(2, 20), *range(20, 100, 10))
 _GAINS = ("buys", "finds", "gets", "wins")
 _LOSES = ("loses", "sells", "gives away", "breaks")
 
 
-def problems(n: int, seed: int = 0) -> list[Question]:
-    """Return `n` different questions, the four families equally frequent, in random order.
+def problems(n: int, seed: int = 0, *, without: Collection[str] = ()) -> list[Question]:
+    """Return `n` different questions, the six families equally frequent, in random order.
 
     Args:
-        n: How many. The families hold only so many different texts (products of two digits: 100).
+        n: How many. The families hold only so many different texts (some 350 products).
         seed: Equal seeds give equal questions.
+        without: Texts that are left out, such as those of questions that a policy was trained on.
 
     Raises:
-        ImportError: reasoning-gym, which makes three of the families, is not installed.
+        ImportError: reasoning-gym, which makes two of the families, is not installed.
         ValueError: `n` is more than the families hold.
     """
-    families = {family: _distinct(_draws(family, seed)) for family in FAMILIES}
+    families = {family: _distinct(_draws(family, seed), without) for family in FAMILIES}
     questions: list[Question] = []
     for family in itertools.islice(itertools.cycle(FAMILIES), n):
         text, gold = next(families[family], ("", ""))
@@ -63,9 +65,9 @@ def problems(n: int, seed: int = 0) -> list[Question]:
     return questions
 
 
-def _distinct(draws: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _distinct(draws: Iterator[tuple[str, str]], without: Collection[str]) -> Iterator[tuple[str, str]]:
     """Drop what came before, or stands in a prompt; end when nothing else has come for long."""
-    seen = set(EXAMPLE_QUESTIONS)
+    seen = {*EXAMPLE_QUESTIONS, *without}
     repeats = 0
     for text, gold in draws:
         if text in seen:
@@ -82,29 +84,60 @@ def _draws(family: str, seed: int) -> Iterator[tuple[str, str]]:
     """Draw (text, gold) of one family without end; texts repeat."""
     # reasoning-gym seeds its entry i with seed + i: nearby seeds would share most of their entries.
     rng = random.Random(f"{family} {seed}")  # noqa: S311
-    if family == "words":
-        return _word_problems(rng)
-    shape = {
-        "products": ("products", {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}),
-        "sums": ("chain_sum", {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 2}),
+    own = {"products": _products, "sums": _sums, "words": _word_problems, "divisors": _divisors}
+    if family in own:
+        return own[family](rng)
+    dataset, settings = {
         "chains": ("chain_sum", {"min_terms": 3, "max_terms": 3, "min_digits": 1, "max_digits": 1}),
-    }
-    return _expressions(*shape[family], seed=rng.getrandbits(48))
+        "equations": ("simple_equations", {"min_terms": 2, "max_terms": 2, "min_value": 1, "max_value": 5}),
+    }[family]
+    return _expressions(dataset, settings, seed=rng.getrandbits(48))
 
 
 def _expressions(dataset: str, settings: dict[str, int], *, seed: int) -> Iterator[tuple[str, str]]:
     with needs("the demo's questions need reasoning-gym", "local"):
         import reasoning_gym
-    entries = reasoning_gym.create_dataset(dataset, size=2**31, seed=seed, **settings)
-    for entry in entries:
-        yield entry["metadata"]["expression"], entry["answer"]
+    for entry in reasoning_gym.create_dataset(dataset, size=2**31, seed=seed, **settings):
+        told = entry["metadata"]
+        if "equation" in told:
+            yield f"Solve for {told['variable']}: {told['equation']}", entry["answer"]
+        else:
+            yield told["expression"], entry["answer"]
+
+
+def _products(rng: random.Random) -> Iterator[tuple[str, str]]:
+    while True:
+        factors = [rng.randint(2, 9), rng.choice(_FACTORS)]
+        rng.shuffle(factors)
+        yield f"{factors[0]} * {factors[1]}", str(factors[0] * factors[1])
+
+
+def _sums(rng: random.Random) -> Iterator[tuple[str, str]]:
+    while True:
+        number, digit = rng.randint(2, 24), rng.randint(2, 9)
+        if rng.random() < 0.5:
+            yield f"{number} + {digit}", str(number + digit)
+        else:
+            yield f"{number} - {digit}", str(number - digit)
 
 
 def _word_problems(rng: random.Random) -> Iterator[tuple[str, str]]:
     while True:
         sign, wording = rng.choice(_WORDINGS)
-        larger, smaller = sorted(rng.sample(range(2, 41), 2), reverse=True)
+        larger, smaller = sorted(rng.sample(range(2, 21), 2), reverse=True)
         a, b = rng.sample(_PEOPLE, 2)
         verbs = {"gains": rng.choice(_GAINS), "loses": rng.choice(_LOSES)}
         text = wording.format(a=a, b=b, x=larger, y=smaller, things=rng.choice(_THINGS), **verbs)
         yield text, str(larger + smaller if sign == "+" else larger - smaller)
+
+
+def _divisors(rng: random.Random) -> Iterator[tuple[str, str]]:
+    """Numbers with at least one divisor in the range that is asked for; the gold answer lists them all."""
+    while True:
+        number, lower, upper = rng.randint(10, 150), rng.choice((2, 3, 4)), rng.choice((9, 12))
+        right = [divisor for divisor in range(lower, upper + 1) if number % divisor == 0]
+        if right and number > upper:
+            yield (
+                f"Name a number from {lower} to {upper} that divides {number}.",
+                " or ".join(map(str, right)),
+            )

@@ -21,7 +21,7 @@ KIT_EXPORTS = """
     read_label_sheet read_questions recorded_sources regrade solve train uniform_hull write_label_sheet
 """
 COMMANDS = {
-    "demo": "--budget --fast --folder --json --questions --samples --seed",
+    "demo": "--budget --fast --folder --fresh --json --questions --samples --seed",
     "collect": "--adaptive --api-key-env --base-url --batch --budget --concurrency --config --dry-run --json "
     "--max-cost --model --out --preset --retry-failed questions",
     "regrade": "--concurrency --config --json --max-cost --no-code --out --questions samples",

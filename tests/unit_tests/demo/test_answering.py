@@ -1,0 +1,66 @@
+import pytest
+
+from adaptive_reasoner import FixedPolicy
+from adaptive_reasoner.demo.answering import Answered, gains, in_bulk, one_by_one
+from adaptive_reasoner.demo.record import recorded
+from adaptive_reasoner.demo.result import Run
+from adaptive_reasoner.demo.run import line
+from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.recorded_model import recorded_sources
+
+
+@pytest.fixture(scope="module")
+def record():
+    whole = recorded()
+    return whole.select(range(60))
+
+
+@pytest.fixture(scope="module")
+def questions(record):
+    return [
+        Question(question_id, text, record.of(question_id, "direct")[0].gold, group)
+        for question_id, text, group in zip(record.question_ids, record.questions, record.groups, strict=True)
+    ]
+
+
+def always(action):
+    return FixedPolicy(action, expected_cost=12.0, cost_unit="tokens")
+
+
+def test_a_live_answer_is_told_as_soon_as_it_is_there(record, questions):
+    told = one_by_one(questions, recorded_sources(record), always("direct"), budget=12.0)
+    first, second = next(told), next(told)
+    assert first.average == first.cost
+    assert second.average == (first.cost + second.cost) / 2
+    assert first.question == questions[0]
+
+
+def test_a_checker_answers_rightly_more_often_and_pays_no_more_for_it(record, questions):
+    asked = [question for question in questions if question.group in ("equations", "divisors")] * 4
+
+    def run(voting):
+        sources = recorded_sources(record)
+        answers = in_bulk(asked, sources, always("direct_vote_5"), budget=40.0, voting=voting)
+        return sum(each.correct for each in answers), sum(each.cost for each in answers)
+
+    whole, checked = run("whole"), run("checked")
+    assert checked[0] > whole[0]
+    assert checked[1] <= whole[1]
+
+
+def test_a_run_is_compared_with_mixtures_at_its_own_cost(record, questions):
+    outcomes = estimate(record, votes=(1, 3, 5))
+    answers = in_bulk(questions, recorded_sources(record), always("direct"), budget=12.0)
+    gain = gains({"adaptive": answers}, outcomes, outcomes)["adaptive"]
+    run = Run.of(answers, outcomes.actions).compared(gain)
+    assert run.lift == pytest.approx(run.accuracy - run.uniform_at_cost)
+    assert run.lift_low <= run.lift <= run.lift_high
+    assert run.mean_cost == pytest.approx(gain.realised_cost)
+    assert run.actions["direct"] == 1.0
+    assert Run.of(answers, outcomes.actions).uniform_at_cost is None
+
+
+def test_a_line_says_when_there_is_no_answer():
+    asked = Question("q", "7 * 8", "56", "products")
+    assert "wrong  7 * 8 -> no answer |" in line(Answered(asked, "direct", None, 0.0, 3.0, 3.0), 12.0)
