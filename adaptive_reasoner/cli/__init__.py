@@ -101,7 +101,9 @@ def demo(
     samples: Annotated[
         int, typer.Option(min=5, max=1_000, help="With --fresh: samples per question and source, at least 5.")
     ] = 5,
-    budget: Annotated[float, typer.Option(callback=amount, help="Mean generated tokens per question.")] = 12.0,
+    budget: Annotated[
+        float, typer.Option(callback=amount, help="Mean generated tokens per question.")
+    ] = 12.0,
     seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Draws the split and the live questions.")] = 0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Collect samples now, not the recorded ones.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from langchain_core.runnables import RunnableConfig
 
+from adaptive_reasoner.answers.grouping import numeric_text
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.demo.checks import right
 from adaptive_reasoner.demo.math_qa import Voting, build_graph
@@ -26,7 +27,7 @@ class Answered:
     Attributes:
         question: The question.
         action: The action that was taken.
-        answer: The answer; None where the replies offered none.
+        answer: The number that was answered; None where the replies offered none.
         correct: Whether it is right, 1.0 or 0.0.
         cost: What it cost.
         average: Mean cost per question so far, by the ledger.
@@ -90,9 +91,9 @@ def in_bulk(
 
 
 def _answered(question: Question, state: Mapping[str, object], average: float | None) -> Answered:
-    decision, answer = state["decision"], state.get("answer")
+    decision, stated = state["decision"], state.get("answer")
     assert isinstance(decision, Mapping)
-    assert answer is None or isinstance(answer, str)
+    answer = numeric_text(stated) if isinstance(stated, str) else None
     return Answered(
         question=question,
         action=decision["action"],

@@ -154,7 +154,9 @@ def _live(
     questions: Sequence[Question], policy: LearnedPolicy, budget: float, show: Callable[[str], object]
 ) -> list[Answered]:
     found: list[Answered] = []
-    show(f"{len(questions)} new questions, live, under a budget of {budget:g} {policy.cost_unit} per question:")
+    show(
+        f"{len(questions)} new questions, live, under a budget of {budget:g} {policy.cost_unit} per question:"
+    )
     with LocalModelServer() as server:
         for each in one_by_one(questions, math_sources(server.chat_model()), policy, budget=budget):
             found.append(each)

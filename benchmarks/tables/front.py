@@ -10,28 +10,35 @@ BBH, TWO_MODELS, MATH = (
 
 
 def demo():
-    """The demo: its table, the policy's row from replays of recorded samples, and how sure that is."""
+    """The demo: its table, and how sure it is."""
     run = result("demo")
-    live, replay, gate = run["live"], run["replay"], run["gate"]
-    measured = {row["policy"]: (row["accuracy"], row["mean_cost"]) for row in run["rows"]}
-    measured["uniform"] = (replay["uniform_at_cost"], replay["mean_cost"])
-    measured["adaptive"] = (replay["accuracy"], replay["mean_cost"])
-    rows = ([policy, f"{accuracy:.3f}", f"{cost:.1f}"] for policy, (accuracy, cost) in measured.items())
-    yield from lines_of(["policy", "accuracy", "mean cost"], rows)
+    replay, live, gate = run["replay"], run["live"], run["gate"]
+    rows = (
+        [row["policy"], f"{row['accuracy']:.1%}", f"{row['mean_cost']:.1f}", _against_uniform(row)]
+        for row in run["rows"]
+    )
+    yield from lines_of(["policy", "accuracy", "mean cost", "points against `uniform`"], rows)
     yield ""
+    within = [100 * replay[f"lift_within_{part}"] for part in ("families", "low", "high")]
+    right = round(live["accuracy"] * live["questions"])
     sentences = (
-        f"`adaptive` is the trained policy: {replay['questions']:,} runs of the graph on held-out questions,",
-        f"with recorded samples, at a mean cost of {replay['mean_cost']:.2f} tokens under a budget of",
-        f"{run['target']:g}. `uniform` is the best random mixture of fixed actions at that cost, and",
-        f"`oracle` is the best allocation in hindsight. On the live model, the {live['questions']} held-out",
-        f"questions scored {live['accuracy']:.3f} ({live['low']:.3f} to {live['high']:.3f})",
-        f"at {live['mean_cost']:.2f} tokens per question; so few questions cannot show a difference.",
-        "In training, the test that decides whether a policy is shipped measured a gain of",
-        f"{gate['lift']:.3f} ({gate['low']:.3f} to {gate['high']:.3f}) over such mixtures.",
-        "All of this gain comes from telling the families of questions apart:",
-        f"within families the gain is {replay['lift_within_families']:.3f}.",
+        f"All rows are of {replay['questions']:,} questions that the policy was not trained on, answered by",
+        f"the graph with recorded samples under a budget of {run['target']:g} tokens. `uniform` is the",
+        "mixture of fixed actions that was best in training, at the cost of `adaptive`, the trained policy.",
+        "`adaptive_priced` also ends votes when a further sample is not worth its price, `adaptive_checked`",
+        "takes the first answer that passes a check where the question has one, and `oracle` is the best",
+        f"allocation in hindsight. Within families the gain is {within[0]:+.1f} points ({within[1]:.1f} to",
+        f"{within[2]:.1f}). In training the gate measured {100 * gate['lift']:+.1f} points",
+        f"({100 * gate['low']:.1f} to {100 * gate['high']:.1f}). Live, {right} of {live['questions']} new",
+        f"questions were answered rightly at {live['mean_cost']:.1f} tokens each, too few to compare.",
     )
     yield textwrap.fill(" ".join(sentences), width=120)
+
+
+def _against_uniform(row):
+    if "lift" not in row:
+        return ""
+    return f"{100 * row['lift']:+.1f} ({100 * row['lift_low']:.1f} to {100 * row['lift_high']:.1f})"
 
 
 def hosted():
@@ -174,7 +181,7 @@ def _labels():
     early = rows["confidence 0.8"]
     changed = figure(early["lift_against_full"])
     measured = f"{early['calls_saved']:.0%} of the calls saved; the lift changes by {changed}"
-    return _line("`collect --adaptive 0.8` on the demo's questions", measured, "adaptive_collection")
+    return _line("`collect --adaptive 0.8` on 240 arithmetic questions", measured, "adaptive_collection")
 
 
 def _speed():

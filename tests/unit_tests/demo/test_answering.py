@@ -8,6 +8,8 @@ from adaptive_reasoner.demo.run import line
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.recorded_model import recorded_sources
+from adaptive_reasoner.models.source import Source
+from tests.fakes import ScriptedModel
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +66,10 @@ def test_a_run_is_compared_with_mixtures_at_its_own_cost(record, questions):
 def test_a_line_says_when_there_is_no_answer():
     asked = Question("q", "7 * 8", "56", "products")
     assert "wrong  7 * 8 -> no answer |" in line(Answered(asked, "direct", None, 0.0, 3.0, 3.0), 12.0)
+
+
+def test_the_number_of_a_reply_with_steps_is_its_answer():
+    source = Source(ScriptedModel(answers=("4*5=16, so 5",)), max_tokens=32)
+    asked = [Question("q", "Solve for y: 4*y = 20", "5", "equations")]
+    (answered,) = in_bulk(asked, {"direct": source, "cot": source}, always("cot"), budget=40.0)
+    assert (answered.answer, answered.correct) == ("5", 1.0)
