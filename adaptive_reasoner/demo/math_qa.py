@@ -26,8 +26,8 @@ from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consi
 VOTES = (1, 3, 5)
 
 Voting = Literal["whole", "priced", "checked"]
-"""How an action of several samples ends: when its vote is decided, when a further sample is not worth its
-price, or, for questions whose answers can be checked, at the first answer that passes."""
+"""How an action ends: when its vote is decided; when a further sample is not worth its price; or, where answers
+can be checked, at the first that passes, as long as a further try is worth its price."""
 
 
 class MathState(TypedDict, total=False):
@@ -54,7 +54,7 @@ def build_graph(
         policy: Chooses among those actions.
         ledger: Keeps the average. Default: one in memory, for `budget`.
         budget: Allowed mean cost per question, for a ledger in memory.
-        voting: How actions of several samples end.
+        voting: How actions end.
     """
     node = AdaptiveComputeNode(
         next(iter(sources.values())),
@@ -83,17 +83,16 @@ def math_actions(sources: Mapping[str, Source], voting: Voting = "whole") -> dic
 
 def _flow(size: int, voting: Voting) -> Flow:
     if size == 1:
-        return single_pass()
-    if voting == "whole":
-        return self_consistency(size)
-    priced = adaptive_consistency(size, Priced())
-    return priced if voting == "priced" else partial(_checked, size, priced)
+        vote = single_pass()
+    else:
+        vote = self_consistency(size) if voting == "whole" else adaptive_consistency(size, Priced())
+    return partial(_checked, vote) if voting == "checked" else vote
 
 
-def _checked(size: int, otherwise: Flow, task: Task) -> Steps:
-    """The first answer that passes its check, where the question has one."""
-    checkable = can_check(question_of(task.messages))
-    return (yield from (best_of_n(size, Checker(passes, PricedRetries())) if checkable else otherwise)(task))
+def _checked(otherwise: Flow, task: Task) -> Steps:
+    """The first answer that passes its check, where the question has one and tries are worth their price."""
+    tries = best_of_n(max(VOTES), Checker(passes, PricedRetries()))
+    return (yield from (tries if can_check(question_of(task.messages)) else otherwise)(task))
 
 
 def math_sources(model: ChatModel | Callable[[], ChatModel]) -> dict[str, Source]:

@@ -94,8 +94,8 @@ class Demo:
     Attributes:
         target: The stated budget, mean cost per question.
         cost_unit: What a cost counts.
-        rows: Each fixed action, `uniform`, `adaptive`, the same with votes that end early, and `oracle`, all
-            on the held-out questions.
+        rows: Each fixed action, `uniform`, `adaptive`, the same with looks and with checkers, and `oracle`,
+            all on the held-out questions.
         live: The graph with the real model, on new questions.
         replay: The graph with the recorded samples of the held-out questions.
         verdict: Of the policy's gate, in training.
@@ -240,4 +240,5 @@ def _within(replay: Run) -> str:
     lift, low, high = replay.lift_within_families, replay.lift_within_low, replay.lift_within_high
     if lift is None or low is None or high is None:
         return "The families are too small to compare within them."
-    return f"Within families, against the best mixture of each: {points(lift)} ({between(low, high)})."
+    found = f"Within families, against the best mixture of each: {points(lift)} ({between(low, high)})"
+    return f"{found}." if low > 0 else f"{found}: what is sure of the gain is telling families apart."

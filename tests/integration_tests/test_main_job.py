@@ -76,7 +76,7 @@ def test_the_demo_trains_on_the_record_and_answers_new_questions_live(demo):
     result, folder = demo
     names = [row["policy"] for row in result["rows"]]
     assert names[:6] == ["direct", "direct_vote_3", "direct_vote_5", "cot", "cot_vote_3", "cot_vote_5"]
-    assert names[6:] == ["uniform", "adaptive", "adaptive_priced", "adaptive_checked", "oracle"]
+    assert names[6:] == ["uniform", "adaptive", "adaptive_looks", "adaptive_checked", "oracle"]
     told = [each for each in result["stderr"].splitlines() if " | average " in each]
     assert len(told) == result["live"]["questions"] == 12
     assert sum("  right  " in each for each in told) == round(12 * result["live"]["accuracy"])
