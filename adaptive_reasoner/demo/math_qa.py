@@ -26,8 +26,8 @@ from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consi
 VOTES = (1, 3, 5)
 
 Voting = Literal["whole", "priced", "checked"]
-"""How an action ends: when its vote is decided; when a further sample is not worth its price; or, where answers
-can be checked, at the first that passes, as long as a further try is worth its price."""
+"""How an action ends: when its vote is decided; when a further sample is not worth its price; or, where
+answers can be checked, at the first that passes, as long as a further try is worth its price."""
 
 
 class MathState(TypedDict, total=False):
