@@ -183,7 +183,9 @@ def rows_of(held_out: Outcomes, measured: Mapping[str, Gain], budget: float) -> 
     return [*rows, row("oracle", best.accuracy, best.cost)]
 
 
-def page(demo: Demo, verdict: Verdict, held_out: Outcomes, samples: Samples, policy: LearnedPolicy) -> Report:
+def page(
+    demo: Demo, verdict: Verdict, held_out: Outcomes, samples: Samples | None, policy: LearnedPolicy
+) -> Report:
     """The report on the held-out questions; its verdict is that of the replay."""
     found = outcomes_report(held_out, samples=samples, policy=policy)
     runs = [
@@ -241,4 +243,5 @@ def _within(replay: Run) -> str:
     if lift is None or low is None or high is None:
         return "The families are too small to compare within them."
     found = f"Within families, against the best mixture of each: {points(lift)} ({between(low, high)})"
-    return f"{found}." if low > 0 else f"{found}: what is sure of the gain is telling families apart."
+    only_topic = low <= 0 < (replay.lift_low or 0.0)
+    return f"{found}: what is sure of the gain is telling families apart." if only_topic else f"{found}."
