@@ -38,7 +38,8 @@ class Gate:
             interval of the lift is above zero. `"ship in part"`: they are followed at some of its costs, or
             with less trust, or their lift is likely but not yet clear. `"do not ship"`: they are not, and
             any lift is too small to be worth it. `"not enough questions"`: they are not, and the data cannot
-            tell. `"unverified"`: they are by estimates alone, as fewer than 20 right answers are known.
+            tell. `"unverified"`: they are by estimates alone, as fewer than 20 right answers are known, and
+            the interval is above zero by these.
         lift: Mean lift over the band, of what ships; if nothing does, of following the predictions all the
             same. It is over the same policy without trust: the best mixture by the same means, at equal cost.
         low: Lower end of its 95% interval, by bootstrap over questions.
@@ -174,7 +175,7 @@ def answer_to(
         return "not enough questions"
     if max(trust) > 0:
         if labels is not None and labels < FEWEST_LABELS:
-            return "unverified"
+            return "unverified" if lift.low > ROUNDING else "not enough questions"
         return "ship" if min(trust) >= _NEARLY_FULL and lift.low > ROUNDING else "ship in part"
     return "do not ship" if lift.high < WORTHWHILE and detectable < _BLIND else "not enough questions"
 

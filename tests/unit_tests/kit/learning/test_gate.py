@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.learning.gate import WORTHWHILE, judge
-from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
+from adaptive_reasoner.kit.learning.gate import WORTHWHILE, answer_to, judge
+from adaptive_reasoner.kit.tables.bootstrap import Interval, bootstrap_means
 from tests.unit_tests.toys import toy_outcomes
 
 
@@ -70,6 +70,21 @@ def test_the_answer_says_how_far_predictions_are_trusted(trusted, answer, said):
     assert gate.ships == (answer != "not enough questions")
     assert said in str(gate)
     assert str(gate).startswith(f"{answer}: lift")
+
+
+@pytest.mark.parametrize(
+    ("low", "labels", "answer"),
+    [
+        (0.01, None, "ship"),
+        (-0.01, None, "ship in part"),
+        (-0.01, 20, "ship in part"),
+        (0.01, 19, "unverified"),
+        (-0.01, 19, "not enough questions"),
+    ],
+)
+def test_what_is_followed_in_full_still_needs_a_clear_interval_to_be_called_so(low, labels, answer):
+    lift = Interval(mean=0.03, low=low, high=0.06)
+    assert answer_to((1.0, 1.0), lift, 0.03, toy_outcomes(60), labels=labels) == answer
 
 
 def test_equal_texts_are_drawn_together():
