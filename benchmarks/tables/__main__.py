@@ -15,7 +15,7 @@ from pathlib import Path
 from front import demo, figures, hosted, without_labels
 from ledgers import accuracy_floor, ledger_adherence, ledger_pacers, ledger_regret, ledger_throughput
 from picture import THEMES, picture
-from policies import backtests, batch_allocation, peers, training_size
+from policies import backtests, batch_allocation, peers, shipped_lift, training_size
 from stops import stopping
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -23,6 +23,7 @@ PAGES = {
     BENCHMARKS / "README.md": {
         "peers": peers,
         "backtests": backtests,
+        "shipped_lift": shipped_lift,
         "training_size": training_size,
         "batch_allocation": batch_allocation,
         "stopping": stopping,

@@ -69,6 +69,24 @@ def backtests():
     yield from lines_of(head, rows)
 
 
+def shipped_lift():
+    """One line a table and budget: what ships beside what following every prediction would gain."""
+    rows = [
+        [
+            name,
+            f"{row['budget']:g}",
+            f"{row['trust']:.0%}",
+            interval(row, "lift"),
+            f"{row['ungated_lift']:+.3f}",
+            f"{row['lift_hindsight']:+.3f}",
+        ]
+        for name, found in sorted(result("shipped_lift")["tables"].items())
+        for row in found
+    ]
+    head = ["table", "budget", "trust", "lift that ships", "of every prediction", "against hindsight's hull"]
+    yield from lines_of(head, rows)
+
+
 def training_size():
     """Lift, and lift within groups, by the number of questions trained on."""
     for name, table in result("training_size")["tables"].items():
