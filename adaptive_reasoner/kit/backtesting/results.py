@@ -220,6 +220,6 @@ def _ends(interval: Interval | None, name: str, *, ends: str | None = None) -> d
 
 def _share_closed(gain: Gain, oracle: Gain | None) -> float | None:
     """None where right answers are missing, so that there is no oracle, and where it gains nothing."""
-    if oracle is None or oracle.lift.low <= ROUNDING:
+    if oracle is None or min(oracle.lift.low, oracle.lift.mean) <= ROUNDING:
         return None
     return gain.lift.mean / oracle.lift.mean
