@@ -44,7 +44,7 @@ class LabelFreePolicy:
     Args:
         source: What is sampled; bounds the worst case of a call.
         meter: What a call costs.
-        budget: Mean cost per question, which a reservation expects; None where nothing is to be held.
+        budget: Mean cost per question, which a reservation expects; None without a budget.
         samples: The most samples of a vote.
         key: When two replies say the same. One that is not `"auto"` lets expect that replies can be compared.
 

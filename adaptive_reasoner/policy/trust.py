@@ -107,8 +107,7 @@ class Trust:
         """Predictions as they are trusted at a level, given the actions' means."""
         if step == len(self.steps) - 1:
             return predicted
-        kept: Floats = mean + self.steps[step] * (predicted - mean)
-        return kept
+        return toward_mean(predicted, mean, self.steps[step])
 
     def price_at(self, step: int, price: float, curve: CostCurve) -> float:
         """The price at which shrunk predictions cost what `curve`, the policy's own, expects at `price`."""
@@ -118,6 +117,12 @@ class Trust:
         if price > highest:  # the cheapest choices, however high the price
             return float(own.price[-1]) * (price / highest)
         return own.price_at(max(curve.cost_at(price), own.cheapest))
+
+
+def toward_mean(predicted: Floats, mean: Floats, kept: float) -> Floats:
+    """Predictions that keep a share of their distance from the mean."""
+    moved: Floats = mean + kept * (predicted - mean)
+    return moved
 
 
 def weights_of(trust: float, steps: Sequence[float]) -> Floats:

@@ -93,7 +93,7 @@ class ComparingFlow:
 
     Attributes:
         flow: What it does.
-        key: When two replies say the same; that of the task where not given.
+        key: When two replies say the same; by default that of the task.
     """
 
     flow: Flow

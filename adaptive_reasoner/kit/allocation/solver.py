@@ -120,10 +120,10 @@ def _cheapest_at(outcomes: Priced, accuracy: Floats, cost: Floats, wanted: float
     except InfeasibleBudgetError as error:
         raise InfeasibleAccuracyError(wanted, -error.cheapest) from None
     choice, mixed = found.choice.copy(), found.mixed
-    if mixed is not None:  # its choice is the dearer one, and the coin turns to the cheaper
-        dearer = int(choice[mixed.question])
+    if mixed is not None:  # its choice is the more expensive one, and the draw turns to the cheaper
+        expensive = int(choice[mixed.question])
         choice[mixed.question] = mixed.action
-        mixed = Mixed(mixed.question, dearer, 1.0 - mixed.probability) if mixed.probability < 1.0 else None
+        mixed = Mixed(mixed.question, expensive, 1.0 - mixed.probability) if mixed.probability < 1.0 else None
     reached, spent = 0.0 - found.cost, 0.0 - found.accuracy
     price = 1.0 / found.price if found.price > 0 else np.inf
     bound = reached if np.isinf(price) else mean_best_value(accuracy, cost, price) + price * spent

@@ -18,6 +18,8 @@ Where many questions are predicted alike they would all change their action at o
 meet a budget in between; spread over a tenth of the price they change one by one, at no measurable loss.
 """
 
+_EVENLY = (5**0.5 - 1) / 2  # multiples of the golden ratio, less the whole part, fill [0, 1) evenly
+
 BAND = 1.5
 """A policy is compared at mean costs from budget / BAND to budget * BAND, as its price will vary online."""
 
@@ -195,3 +197,9 @@ def lift_by_question(accuracy: Floats, cost: Floats, outcomes: Outcomes) -> Floa
         shares, slope = mixture.shares(float(spent.mean())), mixture.slope(float(spent.mean()))
         lifts += gained - slope * spent - (outcomes.accuracy - slope * outcomes.cost) @ shares
     return np.asarray(lifts / accuracy.shape[1])
+
+
+def even_draws(questions: int) -> Floats:
+    """Draws in [0, 1) that fill it evenly, one a question, in place of those of the questions' keys."""
+    draws: Floats = _EVENLY * np.arange(questions, dtype=np.float64) % 1
+    return draws

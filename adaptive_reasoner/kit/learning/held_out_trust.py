@@ -11,7 +11,7 @@ from adaptive_reasoner.kit.learning.cost_response import Moves, Response, lift_b
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture
-from adaptive_reasoner.policy.trust import Trust, weights_of
+from adaptive_reasoner.policy.trust import Trust, toward_mean, weights_of
 
 LEVELS = (0.25, 0.5)
 """The levels of trust between none and full."""
@@ -174,7 +174,7 @@ class _Evidence:
 def shrunk(predictions: Predictions, truth: Outcomes, level: float) -> Predictions:
     """Predictions that keep a share of their distance from the actions' means."""
     accuracy, cost = (
-        predicted if level == 1 else true.mean(axis=0) + level * (predicted - true.mean(axis=0))
+        predicted if level == 1 else toward_mean(predicted, true.mean(axis=0), level)
         for predicted, true in ((predictions.accuracy, truth.accuracy), (predictions.cost, truth.cost))
     )
     return Predictions(predictions.actions, accuracy, cost, predictions.cost_unit)

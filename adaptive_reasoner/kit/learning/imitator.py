@@ -15,7 +15,7 @@ from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.completion import Completion
-from adaptive_reasoner.kit.learning.cost_response import Response
+from adaptive_reasoner.kit.learning.cost_response import Response, even_draws
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
     FAR,
@@ -39,8 +39,6 @@ from adaptive_reasoner.policy.trust import Trust
 
 Objective = Literal["value", "labels"]
 Observed = Literal["question", "first_sample"]
-
-_EVENLY = (5**0.5 - 1) / 2  # multiples of the golden ratio, less the whole part, fill [0, 1) evenly
 
 
 class Imitator(BaseEstimator):  # type: ignore[misc]
@@ -163,12 +161,13 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             keys: As for `choose`.
         """
         accuracy, cost, familiarity = self._run(_matrix(X))
-        evenly = _EVENLY * np.arange(len(cost), dtype=np.float64) % 1
         return PredictedOutcomes(
             accuracy=accuracy,
             cost=cost,
             unlike=familiarity < self.familiarity_.at_least,
-            draws=evenly if keys is None else np.array([uniform_from_key(key) for key in keys]),
+            draws=even_draws(len(cost))
+            if keys is None
+            else np.array([uniform_from_key(key) for key in keys]),
             curve=self.curve_,
             mixture=self.mixture_,
             trust=self.trust_,

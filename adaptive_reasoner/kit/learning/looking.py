@@ -17,7 +17,7 @@ from adaptive_reasoner.action_names import look_action
 from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.allocation.concave_hull import best_at
 from adaptive_reasoner.kit.allocation.solver import Predictions
-from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves, curve_through
+from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves, curve_through, even_draws
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -36,7 +36,6 @@ _BEYOND = 4.0  # factor by which they go beyond the choices of the question alon
 _REFINED = 5  # times that prices are added half-way, where the mean cost changes
 _FINE = 0.02  # of the range of mean costs, and in log price: what may lie between two prices
 _BLOCK = 1000  # questions planned at a time
-_EVENLY = (5**0.5 - 1) / 2  # multiples of the golden ratio, less the whole part, fill [0, 1) evenly
 
 
 class Played(NamedTuple):
@@ -265,8 +264,7 @@ def expectations(predicted: Predictions, mixture: Mixture | None) -> Predictions
 
 def jittered(prices: Floats, questions: int) -> Floats:
     """Prices as each of so many questions meets them, evenly over the jitter, shape (questions, p)."""
-    draws = _EVENLY * np.arange(questions, dtype=np.float64) % 1
-    spread: Floats = prices * np.exp(SPREAD * (2 * draws - 1))[:, None]
+    spread: Floats = prices * np.exp(SPREAD * (2 * even_draws(questions) - 1))[:, None]
     return spread
 
 
