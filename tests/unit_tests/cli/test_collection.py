@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-import adaptive_reasoner
 from adaptive_reasoner.kit.tables.files import write_rows
+from tests.command import start_command
 from tests.stub_server import StubServer
 
 QUESTIONS = [{"question_id": f"q{i}", "question": f"What is {i} + 1?", "gold": str(i + 1)} for i in range(6)]
@@ -71,14 +70,7 @@ def test_a_source_that_is_given_up_has_that_exit_code_too(command):
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(command, tmp_path):
     with StubServer(latency=0.3) as server:
         menu(server.base_url)
-        environment = {**os.environ, "PYTHONPATH": str(Path(adaptive_reasoner.__file__).parent.parent)}
-        program = "from adaptive_reasoner.cli import main; main()"
-        started = subprocess.Popen(
-            [sys.executable, "-c", program, *COLLECT, "--concurrency", "1"],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        started = start_command(*COLLECT, "--concurrency", "1", stderr=subprocess.PIPE)
         while not Path("samples.jsonl").exists() or len(Path("samples.jsonl").read_text().splitlines()) < 2:
             time.sleep(0.02)
         started.send_signal(signal.SIGINT)

@@ -2,21 +2,18 @@
 
 import http.client
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-import adaptive_reasoner
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.page import LabelServer
+from tests.command import start_command
 from tests.unit_tests.kit.labelling.unlabelled import labels_of, rows, write
 
 
@@ -156,14 +153,8 @@ def test_nothing_is_loaded_from_elsewhere_and_texts_are_no_markup(tmp_path):
 
 
 def test_ctrl_c_ends_the_page_and_says_what_was_labelled(samples):
-    environment = {**os.environ, "PYTHONPATH": str(Path(adaptive_reasoner.__file__).parent.parent)}
-    program = "from adaptive_reasoner.cli import main; main()"
-    started = subprocess.Popen(
-        [sys.executable, "-c", program, "label", str(samples), "--page", "--json"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    started = start_command(
+        "label", samples, "--page", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     page = json.loads(started.stdout.readline())
     assert page["questions"] == 4

@@ -5,15 +5,12 @@ import os
 import pty
 import select
 import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from langchain_core.messages import HumanMessage
 
-import adaptive_reasoner
 from adaptive_reasoner import AdaptiveComputeNode
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import OutcomesError
@@ -23,6 +20,7 @@ from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.terminal import label_in_terminal
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.samples import Samples
+from tests.command import start_command
 from tests.fakes import ScriptedModel
 from tests.unit_tests.kit.collecting.sums import menu
 from tests.unit_tests.kit.labelling.unlabelled import labels_of, read, rows, write
@@ -175,16 +173,9 @@ def test_a_label_that_cannot_be_written_is_said_and_asked_for_again(samples):
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a terminal")
 def test_the_command_reads_single_keys_in_a_real_terminal(samples):
-    environment = {**os.environ, "PYTHONPATH": str(Path(adaptive_reasoner.__file__).parent.parent)}
-    program = "from adaptive_reasoner.cli import main; main()"
     ours, theirs = pty.openpty()
-    started = subprocess.Popen(
-        [sys.executable, "-c", program, "label", str(samples), "--json"],
-        env={**environment, "TERM": "xterm"},
-        stdin=theirs,
-        stderr=theirs,
-        stdout=subprocess.PIPE,
-        text=True,
+    started = start_command(
+        *("label", samples, "--json"), terminal="xterm", stdin=theirs, stderr=theirs, stdout=subprocess.PIPE
     )
     seen = ""
     for key, after in ((b"0", "1 of 4"), (b"s", "2 of 4"), (b"q", "3 of 4")):
