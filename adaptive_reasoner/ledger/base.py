@@ -1,20 +1,15 @@
 """The protocol of a ledger, and the values that its verbs return."""
 
-import asyncio
-from abc import ABC
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypedDict, TypeVar, runtime_checkable
+from typing import Literal, Protocol, Self, TypedDict, runtime_checkable
 
-from typing_extensions import Unpack, override
+from typing_extensions import Unpack
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import Quality
 from adaptive_reasoner.ledger.urls import showable
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Status = Literal["open", "settled", "expired", "released"]
 Window = Literal["day", "month"]
 
@@ -34,6 +29,7 @@ class Reservation:
         expires_at: When it counts as spent unless it is settled before, in seconds of the ledger's clock.
         repeated: The key was reserved before this call of `reserve`, by another attempt.
         budget: The budget that its question counts against, if that is not the target.
+        explored: Its action was drawn to learn what it does, not chosen; see `explore` of the reasoner.
     """
 
     key: str
@@ -46,6 +42,7 @@ class Reservation:
     expires_at: float = float("inf")
     repeated: bool = field(default=False, compare=False)
     budget: float | None = None
+    explored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +73,8 @@ class Snapshot:
         average_high: The same above the average.
         quality: What grades say of the answers, and whether a target accuracy can be held; None where there
             is neither.
+        explored_questions: Distinct questions with something spent on an explored action.
+        explored_spent: The part of `spent` that their explored actions cost.
     """
 
     cost_unit: str
@@ -97,6 +96,8 @@ class Snapshot:
     average_low: float = 0.0
     average_high: float = 0.0
     quality: Quality | None = None
+    explored_questions: int = 0
+    explored_spent: float = 0.0
 
 
 class ChargeTerms(TypedDict, total=False):
@@ -106,6 +107,15 @@ class ChargeTerms(TypedDict, total=False):
     question: str | None
     action: str | None
     budget: float | None
+    explored: bool
+
+
+class BookingTerms(TypedDict, total=False):
+    """The optional arguments of `Ledger.charge`, for ledgers that pass them on."""
+
+    question: str | None
+    action: str | None
+    explored: bool
 
 
 class Priced(Protocol):
@@ -201,6 +211,7 @@ class Ledger(Protocol):
         question: str | None = None,
         action: str | None = None,
         budget: float | None = None,
+        explored: bool = False,
     ) -> Reservation:
         """Charge the planned cost of one action before it runs.
 
@@ -213,6 +224,7 @@ class Ledger(Protocol):
             action: The action it pays for, counted in the snapshot.
             budget: Mean cost allowed for this question, if that is not the target. The price law counts
                 its overspend or saving against this budget, so that no other question pays for it.
+            explored: The action was drawn to learn what it does; the snapshot sums such charges apart.
 
         Raises:
             BudgetExceededError: The hard cap has no room for `worst`.
@@ -270,9 +282,15 @@ class Ledger(Protocol):
         """
 
     def charge(
-        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+        self,
+        cost: float,
+        key: str,
+        *,
+        question: str | None = None,
+        action: str | None = None,
+        explored: bool = False,
     ) -> Reservation:
-        """Book a cost without a reservation, once a key.
+        """Book a cost without a reservation, once a key; the arguments are those of `reserve`.
 
         Raises:
             BudgetExceededError: Under a hard cap it did not fit. It is booked in full, and the cap closes.
@@ -327,9 +345,7 @@ class Ledger(Protocol):
     async def arelease(self, reservation: Reservation | str) -> Reservation:
         """`release`, without blocking the loop."""
 
-    async def acharge(
-        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
-    ) -> Reservation:
+    async def acharge(self, cost: float, key: str, **terms: Unpack[BookingTerms]) -> Reservation:
         """`charge`, without blocking the loop."""
 
     async def afeedback(self, question: str, score: float) -> None:
@@ -355,45 +371,3 @@ def unknown_url(url: str) -> LedgerError:
     shown = f"{shown.partition('://')[0]}://..." if "@" in shown else repr(shown)
     ways = "memory://, sqlite:///path or postgresql://user:password@host:port/db"
     return LedgerError(f"unknown ledger URL {shown}; use {ways}")
-
-
-def _in_thread(
-    verb: Callable[Concatenate[Any, P], T],
-) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """The async form of a verb."""
-
-    async def twin(self: "AsyncVerbs", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._awaited(getattr(self, verb.__name__), *args, **kwargs)
-
-    return wraps(verb)(twin)
-
-
-class AsyncVerbs(Ledger, ABC):
-    """A ledger whose async verbs run in a thread, so that no wait for a disk or a network blocks the loop.
-
-    A cancelled task leaves its verb running; repeating the verb by its key returns what became of it.
-    """
-
-    async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(verb, *args, **kwargs)
-
-    def in_one_transaction(self, other: Ledger, verbs: Callable[[], T]) -> T:  # noqa: ARG002 - for those that share a database
-        """Run verbs of this ledger and another: in one transaction if both are in one database."""
-        return verbs()
-
-    areserve = _in_thread(Ledger.reserve)
-    asettle = _in_thread(Ledger.settle)
-    aextend = _in_thread(Ledger.extend)
-    aexpire = _in_thread(Ledger.expire)
-    arelease = _in_thread(Ledger.release)
-    acharge = _in_thread(Ledger.charge)
-    afeedback = _in_thread(Ledger.feedback)
-    asnapshot = _in_thread(Ledger.snapshot)
-
-    @override
-    def __enter__(self) -> Self:
-        return self
-
-    @override
-    def __exit__(self, *exc: object) -> None:
-        self.close()

@@ -19,6 +19,7 @@ class Share:
         reserved: Planned cost of the open ones.
         written_off: What they have written off, released ones too.
         allowed: Target less the question's budget, where it has one.
+        explored: How many of the booked ones are of an explored action.
     """
 
     open: int = 0
@@ -27,6 +28,7 @@ class Share:
     reserved: int = 0
     written_off: int = 0
     allowed: int = 0
+    explored: int = 0
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
@@ -39,6 +41,7 @@ class Share:
             entry.expected if is_open else 0,
             entry.written_off,
             entry.allowed,
+            entry.explored * entry.booked,
         )
 
     def plus(self, more: Self, times: int = 1) -> "Share":
@@ -50,6 +53,7 @@ class Share:
             self.reserved + times * more.reserved,
             self.written_off + times * more.written_off,
             self.allowed + times * more.allowed,
+            self.explored + times * more.explored,
         )
 
 
@@ -57,14 +61,17 @@ def difference(before: Entry | None, after: Entry, others: Share, *, breaches: i
     """What the sums change by when a charge becomes `after`; what the price law adds is not in it."""
     was, now = before is not None and before.status == "open", after.status == "open"
     had, has = before is not None and before.booked, after.booked
+    spent = (after.cost or 0) - ((before.cost or 0) if before else 0)
     return Totals(
-        spent=(after.cost or 0) - ((before.cost or 0) if before else 0),
+        spent=spent,
         reserved=now * after.expected - (before.expected if before and was else 0),
         held=now * after.held - (before.held if before and was else 0),
         admitted=0 if others.open or others.booked else (now or has) - (was or had),
         questions=0 if others.booked else has - had,
         in_flight=now - was,
         breaches=breaches,
+        explored=0 if others.explored else after.explored * (has - had),
+        explored_spent=after.explored * spent,
     )
 
 

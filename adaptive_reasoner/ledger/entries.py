@@ -25,7 +25,7 @@ class Entry:
     It counts in the `period` it was reserved in, also when it is settled in the next. `written_off` is its
     part of the savings beyond the credit that are forgotten; it is negative where the charge gave back what
     another one of its question had written off. `allowed` is what its question is forgiven for a budget of
-    its own.
+    its own. `explored` is 1 where its action was drawn to learn what it does, else 0.
     """
 
     key: str
@@ -39,6 +39,7 @@ class Entry:
     expires_at: float
     written_off: int = 0
     allowed: int = 0
+    explored: int = 0
 
     @property
     def held(self) -> int:
@@ -91,6 +92,7 @@ class Entry:
             cost=account.from_units(self.cost),
             action=self.action,
             expires_at=self.expires_at,
+            explored=bool(self.explored),
         )
 
 
@@ -175,6 +177,8 @@ def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: To
         average_low=max(average - off, 0.0),
         average_high=average + off,
         quality=account.quality(likely),
+        explored_questions=totals.explored,
+        explored_spent=totals.explored_spent / scale,
     )
 
 

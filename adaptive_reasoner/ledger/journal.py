@@ -15,7 +15,13 @@ from typing import Any, TypeVar
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.base import ChargeTerms, Ledger, Reservation, UnreachableLedgerError
+from adaptive_reasoner.ledger.base import (
+    BookingTerms,
+    ChargeTerms,
+    Ledger,
+    Reservation,
+    UnreachableLedgerError,
+)
 from adaptive_reasoner.ledger.entries import check_action, check_name
 from adaptive_reasoner.ledger.journal_file import JournalFile
 from adaptive_reasoner.ledger.price_controller import NANO
@@ -34,6 +40,7 @@ _AMOUNTS = {  # by verb, the first of which a line must have
     "feedback": ("score",),
 }
 _NAMES = ("key", "question", "action")
+_EXPLORED = {"explored": True}  # in a line only where it is so
 
 
 class JournaledLedger(LedgerProxy):
@@ -77,6 +84,7 @@ class JournaledLedger(LedgerProxy):
     def reserve(self, expected: float, key: str, **terms: Unpack[ChargeTerms]) -> Reservation:
         worst, budget = terms.get("worst"), terms.get("budget")
         question, action = terms.get("question"), terms.get("action")
+        explored = terms.get("explored", False)
         planned = self._amount(expected, "expected")
         if worst is not None:
             planned = min(planned, self._bound(worst))
@@ -88,9 +96,11 @@ class JournaledLedger(LedgerProxy):
             status="open",
             action=check_action(action),
             budget=None if budget is None else self._amount(budget, "budget"),
+            explored=explored,
         )
         line = {"expected": planned, "key": key, "question": question, "action": action}
         line |= {"worst": reservation.worst} | ({} if budget is None else {"budget": float(budget)})
+        line |= _explored(explored)
         return self._do(partial(self.own.reserve, expected, key, **terms), reservation, "reserve", **line)
 
     @override
@@ -98,6 +108,7 @@ class JournaledLedger(LedgerProxy):
         held, real = self._held(reservation), self._amount(cost, "cost")
         # In the journal as a charge: it settles what is reserved, and books also where that never arrived.
         line = {"cost": real, "key": held.key, "question": held.question, "action": held.action}
+        line |= _explored(held.explored)
         settled = replace(held, status="settled", cost=real)
         return self._do(partial(self.own.settle, reservation, cost), settled, "charge", **line)
 
@@ -122,15 +133,15 @@ class JournaledLedger(LedgerProxy):
         return self._do(partial(self.own.release, reservation), released, "release", key=held.key)
 
     @override
-    def charge(
-        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
-    ) -> Reservation:
-        real, question = self._amount(cost, "cost"), check_name(question or key)
+    def charge(self, cost: float, key: str, **terms: Unpack[BookingTerms]) -> Reservation:
+        real, question = self._amount(cost, "cost"), check_name(terms.get("question") or key)
+        action, explored = terms.get("action"), terms.get("explored", False)
         charged = replace(
             self._held(key), question=question, action=check_action(action), status="settled", cost=real
         )
-        charge = partial(self.own.charge, cost, key, question=question, action=action)
-        return self._do(charge, charged, "charge", cost=real, key=key, question=question, action=action)
+        charge = partial(self.own.charge, cost, key, **terms)
+        line = {"cost": real, "key": key, "question": question, "action": action, **_explored(explored)}
+        return self._do(charge, charged, "charge", **line)
 
     @override
     def feedback(self, question: str, score: float) -> None:
@@ -257,6 +268,10 @@ class JournaledLedger(LedgerProxy):
         return float(amount)
 
 
+def _explored(explored: bool) -> dict[str, bool]:
+    return _EXPLORED if explored else {}
+
+
 def _read(text: bytes) -> tuple[str, dict[str, Any]]:
     """The verb of a line of the journal, and its arguments.
 
@@ -268,8 +283,9 @@ def _read(text: bytes) -> tuple[str, dict[str, Any]]:
         verb = line.pop("verb")
         amounts = _AMOUNTS[verb]
         line |= {name: float(line[name]) for name in amounts if name in line or name == amounts[0]}
-        readable = line.keys() <= {*_NAMES, *amounts} and isinstance(line["key"], str)
+        readable = line.keys() <= {*_NAMES, *amounts, *_EXPLORED} and isinstance(line["key"], str)
         readable = readable and all(isinstance(line.get(name), str | None) for name in _NAMES)
+        readable = readable and line.get("explored", True) is True
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         readable = False
     if not readable:

@@ -47,6 +47,8 @@ class Totals:
         floor_debt: What the grades are below the target in sum, as far as it is made up for, in 1e-9.
         floor_steps: How many grades have moved it.
         unheard: Questions admitted since the latest grade.
+        explored: Distinct questions with something spent on an explored action.
+        explored_spent: Settled and expired charges of explored actions.
     """
 
     spent: int = 0
@@ -65,6 +67,8 @@ class Totals:
     floor_debt: int = 0
     floor_steps: int = 0
     unheard: int = 0
+    explored: int = 0
+    explored_spent: int = 0
 
     def __add__(self, other: Self) -> "Totals":
         return Totals(
@@ -84,6 +88,8 @@ class Totals:
             self.floor_debt + other.floor_debt,
             self.floor_steps + other.floor_steps,
             self.unheard + other.unheard,
+            self.explored + other.explored,
+            self.explored_spent + other.explored_spent,
         )
 
     @property

@@ -4,7 +4,8 @@ from operator import attrgetter
 
 from typing_extensions import override
 
-from adaptive_reasoner.ledger.base import AsyncVerbs, Ledger, Reservation, Snapshot
+from adaptive_reasoner.ledger.async_verbs import AsyncVerbs
+from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot
 
 
 class LedgerProxy(AsyncVerbs):

@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import Quality, grading
-from adaptive_reasoner.ledger.base import AsyncVerbs, Reservation, Snapshot
+from adaptive_reasoner.ledger.async_verbs import AsyncVerbs
+from adaptive_reasoner.ledger.base import Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import difference, steered
 from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
 from adaptive_reasoner.ledger.estimates import Estimates
@@ -101,6 +102,7 @@ class TransactionalLedger(AsyncVerbs):
         question: str | None = None,
         action: str | None = None,
         budget: float | None = None,
+        explored: bool = False,
     ) -> Reservation:
         planned = self._account.to_units(expected, "expected")
         bound = planned if worst is None else self._account.bound(worst)
@@ -110,7 +112,7 @@ class TransactionalLedger(AsyncVerbs):
             self._next_sweep = now + self._account.ttl / 4.0
             self._change(self._expire)
         plan = planned if bound is None else min(planned, bound)
-        entry = self._new_entry(key, question, action, now, plan, bound)
+        entry = replace(self._new_entry(key, question, action, now, plan, bound), explored=int(explored))
         wanted, tried = Wanted(key, entry.question, entry.period), []
 
         def change(transaction: Transaction) -> tuple[Entry, bool]:
@@ -146,11 +148,17 @@ class TransactionalLedger(AsyncVerbs):
 
     @override
     def charge(
-        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
+        self,
+        cost: float,
+        key: str,
+        *,
+        question: str | None = None,
+        action: str | None = None,
+        explored: bool = False,
     ) -> Reservation:
         real, now = self._account.to_units(cost, "cost"), self._clock()
         entry = self._new_entry(key, question, action, now, real, real)
-        entry = replace(entry.settled(real), expires_at=now)
+        entry = replace(entry.settled(real), expires_at=now, explored=int(explored))
         wanted = Wanted(key, entry.question, entry.period)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:

@@ -7,7 +7,7 @@ from math import inf, isfinite
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.ledger.base import ChargeTerms, Ledger, Reservation
+from adaptive_reasoner.ledger.base import BookingTerms, ChargeTerms, Ledger, Reservation
 from adaptive_reasoner.ledger.proxy import LedgerProxy
 from adaptive_reasoner.ledger.rules import TransactionalLedger
 from adaptive_reasoner.ledger.tenants import TenantLedger
@@ -177,12 +177,10 @@ class RunLedger(LedgerProxy):
         return released
 
     @override
-    def charge(
-        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
-    ) -> Reservation:
+    def charge(self, cost: float, key: str, **terms: Unpack[BookingTerms]) -> Reservation:
         self._held.setdefault(key, 0.0)
         try:
-            charged = self.own.charge(cost, key, question=question, action=action)
+            charged = self.own.charge(cost, key, **terms)
         except BudgetExceededError:
             self._count(key, cost)
             raise

@@ -9,8 +9,9 @@ from typing_extensions import Unpack, override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import Quality
+from adaptive_reasoner.ledger.async_verbs import AsyncVerbs
 from adaptive_reasoner.ledger.base import (
-    AsyncVerbs,
+    BookingTerms,
     ChargeTerms,
     Ledger,
     Reservation,
@@ -135,14 +136,12 @@ class TenantLedger(LedgerProxy):
         return self._in_both(lambda ledger, charge: ledger.release(charge), reservation)
 
     @override
-    def charge(
-        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
-    ) -> Reservation:
-        shared = {"question": self._shared(question or key), "action": action}
+    def charge(self, cost: float, key: str, **terms: Unpack[BookingTerms]) -> Reservation:
+        shared: BookingTerms = {**terms, "question": self._shared(terms.get("question") or key)}
 
         def both() -> Reservation:
             try:
-                booked = self.own.charge(cost, key, question=question, action=action)
+                booked = self.own.charge(cost, key, **terms)
             except BudgetExceededError:
                 with suppress(BudgetExceededError):
                     self.common.charge(cost, self._shared(key), **shared)

@@ -62,6 +62,12 @@
         note: now.cap_closed ? "closed" : `of ${number(now.hard_cap)} held or spent`,
         tone: now.cap_closed ? "bad" : "",
       });
+    if (now.explored_questions)
+      shown.push({
+        label: "Explored",
+        value: number(now.explored_questions, 9),
+        note: `questions, ${number(now.explored_spent)} ${now.cost_unit}`,
+      });
     element("cards").replaceChildren(
       ...shown.map(({ label, value, note, tone }) => {
         const card = make("div", { class: "card", "data-tone": tone || "" });

@@ -21,6 +21,7 @@ FLOORS = [
     {"ledger.price_controller", "ledger.urls"},
     {"ledger.accuracy_floor"},
     {"ledger.base", "ledger.estimates"},
+    {"ledger.async_verbs"},
     {"ledger.settings", "ledger.proxy", "ledger.journal_file"},
     {"ledger.entries"},
     {"ledger.changes"},

@@ -17,7 +17,7 @@ from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.settings import KEEP, Account
 from adaptive_reasoner.ledger.urls import showable
 
-VERSION = 4
+VERSION = 5
 CREATION_LOCK = 0x6C65646765720001  # PostgreSQL: one process at a time makes the tables
 
 metadata = sa.MetaData()
@@ -80,6 +80,7 @@ entries = sa.Table(
     sa.Column("expires_at", sa.Double, nullable=False),
     sa.Column("written_off", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("allowed", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("explored", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("ledger", "key"),
     sa.Index("ledger_entries_question", "ledger", "question"),
 )
@@ -122,6 +123,13 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         """create table ledger_scores (ledger text not null, question text not null, score bigint not null,
             graded_at double precision not null, primary key (ledger, question))""",
         "create index ledger_scores_graded on ledger_scores (ledger, graded_at)",
+    ),
+    4: (
+        "alter table ledger_entries add column explored bigint not null default 0",
+        *(
+            f"alter table ledger_totals add column {name} bigint not null default 0"
+            for name in ("explored", "explored_spent")
+        ),
     ),
 }
 

@@ -18,7 +18,9 @@ _TEXTS = {
                     as spent,
                 cast(coalesce(sum(case when status = 'open' then expected end), 0) as bigint) as reserved,
                 cast(coalesce(sum(written_off), 0) as bigint) as off,
-                cast(coalesce(sum(allowed), 0) as bigint) as own
+                cast(coalesce(sum(allowed), 0) as bigint) as own,
+                cast(coalesce(sum(case when status in ('settled', 'expired') then explored end), 0) as bigint)
+                    as drawn
             from ledger_entries
             where ledger = :of and question = :asked and period = :within and key != :named
         ) as others left join ledger_entries on ledger = :of and key = :named""",

@@ -6,12 +6,15 @@ from adaptive_reasoner.ledger import Ledger
 from tests.unit_tests.ledger.contract_attempts import AttemptsContract
 from tests.unit_tests.ledger.contract_budgets import BudgetsContract
 from tests.unit_tests.ledger.contract_charges import ChargesContract
+from tests.unit_tests.ledger.contract_exploration import ExplorationContract
 from tests.unit_tests.ledger.contract_quality import QualityContract
 from tests.unit_tests.ledger.contract_sums import SumsContract
 from tests.unit_tests.ledger.stand_ins import Clock
 
 
-class LedgerContract(ChargesContract, AttemptsContract, BudgetsContract, QualityContract, SumsContract):
+class LedgerContract(
+    ChargesContract, AttemptsContract, BudgetsContract, ExplorationContract, QualityContract, SumsContract
+):
     @pytest.fixture
     def make(self):
         """The hole: a function of `open_ledger`'s arguments that opens a new ledger."""

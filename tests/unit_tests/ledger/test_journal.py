@@ -330,3 +330,13 @@ def test_a_budget_of_a_question_is_kept_in_the_journal(ledger, inner):
     ledger.settle(ledger.reserve(80.0, "q", budget=80.0), 80.0)
     inner.away = False
     assert ledger.snapshot().credit == 0.0
+
+
+def test_what_was_explored_while_the_database_was_away_keeps_its_line(ledger, inner):
+    inner.away = True
+    ledger.settle(ledger.reserve(10.0, "a", explored=True), 12.0)
+    ledger.charge(3.0, "b", explored=True)
+    ledger.settle(ledger.reserve(10.0, "c"), 9.0)
+    inner.away = False
+    seen = ledger.snapshot()
+    assert (seen.explored_questions, seen.explored_spent, seen.spent) == (2, 15.0, 24.0)

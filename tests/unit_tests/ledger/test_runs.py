@@ -118,3 +118,11 @@ def test_a_call_of_any_length_does_not_fit_in_a_budget():
     run = RunLedger(open_ledger("memory://", cost_unit="tokens"), "run", budget=10.0)
     with pytest.raises(BudgetExceededError, match="declare max_tokens"):
         run.admit("a", float("inf"), expected=5.0)
+
+
+def test_a_run_passes_on_what_is_explored():
+    ledger = open_ledger("memory://", target=50.0)
+    run = RunLedger(ledger, "run")
+    run.settle(run.reserve(5.0, "run:1", question="run", explored=True), 5.0)
+    run.charge(2.0, "run:2", question="run", explored=True)
+    assert (ledger.snapshot().explored_questions, run.snapshot().explored_spent) == (1, 7.0)

@@ -146,3 +146,11 @@ def test_refuses_a_name_that_could_be_mistaken(common, name):
 def test_refuses_two_units(common):
     with pytest.raises(LedgerError, match="units differ"):
         tenant(common, cost_unit="usd")
+
+
+def test_the_common_ledger_knows_what_its_tenants_explored(common):
+    acme = tenant(common)
+    acme.settle(acme.reserve(12.0, "a", explored=True), 12.0)
+    acme.charge(3.0, "b", explored=True)
+    assert (common.snapshot().explored_questions, common.snapshot().explored_spent) == (2, 15.0)
+    assert acme.snapshot().explored_spent == 15.0

@@ -160,3 +160,10 @@ def test_more_viewers_than_there_are_places_for_are_turned_away(served, monkeypa
             time.sleep(0.05)
     else:
         raise AssertionError("nobody is served any more")
+
+
+def test_the_line_of_exploration_is_served_too(served, ledger):
+    ledger.settle(ledger.reserve(8.0, "q2", action="vote_5", explored=True), 9.0)
+    time.sleep(0.02)  # until a look is due
+    latest = looks_of(served)["looks"][-1]
+    assert (latest["explored_questions"], latest["explored_spent"]) == (1, 9.0)

@@ -5,9 +5,10 @@ def older(connection):
     """Make a database what version 1 left behind."""
     connection.exec_driver_sql("drop index ledger_entries_closed")
     connection.exec_driver_sql("alter table ledger_accounts drop column keep")
-    connection.exec_driver_sql("alter table ledger_entries drop column written_off")
-    connection.exec_driver_sql("alter table ledger_entries drop column allowed")
-    for name in ("floored", "feedbacks", "scores", "floor_drift", "floor_debt", "floor_steps", "unheard"):
+    for name in ("written_off", "allowed", "explored"):
+        connection.exec_driver_sql(f"alter table ledger_entries drop column {name}")
+    sums = ("floored", "feedbacks", "scores", "floor_drift", "floor_debt", "floor_steps", "unheard")
+    for name in (*sums, "explored", "explored_spent"):
         connection.exec_driver_sql(f"alter table ledger_totals drop column {name}")
     for name in ("target_accuracy", "floor_price", "floor_slope", "floor_lowest"):
         connection.exec_driver_sql(f"alter table ledger_accounts drop column {name}")
