@@ -6,8 +6,9 @@ one key, or none does. So it goes by here as well, and the ledger charges a key 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 REMEMBERED = 65_536  # questions with open bills, the latest ones
 
@@ -24,12 +25,20 @@ class Bill:
         cost: In the ledger's unit.
         action: What it was spent on, where that is known.
         turn: The turn of the conversation it was spent in.
+        explored: Whether the action was drawn to learn what it does.
     """
 
     key: str
     cost: float
     action: str | None
     turn: str | None = None
+    explored: bool = False
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any], *, turn: str | None = None) -> Self:
+        """The bill of a decision, by its record or the event of its settlement or failure."""
+        explored = record.get("reason") == "explored"
+        return cls(record["key"], record["cost"], record["action"], turn, explored)
 
 
 def owe(question: str, bill: Bill) -> None:

@@ -17,7 +17,7 @@ from adaptive_reasoner.integrations.billing import listen_to_calls
 from adaptive_reasoner.integrations.bills import Bill, owed_by, strike
 from adaptive_reasoner.integrations.langgraph_runtime import attach, execution, read, run_of
 from adaptive_reasoner.integrations.open_bills import bill_named, carry_on, open_bill
-from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.ledger.base import BookingTerms, Ledger
 from adaptive_reasoner.models.dollars import for_models, meter_of
 from adaptive_reasoner.models.metering import (
     UNDECLARED_MAX_TOKENS,
@@ -196,7 +196,10 @@ class BudgetLedgerNode(Runnable[Any, Any]):
                 self.ledger.release(self.ledger.reserve(0.0, _plan(question), question=question))
         for bill in bills:
             try:
-                self.ledger.charge(bill.cost, bill.key, question=question, action=bill.action)
+                terms: BookingTerms = {"question": question, "action": bill.action}
+                if bill.explored:
+                    terms["explored"] = True
+                self.ledger.charge(bill.cost, bill.key, **terms)
             except BudgetExceededError:
                 opened = False
         return opened
@@ -220,7 +223,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         turn, seen = _turn(messages), set()
         for decision in [found] if isinstance(found, Mapping) else found:
             seen.add(decision["key"])
-            yield Bill(decision["key"], decision["cost"], decision["action"], turn)
+            yield Bill.of(decision, turn=turn)
         at = None
         for number, message in enumerate(messages):
             if isinstance(message, HumanMessage):
@@ -230,7 +233,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             record = message.response_metadata.get("adaptive_reasoner")
             if record:
                 if record["key"] not in seen:
-                    yield Bill(record["key"], record["cost"], record["action"], at)
+                    yield Bill.of(record, turn=at)
             elif message.usage_metadata:
                 yield Bill(message.id or f"{at}:{number}", self._cost(message, messages[:number]), None, at)
 

@@ -1,7 +1,7 @@
 """A chat model that decides for each call how much compute to spend."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from math import inf
 from typing import Any, Literal, cast
 
@@ -12,7 +12,7 @@ from langchain_core.callbacks import (
     CallbackManagerForLLMRun,
 )
 from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -24,11 +24,9 @@ from typing_extensions import override
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.integrations.langgraph_runtime import run_of
 from adaptive_reasoner.integrations.open_bills import through_bills
+from adaptive_reasoner.integrations.untraced_model import Untraced
 from adaptive_reasoner.ledger.base import Ledger
-from adaptive_reasoner.models.call import joined
-from adaptive_reasoner.models.messages import chunk_of
 from adaptive_reasoner.models.metering import Meter
-from adaptive_reasoner.models.observed_calls import ModelCall, calls_in, noted
 from adaptive_reasoner.models.source import SCHEMAS, ChatModel, ModelResolver, Request, Source, chat_model
 from adaptive_reasoner.models.wrapped_models import main_model, mapped
 from adaptive_reasoner.policy.base import Policy
@@ -64,6 +62,7 @@ class AdaptiveChatModel(BaseChatModel):
         meter: What a call costs; by default generated tokens.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
+        explore: Share of the questions whose action is drawn; see `AdaptiveReasoner`.
         temperature, max_tokens, stop: Sent with every call.
         timeout: The most seconds that a call may take.
 
@@ -97,6 +96,7 @@ class AdaptiveChatModel(BaseChatModel):
     meter: SkipValidation[Meter | Literal["usd"] | None] = None
     key: SkipValidation[Key] = "auto"
     samples: int | None = None
+    explore: float | None = None
     temperature: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
@@ -125,6 +125,7 @@ class AdaptiveChatModel(BaseChatModel):
             meter=self.meter,
             key=self.key,
             samples=self.samples,
+            explore=self.explore,
         )
         main = main_model(self.inner)
         if not isinstance(main, BaseChatModel):
@@ -287,106 +288,6 @@ class AdaptiveChatModel(BaseChatModel):
             return mapped(source.runnable, untraced)
 
         return resolve_model
-
-
-class Untraced(Runnable[Any, AIMessage]):
-    """A chat model called without a run of its own, and without a cache.
-
-    The run around it is the one that handlers see: were there two, its tokens would be counted twice. It
-    stands on what every chat model implements, `_generate` and `_stream`.
-
-    Args:
-        model: The chat model.
-    """
-
-    def __init__(self, model: BaseChatModel) -> None:
-        self.model = model
-
-    @override
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        if self.model.rate_limiter:
-            self.model.rate_limiter.acquire(blocking=True)
-        with noted() as call:
-            message = _message(self.model._generate(list(input), **kwargs))
-            call.end(message=message)
-        return message
-
-    @override
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        if self.model.rate_limiter:
-            await self.model.rate_limiter.aacquire(blocking=True)
-        with noted() as call:
-            message = _message(await self.model._agenerate(list(input), **kwargs))
-            call.end(message=message)
-        return message
-
-    @override
-    def stream(
-        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
-    ) -> Iterator[AIMessageChunk]:
-        if not self._streams(kwargs, methods=["_stream"]):
-            yield chunk_of(self.invoke(input, config, **kwargs))
-            return
-        if self.model.rate_limiter:
-            self.model.rate_limiter.acquire(blocking=True)
-        with _observed(config) as chunks:
-            for generation in self.model._stream(list(input), **kwargs):
-                chunks.append(_with_metadata(generation))
-                yield chunks[-1]
-
-    @override
-    async def astream(
-        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
-    ) -> AsyncIterator[AIMessageChunk]:
-        if not self._streams(kwargs, methods=["_stream", "_astream"]):
-            yield chunk_of(await self.ainvoke(input, config, **kwargs))
-            return
-        if self.model.rate_limiter:
-            await self.model.rate_limiter.aacquire(blocking=True)
-        with _observed(config) as chunks:
-            async for generation in self.model._astream(list(input), **kwargs):
-                chunks.append(_with_metadata(generation))
-                yield chunks[-1]
-
-    def _streams(self, kwargs: Mapping[str, Any], *, methods: Sequence[str]) -> bool:
-        off = self.model.disable_streaming
-        if off is True or (off == "tool_calling" and kwargs.get("tools")):
-            return False
-        return any(getattr(type(self.model), name) is not getattr(BaseChatModel, name) for name in methods)
-
-
-@contextmanager
-def _observed(config: RunnableConfig | None) -> Iterator[list[AIMessageChunk]]:
-    """A stream that is made without callbacks, for whatever observes its config; takes its chunks."""
-    call, chunks, calls = ModelCall(), list[AIMessageChunk](), calls_in(config)
-    if calls is not None:
-        calls.add(call)
-    try:
-        yield chunks
-    except BaseException as error:
-        call.end(error=error)
-        raise
-    call.end(message=joined(chunks) if chunks else None)
-
-
-def _message(result: ChatResult) -> AIMessage:
-    """The reply with all the metadata that LangChain would give it."""
-    generation = result.generations[0]
-    message = generation.message
-    assert isinstance(message, AIMessage)
-    metadata = {
-        **(result.llm_output or {}),
-        **(generation.generation_info or {}),
-        **message.response_metadata,
-    }
-    return message.model_copy(update={"response_metadata": metadata})
-
-
-def _with_metadata(generation: ChatGenerationChunk) -> AIMessageChunk:
-    chunk = generation.message
-    assert isinstance(chunk, AIMessageChunk)
-    metadata = {**(generation.generation_info or {}), **chunk.response_metadata}
-    return chunk.model_copy(update={"response_metadata": metadata})
 
 
 def _result(result: Result) -> ChatResult:

@@ -81,6 +81,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             answers; see `DollarMeter`.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
+        explore: Share of the runs whose action is drawn at every step, so that the log tells what each action
+            does; see `AdaptiveReasoner`.
         run_budget: The most that one run may cost. As the remaining amount shrinks, the price rises, and
             actions whose worst case no longer fits are excluded.
         thread_budget: The most that all runs of a thread may cost together; needs a checkpointer.
@@ -136,6 +138,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         meter: Meter | Literal["usd"] | None = None,
         key: Key = "auto",
         samples: int | None = None,
+        explore: float | None = None,
         run_budget: float | None = None,
         thread_budget: float | None = None,
         on_exhausted: Ending = "end",
@@ -175,6 +178,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             meter=meter,
             key=key,
             samples=samples,
+            explore=explore,
         )
         check_budgets(self.reasoner.meter.cost_unit, **budgets)
         self.tenants = Tenants(self.reasoner.ledger, tenants)

@@ -67,6 +67,8 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             answers; see `DollarMeter`.
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
+        explore: Share of the questions whose action is drawn, so that the log tells what each action does;
+            see `AdaptiveReasoner`.
         input_key: State key of the question: a list of messages, or a string.
         output_key: State key of the reply, by default `input_key`. The reply is written as text if the state
             declares a string, as a list with the message if it declares messages, and otherwise in the form
@@ -116,6 +118,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         meter: Meter | Literal["usd"] | None = None,
         key: Key = "auto",
         samples: int | None = None,
+        explore: float | None = None,
         input_key: str = "messages",
         output_key: str | None = None,
         answer_key: str | None = None,
@@ -154,6 +157,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             meter=meter,
             key=key,
             samples=samples,
+            explore=explore,
             name=name,
         )
         self.input_key, self.output_key = input_key, output_key or input_key
@@ -295,5 +299,5 @@ class _NodeInvocation:
             if not event["auxiliary"]:  # what a judge says is no sample
                 self._samples.append(event)
         elif self._question is not None and (event["event"] == "settled" or event.get("cost")):
-            owe(self._question, Bill(event["key"], event["cost"], event["action"]))
+            owe(self._question, Bill.of(event))
         write_stream_event({"node": self._node.name, **event})

@@ -24,7 +24,7 @@ _NAME = "adaptive_reasoner"
 _ATTRIBUTES = (
     *("action", "reason", "policy_id", "price", "expected_cost", "expected_accuracy", "worst_cost"),
     *("cost", "cost_unit", "samples", "agreement", "estimated", "run_id", "average", "target"),
-    *("budget", "share", "spent", "wanted", "left", "ends_with"),
+    *("budget", "share", "spent", "wanted", "left", "ends_with", "propensity"),
 )
 
 

@@ -29,7 +29,8 @@ class SampleLog:
 
     Nobody has said yet what is right: `gold` and `correct` are null. `Samples.read` takes such rows, and
     `Samples.graded` fills them in where the right answers have become known. The samples of a vote that
-    stops early are as many as its own answers made it draw.
+    stops early are as many as its own answers made it draw. `action`, `propensity` and `policy_id` say what
+    was decided for the question, how likely that was, and by which policy.
 
     Args:
         path: The file; made, with its folder, where it is not there. Without one, the latest rows are held.
@@ -92,7 +93,8 @@ class SampleLog:
 
         Args:
             question: What was decided on.
-            record: The decision: `action`, `key` and `cost_unit`.
+            record: The decision: `action`, `key`, `cost_unit` and, where known, `propensity` and
+                `policy_id`.
             samples: The events of its replies.
             features: What else is known of the question, as of the step of an agent: further fields.
 
@@ -111,6 +113,9 @@ class SampleLog:
                 "correct": None,
                 "cost": sample["cost"],
                 "cost_unit": record["cost_unit"],
+                "action": record["action"],
+                "propensity": record.get("propensity"),
+                "policy_id": record.get("policy_id"),
                 "seconds": sample["seconds"],
                 "error": None if sample["error"] is None else self._error(sample["error"]),
                 **sample["tokens"],

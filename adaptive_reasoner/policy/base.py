@@ -12,7 +12,7 @@ from adaptive_reasoner.policy.expectations import AskedFor
 from adaptive_reasoner.strategies.look_plans import LookPlan
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
-Reason = Literal["policy", "mixture", "budget", "fallback"]
+Reason = Literal["policy", "mixture", "budget", "fallback", "explored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,12 @@ class Decision:
         expected_accuracy: Expected score in [0, 1]; NaN when unknown.
         price: The price of compute at which the choice was made, in accuracy per unit of cost.
         reason: `"policy"` (predicted for this question), `"mixture"` (drawn from a mixture of fixed actions),
-            `"budget"` (the preferred action did not fit under `max_cost`), or `"fallback"` (the question is
-            unlike the training questions, so the mixture was used).
+            `"budget"` (the preferred action did not fit under `max_cost`), `"fallback"` (the question is
+            unlike the training questions, so the mixture was used), or `"explored"` (drawn to learn what
+            another action does; see `explore` of the reasoner).
         policy_id: The policy that decided, by the digest of its folder.
+        propensity: How likely the action was, over the draws of exploration, given what the policy chose; 1
+            without exploration.
         plan: What to do after each sample, where the action is a look; it is no part of the state.
     """
 
@@ -39,6 +42,7 @@ class Decision:
     price: float
     reason: Reason
     policy_id: str
+    propensity: float = 1.0
     plan: LookPlan | None = field(default=None, compare=False, repr=False)
 
     def as_state(self) -> dict[str, str | float]:
@@ -135,6 +139,19 @@ class Looks(Protocol):
 
     def with_looks(self) -> Policy:
         """The same policy, which also decides for looks."""
+
+
+@runtime_checkable
+class DescribesActions(Protocol):
+    """A policy that tells of each of its actions what a decision for it would be."""
+
+    def decision_for(self, action: str, *, price: float) -> Decision:
+        """The decision for an action of the policy's, with what is expected of it on the mean question.
+
+        Args:
+            action: The action, by name.
+            price: Of compute.
+        """
 
 
 CallBound = Callable[[str], float]

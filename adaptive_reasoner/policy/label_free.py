@@ -115,24 +115,34 @@ class LabelFreePolicy:
     ) -> Decision:
         """A vote, or one pass where free text is expected or a vote could cost more than `max_cost`."""
         del key
-        if self._call is None:
-            meter = for_models(self.meter, *self.source.called({}))
-            call = meter.worst_cost([HumanMessage(question)], self.source.most_tokens)
-        else:
-            call = self._call("single_pass")
+        call = self._most_of_call(question)
         if call > max_cost:
             raise BudgetExceededError(call, max_cost, self.cost_unit)
         asked = self._asked or AskedFor(question=question)
         wanted = self.offered.expected(asked, self._kind(asked)) >= _LIKELY
         votes = wanted and self.samples * call <= max_cost
-        worst = self.samples * call if votes else call
         reason: Reason = "policy" if votes or not wanted else "budget"
+        price = self.price if price is None else price
+        return self._decision(self.actions[0 if votes else 1], call, price, reason)
+
+    def decision_for(self, action: str, *, price: float) -> Decision:
+        """The decision for a vote or for one pass; its worst case is that of the question it is bound to."""
+        return self._decision(action, self._most_of_call(""), price, "explored")
+
+    def _most_of_call(self, question: str) -> float:
+        if self._call is not None:
+            return self._call("single_pass")
+        meter = for_models(self.meter, *self.source.called({}))
+        return meter.worst_cost([HumanMessage(question)], self.source.most_tokens)
+
+    def _decision(self, action: str, call: float, price: float, reason: Reason) -> Decision:
+        worst = self.samples * call if action == self.actions[0] else call
         return Decision(
-            action=self.actions[0 if votes else 1],
+            action=action,
             expected_cost=min(self.budget or 0.0, worst),
             worst_cost=worst,
             expected_accuracy=nan,
-            price=self.price if price is None else price,
+            price=price,
             reason=reason,
             policy_id=self.policy_id,
         )

@@ -235,6 +235,11 @@ class LearnedPolicy:
             for action, (a, c, reason) in zip(choice, expected, strict=True)
         ]
 
+    def decision_for(self, action: str, *, price: float) -> Decision:
+        """The decision for one of its actions, with the mean accuracy and cost of all training questions."""
+        number = self.actions.index(action)
+        return self._decision(number, self.mixture.accuracy, self.mixture.cost, price, "explored")
+
     def predict(self, features: Matrix) -> tuple[Floats, Floats, Floats]:
         """Expected accuracy (m, k), expected cost (m, k) and familiarity (m,) for features of m questions."""
         return self._imitator.predict(features)

@@ -19,17 +19,19 @@ _ROUNDING = 1e-9  # relative error of a mean: a budget of just the cheapest cost
 _NEAR = 0.25  # half-width, in log price, of the difference a slope is taken over
 
 
-def uniform_from_key(key: str) -> float:
+def uniform_from_key(key: str, *, draw: str = "policy-mixture") -> float:
     """A number in [0, 1) for `key`, always the same, and uniform over keys.
+
+    Args:
+        key: The identity of the question.
+        draw: Names the draw, in at most 16 letters; draws of different names are independent.
 
     Example:
         >>> drawn = uniform_from_key("question 7")
         >>> drawn == uniform_from_key("question 7"), 0 <= drawn < 1
         (True, True)
     """
-    digest = hashlib.blake2b(
-        key.encode(errors="surrogatepass"), digest_size=8, person=b"policy-mixture"
-    ).digest()
+    digest = hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8, person=draw.encode()).digest()
     return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
 
 

@@ -1,7 +1,8 @@
 """Which action a question gets, among those whose worst case fits; and what to say where none does."""
 
-from collections.abc import Sequence
-from math import inf
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import inf, nan
 
 from langchain_core.messages import SystemMessage, ToolMessage
 
@@ -11,12 +12,19 @@ from adaptive_reasoner.models.executor import Bound, CallExecutor
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.prompt_bound import SchemaText
 from adaptive_reasoner.models.source import Request
-from adaptive_reasoner.policy.base import BoundedByQuestion, Decision, ExpectsReplies
+from adaptive_reasoner.policy.base import (
+    BoundedByQuestion,
+    Decision,
+    DescribesActions,
+    ExpectsReplies,
+    Looks,
+    Policy,
+)
 from adaptive_reasoner.policy.expectations import AskedFor, is_structured
 from adaptive_reasoner.reasoner.options import AskedQuestion, Components, Limits
 from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, may_vote
 
-_ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
+ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
 
 
 class Choice:
@@ -33,12 +41,13 @@ class Choice:
         self, components: Components, limits: Limits, question: AskedQuestion, caller: CallExecutor
     ) -> None:
         self._policy, self._actions, self._ledger = components.policy, components.actions, components.ledger
+        self._exploration = components.exploration
         self._question, self._caller, self._set_price = question, caller, limits.price
         self._expecting: ExpectsReplies | None = None
         self._known = {} if question.vector is None else {"vector": question.vector}
 
     def decide(self, most: float, full: BudgetExceededError | None, *, key: str) -> Decision:
-        """What the policy chooses.
+        """What the policy chooses, or what is drawn in its place.
 
         Args:
             most: What the action may cost at worst.
@@ -61,14 +70,42 @@ class Choice:
             raise self._refusal(over, most, full) from over
         if decision.action not in self._actions:
             raise UnknownActionError(decision.action, self._actions)
-        if decision.worst_cost > most * (1.0 + _ROUNDING):
+        if decision.worst_cost > most * (1.0 + ROUNDING):
             wanted, unit = decision.worst_cost, policy.cost_unit
             raise BudgetExceededError(
                 *(wanted, most, unit),
                 f"policy {policy.policy_id!r} chose {decision.action!r}, which can cost {wanted:g} {unit}, "
                 f"where max_cost is {most:g}: its decide has to keep to max_cost",
             )
-        return decision
+        others = self._admissible(policy, decision, most) if self._exploration.share else ()
+        return self._exploration.decide(decision, others, key=key)
+
+    def _admissible(self, policy: Policy, own: Decision, most: float) -> Iterator[Decision]:
+        """The decisions for the other actions that could be held as the policy's own would be."""
+        cap, looks = self._ledger.hard_cap, policy.looks if isinstance(policy, Looks) else ()
+        room = inf if cap is None else cap - self._ledger.spent
+        for action in self._actions:
+            if action == own.action or action in looks:
+                continue
+            bound = self._caller.bound(self._first_requests(action))
+            if isinstance(policy, DescribesActions) and action in policy.actions:
+                decision = policy.decision_for(action, price=own.price)
+            else:  # planned as the policy's own, until the ledger has seen what such actions cost
+                decision = replace(
+                    own,
+                    action=action,
+                    expected_cost=min(own.expected_cost, bound.cost),
+                    worst_cost=bound.cost if bound.declared else inf,
+                    expected_accuracy=nan,
+                    reason="explored",
+                    plan=None,
+                )
+            fits = decision.worst_cost <= most and held_for(decision, bound.cost) <= room
+            if fits and self.admits(bound):
+                yield decision
+
+    def _first_requests(self, action: str) -> Sequence[Request]:
+        return FlowRunner(self._actions[action], Task(self._question.messages, price=self._price)).requests
 
     def learn(self, answer: Answer) -> None:
         """Tell a policy that wants to know whether the reply offered something to compare."""
@@ -120,9 +157,7 @@ class Choice:
         """The most that one call of an action can cost on this conversation; infinite if it is not known."""
         if action not in self._actions:
             raise UnknownActionError(action, self._actions)
-        task = Task(self._question.messages, price=self._price)
-        requests = FlowRunner(self._actions[action], task).requests
-        different = {id(request): request for request in requests}.values()
+        different = {id(request): request for request in self._first_requests(action)}.values()
         bounds = [self._caller.bound([request]) for request in different]
         return max((bound.cost if self.admits(bound) else inf for bound in bounds), default=0.0)
 
@@ -146,3 +181,9 @@ class Choice:
             can_cost = f"the cheapest action can cost {over.wanted:g} {over.unit}"
             reason = f"{can_cost}, and max_cost allows {most:g}; {way_out}"
         return BudgetExceededError(over.wanted, most, over.unit, reason)
+
+
+def held_for(decision: Decision, bound: float) -> float:
+    """What is held for an action before its first calls, which can cost up to `bound`."""
+    declared = decision.worst_cost if decision.worst_cost < inf else decision.expected_cost
+    return max(bound, declared)

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from adaptive_reasoner.amounts import units_of
-from adaptive_reasoner.ledger.base import Ledger, Reservation
+from adaptive_reasoner.ledger.base import ChargeTerms, Ledger, Reservation
 from adaptive_reasoner.ledger.runs import charged_ledger
 
 _REMEMBERED = 1_000  # tasks of which a process knows how often they were charged
@@ -49,7 +49,7 @@ class Hold:
         self, ledger: Ledger, key: str, question: str, *, resumes: bool, budget: float | None = None
     ) -> None:
         self._ledger, self._task, self._resumes = ledger, key, resumes
-        self._own = {} if budget is None else {"budget": budget}
+        self._own: ChargeTerms = {} if budget is None else {"budget": budget}
         self._charged = charged_ledger(ledger)  # which the runs of a process share
         self._number = _attempts[self._charged].get(key, 1) if self._charged in _attempts else 1
         self._left: dict[str, Reservation] = {}
@@ -57,15 +57,24 @@ class Hold:
         self.reservation: Reservation | None = None
         self._adding = threading.Lock()
 
-    def reserve(self, expected: float, worst: float, action: str) -> None:
+    def reserve(self, expected: float, worst: float, action: str, *, explored: bool = False) -> None:
         """Hold the worst case of an action under a key that no other attempt has.
+
+        Args:
+            expected: Planned cost.
+            worst: The most it can cost.
+            action: The action, by name.
+            explored: Whether it was drawn to learn what it does.
 
         Raises:
             BudgetExceededError: The hard cap has no room for it; nothing is held.
         """
+        terms: ChargeTerms = {"worst": worst, "action": action, **self._own}
+        if explored:  # a ledger that others wrote may not know of it
+            terms["explored"] = True
         while True:
             if _under_way.setdefault(self._place, self) is self:
-                self.reservation = self._reserved(expected, worst, action)
+                self.reservation = self._reserved(expected, terms)
                 if self.reservation is not None:
                     return
             self._number += 1
@@ -120,12 +129,11 @@ class Hold:
         else:
             self._ledger.settle(self.reservation, cost)
 
-    def _reserved(self, expected: float, worst: float, action: str) -> Reservation | None:
+    def _reserved(self, expected: float, terms: ChargeTerms) -> Reservation | None:
         """A reservation of this run's own; None where the key is another attempt's."""
         try:
-            found = self._ledger.reserve(
-                expected, self.key, worst=worst, question=self.question, action=action, **self._own
-            )
+            asked: ChargeTerms = {**terms, "question": self.question}
+            found = self._ledger.reserve(expected, self.key, **asked)
         except BaseException:
             del _under_way[self._place]
             raise

@@ -15,6 +15,7 @@ from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import Meter, is_amount
 from adaptive_reasoner.models.source import Messages, ModelResolver, Source, default_resolver
 from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.reasoner.exploration import NONE, Exploration
 from adaptive_reasoner.strategies.flow import Flow
 
 
@@ -88,6 +89,7 @@ class Components(_FromOptions):
         ledger: Keeps the average.
         meter: What a call costs.
         comparison: When two replies say the same, for strategies that were given no `key`.
+        exploration: The questions whose action is drawn.
     """
 
     source: Source
@@ -96,6 +98,7 @@ class Components(_FromOptions):
     ledger: Ledger
     meter: Meter
     comparison: Comparison = auto
+    exploration: Exploration = NONE
 
     def __post_init__(self) -> None:
         check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)

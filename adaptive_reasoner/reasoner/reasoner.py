@@ -18,7 +18,6 @@ from typing_extensions import Unpack, override
 from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import Key, comparison
-from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.settings import positive
@@ -27,9 +26,9 @@ from adaptive_reasoner.models.messages import messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
-from adaptive_reasoner.policy.base import Looks, Policy
-from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
+from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.events import asend_closed, asend_event, send_closed, send_event
+from adaptive_reasoner.reasoner.exploration import Exploration
 from adaptive_reasoner.reasoner.options import (
     AnswerOptions,
     AskedQuestion,
@@ -38,11 +37,11 @@ from adaptive_reasoner.reasoner.options import (
     Limits,
     check_units,
 )
+from adaptive_reasoner.reasoner.policy_and_actions import policy_and_actions
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.reasoner.threads import to_its_end
-from adaptive_reasoner.strategies.flow import Flow, check_flow
-from adaptive_reasoner.strategies.looking import looking
+from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 
@@ -88,11 +87,14 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             of those strategies that have none of their own.
         samples: The most samples of the vote without a policy, by default 9; the strategies in `actions`
             have their own.
+        explore: Share of the questions, up to 0.5, whose action is drawn among all actions that fit, also
+            those that the policy does not know, so that a sample log tells what each does. None or 0: none.
 
     Raises:
         UnknownActionError: The policy can choose an action that `actions` lacks.
         LedgerError: Policy, ledger and meter count different units.
-        ValueError: There is neither a policy nor anything that limits what a vote may cost.
+        ValueError: There is neither a policy nor anything that limits what a vote may cost, or there is no
+            other action to explore.
         TypeError: Model, policy, ledger, meter or an action is something else, such as a name or a path.
 
     Example:
@@ -120,6 +122,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     key: SkipValidation[Comparison]
     price: float | None = Field(default=None, ge=0)
     max_cost: float | None = Field(default=None, ge=0)
+    explore: float | None = None
     _warned: bool = PrivateAttr(default=False)
 
     def __init__(
@@ -136,6 +139,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         max_cost: float | None = None,
         key: Key = "auto",
         samples: int | None = None,
+        explore: float | None = None,
         name: str | None = "adaptive_reasoner",
     ) -> None:
         if ledger is not None and (budget is not None or target_accuracy is not None):
@@ -146,34 +150,19 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         if isinstance(ledger, str):
             raise TypeError(f"a ledger is opened by open_ledger({ledger!r}, target=...)")
         meter = meter_of(meter)
-        for action, flow in (actions or {}).items():
-            check_flow(flow, f"action {action!r}")
         source = model if isinstance(model, Source) else Source(model)
         meter = meter or TokenMeter("total" if getattr(policy, "counts", None) == "total" else "completion")
-        if policy is None:
-            if actions is not None:
-                named = ", ".join(actions)
-                raise ValueError(f"actions need a policy that chooses among {named}: give policy=")
-            if budget is None and ledger is None and price is None and max_cost is None:
-                raise ValueError(
-                    "without a policy, a budget or a ledger, a vote could cost any amount: give "
-                    "budget=..., the allowed mean cost per question, a ledger, or a policy with its actions"
-                )
-            samples, mean = SAMPLES if samples is None else samples, ledger.target if ledger else budget
-            policy = LabelFreePolicy(source, meter, budget=mean, samples=samples, key=comparison(key))
-            actions = label_free_actions(samples)
-        elif samples is not None:
-            raise ValueError(
-                f"samples={samples} is for the vote without a policy; a strategy has its own, as in "
-                f"self_consistency({samples})"
-            )
-        for action in policy.actions:
-            if action not in (actions or {}):
-                raise UnknownActionError(action, actions or {})
-        strategies = dict(actions or {})
-        if isinstance(policy, Looks) and policy.looks:
-            strategies |= dict.fromkeys(policy.looks, looking(dict(strategies)))
-            policy = policy.with_looks()
+        policy, strategies = policy_and_actions(
+            policy,
+            actions,
+            source=source,
+            meter=meter,
+            mean=ledger.target if ledger else budget,
+            bounded=any(limit is not None for limit in (budget, ledger, price, max_cost)),
+            samples=samples,
+            key=comparison(key),
+            explore=explore,
+        )
         aims: dict[str, Any] = {"target": budget, "target_accuracy": target_accuracy}
         ledger = ledger or open_ledger("memory://", policy=policy, **aims)
         check_units(meter=meter, policy=policy, ledger=ledger)
@@ -185,6 +174,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             "ledger": ledger,
             "meter": meter,
             "key": comparison(key),
+            "explore": explore,
             "price": price,
             "max_cost": max_cost,
             "name": name,
@@ -198,6 +188,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     def source(self) -> Source:
         """How calls are made where an action does not say."""
         return self.model
+
+    @property
+    def exploration(self) -> Exploration:
+        """Whose action is drawn."""
+        return Exploration.of(self.explore)
 
     @property
     def comparison(self) -> Comparison:

@@ -18,7 +18,7 @@ from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import chunk_of, tokens_of, usage_of
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.policy.base import Decision, HasVoteModel, as_json, never_blocks
-from adaptive_reasoner.reasoner.choice import Choice
+from adaptive_reasoner.reasoner.choice import ROUNDING, Choice, held_for
 from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
 from adaptive_reasoner.reasoner.result import Result
@@ -84,8 +84,12 @@ class QuestionRun:
             running = FlowRunner(self.actions[decision.action], self._task(decision))
             try:
                 bound = self._choice.bound(running.requests)
-                declared = decision.worst_cost if decision.worst_cost < inf else decision.expected_cost
-                self._hold.reserve(decision.expected_cost, max(bound, declared), decision.action)
+                self._hold.reserve(
+                    decision.expected_cost,
+                    held_for(decision, bound),
+                    decision.action,
+                    explored=decision.reason == "explored",
+                )
             except BudgetExceededError as error:
                 if decision.worst_cost <= error.left or error.wanted == inf:
                     raise
@@ -112,10 +116,12 @@ class QuestionRun:
         return not self._held
 
     def cover(self) -> None:
-        """Hold what the next calls can cost; where the hard cap has no room, they are refused, not sent."""
+        """Hold what the next calls can cost; where there is no room for that, they are refused, not sent."""
         requests = self.running.requests
         try:
-            self._hold.extend(self.caller.cost + self._choice.bound(requests))
+            wanted = self.caller.cost + self._choice.bound(requests)
+            self._check_most(wanted, "further calls")
+            self._hold.extend(wanted)
         except BudgetExceededError as full:
             self.send(self.caller.refuse(requests, full))
         else:
@@ -127,12 +133,16 @@ class QuestionRun:
         Raises:
             BudgetExceededError: There is no room for it under the hard cap, or in the question's `max_cost`.
         """
-        most, reservation = self._limits.max_cost, self._hold.reservation
-        if reservation is not None and reservation.worst + more > most:
-            wanted, unit = reservation.worst + more, self.meter.cost_unit
-            reason = f"with another attempt this can cost {wanted:g} {unit}, and max_cost allows {most:g}"
-            raise BudgetExceededError(wanted, most, unit, reason)
+        if self._hold.reservation is not None:
+            self._check_most(self._hold.reservation.worst + more, "another attempt")
         self._hold.add(more)
+
+    def _check_most(self, wanted: float, what: str) -> None:
+        """Refuse calls with which the question could cost more than its `max_cost`."""
+        most, unit = self._limits.max_cost, self.meter.cost_unit
+        if wanted > most * (1.0 + ROUNDING):
+            reason = f"with {what} this can cost {wanted:g} {unit}, and max_cost allows {most:g}"
+            raise BudgetExceededError(wanted, most, unit, reason)
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies; what it wants next is not held yet."""

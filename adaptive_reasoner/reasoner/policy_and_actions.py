@@ -1,0 +1,89 @@
+"""The policy of a reasoner and the strategies behind its actions, as its arguments ask for them."""
+
+from collections.abc import Mapping
+
+from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.policy.base import Looks, Policy
+from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
+from adaptive_reasoner.reasoner.exploration import Exploration
+from adaptive_reasoner.strategies.flow import Flow, check_flow
+from adaptive_reasoner.strategies.looking import looking
+
+
+def policy_and_actions(
+    policy: Policy | None,
+    actions: Mapping[str, Flow] | None,
+    *,
+    source: Source,
+    meter: Meter,
+    mean: float | None,
+    bounded: bool,
+    samples: int | None,
+    key: Comparison,
+    explore: float | None,
+) -> tuple[Policy, dict[str, Flow]]:
+    """The policy, by default one that needs no labels, with the strategies behind all it can decide for.
+
+    Args:
+        policy: Chooses the action; None for a vote without labels.
+        actions: The strategy behind each action.
+        source: What a vote without labels samples.
+        meter: What a call costs.
+        mean: Allowed mean cost per question, where there is one.
+        bounded: Whether anything limits what a vote may cost.
+        samples: The most samples of a vote without labels.
+        key: When two replies say the same.
+        explore: Share of the questions whose action is drawn.
+
+    Raises:
+        UnknownActionError: The policy can choose an action that `actions` lacks.
+        ValueError: There is nothing to limit, to choose among or to explore.
+        TypeError: An action is no strategy.
+    """
+    for action, flow in (actions or {}).items():
+        check_flow(flow, f"action {action!r}")
+    if policy is None:
+        samples = SAMPLES if samples is None else samples
+        own = label_free_actions(samples)
+        _check_label_free(own, actions or {}, bounded=bounded, explore=explore)
+        policy = LabelFreePolicy(source, meter, budget=mean, samples=samples, key=key)
+        actions = {**own, **(actions or {})}
+    elif samples is not None:
+        raise ValueError(
+            f"samples={samples} is for the vote without a policy; a strategy has its own, as in "
+            f"self_consistency({samples})"
+        )
+    strategies = dict(actions or {})
+    for action in policy.actions:
+        if action not in strategies:
+            raise UnknownActionError(action, strategies)
+    if Exploration.of(explore).share and len(strategies) < 2:
+        raise ValueError(
+            f"explore={explore} needs another action to take than {', '.join(strategies)}: give more "
+            "actions=..., also such as the policy does not know"
+        )
+    if isinstance(policy, Looks) and policy.looks:
+        strategies |= dict.fromkeys(policy.looks, looking(dict(strategies)))
+        policy = policy.with_looks()
+    return policy, strategies
+
+
+def _check_label_free(
+    own: Mapping[str, Flow], given: Mapping[str, Flow], *, bounded: bool, explore: float | None
+) -> None:
+    """Refuse actions that nothing would take, and a vote that could cost any amount."""
+    if given and not explore:
+        raise ValueError(
+            f"actions need a policy that chooses among {', '.join(given)}: give policy=, or explore=0.02, "
+            "which draws the action of 2% of the questions"
+        )
+    if taken := sorted(own.keys() & given.keys()):
+        raise ValueError(f"without a policy, {taken[0]} is an action of its own: name yours differently")
+    if not bounded:
+        raise ValueError(
+            "without a policy, a budget or a ledger, a vote could cost any amount: give "
+            "budget=..., the allowed mean cost per question, a ledger, or a policy with its actions"
+        )
