@@ -26,6 +26,7 @@ def test_the_policy_decides_as_it_did(policy, expected):
     decision = policy.decide(expected["question"], price=expected["price"], **asked)
     state = decision.as_state()
     assert state.pop("policy_id") == VALUES["policy_id"]
+    assert state.pop("propensity") == 1.0  # a field that version 0.1.0 did not have
     for name, value in state.items():
         assert value == (
             pytest.approx(expected[name], rel=1e-4) if isinstance(value, float) else expected[name]
