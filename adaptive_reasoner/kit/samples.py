@@ -28,8 +28,9 @@ from adaptive_reasoner.kit.tables.row_fields import (
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
 _BESIDE_COST = ("grading_cost", "batch_discount")
 _SHARED = ("prompt_cost", "samples_per_request")
-_NUMBERS = (*_TOKENS, *_BESIDE_COST, *_SHARED, "seconds", "score", "verdict", "logprob")
-_OPTIONAL = (*_NUMBERS, "error", "prompt_sha", "graded_by", "label_drawn", "judged_by")
+_NUMBERS = (*_TOKENS, *_BESIDE_COST, *_SHARED, "seconds", "score", "verdict", "logprob", "propensity")
+_TEXTS = ("error", "prompt_sha", "graded_by", "label_drawn", "judged_by", "action", "policy_id")
+_OPTIONAL = (*_NUMBERS, *_TEXTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ class Sample:
         graded_by: The grader behind `correct` or `verdict`, where the row names it.
         judged_by: The judge behind `preferred_over` and, where the reply is graded, behind `verdict`.
         label_drawn: How a question that a person labelled was picked: `"random"` or `"chosen"`.
+        action: The action that the reply is part of, where it is from the log of live traffic.
+        propensity: How likely the question was to get that action, in (0, 1].
+        policy_id: The policy that chose it.
     """
 
     sample: int
@@ -83,6 +87,9 @@ class Sample:
     label_drawn: str | None = None
     preferred_over: Preferences | None = None
     judged_by: str | None = None
+    action: str | None = None
+    propensity: float | None = None
+    policy_id: str | None = None
 
     @property
     def paid(self) -> float:
@@ -341,7 +348,7 @@ def _sample(row: Mapping[str, Any]) -> Sample:
     Raises:
         ValueError: A field is missing or out of range.
     """
-    error, correct = cell_text(row, "error"), _correct(row)
+    correct = _correct(row)
     if not (isnan(correct) or 0 <= correct <= 1):
         raise ValueError(f"correct is {correct}, outside [0, 1]")
     verdict = optional_number(row, "verdict")
@@ -350,19 +357,19 @@ def _sample(row: Mapping[str, Any]) -> Sample:
     logprob = optional_number(row, "logprob")
     if logprob is not None and logprob > 0:
         raise ValueError(f"logprob is {logprob}, above 0, which no logarithm of a probability is")
+    propensity = optional_number(row, "propensity")
+    if propensity is not None and not 0 < propensity <= 1:
+        raise ValueError(f"propensity is {propensity}; that of an action that was taken lies in (0, 1]")
+    further: dict[str, Any] = {name: cell_text(row, name) for name in _TEXTS}
+    further |= {name: optional_number(row, name) for name in _NUMBERS}
     return Sample(
         sample=whole_field(row, "sample"),
         answer=cell_text(row, "answer"),
         gold=cell_text(row, "gold"),
         correct=correct,
         cost=amount_field(row, "cost"),
-        error=error,
-        prompt_sha=cell_text(row, "prompt_sha"),
-        graded_by=cell_text(row, "graded_by"),
-        label_drawn=cell_text(row, "label_drawn"),
         preferred_over=preferences_field(row),
-        judged_by=cell_text(row, "judged_by"),
-        **{name: optional_number(row, name) for name in _NUMBERS},
+        **further,
     )
 
 
