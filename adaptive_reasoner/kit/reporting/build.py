@@ -97,7 +97,7 @@ def _find(
     measured: PolicySummary | None = None
     playing, gains = None, {}
     if policy is not None:
-        playing = Playing.of(policy if budget is None else policy.at(budget=budget), outcomes)
+        playing = Playing.on(policy if budget is None else policy.at(budget=budget), outcomes)
         gains = summary.along_budgets(playing, outcomes)
         budget = summary.own_budget(playing)
     if rows and (playing is None or playing.trained_on):

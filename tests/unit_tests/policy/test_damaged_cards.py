@@ -137,4 +137,4 @@ def test_trust_that_is_none_is_refused(tmp_path, damage):
 def test_a_report_of_a_policy_that_keeps_no_record_is_refused(tmp_path, name):
     policy = LearnedPolicy.load(forged(tmp_path / "policy", changed((name,), ...)))
     with pytest.raises(PolicyFormatError, match=f"{name} is missing"):
-        Playing.of(policy, toy_outcomes(4))
+        Playing.on(policy, toy_outcomes(4))

@@ -79,7 +79,7 @@ def facts(report):
 def test_a_policy_that_gains_on_new_questions_is_to_be_shipped(report, policy, fresh):
     assert report.verdict.word == "Ship it:"
     assert report.verdict.tone == "good"
-    shares = Playing.of(policy, fresh).shipped()
+    shares = Playing.on(policy, fresh).shipped()
     accuracy, cost = ((shares * table).sum(axis=1).mean() for table in (fresh.accuracy, fresh.cost))
     lift = 100 * (accuracy - uniform_hull(fresh).accuracy_at(cost))
     assert f"{lift:+.1f} points at {cost:.3g} tokens, interval" in report.verdict.sentence
@@ -91,7 +91,7 @@ def test_what_is_only_topic_is_said_in_the_verdict(report):
 
 
 def test_the_shares_are_those_of_the_decisions(policy, fresh):
-    playing = Playing.of(policy, fresh)
+    playing = Playing.on(policy, fresh)
     decided = [
         policy.decide(text, key=key).action
         for text, key in zip(fresh.questions, fresh.question_ids, strict=True)
