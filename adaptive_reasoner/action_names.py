@@ -20,6 +20,17 @@ def choice_action(source: str, size: int) -> str:
     return f"{source}{_CHOICE}{size}"
 
 
+def is_choice(action: str) -> bool:
+    """Whether an action takes the best-scored of several samples, by its name.
+
+    Example:
+        >>> is_choice("cot_best_of_4"), is_choice("cot_vote_3")
+        (True, False)
+    """
+    source, choice, size = action.rpartition(_CHOICE)
+    return bool(source and choice and size.isdecimal())
+
+
 def look_action(source: str, size: int) -> str:
     """The action that samples a source up to `size` times, and may hand the question over to any other.
 

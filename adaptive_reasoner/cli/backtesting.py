@@ -1,7 +1,7 @@
 """The command that evaluates a policy on questions it was not trained on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,17 @@ from adaptive_reasoner.console import err, out, print_json, print_table, progres
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.backtesting.results import Backtest
 
+_OF_LOG = (
+    "policy",
+    "budget",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "cost",
+    "cost_low",
+    "cost_high",
+    "effective_sample_size",
+)
 _COLUMNS = (
     "policy",
     "budget",
@@ -25,11 +36,23 @@ _COLUMNS = (
 
 
 def backtest(
-    file: Annotated[Path, typer.Argument(help="Outcomes or samples file.")],
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="Outcomes or samples file; none with --log.", show_default=False)
+    ] = None,
     budget: Annotated[
-        list[float],
-        typer.Option(callback=amount, help="Allowed mean cost per question; may be given several times."),
-    ],
+        list[float] | None,
+        typer.Option(
+            callback=amount,
+            help="Allowed mean cost per question; may be given several times. With --log the policy's own by "
+            "default.",
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="A graded log of live traffic with an explored share; values --policy on it."),
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="With --log: the policy folder to value.")] = None,
     samples: Annotated[
         Path | None, typer.Option(help="The samples of the outcomes, to replay stop rules on.")
     ] = None,
@@ -46,7 +69,19 @@ def backtest(
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a policy on questions it was not trained on, against every baseline."""
+    """Evaluate a policy on questions it was not trained on, against every baseline.
+
+    With --log, estimate instead what a policy would have scored and cost on live traffic that another one
+    answered.
+    """
+    if log is not None or policy is not None:
+        _check_off_policy(context, log=log, policy=policy)
+        _value(cast("Path", log), cast("Path", policy), budget or [], seed, as_json)
+        return
+    if file is None:
+        raise typer.BadParameter("a file is needed, or --log with --policy.", param_hint="'FILE'")
+    if not budget:
+        raise typer.BadParameter("a budget is needed.", param_hint="'--budget'")
     from adaptive_reasoner.kit.backtesting.evaluation import backtest as run_backtest
 
     with progress("backtesting"):
@@ -65,6 +100,48 @@ def backtest(
         print_json(tested.as_dict())
     else:
         _print(tested)
+
+
+def _check_off_policy(context: typer.Context, **both: Path | None) -> None:
+    """Refuse --log or --policy alone, and what belongs to the backtest of a table."""
+    for name, given in both.items():
+        if given is None:
+            raise typer.BadParameter("--log and --policy go together.", param_hint=f"'--{name}'")
+    for name in ("file", "samples", "source", "splits", "test_size", "jobs"):
+        source = context.get_parameter_source(name)
+        if source is not None and not source.name.startswith("DEFAULT"):
+            hint = "'FILE'" if name == "file" else f"'--{name.replace('_', '-')}'"
+            raise typer.BadParameter("not with --log, which values a policy on a log.", param_hint=hint)
+
+
+def _value(log: Path, folder: Path, budgets: list[float], seed: int, as_json: bool) -> None:
+    """What a policy is worth on a log."""
+    from adaptive_reasoner.kit.off_policy.decisions import Decisions
+    from adaptive_reasoner.kit.off_policy.values import off_policy_values
+    from adaptive_reasoner.policy.learned import LearnedPolicy
+
+    loaded = LearnedPolicy.load(folder)
+    with progress("valuing"):
+        values = off_policy_values(Decisions.read(log), loaded, budgets=budgets, seed=seed)
+    result = {"log": str(log), "policy": loaded.policy_id, **values.as_dict()}
+    if as_json:
+        print_json(result)
+        return
+    print_table(
+        [{column: row[column] for column in _OF_LOG} for row in result["rows"]],
+        title=f"{log}: {values.n_questions} explored questions, cost in {values.cost_unit}",
+    )
+    for action, gains in result["policy_over_actions"].items():
+        gain = f"{gains['accuracy']:+.3f} ({gains['accuracy_low']:+.3f} to {gains['accuracy_high']:+.3f})"
+        out.plain_line(f"policy over {action}: accuracy {gain}, cost {gains['cost']:+.4g}")
+    for why in values.unknown.values():
+        err.plain_line(f"not valued: {why}")
+    left = result["left_out"]
+    if any(left.values()):
+        err.plain_line(
+            f"left out: {left['unlogged']} questions of which the log does not say what they got and how "
+            f"likely that was, {left['unexplored']} that could get one action only"
+        )
 
 
 def _print(tested: "Backtest") -> None:

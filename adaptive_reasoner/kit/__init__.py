@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.menu.preference import Preference as Preference
     from adaptive_reasoner.kit.menu.presets import preset_menu as preset_menu
     from adaptive_reasoner.kit.menu.retries import Retries as Retries
+    from adaptive_reasoner.kit.off_policy.decisions import Decisions as Decisions
+    from adaptive_reasoner.kit.off_policy.evidence import Value as Value
+    from adaptive_reasoner.kit.off_policy.values import OffPolicyValues as OffPolicyValues
+    from adaptive_reasoner.kit.off_policy.values import off_policy_values as off_policy_values
     from adaptive_reasoner.kit.outcomes import Outcomes as Outcomes
     from adaptive_reasoner.kit.public_questions import open_questions as open_questions
     from adaptive_reasoner.kit.questions import Question as Question
@@ -79,6 +83,9 @@ _NAMES = {
     "menu.preference": "Preference",
     "menu.presets": "preset_menu",
     "menu.retries": "Retries",
+    "off_policy.decisions": "Decisions",
+    "off_policy.evidence": "Value",
+    "off_policy.values": "OffPolicyValues off_policy_values",
     "outcomes": "Outcomes",
     "public_questions": "open_questions",
     "questions": "Question read_questions",

@@ -1,0 +1,98 @@
+"""A policy valued on a log of live traffic, by the command line."""
+
+import json
+
+import pytest
+
+from adaptive_reasoner.kit.learning.encoders import VectorCache
+from adaptive_reasoner.kit.learning.training import train
+from adaptive_reasoner.policy.learned import LearnedPolicy
+from tests.unit_tests.kit.off_policy.logs import logged
+from tests.unit_tests.toys import toy_encoder, toy_outcomes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def vectors(own_cache):
+    """Vectors are kept in a folder of these tests."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    encoder = toy_encoder()
+    trained = train(
+        toy_outcomes(300), budget=15.0, encoder=encoder, cache=VectorCache(encoder, encoder.folder)
+    )
+    return trained.save(tmp_path_factory.mktemp("policy") / "policy")
+
+
+@pytest.fixture
+def log(folder, tmp_path):
+    path = tmp_path / "log.jsonl"
+    logged(LearnedPolicy.load(folder), toy_outcomes(600, seed=5), explore=0.2).write(path)
+    return path
+
+
+def test_a_log_values_the_policy_the_logged_one_and_fixed_actions(command, log, folder):
+    code, printed, _ = command("backtest", "--log", log, "--policy", folder, "--json")
+    result = json.loads(printed)
+    assert code == 0
+    assert [row["policy"] for row in result["rows"]] == ["policy", "logged", "direct", "cot"]
+    assert result["rows"][0]["budget"] == 15.0
+    assert result["rows"][0]["accuracy_low"] < result["rows"][0]["accuracy"]
+    assert result["policy"] == LearnedPolicy.load(folder).policy_id
+    assert (result["n_questions"], result["n_graded"]) == (600, 600)
+
+
+def test_budgets_set_the_price_at_which_the_policy_is_valued(command, log, folder):
+    arguments = ("backtest", "--log", log, "--policy", folder, "--budget", 6, "--budget", 25, "--json")
+    rows = json.loads(command(*arguments)[1])["rows"]
+    assert [row["budget"] for row in rows[:2]] == [6.0, 25.0]
+    assert rows[0]["price"] > rows[1]["price"]
+    assert rows[0]["cost"] < rows[1]["cost"]
+
+
+def test_people_read_a_table_and_what_is_gained_over_each_action(command, log, folder):
+    code, printed, _ = command("backtest", "--log", log, "--policy", folder)
+    assert code == 0
+    assert "600 explored questions, cost in tokens" in printed
+    assert "policy over direct: accuracy +" in printed
+
+
+def test_a_log_that_was_not_explored_is_one_line_with_the_way_out(command, folder, tmp_path):
+    path = tmp_path / "log.jsonl"
+    logged(LearnedPolicy.load(folder), toy_outcomes(50, seed=5), explore=0.0).write(path)
+    code, printed, said = command("backtest", "--log", path, "--policy", folder, "--budget", 25)
+    assert (code, printed) == (2, "")
+    assert "'cot' would be chosen on" in said
+    assert "explore=0.02" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (("--splits", "3"), "'--splits': not with --log"),
+        (("--test-size", "0.3"), "'--test-size': not with --log"),
+        (("{log}",), "'FILE': not with --log"),
+    ],
+)
+def test_what_belongs_to_the_backtest_of_a_table_is_refused_with_a_log(command, log, folder, more, reason):
+    given = [each.format(log=log) for each in more]
+    code, printed, said = command("backtest", *given, "--log", log, "--policy", folder)
+    assert (code, printed) == (2, "")
+    assert reason in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--log", "log.jsonl"), "--log and --policy go together"),
+        (("--policy", "policy"), "--log and --policy go together"),
+        ((), "'FILE': a file is needed, or --log with --policy"),
+        (("outcomes.jsonl",), "'--budget': a budget is needed"),
+    ],
+)
+def test_a_backtest_says_what_is_missing(command, arguments, reason):
+    code, printed, said = command("backtest", *arguments)
+    assert (code, printed) == (2, "")
+    assert reason in said
