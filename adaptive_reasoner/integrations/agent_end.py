@@ -19,6 +19,7 @@ from adaptive_reasoner.integrations.agent_calls import preamble
 from adaptive_reasoner.integrations.langgraph_runtime import execution, write_stream_event
 from adaptive_reasoner.integrations.open_bills import RunBill
 from adaptive_reasoner.ledger.runs import RunLedger
+from adaptive_reasoner.models.dollars import for_models
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, is_amount
 from adaptive_reasoner.models.reply_bound import max_output_tokens
 from adaptive_reasoner.models.source import Source
@@ -200,6 +201,7 @@ class LastStep:
         request = request.override(**overrides)
         source = Source(request.model, settings=request.model_settings, preamble=preamble(request))
         billed, declared = source.billable_messages(request.messages), source.room({})
+        meter = for_models(meter, *source.called({}))
 
         def worst(tokens: int) -> float:
             return source.replies({}) * meter.worst_cost(billed, tokens)

@@ -167,6 +167,20 @@ def test_a_last_step_is_sent_no_tools_and_a_reply_of_what_is_left():
     assert state["messages"][-1].text == "The answer is 14"
 
 
+def test_a_last_step_in_dollars_is_priced_by_the_model_that_it_calls():
+    with StubServer(answer=lambda prompt, number: "The answer is 14") as server:
+        model = ChatOpenAI(model="gpt-5-mini", max_tokens=2_000, base_url=server.base_url, api_key="none")
+        ours = AdaptiveComputeMiddleware(
+            budget=0.02, run_budget=0.0065, meter="usd", tool_costs={"search": 0.005}
+        )
+        state = create_agent(model, [search], middleware=[ours]).invoke(ASKED)
+        last = server.bodies[-1]
+    assert "tools" not in last
+    assert 256 <= last["max_completion_tokens"] < 2_000
+    assert state["messages"][-1].text == "The answer is 14"
+    assert 0.005 < ours.ledger.spent <= 0.0065
+
+
 def test_a_last_step_that_calls_tools_all_the_same_calls_none():
     spent = Spent()
     looked = []
@@ -314,13 +328,6 @@ async def test_a_paid_tool_that_does_not_fit_asks_before_it_is_called(how):
         searched.append(query)
         return "found"
 
-    def script(messages):
-        return (
-            AIMessage("It is.")
-            if isinstance(messages[-1], ToolMessage)
-            else calls(("search", {"query": "x"}))
-        )
-
     agent = agent_of(spent, ours, script=searches_once, tools=[counted], checkpointer=InMemorySaver())
     asked = await interrupted(agent, how, ASKED)
     assert "the tool search can cost 0.005" in asked["message"]
@@ -333,13 +340,6 @@ async def test_a_paid_tool_that_does_not_fit_asks_before_it_is_called(how):
 def test_a_paid_tool_that_is_allowed_no_more_is_not_called():
     spent = Spent()
     ours = budgeted(worst=0.002, run_budget=0.004, tool_costs={"search": SEARCH}, on_exhausted="ask")
-
-    def script(messages):
-        return (
-            AIMessage("It is.")
-            if isinstance(messages[-1], ToolMessage)
-            else calls(("search", {"query": "x"}))
-        )
 
     agent = agent_of(spent, ours, script=searches_once, tools=[search], checkpointer=InMemorySaver())
     agent.invoke(ASKED, THREAD)
