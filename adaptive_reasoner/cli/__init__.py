@@ -208,10 +208,11 @@ def solve(
     from adaptive_reasoner.kit.allocation.allocation import Allocation, FloorAllocation
     from adaptive_reasoner.kit.allocation.solver import solve as solve_outcomes
     from adaptive_reasoner.kit.outcomes import Outcomes
+    from adaptive_reasoner.kit.tables.outcomes_file import OutcomesFile, is_large
 
     one_of(budget=budget, accuracy=accuracy)
     with progress("solving"):
-        table = Outcomes.read(outcomes)
+        table = OutcomesFile(outcomes) if is_large(outcomes) else Outcomes.read(outcomes)
         best: Allocation
         if budget is not None:
             best = solve_outcomes(table, budget)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.reporting.build import outcomes_report as outcomes_report
     from adaptive_reasoner.kit.reporting.html_page import Report as Report
     from adaptive_reasoner.kit.samples import Samples as Samples
+    from adaptive_reasoner.kit.tables.outcomes_file import OutcomesFile as OutcomesFile
 
 _NAMES = {
     "allocation.allocation": "Allocation FloorAllocation",
@@ -93,6 +94,7 @@ _NAMES = {
     "reporting.build": "outcomes_report",
     "reporting.html_page": "Report",
     "samples": "Samples",
+    "tables.outcomes_file": "OutcomesFile",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 

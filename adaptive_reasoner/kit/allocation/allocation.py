@@ -72,7 +72,11 @@ class Allocation:
 
     def counts(self) -> dict[str, float]:
         """Expected number of questions an action."""
-        return dict(zip(self.actions, self.probabilities().sum(axis=0).tolist(), strict=True))
+        counts = np.bincount(self.choice, minlength=len(self.actions)).astype(np.float64)
+        if self.mixed is not None:
+            counts[self.choice[self.mixed.question]] -= self.mixed.probability
+            counts[self.mixed.action] += self.mixed.probability
+        return dict(zip(self.actions, counts.tolist(), strict=True))
 
     def shares(self) -> dict[str, float]:
         """Expected share of the questions an action."""

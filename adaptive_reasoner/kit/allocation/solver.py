@@ -24,8 +24,10 @@ from adaptive_reasoner.kit.allocation.concave_hull import (
     edges_between,
     mean_best_value,
 )
+from adaptive_reasoner.kit.allocation.solver_of_files import cheapest_of_file, solve_file
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.tables.outcomes_file import OutcomesFile
 from adaptive_reasoner.pages.tables import html_table
 
 if TYPE_CHECKING:
@@ -58,15 +60,15 @@ Priced = Outcomes | Predictions
 
 
 @overload
-def solve(outcomes: Priced, budget: float) -> Allocation: ...
+def solve(outcomes: Priced | OutcomesFile, budget: float) -> Allocation: ...
 
 
 @overload
-def solve(outcomes: Priced, *, target_accuracy: float) -> FloorAllocation: ...
+def solve(outcomes: Priced | OutcomesFile, *, target_accuracy: float) -> FloorAllocation: ...
 
 
 def solve(
-    outcomes: Priced, budget: float | None = None, *, target_accuracy: float | None = None
+    outcomes: Priced | OutcomesFile, budget: float | None = None, *, target_accuracy: float | None = None
 ) -> Allocation:
     """The exact optimum within `budget` or at `target_accuracy`, in expectation over at most one random draw.
 
@@ -77,7 +79,8 @@ def solve(
     looked at closely. Both ends of the bracket are verified on the whole table, so the answer stays exact.
 
     Args:
-        outcomes: Accuracy and cost, each of shape (n, k). Ties go to the cheaper action.
+        outcomes: Accuracy and cost, each of shape (n, k). Ties go to the cheaper action. An `OutcomesFile`
+            is read a few times and never held in memory.
         budget: Allowed mean cost per question, in the unit of the costs; infinity is allowed.
         target_accuracy: Mean accuracy to reach at the least cost, in the unit of the accuracies; instead of
             a budget.
@@ -101,6 +104,10 @@ def solve(
     """
     if (budget is None) == (target_accuracy is None):
         raise ValueError("give either a budget or a target accuracy")
+    if isinstance(outcomes, OutcomesFile):
+        if target_accuracy is not None:
+            return cheapest_of_file(outcomes, _checked("target accuracy", target_accuracy))
+        return solve_file(outcomes, _checked("budget", budget))
     accuracy, cost = _matrices(outcomes, "solve")
     if target_accuracy is not None:
         return _cheapest_at(outcomes, accuracy, cost, target_accuracy)
