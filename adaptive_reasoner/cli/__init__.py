@@ -166,34 +166,23 @@ def estimate(
     as_json: AsJson = False,
 ) -> None:
     """Make outcomes of samples: what each action would score and cost on each question."""
-    from adaptive_reasoner.kit.estimating.estimation import estimate as estimate_outcomes
-    from adaptive_reasoner.kit.estimating.judge_quality import measure_judge
-    from adaptive_reasoner.kit.samples import Samples
+    from adaptive_reasoner.cli.estimates import estimated, estimated_in_blocks
+    from adaptive_reasoner.kit.tables.outcomes_file import is_large
 
+    sizes = _sizes(votes)
     with progress("estimating"):
-        table = Samples.read(samples)
-        outcomes = estimate_outcomes(table, votes=_sizes(votes), labels=labels.value, reward=reward)
-        outcomes.write(out_file)
-        judge = measure_judge(table)
-    summary = [
-        {"action": action, "accuracy": float(accuracy), "cost": float(cost)}
-        for action, accuracy, cost in zip(
-            outcomes.actions, outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), strict=True
-        )
-    ]
-    n_labelled = int(outcomes.labelled.sum())
-    silent = {source: table.nothing_to_compare(source) for source in table.sources}
+        if labels is Labels.GOLD and reward is None and is_large(samples):
+            found = estimated_in_blocks(samples, out_file, votes=sizes)
+        else:
+            found = estimated(samples, out_file, votes=sizes, labels=labels.value, reward=reward)
     if as_json:
-        shown = {"file": str(out_file), "n_questions": len(outcomes), "n_labelled": n_labelled}
-        counted = {source: {"samples": found, "of": total} for source, (found, total) in silent.items()}
-        known_of_judge = {} if judge is None else {"judge": judge.as_dict()}
-        print_json({**shown, "actions": summary, "nothing_to_compare": counted, **known_of_judge})
+        print_json(found.as_dict())
     else:
-        missing = len(outcomes) - n_labelled
+        missing = found.n_questions - found.n_labelled
         known = f", {missing} of them without a right answer (estimated)" if missing else ""
-        print_table(summary, title=f"{len(outcomes)} questions{known}, cost in {outcomes.cost_unit}")
-        counts = {source: f"{found} of {total} samples" for source, (found, total) in silent.items()}
-        told = {} if judge is None else {"judge": str(judge)}
+        print_table(found.actions, title=f"{found.n_questions} questions{known}, cost in {found.cost_unit}")
+        counts = {source: f"{silent} of {total} samples" for source, (silent, total) in found.silent.items()}
+        told = {} if found.judge is None else {"judge": str(found.judge)}
         print_result({"nothing to compare": counts, **told}, as_json=False)
 
 

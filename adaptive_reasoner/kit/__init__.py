@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate
     from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality as JudgeQuality
     from adaptive_reasoner.kit.estimating.judge_quality import measure_judge as measure_judge
+    from adaptive_reasoner.kit.estimating.sample_files import estimate_file as estimate_file
     from adaptive_reasoner.kit.labelling.selection import questions_to_label as questions_to_label
     from adaptive_reasoner.kit.labelling.sheet import read_label_sheet as read_label_sheet
     from adaptive_reasoner.kit.labelling.sheet import write_label_sheet as write_label_sheet
@@ -73,6 +74,7 @@ _NAMES = {
     "collecting.regrading": "Regraded forecast_regrading regrade",
     "estimating.estimation": "estimate",
     "estimating.judge_quality": "JudgeQuality measure_judge",
+    "estimating.sample_files": "estimate_file",
     "labelling.selection": "questions_to_label",
     "labelling.sheet": "read_label_sheet write_label_sheet",
     "learning.encoders": "open_encoder",

@@ -161,12 +161,12 @@ class Outcomes:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict per question and action, as the file formats hold them."""
-        columns = self._columns()
+        columns = self.columns()
         return (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
 
     def write(self, path: PathLike) -> None:
         """Write Parquet, JSONL or CSV, by the ending of `path`, whole or not at all."""
-        write_rows(path, self._columns())
+        write_rows(path, self.columns())
 
     def _repr_html_(self) -> str:
         means = zip(self.actions, self.accuracy.mean(axis=0), self.cost.mean(axis=0), strict=True)
@@ -208,7 +208,8 @@ class Outcomes:
         fit, test = split_by_text(self.questions, test_size=test_size, seed=seed)
         return self.select(fit), self.select(test)
 
-    def _columns(self) -> dict[str, list[Any]]:
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns of a file of these outcomes, with a row per question and action."""
         n, k = self.accuracy.shape
         columns = {
             "question_id": np.repeat(self.question_ids, k).tolist(),

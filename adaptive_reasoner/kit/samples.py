@@ -146,15 +146,20 @@ class Samples:
         return cls.from_rows(read_rows(path, drop_cut_line=True), file=path)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, file: object = None) -> Self:
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, file: object = None, first: int = 1) -> Self:
         """Build the table from rows in the samples format, in any order.
+
+        Args:
+            rows: The rows.
+            file: Where they were read, for errors.
+            first: The number of the first of them in the file, for errors.
 
         Raises:
             OutcomesError: As for `read`.
         """
         asked = Asked()
         replies: dict[tuple[str, str], dict[int, tuple[Sample, int]]] = {}
-        for number, row in enumerate(rows, start=1):
+        for number, row in enumerate(rows, start=first):
             try:
                 pair = asked.add(row, number), text_field(row, "source")
                 reply = _sample(row)

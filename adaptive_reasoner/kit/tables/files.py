@@ -6,6 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,28 @@ def write_rows(path: PathLike, table: Iterable[Mapping[str, Any]] | Mapping[str,
     except UnicodeEncodeError as error:
         reason = f"{error.object[:40]!r} holds half a character, which only .jsonl can keep"
         raise OutcomesError(reason, file=path) from error
+
+
+def write_blocks(path: PathLike, blocks: Iterable[Mapping[str, Sequence[Any]]]) -> None:
+    """Write a Parquet file block by block, each of the same columns, whole or not at all.
+
+    Raises:
+        OutcomesError: A block has other columns than the first one, or holds a text that is no valid Unicode.
+    """
+    pa, parquet = _pyarrow()
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_whole(path) as part, ExitStack() as opened:
+        writer: Any = None
+        for block in blocks:
+            try:
+                table = pa.table(dict(block)) if writer is None else pa.table(dict(block), writer.schema)
+            except (pa.ArrowException, KeyError, ValueError) as error:
+                raise OutcomesError(f"blocks differ in their columns ({error})", file=path) from error
+            writer = writer or opened.enter_context(parquet.ParquetWriter(part, table.schema))
+            writer.write_table(table)
+        if writer is None:
+            raise OutcomesError("the table is empty", file=path)
 
 
 def _unknown_format(path: Path) -> OutcomesError:
