@@ -9,6 +9,8 @@ from typing import Any, Self
 def needs(what: str, extra: str) -> Iterator[None]:
     """Name the extra to install if an import within the block fails.
 
+    An error that a block inside has already named stays as it is.
+
     Example:
         >>> with needs("pictures need", "kit"):
         ...     import nowhere_to_be_found
@@ -18,6 +20,8 @@ def needs(what: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise
         raise ImportError(f"{what}: pip install 'adaptive-reasoner[{extra}]'") from error
 
 

@@ -33,7 +33,7 @@ from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
 from adaptive_reasoner.cli.summaries import of_training
 from adaptive_reasoner.console import err, number, out, print_json, print_table, progress
-from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.errors import AdaptiveReasonerError, needs
 
 app = CheckedTyper(
     name="adaptive-reasoner",
@@ -112,7 +112,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Train on recorded samples of the built-in local model, test, answer new questions live, report."""
-    from adaptive_reasoner.demo.run import run_demo
+    with needs("the demo needs", "demo"):
+        from adaptive_reasoner.demo.run import run_demo
 
     live = err if as_json else out
     result = run_demo(
@@ -250,7 +251,8 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a policy that chooses an action per question, and write its folder."""
-    from adaptive_reasoner.kit.learning.training import train as train_policy
+    with needs("train needs", "kit"):
+        from adaptive_reasoner.kit.learning.training import train as train_policy
     from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.samples import Samples
@@ -303,8 +305,9 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one HTML page: what a budget buys, and whether a policy is worth shipping."""
+    with needs("report needs", "kit"):
+        from adaptive_reasoner.kit.reporting.build import outcomes_report
     from adaptive_reasoner.kit.outcomes import Outcomes
-    from adaptive_reasoner.kit.reporting.build import outcomes_report
     from adaptive_reasoner.kit.samples import Samples
     from adaptive_reasoner.policy.learned import LearnedPolicy
 

@@ -8,6 +8,7 @@ import typer
 from adaptive_reasoner.cli.checked import SEEDS, amount, share
 from adaptive_reasoner.cli.shown import AsJson
 from adaptive_reasoner.console import err, out, print_json, print_table, progress
+from adaptive_reasoner.errors import needs
 
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.backtesting.results import Backtest
@@ -82,7 +83,8 @@ def backtest(
         raise typer.BadParameter("a file is needed, or --log with --policy.", param_hint="'FILE'")
     if not budget:
         raise typer.BadParameter("a budget is needed.", param_hint="'--budget'")
-    from adaptive_reasoner.kit.backtesting.evaluation import backtest as run_backtest
+    with needs("backtest needs", "kit"):
+        from adaptive_reasoner.kit.backtesting.evaluation import backtest as run_backtest
 
     with progress("backtesting"):
         tested = run_backtest(

@@ -121,12 +121,28 @@ def find_weights() -> Path:
     return path
 
 
-def _start(weights: Path, slots: int, n_threads: int) -> Any:
+def check_installed() -> None:
+    """Check that the weights and the server are there, without starting it.
+
+    Raises:
+        ImportError: One of them is not installed.
+        AdaptiveReasonerError: The model file was cut off when it was installed.
+    """
+    find_weights()
+    _llama_cpp()
+
+
+def _llama_cpp() -> Any:
     try:
         import langchain_openai  # noqa: F401 - without it nothing could call the server
         import xllamacpp
     except ImportError as error:
         raise ImportError(_INSTALL) from error
+    return xllamacpp
+
+
+def _start(weights: Path, slots: int, n_threads: int) -> Any:
+    xllamacpp = _llama_cpp()
     available = _available_memory()
     if available is not None and available < _MEMORY_BYTES:
         raise AdaptiveReasonerError(

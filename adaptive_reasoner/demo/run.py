@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adaptive_reasoner.console import err, progress
 from adaptive_reasoner.demo.answering import Answered, gains, in_bulk, one_by_one
-from adaptive_reasoner.demo.local_model import LocalModelServer
+from adaptive_reasoner.demo.local_model import LocalModelServer, check_installed
 from adaptive_reasoner.demo.math_qa import VOTES, Voting, math_sources
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.demo.record import collected, math_menu, recorded
@@ -62,6 +62,7 @@ def run_demo(
         ImportError: The local model is not installed.
         InfeasibleBudgetError: The budget is below the cheapest action.
     """
+    check_installed()
     folder.mkdir(parents=True, exist_ok=True)
     clock = _Clock()
     if fresh:
@@ -69,6 +70,7 @@ def run_demo(
         clock.stop("collect")
     else:
         samples = recorded()
+    asked = problems(LIVE_FAST if fast else LIVE, seed + 1, without=samples.questions)
     outcomes = estimate(samples, votes=VOTES)
     if fast:
         outcomes, _ = outcomes.split(test_size=2 / 3, seed=seed)
@@ -91,7 +93,6 @@ def run_demo(
     replay = Run.of(replayed["adaptive"], held_out.actions).compared(measured["adaptive"])
     clock.stop("replay")
 
-    asked = problems(LIVE_FAST if fast else LIVE, seed + 1, without=samples.questions)
     live = _live(asked, policy, budget, show)
     clock.stop("live")
 

@@ -9,6 +9,8 @@ In the order of the data:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from adaptive_reasoner.errors import needs
+
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.allocation.allocation import Allocation as Allocation
     from adaptive_reasoner.kit.allocation.allocation import FloorAllocation as FloorAllocation
@@ -106,7 +108,8 @@ __all__ = sorted(_HOME)  # noqa: PLE0605
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    with needs(f"{name} of the kit needs", "kit"):
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

