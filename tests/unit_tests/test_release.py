@@ -1,9 +1,11 @@
 """What a release says of itself agrees: version, changelog, citation, workflow."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -46,3 +48,35 @@ def test_the_extras_that_messages_and_pages_name_are_declared():
         for extra in re.findall(r'needs\("[^"]+", "(\w+)"\)', page.read_text())
     }
     assert {"agents", "kit", "prices"} <= named <= set(DECLARED["optional-dependencies"])
+
+
+@pytest.fixture(scope="module")
+def readme_of():
+    spec = importlib.util.spec_from_file_location("hatch_build", PROJECT / "hatch_build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    readme = (PROJECT / "README.md").read_text()
+    return lambda repository: module.as_shown_elsewhere(readme, repository)
+
+
+def test_without_a_repository_the_readme_of_the_package_has_no_link_or_image_that_leads_nowhere(readme_of):
+    shown = readme_of(None)
+    assert "<picture>" not in shown
+    assert "[Quickstart]" not in shown
+    assert "Quickstart" in shown
+    links = re.findall(r"\]\(([^)]+)\)", shown)
+    assert links
+    assert all(link.startswith("https://") for link in links)
+
+
+def test_with_a_repository_the_readme_of_the_package_shows_its_images_and_leads_to_its_files(readme_of):
+    shown = readme_of("https://example.org/owner/project/")
+    images = re.findall(r'\b(?:srcset|src)="([^"]+)"', shown)
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", shown) if not link.startswith("#")]
+    assert all(link.startswith("https://") for link in links + images)
+    for place in (*images, *links):
+        if place.startswith("https://example.org/owner/project/"):
+            kind, branch, path = place.removeprefix("https://example.org/owner/project/").split("/", 2)
+            assert (kind, branch) == ("raw" if place in images else "blob", "main")
+            assert (PROJECT / path).exists()
+    assert len(images) == 2
