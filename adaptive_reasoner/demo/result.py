@@ -206,7 +206,7 @@ def page(
     measured = Section(
         "demo",
         "What the graph did",
-        " ".join(demo.sentences()[:4]),
+        " ".join([*demo.sentences()[:4], _TWO_PRICES]),
         tables=[
             Table(
                 "Held-out questions: accuracy and mean cost",
@@ -228,6 +228,10 @@ def page(
     )
 
 
+_TWO_PRICES = (
+    "The graph's ledger moves the price as costs come in; the figure, the facts beside it and all other "
+    "sections show the policy at one price."
+)
 _SHOWN = ("questions", "accuracy", "low", "high", "mean_cost", "uniform_at_cost")
 
 

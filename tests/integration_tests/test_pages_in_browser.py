@@ -102,6 +102,18 @@ def test_verdict_and_frontier_are_on_the_first_screen(browser, report):
     assert {"direct", "policy", "random mixture of them", "hindsight, cross-fitted"} <= set(names)
 
 
+@pytest.mark.parametrize("size", [WIDE, (1000, 800), SMALL])
+def test_no_legend_reaches_beyond_its_figure(browser, report, size):
+    browser.look(report[1], size=size, ready=DRAWN)
+    beyond = browser.ask(
+        "[...document.querySelectorAll('.figure')].flatMap(figure =>"
+        " [...figure.querySelectorAll('.live .role-legend-label text')].map(text =>"
+        " text.getBoundingClientRect().right - figure.getBoundingClientRect().right))"
+    )
+    assert beyond
+    assert max(beyond) <= 0
+
+
 def test_the_tables_say_it_all_without_a_script(browser, report):
     page, url = report
     browser.look(url, script=False)

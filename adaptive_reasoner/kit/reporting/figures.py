@@ -23,7 +23,7 @@ from adaptive_reasoner.kit.reporting.vega import (
 )
 
 FIXED, MIXTURE, POLICY = "fixed actions", "random mixture of them", "policy"
-ORACLE, BOUND = "hindsight, cross-fitted", "hindsight = dual bound"
+ORACLE, BOUND = "hindsight, cross-fitted", "hindsight, at most"
 _SHADES = {FIXED: "mixture", MIXTURE: "mixture", POLICY: "policy", ORACLE: "oracle", BOUND: "bound"}
 _DASHES = {MIXTURE: [5, 4], BOUND: [2, 2]}
 

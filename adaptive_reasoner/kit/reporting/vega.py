@@ -70,6 +70,7 @@ def dressed(figure: Any, *, height: int) -> Any:
             titleColor=muted,
             labelFontSize=12.5,
             labelLimit=260,
+            columns=3,  # as many as fit beside the facts
             symbolSize=110,
             symbolOpacity=1,
             columnPadding=26,  # for readers whose fonts are wider than those it is laid out with
