@@ -96,7 +96,7 @@ def judged(
         return Verdict("Do not ship:", f"{found}: {gained}, {interval}.", "bad")
     if answer in ("ship", "ship in part") and lift.mean > 0:
         word = "Ship in part:" if answer == "ship in part" else "Ship it:"
-        found = f"{gained}, {interval}: these questions alone cannot show it"
+        found = f"{gained}, {interval}. These questions are too few to show it; those of training showed it"
         return Verdict(word, f"{found}. {against}.{_topic(measured, accuracy_unit)}", "unsure")
     more = f"; about {needed:,} would tell" if needed else ""
     return Verdict("Not enough questions:", f"{gained}, {interval}{more}.", "unsure")

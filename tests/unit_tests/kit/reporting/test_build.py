@@ -145,6 +145,13 @@ def test_the_verdict_follows_the_interval(lift, answer, word):
     assert f"interval {100 * lift[1]:.1f} to {100 * lift[2]:.1f}" in verdict.sentence
 
 
+def test_a_policy_that_ships_by_its_training_says_so_where_these_questions_are_too_few():
+    stands = PolicySummary(12.5, 0.337, 0.322, Interval(0.015, -0.025, 0.058), None, "here")
+    verdict = judged(stands, answer="ship", needed=None, unit="tokens")
+    assert (verdict.word, verdict.tone) == ("Ship it:", "unsure")
+    assert "These questions are too few to show it; those of training showed it." in verdict.sentence
+
+
 @pytest.mark.parametrize(
     ("lift", "said"),
     [
