@@ -7,12 +7,14 @@ from typing import ParamSpec, TypeVar
 
 from typing_extensions import override
 
+from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.changes import Share
+from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.rules import TransactionalLedger
-from adaptive_reasoner.ledger.settings import Account
+from adaptive_reasoner.ledger.settings import Account, LedgerOptions
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 P = ParamSpec("P")
@@ -31,6 +33,22 @@ class MemoryLedger(TransactionalLedger):
         super().__init__(account, clock=clock)
         self._lock = threading.Lock()
         self._store = _Store()
+        self._payer: MemoryLedger | None = None
+
+    @override
+    def payer(self, max_cost: float) -> Ledger:
+        terms = LedgerOptions(
+            cost_unit=self.cost_unit, hard_cap=max_cost, reservation_ttl=self._account.ttl
+        ).account()
+        with self._lock:
+            if self._payer is None:
+                self._payer = MemoryLedger(terms, clock=self._clock)
+            self._payer._account = terms
+            return self._payer
+
+    @override
+    def _paying(self) -> Ledger | None:
+        return self._payer
 
     @override
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
@@ -57,6 +75,7 @@ class _Store:
         self._open: dict[str, Entry] = {}
         self._questions: dict[tuple[str, str], Share] = {}  # by question and period
         self._scores: dict[str, int] = {}
+        self._comparisons: dict[str, Comparison] = {}
 
     def lock(self) -> None:
         """The ledger's own lock is held already."""
@@ -98,6 +117,14 @@ class _Store:
         self._scores[question] = score
         if len(self._scores) > REMEMBERED:
             del self._scores[next(iter(self._scores))]
+
+    def put_comparison(self, comparison: Comparison) -> None:
+        self._comparisons[comparison.key] = comparison
+        if len(self._comparisons) > REMEMBERED:
+            del self._comparisons[next(iter(self._comparisons))]
+
+    def comparisons(self) -> Sequence[Comparison]:
+        return list(self._comparisons.values())
 
     def due(self, now: float, most: int) -> Sequence[Entry]:
         return list(islice((entry for entry in self._open.values() if entry.expires_at <= now), most))

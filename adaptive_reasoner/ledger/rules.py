@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import Quality, grading
-from adaptive_reasoner.ledger.async_verbs import AsyncVerbs
 from adaptive_reasoner.ledger.base import Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import difference, steered
+from adaptive_reasoner.ledger.comparing import Comparing
 from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
 from adaptive_reasoner.ledger.estimates import Estimates
 from adaptive_reasoner.ledger.price_controller import Totals
@@ -28,7 +28,7 @@ HISTORY = 10_000
 AT_ONCE = 500  # expired reservations booked in one transaction, which locks the question of each
 
 
-class TransactionalLedger(AsyncVerbs):
+class TransactionalLedger(Comparing):
     """A ledger on a store of entries and totals; subclasses run the transactions."""
 
     _place = "in memory"  # for messages
@@ -232,6 +232,7 @@ class TransactionalLedger(AsyncVerbs):
 
     # Rules
 
+    @override
     def _change(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         self._refuse_if_closed()
         return self._atomically(change, wanted)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from adaptive_reasoner.ledger.changes import Share
+from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Known
 from adaptive_reasoner.ledger.price_controller import Totals
@@ -55,6 +56,12 @@ class Transaction(Known, Protocol):
 
     def put_score(self, question: str, score: int, now: float) -> None:
         """Write the grade of a question in place of an earlier one."""
+
+    def put_comparison(self, comparison: Comparison) -> None:
+        """Write a comparison in place of an earlier one of its key."""
+
+    def comparisons(self) -> Sequence[Comparison]:
+        """All comparisons, oldest first."""
 
     def due(self, now: float, most: int) -> Sequence[Entry]:
         """So many of the open reservations that expired by now."""

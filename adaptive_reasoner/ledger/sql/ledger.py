@@ -19,6 +19,8 @@ from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.ledger.comparing import BESIDE
+from adaptive_reasoner.ledger.comparisons import Savings
 from adaptive_reasoner.ledger.entries import check_name
 from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.rules import TransactionalLedger
@@ -40,7 +42,7 @@ class SqlLedger(TransactionalLedger):
     """A ledger in a database, for any number of threads, tasks and processes."""
 
     def __init__(self, url: str, name: str, terms: LedgerOptions, *, clock: Callable[[], float]) -> None:
-        self._name = check_name(name)
+        self._url, self._name = url, check_name(name)
         self._database = join(url)
         self._place = f"at {self._database.shown}"
         self._pid = os.getpid()
@@ -63,6 +65,22 @@ class SqlLedger(TransactionalLedger):
                 return
             super().close()
         self._database.leave()
+
+    @override
+    def payer(self, max_cost: float) -> Ledger:
+        name, unit = f"{self._name}:{BESIDE}", self.cost_unit
+        terms = LedgerOptions(cost_unit=unit, hard_cap=max_cost, reservation_ttl=self._account.ttl)
+        cap = {"of": name, "cap": self._account.to_units(max_cost, "max_cost")}
+        self._database.transact(lambda connection: connection.run("recap", cap))
+        return SqlLedger(self._url, name, terms, clock=self._clock)
+
+    @override
+    def savings(self) -> Savings:
+        from adaptive_reasoner.ledger.sql.reader import LedgerReader
+
+        self._refuse_if_closed()
+        with LedgerReader(self._url, name=self._name, clock=self._clock) as reader:
+            return reader.savings()
 
     @override
     async def _awaited(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

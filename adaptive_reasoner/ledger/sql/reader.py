@@ -11,8 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.base import Reservation, Snapshot
+from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import Share
+from adaptive_reasoner.ledger.comparing import BESIDE
+from adaptive_reasoner.ledger.comparisons import Savings
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import Totals
@@ -72,6 +74,15 @@ class LedgerReader:
         """
         return self._read(lambda ledger: ledger.history(limit))
 
+    def savings(self) -> Savings:
+        """What the comparisons of the ledger's answers say, and what they have cost.
+
+        Raises:
+            LedgerError: The ledger is gone.
+            UnreachableLedgerError: The database does not answer.
+        """
+        return self._read(lambda ledger: ledger.savings())
+
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
@@ -115,6 +126,18 @@ class _LedgerOnView(TransactionalLedger):
         self._view = view
 
     @override
+    def payer(self, max_cost: float) -> Ledger:
+        raise LedgerError("a ledger that is only looked at pays for nothing")
+
+    @override
+    def _paying(self) -> Ledger | None:
+        name = f"{self._view.name}:{BESIDE}"
+        account = schema.stored_account(self._view.connection, name)
+        if account is None:
+            return None
+        return _LedgerOnView(_View(self._view.connection, name), account, clock=self._clock)
+
+    @override
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         return change(self._view)
 
@@ -124,7 +147,7 @@ class _View(SqlTransaction):
 
     def __init__(self, connection: sa.Connection, name: str) -> None:
         super().__init__(self._read, name, shared=False, capped=False, hold=lambda _: None)
-        self._connection = connection
+        self.connection, self.name = connection, name
         self._changed: dict[str, tuple[Entry, Entry]] = {}  # before and after, by key
         self._added: dict[tuple[str, str], Share] = {}  # what that adds to a question in a period
 
@@ -154,7 +177,7 @@ class _View(SqlTransaction):
     def closed(self, most: int) -> Sequence[Closed]:
         columns = schema.entries.c
         query = sa.select(*schema.ENTRY).where(columns.ledger == self._name, columns.status != "open")
-        rows = self._connection.execute(query.order_by(columns.expires_at.desc()).limit(most))
+        rows = self.connection.execute(query.order_by(columns.expires_at.desc()).limit(most))
         found = [*(after for _, after in self._changed.values()), *(Entry(*row) for row in rows)]
         found.sort(key=lambda entry: -entry.expires_at)
         return [Closed(e.status, e.action, e.expected, e.cost) for e in found[:most]]
@@ -172,7 +195,7 @@ class _View(SqlTransaction):
         return self._last_sums()
 
     def _read(self, name: str, parameters: Mapping[str, Any]) -> Answer:
-        rows = self._connection.execute(sa.text(STATEMENTS[name]), parameters).all()
+        rows = self.connection.execute(sa.text(STATEMENTS[name]), parameters).all()
         return lambda: list(rows)
 
 

@@ -54,6 +54,17 @@ scores = sa.Table(
     sa.Index("ledger_scores_graded", "ledger", "graded_at"),
 )
 
+# Answers that were compared with a second one.
+comparisons = sa.Table(
+    "ledger_comparisons",
+    metadata,
+    sa.Column("ledger", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("question", "outcome", "action", "against")),
+    *(sa.Column(name, sa.Double, nullable=False) for name in ("share", "cost", "at")),
+    *(sa.Column(name, sa.Double) for name in ("against_cost", "preferred", "judge_accuracy")),
+)
+
 # A period's sums are spread over several rows, so that writers do not wait for each other.
 totals = sa.Table(
     "ledger_totals",
@@ -130,6 +141,11 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             f"alter table ledger_totals add column {name} bigint not null default 0"
             for name in ("explored", "explored_spent")
         ),
+        """create table ledger_comparisons (ledger text not null, key text not null, question text not null,
+            outcome text not null, action text not null, against text not null,
+            share double precision not null, cost double precision not null, at double precision not null,
+            against_cost double precision, preferred double precision, judge_accuracy double precision,
+            primary key (ledger, key))""",
     ),
 }
 

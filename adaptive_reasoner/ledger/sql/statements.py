@@ -1,5 +1,6 @@
 """The statements on the charges and the sums of a ledger, by name; `:of` is the ledger."""
 
+from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.price_controller import CARRIED, Totals
 
@@ -71,10 +72,16 @@ _TEXTS = {
         on conflict (ledger, question)
         do update set score = excluded.score, graded_at = excluded.graded_at""",
     "forget_scores": "delete from ledger_scores where ledger = :of and graded_at <= :before",
+    "put_comparison": """
+        insert into ledger_comparisons (ledger, {compared}) values (:of, {comparing})
+        on conflict (ledger, key) do update set {revised}""",
+    "read_comparisons": "select {compared} from ledger_comparisons where ledger = :of order by at, key",
+    "recap": "update ledger_accounts set hard_cap = :cap where ledger = :of",
     "retarget": "update ledger_accounts set target = :target where ledger = :of",
     "clear_entries": "delete from ledger_entries where ledger = :of",
     "clear_sums": "delete from ledger_totals where ledger = :of",
     "clear_scores": "delete from ledger_scores where ledger = :of",
+    "clear_comparisons": "delete from ledger_comparisons where ledger = :of",
 }
 STATEMENTS = {
     name: text.format(
@@ -84,6 +91,9 @@ STATEMENTS = {
         carried=", ".join(f"cast(sum({name}) as bigint)" for name in CARRIED),
         begun=", ".join(CARRIED),
         begins=", ".join(f":{name}" for name in CARRIED),
+        compared=", ".join(Comparison.__slots__),
+        comparing=", ".join(f":{name}" for name in Comparison.__slots__),
+        revised=", ".join(f"{name} = excluded.{name}" for name in Comparison.__slots__ if name != "key"),
         added=", ".join(f"{name} = {name} + :{name}" for name in Totals.__slots__),
     )
     for name, text in _TEXTS.items()

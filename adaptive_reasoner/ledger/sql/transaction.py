@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from adaptive_reasoner.ledger.changes import Share
+from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import CARRIED, Totals
@@ -133,6 +134,14 @@ class SqlTransaction:
         """Write the grade of a question in place of an earlier one."""
         self._do("put_score", asked=question, score=score, now=now)
 
+    def put_comparison(self, comparison: Comparison) -> None:
+        """Write a comparison in place of an earlier one of its key."""
+        self._do("put_comparison", **_columns(comparison))
+
+    def comparisons(self) -> Sequence[Comparison]:
+        """All comparisons, oldest first."""
+        return [Comparison(*row) for row in self._rows("read_comparisons")]
+
     def forget(self, before: float, most: int) -> None:
         """Delete the oldest charges that are closed and expired before then, at most so many, and grades."""
         self._do("forget", before=before, most=most)
@@ -153,6 +162,7 @@ class SqlTransaction:
         self._do("clear_entries")
         self._do("clear_sums")
         self._do("clear_scores")
+        self._do("clear_comparisons")
         for known in (self.loaded, self._changes, self._summing, self._asked, self._others):
             known.clear()
 
@@ -196,6 +206,6 @@ def _read(answer: Answer) -> tuple[Share, Entry | None]:
     return Share(*row[:width]), None if row[width] is None else Entry(*row[width:])
 
 
-def _columns(row: Entry | Totals) -> dict[str, Any]:
+def _columns(row: Entry | Totals | Comparison) -> dict[str, Any]:
     """Its values by column."""
     return {name: getattr(row, name) for name in row.__slots__}

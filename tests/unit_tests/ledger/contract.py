@@ -6,6 +6,7 @@ from adaptive_reasoner.ledger import Ledger
 from tests.unit_tests.ledger.contract_attempts import AttemptsContract
 from tests.unit_tests.ledger.contract_budgets import BudgetsContract
 from tests.unit_tests.ledger.contract_charges import ChargesContract
+from tests.unit_tests.ledger.contract_comparisons import ComparisonsContract
 from tests.unit_tests.ledger.contract_exploration import ExplorationContract
 from tests.unit_tests.ledger.contract_quality import QualityContract
 from tests.unit_tests.ledger.contract_sums import SumsContract
@@ -13,7 +14,13 @@ from tests.unit_tests.ledger.stand_ins import Clock
 
 
 class LedgerContract(
-    ChargesContract, AttemptsContract, BudgetsContract, ExplorationContract, QualityContract, SumsContract
+    ChargesContract,
+    AttemptsContract,
+    BudgetsContract,
+    ComparisonsContract,
+    ExplorationContract,
+    QualityContract,
+    SumsContract,
 ):
     @pytest.fixture
     def make(self):
