@@ -27,6 +27,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Priced, PricedRetries, Window
@@ -87,6 +88,7 @@ __all__ = [
     "SampleLog",
     "SampleMeter",
     "SecondsMeter",
+    "Shadow",
     "Source",
     "Telemetry",
     "TenantLedger",

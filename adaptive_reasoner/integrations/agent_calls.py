@@ -19,6 +19,7 @@ from adaptive_reasoner.models.prompt_bound import SchemaText
 from adaptive_reasoner.models.source import ChatModel, Messages, Request, Source, as_text, default_resolver
 from adaptive_reasoner.models.wrapped_models import mapped, models_in
 from adaptive_reasoner.policy import expectations
+from adaptive_reasoner.shadow.comparing import SecondCall
 
 _NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "total_cost": 0}
 """The usage of a reply that took no call, as LangChain's cache marks one."""
@@ -120,6 +121,17 @@ def is_structured(request: ModelRequest[Any]) -> bool:
     return request.response_format is not None or expectations.is_structured(
         {"tool_choice": request.tool_choice}
     )
+
+
+def asked_again(request: ModelRequest[Any], messages: Messages) -> SecondCall:
+    """How a model call is made a second time, outside of its agent: its model, prompt, tools and settings."""
+    system = [] if request.system_message is None else [request.system_message]
+    bound: Mapping[str, Any] = {}
+    if request.tools:
+        with_tools = request.model.bind_tools(request.tools, tool_choice=request.tool_choice)
+        bound = getattr(with_tools, "kwargs", {})
+    settings = {**request.model_settings, **bound}
+    return SecondCall(Source(request.model), [*system, *messages], settings)
 
 
 def preamble(request: ModelRequest[Any]) -> Messages:

@@ -33,6 +33,8 @@ from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.shadow.runner import ShadowRunner
+from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
 
 _SETTINGS = ("temperature", "max_tokens", "stop")
@@ -63,6 +65,7 @@ class AdaptiveChatModel(BaseChatModel):
         key, samples: When two replies say the same, and the most samples of the vote without a policy; see
             `AdaptiveReasoner`.
         explore: Share of the questions whose action is drawn; see `AdaptiveReasoner`.
+        shadow: Answers a share of the questions a second time, off the user's path; see `Shadow`.
         temperature, max_tokens, stop: Sent with every call.
         timeout: The most seconds that a call may take.
 
@@ -97,6 +100,7 @@ class AdaptiveChatModel(BaseChatModel):
     key: SkipValidation[Key] = "auto"
     samples: int | None = None
     explore: float | None = None
+    shadow: SkipValidation[Shadow | ShadowRunner | None] = None
     temperature: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
@@ -126,6 +130,7 @@ class AdaptiveChatModel(BaseChatModel):
             key=self.key,
             samples=self.samples,
             explore=self.explore,
+            shadow=self.shadow,
         )
         main = main_model(self.inner)
         if not isinstance(main, BaseChatModel):
@@ -133,6 +138,7 @@ class AdaptiveChatModel(BaseChatModel):
         self._main = main
         # What is made anew from these fields, as `configurable_fields` does at every call, counts on there.
         self.ledger, self.budget, self.target_accuracy = self._reasoner.ledger, None, None
+        self.shadow = self._reasoner.shadow
         self.model_name = self.model_name or self._main._get_ls_params().get("ls_model_name") or ""
         if self.output_version is None:
             self.output_version = self._main.output_version

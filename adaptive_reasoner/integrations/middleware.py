@@ -33,6 +33,8 @@ from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy, never_blocks
 from adaptive_reasoner.reasoner.events import asend_run_event, send_run_event
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.shadow.runner import ShadowRunner
+from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
 
 try:
@@ -83,6 +85,8 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             `AdaptiveReasoner`.
         explore: Share of the runs whose action is drawn at every step, so that the log tells what each action
             does; see `AdaptiveReasoner`.
+        shadow: Makes the model calls of a share of the runs a second time, off the user's path; see `Shadow`.
+            A call whose reply has a declared structure is not made again; no tool is called again.
         run_budget: The most that one run may cost. As the remaining amount shrinks, the price rises, and
             actions whose worst case no longer fits are excluded.
         thread_budget: The most that all runs of a thread may cost together; needs a checkpointer.
@@ -139,6 +143,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         key: Key = "auto",
         samples: int | None = None,
         explore: float | None = None,
+        shadow: Shadow | None = None,
         run_budget: float | None = None,
         thread_budget: float | None = None,
         on_exhausted: Ending = "end",
@@ -179,6 +184,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             key=key,
             samples=samples,
             explore=explore,
+            shadow=shadow,
         )
         check_budgets(self.reasoner.meter.cost_unit, **budgets)
         self.tenants = Tenants(self.reasoner.ledger, tenants)
@@ -196,6 +202,11 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
     def ledger(self) -> Ledger:
         """Keeps the average."""
         return self.reasoner.ledger
+
+    @property
+    def shadow(self) -> ShadowRunner | None:
+        """Compares replies with second ones; None where that was not asked for."""
+        return self.reasoner.shadow
 
     @override
     def before_agent(self, state: AdaptiveAgentState, runtime: Runtime[Any]) -> dict[str, Any]:

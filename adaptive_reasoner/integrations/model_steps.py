@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -11,7 +12,7 @@ from langgraph.types import Command
 
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.agent_account import AgentBills
-from adaptive_reasoner.integrations.agent_calls import AgentCalls, is_structured, preamble
+from adaptive_reasoner.integrations.agent_calls import AgentCalls, asked_again, is_structured, preamble
 from adaptive_reasoner.integrations.agent_end import (
     Ending,
     LastStep,
@@ -169,6 +170,7 @@ class ModelStep:
             "resumes": True,
             "about": options.about(step) if options.about else question,
             "structured": is_structured(request),
+            "second": False if is_structured(request) else partial(asked_again, request, self.messages),
             "on_event": self._on_event,
         }
         context = request.runtime and request.runtime.context

@@ -40,6 +40,8 @@ from adaptive_reasoner.policy.base import Policy, takes_vector
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.shadow.runner import ShadowRunner
+from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
 
 _logger = logging.getLogger(__name__)
@@ -69,6 +71,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             `AdaptiveReasoner`.
         explore: Share of the questions whose action is drawn, so that the log tells what each action does;
             see `AdaptiveReasoner`.
+        shadow: Answers a share of the questions a second time, off the user's path; see `Shadow`.
         input_key: State key of the question: a list of messages, or a string.
         output_key: State key of the reply, by default `input_key`. The reply is written as text if the state
             declares a string, as a list with the message if it declares messages, and otherwise in the form
@@ -119,6 +122,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         key: Key = "auto",
         samples: int | None = None,
         explore: float | None = None,
+        shadow: Shadow | None = None,
         input_key: str = "messages",
         output_key: str | None = None,
         answer_key: str | None = None,
@@ -141,6 +145,11 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             raise ValueError(
                 "with budget_key the BudgetLedgerNode says which question it is: give no question_key"
             )
+        if budget_key and shadow is not None:
+            raise ValueError(
+                "with budget_key the BudgetLedgerNode has the ledger, where a shadow keeps its comparisons: "
+                "give this node the ledger, and no budget_key"
+            )
         if vector_key and policy and not takes_vector(policy):
             raise ValueError(f"policy {policy.policy_id!r} takes no vector: leave vector_key out")
         meter = meter_of(meter)
@@ -158,6 +167,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             key=key,
             samples=samples,
             explore=explore,
+            shadow=shadow,
             name=name,
         )
         self.input_key, self.output_key = input_key, output_key or input_key
@@ -171,6 +181,11 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self._says_text: bool | None = None
         self._lists_decisions = False
         self.tenants = Tenants(self.reasoner.ledger, tenants)
+
+    @property
+    def shadow(self) -> ShadowRunner | None:
+        """Compares answers with second ones; None where that was not asked for."""
+        return self.reasoner.shadow
 
     def __repr__(self) -> str:
         return f"AdaptiveComputeNode({self.name!r}, {self.reasoner!r})"

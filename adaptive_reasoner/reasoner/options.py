@@ -1,5 +1,6 @@
 """What a question may have of its own: price, limits, source, policy, ledger."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -16,6 +17,8 @@ from adaptive_reasoner.models.metering import Meter, is_amount
 from adaptive_reasoner.models.source import Messages, ModelResolver, Source, default_resolver
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.exploration import NONE, Exploration
+from adaptive_reasoner.shadow.comparing import SecondCall
+from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.strategies.flow import Flow
 
 
@@ -36,6 +39,8 @@ class AnswerOptions(TypedDict, total=False):
         second_price: The accuracy that a second of waiting must buy, for votes that draw in rounds.
         about: The text that is decided on; by default the last human turn, in its context.
         vector: The embedding of `about`, if it is known.
+        second: How the question is asked again, where a shadow compares its answer with a second one and that
+            is not asked as the first; False: its answer is not compared.
         structured: The reply has a declared structure, such as a response format, that no setting shows.
         settings: Arguments of every call except those of a judge.
         source, policy, actions, ledger, meter: In place of the reasoner's.
@@ -55,6 +60,7 @@ class AnswerOptions(TypedDict, total=False):
     second_price: float | None
     about: str | None
     vector: ArrayLike | None
+    second: Callable[[], SecondCall] | Literal[False] | None
     structured: bool
     settings: Mapping[str, Any] | None
     source: Source | None
@@ -90,6 +96,7 @@ class Components(_FromOptions):
         meter: What a call costs.
         comparison: When two replies say the same, for strategies that were given no `key`.
         exploration: The questions whose action is drawn.
+        shadow: The questions that are answered a second time, to compare the answers.
     """
 
     source: Source
@@ -99,6 +106,7 @@ class Components(_FromOptions):
     meter: Meter
     comparison: Comparison = auto
     exploration: Exploration = NONE
+    shadow: ShadowRunner | None = None
 
     def __post_init__(self) -> None:
         check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
@@ -131,6 +139,7 @@ class AskedQuestion(_FromOptions):
     messages: Messages
     about: str | None = None
     vector: ArrayLike | None = None
+    second: Callable[[], SecondCall] | Literal[False] | None = None
     structured: bool = False
     key: str | None = None
     run_id: str | None = None
@@ -147,6 +156,18 @@ class CallOptions(_FromOptions):
     resolve_model: ModelResolver = default_resolver
     payer: Any = None
     on_event: Callable[[dict[str, Any]], None] | None = None
+
+
+def check_opened(*, policy: object, ledger: object) -> None:
+    """Refuse the place of a policy or a ledger where the thing itself is wanted.
+
+    Raises:
+        TypeError: One is a path or a URL.
+    """
+    if isinstance(policy, str | os.PathLike):
+        raise TypeError(f"a policy is read from its folder by LearnedPolicy.load({os.fspath(policy)!r})")
+    if isinstance(ledger, str):
+        raise TypeError(f"a ledger is opened by open_ledger({ledger!r}, target=...)")
 
 
 def check_units(**parts: Any) -> None:

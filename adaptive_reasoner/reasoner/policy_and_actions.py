@@ -9,6 +9,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Looks, Policy
 from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
 from adaptive_reasoner.reasoner.exploration import Exploration
+from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
 from adaptive_reasoner.strategies.looking import looking
 
@@ -24,6 +25,7 @@ def policy_and_actions(
     samples: int | None,
     key: Comparison,
     explore: float | None,
+    shadow: Shadow | None,
 ) -> tuple[Policy, dict[str, Flow]]:
     """The policy, by default one that needs no labels, with the strategies behind all it can decide for.
 
@@ -37,6 +39,7 @@ def policy_and_actions(
         samples: The most samples of a vote without labels.
         key: When two replies say the same.
         explore: Share of the questions whose action is drawn.
+        shadow: Names the action that answers questions a second time.
 
     Raises:
         UnknownActionError: The policy can choose an action that `actions` lacks.
@@ -48,7 +51,7 @@ def policy_and_actions(
     if policy is None:
         samples = SAMPLES if samples is None else samples
         own = label_free_actions(samples)
-        _check_label_free(own, actions or {}, bounded=bounded, explore=explore)
+        _check_label_free(own, actions or {}, bounded=bounded, taken=explore or shadow)
         policy = LabelFreePolicy(source, meter, budget=mean, samples=samples, key=key)
         actions = {**own, **(actions or {})}
     elif samples is not None:
@@ -72,16 +75,16 @@ def policy_and_actions(
 
 
 def _check_label_free(
-    own: Mapping[str, Flow], given: Mapping[str, Flow], *, bounded: bool, explore: float | None
+    own: Mapping[str, Flow], given: Mapping[str, Flow], *, bounded: bool, taken: object
 ) -> None:
     """Refuse actions that nothing would take, and a vote that could cost any amount."""
-    if given and not explore:
+    if given and not taken:
         raise ValueError(
             f"actions need a policy that chooses among {', '.join(given)}: give policy=, or explore=0.02, "
-            "which draws the action of 2% of the questions"
+            "which draws the action of 2% of the questions, or shadow=Shadow(...), which compares with one"
         )
-    if taken := sorted(own.keys() & given.keys()):
-        raise ValueError(f"without a policy, {taken[0]} is an action of its own: name yours differently")
+    if same := sorted(own.keys() & given.keys()):
+        raise ValueError(f"without a policy, {same[0]} is an action of its own: name yours differently")
     if not bounded:
         raise ValueError(
             "without a policy, a budget or a ledger, a vote could cost any amount: give "

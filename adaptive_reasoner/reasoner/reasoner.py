@@ -1,15 +1,11 @@
 """Answer a question with as much compute as it is worth: decide, reserve, run, settle."""
 
-import os
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
 from typing import Any, Literal
 
-from langchain_core.callbacks import (
-    AsyncCallbackManagerForChainRun,
-    CallbackManagerForChainRun,
-)
+from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation
@@ -35,12 +31,15 @@ from adaptive_reasoner.reasoner.options import (
     CallOptions,
     Components,
     Limits,
+    check_opened,
     check_units,
 )
 from adaptive_reasoner.reasoner.policy_and_actions import policy_and_actions
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.reasoner.threads import to_its_end
+from adaptive_reasoner.shadow.runner import ShadowRunner
+from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
@@ -89,6 +88,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             have their own.
         explore: Share of the questions, up to 0.5, whose action is drawn among all actions that fit, also
             those that the policy does not know, so that a sample log tells what each does. None or 0: none.
+        shadow: Answers a share of the questions a second time, off the user's path, to show what is saved.
 
     Raises:
         UnknownActionError: The policy can choose an action that `actions` lacks.
@@ -123,6 +123,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     price: float | None = Field(default=None, ge=0)
     max_cost: float | None = Field(default=None, ge=0)
     explore: float | None = None
+    shadow: SkipValidation[ShadowRunner | None] = None
     _warned: bool = PrivateAttr(default=False)
 
     def __init__(
@@ -140,15 +141,13 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         key: Key = "auto",
         samples: int | None = None,
         explore: float | None = None,
+        shadow: Shadow | ShadowRunner | None = None,
         name: str | None = "adaptive_reasoner",
     ) -> None:
         if ledger is not None and (budget is not None or target_accuracy is not None):
             raise ValueError("give a budget or a target accuracy, or a ledger, which has its own")
         positive("budget", budget)
-        if isinstance(policy, str | os.PathLike):
-            raise TypeError(f"a policy is read from its folder by LearnedPolicy.load({os.fspath(policy)!r})")
-        if isinstance(ledger, str):
-            raise TypeError(f"a ledger is opened by open_ledger({ledger!r}, target=...)")
+        check_opened(policy=policy, ledger=ledger)
         meter = meter_of(meter)
         source = model if isinstance(model, Source) else Source(model)
         meter = meter or TokenMeter("total" if getattr(policy, "counts", None) == "total" else "completion")
@@ -162,10 +161,16 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             samples=samples,
             key=comparison(key),
             explore=explore,
+            shadow=shadow.settings if isinstance(shadow, ShadowRunner) else shadow,
         )
-        aims: dict[str, Any] = {"target": budget, "target_accuracy": target_accuracy}
-        ledger = ledger or open_ledger("memory://", policy=policy, **aims)
+        ledger = ledger or open_ledger(
+            "memory://", policy=policy, target=budget, target_accuracy=target_accuracy
+        )
         check_units(meter=meter, policy=policy, ledger=ledger)
+        if isinstance(shadow, Shadow):
+            shadow = ShadowRunner(
+                shadow, strategies, source=source, meter=meter, key=comparison(key), ledger=ledger
+            )
         check_budgets(meter.cost_unit, budget=budget, max_cost=max_cost)
         fields: dict[str, Any] = {
             "model": source,
@@ -175,6 +180,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             "meter": meter,
             "key": comparison(key),
             "explore": explore,
+            "shadow": shadow,
             "price": price,
             "max_cost": max_cost,
             "name": name,
@@ -191,7 +197,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     @property
     def exploration(self) -> Exploration:
-        """Whose action is drawn."""
+        """The questions whose action is drawn."""
         return Exploration.of(self.explore)
 
     @property

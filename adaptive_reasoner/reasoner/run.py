@@ -23,6 +23,7 @@ from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.threads import on_event_loop
+from adaptive_reasoner.shadow.comparing import GivenAnswer, SecondCall
 from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, never_blocks_on, vote_of
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
@@ -53,6 +54,8 @@ class QuestionRun:
         self._key = components.comparison
         self.config, self.on_event = calls.config, calls.on_event
         self._question, self._limits = question, limits
+        self._shadow, self._shadowed = components.shadow, False
+        self._asked_as = SecondCall(components.source, question.messages, calls.settings)
         key = question.key or uuid.uuid4().hex
         self._hold = Hold(
             self.ledger, key, question.run_id or key, resumes=question.resumes, budget=limits.budget
@@ -151,6 +154,7 @@ class QuestionRun:
         self.running.send(replies)
         if self.answered:  # read for the record now, where it may take its time
             self._stated(self.answer.message, self.answer.value)
+            self._offer()
 
     async def asend(self, replies: Sequence[Reply]) -> None:
         """Like `send`, without blocking the loop."""
@@ -158,6 +162,24 @@ class QuestionRun:
             self.send(replies)
         else:
             await asyncio.to_thread(self.send, replies)
+
+    def _offer(self) -> None:
+        """Have the answer compared with a second one, where the question is drawn for that."""
+        shadow, second, decision = self._shadow, self._question.second, self._decision
+        if shadow is None or second is False or decision is None or not shadow.draws(self._hold.question):
+            return
+        self._shadowed = shadow.offer(
+            GivenAnswer(
+                key=self._hold.key,
+                question=self._hold.question,
+                action=decision.action,
+                cost=float(self.caller.cost),
+                message=self.answer.message,
+                value=self.answer.value,
+                price=decision.price,
+                ask=second or (lambda: self._asked_as),
+            )
+        )
 
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
@@ -259,6 +281,7 @@ class QuestionRun:
             "answer": self._stated(self.answer.message, self.answer.value),
             "key": self._hold.key,
             "run_id": self._hold.question,
+            **({"shadowed": True} if self._shadowed else {}),
         }
 
     def result(self) -> Result:

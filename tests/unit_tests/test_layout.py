@@ -32,6 +32,7 @@ FLOORS = [
     {"ledger.runs"},
     {"ledger.opening"},
     {"ledger"},
+    {"shadow"},
     {"reasoner"},
     {"integrations"},
     {"kit.arguments", "kit.cache", "kit.onnx_graph", "kit.plotting", "kit.tables"},

@@ -1,29 +1,11 @@
 """A chat model that compares replies: which of two to one question is better, in either order."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from adaptive_reasoner.answers.base import TextComparison
+from adaptive_reasoner.answers.preference import preference_prompt, stated_preference
 from adaptive_reasoner.answers.reply_text import spoken
-
-_PREFERRED = re.compile(r"(?<!\w)(A|B|[Tt]ie|TIE)(?!\w)")
-_CHANCE = {"a": 1.0, "b": 0.0, "tie": 0.5}
-
-
-def _prompt(question: str, first: str, second: str) -> str:
-    return (
-        f"Question:\n{question}\n\nReply A:\n{first}\n\nReply B:\n{second}\n\n"
-        "Which reply answers the question better? The order of the two says nothing, nor does their length. "
-        "End with a line of its own: A, B or tie."
-    )
-
-
-def _last_preference(text: str) -> float | None:
-    """What the last line says, if it names one side alone."""
-    *_, last = ["", *filter(None, map(str.strip, text.splitlines()))]
-    named = {found[1].casefold() for found in _PREFERRED.finditer(last)}
-    return _CHANCE[named.pop()] if len(named) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -47,8 +29,8 @@ class Preference:
     """
 
     source: str
-    prompt: Callable[[str, str, str], str] = _prompt
-    read: Callable[[str], float | None] = _last_preference
+    prompt: Callable[[str, str, str], str] = preference_prompt
+    read: Callable[[str], float | None] = stated_preference
 
 
 whole_text = TextComparison("text", lambda message, _: spoken(message) or None, str.strip)
