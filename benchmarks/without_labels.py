@@ -269,7 +269,7 @@ def coverage(samples, features, budget, *, labels=50, draws=1000, seed=0):
     }
 
 
-def shuffled(samples, features, budget, *, tables=100, labels=(0, 50), questions=200, replies=3):
+def shuffled(samples, features, budget, *, tables=100, labels=(0, 50, 100), questions=200, replies=3):
     """How often a policy goes out, where replies belong to other questions than they were given for.
 
     Each table has few questions and few replies of each source, so that a hundred of them take minutes.

@@ -103,11 +103,12 @@ def rectified(outcomes: Outcomes) -> Outcomes:
     Every question enters with its estimate; each labelled one also with the error of its estimate, as many
     times as there are questions a label. Means over questions of anything linear in accuracy (the value of
     a policy, of a mixture, a lift) are then prediction-powered estimates, and a bootstrap over questions
-    gives their intervals. Of the labelled questions only those count that were drawn at random.
+    gives their intervals. Of the labelled questions only those count that were drawn at random, and fewer
+    than `FEWEST_LABELS` do not count: their errors would drown the estimates.
 
     Returns:
         A table of unit `RECTIFIED`; the same table where all questions are labelled, and the estimates
-        where none is.
+        where too few are.
 
     Source:
         Angelopoulos et al., Science 382 (2023); the weight of the estimates is tuned as in PPI++,
@@ -117,7 +118,7 @@ def rectified(outcomes: Outcomes) -> Outcomes:
         return outcomes
     estimate, labelled = outcomes.estimated.accuracy, outcomes.estimated.at_random
     values = estimate.copy()
-    if labelled.any():
+    if labelled.sum() >= FEWEST_LABELS:
         weight = _trust(outcomes.accuracy[labelled], estimate[labelled], len(outcomes))
         values = weight * estimate
         each = len(outcomes) / labelled.sum()
@@ -125,10 +126,15 @@ def rectified(outcomes: Outcomes) -> Outcomes:
     return replace(outcomes, accuracy=values, accuracy_unit=RECTIFIED, estimated=None, halves=None)
 
 
+def by_estimates(outcomes: Outcomes) -> Outcomes | None:
+    """The table in which the right answer of a question is not known; None where all are."""
+    if outcomes.estimated is None:
+        return None
+    return replace(outcomes, accuracy=outcomes.estimated.accuracy, estimated=None, halves=None)
+
+
 def _trust(truth: Floats, estimate: Floats, n: int) -> Floats:
     """By how much to weigh the estimates of each action: least variance of the mean, shape (k,)."""
-    if len(truth) < FEWEST_LABELS:
-        return np.ones(truth.shape[1])
     centred = estimate - estimate.mean(axis=0)
     spread = (centred**2).mean(axis=0) * (1 + len(truth) / n)
     shared = (centred * (truth - truth.mean(axis=0))).mean(axis=0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix, Texts
 from adaptive_reasoner.kit.allocation.solver import Predictions
-from adaptive_reasoner.kit.estimating.correction import rectified
+from adaptive_reasoner.kit.estimating.correction import by_estimates, rectified
 from adaptive_reasoner.kit.learning.calibration import Calibration
 from adaptive_reasoner.kit.learning.completion import Completion
 from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_question
@@ -90,6 +90,7 @@ class CrossFit:
         fixed: The actions whose mixtures are to be beaten; another table than `outcomes` where deciding
             costs something, which fixed actions need not pay.
         labels: How many of the questions have a right answer; None where all have.
+        estimates: The table by estimates alone; None where all have a right answer.
     """
 
     outcomes: Outcomes
@@ -101,6 +102,7 @@ class CrossFit:
     budget: float | None
     fixed: Outcomes
     labels: int | None = None
+    estimates: Outcomes | None = None
     # Kept when only the budget is replaced: what each candidate comes to, with or without a fold.
     _responses: dict[tuple[str, int | None], tuple[Response, Calibration]] = field(default_factory=dict)
 
@@ -140,7 +142,8 @@ class CrossFit:
             known = replace(outcomes, accuracy=truth[:, :k], estimated=None, halves=None)
         rivals = known if fixed is None else fixed
         judged, labels = rectified(outcomes), _labels_of(outcomes)
-        return cls(known, judged, fold, names, raw, trust, budget, rivals, labels)
+        estimates = by_estimates(outcomes)
+        return cls(known, judged, fold, names, raw, trust, budget, rivals, labels, estimates)
 
     def only(self, rows: Bools, outcomes: Outcomes) -> "CrossFit":
         """What this cross-validation predicted for some of its questions, as if they were all.
@@ -159,6 +162,7 @@ class CrossFit:
             trust=self.trust[rows],
             fixed=self.fixed.select(rows),
             labels=_labels_of(chosen),
+            estimates=by_estimates(chosen),
             _responses={},
         )
 
@@ -207,7 +211,7 @@ class CrossFit:
     def held_out_trust(self) -> HeldOutTrust:
         """How far predictions are trusted at each mean cost, and what that comes to on unseen questions."""
         rivals = self.fixed if self.labels is None else self.judged
-        return HeldOutTrust.fit(self.nested(), self.judged, rivals, self.fold)
+        return HeldOutTrust.fit(self.nested(), self.judged, rivals, self.fold, estimates=self.estimates)
 
     def nested(self) -> Predictions:
         """Predictions in which also learner and calibration were chosen without the question's fold."""

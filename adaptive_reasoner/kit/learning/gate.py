@@ -106,6 +106,7 @@ def judge(
     *,
     trusted: ArrayLike | None = None,
     labels: int | None = None,
+    estimated: Floats | None = None,
     draws: int = 2000,
     seed: int = 0,
 ) -> Gate:
@@ -119,18 +120,25 @@ def judge(
         trusted: The trust that the policy ships with at each, in [0, 1], shape (m,); where None, it ships in
             full if the interval of its lift is above zero.
         labels: How many of the questions have a right answer; None where all have.
+        estimated: What each question adds to the lift by estimates alone, shape (n,); None where all have a
+            right answer.
         draws: Bootstrap draws over the questions; equal texts are drawn together.
         seed: Of the draws.
     """
     questions = len(outcomes)
     lifts = lift_by_question(accuracy, cost, outcomes)
-    drawn = bootstrap_means(lifts[:, None], outcomes.questions, draws, seed)[:, 0]
+
+    def draw(each: Floats) -> Floats:
+        return bootstrap_means(each[:, None], outcomes.questions, draws, seed)[:, 0]
+
+    drawn = draw(lifts)
     lift = Interval.of(np.append(lifts.mean(), drawn))
+    guess = None if estimated is None else Interval.of(np.append(estimated.mean(), draw(estimated)))
     if trusted is None:
         trusted = float(lift.low > ROUNDING)
     trust = float(np.min(trusted)), float(np.max(trusted))
     detectable = detectable_lift(drawn, cost.mean(0), outcomes)
-    answer = answer_to(trust, lift, detectable, outcomes, labels=labels)
+    answer = answer_to(trust, lift, detectable, outcomes, labels=labels, estimated=guess)
     unclear = answer == "not enough questions" or (answer == "ship in part" and lift.low <= ROUNDING)
     needed = int(np.ceil(questions * (detectable / max(lift.mean, WORTHWHILE)) ** 2))
     return Gate(
@@ -161,6 +169,7 @@ def answer_to(
     outcomes: Outcomes,
     *,
     labels: int | None = None,
+    estimated: Interval | None = None,
 ) -> Answer:
     """The verdict on a policy.
 
@@ -170,13 +179,18 @@ def answer_to(
         detectable: The lift that these questions would show.
         outcomes: The table of the questions.
         labels: How many of them have a right answer; None where all have.
+        estimated: What it gains by estimates alone, with its interval. Where labels do not make the lift
+            clear, this has to.
     """
     if text_index(outcomes.questions).max() + 1 < FEWEST:
         return "not enough questions"
     if max(trust) > 0:
+        clear = lift.low > ROUNDING
+        if not clear and estimated is not None and estimated.low <= ROUNDING:
+            return "not enough questions"
         if labels is not None and labels < FEWEST_LABELS:
-            return "unverified" if lift.low > ROUNDING else "not enough questions"
-        return "ship" if min(trust) >= _NEARLY_FULL and lift.low > ROUNDING else "ship in part"
+            return "unverified" if clear else "not enough questions"
+        return "ship" if min(trust) >= _NEARLY_FULL and clear else "ship in part"
     return "do not ship" if lift.high < WORTHWHILE and detectable < _BLIND else "not enough questions"
 
 

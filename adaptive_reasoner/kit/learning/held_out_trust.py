@@ -1,6 +1,7 @@
 """How far predictions are trusted at each mean cost, by what they gain on questions they have not seen."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -40,6 +41,9 @@ class HeldOutTrust:
     the same policy at a trust of zero, which is the best mixture by the same means: a policy that predicts
     the same for every question has none.
 
+    Where most right answers are missing, the estimates say first what is gained. Labels move that by what
+    they show beyond chance: see `_Evidence`.
+
     Attributes:
         responses: Choosing by predictions at each of `LEVELS`, then as they are.
         rivals: The fixed actions of the same questions.
@@ -57,7 +61,15 @@ class HeldOutTrust:
     proved: bool
 
     @classmethod
-    def fit(cls, predictions: Predictions, truth: Outcomes, rivals: Outcomes, fold: Ints) -> Self:
+    def fit(
+        cls,
+        predictions: Predictions,
+        truth: Outcomes,
+        rivals: Outcomes,
+        fold: Ints,
+        *,
+        estimates: Outcomes | None = None,
+    ) -> Self:
         """Choose the trust in predictions.
 
         Args:
@@ -65,21 +77,36 @@ class HeldOutTrust:
             truth: What came of the same questions.
             rivals: The same with what fixed actions cost, where deciding is paid for.
             fold: Of each question, equal texts in the same one, shape (n,).
+            estimates: What is estimated of them, where few have right answers and `truth` is rectified.
         """
-        responses = tuple(Response.of(shrunk(predictions, truth, level), truth) for level in (*LEVELS, 1.0))
+        known = truth if estimates is None else estimates
+        responses = tuple(Response.of(shrunk(predictions, known, level), known) for level in (*LEVELS, 1.0))
         curve = responses[-1].curve
         low, high = max(curve.cheapest, _LOWEST * float(curve.cost[0])), float(curve.cost[0])
         cost = np.geomspace(low, high, _KNOTS) if low < high * (1 - ROUNDING) else np.array([high])
-        lifts = np.stack([_lifts(response, cost, rivals) for response in responses], axis=2)
-        signs = np.column_stack([_agreement(predictions, truth), lifts[:, :, -1].mean(axis=1)])
         text = text_index(truth.questions)
-        evidence = _Evidence(cost, _sums(lifts, text), _sums(signs, text), np.bincount(text))
+        tables = [(truth, rivals)] if estimates is None else [(estimates, estimates), (truth, rivals)]
+        gains = [
+            np.stack([_lifts(replace(each, outcomes=table), cost, fixed) for each in responses], axis=2)
+            for table, fixed in tables
+        ]
+        signs = [
+            np.column_stack([_agreement(predictions, table), lifts[:, :, -1].mean(axis=1)])
+            for (table, _), lifts in zip(tables, gains, strict=True)
+        ]
+        evidence = _Evidence(cost, _added(gains, text), _added(signs, text), np.bincount(text))
         of_text = np.zeros(len(evidence.size), dtype=fold.dtype)
         of_text[text] = fold
         folds = np.unique(fold)
         without = [evidence.share(of_text != number) for number in folds]
         everything = np.ones(len(of_text), dtype=bool)
-        return cls(responses, rivals, fold, cost, np.stack(without), evidence.proves(everything))
+        shown = tuple(replace(response, outcomes=truth) for response in responses)
+        return cls(shown, rivals, fold, cost, np.stack(without), evidence.proves(everything))
+
+    def by(self, table: Outcomes) -> Self:
+        """The same trust, for what comes of it by another table of the questions."""
+        responses = tuple(replace(response, outcomes=table) for response in self.responses)
+        return replace(self, responses=responses, rivals=table)
 
     @property
     def share(self) -> Floats:
@@ -128,10 +155,15 @@ class HeldOutTrust:
 class _Evidence:
     """What each different text adds to the sums that trust is chosen by.
 
+    Each sum is one by the estimates, then what right answers add to it; by right answers alone where there
+    are no estimates. What few labels add varies far more than what they correct, so it counts only as far as
+    it exceeds chance (positive-part James-Stein): otherwise a few labels would refuse a policy that none, or
+    many, would let pass.
+
     Attributes:
         cost: Mean costs, shape (m,).
-        lifts: Sums of lifts at each cost and level, shape (texts, m, levels).
-        signs: Sums of what shows whether predictions tell actions apart, shape (texts, 2).
+        lifts: Sums of lifts at each cost and level, shape (1 or 2, texts, m, levels).
+        signs: Sums of what shows whether predictions tell actions apart, shape (1 or 2, texts, 2).
         size: Questions of each text, shape (texts,).
     """
 
@@ -153,12 +185,12 @@ class _Evidence:
             return np.zeros(len(self.cost))
         apart = np.log(self.cost[:, None] / self.cost) / _NEAR
         near = np.exp(-(apart**2) / 2)
-        pooled = np.einsum("jk,tkl->tjl", near / near.sum(axis=1, keepdims=True), self.lifts)
+        pooled = np.einsum("jk,stkl->stjl", near / near.sum(axis=1, keepdims=True), self.lifts)
         mean, error = self._mean_and_error(pooled, rows)
         likely = mean > np.maximum(_LIKELY * error, ROUNDING)
         share = np.zeros(len(self.cost))
         for at, level in enumerate((*LEVELS, 1.0)):
-            ahead, doubt = self._mean_and_error(pooled[:, :, :at] - pooled[:, :, at : at + 1], rows)
+            ahead, doubt = self._mean_and_error(pooled[..., :at] - pooled[..., at : at + 1], rows)
             enough = np.maximum(_AHEAD * doubt, _SLIGHT * mean[:, at : at + 1])
             beaten = np.any(likely[:, :at] & (ahead > enough), axis=1)
             share[likely[:, at] & ~beaten] = level
@@ -166,9 +198,17 @@ class _Evidence:
 
     def _mean_and_error(self, sums: Floats, rows: Bools) -> tuple[Floats, Floats]:
         """Mean over the questions of some texts, and its standard error."""
+        known, *added = sums[:, rows]
+        for more in added:
+            mean, error = self._moments(more, rows)
+            chance = np.divide(error, mean, out=np.ones_like(mean), where=mean != 0) ** 2
+            known = known + np.maximum(1 - chance, 0.0) * more
+        return self._moments(known, rows)
+
+    def _moments(self, sums: Floats, rows: Bools) -> tuple[Floats, Floats]:
         size = self.size[rows].reshape(-1, *(1,) * (sums.ndim - 1))
-        mean = sums[rows].sum(axis=0) / size.sum()
-        return mean, np.sqrt(((sums[rows] - mean * size) ** 2).sum(axis=0)) / size.sum()
+        mean = sums.sum(axis=0) / size.sum()
+        return mean, np.sqrt(((sums - mean * size) ** 2).sum(axis=0)) / size.sum()
 
 
 def shrunk(predictions: Predictions, truth: Outcomes, level: float) -> Predictions:
@@ -222,8 +262,9 @@ def _agreement(predictions: Predictions, truth: Outcomes) -> Floats:
     return np.asarray((predicted * true).sum(axis=1))
 
 
-def _sums(values: Floats, text: Ints) -> Floats:
-    """Sums over the questions of each text, shape (texts, ...)."""
-    sums = np.zeros((int(text.max()) + 1, *values.shape[1:]))
-    np.add.at(sums, text, values)
-    return sums
+def _added(values: Sequence[Floats], text: Ints) -> Floats:
+    """Sums over the questions of each text, each less the one before, shape (len(values), texts, ...)."""
+    sums = np.zeros((len(values), int(text.max()) + 1, *values[0].shape[1:]))
+    for total, each in zip(sums, values, strict=True):
+        np.add.at(total, text, each)
+    return np.diff(sums, axis=0, prepend=0.0)

@@ -15,7 +15,7 @@ from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.completion import Completion
-from adaptive_reasoner.kit.learning.cost_response import Response, even_draws
+from adaptive_reasoner.kit.learning.cost_response import Response, even_draws, lift_by_question
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
     FAR,
@@ -218,13 +218,16 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             draws: Bootstrap draws over the questions.
         """
         fitted = self.cross_fit_ if budget is None else replace(self.cross_fit_, budget=budget)
-        accuracy, cost = fitted.held_out_trust.around(fitted.budget)
+        trust, estimated = fitted.held_out_trust, None
+        if fitted.estimates is not None:
+            guessed = trust.by(fitted.estimates).around(fitted.budget)
+            estimated = lift_by_question(*guessed, fitted.estimates)
         return judge(
-            accuracy,
-            cost,
-            fitted.held_out_trust.rivals,
-            trusted=fitted.held_out_trust.over(fitted.budget),
+            *trust.around(fitted.budget),
+            trust.rivals,
+            trusted=trust.over(fitted.budget),
             labels=fitted.labels,
+            estimated=estimated,
             draws=draws,
             seed=self.seed,
         )

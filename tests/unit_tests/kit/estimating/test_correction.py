@@ -69,6 +69,12 @@ def test_a_table_with_all_right_answers_is_not_touched():
     assert rectified(table) is table
 
 
+def test_fewer_than_twenty_labels_leave_estimates_as_they_are():
+    few, enough = (estimate(generated(200, labelled=range(labels)), votes=(1,)) for labels in (19, 20))
+    assert (rectified(few).accuracy == few.estimated.accuracy).all()
+    assert (rectified(enough).accuracy != enough.estimated.accuracy).any()
+
+
 def test_labels_of_questions_that_were_chosen_tell_nothing_of_the_bias():
     samples = generated(200, labelled=range(0, 200, 2))
     replies = {

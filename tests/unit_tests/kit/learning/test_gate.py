@@ -87,6 +87,21 @@ def test_what_is_followed_in_full_still_needs_a_clear_interval_to_be_called_so(l
     assert answer_to((1.0, 1.0), lift, 0.03, toy_outcomes(60), labels=labels) == answer
 
 
+@pytest.mark.parametrize(
+    ("low", "estimated_low", "labels", "answer"),
+    [
+        (-0.01, 0.01, 20, "ship in part"),
+        (-0.01, -0.01, 20, "not enough questions"),
+        (0.01, -0.01, 20, "ship"),
+        (0.01, 0.01, 0, "unverified"),
+    ],
+)
+def test_where_labels_do_not_make_a_lift_clear_the_estimates_have_to(low, estimated_low, labels, answer):
+    lift, estimated = (Interval(mean=0.03, low=each, high=0.06) for each in (low, estimated_low))
+    table = toy_outcomes(60)
+    assert answer_to((1.0, 1.0), lift, 0.03, table, labels=labels, estimated=estimated) == answer
+
+
 def test_equal_texts_are_drawn_together():
     columns = np.arange(6.0)[:, None]
     texts = np.array(["a", "b", "a", "a", "b", "b"], dtype=object)

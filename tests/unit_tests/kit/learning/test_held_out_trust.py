@@ -5,11 +5,12 @@ import pytest
 
 from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
+from adaptive_reasoner.kit.estimating.correction import by_estimates, rectified
 from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_question
 from adaptive_reasoner.kit.learning.crossfit import folds_of
 from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.held_out_trust import HeldOutTrust, trusted_shares
-from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.outcomes import Estimated, Outcomes
 from adaptive_reasoner.policy.trust import Trust
 
 ACTIONS = ("cheap", "middle", "dear")
@@ -137,3 +138,45 @@ def test_without_trust_the_mixture_is_played_exactly():
     predictions, curve, _ = partly_trusted(table)
     shares = trusted_shares(predictions, Trust.none(), fixed_mixture(table), curve, curve.price_at(20.0))
     assert shares == pytest.approx(np.tile(fixed_mixture(table).shares(20.0), (50, 1)))
+
+
+def partly_labelled(table, labels, *, estimated=None, seed=0):
+    """The table where only some right answers are known; the estimates of the others are right, or given."""
+    known = np.isin(np.arange(len(table)), np.random.default_rng(seed).permutation(len(table))[:labels])
+    guess = table.accuracy if estimated is None else estimated
+    luck = np.random.default_rng(seed + 1).random((len(table), 1))
+    truth = (luck < table.accuracy).astype(float)  # estimates are smooth, right answers are not
+    accuracy = np.where(known[:, None], truth, guess)
+    missing = Estimated(known.astype(float), known, guess, np.zeros_like(guess))
+    return replace(table, accuracy=accuracy, estimated=missing)
+
+
+def trust_in_estimates(predictions, table):
+    judged, fold = rectified(table), folds_of(table.questions, seed=0)
+    return HeldOutTrust.fit(predictions, judged, judged, fold, estimates=by_estimates(table))
+
+
+def test_few_labels_hardly_ever_refuse_what_none_would_let_pass():
+    shares = {labels: [] for labels in (0, 25, 100)}
+    for seed in range(12):
+        table = table_of(800, seed=seed)
+        predictions = predicted(table, known=(0, 1))
+        for labels, found in shares.items():
+            trust = trust_in_estimates(predictions, partly_labelled(table, labels, seed=seed))
+            found.append(trust.over(20.0).mean())
+    assert np.mean(shares[0]) == 1
+    assert min(np.mean(shares[25]), np.mean(shares[100])) > 0.85
+
+
+def test_labels_refuse_what_estimates_got_wrong():
+    """By the estimates each step helps the questions that it does not help."""
+    refused = {0: 0, 200: 0}
+    for seed in range(12):
+        table = table_of(800, seed=seed)
+        gain = 0.4 - np.diff(table.accuracy, axis=1)
+        mirrored = np.cumsum(np.column_stack([table.accuracy[:, 0], gain]), axis=1)
+        predictions = predicted(table, wrong=(0, 1))
+        for labels in refused:
+            partly = partly_labelled(table, labels, estimated=mirrored, seed=seed)
+            refused[labels] += not trust_in_estimates(predictions, partly).over(20.0).any()
+    assert (refused[0], refused[200] >= 10) == (0, True)
