@@ -68,6 +68,11 @@ def hidden(samples, labelled):
     return replace(samples, replies=replies)
 
 
+def shares_of(imitator, features, budget):
+    """Probability of each action, over the draws of trust and mixtures: their luck is no merit."""
+    return imitator.foresee(features).shares(imitator.curve_.price_at(budget, unit=imitator.cost_unit_))
+
+
 def lifts(samples, features, budgets, sizes, splits, *, alone=(), every=("all",)):
     """Lift at each budget with m right answers, mean and standard error over the splits.
 
@@ -89,9 +94,7 @@ def lifts(samples, features, budgets, sizes, splits, *, alone=(), every=("all",)
             imitator = Imitator(seed=seed).fit(features[learnt], table, budget=budgets[0])
             row = []
             for budget in budgets:
-                moved = imitator.around(budget)
-                shares = np.eye(len(truth.actions))[moved.choose(features[held_out], budget=budget)]
-                play = Performance.of(test, shares)
+                play = Performance.of(test, shares_of(imitator.around(budget), features[held_out], budget))
                 fixed = path_accuracy(
                     test.accuracy.mean(0)[None, path],
                     test.cost.mean(0)[None, path],
@@ -180,8 +183,7 @@ def preferences(rewards, features, budgets, splits, *, judges=((0.9, 0.0), (0.7,
             path = [names.index(action) for action in path]
             imitator = Imitator(seed=split).fit(features[fit], table.select(fit), budget=budgets[0])
             for budget in budgets:
-                chosen = imitator.around(budget).choose(features[held_out], budget=budget)
-                play = Performance.of(test, np.eye(len(names))[chosen])
+                play = Performance.of(test, shares_of(imitator.around(budget), features[held_out], budget))
                 fixed = path_accuracy(
                     test.accuracy.mean(0)[None, path],
                     test.cost.mean(0)[None, path],
@@ -243,7 +245,7 @@ def coverage(samples, features, budget, *, labels=50, draws=1000, seed=0):
     fit, held_out = split_by_text(truth.questions, test_size=0.5, seed=seed)
     guess = estimate(hidden(samples.select(fit), []), votes=(1,))
     imitator = Imitator(seed=seed).fit(features[fit], guess, budget=budget)
-    shares = np.eye(len(truth.actions))[imitator.choose(features[held_out], budget=budget)]
+    shares = shares_of(imitator, features[held_out], budget)
     test, asked = truth.select(held_out), samples.select(held_out)
     value = float((test.accuracy * shares).sum(1).mean())
     blank, rng, hits, widths = estimate(hidden(asked, []), votes=(1,)), np.random.default_rng(seed), 0, []

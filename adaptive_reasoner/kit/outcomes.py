@@ -1,7 +1,7 @@
 """What each action would score and cost on each question: the table everything offline is made from."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -11,12 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Texts
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.tables.cell_ranges import Fault, first_fault, half_fault
 from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
 from adaptive_reasoner.kit.tables.row_fields import Asked, is_null, number_field, number_text, text_field
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.pages.tables import html_table
 
 HALVES = ("accuracy_a", "accuracy_b", "cost_a", "cost_b")
+RECTIFIED = "rectified accuracy"
+"""The unit of rectified tables: single entries may lie outside [0, 1], means are accuracies."""
+
+_MOST = (0.01, 0.99)  # quantiles between which most of a reward's values lie
 _ESTIMATED = ("labels", "labels_at_random", "accuracy_estimate", "accuracy_se")
 
 
@@ -39,6 +44,11 @@ class Halves:
     def select(self, index: Any) -> Self:
         """The same at an index of the tables: some questions, or some questions and actions."""
         return type(self)(*(getattr(self, name)[index] for name in HALVES))
+
+    def fault(self, *, bounded: bool) -> Fault | None:
+        """The first cell that is out of range, if any."""
+        first = half_fault("a", self.accuracy_a, self.cost_a, bounded=bounded)
+        return first or half_fault("b", self.accuracy_b, self.cost_b, bounded=bounded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +136,10 @@ class Outcomes:
         settle("samples", _read_only(np.asarray(self.samples, dtype=np.intp)))
         self._check_names()
         self._check_shapes()
-        fault = _fault(self.accuracy, self.cost, self.samples, bounded=self.accuracy_unit is None)
+        bounded = self.accuracy_unit is None
+        fault = first_fault(self.accuracy, self.cost, self.samples, bounded=bounded)
         if fault is None and self.halves is not None:
-            fault = _half_fault(self.halves, bounded=self.accuracy_unit is None)
+            fault = self.halves.fault(bounded=bounded)
         if fault is not None:
             question, action, reason = fault
             cell = f"question {self.question_ids[question]!r}, action {self.actions[action]!r}"
@@ -203,6 +214,21 @@ class Outcomes:
         """Which questions have a right answer, shape (n,)."""
         return np.ones(len(self), dtype=bool) if self.estimated is None else self.estimated.labelled
 
+    @property
+    def scale(self) -> float:
+        """How far accuracies lie apart: 1, or of a reward the range of all but a few, in its unit.
+
+        Example:
+            >>> row = dict(action="direct", cost=1, cost_unit="usd", accuracy_unit="stars")
+            >>> rows = [{**row, "question_id": f"q{n}", "question": f"q{n}", "accuracy": n} for n in (1, 5)]
+            >>> round(Outcomes.from_rows(rows).scale, 2)
+            3.92
+        """
+        if self.accuracy_unit in (None, RECTIFIED):
+            return 1.0
+        low, high = np.quantile(self.accuracy, _MOST)
+        return float(high - low) or float(np.ptp(self.accuracy)) or 1.0
+
     def split(self, test_size: float = 0.5, seed: int = 0) -> tuple[Self, Self]:
         """Two tables, to fit on and to test on; questions of equal text stay on one side."""
         fit, test = split_by_text(self.questions, test_size=test_size, seed=seed)
@@ -269,50 +295,6 @@ class Outcomes:
                 raise OutcomesError(f"{len(column)} {name} for {len(self)} question_ids")
 
 
-Fault = tuple[int, int, str]
-
-
-def _fault(accuracy: Floats, cost: Floats, samples: Ints, *, bounded: bool) -> Fault | None:
-    """The first cell that is out of range, with the reason."""
-    faults: list[tuple[Bools, Callable[[int, int], str]]] = [
-        (~np.isfinite(accuracy), lambda i, j: f"accuracy is {accuracy[i, j]}; a finite number is needed"),
-        (~np.isfinite(cost), lambda i, j: f"cost is {cost[i, j]}; a finite number is needed"),
-        (cost < 0, lambda i, j: f"cost is {cost[i, j]}; a cost is never negative"),
-        (samples < 1, lambda i, j: f"samples is {samples[i, j]}; at least 1 is needed"),
-    ]
-    if bounded:
-        outside = (accuracy < 0) | (accuracy > 1)
-        faults.append((outside, lambda i, j: f"accuracy is {accuracy[i, j]}, outside [0, 1]; {_DECLARE}"))
-    for wrong, reason in faults:
-        if wrong.any():
-            i, j = (int(at) for at in np.argwhere(wrong)[0])
-            return i, j, reason(i, j)
-    return None
-
-
-_DECLARE = "a reward on another scale needs an accuracy_unit"
-
-
-def _half_fault(halves: Halves, *, bounded: bool) -> Fault | None:
-    """The first half cell that is out of range; an unknown one (NaN in both columns) is none."""
-    for half in "ab":
-        accuracy, cost = getattr(halves, f"accuracy_{half}"), getattr(halves, f"cost_{half}")
-        alone = np.isnan(accuracy) != np.isnan(cost)
-        if alone.any():
-            i, j = (int(at) for at in np.argwhere(alone)[0])
-            return i, j, f"accuracy_{half} and cost_{half} must be known together"
-        known = ~np.isnan(accuracy)
-        fault = _fault(
-            np.where(known, accuracy, 0),
-            np.where(known, cost, 0),
-            np.ones(known.shape, np.intp),
-            bounded=bounded,
-        )
-        if fault is not None:
-            return fault[0], fault[1], f"half {half}: {fault[2]}"
-    return None
-
-
 def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any]:
     """The fields of a full table from rows in any order; every error names its row."""
     asked, actions = Asked(), dict[str, None]()
@@ -341,7 +323,7 @@ def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any
     halved, estimates = more[: len(HALVES)], more[len(HALVES) :]
     samples, halves = samples.astype(np.intp), Halves(*halved)
     bounded = asked.unit("accuracy_unit") is None
-    fault = _fault(accuracy, cost, samples, bounded=bounded) or _half_fault(halves, bounded=bounded)
+    fault = first_fault(accuracy, cost, samples, bounded=bounded) or halves.fault(bounded=bounded)
     if fault is not None:
         question, at, reason = fault
         raise OutcomesError(reason, file=file, row=cells[names[question * len(actions) + at]][0])

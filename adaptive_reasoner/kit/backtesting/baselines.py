@@ -12,8 +12,7 @@ from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import solve
 from adaptive_reasoner.kit.backtesting.performance import Key, Performance, affordable
-from adaptive_reasoner.kit.estimating.correction import RECTIFIED
-from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.outcomes import RECTIFIED, Outcomes
 
 _AVERAGE_QUESTIONS = 5  # a key counts as if it had been seen with this many average questions more
 _LENGTH_CLASSES = 10

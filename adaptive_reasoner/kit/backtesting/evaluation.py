@@ -135,7 +135,7 @@ def backtest(
 
     overall = verdict(*budgets)
     verdicts = tuple(BudgetVerdict(budget, verdict(budget), trust[budget]) for budget in budgets)
-    better = None
+    better, least = None, ROUNDING * outcomes.scale
     if look is not None:
         better = Interval.of(_mean_lifts(gains, "first_sample_ungated", budgets) - lifts)
     return Backtest(
@@ -147,7 +147,7 @@ def backtest(
         verdict=overall,
         verdicts=verdicts,
         lift=Interval.of(lifts),
-        observe="first_sample" if better is not None and better.low > ROUNDING else "question",
+        observe="question" if better is None or better.low <= least else "first_sample",
         look=better,
         learning_curve=curve,
         mistakes=mistakes,

@@ -6,10 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
-from adaptive_reasoner.kit.outcomes import Outcomes
-
-RECTIFIED = "rectified accuracy"
-"""The unit of `rectified` tables: single entries may lie outside [0, 1], means are accuracies."""
+from adaptive_reasoner.kit.outcomes import RECTIFIED, Outcomes
 
 FEWEST_LABELS = 20
 """Right answers below which estimates are neither corrected nor verified."""

@@ -193,7 +193,7 @@ class CrossFit:
         That is the mean of all, unless others are ahead of it by half a standard error: among candidates of
         equal quality the best one in a sample is mostly lucky. `held_out_trust` says whether it gains.
         """
-        lifts = self.lifts(without)
+        lifts = {name: lift / self.outcomes.scale for name, lift in self.lifts(without).items()}
         default = self.names[-1]
         ahead = {name: lift - lifts[default] for name, lift in lifts.items()}
         better = [name for name in self.names if _is_clear(ahead[name], _BETTER)]

@@ -21,12 +21,24 @@ SHIPS: tuple[Answer, ...] = ("ship", "ship in part", "unverified")
 """With which answers a policy goes out."""
 
 WORTHWHILE = 0.01
-"""A lift in accuracy below which a policy is not worth its upkeep."""
+"""A lift, as a share of how far accuracies lie apart, below which a policy is not worth its upkeep."""
 
 _NEARLY_FULL = 0.85  # trust at which nothing but the noise of its choice is missing
-_BLIND = 5 * WORTHWHILE  # data that cannot show even this lift cannot say that there is none
+_BLIND = 5.0  # times as much: data that cannot show even this lift cannot say that there is none
 _DETECTS = 1.96 + 0.84  # standard errors of a lift that is shown four times in five
 _RARELY = 0.1  # at the ends of the hull, too, a policy would change some actions
+
+
+def worthwhile(outcomes: Outcomes) -> float:
+    """The least lift that is worth a policy's upkeep, in the unit of a table's accuracies.
+
+    Example:
+        >>> row = dict(action="direct", cost=1, cost_unit="usd", accuracy_unit="stars")
+        >>> rows = [{**row, "question_id": f"q{n}", "question": f"q{n}", "accuracy": n} for n in (1, 5)]
+        >>> round(worthwhile(Outcomes.from_rows(rows)), 4)
+        0.0392
+    """
+    return WORTHWHILE * outcomes.scale
 
 
 @dataclass(frozen=True)
@@ -135,12 +147,15 @@ def judge(
     lift = Interval.of(np.append(lifts.mean(), drawn))
     guess = None if estimated is None else Interval.of(np.append(estimated.mean(), draw(estimated)))
     if trusted is None:
-        trusted = float(lift.low > ROUNDING)
+        trusted = float(lift.low > ROUNDING * outcomes.scale)
     trust = float(np.min(trusted)), float(np.max(trusted))
     detectable = detectable_lift(drawn, cost.mean(0), outcomes)
     answer = answer_to(trust, lift, detectable, outcomes, labels=labels, estimated=guess)
-    unclear = answer == "not enough questions" or (answer == "ship in part" and lift.low <= ROUNDING)
-    needed = int(np.ceil(questions * (detectable / max(lift.mean, WORTHWHILE)) ** 2))
+    unclear = answer == "not enough questions" or (
+        answer == "ship in part" and lift.low <= ROUNDING * outcomes.scale
+    )
+    least = worthwhile(outcomes)
+    needed = int(np.ceil(questions * (detectable / max(lift.mean, least)) ** 2))
     return Gate(
         answer=answer,
         lift=lift.mean,
@@ -151,14 +166,14 @@ def judge(
         needed=max(needed, questions + 1, FEWEST) if unclear else None,
         costs=(float(cost.mean(0).min()), float(cost.mean(0).max())),
         labels=labels,
-        needed_labels=_labels_needed(lifts) if answer == "unverified" else None,
+        needed_labels=_labels_needed(lifts, least) if answer == "unverified" else None,
         trust=trust,
     )
 
 
-def _labels_needed(lifts: Floats) -> int:
+def _labels_needed(lifts: Floats, least: float) -> int:
     """Labels that would show a lift four times in five, if right answers vary no more than the estimates."""
-    lift = max(float(lifts.mean()), WORTHWHILE)
+    lift = max(float(lifts.mean()), least)
     return max(FEWEST_LABELS, int(np.ceil((_DETECTS * float(lifts.std()) / lift) ** 2)))
 
 
@@ -185,13 +200,15 @@ def answer_to(
     if text_index(outcomes.questions).max() + 1 < FEWEST:
         return "not enough questions"
     if max(trust) > 0:
-        clear = lift.low > ROUNDING
-        if not clear and estimated is not None and estimated.low <= ROUNDING:
+        clear = lift.low > ROUNDING * outcomes.scale
+        if not clear and estimated is not None and estimated.low <= ROUNDING * outcomes.scale:
             return "not enough questions"
         if labels is not None and labels < FEWEST_LABELS:
             return "unverified" if clear else "not enough questions"
         return "ship" if min(trust) >= _NEARLY_FULL and clear else "ship in part"
-    return "do not ship" if lift.high < WORTHWHILE and detectable < _BLIND else "not enough questions"
+    least = worthwhile(outcomes)
+    none = lift.high < least and detectable < _BLIND * least
+    return "do not ship" if none else "not enough questions"
 
 
 def detectable_lift(drawn: Floats, costs: Floats, outcomes: Outcomes) -> float:

@@ -18,7 +18,7 @@ LEVELS = (0.25, 0.5)
 """The levels of trust between none and full."""
 
 ROUNDING = 1e-9
-"""A lift in accuracy that is only the rounding of long sums."""
+"""A lift, as a share of how far accuracies lie apart, that is only the rounding of long sums."""
 
 FEWEST = 20
 """Different questions; fewer say nothing about how much they vary."""
@@ -91,10 +91,12 @@ class HeldOutTrust:
             for table, fixed in tables
         ]
         signs = [
-            np.column_stack([_agreement(predictions, table), lifts[:, :, -1].mean(axis=1)])
+            np.column_stack([_agreement(predictions, table) / truth.scale, lifts[:, :, -1].mean(axis=1)])
             for (table, _), lifts in zip(tables, gains, strict=True)
         ]
-        evidence = _Evidence(cost, _added(gains, text), _added(signs, text), np.bincount(text))
+        evidence = _Evidence(
+            cost, _added(gains, text) / truth.scale, _added(signs, text) / truth.scale, np.bincount(text)
+        )
         of_text = np.zeros(len(evidence.size), dtype=fold.dtype)
         of_text[text] = fold
         folds = np.unique(fold)
@@ -162,7 +164,8 @@ class _Evidence:
 
     Attributes:
         cost: Mean costs, shape (m,).
-        lifts: Sums of lifts at each cost and level, shape (1 or 2, texts, m, levels).
+        lifts: Sums of lifts at each cost and level, shape (1 or 2, texts, m, levels), as the signs are: in
+            units of how far accuracies lie apart.
         signs: Sums of what shows whether predictions tell actions apart, shape (1 or 2, texts, 2).
         size: Questions of each text, shape (texts,).
     """

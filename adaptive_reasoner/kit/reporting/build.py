@@ -7,6 +7,7 @@ from adaptive_reasoner.kit.allocation.allocation import Allocation
 from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
+from adaptive_reasoner.kit.learning.gate import worthwhile
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import summary, wording
 from adaptive_reasoner.kit.reporting.frontier import dial_of, frontier_section
@@ -118,9 +119,14 @@ def _find(
 
 
 def _verdict(found: Findings, answer: str | None) -> Verdict:
-    unit, accuracy_unit, gate = found.unit, found.accuracy_unit, {}
+    gate: Mapping[str, Any] = {}
+    units: dict[str, Any] = {
+        "unit": found.unit,
+        "accuracy_unit": found.accuracy_unit,
+        "worthwhile": worthwhile(found.outcomes),
+    }
     if found.summary is None:
-        return wording.room(found.oracles.gains, budget=found.budget, unit=unit, accuracy_unit=accuracy_unit)
+        return wording.room(found.oracles.gains, budget=found.budget, **units)
     if found.playing is not None:
         policy = found.playing.policy
         answer, gate = policy.verdict, policy.card["report"]["gate"]
@@ -128,9 +134,8 @@ def _verdict(found: Findings, answer: str | None) -> Verdict:
         found.summary,
         answer=answer,
         needed=gate.get("needed_labels" if answer == "unverified" else "needed"),
-        unit=unit,
-        accuracy_unit=accuracy_unit,
         labels=gate.get("labels"),
+        **units,
     )
 
 

@@ -57,6 +57,7 @@ def judged(
     needed: int | None,
     unit: str,
     accuracy_unit: str | None = None,
+    worthwhile: float = WORTHWHILE,
     labels: int | None = None,
 ) -> Verdict:
     """The verdict on shipping a policy.
@@ -67,6 +68,7 @@ def judged(
         needed: About how many questions, or labels of them, would be enough, where the gate asked for more.
         unit: Of costs.
         accuracy_unit: Of accuracies, where they are none.
+        worthwhile: The least lift that is worth a policy's upkeep.
         labels: How many questions have a right answer; None if all have.
     """
     lift = measured.lift
@@ -91,7 +93,7 @@ def judged(
         return Verdict(
             "Not yet:", f"{gained}, {interval}, but in training the gate said: {answer}.", "unsure"
         )
-    if lift.high < WORTHWHILE or answer == "do not ship":
+    if lift.high < worthwhile or answer == "do not ship":
         found = "it loses against the best random mixture" if lift.high < 0 else "the lift is within noise"
         return Verdict("Do not ship:", f"{found}: {gained}, {interval}.", "bad")
     if answer in ("ship", "ship in part") and lift.mean > 0:
@@ -110,7 +112,14 @@ def _topic(measured: PolicySummary, unit: str | None) -> str:
     return f" Most of it is telling topics apart: within groups it is {points(within, unit)}."
 
 
-def room(gains: Mapping[str, Gain], *, budget: float, unit: str, accuracy_unit: str | None = None) -> Verdict:
+def room(
+    gains: Mapping[str, Gain],
+    *,
+    budget: float,
+    unit: str,
+    accuracy_unit: str | None = None,
+    worthwhile: float = WORTHWHILE,
+) -> Verdict:
     """What there is to gain where no policy has been trained yet."""
     in_sample, crossfit = gains["oracle_in_sample"], gains.get("oracle_crossfit")
     most = points(in_sample.lift.mean, accuracy_unit)
@@ -123,7 +132,7 @@ def room(gains: Mapping[str, Gain], *, budget: float, unit: str, accuracy_unit: 
         )
     lift = crossfit.lift
     sure = f"{points(lift.mean, accuracy_unit)} ({between(lift.low, lift.high, accuracy_unit)}) cross-fitted"
-    if lift.high < WORTHWHILE:
+    if lift.high < worthwhile:
         return Verdict("Little to gain:", f"{there} would add {sure}, {most} in sample.", "bad")
     return Verdict("Room to gain:", f"{there} would add {sure}, at most {most}; no policy is shown.")
 

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.learning.gate import WORTHWHILE, answer_to, judge
+from adaptive_reasoner.kit.learning.gate import WORTHWHILE, answer_to, judge, worthwhile
+from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.tables.bootstrap import Interval, bootstrap_means
-from tests.unit_tests.toys import toy_outcomes
+from tests.unit_tests.toys import DIMENSION, features_of, toy_outcomes
 
 
 def oracle_of(table, share):
@@ -114,3 +117,22 @@ def test_a_verdict_is_plain_json():
     table = toy_outcomes(50)
     as_dict = judge(*oracle_of(table, 1.0), table, draws=100).as_dict()
     assert {type(value) for value in as_dict.values()} <= {str, float, int, list, type(None)}
+
+
+@pytest.mark.parametrize(("questions", "informative"), [(120, True), (120, False), (600, False)])
+def test_a_reward_on_a_larger_scale_gets_the_same_verdict_at_that_scale(questions, informative):
+    times = 16.0  # a power of two: rounding is the same, and so are the trees
+    table = toy_outcomes(questions, informative=informative)
+    stars = replace(table, accuracy=times * table.accuracy, accuracy_unit="stars")
+    plain, scaled = (
+        Imitator(vector=DIMENSION).fit(features_of(each), each, budget=15.0) for each in (table, stars)
+    )
+    by_accuracy, by_stars = plain.gate(draws=300), scaled.gate(draws=300)
+    assert (by_stars.answer, by_stars.trust) == (by_accuracy.answer, by_accuracy.trust)
+    assert by_stars.needed == by_accuracy.needed
+    for name in ("lift", "low", "high", "detectable"):
+        expected = times * getattr(by_accuracy, name)
+        assert getattr(by_stars, name) == pytest.approx(expected, rel=1e-3)
+    chosen, as_chosen = (each.choose(features_of(table), budget=15.0) for each in (plain, scaled))
+    assert (chosen == as_chosen).all()
+    assert worthwhile(stars) == pytest.approx(times * worthwhile(table))
