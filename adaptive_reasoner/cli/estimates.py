@@ -51,6 +51,7 @@ def estimated(
     table = Samples.read(samples)
     outcomes = estimate(table, votes=votes, labels=labels, reward=reward)
     outcomes.write(out_file)
+    kept = outcomes.judge_quality
     means = zip(outcomes.actions, outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), strict=True)
     return Estimates(
         file=out_file,
@@ -59,7 +60,7 @@ def estimated(
         actions=[{"action": name, "accuracy": float(a), "cost": float(c)} for name, a, c in means],
         cost_unit=outcomes.cost_unit,
         silent={source: table.nothing_to_compare(source) for source in table.sources},
-        judge=measure_judge(table),
+        judge=measure_judge(table) if kept is None else JudgeQuality.from_dict(kept),
     )
 
 

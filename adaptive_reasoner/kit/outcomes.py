@@ -1,5 +1,6 @@
 """What each action would score and cost on each question: the table everything offline is made from."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -98,6 +99,7 @@ class Outcomes:
         accuracy_unit: Names a reward that is not an accuracy in [0, 1].
         counts: Which tokens a cost in tokens counts, `completion` or `total`; None where that is not known.
         estimated: What is known where right answers are missing; None where every question has one.
+        judge_quality: What is known of the judge of the replies, as `JudgeQuality.as_dict` gives it.
 
     Raises:
         OutcomesError: Shapes differ, a name repeats, or a cell is not a number in its range.
@@ -124,6 +126,7 @@ class Outcomes:
     accuracy_unit: str | None = None
     counts: str | None = None
     estimated: Estimated | None = field(default=None, repr=False)
+    judge_quality: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         settle = partial(object.__setattr__, self)
@@ -162,8 +165,8 @@ class Outcomes:
         """Build the table from rows of `question_id, question, action, accuracy, cost, cost_unit`.
 
         Optional fields: `group`, `samples` (1 where absent), `accuracy_a, accuracy_b, cost_a, cost_b`,
-        `accuracy_unit`, `cost_counts` and, where right answers are missing, `labels, labels_at_random,
-        accuracy_estimate, accuracy_se`. Questions and actions keep the order of their first appearance.
+        `accuracy_unit`, `cost_counts`, `judge_quality` and, where right answers are missing, `labels,
+        labels_at_random, accuracy_estimate, accuracy_se`. Questions and actions keep their order.
 
         Raises:
             OutcomesError: As for `read`.
@@ -254,6 +257,8 @@ class Outcomes:
             columns["accuracy_unit"] = [self.accuracy_unit] * (n * k)
         if self.counts is not None:
             columns["cost_counts"] = [self.counts] * (n * k)
+        if self.judge_quality is not None:
+            columns["judge_quality"] = [json.dumps(dict(self.judge_quality), ensure_ascii=False)] * (n * k)
         if self.halves is not None:
             for name in HALVES:
                 cells = getattr(self.halves, name).ravel().tolist()
@@ -297,7 +302,7 @@ class Outcomes:
 
 def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any]:
     """The fields of a full table from rows in any order; every error names its row."""
-    asked, actions = Asked(), dict[str, None]()
+    asked, actions = Asked("judge_quality"), dict[str, None]()
     cells: dict[tuple[str, str], tuple[int, list[float]]] = {}
     for number, row in enumerate(rows, start=1):
         try:
@@ -337,7 +342,20 @@ def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any
         "accuracy_unit": asked.unit("accuracy_unit"),
         "counts": asked.unit("cost_counts"),
         "estimated": _estimated(*estimates, file=file),
+        "judge_quality": _judge_quality(asked.unit("judge_quality"), file=file),
     }
+
+
+def _judge_quality(cell: str | None, *, file: object) -> dict[str, Any] | None:
+    if cell is None:
+        return None
+    try:
+        kept = json.loads(cell)
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict):
+        raise OutcomesError(f"judge_quality is {cell!r}; `estimate` writes a JSON object", file=file)
+    return kept
 
 
 def _estimated(

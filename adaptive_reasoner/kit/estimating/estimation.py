@@ -14,6 +14,7 @@ from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.estimating.consensus import Labels
+from adaptive_reasoner.kit.estimating.judge_quality import measure_judge
 from adaptive_reasoner.kit.estimating.unlabelled import estimated_by_scores, estimated_without_labels
 from adaptive_reasoner.kit.estimating.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
 from adaptive_reasoner.kit.outcomes import Halves, Outcomes
@@ -79,11 +80,16 @@ def estimate(
         (('cot', 'cot_vote_3'), [[0.667, 1.0]], [[10.0, 26.667]])
     """
     check_argument(samples, "Samples", "estimate")
-    measure = partial(estimate, votes=votes, best_of=best_of, seed=seed)
+    measure = partial(_of_graded, votes=votes, best_of=best_of, seed=seed)
     if reward is not None:
         return estimated_by_scores(samples, measure, reward)
-    if samples.ungraded:
-        return estimated_without_labels(samples, labels, measure)
+    outcomes = estimated_without_labels(samples, labels, measure) if samples.ungraded else measure(samples)
+    judge = measure_judge(samples)
+    return outcomes if judge is None else replace(outcomes, judge_quality=judge.as_dict())
+
+
+def _of_graded(samples: Samples, *, votes: Sizes, best_of: Sizes, seed: int) -> Outcomes:
+    """Outcomes of samples that are graded throughout; see `estimate`."""
     for sizes in (votes, best_of):
         unknown = set(sizes) - set(samples.sources) if isinstance(sizes, Mapping) else set()
         if unknown:
@@ -166,7 +172,7 @@ def _check_comparable(samples: Samples, sources: Iterable[str]) -> None:
                 "does so for votes online"
             )
         if silent > _MANY * total:
-            warnings.warn(f"{said} ({silent / total:.0%}), and never vote", stacklevel=3)
+            warnings.warn(f"{said} ({silent / total:.0%}), and never vote", stacklevel=4)
 
 
 def _complete(samples: Samples, sizes: Mapping[str, int]) -> Samples:
@@ -187,7 +193,7 @@ def _complete(samples: Samples, sizes: Mapping[str, int]) -> Samples:
     )
     if len(lacking) == len(samples):
         raise OutcomesError(f"no question is complete: {reason}")
-    warnings.warn(f"left out {len(lacking)} of {len(samples)} questions: {reason}", stacklevel=3)
+    warnings.warn(f"left out {len(lacking)} of {len(samples)} questions: {reason}", stacklevel=4)
     return samples.select([at for at in range(len(samples)) if at not in lacking])
 
 

@@ -1,9 +1,9 @@
 """How good a judge is: against right answers where there are some, and by what it favours."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import isnan
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from adaptive_reasoner.kit.estimating.consensus import graded_by
 from adaptive_reasoner.kit.estimating.preferences import (
     ReplyKey,
     comparisons,
+    consistency,
     keyed_replies,
     position_bias,
 )
@@ -42,6 +43,8 @@ class JudgeQuality:
             orders are asked. None for verdicts.
         cost: What its calls cost.
         cost_unit: What a cost counts.
+        consistent: How often it prefers the same of two replies in both orders; a coin does half of the time.
+            A preference that turns with the order is a tie. None for verdicts.
     """
 
     judges: Sequence[str]
@@ -57,10 +60,17 @@ class JudgeQuality:
     by_position: float | None
     cost: float
     cost_unit: str
+    consistent: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Self:
+        """Read what `as_dict` gave; what a later version added is left out."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in kept.items() if name in known})
 
     def __str__(self) -> str:
         parts = [f"{self.given} {self.gives}"]
@@ -73,6 +83,8 @@ class JudgeQuality:
             )
         biases = {"longer replies": self.by_length, "the first place": self.by_position}
         biases |= {"all replies": self.lenience, **self.by_source}
+        if self.consistent is not None:
+            parts.append(f"both orders agree on {self.consistent:.0%} of the pairs")
         favours = [f"{name} {bias:+.2f}" for name, bias in biases.items() if bias is not None]
         if favours:
             parts.append(f"bias towards {', '.join(favours)}")
@@ -105,6 +117,8 @@ cot +0.10; cost 0 tokens
         if reply.verdict is not None or reply.preferred_over is not None
     }
     paid = sum(reply.grading_cost or 0.0 for several in samples.replies.values() for reply in several)
+    if not names:
+        return None
     known = {key for key, reply in replies.items() if not isnan(reply.correct)}
     believed = {key: reply.correct for key, reply in keyed_replies(graded_by(samples, "consensus"))}
     common = {
@@ -114,9 +128,7 @@ cot +0.10; cost 0 tokens
     }
     if any(reply.preferred_over is not None for reply in replies.values()):
         return _of_preferences(samples, replies, known, believed, common)
-    if any(reply.verdict is not None for reply in replies.values()):
-        return _of_verdicts(replies, known, believed, common)
-    return None
+    return _of_verdicts(replies, known, believed, common)
 
 
 def _of_verdicts(
@@ -176,6 +188,7 @@ def _of_preferences(
         by_source=_by_source(sources, np.stack([bias, -bias], axis=1).ravel()),
         by_length=_share((bias * longer)[longer != 0]),
         by_position=position_bias(samples),
+        consistent=consistency(samples),
         **common,
     )
 

@@ -44,6 +44,20 @@ def keyed_replies(samples: Samples) -> Iterator[tuple[ReplyKey, Sample]]:
                 yield (question_id, source, reply.sample), reply
 
 
+def consistency(samples: Samples) -> float | None:
+    """How often the same of two replies is preferred in both orders; a tie in one of them counts half.
+
+    None without pairs that were shown in both.
+    """
+    chances = {(each.first, each.second): each.chance for each in comparisons(samples)}
+    same = [
+        1 - abs(np.sign(chance - 0.5) - np.sign(0.5 - chances[second, first])) / 2
+        for (first, second), chance in chances.items()
+        if (second, first) in chances
+    ]
+    return float(np.mean(same)) if same else None
+
+
 def position_bias(samples: Samples) -> float:
     """How much likelier a reply is preferred because it is shown first; 0.5 at most, 0 without comparisons.
 

@@ -68,7 +68,7 @@ def outcomes_report(
         price_section(found),
         None if playing is None else calibration_section(playing),
         learning_section(learned or [], outcomes.accuracy_unit),
-        judge_section(samples),
+        judge_section(outcomes, samples),
     ]
     facts = _oracle_facts(found, optimum) if found.summary is None else _facts(found, found.summary, saving)
     bill = _bill(samples, policy)

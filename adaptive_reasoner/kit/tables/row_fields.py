@@ -133,6 +133,9 @@ def amount_field(row: Mapping[str, Any], name: str) -> float:
 class Asked:
     """The questions and units of a table, gathered row by row: what its rows repeat must agree.
 
+    Args:
+        more: Fields, beside the units, that all rows share.
+
     Example:
         >>> asked = Asked()
         >>> asked.add({"question_id": "q1", "question": "6 * 7", "cost_unit": "tokens"}, number=1)
@@ -142,7 +145,8 @@ class Asked:
         ValueError: question 'q1' has another text in row 1
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *more: str) -> None:
+        self._more = more
         self._questions: dict[str, tuple[str, str | None, int]] = {}
         self._units: dict[str, tuple[str | None, int]] = {}
 
@@ -153,7 +157,7 @@ class Asked:
             ValueError: A field is missing, or disagrees with an earlier row.
         """
         question_id, text, unit = (text_field(row, name) for name in ("question_id", "question", "cost_unit"))
-        for name in ("cost_unit", "accuracy_unit", "cost_counts"):
+        for name in ("cost_unit", "accuracy_unit", "cost_counts", *self._more):
             value = unit if name == "cost_unit" else cell_text(row, name)
             before, at = self._units.setdefault(name, (value, number))
             if before != value:
@@ -166,7 +170,7 @@ class Asked:
         return question_id
 
     def unit(self, name: str) -> str | None:
-        """The value of `cost_unit`, `accuracy_unit` or `cost_counts` that all rows share."""
+        """The value of `cost_unit`, `accuracy_unit`, `cost_counts` or a further field that all rows share."""
         return self._units[name][0]
 
     def fields(self, *, file: object = None) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The table of outcomes: whole or refused, and the same after a round trip."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -176,6 +178,23 @@ def test_the_table_cannot_be_changed_and_leaves_the_callers_arrays_alone():
     with pytest.raises(ValueError, match="read-only"):
         outcomes.accuracy[0, 0] = 1
     mine[0, 0] = 0.5  # still writable
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl", "csv"])
+def test_what_is_known_of_a_judge_stands_in_the_file(suffix, tmp_path):
+    quality = {"judges": ["jury ä"], "accuracy": 0.8, "by_source": {"cot": -0.1}, "by_length": None}
+    table = replace(Outcomes.from_rows(rows()), judge_quality=quality)
+    table.write(tmp_path / f"outcomes.{suffix}")
+    again = Outcomes.read(tmp_path / f"outcomes.{suffix}")
+    assert again.judge_quality == quality == again.select([0]).judge_quality
+    assert_equal(again, table)
+
+
+def test_a_table_without_a_judge_says_nothing_of_one():
+    assert Outcomes.from_rows(rows()).judge_quality is None
+    assert "judge_quality" not in next(Outcomes.from_rows(rows()).rows())
+    with pytest.raises(OutcomesError, match="judge_quality is 'good'; `estimate` writes a JSON object"):
+        Outcomes.from_rows(rows(judge_quality="good"))
 
 
 def test_selects_by_position_and_by_mask():

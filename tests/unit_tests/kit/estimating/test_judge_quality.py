@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.estimating.judge_quality import measure_judge
+from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality, measure_judge
 from tests.unit_tests.kit.estimating.judged import compared
 from tests.unit_tests.kit.unlabelled import generated
 
@@ -53,6 +54,29 @@ def test_a_liking_for_the_first_place_or_for_length_is_measured(fault, bias, exp
     assert getattr(judge, bias) == pytest.approx(expected, abs=0.03)
     other = "by_length" if bias == "by_position" else "by_position"
     assert abs(getattr(judge, other)) < 0.03
+
+
+def test_how_often_both_orders_agree_needs_no_right_answer():
+    sure, doubtful, first = (
+        measure_judge(compared(1_000, **judge)).consistent
+        for judge in ({"accuracy": 1.0}, {"accuracy": 0.7}, {"accuracy": 1.0, "first": 1.0})
+    )
+    assert (sure, first) == (1.0, 0.0)
+    assert 0.55 < doubtful < 0.85
+    assert "both orders agree on 0% of the pairs" in str(measure_judge(compared(9, first=1.0)))
+    assert measure_judge(compared(9, both=False)).consistent is None
+    assert measure_judge(verdicts(generated(9))).consistent is None
+
+
+def test_what_is_known_of_a_judge_stands_in_the_outcomes():
+    samples = compared(60, labelled=range(30))
+    quality = measure_judge(samples)
+    kept = estimate(samples, votes=(1,)).judge_quality
+    assert JudgeQuality.from_dict(kept) == quality
+    assert JudgeQuality.from_dict({**kept, "of a later version": 1}) == quality
+    graded = verdicts(generated(20))
+    assert estimate(graded, votes=(1,)).judge_quality["checked"] == 120
+    assert estimate(generated(20), votes=(1,)).judge_quality is None
 
 
 def test_the_first_place_needs_no_right_answer():

@@ -44,6 +44,12 @@ def test_a_liking_for_the_first_place_cancels_and_is_measured(both):
     assert np.mean([rate for (_, source, _), rate in win_rates(one_order).items() if source == "cheap"]) < 0.5
 
 
+def test_a_preference_that_turns_with_the_order_is_a_tie():
+    always_first = compared(50, first=1.0)
+    assert set(win_rates(always_first).values()) == {0.5}
+    assert (estimate(always_first, votes=(1,)).accuracy == 0.5).all()
+
+
 def test_each_other_source_counts_alike_and_only_replies_of_others():
     row = {"question": "q", "gold": None, "correct": None, "cost": 1.0, "cost_unit": "usd", "answer": "x"}
     said = {

@@ -364,5 +364,8 @@ def test_a_judge_stands_in_the_report_with_its_bias_and_its_bill():
         "cheap",
         "strong",
     ]
+    assert re.search(r"prefers the same reply in \d+% of pairs", judge.text)
+    alone = outcomes_report(estimate(samples, votes=(1,)), budget=5.0)
+    assert section(alone, "judge").text == judge.text  # it stands in the outcomes
     unchecked = outcomes_report(estimate(samples, votes=(1,)), samples=compared(9), budget=5.0)
     assert "label some questions to measure it" in section(unchecked, "judge").text
