@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
 from adaptive_reasoner.kit.learning.cost_response import lift_by_question
-from adaptive_reasoner.kit.learning.held_out_trust import FEWEST, ROUNDING
+from adaptive_reasoner.kit.learning.held_out_trust import FEWEST, LIKELY, ROUNDING
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.bootstrap import Interval, bootstrap_means
 from adaptive_reasoner.kit.tables.splits import text_index
@@ -195,20 +195,25 @@ def answer_to(
         outcomes: The table of the questions.
         labels: How many of them have a right answer; None where all have.
         estimated: What it gains by estimates alone, with its interval. Where labels do not make the lift
-            clear, this has to.
+            likely, these have to make it clear.
     """
     if text_index(outcomes.questions).max() + 1 < FEWEST:
         return "not enough questions"
     if max(trust) > 0:
         clear = lift.low > ROUNDING * outcomes.scale
-        if not clear and estimated is not None and estimated.low <= ROUNDING * outcomes.scale:
-            return "not enough questions"
         if labels is not None and labels < FEWEST_LABELS:
             return "unverified" if clear else "not enough questions"
+        if estimated is not None and not (_is_likely(lift) or estimated.low > ROUNDING * outcomes.scale):
+            return "not enough questions"
         return "ship" if min(trust) >= _NEARLY_FULL and clear else "ship in part"
     least = worthwhile(outcomes)
     none = lift.high < least and detectable < _BLIND * least
     return "do not ship" if none else "not enough questions"
+
+
+def _is_likely(lift: Interval) -> bool:
+    """Whether a lift is above zero with three chances in four."""
+    return lift.mean > LIKELY * (lift.high - lift.low) / (2 * 1.96)
 
 
 def detectable_lift(drawn: Floats, costs: Floats, outcomes: Outcomes) -> float:

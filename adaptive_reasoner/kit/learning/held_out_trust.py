@@ -20,6 +20,9 @@ LEVELS = (0.25, 0.5)
 ROUNDING = 1e-9
 """A lift, as a share of how far accuracies lie apart, that is only the rounding of long sums."""
 
+LIKELY = 0.67
+"""Standard errors by which a lift is above zero with three chances in four."""
+
 FEWEST = 20
 """Different questions; fewer say nothing about how much they vary."""
 
@@ -27,7 +30,6 @@ _KNOTS = 12  # mean costs at which trust is chosen
 _NEAR = 0.8  # deviation, in log cost, of the weights by which lifts at neighbouring costs are averaged
 _LOWEST = 1e-3  # of the highest mean cost: the costs below are one
 _PROVED = 2.24  # standard errors; that one of two signs is so clear by chance has a probability of 2.5%
-_LIKELY = 0.67  # by so many a lift is above zero with three chances in four
 _SLIGHT = 0.1  # of a lift, by which less trust must lead, too
 _AHEAD = 1.28  # by so many less trust must lead more: nine chances in ten
 
@@ -190,7 +192,7 @@ class _Evidence:
         near = np.exp(-(apart**2) / 2)
         pooled = np.einsum("jk,stkl->stjl", near / near.sum(axis=1, keepdims=True), self.lifts)
         mean, error = self._mean_and_error(pooled, rows)
-        likely = mean > np.maximum(_LIKELY * error, ROUNDING)
+        likely = mean > np.maximum(LIKELY * error, ROUNDING)
         share = np.zeros(len(self.cost))
         for at, level in enumerate((*LEVELS, 1.0)):
             ahead, doubt = self._mean_and_error(pooled[..., :at] - pooled[..., at : at + 1], rows)

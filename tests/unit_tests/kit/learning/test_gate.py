@@ -91,16 +91,19 @@ def test_what_is_followed_in_full_still_needs_a_clear_interval_to_be_called_so(l
 
 
 @pytest.mark.parametrize(
-    ("low", "estimated_low", "labels", "answer"),
+    ("lift", "estimated_low", "labels", "answer"),
     [
-        (-0.01, 0.01, 20, "ship in part"),
-        (-0.01, -0.01, 20, "not enough questions"),
-        (0.01, -0.01, 20, "ship"),
-        (0.01, 0.01, 0, "unverified"),
+        (Interval(0.00, -0.05, 0.05), 0.01, 20, "ship in part"),
+        (Interval(0.00, -0.05, 0.05), -0.01, 20, "not enough questions"),
+        (Interval(0.02, -0.01, 0.05), -0.01, 20, "ship in part"),
+        (Interval(0.03, 0.01, 0.05), -0.01, 20, "ship"),
+        (Interval(0.03, 0.01, 0.05), 0.01, 0, "unverified"),
     ],
 )
-def test_where_labels_do_not_make_a_lift_clear_the_estimates_have_to(low, estimated_low, labels, answer):
-    lift, estimated = (Interval(mean=0.03, low=each, high=0.06) for each in (low, estimated_low))
+def test_where_labels_do_not_make_a_lift_likely_estimates_have_to_make_it_clear(
+    lift, estimated_low, labels, answer
+):
+    estimated = Interval(mean=0.03, low=estimated_low, high=0.06)
     table = toy_outcomes(60)
     assert answer_to((1.0, 1.0), lift, 0.03, table, labels=labels, estimated=estimated) == answer
 
