@@ -118,8 +118,9 @@ def _check_off_policy(context: typer.Context, **both: Path | None) -> None:
 
 def _value(log: Path, folder: Path, budgets: list[float], seed: int, as_json: bool) -> None:
     """What a policy is worth on a log."""
+    with needs("backtest needs", "kit"):
+        from adaptive_reasoner.kit.off_policy.values import off_policy_values
     from adaptive_reasoner.kit.off_policy.decisions import Decisions
-    from adaptive_reasoner.kit.off_policy.values import off_policy_values
     from adaptive_reasoner.policy.learned import LearnedPolicy
 
     loaded = LearnedPolicy.load(folder)

@@ -78,5 +78,5 @@ def test_with_a_repository_the_readme_of_the_package_shows_its_images_and_leads_
         if place.startswith("https://example.org/owner/project/"):
             kind, branch, path = place.removeprefix("https://example.org/owner/project/").split("/", 2)
             assert (kind, branch) == ("raw" if place in images else "blob", "main")
-            assert (PROJECT / path).exists()
+            assert (PROJECT / path.partition("#")[0]).exists()
     assert len(images) == 2

@@ -190,7 +190,13 @@ import sys
 for name in ("onnx", "sklearn", "joblib", "altair", "jinja2", "vl_convert"):
     sys.modules[name] = None
 from adaptive_reasoner import cli, kit
-for words in ("demo", "train o --out p", "backtest o --budget 1", "report o --out r"):
+for words in (
+    "demo",
+    "train o --out p",
+    "backtest o --budget 1",
+    "backtest --log o --policy p",
+    "report o --out r",
+):
     sys.argv = ["adaptive-reasoner", *words.split()]
     try:
         cli.main()
@@ -211,6 +217,8 @@ def test_without_its_extra_a_command_or_a_name_of_the_kit_says_what_to_install(t
         "adaptive-reasoner: the demo needs: pip install 'adaptive-reasoner[demo]'",
         "2",
         "adaptive-reasoner: train needs: pip install 'adaptive-reasoner[kit]'",
+        "2",
+        "adaptive-reasoner: backtest needs: pip install 'adaptive-reasoner[kit]'",
         "2",
         "adaptive-reasoner: backtest needs: pip install 'adaptive-reasoner[kit]'",
         "2",
