@@ -72,6 +72,8 @@ Accuracy = Annotated[
 def main() -> None:
     """Run a command; an error that the user can correct is one line on stderr and exit code 2."""
     warnings.showwarning = _show_warning
+    # Of packages that are compiled when they are first imported, which the reader cannot mend.
+    warnings.filterwarnings("ignore", category=SyntaxWarning)
     try:
         code = app(prog_name="adaptive-reasoner", standalone_mode=False)
     except UsageError as error:

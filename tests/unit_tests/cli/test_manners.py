@@ -185,6 +185,15 @@ def test_a_backtest_that_is_a_pipe_or_nested_without_end_is_one_line(command, ou
         assert len(err.splitlines()) == 1
 
 
+def test_a_command_does_not_show_what_other_packages_syntax_warns_of(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["adaptive-reasoner", "ledger", "show", "nowhere"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    capsys.readouterr()
+    compile("1 is 1", "a_package.py", "exec")
+    assert capsys.readouterr().err == ""
+
+
 WITHOUT_EXTRAS = """
 import sys
 for name in ("onnx", "sklearn", "joblib", "altair", "jinja2", "vl_convert"):
