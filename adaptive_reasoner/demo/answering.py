@@ -54,8 +54,8 @@ def one_by_one(
     """
     ledger = open_ledger("memory://", target=budget, cost_unit=policy.cost_unit, policy=policy)
     graph = build_graph(sources, policy=policy, ledger=ledger)
-    for question in questions:
-        state = graph.invoke({"question": question.question})
+    for number, question in enumerate(questions):
+        state = graph.invoke({"question": question.question}, _named(number))
         yield _answered(question, state, ledger.snapshot().average)
 
 
@@ -82,12 +82,19 @@ def in_bulk(
     graph = build_graph(sources, policy=policy, ledger=ledger, voting=voting)
     found: list[Answered | None] = [None] * len(questions)
     asked = [{"question": question.question} for question in questions]
-    config = RunnableConfig(max_concurrency=1)
-    for done, (number, state) in enumerate(graph.batch_as_completed(asked, config), start=1):
-        found[number] = _answered(questions[number], state, ledger.snapshot().average)
+    configs = [RunnableConfig(max_concurrency=1, **_named(number)) for number in range(len(asked))]
+    spent = 0.0
+    for done, (number, state) in enumerate(graph.batch_as_completed(asked, configs), start=1):
+        spent += float(state["decision"]["cost"])  # the ledger is ahead of what is read here
+        found[number] = _answered(questions[number], state, spent / done)
         if on_progress is not None:
             on_progress(done)
     return [each for each in found if each is not None]
+
+
+def _named(number: int) -> RunnableConfig:
+    """Names the run by the number of its question, since mixtures are drawn by that name."""
+    return {"metadata": {"run_id": f"question {number}"}}
 
 
 def _answered(question: Question, state: Mapping[str, object], average: float | None) -> Answered:

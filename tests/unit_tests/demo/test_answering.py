@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from adaptive_reasoner import FixedPolicy
@@ -9,6 +11,7 @@ from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.policy.mixture import uniform_from_key
 from tests.fakes import ScriptedModel
 
 
@@ -28,6 +31,27 @@ def questions(record):
 
 def always(action):
     return FixedPolicy(action, expected_cost=12.0, cost_unit="tokens")
+
+
+class Drawn(FixedPolicy):
+    """One of two actions by the key of the question, as a mixture draws."""
+
+    def __init__(self):
+        super().__init__("direct", expected_cost=12.0, cost_unit="tokens")
+        self.actions = ("direct", "cot")
+
+    def decide(self, question, *, key=None, **terms):
+        decided = super().decide(question, key=key, **terms)
+        return replace(decided, action=self.actions[uniform_from_key(key) < 0.5])
+
+
+def test_the_same_questions_get_the_same_draws_in_every_run(record, questions):
+    asked = questions * 2
+    one, two = (in_bulk(asked, recorded_sources(record), Drawn(), budget=12.0) for _ in range(2))
+    assert one == two
+    assert {each.action for each in one} == {"direct", "cot"}
+    live = list(one_by_one(asked, recorded_sources(record), Drawn(), budget=12.0))
+    assert [each.action for each in live] == [each.action for each in one]
 
 
 def test_a_live_answer_is_told_as_soon_as_it_is_there(record, questions):
