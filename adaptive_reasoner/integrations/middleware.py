@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 import uuid
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from math import inf
 from typing import Any, Literal, get_args
 
@@ -24,7 +26,7 @@ from adaptive_reasoner.integrations.langgraph_runtime import question_of_run, re
 from adaptive_reasoner.integrations.open_bills import RunBill, on_bill
 from adaptive_reasoner.integrations.sample_keeper import SampleKeeper
 from adaptive_reasoner.integrations.sample_log import SampleLog
-from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits
+from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits, misspelt
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.dollars import check_budgets, meter_of
@@ -168,6 +170,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self.question_key = question_key
         self.log = log if log is None or isinstance(log, SampleLog) else SampleLog(log)
         self.tool_limits = check_limits(tool_limits)
+        self._declared_tools: set[str] | None = {*(tool_costs or {}), *self.tool_limits}  # None: looked at
         policy_of: Callable[[AgentStep], Policy] | None = None
         if callable(policy) and not isinstance(policy, Policy):
             policy_of, policy = policy, policy(AgentStep(0, "", (), 0.0, inf))
@@ -228,6 +231,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ExtendedModelResponse[Any]:
         """Decide, call as often as the action asks for, and answer with the winner."""
+        self._warn_of_names(request)
         calls = AgentCalls(request, handler=handler)
         bill = self._bill(calls.account, request.runtime)
         step = ModelStep(self._steps, calls, bill)
@@ -251,6 +255,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ExtendedModelResponse[Any]:
         """Like `wrap_model_call`, without blocking the loop."""
+        self._warn_of_names(request)
         calls = AgentCalls(request, ahandler=handler)
         bill = await self._abill(calls.account, request.runtime)
         step = ModelStep(self._steps, calls, bill)
@@ -305,6 +310,17 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         finally:
             for event in told_of_budget(bill):
                 await asend_run_event(event, ensure_config())
+
+    def _warn_of_names(self, request: ModelRequest[Any]) -> None:
+        """Say once which costs and limits are probably meant for another tool; then no call of it counts."""
+        declared, self._declared_tools = self._declared_tools or (), None
+        for name, tool in misspelt(declared, request.tools).items():
+            with suppress(UserWarning):  # where warnings are errors, the answer stands
+                warnings.warn(
+                    f"tool_costs or tool_limits names {name!r}, and the agent has the tool {tool!r}: "
+                    f"calls of {tool!r} are not counted",
+                    stacklevel=3,
+                )
 
     def _refusal(self, bill: RunBill, request: ToolCallRequest) -> ToolMessage | None:
         """The message for a call above the limit of its tool; for one that does not fit, ask first."""

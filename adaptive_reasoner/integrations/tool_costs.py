@@ -1,7 +1,8 @@
 """What an agent's tools cost, and how often they may be called."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
@@ -13,6 +14,7 @@ from adaptive_reasoner.models.metering import is_amount
 ToolCost = float | Callable[[ToolCall], float]
 """What a call of a tool costs: a number, or a function of the call (`name`, `args`, `id`)."""
 
+_NEARLY = 0.75  # likeness of two names, of which one is probably a slip
 _REPORTED = ("response_metadata", "additional_kwargs")
 
 
@@ -80,6 +82,32 @@ def check_limits(limits: Mapping[str, int] | None) -> dict[str, int]:
         if not isinstance(most, int) or isinstance(most, bool) or most < 0:
             raise ValueError(f"the limit of tool {name!r} is a whole number of at least 0, not {most!r}")
     return dict(limits or {})
+
+
+def misspelt(named: Iterable[str], tools: Iterable[Any]) -> dict[str, str]:
+    """Names of no tool that are nearly the name of one, each with that name.
+
+    A name that is like none of the agent's tools may be that of a subagent's.
+
+    Args:
+        named: Names that someone has given costs or limits.
+        tools: The agent's tools, or their descriptions as a provider takes them.
+
+    Example:
+        >>> misspelt(["serach", "crawl"], [{"type": "function", "function": {"name": "search"}}])
+        {'serach': 'search'}
+    """
+    given, named = {_name_of(tool) for tool in tools}, list(named)
+    others = sorted(given.difference(named))
+    near = ((name, get_close_matches(name, others, 1, _NEARLY)) for name in named if name not in given)
+    return {name: found[0] for name, found in near if found}
+
+
+def _name_of(tool: Any) -> str:
+    if isinstance(tool, Mapping):
+        function = tool.get("function")
+        return str((function if isinstance(function, Mapping) else tool).get("name", ""))
+    return str(getattr(tool, "name", ""))
 
 
 def _check(name: str, cost: Any) -> float:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Self
 
 from adaptive_reasoner.models.metering import is_amount
 from adaptive_reasoner.policy.base import Decision
@@ -33,9 +32,9 @@ class Exploration:
             raise ValueError(f"explore is a share of the questions from 0 to {MOST:g}, not {self.share!r}")
 
     @classmethod
-    def of(cls, explore: float | None) -> Self:
+    def of(cls, explore: float | None) -> "Exploration":
         """The exploration that a user asks for; None asks for none."""
-        return cls() if explore is None else cls(explore)
+        return NONE if explore is None else cls(explore)
 
     def decide(self, own: Decision, others: Iterable[Decision], *, key: str) -> Decision:
         """The decision for a question, with the probability that its action had.

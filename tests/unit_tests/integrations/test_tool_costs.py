@@ -54,6 +54,23 @@ def test_a_tool_costs_what_a_function_of_the_call_says():
     assert ours.ledger.spent == 2 + 1
 
 
+@HOW
+@pytest.mark.parametrize("declared", [{"tool_costs": {"serach": 0.25}}, {"tool_limits": {"Search": 0}}])
+async def test_a_slip_in_the_name_of_a_tool_is_told_once(how, declared):
+    agent, ours = agent_of([search], [SEARCH], [SEARCH], **declared)
+    with pytest.warns(
+        UserWarning, match="the agent has the tool 'search': calls of 'search' are not"
+    ) as told:
+        await asked(agent, how)
+    assert len(told) == 1
+    assert ours.ledger.spent == 3
+
+
+def test_the_name_of_a_subagents_tool_is_no_slip():
+    agent, _ = agent_of([search], [SEARCH], tool_costs={"search": 0.25, "search_web": 0.5, "crawl": 0.5})
+    agent.invoke(ASKED)
+
+
 class Reporting:
     def __init__(self, **fields):
         self.fields = fields
