@@ -21,13 +21,16 @@ _PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _NARROW_FLOATS = ("float", "halffloat")  # Arrow's names for 32 and 16 bits
 
 
-def read_rows(path: PathLike, *, drop_cut_line: bool = False, quoted: bool = True) -> Iterator[Row]:
+def read_rows(
+    path: PathLike, *, drop_cut_line: bool = False, quoted: bool = True, ending: str | None = None
+) -> Iterator[Row]:
     """The rows of a table, one dict each, in the order of the file.
 
     Args:
         path: A `.jsonl`, `.csv` or `.parquet` file. An empty CSV cell is None, and CSV cells are strings.
         drop_cut_line: Forgive a last JSONL line that a killed writer left half-written: warn, leave it out.
         quoted: Take off the quote that `write_rows` puts before CSV texts which a spreadsheet would compute.
+        ending: Takes the place of the ending of the file's name.
 
     Raises:
         OutcomesError: The file is missing or of no known format, or a row cannot be read; it names the row.
@@ -35,7 +38,7 @@ def read_rows(path: PathLike, *, drop_cut_line: bool = False, quoted: bool = Tru
     path = Path(path)
     if not path.is_file():
         raise OutcomesError("no such file", file=path)
-    match path.suffix.lower():
+    match (path.suffix if ending is None else ending).lower():
         case ".jsonl":
             return _read_jsonl(path, drop_cut_line)
         case ".csv":
@@ -133,9 +136,11 @@ def _write_jsonl(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
 def _read_csv(path: Path, quoted: bool) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte-order mark
-        reader = csv.DictReader(file, strict=True)
         number = 0
         try:
+            delimiter = _delimiter(file.readline())
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
             for number, row in enumerate(reader, start=1):
                 if None in row or None in row.values():
                     raise OutcomesError(
@@ -146,6 +151,12 @@ def _read_csv(path: Path, quoted: bool) -> Iterator[Row]:
                 yield {name: cell[quoted and _is_quoted(cell) :] or None for name, cell in row.items()}
         except (csv.Error, UnicodeDecodeError) as error:
             raise OutcomesError(f"not readable as CSV ({error})", file=path, row=number + 1) from error
+
+
+def _delimiter(header: str) -> str:
+    """What separates the cells: not a comma where spreadsheets take that for a decimal point."""
+    other = max(";\t", key=header.count)
+    return other if other in header and "," not in header else ","
 
 
 def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

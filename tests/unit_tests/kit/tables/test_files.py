@@ -175,3 +175,14 @@ def test_narrow_floats_of_parquet_are_the_numbers_that_were_meant(tmp_path):
     path = tmp_path / "table.parquet"
     parquet.write_table(pa.table({"x": pa.array([0.1, None, 1e-7], pa.float32())}), path)
     assert [row["x"] for row in read_rows(path)] == [0.1, None, 1e-7]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_csv_is_also_read_with_the_delimiters_of_spreadsheets(tmp_path, delimiter):
+    path = tmp_path / "table.txt"
+    path.write_text(f'a{delimiter}b\n1,5{delimiter}"x, y"\n')
+    assert list(read_rows(path, ending=".csv")) == [{"a": "1,5", "b": "x, y"}]
+    path.write_text("a\n1;5\n")
+    assert list(read_rows(path, ending=".csv")) == [{"a": "1;5"}]
+    path.write_text("a,b;c\n1,5\n")
+    assert list(read_rows(path, ending=".csv")) == [{"a": "1", "b;c": "5"}]
