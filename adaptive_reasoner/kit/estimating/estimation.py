@@ -2,6 +2,7 @@
 
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -192,9 +193,22 @@ def _complete(samples: Samples, sizes: Mapping[str, int]) -> Samples:
         f"where {sizes[source]} are needed"
     )
     if len(lacking) == len(samples):
-        raise OutcomesError(f"no question is complete: {reason}")
+        raise OutcomesError(f"no question is complete: {reason}{_way_out(samples, sizes)}")
     warnings.warn(f"left out {len(lacking)} of {len(samples)} questions: {reason}", stacklevel=4)
     return samples.select([at for at in range(len(samples)) if at not in lacking])
+
+
+def _way_out(samples: Samples, sources: Iterable[str]) -> str:
+    """What to do where each question has replies of other sources, as in logs."""
+    asked = Counter(source for _, source in samples.replies)
+    if all(count == len(samples) for count in asked.values()):
+        return ""
+    counts = ", ".join(f"{source} {asked[source]}" for source in sources)
+    one = next(iter(sources))
+    return (
+        f". Of {len(samples)} questions each source has replied to these: {counts}. Sample what they lack "
+        f"(`adaptive-reasoner import FILE --plan` prices it), or estimate one source (--votes '{one}=1')"
+    )
 
 
 def _lacks(samples: Samples, question_id: str, source: str, size: int) -> bool:
