@@ -28,6 +28,7 @@ from adaptive_reasoner.cli.checked import (
 )
 from adaptive_reasoner.cli.collection import collect
 from adaptive_reasoner.cli.grading import regrade
+from adaptive_reasoner.cli.importing import import_
 from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
@@ -135,6 +136,7 @@ def demo(
 
 
 app.command()(collect)
+app.command("import")(import_)
 app.command()(regrade)
 app.command()(label)
 

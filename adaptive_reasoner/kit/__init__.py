@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality as JudgeQuality
     from adaptive_reasoner.kit.estimating.judge_quality import measure_judge as measure_judge
     from adaptive_reasoner.kit.estimating.sample_files import estimate_file as estimate_file
+    from adaptive_reasoner.kit.importing.coverage import Coverage as Coverage
+    from adaptive_reasoner.kit.importing.coverage import coverage_of as coverage_of
+    from adaptive_reasoner.kit.importing.importer import Imported as Imported
+    from adaptive_reasoner.kit.importing.importer import import_samples as import_samples
+    from adaptive_reasoner.kit.importing.langsmith_runs import langsmith_runs as langsmith_runs
+    from adaptive_reasoner.kit.importing.plan import CollectionPlan as CollectionPlan
+    from adaptive_reasoner.kit.importing.plan import plan_collection as plan_collection
     from adaptive_reasoner.kit.labelling.selection import questions_to_label as questions_to_label
     from adaptive_reasoner.kit.labelling.sheet import read_label_sheet as read_label_sheet
     from adaptive_reasoner.kit.labelling.sheet import write_label_sheet as write_label_sheet
@@ -77,6 +84,10 @@ _NAMES = {
     "estimating.estimation": "estimate",
     "estimating.judge_quality": "JudgeQuality measure_judge",
     "estimating.sample_files": "estimate_file",
+    "importing.coverage": "Coverage coverage_of",
+    "importing.importer": "Imported import_samples",
+    "importing.langsmith_runs": "langsmith_runs",
+    "importing.plan": "CollectionPlan plan_collection",
     "labelling.selection": "questions_to_label",
     "labelling.sheet": "read_label_sheet write_label_sheet",
     "learning.encoders": "open_encoder",

@@ -38,6 +38,7 @@ def numeric_options():
         "demo": ["--folder", "d"],
         "collect": ["{asked}", "--out", "s.jsonl", "--preset", "paper", "--model", "m", "--dry-run"],
         "estimate": ["{samples}", "--out", "o.jsonl"],
+        "import": ["{asked}", "--from", "jsonl", "--answer-column", "gold", "--plan"],
         "regrade": ["{samples}"],
         "label": ["{samples}", "--out", "l.csv"],
         "solve": ["{outcomes}"],

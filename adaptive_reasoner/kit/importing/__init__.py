@@ -1,0 +1,1 @@
+"""Samples from the logs of other tools: traces, chat logs, batches and tables of replies."""

@@ -1,0 +1,87 @@
+"""The records of logs, and the reader that makes replies of them."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.importing.base import Fields, Found
+from adaptive_reasoner.kit.importing.json_values import json_values
+from adaptive_reasoner.kit.importing.langsmith_runs import LangSmithReader, langsmith_runs, plain_run
+from adaptive_reasoner.kit.importing.openai_logs import OpenAIReader
+from adaptive_reasoner.kit.importing.otel_spans import OtelReader
+from adaptive_reasoner.kit.importing.tables import TableReader, table_rows
+
+Format = Literal["langsmith", "otel", "openai", "csv", "jsonl", "parquet"]
+FORMATS: tuple[Format, ...] = ("langsmith", "otel", "openai", "csv", "jsonl", "parquet")
+
+PROJECT = "langsmith://"
+"""How the address of a project of LangSmith begins, in place of a file."""
+
+_TABLES = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
+
+
+class Reader(Protocol):
+    """Makes replies of the records of one format."""
+
+    def read(self, record: Mapping[str, Any]) -> Iterable[Found]:
+        """The replies in a record; a ValueError says what is wrong with it."""
+
+    def finish(self) -> Iterable[Found]:
+        """What is left over when all records are read."""
+
+
+def records(
+    logs: Any, from_: Format, runs: Literal["root", "llm"], limit: int | None
+) -> Iterator[tuple[object, int, Any]]:
+    """The records of all logs, each with its file and number.
+
+    Raises:
+        OutcomesError: A log cannot be read; it names file and row.
+    """
+    numbers = itertools.count(1)
+    for each in [logs] if isinstance(logs, str | PathLike) else logs:
+        if not isinstance(each, str | PathLike):
+            yield None, next(numbers), plain_run(each) if from_ == "langsmith" else each
+        else:
+            for number, record in _values(each, from_, runs, limit):
+                yield each, number, record
+
+
+def _values(
+    log: str | PathLike[str], from_: Format, runs: Literal["root", "llm"], limit: int | None
+) -> Iterator[tuple[int, Any]]:
+    """The records of a log with their numbers."""
+    if str(log).startswith(PROJECT):
+        if from_ != "langsmith":
+            raise OutcomesError(f"a project of LangSmith is not read as {from_}", file=log)
+        project = str(log).removeprefix(PROJECT)
+        return enumerate(langsmith_runs(project, runs=runs, limit=limit), start=1)
+    path = Path(log)
+    ending = path.suffix.lower() if path.suffix.lower() in (".csv", ".parquet") else None  # also of runs
+    table = _TABLES.get(from_, ending)
+    return json_values(path) if table is None else table_rows(path, table)
+
+
+def reader_of(from_: Format, fields: Fields, runs: Literal["root", "llm"]) -> Reader:
+    """What makes replies of the records of a format."""
+    match from_:
+        case "langsmith":
+            return LangSmithReader(fields, runs)
+        case "otel":
+            return OtelReader(fields)
+        case "openai":
+            return OpenAIReader(fields)
+    return TableReader(fields)
+
+
+def name_of(logs: Any) -> object:
+    """The logs, as errors name them."""
+    if isinstance(logs, str | PathLike):
+        return logs
+    names = (
+        [str(each) for each in logs if isinstance(each, str | PathLike)] if isinstance(logs, Sequence) else []
+    )
+    return ", ".join(names) or None

@@ -1,0 +1,255 @@
+"""Replies in logs of OpenAI's API: requests with their responses, stored completions, and batches."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from adaptive_reasoner.kit.importing.base import (
+    Fields,
+    Found,
+    LeftOut,
+    LoggedReply,
+    text_of,
+    those_in,
+)
+from adaptive_reasoner.kit.importing.chats import conversation, decoded, message_of, reply_of, usage_in
+from adaptive_reasoner.kit.questions import text_id
+
+_BATCH = 0.5  # of the dollars is not paid
+_REQUESTS = ("request", "input_body", "body", "kwargs", "params")
+_RESPONSES = ("response", "completion", "output_body", "result")
+_NO_REPLY = LeftOut("a request without its response")
+_UNASKED = LeftOut("a response whose request is not in the files")
+
+
+@dataclass
+class OpenAIReader:
+    """Makes replies of log lines; the two lines of a batch's request are brought together by `custom_id`.
+
+    Args:
+        fields: The fields that are named, as paths into a line.
+    """
+
+    fields: Fields
+    _requests: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
+    _results: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    _answered: set[str] = field(default_factory=set)
+
+    def read(self, line: Mapping[str, Any]) -> Iterable[Found]:
+        """The replies in a line.
+
+        Raises:
+            ValueError: It is no line of such a log; it names the field.
+        """
+        if isinstance(line.get("data"), list) and line.get("object") == "list":  # a page of a list
+            for each in line["data"]:
+                yield from self.read(each)
+            return
+        if "custom_id" in line:
+            yield from self._of_batch(line)
+            return
+        body = _first(line, _RESPONSES)
+        if body is None and ("choices" in line or "output" in line):
+            body = line
+        request = _first(line, _REQUESTS) or line
+        if body is None and isinstance(line.get("messages"), list):
+            yield from self._of_messages(line)
+            return
+        if body is None and text_of(line.get("error")) is None:
+            raise ValueError(
+                "there is no response, choices, output, messages or custom_id: not a line of an OpenAI log; "
+                f"there are {those_in(line)}"
+            )
+        yield from self._replies(line, request, body)
+
+    def finish(self) -> Iterable[Found]:
+        """What is left over when all lines are read."""
+        for results in self._results.values():
+            yield from [_UNASKED] * len(results)
+        for custom_id in self._requests.keys() - self._answered:
+            del custom_id
+            yield _NO_REPLY
+
+    def _of_batch(self, line: Mapping[str, Any]) -> Iterator[Found]:
+        custom_id = str(line["custom_id"])
+        if isinstance(line.get("body"), Mapping):
+            if custom_id in self._requests:
+                raise ValueError(f"custom_id {custom_id!r} is that of an earlier request too")
+            self._requests[custom_id] = line, _trimmed(line["body"])
+        elif "response" in line or "error" in line:
+            self._results.setdefault(custom_id, []).append(line)
+        else:
+            raise ValueError(
+                f"custom_id {custom_id!r} has neither a body nor a response: not a line of a batch"
+            )
+        if custom_id in self._requests and custom_id in self._results:
+            request, body = self._requests[custom_id]
+            self._answered.add(custom_id)
+            for result in self._results.pop(custom_id):
+                yield from self._result({**request, **result}, body, result)
+
+    def _result(
+        self, line: Mapping[str, Any], request: Mapping[str, Any], result: Mapping[str, Any]
+    ) -> Iterator[Found]:
+        response = result.get("response") or {}
+        body = response.get("body") if isinstance(response, Mapping) else None
+        status = response.get("status_code", 200) if isinstance(response, Mapping) else 200
+        error = result.get("error") or (body if status != 200 else None)
+        call_id = text_of(result.get("id"))
+        for each in self._replies(line, request, None if error else body, error=error):
+            if isinstance(each, LoggedReply):
+                yield replace(each, discount=_BATCH, call_id=each.call_id or call_id)
+            else:
+                yield each
+
+    def _of_messages(self, line: Mapping[str, Any]) -> Iterator[Found]:
+        """A chat that ends with its reply, as it is written for fine-tuning."""
+        messages = conversation(line["messages"])
+        if not messages or not isinstance(messages[-1], AIMessage):
+            yield _NO_REPLY
+            return
+        message = messages[-1].model_copy(update={"usage_metadata": usage_in(line.get("usage"))})
+        yield from self._made(line, messages[:-1], [message], line.get("model"), None)
+
+    def _replies(
+        self, line: Mapping[str, Any], request: Mapping[str, Any], body: Any, *, error: Any = None
+    ) -> Iterator[Found]:
+        body = decoded(body)
+        error = error or line.get("error") or (body.get("error") if isinstance(body, Mapping) else None)
+        answer = body if isinstance(body, Mapping) else {}
+        messages = [] if error else replies_of(answer)
+        asked = asked_messages(request) or asked_messages(line) or asked_messages(answer, ("messages",))
+        name = request.get("model") or line.get("model") or answer.get("model")
+        yield from self._made(line, asked, messages, name, error or None, call_id=text_of(answer.get("id")))
+
+    def _made(
+        self,
+        line: Mapping[str, Any],
+        asked: list[BaseMessage],
+        messages: list[AIMessage],
+        model: Any,
+        error: Any,
+        call_id: str | None = None,
+    ) -> Iterator[Found]:
+        question = self.fields.asked(line, asked)
+        if isinstance(question, LeftOut):
+            yield question
+            return
+        answer = self.fields.text(line, "answer")
+        if answer is not None:
+            messages = [
+                each.model_copy(update={"content": answer}) for each in messages[:1] or [AIMessage("")]
+            ]
+        if not messages and not error:
+            yield _NO_REPLY
+            return
+        took = (line.get(name) for name in ("seconds", "latency", "duration"))
+        seconds = next((each for each in took if isinstance(each, int | float)), None)
+        some: list[AIMessage] | list[None] = messages or [None]
+        for message in some:
+            reply = LoggedReply(
+                question,
+                message,
+                source=text_of(model),
+                call_id=None if call_id is None else f"{call_id}-{_digest(line)}",
+                of_request=max(1, len(messages)),
+                seconds=seconds,
+                error=None if message is not None else error_text(error),
+            )
+            yield self.fields.applied(line, reply)
+
+
+def replies_of(body: Mapping[str, Any]) -> list[AIMessage]:
+    """The replies in the body of a response, each with the usage of the whole request.
+
+    Example:
+        >>> choice = {"message": {"role": "assistant", "content": "42"}, "finish_reason": "stop"}
+        >>> [message.text for message in replies_of({"choices": [choice], "model": "gpt-5-mini"})]
+        ['42']
+    """
+    usage = usage_in(body.get("usage"))
+    metadata = {
+        **({"model_name": body["model"]} if isinstance(body.get("model"), str) else {}),
+        **({"service_tier": body["service_tier"]} if isinstance(body.get("service_tier"), str) else {}),
+        **({"token_usage": dict(body["usage"])} if isinstance(body.get("usage"), Mapping) else {}),
+    }
+    found: list[AIMessage | None] = []
+    if isinstance(body.get("choices"), list):
+        for choice in body["choices"]:
+            if isinstance(choice, Mapping):
+                whole = (
+                    choice if "message" in choice else {"message": {"content": choice.get("text")}, **choice}
+                )
+                found.append(_assistant(whole))
+    elif isinstance(body.get("output"), list):
+        said = [part for part in body["output"] if isinstance(part, Mapping)]
+        spoken = [part for part in said if part.get("type") == "message"]
+        content = [block for part in spoken for block in part.get("content") or []]
+        calls = [part for part in said if part.get("type") == "function_call"]
+        ended = body.get("status") if body.get("status") not in (None, "completed") else None
+        found.append(_assistant({"content": content, "tool_calls": calls, "finish_reason": ended}))
+    else:
+        texts = (body.get(name) for name in ("output_text", "output"))
+        found += [AIMessage(text) for text in texts if isinstance(text, str)][:1]
+    return [
+        message.model_copy(
+            update={"usage_metadata": usage, "response_metadata": {**message.response_metadata, **metadata}}
+        )
+        for message in found
+        if message is not None
+    ]
+
+
+def asked_messages(
+    request: Mapping[str, Any], names: tuple[str, ...] = ("messages", "input", "prompt")
+) -> list[BaseMessage]:
+    """The conversation that a request sends; empty if it has none.
+
+    Example:
+        >>> asked_messages({"input": "6 * 7?", "instructions": "Be brief."})[-1].text
+        '6 * 7?'
+    """
+    value = next((request[name] for name in names if request.get(name)), None)
+    if isinstance(value, str):
+        return [HumanMessage(value)]
+    return conversation(value) if value is not None else []
+
+
+def error_text(error: Any) -> str:
+    """An error as one text."""
+    if isinstance(error, Mapping):
+        inner: Any = error.get("error") if isinstance(error.get("error"), Mapping) else error
+        kind = next((inner[name] for name in ("code", "type", "status") if inner.get(name)), None)
+        said = inner.get("message")
+        if said:
+            return f"{kind}: {said}" if kind else str(said)
+    return text_of(error) or "the call failed"
+
+
+def _assistant(value: Mapping[str, Any]) -> AIMessage | None:
+    message = message_of(value, "assistant")
+    return reply_of([message]) if message is not None else None
+
+
+def _digest(line: Mapping[str, Any]) -> str:
+    """What tells apart the lines of servers that give all responses one id."""
+    return text_id(json.dumps(line, sort_keys=True, default=str))
+
+
+def _first(line: Mapping[str, Any], names: Iterable[str]) -> Any:
+    for name in names:
+        value = decoded(line.get(name))
+        if isinstance(value, Mapping) and value:
+            inner = value.get("body")
+            return inner if isinstance(inner, Mapping) else value
+        if isinstance(value, str) and names is _RESPONSES:  # the reply alone
+            return {"output_text": value, **{part: line[part] for part in ("usage", "model") if part in line}}
+    return None
+
+
+def _trimmed(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is kept of a request until its response comes."""
+    return {name: body[name] for name in ("model", "messages", "input", "prompt") if name in body}

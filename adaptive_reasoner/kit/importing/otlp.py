@@ -1,0 +1,149 @@
+"""OTLP as JSON: its spans, and the events that are logged beside them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from adaptive_reasoner.kit.importing.base import those_in
+
+_LOGS = ("resourceLogs", "resource_logs")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span, in whichever form it was written.
+
+    Attributes:
+        span_id: Of its trace and of itself.
+        attributes: By name.
+        events: Name and attributes of each.
+        error: What its status says went wrong.
+        seconds: From begin to end.
+    """
+
+    span_id: str
+    attributes: Mapping[str, Any]
+    events: Sequence[tuple[str, Mapping[str, Any]]]
+    error: str | None
+    seconds: float | None
+
+
+def spans_in(value: Mapping[str, Any]) -> Iterator[Span]:
+    """The spans in a value of OTLP's JSON, or the one that it is.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    resources = _first(value, "resourceSpans", "resource_spans")
+    if resources is not None:
+        for scope in _each(resources, ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")):
+            for span in scope.get("spans") or []:
+                yield _span(span)
+    elif "attributes" in value and ("context" in value or _first(value, "spanId", "span_id") is not None):
+        yield _span(value)
+    else:
+        raise ValueError(
+            f"there is no resourceSpans: not an export of OpenTelemetry; there are {those_in(value)}"
+        )
+
+
+def events_in(value: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """The logged events in a value: the id of the span of each, its name and its attributes."""
+    for scope in _each(_first(value, *_LOGS), ("scopeLogs", "scope_logs", "instrumentationLibraryLogs")):
+        for record in _first(scope, "logRecords", "log_records") or []:
+            attributes = _attributes(record.get("attributes"))
+            name = _first(record, "eventName", "event_name") or attributes.get("event.name")
+            body = _value(record.get("body"))
+            if name:
+                told = {**attributes, **(body if isinstance(body, Mapping) else {"body": body})}
+                yield _span_id(record), str(name), told
+
+
+def is_beside_spans(value: Mapping[str, Any]) -> bool:
+    """Whether it holds logs or metrics."""
+    return _first(value, *_LOGS, "resourceMetrics", "resource_metrics") is not None
+
+
+def _span(span: Mapping[str, Any]) -> Span:
+    attributes = _attributes(span.get("attributes"))
+    events = [
+        (str(event.get("name")), _attributes(event.get("attributes")))
+        for event in span.get("events") or []
+        if isinstance(event, Mapping)
+    ]
+    status = span.get("status") if isinstance(span.get("status"), Mapping) else {}
+    code = (status or {}).get("code", (status or {}).get("status_code"))
+    said = (status or {}).get("message") or (status or {}).get("description")
+    failed = code in (2, "2", "ERROR", "STATUS_CODE_ERROR")
+    kind = attributes.get("error.type")
+    words = [str(each) for each in (kind, said) if each]
+    return Span(
+        _span_id(span),
+        attributes,
+        events,
+        (": ".join(words) or "the call failed") if failed else None,
+        _took(span),
+    )
+
+
+def _span_id(record: Mapping[str, Any]) -> str:
+    context = record.get("context") if isinstance(record.get("context"), Mapping) else record
+    ids = (_first(context or {}, f"{kind}Id", f"{kind}_id") for kind in ("trace", "span"))
+    return "-".join(str(each).removeprefix("0x") for each in ids if each)
+
+
+def _took(span: Mapping[str, Any]) -> float | None:
+    begin, end = (_first(span, f"{edge}TimeUnixNano", f"{edge}_time_unix_nano") for edge in ("start", "end"))
+    try:
+        if begin is not None and end is not None:
+            return max(0.0, (int(end) - int(begin)) / 1e9)
+        begin, end = (
+            datetime.fromisoformat(str(span[f"{edge}_time"]).replace("Z", "+00:00"))
+            for edge in ("start", "end")
+        )
+        return max(0.0, (end - begin).total_seconds())
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _each(resources: Any, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    for resource in resources if isinstance(resources, list) else []:
+        for name in names:
+            for scope in resource.get(name) or [] if isinstance(resource, Mapping) else []:
+                if isinstance(scope, Mapping):
+                    yield scope
+
+
+def _first(value: Mapping[str, Any], *names: str) -> Any:
+    return next((value[name] for name in names if name in value), None)
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """Attributes by name: a list of keys with values, as OTLP has them, or a dict."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    pairs = value if isinstance(value, list) else []
+    return {
+        str(pair["key"]): _value(pair.get("value"))
+        for pair in pairs
+        if isinstance(pair, Mapping) and "key" in pair
+    }
+
+
+def _value(value: Any) -> Any:
+    """A value of OTLP's JSON, as plain data."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return value
+    ((kind, inner),) = value.items()
+    match kind.replace("_", "").lower():
+        case "intvalue":
+            return int(inner)
+        case "arrayvalue":
+            return [_value(each) for each in (inner or {}).get("values") or []]
+        case "kvlistvalue":
+            return _attributes((inner or {}).get("values") or [])
+        case "stringvalue" | "boolvalue" | "doublevalue" | "bytesvalue":
+            return inner
+        case _:
+            return value

@@ -1,0 +1,69 @@
+"""Replies in a table with named columns: CSV, JSONL or Parquet."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from adaptive_reasoner.kit.importing.base import COLUMNS, Fields, Found, LoggedReply, required, text_of
+from adaptive_reasoner.kit.importing.chats import usage_in
+from adaptive_reasoner.kit.importing.json_values import json_values
+from adaptive_reasoner.kit.tables.files import read_rows
+
+
+def table_rows(path: Path, ending: str) -> Iterator[tuple[int, Any]]:
+    """The rows of a table with their numbers.
+
+    Raises:
+        OutcomesError: The file cannot be read; it names the row.
+    """
+    if ending == ".jsonl":
+        return json_values(path)
+    return enumerate(read_rows(path, quoted=False, ending=ending), start=1)
+
+
+class TableReader:
+    """Makes replies of rows.
+
+    Columns that the user does not name have their usual names: `question`, `answer`, `gold`, `source` or
+    `model`, `group`, `correct`, `score`, `cost`, `seconds`, `propensity`, `policy_id`, `error`, `cost_unit`
+    and the counts of tokens.
+
+    Args:
+        fields: The columns that are named.
+    """
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = replace(fields, usual={name: name for name in COLUMNS if name != "id"})
+
+    def read(self, row: Mapping[str, Any]) -> Iterable[Found]:
+        """The reply in a row.
+
+        Raises:
+            ValueError: A column is missing or holds something else; it names the column.
+        """
+        names = {column: self._fields.named.get(column, column) for column in ("question", "answer")}
+        question, answer = (text_of(required(row, name, column)) for column, name in names.items())
+        if question is None:
+            raise ValueError(f"{names['question']} is empty")
+        cost = self._fields.named.get("cost", "cost")
+        if (cost in row or "cost" in self._fields.named) and text_of(self._fields.value(row, "cost")) is None:
+            raise ValueError(f"{cost} is empty; a number of at least 0 is needed")
+        error, model = text_of(row.get("error")), text_of(row.get("model"))
+        source = self._fields.text(row, "source") or model
+        named = {"model_name": model or source} if source else {}
+        message = AIMessage(answer or "", usage_metadata=usage_in(row), response_metadata=named)
+        reply = LoggedReply(
+            question,
+            message if error is None else None,
+            source=source,
+            cost_unit=text_of(row.get("cost_unit")),
+            error=error,
+        )
+        yield self._fields.applied(row, reply)
+
+    def finish(self) -> Iterable[Found]:
+        """Nothing is left over."""
+        return ()
