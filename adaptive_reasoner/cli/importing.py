@@ -197,16 +197,15 @@ def _print_plan(plan: "CollectionPlan", file: Path | None) -> None:
     of_all = (
         f"{plan.questions} questions with {plan.samples} of every source, {plan.complete} have them already"
     )
-    print_table(rows, title=f"least collection: {of_all}")
+    if rows:
+        print_table(rows, title=f"least collection: {of_all}")
     out.plain_line(f"least collection costs: {number(plan.cost)} {plan.cost_unit}, {plan.calls} samples")
     if rows:
         sources = ", ".join(each.source for each in plan.sources)
-        named = (
-            f"name these sources in a menu ({visible(sources, one_line=True)}), with samples = {plan.samples}"
-        )
+        named = f"name these sources in a menu ({visible(sources, one_line=True)})"
+        asked = f"collect {file or 'QUESTIONS'} --config menu.toml --out SAMPLES"
         err.plain_line(
-            f"note: {named}; `collect {file or 'QUESTIONS'} --config menu.toml --out SAMPLES` draws only what the "
-            "samples lack"
+            f"note: {named}, with samples = {plan.samples}; `{asked}` draws only what the samples lack"
         )
 
 

@@ -1,7 +1,7 @@
 """Adding imported replies to a samples file: each once, under the ids, numbers and unit of the file."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -114,3 +114,11 @@ class Additions:
         if file is not None:
             file.add(key, row)
             self.added += 1
+
+
+def calls_in(samples: Path) -> Iterator[str]:
+    """The `call_id` of each imported reply in a samples file; none where there is no file."""
+    if samples.is_file():
+        for row in read_rows(samples, drop_cut_line=True, ending=".jsonl"):
+            if (call_id := cell_text(row, "call_id")) is not None:
+                yield call_id

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.importing.additions import Additions
+from adaptive_reasoner.kit.importing.additions import Additions, calls_in
 from adaptive_reasoner.kit.importing.base import Fields, Found, LeftOut
 from adaptive_reasoner.kit.importing.coverage import Coverage
 from adaptive_reasoner.kit.importing.logs import FORMATS, Format, Reader, name_of, reader_of, records
@@ -118,10 +118,10 @@ def import_samples(
     fields = Fields(dict(columns or {}))
     maker = RowMaker(key, dict(prices or {}), source, redact, texts)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass") as file:
-        spool = Spool(file, maker)
+        spool = Spool(file, maker, calls_in(Path(out)) if out is not None else ())
         _fill(spool, records(logs, from_, runs, limit), reader_of(from_, fields, runs), limit, on_progress)
         fields.check_found(file=name_of(logs))
-        if not spool.replies:
+        if not spool.replies and not spool.repeated:
             reasons = "; ".join(
                 f"{count} left out: {reason}" for reason, count in spool.left_out.most_common(3)
             )

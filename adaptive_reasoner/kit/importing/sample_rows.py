@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from langchain_core.messages import AIMessage
 
@@ -22,6 +23,7 @@ from adaptive_reasoner.strategies.flow import may_vote, vote_of
 UNNAMED = "imported"
 """The source of replies whose log names none."""
 
+_GRADES = 10_000
 _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
 
 
@@ -76,6 +78,7 @@ class RowMaker:
         if compared.name == "math":
             check_installed()
         self._compared, self._meter = compared, DollarMeter(self.prices)
+        self._grade = lru_cache(maxsize=_GRADES)(compared.grade)  # as logs repeat answers
 
     def row(self, reply: LoggedReply) -> LoggedRow:
         """The row of a reply."""
@@ -84,7 +87,7 @@ class RowMaker:
         if reply.message is None:
             correct = 0.0 if reply.gold is not None else None
         elif correct is None and reply.gold is not None:
-            correct, graded_by = float(self._compared.grade(stated, reply.gold)), self._compared.name
+            correct, graded_by = float(self._grade(stated, reply.gold)), self._compared.name
         usage = None if reply.message is None else Usage.known(reply.message)
         tokens = {} if usage is None else {name: getattr(usage, name) for name in _TOKENS}
         tokens = {name: count / reply.of_request for name, count in tokens.items()}

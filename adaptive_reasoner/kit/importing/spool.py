@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from adaptive_reasoner.errors import OutcomesError
@@ -23,21 +23,21 @@ class Spool:
     Args:
         file: An empty file, open for writing and reading.
         maker: Makes rows of replies.
+        there: The `call_id` of replies that the samples file has.
 
     Attributes:
         groups: The group of each question, where questions have one.
         left_out: What is no reply to learn from, by the reason.
-        repeated: Replies that stand in the logs more than once.
+        repeated: Replies that stand in the logs more than once, or in the samples file.
         free_text: Replies that offer nothing to compare.
         failed: Calls that failed.
     """
 
-    def __init__(self, file: TextIO, maker: RowMaker) -> None:
-        self._file, self._maker = file, maker
+    def __init__(self, file: TextIO, maker: RowMaker, there: Iterable[str] = ()) -> None:
+        self._file, self._maker, self._known = file, maker, set(there)
         self.groups: dict[str, str | None] = {}
         self.left_out: Counter[str] = Counter()
         self.repeated = self.free_text = self.failed = self.replies = 0
-        self._known: set[str] = set()
         self._seen: Counter[str] = Counter()
         self._costs: Counter[str] = Counter()
         self._declared: Counter[str] = Counter()

@@ -73,12 +73,18 @@ def test_a_log_becomes_samples_and_the_summary_says_what_can_be_learned(command)
     assert (coverage["questions"], coverage["complete"], coverage["free_text"]) == (3, 0, 1)
     assert "counts" not in coverage
     assert len(list(read_rows("samples.jsonl"))) == 4
-    code, _, said = command(*given)
-    assert (code, "the column of costs is read as usd, unless a unit is given" in said) == (2, True)
-    code, printed, said = command(*given, *UNIT)
+    code, printed, said = command(*given)
     assert (code, "added: 0" in printed, "already: 4" in printed) == (0, True, True)
     assert "cannot be learned: which source to ask: 0 of 3 questions have replies of all 2 sources" in printed
     assert "--plan prices" in said
+
+
+def test_costs_of_another_unit_than_those_of_the_file_are_refused(command, tmp_path):
+    given = ("import", "log.csv", "--from", "csv", *COLUMNS, "--out", "samples.jsonl")
+    command(*given, *UNIT)
+    (tmp_path / "log.csv").write_text(LOG.replace("6 * 8", "6 * 9"))
+    code, _, said = command(*given)
+    assert (code, "the column of costs is read as usd, unless a unit is given" in said) == (2, True)
 
 
 def test_a_plan_alone_writes_nothing(command, tmp_path):
@@ -105,6 +111,8 @@ def test_what_a_plan_says_is_what_collect_draws(command, tmp_path):
         assert len(server.bodies) == 3
     again = json.loads(command(*log, "--plan", "--json")[1])
     assert (again["coverage"]["complete"], again["plan"]["calls"]) == (3, 0)
+    code, printed, _ = command(*log, "--plan")
+    assert (code, "least collection costs: 0 tokens, 0 samples" in printed) == (0, True)
     assert "which source to ask" not in " ".join(again["coverage"]["can"])
 
 
