@@ -123,8 +123,15 @@ class LangSmithStub:
             case "POST", ["runs"]:
                 self.runs[body["id"]] = body
                 return 202, {}
+            case "POST", ["runs", "batch"]:
+                for run in body.get("post") or []:
+                    self.runs[run["id"]] = run
+                for run in body.get("patch") or []:
+                    self.answer("PATCH", f"/runs/{run['id']}", query, run)
+                return 202, {}
             case "PATCH", ["runs", name]:
-                self.runs[name].update({key: value for key, value in body.items() if value is not None})
+                known = {key: value for key, value in body.items() if value is not None}
+                self.runs.setdefault(name, {"id": name}).update(known)
                 return 202, {}
             case "POST", ["runs", "query"]:
                 return 200, self._query(body)

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality as JudgeQuality
     from adaptive_reasoner.kit.estimating.judge_quality import measure_judge as measure_judge
     from adaptive_reasoner.kit.estimating.sample_files import estimate_file as estimate_file
+    from adaptive_reasoner.kit.experiments import answer_evaluator as answer_evaluator
+    from adaptive_reasoner.kit.experiments import dataset_examples as dataset_examples
+    from adaptive_reasoner.kit.experiments import decided_target as decided_target
+    from adaptive_reasoner.kit.experiments import log_answer as log_answer
+    from adaptive_reasoner.kit.experiments import number_evaluator as number_evaluator
+    from adaptive_reasoner.kit.experiments import recorded_target as recorded_target
+    from adaptive_reasoner.kit.experiments import upload_dataset as upload_dataset
     from adaptive_reasoner.kit.importing.coverage import Coverage as Coverage
     from adaptive_reasoner.kit.importing.coverage import coverage_of as coverage_of
     from adaptive_reasoner.kit.importing.importer import Imported as Imported
@@ -84,6 +91,8 @@ _NAMES = {
     "estimating.estimation": "estimate",
     "estimating.judge_quality": "JudgeQuality measure_judge",
     "estimating.sample_files": "estimate_file",
+    "experiments": "answer_evaluator dataset_examples decided_target log_answer number_evaluator "
+    "recorded_target upload_dataset",
     "importing.coverage": "Coverage coverage_of",
     "importing.importer": "Imported import_samples",
     "importing.langsmith_runs": "langsmith_runs",
