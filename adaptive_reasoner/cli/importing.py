@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adaptive_reasoner.cli.shown import AsJson, print_result
+from adaptive_reasoner.cli.shown import INTERRUPTED, AsJson, print_result
 from adaptive_reasoner.console import err, number, out, print_json, print_table, progress, visible
 
 if TYPE_CHECKING:
@@ -78,8 +78,11 @@ def import_(
     ] = None,
     seconds_column: Annotated[str | None, _column("the seconds that the reply took")] = None,
     id_column: Annotated[str | None, _column("what names the reply, so that it is added once")] = None,
+    action_column: Annotated[
+        str | None, _column("the action that the reply is part of; by default its source")
+    ] = None,
     propensity_column: Annotated[
-        str | None, _column("the probability with which the action was drawn")
+        str | None, _column("the probability with which the action was drawn, above 0")
     ] = None,
     policy_column: Annotated[str | None, _column("the policy that chose the action")] = None,
     key: Annotated[KeyName, typer.Option(help="When two replies say the same.")] = KeyName.AUTO,
@@ -125,24 +128,29 @@ def import_(
         "cost": cost_column,
         "seconds": seconds_column,
         "id": id_column,
+        "action": action_column,
         "propensity": propensity_column,
         "policy_id": policy_column,
     }
-    with progress("importing") as show:
-        done = import_samples(
-            logs,
-            from_=from_.value,
-            out=out_file,
-            columns={column: name for column, name in named.items() if name is not None},
-            source=source,
-            cost_unit=cost_unit,
-            prices=_prices(price or []),
-            key=key.value,
-            runs=runs.value,
-            texts=not no_texts,
-            limit=limit,
-            on_progress=show,
-        )
+    try:
+        with progress("importing") as show:
+            done = import_samples(
+                logs,
+                from_=from_.value,
+                out=out_file,
+                columns={column: name for column, name in named.items() if name is not None},
+                source=source,
+                cost_unit=cost_unit,
+                prices=_prices(price or []),
+                key=key.value,
+                runs=runs.value,
+                texts=not no_texts,
+                limit=limit,
+                on_progress=show,
+            )
+    except KeyboardInterrupt:
+        err.plain_line("adaptive-reasoner: stopped: run the same command again to import the rest")
+        raise typer.Exit(INTERRUPTED) from None
     planned = done.plan(questions=questions, samples=samples) if plan else None
     if planned is not None and plan_out is not None and out_file is not None:
         planned.write_questions(out_file, plan_out)

@@ -16,14 +16,14 @@ from adaptive_reasoner.models.messages import decision_text
 
 COLUMNS = (
     *("question", "answer", "gold", "source", "group", "correct", "score", "cost", "seconds", "id"),
-    *("propensity", "policy_id"),
+    *("action", "propensity", "policy_id"),
 )
 """The fields that can be named: `--question-column` and so on."""
 
 GRADES = ("correctness", "correct")
 """The usual names of feedback that says whether a reply is right."""
 
-_TEXTS = ("source", "gold", "group", "policy_id")
+_TEXTS = ("source", "gold", "group", "action", "policy_id")
 _NUMBERS = {"correct": 1.0, "score": None, "cost": inf, "seconds": inf, "propensity": 1.0}
 _MOST_NAMES = 24
 
@@ -47,7 +47,8 @@ class LoggedReply:
         of_request: Replies of the same request, among which its usage is shared.
         seconds: From request to reply.
         error: Why the call failed.
-        propensity: The probability with which its action was drawn.
+        action: The action that it is part of, where a policy chose one.
+        propensity: The probability with which that was drawn.
         policy_id: The policy that chose it.
     """
 
@@ -65,6 +66,7 @@ class LoggedReply:
     of_request: int = 1
     seconds: float | None = None
     error: str | None = None
+    action: str | None = None
     propensity: float | None = None
     policy_id: str | None = None
 

@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.learning.held_out_trust import FEWEST
 from adaptive_reasoner.kit.tables.row_fields import cell_text, is_null, optional_number, text_field
-
-FEWEST = 20
-"""Questions with replies of all sources below which no policy is trained on them."""
 
 VOTE = 3
 """The smallest vote that a majority decides."""
@@ -81,7 +79,8 @@ class Coverage:
             if each.repeated >= FEWEST
         ]
         if self.with_propensity:
-            said.append(f"the value of other policies, from {self.with_propensity} replies with a propensity")
+            replies = f"{self.with_propensity} replies with a propensity"
+            said.append(f"the value of other policies, from {replies} (backtest --log)")
         return tuple(said)
 
     @property

@@ -82,7 +82,8 @@ def import_samples(
         from_: Their format.
         out: A JSONL file of samples, made where there is none; without one, nothing is written.
         columns: The field of `question`, `answer`, `gold`, `source`, `group`, `correct`, `score`, `cost`,
-            `seconds`, `id`, `propensity` and `policy_id`, where it differs from the usual one of the format.
+            `seconds`, `id`, `action`, `propensity` and `policy_id`, where it differs from the usual one of
+            the format.
         source: Of replies whose log names no model; by default `imported`.
         cost_unit: What costs count: the unit of the column of costs, or `usd`, `tokens`, `samples` or
             `seconds`. By default that of the file, or dollars or tokens, whichever is known of more replies,

@@ -136,6 +136,7 @@ class LangSmithReader:
             seconds=_seconds(run),
             error=error,
             propensity=number_of(metadata.get("propensity"), "metadata.propensity", most=1.0),
+            action=text_of(metadata.get("adaptive_action")),
             policy_id=text_of(metadata.get("policy_id")),
         )
         return self.fields.applied(run, reply)

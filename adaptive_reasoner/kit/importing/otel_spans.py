@@ -142,6 +142,7 @@ class OtelReader:
             seconds=span.seconds,
             error=span.error,
             propensity=number_of(drawn, "adaptive_reasoner.propensity", most=1.0),
+            action=text_of(attributes.get("adaptive_reasoner.action")),
             policy_id=text_of(attributes.get("adaptive_reasoner.policy_id")),
         )
         return named.applied(attributes, reply)

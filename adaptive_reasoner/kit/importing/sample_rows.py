@@ -81,8 +81,15 @@ class RowMaker:
         self._grade = lru_cache(maxsize=_GRADES)(compared.grade)  # as logs repeat answers
 
     def row(self, reply: LoggedReply) -> LoggedRow:
-        """The row of a reply."""
+        """The row of a reply.
+
+        Raises:
+            ValueError: The propensity is 0, which that of an action that was taken is not.
+        """
+        if reply.propensity == 0:
+            raise ValueError("the propensity is 0; that of an action that was taken is above 0")
         answer, stated, free_text = self._answer(reply)
+        source = reply.source or self.source or UNNAMED
         correct, graded_by = reply.correct, None
         if reply.message is None:
             correct = 0.0 if reply.gold is not None else None
@@ -98,6 +105,7 @@ class RowMaker:
             "seconds": None if reply.seconds is None else round(reply.seconds, 4),
             "score": reply.score,
             "error": None if reply.error is None else self._error(reply.error),
+            "action": reply.action or (source if reply.propensity is not None else None),
             "propensity": reply.propensity,
             "policy_id": reply.policy_id,
         }
@@ -105,7 +113,7 @@ class RowMaker:
             "question_id": text_id(reply.question),
             "question": self.kept(reply.question),
             **({} if reply.group is None else {"group": reply.group}),
-            "source": reply.source or self.source or UNNAMED,
+            "source": source,
             "sample": None,
             "answer": None if answer is None else self.kept(answer),
             "gold": None if reply.gold is None else self.kept(reply.gold),

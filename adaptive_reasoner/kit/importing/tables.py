@@ -28,8 +28,8 @@ class TableReader:
     """Makes replies of rows.
 
     Columns that the user does not name have their usual names: `question`, `answer`, `gold`, `source` or
-    `model`, `group`, `correct`, `score`, `cost`, `seconds`, `propensity`, `policy_id`, `error`, `cost_unit`
-    and the counts of tokens.
+    `model`, `group`, `correct`, `score`, `cost`, `seconds`, `action`, `propensity`, `policy_id`, `error`,
+    `cost_unit` and the counts of tokens.
 
     Args:
         fields: The columns that are named.

@@ -1,6 +1,8 @@
 """The command that imports logs, as the shell sees it."""
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -164,3 +166,21 @@ def test_prices_sources_and_limits_are_given_on_the_command_line(command, tmp_pa
     found = list(read_rows("s.jsonl"))
     assert [(row["source"], row["cost"]) for row in found] == [("own", pytest.approx(5e-5))] * 3
     assert all(row["question"].startswith("sha256:") for row in found)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
+def test_an_import_that_is_interrupted_says_how_to_go_on(command, tmp_path, monkeypatch):
+    def interrupt(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("adaptive_reasoner.kit.importing.tables.usage_in", interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, printed, said = command(
+            "import", "log.csv", "--from", "csv", *COLUMNS, "--out", "samples.jsonl"
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (code, printed) == (130, "")
+    assert said == "adaptive-reasoner: stopped: run the same command again to import the rest\n"
+    assert not (tmp_path / "samples.jsonl").exists()

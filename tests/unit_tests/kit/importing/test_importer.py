@@ -10,6 +10,7 @@ from adaptive_reasoner.answers.grouping import fields
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.importing.importer import import_samples
+from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.models.metering import PriceMeter
 from tests.fakes import ScriptedModel
@@ -185,6 +186,20 @@ def test_arguments_that_make_no_sense_are_refused():
     ]:
         with pytest.raises(ValueError, match=reason):
             import_samples([row()], **wrong)
+
+
+def test_a_log_with_propensities_is_one_of_decisions(tmp_path):
+    rows = [row(f"{n} + 1?", str(n + 1), gold=n + 1, propensity=0.9, policy_id="p7") for n in range(3)]
+    rows.append(row("4 + 1?", "6", "gpt-5", gold=5, propensity=0.1, policy_id="p7", action="gpt-5_vote_3"))
+    done, _ = imported(rows, "jsonl", tmp_path)
+    decisions = Decisions.read(tmp_path / "samples.jsonl")
+    assert decisions.counts() == {"gpt-5-mini": 3, "gpt-5_vote_3": 1}
+    assert (decisions.propensity.tolist(), decisions.score.tolist()) == (
+        [0.9, 0.9, 0.9, 0.1],
+        [1.0, 1.0, 1.0, 0.0],
+    )
+    assert decisions.policies == {"p7": 4}
+    assert "backtest --log" in " ".join(done.coverage.can)
 
 
 def test_a_log_of_one_model_a_question_is_planned_collected_and_estimated(tmp_path):

@@ -3,8 +3,9 @@
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.importing.coverage import FEWEST, coverage_of
+from adaptive_reasoner.kit.importing.coverage import coverage_of
 from adaptive_reasoner.kit.importing.plan import plan_collection
+from adaptive_reasoner.kit.learning.held_out_trust import FEWEST
 from adaptive_reasoner.kit.tables.files import read_rows, write_rows
 
 COSTS = {"small": 2.0, "large": 30.0}

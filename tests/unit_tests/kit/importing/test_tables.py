@@ -59,7 +59,13 @@ def test_every_column_that_is_named_is_kept(tmp_path):
         "correct": 1.0,
         "score": 4.0,
     }
-    expected |= {"propensity": 0.02, "policy_id": "p7", "group": "product", "completion_tokens": 2}
+    expected |= {
+        "action": "small",
+        "propensity": 0.02,
+        "policy_id": "p7",
+        "group": "product",
+        "completion_tokens": 2,
+    }
     assert {name: rows[0][name] for name in expected} == expected
     assert "graded_by" not in rows[0]
     assert done.coverage.with_propensity == 1
@@ -118,6 +124,7 @@ def test_a_blank_answer_is_a_reply_without_one_and_a_failed_call_is_a_row(tmp_pa
             {"propensity": "p"},
             "row 2: p is nan; a finite number",
         ),
+        ({"question": "x", "answer": "y", "p": 0}, {"propensity": "p"}, "row 2: the propensity is 0"),
         ([1], {}, "row 2: a JSON object is needed"),
     ],
 )
