@@ -60,7 +60,7 @@ def import_(
     gold_column: Annotated[str | None, _column("the right answer")] = None,
     source_column: Annotated[str | None, _column("the source; by default the model")] = None,
     source: Annotated[
-        str | None, typer.Option(help="The source of replies whose log names no model.")
+        str | None, typer.Option(help="The source of all replies, in place of the model.")
     ] = None,
     group_column: Annotated[str | None, _column("the question's family or task")] = None,
     correct_column: Annotated[

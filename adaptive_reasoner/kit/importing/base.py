@@ -97,6 +97,7 @@ class Fields:
     Args:
         named: The field of each of `COLUMNS` that is named.
         usual: Those of the others, where a record has them.
+        source: The source of replies, where no field of it is named; None for the model.
 
     Example:
         >>> fields = Fields({"question": "inputs.q"})
@@ -106,6 +107,7 @@ class Fields:
 
     named: Mapping[str, str]
     usual: Mapping[str, str] = field(default_factory=dict)
+    source: str | None = None
     _missing: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _found: set[str] = field(default_factory=set)
 
@@ -154,6 +156,8 @@ class Fields:
         said: dict[str, Any] = {column: self.text(record, column) for column in _TEXTS}
         said |= {column: self.number(record, column, most=most) for column, most in _NUMBERS.items()}
         said["call_id"] = self.text(record, "id")
+        if "source" not in self.named or said["source"] is None:
+            said["source"] = self.source or said["source"]
         known = {name: value for name, value in said.items() if value is not None}
         if "cost" in known and "cost" in self.named:
             known["cost_unit"] = None

@@ -84,7 +84,7 @@ def import_samples(
         columns: The field of `question`, `answer`, `gold`, `source`, `group`, `correct`, `score`, `cost`,
             `seconds`, `id`, `action`, `propensity` and `policy_id`, where it differs from the usual one of
             the format.
-        source: Of replies whose log names no model; by default `imported`.
+        source: Of all replies, where no column of it is named; by default the model, or `imported`.
         cost_unit: What costs count: the unit of the column of costs, or `usd`, `tokens`, `samples` or
             `seconds`. By default that of the file, or dollars or tokens, whichever is known of more replies,
             or else samples.
@@ -116,8 +116,8 @@ def import_samples(
         raise ValueError(f"runs are 'root' or 'llm', not {runs!r}")
     if limit is not None and limit < 1:
         raise ValueError(f"a limit is at least 1, not {limit}")
-    fields = Fields(dict(columns or {}))
-    maker = RowMaker(key, dict(prices or {}), source, redact, texts)
+    fields = Fields(dict(columns or {}), source=source)
+    maker = RowMaker(key, dict(prices or {}), redact, texts)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass") as file:
         spool = Spool(file, maker, calls_in(Path(out)) if out is not None else ())
         _fill(spool, records(logs, from_, runs, limit), reader_of(from_, fields, runs), limit, on_progress)

@@ -34,7 +34,7 @@ class OpenAIReader:
     """
 
     fields: Fields
-    _requests: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
+    _requests: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _results: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     _answered: set[str] = field(default_factory=set)
 
@@ -69,16 +69,16 @@ class OpenAIReader:
         """What is left over when all lines are read."""
         for results in self._results.values():
             yield from [_UNASKED] * len(results)
-        for custom_id in self._requests.keys() - self._answered:
-            del custom_id
-            yield _NO_REPLY
+        yield from [_NO_REPLY] * len(self._requests.keys() - self._answered)
 
     def _of_batch(self, line: Mapping[str, Any]) -> Iterator[Found]:
         custom_id = str(line["custom_id"])
         if isinstance(line.get("body"), Mapping):
             if custom_id in self._requests:
-                raise ValueError(f"custom_id {custom_id!r} is that of an earlier request too")
-            self._requests[custom_id] = line, _trimmed(line["body"])
+                raise ValueError(
+                    f"custom_id {custom_id!r} is that of an earlier request too; import each batch alone"
+                )
+            self._requests[custom_id] = line
         elif "response" in line or "error" in line:
             self._results.setdefault(custom_id, []).append(line)
         else:
@@ -86,10 +86,10 @@ class OpenAIReader:
                 f"custom_id {custom_id!r} has neither a body nor a response: not a line of a batch"
             )
         if custom_id in self._requests and custom_id in self._results:
-            request, body = self._requests[custom_id]
+            request = self._requests[custom_id]
             self._answered.add(custom_id)
             for result in self._results.pop(custom_id):
-                yield from self._result({**request, **result}, body, result)
+                yield from self._result({**request, **result}, request["body"], result)
 
     def _result(
         self, line: Mapping[str, Any], request: Mapping[str, Any], result: Mapping[str, Any]
@@ -248,8 +248,3 @@ def _first(line: Mapping[str, Any], names: Iterable[str]) -> Any:
         if isinstance(value, str) and names is _RESPONSES:  # the reply alone
             return {"output_text": value, **{part: line[part] for part in ("usage", "model") if part in line}}
     return None
-
-
-def _trimmed(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is kept of a request until its response comes."""
-    return {name: body[name] for name in ("model", "messages", "input", "prompt") if name in body}

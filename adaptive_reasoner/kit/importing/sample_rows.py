@@ -53,7 +53,6 @@ class RowMaker:
     Args:
         key: When two replies say the same.
         prices: Prices of models by name, in place of the listed ones.
-        source: Of replies whose log names none, in place of `imported`.
         redact: What is kept of a text.
         texts: False keeps a digest in place of each text.
 
@@ -64,7 +63,6 @@ class RowMaker:
 
     key: Key = "auto"
     prices: Mapping[str, Meter] = field(default_factory=dict)
-    source: str | None = None
     redact: Callable[[str], str] | None = None
     texts: bool = True
 
@@ -89,7 +87,7 @@ class RowMaker:
         if reply.propensity == 0:
             raise ValueError("the propensity is 0; that of an action that was taken is above 0")
         answer, stated, free_text = self._answer(reply)
-        source = reply.source or self.source or UNNAMED
+        source = reply.source or UNNAMED
         correct, graded_by = reply.correct, None
         if reply.message is None:
             correct = 0.0 if reply.gold is not None else None
@@ -161,7 +159,7 @@ class RowMaker:
             costs |= {"usd": 0.0, "tokens": 0.0, "samples": 0.0}  # a call that failed is not billed
         else:
             try:
-                costs["usd"] = self._dollars(reply.message) / reply.of_request
+                costs["usd"] = self._dollars(reply.message, reply.source) / reply.of_request
             except (UnpricedUsageError, ImportError) as error:
                 unpriced = str(error)
         if reply.cost is not None:
@@ -170,8 +168,8 @@ class RowMaker:
             )
         return costs, unpriced
 
-    def _dollars(self, message: AIMessage) -> float:
-        if self.source is not None and model_of(message) is None:
-            named = {**message.response_metadata, "model_name": self.source}
+    def _dollars(self, message: AIMessage, source: str | None) -> float:
+        if source is not None and model_of(message) is None:
+            named = {**message.response_metadata, "model_name": source}
             message = message.model_copy(update={"response_metadata": named})
         return self._meter.cost(message, 0.0)

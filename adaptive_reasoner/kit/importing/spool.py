@@ -120,7 +120,8 @@ class Spool:
                 dollars = unpriced if unit == "usd" else None
                 self.left_out[dollars or _UNKNOWN.get(unit, f"a reply whose cost in {unit} is unknown")] += 1
                 continue
-            saved = {"batch_discount": cost * discount} if discount and cost and unit == "usd" else {}
+            listed = logged is None and unit == "usd"  # what the log says it cost is what was paid
+            saved = {"batch_discount": cost * discount} if listed and discount and cost else {}
             yield {**row, "cost": cost, "cost_unit": unit, **saved}
 
     def _name(self, reply: LoggedReply, record: Mapping[str, Any] | None) -> str:

@@ -71,6 +71,16 @@ def test_every_column_that_is_named_is_kept(tmp_path):
     assert done.coverage.with_propensity == 1
 
 
+def test_a_source_that_is_named_takes_the_place_of_the_model(tmp_path):
+    rows = [
+        {"question": "6 * 7?", "answer": "42", "model": "small", "prompt": name} for name in ("cot", None)
+    ]
+    assert of(imported(rows, "jsonl", tmp_path, source="all")[1], "source") == [("all",), ("all",)]
+    (tmp_path / "x").mkdir()
+    named = imported(rows, "jsonl", tmp_path / "x", source="all", columns={"source": "prompt"})
+    assert of(named[1], "source") == [("cot",), ("all",)]
+
+
 def test_a_table_of_samples_is_read_by_its_own_names(tmp_path):
     row = {
         "question": "6 * 7?",
