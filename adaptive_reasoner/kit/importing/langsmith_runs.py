@@ -246,7 +246,7 @@ def replies_in_outputs(outputs: Any) -> list[AIMessage]:
 def _generated(generations: list[Any], outputs: Mapping[str, Any]) -> list[AIMessage]:
     """The replies that LangChain's models generated for one conversation."""
     flat = generations[0] if generations and isinstance(generations[0], list) else generations
-    told: Any = outputs.get("llm_output") or {}
+    told = _inside(outputs, "llm_output")
     found = []
     for each in flat:
         if not isinstance(each, Mapping):
@@ -256,7 +256,7 @@ def _generated(generations: list[Any], outputs: Mapping[str, Any]) -> list[AIMes
         )
         if not isinstance(message, AIMessage):
             message = AIMessage(str(each.get("text") or ""))
-        metadata = {**(each.get("generation_info") or {}), **message.response_metadata}
+        metadata = {**_inside(each, "generation_info"), **message.response_metadata}
         if told.get("model_name"):
             metadata.setdefault("model_name", told["model_name"])
         usage = message.usage_metadata or usage_in(told.get("token_usage") or told.get("usage"))
@@ -288,8 +288,7 @@ def _reference(run: Mapping[str, Any]) -> str | None:
 
 def _correction(run: Mapping[str, Any]) -> str | None:
     """The right answer that feedback gives."""
-    given = [each for each in run.get("feedback") or [] if isinstance(each, Mapping)]
-    return next((right for each in given if (right := _right(each.get("correction")))), None)
+    return next((right for each in _feedback(run) if (right := _right(each.get("correction")))), None)
 
 
 def _right(outputs: Any) -> str | None:
@@ -310,10 +309,16 @@ def _scores(run: Mapping[str, Any]) -> dict[str, Any]:
     stats = _inside(run, "feedback_stats")
     scores = {key: told.get("avg") if isinstance(told, Mapping) else told for key, told in stats.items()}
     given: dict[str, list[float]] = {}
-    for each in run.get("feedback") or []:
-        if isinstance(each, Mapping) and isinstance(each.get("score"), int | float):
-            given.setdefault(str(each.get("key")), []).append(float(each["score"]))
+    for each in _feedback(run):
+        score = each.get("score")
+        if isinstance(score, int | float) and (number := number_of(score, "score")) is not None:
+            given.setdefault(str(each.get("key")), []).append(number)
     return {**scores, **{key: sum(several) / len(several) for key, several in given.items()}}
+
+
+def _feedback(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    given = run.get("feedback")
+    return [each for each in given if isinstance(each, Mapping)] if isinstance(given, list) else []
 
 
 def _inside(run: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
@@ -354,11 +359,8 @@ def _is_response(value: Mapping[str, Any]) -> bool:
     return value.get("object") == "response" and isinstance(value.get("output"), list)
 
 
-def plain_run(run: Any) -> dict[str, Any]:
-    """A run as plain data."""
-    if isinstance(run, Mapping):
-        return dict(run)
+def plain_run(run: Any) -> Any:
+    """A run as plain data; anything else as it is."""
     if hasattr(run, "model_dump"):
-        plain: dict[str, Any] = run.model_dump(mode="json", exclude={"child_runs", "attachments"})
-        return plain
-    raise ValueError(f"a run of LangSmith is needed, not {run!r:.40}")
+        return run.model_dump(mode="json", exclude={"child_runs", "attachments"})
+    return run

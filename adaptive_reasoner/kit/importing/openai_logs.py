@@ -187,7 +187,8 @@ def replies_of(body: Mapping[str, Any]) -> list[AIMessage]:
     elif isinstance(body.get("output"), list):
         said = [part for part in body["output"] if isinstance(part, Mapping)]
         spoken = [part for part in said if part.get("type") == "message"]
-        content = [block for part in spoken for block in part.get("content") or []]
+        blocks = (part.get("content") for part in spoken)
+        content = [block for each in blocks for block in (each if isinstance(each, list) else [each])]
         calls = [part for part in said if part.get("type") == "function_call"]
         ended = body.get("status") if body.get("status") not in (None, "completed") else None
         found.append(_assistant({"content": content, "tool_calls": calls, "finish_reason": ended}))

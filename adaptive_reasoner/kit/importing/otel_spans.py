@@ -227,8 +227,7 @@ def _as_replies(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     return [
-        {"role": "assistant", "content": each} if isinstance(each, str) else {"role": "assistant", **each}
-        for each in value
+        {"role": "assistant", **(each if isinstance(each, Mapping) else {"content": each})} for each in value
     ]
 
 

@@ -38,7 +38,7 @@ def spans_in(value: Mapping[str, Any]) -> Iterator[Span]:
     resources = _first(value, "resourceSpans", "resource_spans")
     if resources is not None:
         for scope in _each(resources, ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")):
-            for span in scope.get("spans") or []:
+            for span in _listed(scope.get("spans")):
                 yield _span(span)
     elif "attributes" in value and ("context" in value or _first(value, "spanId", "span_id") is not None):
         yield _span(value)
@@ -51,7 +51,7 @@ def spans_in(value: Mapping[str, Any]) -> Iterator[Span]:
 def events_in(value: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """The logged events in a value: the id of the span of each, its name and its attributes."""
     for scope in _each(_first(value, *_LOGS), ("scopeLogs", "scope_logs", "instrumentationLibraryLogs")):
-        for record in _first(scope, "logRecords", "log_records") or []:
+        for record in _listed(_first(scope, "logRecords", "log_records")):
             attributes = _attributes(record.get("attributes"))
             name = _first(record, "eventName", "event_name") or attributes.get("event.name")
             body = _value(record.get("body"))
@@ -69,8 +69,7 @@ def _span(span: Mapping[str, Any]) -> Span:
     attributes = _attributes(span.get("attributes"))
     events = [
         (str(event.get("name")), _attributes(event.get("attributes")))
-        for event in span.get("events") or []
-        if isinstance(event, Mapping)
+        for event in _listed(span.get("events"))
     ]
     status = span.get("status") if isinstance(span.get("status"), Mapping) else {}
     code = (status or {}).get("code", (status or {}).get("status_code"))
@@ -108,11 +107,14 @@ def _took(span: Mapping[str, Any]) -> float | None:
 
 
 def _each(resources: Any, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    for resource in resources if isinstance(resources, list) else []:
+    for resource in _listed(resources):
         for name in names:
-            for scope in resource.get(name) or [] if isinstance(resource, Mapping) else []:
-                if isinstance(scope, Mapping):
-                    yield scope
+            yield from _listed(resource.get(name))
+
+
+def _listed(value: Any) -> list[Mapping[str, Any]]:
+    """The objects in a list; none where it is no list."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def _first(value: Mapping[str, Any], *names: str) -> Any:
@@ -138,12 +140,19 @@ def _value(value: Any) -> Any:
     ((kind, inner),) = value.items()
     match kind.replace("_", "").lower():
         case "intvalue":
-            return int(inner)
+            return (
+                int(inner) if isinstance(inner, str | int) and str(inner).lstrip("-").isdecimal() else inner
+            )
         case "arrayvalue":
-            return [_value(each) for each in (inner or {}).get("values") or []]
+            return [_value(each) for each in _values_of(inner)]
         case "kvlistvalue":
-            return _attributes((inner or {}).get("values") or [])
+            return _attributes(_values_of(inner))
         case "stringvalue" | "boolvalue" | "doublevalue" | "bytesvalue":
             return inner
         case _:
             return value
+
+
+def _values_of(inner: Any) -> list[Any]:
+    values = inner.get("values") if isinstance(inner, Mapping) else None
+    return values if isinstance(values, list) else []
