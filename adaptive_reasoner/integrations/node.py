@@ -252,6 +252,7 @@ class _NodeInvocation:
             self.terms["key"] = f"{task.task_id}:1"
             run = run_of(config) or task.task_id
             self.terms["run_id"] = question_of_run(run, state, node.question_key)
+            self.terms["draw"] = task.task_id
             self.terms["resumes"] = True
         if node.budget_key:
             self._under(read(state, node.budget_key))

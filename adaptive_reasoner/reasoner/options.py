@@ -28,6 +28,8 @@ class AnswerOptions(TypedDict, total=False):
     Attributes:
         key: Names the charge in the ledger, which bills a key once; by default a new key.
         run_id: The question in the ledger's sense, if several charges belong to one; by default `key`.
+        draw: The identity of the question for the draws of mixtures and exploration, by default `run_id`; one
+            that outlives a crash lets an attempt that goes on take the same action.
         resumes: The key names a task that may run again: every attempt has a charge of its own, of the same
             question. A charge that a dead attempt left open expires at its worst case; see `hold`.
         saved: By the key of a dead attempt, the part of its worst case that is known not to have been spent.
@@ -51,6 +53,7 @@ class AnswerOptions(TypedDict, total=False):
 
     key: str | None
     run_id: str | None
+    draw: str | None
     resumes: bool
     saved: Mapping[str, float]
     price: float | None
@@ -143,6 +146,7 @@ class AskedQuestion(_FromOptions):
     structured: bool = False
     key: str | None = None
     run_id: str | None = None
+    draw: str | None = None
     resumes: bool = False
     saved: Mapping[str, float] = field(default_factory=dict)
 

@@ -83,7 +83,7 @@ class QuestionRun:
         """Choose an action that the ledger admits; under a hard cap, the best that still fits."""
         most, full = self._limits.max_cost, None
         while self._hold.reservation is None:
-            decision = self._choice.decide(most, full, key=self._hold.question)
+            decision = self._choice.decide(most, full, key=self._question.draw or self._hold.question)
             running = FlowRunner(self.actions[decision.action], self._task(decision))
             try:
                 bound = self._choice.bound(running.requests)

@@ -4,7 +4,9 @@ import json
 import operator
 from typing import Annotated, TypedDict
 
+import pytest
 from langchain.agents import create_agent
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
 from adaptive_reasoner import (
@@ -15,10 +17,12 @@ from adaptive_reasoner import (
     open_ledger,
 )
 from adaptive_reasoner.kit.samples import Samples
-from tests.fakes import ScriptedModel
+from adaptive_reasoner.strategies.voting import single_pass
+from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.integrations.node_graphs import ACTIONS, graph_of, node
 
 QUESTIONS = 40  # of a third of which another action is drawn, by keys that differ from run to run
+SINGLE = {name: single_pass() for name in ("single_pass", "one", "two", "three")}
 EXPLORED = {"action": "single_pass", "expected": 2.0, "worst": 50.0, "explore": 0.5}
 
 
@@ -47,6 +51,23 @@ async def test_a_node_in_a_graph_tells_its_ledger_what_it_explored(ask):
         sum(record["cost"] for record in explored),
     )
     assert explored
+
+
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_question_that_is_resumed_in_another_run_takes_the_same_action(ask, durable):
+    model = ScriptedModel(
+        answers=("Answer: 14",), failures={2 * number: StatusError(500) for number in range(20)}
+    )
+    made = node(model=model, durable=durable, **EXPLORED, actions=SINGLE)
+    graph, pairs = graph_of(made, compiled={"checkpointer": InMemorySaver()}), []
+    for number in range(20):
+        config = {"configurable": {"thread_id": str(number)}}
+        with pytest.raises(StatusError):
+            await ask(graph, {"question": "5 + 9?"}, config)
+        failed = made.reasoner.ledger.history(1)[0]
+        pairs.append((failed.action, (await ask(graph, None, config))["decision"]["action"]))
+    assert all(first == second for first, second in pairs)
+    assert len(set(pairs)) > 1
 
 
 class Steps(TypedDict, total=False):
