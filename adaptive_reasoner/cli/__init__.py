@@ -31,6 +31,7 @@ from adaptive_reasoner.cli.grading import regrade
 from adaptive_reasoner.cli.importing import import_
 from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
+from adaptive_reasoner.cli.savings import savings as show_savings
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
 from adaptive_reasoner.cli.summaries import of_training
 from adaptive_reasoner.console import err, number, out, print_json, print_table, progress
@@ -306,6 +307,7 @@ def report(
         float | None,
         typer.Option(callback=amount, help="Mean cost per question to show; by default the policy's."),
     ] = None,
+    savings: Annotated[Path | None, typer.Option(help="A file with the output of `savings --json`.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write one HTML page: what a budget buys, and whether a policy is worth shipping."""
@@ -318,9 +320,15 @@ def report(
     loaded = LearnedPolicy.load(policy) if policy else None
     collected = Samples.read(samples) if samples else None
     tested = read_result(backtest, "rows") if backtest else None
+    saved = read_result(savings, "saved_total") if savings else None
     with progress("writing the report"):
         page = outcomes_report(
-            Outcomes.read(outcomes), samples=collected, policy=loaded, backtest=tested, budget=budget
+            Outcomes.read(outcomes),
+            samples=collected,
+            policy=loaded,
+            backtest=tested,
+            budget=budget,
+            savings=saved,
         )
         page.write(out_file)
     if as_json:
@@ -331,6 +339,7 @@ def report(
 
 
 app.command()(ask)
+app.command()(show_savings)
 
 
 def _sizes(votes: str) -> tuple[int, ...] | dict[str, tuple[int, ...]]:

@@ -12,6 +12,15 @@ while the mix of questions changes.
 """
 
 from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot, UnreachableLedgerError
+from adaptive_reasoner.ledger.comparisons import Estimate, Savings
 from adaptive_reasoner.ledger.opening import open_ledger
 
-__all__ = ["Ledger", "Reservation", "Snapshot", "UnreachableLedgerError", "open_ledger"]
+__all__ = [
+    "Estimate",
+    "Ledger",
+    "Reservation",
+    "Savings",
+    "Snapshot",
+    "UnreachableLedgerError",
+    "open_ledger",
+]

@@ -9,9 +9,11 @@ from typing import Any
 
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import Snapshot
+from adaptive_reasoner.ledger.comparisons import Savings
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
 KEPT = 1_800  # looks; at one a second, the last half hour
+COMPARED = 10.0  # seconds after which what comparisons say is worked out anew: it reads them all
 
 
 class Poller:
@@ -30,6 +32,7 @@ class Poller:
         self._clock = clock
         self._lock = threading.Lock()
         self._seen: deque[tuple[float, Snapshot]] = deque(maxlen=KEPT)
+        self._savings: tuple[float, Savings] | None = None
         self._error: str | None = None
         self._last = float("-inf")
 
@@ -42,6 +45,8 @@ class Poller:
             self._last = now
             try:
                 self._seen.append((now, self.reader.snapshot()))
+                if self._savings is None or now - self._savings[0] >= COMPARED:
+                    self._savings = now, self.reader.savings()
                 self._error = None
             except LedgerError as error:
                 self._error = str(error)
@@ -54,5 +59,6 @@ class Poller:
                 "every": self.every,
                 "now": self._clock(),
                 "error": self._error,
+                "savings": self._savings[1].as_dict() if self._savings else None,
                 "looks": [{"at": at, **asdict(seen)} for at, seen in self._seen if at > moment],
             }

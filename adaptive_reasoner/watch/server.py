@@ -110,6 +110,13 @@ def page(looks: Poller) -> str:
         html.escape(name.replace("_", " ")): html.escape(_shown(value)) for name, value in latest.items()
     }
     cells.pop("at", None)
+    saved = seen["savings"] or {}
+    if saved.get("questions"):
+        cells |= {
+            html.escape(f"shadow: {name.replace('_', ' ')}"): html.escape(_shown(value))
+            for name, value in saved.items()
+            if name != "cost_unit"
+        }
     rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in cells.items())
     return Template(_asset("watch.html")).substitute(
         ledger=html.escape(str(seen["ledger"])),
@@ -127,6 +134,9 @@ def _moment(query: str) -> float:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict) and "mean" in value:
+        interval = "" if value["low"] is None else f" ({_shown(value['low'])} to {_shown(value['high'])})"
+        return f"{_shown(value['mean'])}{interval}"
     if isinstance(value, dict):
         return ", ".join(f"{name} {share:.0%}" for name, share in value.items()) or "-"
     if isinstance(value, bool) or value is None:

@@ -4,6 +4,7 @@
   const every = Number(document.body.dataset.every) * 1000;
   const looks = [];
   let paused = false;
+  let compared = null;
 
   const number = (value, digits = 4) =>
     value === null || value === undefined
@@ -76,6 +77,33 @@
         return card;
       }),
     );
+  }
+
+  function estimate(value) {
+    if (value === null) return "–";
+    const interval = value.low === null ? "" : ` (${number(value.low, 3)} to ${number(value.high, 3)})`;
+    return `${number(value.mean, 3)}${interval}`;
+  }
+
+  function savings(found, unit) {
+    element("savings-section").hidden = !found || !found.questions;
+    if (!found || !found.questions) return;
+    const rows = [
+      ["Preferred (a tie counts half)", estimate(found.quality), estimate(found.against_quality)],
+      [`Cost (${unit})`, estimate(found.cost), estimate(found.against_cost)],
+    ];
+    element("savings").replaceChildren(
+      ...rows.map(([name, own, other]) => {
+        const row = make("tr");
+        row.append(make("th", { scope: "row" }, name), make("td", {}, own), make("td", {}, other));
+        return row;
+      }),
+    );
+    element("savings-against").textContent = found.against;
+    element("savings-total").textContent =
+      `Saved: ${estimate(found.saved_total)} ${unit} on ${number(found.questions, 9)} questions. ` +
+      `${number(found.judged, 9)} judged, ${number(found.open, 9)} open, ${number(found.dropped + found.refused, 9)} left out; ` +
+      `${number(found.spent)} ${unit} spent on comparing${found.max_cost === null ? "" : ` of ${number(found.max_cost)}`}.`;
   }
 
   function ticks(low, high) {
@@ -171,6 +199,7 @@
     chart("chart-flight", "Open reservations", (look) => look.in_flight, { from0: true });
     shares(now);
     rows(now);
+    savings(compared, now.cost_unit);
   }
 
   function state(name, text) {
@@ -187,6 +216,7 @@
         const seen = await answer.json();
         looks.push(...seen.looks);
         looks.splice(0, looks.length - 2000);
+        compared = seen.savings;
         element("error").textContent = seen.error ?? "";
         state(seen.error ? "away" : "live", seen.error ? "database away" : "live");
         draw();

@@ -15,6 +15,7 @@ from adaptive_reasoner.kit.reporting.html_page import Fact, Report, Section, Tab
 from adaptive_reasoner.kit.reporting.judge import judge_section
 from adaptive_reasoner.kit.reporting.label_cost import labels_section, learning_points, learning_section
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
+from adaptive_reasoner.kit.reporting.savings import savings_section
 from adaptive_reasoner.kit.reporting.sections import (
     calibration_section,
     compute_section,
@@ -33,6 +34,7 @@ def outcomes_report(
     policy: LearnedPolicy | None = None,
     backtest: Mapping[str, Any] | None = None,
     budget: float | None = None,
+    savings: Mapping[str, Any] | None = None,
 ) -> Report:
     """Make a report: what a budget buys on these outcomes, and what a policy achieves.
 
@@ -45,6 +47,7 @@ def outcomes_report(
         backtest: What `Backtest.as_dict` returns for the same table: shown where there is no policy, and for
             the learning curve.
         budget: Allowed mean cost per question; by default the policy's, or where hindsight gains most.
+        savings: What `Savings.as_dict` returns, to show what live questions have shown.
 
     Raises:
         InfeasibleBudgetError: Even the cheapest actions cost more than the budget.
@@ -69,6 +72,7 @@ def outcomes_report(
         None if playing is None else calibration_section(playing),
         learning_section(learned or [], outcomes.accuracy_unit),
         judge_section(outcomes, samples),
+        savings_section(savings),
     ]
     facts = _oracle_facts(found, optimum) if found.summary is None else _facts(found, found.summary, saving)
     bill = _bill(samples, policy)

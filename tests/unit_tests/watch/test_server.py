@@ -10,9 +10,10 @@ import urllib.request
 import pytest
 
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.pages import loopback
-from adaptive_reasoner.watch.looks import Poller
+from adaptive_reasoner.watch.looks import COMPARED, Poller
 from adaptive_reasoner.watch.server import WatchServer, page
 from tests.unit_tests.ledger.stand_ins import Clock
 
@@ -167,3 +168,18 @@ def test_the_line_of_exploration_is_served_too(served, ledger):
     time.sleep(0.02)  # until a look is due
     latest = looks_of(served)["looks"][-1]
     assert (latest["explored_questions"], latest["explored_spent"]) == (1, 9.0)
+
+
+def test_what_was_saved_is_served_and_on_the_page_once_something_was_compared(url, ledger, reader):
+    clock = Clock()
+    looks = Poller(reader, every=1.0, clock=clock)
+    looks.take()
+    assert looks.since()["savings"]["questions"] == 0
+    assert "shadow" not in page(looks)
+    compared = Comparison("q1", "q1", "judged", "direct", "strong", 0.5, 12.0, 30.0, 1.0)
+    ledger.put_comparison(compared)
+    clock.now += COMPARED
+    looks.take()
+    found = looks.since()["savings"]
+    assert (found["judged"], found["questions"], found["saved_total"]["mean"]) == (1, 2, 36.0)
+    assert "shadow: saved total</th><td>36<" in page(looks)
