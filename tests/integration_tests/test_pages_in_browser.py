@@ -14,6 +14,7 @@ from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
@@ -216,6 +217,30 @@ def test_the_live_page_moves_with_the_ledger(browser, watched, ledger, dark):
     assert browser.ask("getComputedStyle(document.body).backgroundColor") == (
         DARK_PAPER if dark else LIGHT_PAPER
     )
+
+
+def test_the_live_page_shows_what_was_saved_and_explored_once_there_is_something(browser, ledger, tmp_path):
+    for number in range(20):
+        name, better = f"q{number}", float(number % 2)
+        ledger.put_comparison(
+            Comparison(name, name, "judged", "direct", "strong", 0.1, 10.0, 30.0, better, at=number)
+        )
+    ledger.charge(9.0, "drawn", action="strong", explored=True)
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with LedgerReader(url) as reader, WatchServer(reader, every=0.1) as server:
+        running = threading.Thread(target=server.run)
+        running.start()
+        browser.look(server.url, ready=LIVE)
+        shown = browser.ask("document.getElementById('savings-section').innerText")
+        assert "strong" in shown
+        assert "Saved: 4,000 (4,000 to 4,000) tokens on 200 questions. 20 judged" in shown
+        assert "Explored\n1" in browser.ask("document.getElementById('cards').innerText")
+        assert browser.complaints() == []
+        browser.look(server.url, size=SMALL, ready=LIVE)
+        assert browser.ask("document.documentElement.scrollWidth") <= SMALL[0]
+        browser.driver.get("about:blank")
+        server.stop()
+        running.join()
 
 
 def test_the_live_page_waits_for_the_first_question(browser, tmp_path):
