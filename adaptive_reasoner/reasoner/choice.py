@@ -84,11 +84,12 @@ class Choice:
         """The decisions for the other actions that could be held as the policy's own would be."""
         cap, looks = self._ledger.hard_cap, policy.looks if isinstance(policy, Looks) else ()
         room = inf if cap is None else cap - self._ledger.spent
+        described = policy.actions if isinstance(policy, DescribesActions) else ()
         for action in self._actions:
             if action == own.action or action in looks:
                 continue
             bound = self._caller.bound(self._first_requests(action))
-            if isinstance(policy, DescribesActions) and action in policy.actions:
+            if isinstance(policy, DescribesActions) and action in described:
                 decision = policy.decision_for(action, price=own.price)
             else:  # planned as the policy's own, until the ledger has seen what such actions cost
                 decision = replace(

@@ -58,6 +58,14 @@ def mixture(tmp_path_factory):
     return LearnedPolicy.load(trained.save(folder / "policy"))
 
 
+def test_describes_a_decision_for_any_of_its_actions_on_the_mean_question(policy):
+    for number, action in enumerate(policy.actions):
+        decision = policy.decision_for(action, price=0.01)
+        assert (decision.action, decision.reason, decision.price) == (action, "explored", 0.01)
+        assert decision.expected_cost == policy.mixture.cost[number]
+        assert decision.expected_accuracy == policy.mixture.accuracy[number]
+
+
 def test_a_target_accuracy_is_a_price_on_the_curve_of_held_out_questions(trained, policy):
     assert policy.card["frontier"]["accuracy"][0] > policy.card["frontier"]["accuracy"][-1]
     moved = policy.at(target_accuracy=0.8)

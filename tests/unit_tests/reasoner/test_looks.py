@@ -84,6 +84,19 @@ def test_the_folder_knows_its_looks_and_decides_for_them_only_when_asked(policy)
     assert "plan" not in decision.as_state()
 
 
+def test_a_look_is_decided_for_and_never_drawn(policy):
+    cheap, dear = ScriptedModel(answers=(SURE,)), ScriptedModel(answers=(DEAR,))
+    made = AdaptiveReasoner(
+        Source(cheap), policy=policy, actions=actions_of(cheap, dear), meter=TokenMeter(), explore=0.5
+    )
+    records = [made.answer(text_of(1), key=f"q{number}", price=PRICE).record for number in range(40)]
+    kept = {
+        (record["action"], record["reason"] == "explored", round(record["propensity"], 3))
+        for record in records
+    }
+    assert kept == {("cheap_look_3", False, 0.667), ("cheap", True, 0.167), ("dear", True, 0.167)}
+
+
 def test_agreement_stops_and_disagreement_goes_to_the_dear_source(policy):
     agreed, differed = (ask(policy, answers, text_of(1), price=PRICE) for answers in ((SURE,), UNSURE))
     assert (agreed.answer, agreed.record["cost"], agreed.record["samples"]) == ("7", 4.0, 2)

@@ -296,6 +296,22 @@ def test_other_mistakes_are_named_at_construction(shadowing):
         )
 
 
+class Foreign:
+    """A ledger that others wrote: it knows nothing of comparisons."""
+
+    _own = open_ledger("memory://", target=9.0)
+
+    def __getattr__(self, name):
+        if name in ("put_comparison", "comparisons", "savings", "payer"):
+            raise AttributeError(name)
+        return getattr(self._own, name)
+
+
+def test_a_ledger_that_keeps_no_comparisons_is_refused(shadowing):
+    with pytest.raises(ValueError, match=r"Foreign keeps no comparisons: .* open_ledger"):
+        shadowing(ledger=Foreign())
+
+
 def test_the_cap_may_be_raised_where_the_ledger_is_opened_again(shadowing, tmp_path):
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     reasoner = shadowing(ledger=open_ledger(url, target=10.0), max_cost=54.0)
