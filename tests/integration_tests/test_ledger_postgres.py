@@ -147,7 +147,7 @@ def test_migrates_a_database_of_an_older_version(opened, postgres):
         older(connection)
     assert opened("old").snapshot().spent == 45.0
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [4]
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [5]
     engine.dispose()
 
 
