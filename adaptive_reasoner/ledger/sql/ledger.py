@@ -42,7 +42,8 @@ class SqlLedger(TransactionalLedger):
     """A ledger in a database, for any number of threads, tasks and processes."""
 
     def __init__(self, url: str, name: str, terms: LedgerOptions, *, clock: Callable[[], float]) -> None:
-        self._url, self._name = url, check_name(name)
+        self._url: Callable[[], str] = lambda: url  # it may hold a password, which is shown nowhere
+        self._name = check_name(name)
         self._database = join(url)
         self._place = f"at {self._database.shown}"
         self._pid = os.getpid()
@@ -72,14 +73,14 @@ class SqlLedger(TransactionalLedger):
         terms = LedgerOptions(cost_unit=unit, hard_cap=max_cost, reservation_ttl=self._account.ttl)
         cap = {"of": name, "cap": self._account.to_units(max_cost, "max_cost")}
         self._database.transact(lambda connection: connection.run("recap", cap))
-        return SqlLedger(self._url, name, terms, clock=self._clock)
+        return SqlLedger(self._url(), name, terms, clock=self._clock)
 
     @override
     def savings(self) -> Savings:
         from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
         self._refuse_if_closed()
-        with LedgerReader(self._url, name=self._name, clock=self._clock) as reader:
+        with LedgerReader(self._url(), name=self._name, clock=self._clock) as reader:
             return reader.savings()
 
     @override
