@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class _Found:
             before = self._silent.get(source, (0, 0))
             silent, total = samples.nothing_to_compare(source)
             self._silent[source] = before[0] + silent, before[1] + total
-        return outcomes.columns()
+        return replace(outcomes, judge_quality=None).columns()  # that of one block is not that of the file
 
     def summary(self) -> EstimatedFile:
         """What was found."""
