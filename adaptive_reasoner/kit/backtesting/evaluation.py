@@ -131,7 +131,9 @@ def backtest(
         detectable = detectable_lift(ungated[1:], costs, judged)
         shipped = _mean_lifts(gains, "imitator", asked) if any(trusted) else ungated
         lift = Interval.of(shipped)
-        return answer_to((min(trusted), max(trusted)), lift, detectable, judged, labels=labels)
+        trust_of_all = min(trusted), max(trusted)
+        by_labels = None if labels is None else lift  # a backtest judges by labels, estimates do not help
+        return answer_to(trust_of_all, lift, detectable, judged, labels=labels, estimated=by_labels)
 
     overall = verdict(*budgets)
     verdicts = tuple(BudgetVerdict(budget, verdict(budget), trust[budget]) for budget in budgets)
