@@ -7,7 +7,7 @@ import typer
 
 from adaptive_reasoner.cli.checked import SEEDS, amount, share
 from adaptive_reasoner.cli.shown import AsJson
-from adaptive_reasoner.console import err, out, print_json, print_table, progress
+from adaptive_reasoner.console import err, out, print_json, print_table, progress, visible
 from adaptive_reasoner.errors import needs
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _value(log: Path, folder: Path, budgets: list[float], seed: int, as_json: bo
 def _print(tested: "Backtest") -> None:
     """The rows as a table, what was measured beside them, and the verdict last."""
     from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
+    from adaptive_reasoner.kit.learning.dominated import dropped_in_words
     from adaptive_reasoner.kit.learning.gate import checked
 
     result = tested.as_dict()
@@ -164,6 +165,8 @@ def _print(tested: "Backtest") -> None:
     if tested.look is not None:
         look = f"{tested.look.mean:+.3f} ({tested.look.low:+.3f} to {tested.look.high:+.3f})"
         out.print(f"decide by: {tested.observe}; looking first changes the lift by {look}", highlight=False)
+    if tested.dropped:
+        out.plain_line(visible(dropped_in_words(tested.dropped, len(tested.actions)), one_line=True))
     for each in tested.verdicts:
         out.print(str(each), highlight=False)
     missing = tested.n_labelled < tested.n_questions

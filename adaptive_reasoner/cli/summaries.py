@@ -51,6 +51,8 @@ def of_collection(done: "Collected") -> dict[str, Any]:
 
 def of_training(folder: object, report: Mapping[str, Any], cost_unit: str) -> dict[str, Any]:
     """What was trained, whether it is shipped, and the gain that decided it."""
+    from adaptive_reasoner.kit.learning.dominated import dropped_in_words
+
     gate, held_out = report["gate"], report["held_out"]
     gain = f"{gate['lift']:+.3f} ({gate['low']:+.3f} to {gate['high']:+.3f})"
     needed = {
@@ -58,6 +60,7 @@ def of_training(folder: object, report: Mapping[str, Any], cost_unit: str) -> di
         "right answers known": gate["labels"],
         "labels that would verify it": gate["needed_labels"],
     }
+    dropped = dropped_in_words(report["dropped"], len(report["actions"]) + len(report["dropped"]))
     return {
         "policy": str(folder),
         "verdict": report["verdict"],
@@ -65,6 +68,7 @@ def of_training(folder: object, report: Mapping[str, Any], cost_unit: str) -> di
         "gain over random mixtures": f"{gain}, on {gate['questions']} questions",
         **{name: value for name, value in needed.items() if value is not None},
         "learner": report["learner"],
+        **({"dropped": dropped} if dropped else {}),
         "imitator on questions it has not seen": f"accuracy {held_out['accuracy']:.3f} at "
         f"{_amount(held_out['cost'], cost_unit)} per question",
         "more": "policy.json in the folder, or --json",

@@ -74,6 +74,8 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
     _check(card["features"], path, "features.", "vector", _count(WIDEST), f"an integer from 1 to {WIDEST:,}")
     _check(card["features"], path, "features.", "surface", _list_of(_text, WIDEST), "a list of texts")
     _check_menu(card, path)
+    if "dropped" in card:
+        _check(card, path, "", "dropped", lambda names: names == [] or _names(names), "a list of names")
     if "trust" in card:
         _check_trust(card["trust"], path)
     if "stopping" in card:

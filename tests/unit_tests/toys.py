@@ -1,11 +1,13 @@
 """A small encoder and small tables, so that policies can be trained in a moment and without a model."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -88,3 +90,20 @@ def _text(rng: np.random.Generator, story: bool) -> str:
     if story:
         return f"tom has {a} apples and buys {b} more . how many apples has tom now ?"
     return f"what is {a} + {b} ?"
+
+
+def with_action(table: Outcomes, name: str, accuracy: ArrayLike, cost: ArrayLike, *, at: int = 1) -> Outcomes:
+    """The table with one action more, at a position."""
+    columns = {"accuracy": accuracy, "cost": cost, "samples": 1}
+    cells = {
+        key: np.insert(getattr(table, key).astype(float), at, value, axis=1) for key, value in columns.items()
+    }
+    actions = (*table.actions[:at], name, *table.actions[at:])
+    return replace(table, actions=actions, **(cells | {"samples": cells["samples"].astype(int)}))
+
+
+def wasteful_outcomes(questions: int = 400, *, seed: int = 0) -> Outcomes:
+    """Sums and stories, and an action that is worse than "cot" everywhere and costs more."""
+    table = toy_outcomes(questions, seed=seed)
+    guesses = np.random.default_rng(seed + 7).random(questions) < 0.3
+    return with_action(table, "guess", guesses.astype(float), 70.0)

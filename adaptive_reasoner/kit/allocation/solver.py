@@ -54,6 +54,11 @@ class Predictions:
     cost: Floats
     cost_unit: str
 
+    def only(self, columns: Ints) -> "Predictions":
+        """Those of the actions at some positions."""
+        names = tuple(self.actions[column] for column in columns)
+        return Predictions(names, self.accuracy[:, columns], self.cost[:, columns], self.cost_unit)
+
 
 Priced = Outcomes | Predictions
 """What an allocation is made from; anything with these four fields works."""

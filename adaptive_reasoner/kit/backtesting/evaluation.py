@@ -149,6 +149,10 @@ def backtest(
         verdict=overall,
         verdicts=verdicts,
         lift=Interval.of(lifts),
+        actions=outcomes.actions,
+        dropped=tuple(
+            action for action in outcomes.actions if all(action in each.dropped for each in played)
+        ),
         observe="question" if better is None or better.low <= least else "first_sample",
         look=better,
         learning_curve=curve,

@@ -56,7 +56,8 @@ class LookReplay:
 
     def fitted(self, imitator: Imitator, mixture: Mixture | None, fit: Ints) -> tuple[Chooser, FittedLooks]:
         """The looks that pay on top of an imitator or, where that decides, of a mixture."""
-        chooser = Chooser.of(self.samples, self.table, mixture=mixture, seed=self.seed)
+        table = self.table.only(imitator.columns_)
+        chooser = Chooser.of(self.samples, table, mixture=mixture, seed=self.seed)
         expected = expectations(imitator.held_out_, mixture)
         found = chooser.fit(fit, expected, imitator.cross_fit_.fold)
         if not found.looks:  # nothing changes

@@ -11,6 +11,7 @@ from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.backtesting.learning_curve import Point
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.backtesting.performance import Key
+from adaptive_reasoner.kit.learning.dominated import dropped_in_words
 from adaptive_reasoner.kit.learning.gate import Answer
 from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING
 from adaptive_reasoner.kit.learning.imitator import Observed
@@ -125,6 +126,8 @@ class Backtest:
             cannot be determined.
         verdicts: The same budget by budget.
         lift: The lift of `imitator_ungated`, mean over the budgets, with its interval.
+        actions: All that were tested.
+        dropped: The actions that the policy does without in every split, as they are never worth choosing.
         observe: What is worth deciding by: the question alone, unless looking at a first answer is better.
         look: How much better, mean lift over the budgets with its interval; None without samples to look at.
         learning_curve: What the imitator comes to when trained on fewer samples per question, where there are
@@ -142,6 +145,8 @@ class Backtest:
     verdict: Answer
     verdicts: tuple[BudgetVerdict, ...]
     lift: Interval
+    actions: tuple[str, ...]
+    dropped: tuple[str, ...]
     observe: Observed
     look: Interval | None
     learning_curve: tuple[Point, ...]
@@ -171,7 +176,10 @@ class Backtest:
         verdict = (
             f"{self.verdict}: lift {self.lift.mean:+.3f} ({self.lift.low:+.3f} to {self.lift.high:+.3f})"
         )
-        table = html_table(rows, f"{verdict}, {self.n_questions:,} questions", most=100)
+        said = [f"{verdict}, {self.n_questions:,} questions"]
+        if self.dropped:
+            said.append(dropped_in_words(self.dropped, len(self.actions)))
+        table = html_table(rows, "; ".join(said), most=100)
         stop_rules = of_stop_rules(map(asdict, self.rows))
         if not stop_rules:
             return table
@@ -186,7 +194,7 @@ class Backtest:
         ]
         rows, curve = list(values["rows"]), list(values["learning_curve"])
         values |= {"rows": rows, "learning_curve": curve, "mistakes": mistakes}
-        return values | {"verdicts": list(values["verdicts"])}
+        return values | {name: list(values[name]) for name in ("verdicts", "actions", "dropped")}
 
 
 def rows_of(gains: Mapping[Key, Gain]) -> tuple[BacktestRow, ...]:

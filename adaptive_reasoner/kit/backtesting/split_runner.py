@@ -32,11 +32,13 @@ class PlayedSplit:
         result: All policies on the questions held out.
         mistakes: How the imitators' choices differ from the oracle's there, by imitator and budget.
         unseen: The folds of unseen groups that the imitator of this split was used for.
+        dropped: The actions that its policy does without.
     """
 
     result: SplitResult
     mistakes: Mapping[Key, Mistakes]
     unseen: Sequence[Part | None]
+    dropped: Sequence[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,4 +99,4 @@ class SplitRunner:
         if self.groups is not None:
             folds = self.groups.folds(number, self.splits)
             unseen = [self.groups.play(fold, imitator, fit, budgets) for fold in folds]
-        return PlayedSplit(SplitResult(held_out, plays, path, trust), mistakes, unseen)
+        return PlayedSplit(SplitResult(held_out, plays, path, trust), mistakes, unseen, imitator.dropped_)

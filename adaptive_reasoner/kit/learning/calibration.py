@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_reasoner.arrays import Bools, Floats
+from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.outcomes import Outcomes
 
 _MOST = 1.5  # times a prediction may be stretched, if it varies too little
@@ -21,7 +21,7 @@ class Calibration:
     apart, since only the contrasts matter for choosing and they are harder to predict.
 
     Attributes:
-        weights: Shape (2k, 2k).
+        weights: Shape (2k, 2k); (2k, 2c) where it maps to `only` c of the actions, as the next three.
         offset: Shape (2k,).
         low: Least value observed, shape (2k,).
         high: Greatest value observed, shape (2k,).
@@ -67,6 +67,12 @@ class Calibration:
             high=truth.max(axis=0),
             slopes=np.array([level, contrast, *costs]),
         )
+
+    def only(self, columns: Ints) -> "Calibration":
+        """The map to the accuracies, then the costs, of the actions at some positions."""
+        kept = np.append(columns, len(self.offset) // 2 + columns)
+        weights = self.weights[:, kept]
+        return Calibration(weights, self.offset[kept], self.low[kept], self.high[kept], self.slopes)
 
     def apply(self, raw: Floats) -> Floats:
         """Calibrated predictions, shape (n, 2k)."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adaptive_reasoner.arrays import Floats, Ints
+from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.allocation.concave_hull import best_at, edges_between
 from adaptive_reasoner.kit.allocation.solver import Priced
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -77,6 +77,13 @@ class Moves:
             for price in prices
         )
         return np.stack([first + change for change in changes], axis=1)
+
+    def taken(self, actions: int) -> Bools:
+        """Which of so many actions each question takes at some price, shape (n, actions)."""
+        taken = np.zeros((len(self.start), actions), dtype=bool)
+        taken[np.arange(len(self.start)), self.start] = True
+        taken[self.row, self.after] = True
+        return taken
 
     def prices(self) -> Floats:
         """Rising prices between which little happens: quantiles of the slopes, and their jitter."""

@@ -12,6 +12,7 @@ from adaptive_reasoner.kit.estimating.correction import by_estimates, rectified
 from adaptive_reasoner.kit.learning.calibration import Calibration
 from adaptive_reasoner.kit.learning.completion import Completion
 from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_question
+from adaptive_reasoner.kit.learning.dominated import dominated_actions
 from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING, HeldOutTrust
 from adaptive_reasoner.kit.learning.learners import Constant, Learner, Neighbours, Ridge, Trees
 from adaptive_reasoner.kit.learning.novelty import Familiarity
@@ -89,6 +90,8 @@ class CrossFit:
         budget: The mean cost around which learners are compared; None compares them everywhere.
         fixed: The actions whose mixtures are to be beaten; another table than `outcomes` where deciding
             costs something, which fixed actions need not pay.
+        columns: Positions of the actions that a policy chooses among, shape (c,). The learners predict, and
+            prove that they can predict, all of them.
         labels: How many of the questions have a right answer; None where all have.
         estimates: The table by estimates alone; None where all have a right answer.
     """
@@ -101,6 +104,7 @@ class CrossFit:
     trust: Floats
     budget: float | None
     fixed: Outcomes
+    columns: Ints
     labels: int | None = None
     estimates: Outcomes | None = None
     # Kept when only the budget is replaced: what each candidate comes to, with or without a fold.
@@ -142,8 +146,8 @@ class CrossFit:
             known = replace(outcomes, accuracy=truth[:, :k], estimated=None, halves=None)
         rivals = known if fixed is None else fixed
         judged, labels = rectified(outcomes), _labels_of(outcomes)
-        estimates = by_estimates(outcomes)
-        return cls(known, judged, fold, names, raw, trust, budget, rivals, labels, estimates)
+        estimates, columns = by_estimates(outcomes), np.arange(k)
+        return cls(known, judged, fold, names, raw, trust, budget, rivals, columns, labels, estimates)
 
     def only(self, rows: Bools, outcomes: Outcomes) -> "CrossFit":
         """What this cross-validation predicted for some of its questions, as if they were all.
@@ -165,6 +169,20 @@ class CrossFit:
             estimates=by_estimates(chosen),
             _responses={},
         )
+
+    def among(self, columns: Ints) -> "CrossFit":
+        """The same for a policy that chooses among the actions at these positions."""
+        return replace(self, columns=columns, _responses={})
+
+    def dominated(self) -> Bools:
+        """Which actions a policy can do without, whichever candidate it takes, shape (k,)."""
+        candidates = (self._predictions(self.calibration(name).apply(self.of(name))) for name in self.names)
+        return dominated_actions(self.outcomes, candidates)
+
+    @cached_property
+    def offered(self) -> Outcomes:
+        """The truth of the actions that a policy chooses among."""
+        return self.outcomes.only(self.columns)
 
     @cached_property
     def truth(self) -> Floats:
@@ -200,8 +218,8 @@ class CrossFit:
         return max(better, key=lambda name: float(ahead[name].mean()), default=default)
 
     def held_out(self, name: str) -> Predictions:
-        """Calibrated predictions of a candidate for questions it has not seen."""
-        return self._predictions(self.calibration(name).apply(self.of(name)))
+        """Calibrated predictions of a candidate for questions it has not seen, of the policy's actions."""
+        return self._predictions(self.calibration(name).apply(self.of(name))).only(self.columns)
 
     def calibration(self, name: str) -> Calibration:
         """The calibration of a candidate, fitted on its held-out predictions."""
@@ -211,7 +229,9 @@ class CrossFit:
     def held_out_trust(self) -> HeldOutTrust:
         """How far predictions are trusted at each mean cost, and what that comes to on unseen questions."""
         rivals = self.fixed if self.labels is None else self.judged
-        return HeldOutTrust.fit(self.nested(), self.judged, rivals, self.fold, estimates=self.estimates)
+        return HeldOutTrust.fit(
+            self.nested(), self.judged, rivals, self.fold, estimates=self.estimates, columns=self.columns
+        )
 
     def nested(self) -> Predictions:
         """Predictions in which also learner and calibration were chosen without the question's fold."""
@@ -228,8 +248,8 @@ class CrossFit:
         if key not in self._responses:
             rows, raw = self._rows(without), self.of(name)
             calibration = Calibration.fit(raw, self.truth, rows)
-            predicted = self._predictions(calibration.apply(raw[rows]))
-            self._responses[key] = (Response.of(predicted, self.outcomes.select(rows)), calibration)
+            predicted = self._predictions(calibration.apply(raw[rows])).only(self.columns)
+            self._responses[key] = Response.of(predicted, self.offered.select(rows)), calibration
         return self._responses[key]
 
     def _rows(self, without: int | None) -> Bools:

@@ -27,6 +27,8 @@ class PredictedOutcomes:
         curve: Mean cost against price, as fitted in training.
         mixture: What unlike and untrusted questions get, at the cost that the curve expects.
         trust: How far predictions are followed.
+        columns: Positions of the k actions among those of the table, shape (k,).
+        width: How many actions the table has.
     """
 
     accuracy: Floats
@@ -36,9 +38,11 @@ class PredictedOutcomes:
     curve: CostCurve
     mixture: Mixture
     trust: Trust
+    columns: Ints
+    width: int
 
     def choose(self, price: float) -> Ints:
-        """The position of the action to take for each question, shape (m,)."""
+        """The position of the action to take for each question, in the table, shape (m,)."""
         expected = self.curve.cost_at(price)
         drawn = np.where(self.unlike, 0, self.trust.draw(expected, self.draws))
         chosen = np.zeros(len(drawn), dtype=np.intp)
@@ -48,20 +52,22 @@ class PredictedOutcomes:
             rows = drawn == step
             if rows.any():
                 chosen[rows] = self._followed(step, price, rows)
-        return chosen
+        return self.columns[chosen]
 
     def followed(self, price: float) -> Floats:
-        """Probability of each action by the predictions, shape (m, k); the mixture's share is missing."""
-        weights, followed = self.trust.weights(self.curve.cost_at(price)), np.zeros(self.accuracy.shape)
+        """Probability of each action of the table by the predictions; the mixture's share is missing."""
+        weights = self.trust.weights(self.curve.cost_at(price))
+        followed = np.zeros((len(self.accuracy), self.width))
         rows = np.flatnonzero(~self.unlike)
         for step, weight in enumerate(weights):
             if step and weight:
-                followed[rows, self._followed(step, price, rows)] += weight
+                followed[rows, self.columns[self._followed(step, price, rows)]] += weight
         return followed
 
     def shares(self, price: float) -> Floats:
-        """Probability of each action over the draws of trust and mixture, shape (m, k)."""
-        followed, mixed = self.followed(price), self.mixture.shares(self.curve.cost_at(price))
+        """Probability of each action of the table over the draws of trust and mixture, shape (m, width)."""
+        followed, mixed = self.followed(price), np.zeros(self.width)
+        mixed[self.columns] = self.mixture.shares(self.curve.cost_at(price))
         shares: Floats = followed + (1 - followed.sum(axis=1, keepdims=True)) * mixed
         return shares
 

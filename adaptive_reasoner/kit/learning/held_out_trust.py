@@ -49,6 +49,7 @@ class HeldOutTrust:
     Attributes:
         responses: Choosing by predictions at each of `LEVELS`, then as they are.
         rivals: The fixed actions of the same questions.
+        columns: Positions of the actions that the policy chooses among, shape (c,).
         fold: The fold of each question, shape (n,).
         cost: Mean costs at which trust is chosen, rising, shape (m,).
         without: Trust there, chosen without each fold, shape (folds, m).
@@ -57,6 +58,7 @@ class HeldOutTrust:
 
     responses: tuple[Response, ...]
     rivals: Outcomes
+    columns: Ints
     fold: Ints
     cost: Floats
     without: Floats
@@ -71,6 +73,7 @@ class HeldOutTrust:
         fold: Ints,
         *,
         estimates: Outcomes | None = None,
+        columns: Ints | None = None,
     ) -> Self:
         """Choose the trust in predictions.
 
@@ -80,17 +83,21 @@ class HeldOutTrust:
             rivals: The same with what fixed actions cost, where deciding is paid for.
             fold: Of each question, equal texts in the same one, shape (n,).
             estimates: What is estimated of them, where few have right answers and `truth` is rectified.
+            columns: Positions of the actions that the policy chooses among; of all where None. All have a
+                part in the proof.
         """
-        known = truth if estimates is None else estimates
-        responses = tuple(Response.of(shrunk(predictions, known, level), known) for level in (*LEVELS, 1.0))
+        columns = np.arange(len(truth.actions)) if columns is None else columns
+        offered = predictions.only(columns)
+        known = (truth if estimates is None else estimates).only(columns)
+        responses = tuple(Response.of(shrunk(offered, known, level), known) for level in (*LEVELS, 1.0))
         curve = responses[-1].curve
         low, high = max(curve.cheapest, _LOWEST * float(curve.cost[0])), float(curve.cost[0])
         cost = np.geomspace(low, high, _KNOTS) if low < high * (1 - ROUNDING) else np.array([high])
         text = text_index(truth.questions)
         tables = [(truth, rivals)] if estimates is None else [(estimates, estimates), (truth, rivals)]
         gains = [
-            np.stack([_lifts(replace(each, outcomes=table), cost, fixed) for each in responses], axis=2)
-            for table, fixed in tables
+            np.stack([_lifts(replace(each, outcomes=part), cost, fixed) for each in responses], axis=2)
+            for part, fixed in ((table.only(columns), fixed) for table, fixed in tables)
         ]
         signs = [
             np.column_stack([_agreement(predictions, table) / truth.scale, lifts[:, :, -1].mean(axis=1)])
@@ -104,12 +111,14 @@ class HeldOutTrust:
         folds = np.unique(fold)
         without = [evidence.share(of_text != number) for number in folds]
         everything = np.ones(len(of_text), dtype=bool)
-        shown = tuple(replace(response, outcomes=truth) for response in responses)
-        return cls(shown, rivals, fold, cost, np.stack(without), evidence.proves(everything))
+        shown = tuple(replace(response, outcomes=truth.only(columns)) for response in responses)
+        proved = evidence.proves(everything)
+        return cls(shown, rivals, columns, fold, cost, np.stack(without), proved)
 
     def by(self, table: Outcomes) -> Self:
         """The same trust, for what comes of it by another table of the questions."""
-        responses = tuple(replace(response, outcomes=table) for response in self.responses)
+        part = table.only(self.columns)
+        responses = tuple(replace(response, outcomes=part) for response in self.responses)
         return replace(self, responses=responses, rivals=table)
 
     @property

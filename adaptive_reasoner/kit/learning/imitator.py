@@ -57,7 +57,9 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         threads: Threads that learning may use.
 
     Attributes:
-        actions_: The actions it chooses among.
+        actions_: The actions it chooses among: those of the outcomes, but for `dropped_`.
+        dropped_: The actions that cannot matter: see `dominated_actions`.
+        columns_: Positions of `actions_` among the actions of the outcomes, shape (k,).
         learner_: The candidate that was chosen (objective `"value"`, as all that follow).
         lifts_: Cross-validated lift over mixtures of fixed actions of each candidate, around the budget.
         held_out_: Predictions for the training questions by learners that had not seen them.
@@ -105,7 +107,8 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         features = _matrix(X)
         if len(features) != len(outcomes):
             raise ValueError(f"{len(features)} rows of features for {len(outcomes)} questions")
-        self.actions_, self.cost_unit_, self.width_ = outcomes.actions, outcomes.cost_unit, features.shape[1]
+        self.cost_unit_, self.width_ = outcomes.cost_unit, features.shape[1]
+        self._choose_among(outcomes, np.zeros(len(outcomes.actions), dtype=bool))
         with threadpool_limits(self.threads):
             if self.objective == "value":
                 self._fit_value(features, outcomes, budget, outcomes if fixed is None else fixed)
@@ -130,7 +133,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         budget: float | None = None,
         keys: Sequence[str] | None = None,
     ) -> Ints:
-        """The position of the action to take for each question, shape (m,).
+        """The position of the action to take for each question, in the outcomes, shape (m,).
 
         A question unlike all training questions gets the mixture of fixed actions that costs as much, and so
         does any question where predictions are not trusted.
@@ -171,6 +174,8 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             curve=self.curve_,
             mixture=self.mixture_,
             trust=self.trust_,
+            columns=self.columns_,
+            width=len(self.actions_) + len(self.dropped_),
         )
 
     @property
@@ -178,7 +183,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         """How far its predictions are followed at each mean cost."""
         if self._ungated:
             return Trust.full()
-        return self.cross_fit_.held_out_trust.along(self.held_out_, self.cross_fit_.outcomes)
+        return self.cross_fit_.held_out_trust.along(self.held_out_, self.cross_fit_.offered)
 
     def ungated(self) -> Self:
         """The imitator that follows its predictions everywhere, whatever they gain."""
@@ -235,7 +240,6 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
     def graph(self) -> ModelProto:
         """The fitted predictor: features to `accuracy` (m, k), `cost` (m, k) and `familiarity` (m, 1)."""
         graph = Graph(width=self.width_)
-        k = len(self.actions_)
         familiarity = self.familiarity_.draw_into(graph)
         members = {name: self._learnt(name).draw_into(graph) for name in members_of(self.learner_)}
         standardised = graph.mean([members[name] for name in CANDIDATES[self.learner_]])
@@ -245,7 +249,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             nearer = graph.node("Mul", trust, graph.node("Sub", standardised, far))
             standardised = graph.node("Add", far, nearer)
         mean, scale = self._standard
-        calibration = self.calibration_
+        calibration, k = self.calibration_.only(self.columns_), len(self.actions_)
         weights = scale[:, None] * calibration.weights
         outcome = graph.affine(standardised, weights, mean @ calibration.weights + calibration.offset)
         low, high = graph.constant(calibration.low), graph.constant(calibration.high)
@@ -266,14 +270,22 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self.cross_fit_ = CrossFit.run(
             X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed, fixed=fixed
         )
+        self._choose_among(outcomes, self.cross_fit_.dominated())
+        if self.dropped_:
+            self.cross_fit_ = self.cross_fit_.among(self.columns_)
         self._learn_from(X, outcomes, vector)
+
+    def _choose_among(self, outcomes: Outcomes, dropped: Bools) -> None:
+        self.columns_ = np.flatnonzero(~dropped)
+        self.actions_ = tuple(outcomes.actions[column] for column in self.columns_)
+        self.dropped_ = tuple(outcomes.actions[column] for column in np.flatnonzero(dropped))
 
     def _learn_from(self, X: Matrix, outcomes: Outcomes, vector: int) -> None:
         """Make ready to predict from these questions, by what the cross-validation chooses."""
         self._table = outcomes
         self.familiarity_ = Familiarity.fit(X[:, :vector], outcomes.groups, seed=self.seed)
         known = Completion.fit(X, outcomes).of(X, outcomes)
-        self.mixture_ = fixed_mixture(known)
+        self.mixture_ = fixed_mixture(known.only(self.columns_))
         self._standard = mean, scale = standard(targets_of(known))
         self._questions = X, (targets_of(known) - mean) / scale, vector
         self._members: dict[str, Learner] = {}
@@ -295,7 +307,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self.learner_ = fitted.best()
         self.calibration_ = fitted.calibration(self.learner_)
         self.held_out_ = fitted.held_out(self.learner_)
-        self.curve_: CostCurve = Response.of(self.held_out_, fitted.outcomes).curve
+        self.curve_: CostCurve = Response.of(self.held_out_, fitted.offered).curve
 
     def _learnt(self, name: str) -> Learner:
         """A single learner of all questions, fitted when it is first asked for."""
@@ -317,8 +329,8 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
                 standardised = far + trust[:, None] * (standardised - far)
         mean, scale = self._standard
         predicted = self.calibration_.apply(mean + scale * standardised)
-        k = len(self.actions_)
-        return predicted[:, :k], predicted[:, k:], familiarity
+        accuracy, cost = (half[:, self.columns_] for half in np.hsplit(predicted, 2))
+        return accuracy, cost, familiarity
 
 
 def _matrix(X: ArrayLike) -> Matrix:

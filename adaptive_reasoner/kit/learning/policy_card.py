@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
@@ -43,7 +43,7 @@ def describe(
 
     Args:
         imitator: Fitted on `outcomes` for `budget`.
-        outcomes: What it was trained on.
+        outcomes: What it was trained on, with all its actions.
         budget: Allowed mean cost per question.
         encoder: Whose vectors it was trained on.
         menu: What is known of each action, by name or under `"actions"`; may be empty.
@@ -57,7 +57,10 @@ def describe(
         InfeasibleAccuracyError: The policy does not reach `target_accuracy` on held-out questions.
         UnknownActionError: The menu describes an action that the outcomes do not have.
     """
-    mixture, judged, trust = imitator.mixture_, imitator.cross_fit_.judged, imitator.trust_
+    worst, trained_on = worst_costs(outcomes, menu, counts), digest_of(outcomes)
+    everything, outcomes = outcomes.actions, outcomes.only(imitator.columns_)
+    judged = imitator.cross_fit_.judged.only(imitator.columns_)
+    mixture, trust = imitator.mixture_, imitator.trust_
     curve = imitator.curve_ if ships else _with_interval(mixture.curve, outcomes)
     reached = accuracy_along(curve, imitator if ships else mixture)
     if target_accuracy is None:
@@ -67,8 +70,9 @@ def describe(
         budget = curve.cost_at(price)
     return {
         "actions": list(outcomes.actions),
-        "menu": dict(menu),
-        "worst_cost": worst_costs(outcomes, menu, counts),
+        "dropped": list(imitator.dropped_),
+        "menu": _among(menu, imitator.dropped_),
+        "worst_cost": [worst[column] for column in imitator.columns_],
         "accuracy_unit": outcomes.accuracy_unit,
         "cost_unit": outcomes.cost_unit,
         "counts": counts,
@@ -87,7 +91,7 @@ def describe(
         "features": {"vector": encoder.dimension, "surface": list(SURFACE_FEATURES)},
         "encoder": encoder.identity,
         "data": {
-            "digest": digest_of(outcomes),
+            "digest": trained_on,
             "questions": len(outcomes),
             "labelled": int(outcomes.labelled.sum()),
         },
@@ -95,7 +99,7 @@ def describe(
             "gate": gate.as_dict(),
             "learner": imitator.learner_,
             "lifts": imitator.lifts_,
-            "calibration": _calibration(imitator, judged),
+            "calibration": _calibration(imitator, judged, everything),
             "held_out": _held_out(imitator, judged, budget, trust if ships else Trust.full()),
         },
         "versions": {"python": platform.python_version(), **_versions()},
@@ -105,7 +109,7 @@ def describe(
 def accuracy_along(curve: CostCurve, policy: Imitator | Mixture) -> AccuracyCurve:
     """Mean accuracy at the prices of a cost curve: of an imitator on held-out questions, or of mixtures."""
     if isinstance(policy, Imitator):
-        judged = policy.cross_fit_.judged
+        judged = policy.cross_fit_.judged.only(policy.columns_)
         return fit_accuracy_curve(Moves.of(policy.held_out_), judged.accuracy, curve.price)
     return AccuracyCurve.of(curve.price, policy.accuracy_for(curve.cost))
 
@@ -135,6 +139,12 @@ def digest_of(outcomes: Outcomes) -> str:
     return digest.hexdigest()
 
 
+def _among(menu: Mapping[str, Any], dropped: Collection[str]) -> dict[str, Any]:
+    """A menu without some actions."""
+    kept = {name: spec for name, spec in menu.get("actions", menu).items() if name not in dropped}
+    return {**menu, "actions": kept} if "actions" in menu else kept
+
+
 def _worst_cost(spec: Mapping[str, Any], unit: str, counts: Counts | None) -> float | None:
     if spec.get("worst_cost") is not None:
         return float(spec["worst_cost"])
@@ -155,8 +165,8 @@ def _with_interval(curve: CostCurve, outcomes: Outcomes) -> CostCurve:
     return CostCurve.of(curve.price, curve.cost, np.maximum(curve.cost - doubt, 0.0), curve.cost + doubt)
 
 
-def _calibration(imitator: Imitator, outcomes: Outcomes) -> dict[str, Any]:
-    names = ["level", "contrast", *(f"cost of {action}" for action in outcomes.actions)]
+def _calibration(imitator: Imitator, outcomes: Outcomes, actions: Sequence[str]) -> dict[str, Any]:
+    names = ["level", "contrast", *(f"cost of {action}" for action in actions)]
     return {
         "slopes": dict(zip(names, imitator.calibration_.slopes.tolist(), strict=True)),
         "error": calibration_error(imitator.held_out_.accuracy, outcomes.accuracy),

@@ -45,8 +45,9 @@ class TrainedPolicy:
 
     @property
     def report(self) -> dict[str, Any]:
-        """Verdict, learner, calibration and held-out figures, as plain JSON values."""
-        return {"verdict": self.gate.answer, "ships": self.card["ships"], **self.card["report"]}
+        """Verdict, learner, dropped actions, calibration and held-out figures, as plain JSON values."""
+        said = {name: self.card[name] for name in ("verdict", "ships", "actions", "dropped")}
+        return {**said, **self.card["report"]}
 
     def save(self, folder: PathLike) -> Path:
         """Write the policy folder, whole or not at all; an older policy there is replaced.
@@ -142,6 +143,7 @@ def train(
         ships=ships,
         target_accuracy=target_accuracy,
     )
+    outcomes = outcomes.only(imitator.columns_)
     stops: dict[str, FittedStop] = {}
     if samples is not None:
         beyond = {}

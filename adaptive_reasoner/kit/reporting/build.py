@@ -7,6 +7,7 @@ from adaptive_reasoner.kit.allocation.allocation import Allocation
 from adaptive_reasoner.kit.allocation.solver import frontier, uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
+from adaptive_reasoner.kit.learning.dominated import dropped_in_words
 from adaptive_reasoner.kit.learning.gate import worthwhile
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting import summary, wording
@@ -90,7 +91,7 @@ def outcomes_report(
         sections=[section for section in sections if section is not None],
         facts=facts,
         dial=dial_of(found),
-        notes=_notes(found),
+        notes=_notes(found, backtest or {}),
     )
 
 
@@ -249,7 +250,7 @@ def _bill(
     return None if kept is None else (kept["cost_unit"], kept["sources"])
 
 
-def _notes(found: Findings) -> list[str]:
+def _notes(found: Findings, backtest: Mapping[str, Any]) -> list[str]:
     notes = [_MIXTURE, _HINDSIGHT, _INTERVALS]
     missing = len(found.outcomes) - int(found.outcomes.labelled.sum())
     if missing:
@@ -264,6 +265,11 @@ def _notes(found: Findings) -> list[str]:
         notes.append(_TRAINED_HERE)
     if found.playing is not None and not found.playing.ships:
         notes.append(_NOT_SHIPPED)
+    says = backtest if found.playing is None else found.playing.policy.card
+    dropped = says.get("dropped", ())
+    if dropped:
+        actions = len({*says["actions"], *dropped})
+        notes.append(f"{dropped_in_words(dropped, actions)}. {_DROPPED}")
     return notes
 
 
@@ -292,6 +298,10 @@ _INTERVALS = (
 _TRAINED_HERE = (
     "These are the questions the policy was trained on. Where its compute went and where it was wrong is "
     "therefore kinder than on new ones; a report on a table that was held out shows that too."
+)
+_DROPPED = (
+    "At no price is one of these the best action for more than one question in a thousand, and mixtures of "
+    "the other actions are more accurate for as much: a policy does without them."
 )
 _NOT_SHIPPED = (
     "The gate did not let this policy ship: the folder plays the best random mixture, and the curve shows "

@@ -10,6 +10,7 @@ from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.backtesting.imitators import Mistakes
 from adaptive_reasoner.kit.samples import Samples
 from tests.unit_tests.kit.backtesting.backtests import outcomes, run, samples
+from tests.unit_tests.toys import wasteful_outcomes
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 FIELDS = {
@@ -251,3 +252,14 @@ def test_splits_side_by_side_change_nothing_and_each_is_reported():
 def test_fewer_than_one_split_at_once_is_refused():
     with pytest.raises(ValueError, match="n_jobs is 0"):
         run(outcomes(40), budgets=[25], n_jobs=0)
+
+
+def test_a_backtest_names_what_is_never_worth_choosing():
+    table = wasteful_outcomes(400)
+    tested = run(table, budgets=[20], splits=2)
+    assert (tested.actions, tested.dropped) == (table.actions, ("guess",))
+    assert tested.as_dict()["dropped"] == ["guess"]
+    assert "1 of 3 actions is never worth choosing: guess" in tested._repr_html_()
+    rows = {row.policy: row for row in tested.rows}
+    assert rows["guess"].accuracy == pytest.approx(0.3, abs=0.1)
+    assert rows["imitator"].lift > 0.05

@@ -125,7 +125,15 @@ def test_choices_are_drawn_from_the_shares():
     predictions, curve, trust = partly_trusted(table)
     draws = np.random.default_rng(0).random(3000)
     expected = PredictedOutcomes(
-        predictions.accuracy, predictions.cost, draws < 0, draws, curve, fixed_mixture(table), trust
+        predictions.accuracy,
+        predictions.cost,
+        draws < 0,
+        draws,
+        curve,
+        fixed_mixture(table),
+        trust,
+        columns=np.arange(3),
+        width=3,
     )
     for budget in (4.0, 20.0, 60.0):
         price = curve.price_at(budget)

@@ -26,7 +26,7 @@ from adaptive_reasoner.kit.tables.bootstrap import Interval
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.kit.estimating.judged import compared
-from tests.unit_tests.toys import toy_outcomes, write_toy_encoder
+from tests.unit_tests.toys import toy_outcomes, wasteful_outcomes, write_toy_encoder
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 RECORDED = Path(__file__).parents[4] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
@@ -369,3 +369,10 @@ def test_a_judge_stands_in_the_report_with_its_bias_and_its_bill():
     assert section(alone, "judge").text == judge.text  # it stands in the outcomes
     unchecked = outcomes_report(estimate(samples, votes=(1,)), samples=compared(9), budget=5.0)
     assert "label some questions to measure it" in section(unchecked, "judge").text
+
+
+def test_a_report_says_which_actions_the_policy_does_without(policy_for):
+    fresh = wasteful_outcomes(200, seed=1)
+    dropped = "1 of 3 actions is never worth choosing: guess."
+    assert dropped in outcomes_report(fresh, policy=policy_for(wasteful_outcomes())).html()
+    assert dropped not in outcomes_report(fresh).html()
