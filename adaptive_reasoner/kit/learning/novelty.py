@@ -91,5 +91,5 @@ class Familiarity:
 
 def _nearest_mean(similar: Matrix, near: int) -> Floats:
     """Mean of the `near` largest entries of each row."""
-    nearest: Floats = -np.partition(-similar, near - 1, axis=1)[:, :near].astype(np.float64)
+    nearest: Floats = np.partition(similar, -near, axis=1)[:, -near:].astype(np.float64)
     return np.asarray(nearest.mean(axis=1))

@@ -24,9 +24,9 @@ def bootstrap_means(columns: Floats, texts: Sequence[str] | Texts, draws: int, s
     means = np.empty((draws, columns.shape[1]))
     for first in range(0, draws, _BLOCK):
         block = slice(first, min(first + _BLOCK, draws))
-        counts = rng.multinomial(
-            len(size), np.full(len(size), 1 / len(size)), size=block.stop - first
-        ).astype(float)
+        rows = np.arange(block.stop - first)[:, None]
+        drawn = rng.integers(len(size), size=(len(rows), len(size))) + len(size) * rows
+        counts = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)
         means[block] = (counts @ totals) / (counts @ size)[:, None]
     return means
 
