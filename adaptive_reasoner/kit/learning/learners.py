@@ -121,7 +121,8 @@ class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if len(X) > self.most:
             kept = np.sort(np.random.default_rng(self.seed).permutation(len(X))[: self.most])
             X, Y = X[kept], Y[kept]
-        self.vectors_, self.targets_ = np.ascontiguousarray(X[:, : self.vector]), Y
+        self.vectors_ = X[:, : self.vector].astype(np.float16).astype(np.float32)  # as they are shipped
+        self.targets_ = Y
         most = min(_NEIGHBOURS[-1], len(X) - 1)
         if most < 1:
             self.count_ = 1
@@ -140,7 +141,8 @@ class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def draw_into(self, graph: Graph) -> str:
         """Add the fitted prediction to `graph`; returns the name of its result."""
-        similar = graph.node("MatMul", graph.columns(INPUT, 0, self.vector), graph.constant(self.vectors_.T))
+        query = graph.columns(INPUT, 0, self.vector)
+        similar = graph.node("MatMul", query, graph.vectors(self.vectors_.T))
         top = graph.node("TopK", similar, graph.constant([self.count_]), outputs=2, sorted=0)
         found = graph.node("Gather", graph.constant(self.targets_), f"{top}_1")
         return graph.node("ReduceMean", found, axes=[1], keepdims=0)
@@ -244,8 +246,8 @@ def nearest(queries: Matrix, vectors: Matrix, count: int, *, skip_self: bool = F
 def _highest(similar: Matrix, count: int) -> Ints:
     """Columns of the `count` highest entries of each row, the highest first, of equal ones the first.
 
-    Looking at the highest entry of some columns each leaves few entries of a row that can be among them, which
-    is several times faster than to partition the whole row.
+    Looking at the highest entry of some columns each leaves few entries of a row that can be among them. That
+    is several times faster than a partition of the whole row.
     """
     n, width = len(similar), similar.shape[1] // _PARTS
     bounds = similar[:, : _PARTS * width].reshape(n, _PARTS, width).max(axis=1) if width > count else similar

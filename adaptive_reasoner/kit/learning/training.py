@@ -11,7 +11,13 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
-from adaptive_reasoner.kit.learning.encoders import Encoder, VectorCache, feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.encoders import (
+    Encoder,
+    VectorCache,
+    feature_matrix,
+    open_encoder,
+    write_shipped,
+)
 from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
@@ -63,6 +69,8 @@ class TrainedPolicy:
             for name, graph in graphs.items():
                 files[name] = Path(scratch) / name
                 files[name].write_bytes(graph.SerializeToString())
+            files["encoder.onnx"] = Path(scratch) / "encoder.onnx"
+            write_shipped(self.encoder.folder / "encoder.onnx", files["encoder.onnx"])
             write_policy_folder(folder, self.card, files)
         return Path(folder)
 

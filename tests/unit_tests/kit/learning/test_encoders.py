@@ -1,7 +1,11 @@
-import numpy as np
-import pytest
+import shutil
 
-from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix, open_encoder
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix, open_encoder, write_shipped
 from adaptive_reasoner.policy import features
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, EncoderSession, surface_features
 from tests.unit_tests.toys import DIMENSION, write_toy_encoder
@@ -90,6 +94,43 @@ def test_a_folder_that_is_exported_already_is_taken_as_it_is(encoder):
     assert open_encoder(encoder.folder).folder == encoder.folder
 
 
+def with_int8_product(model):
+    """The encoder with a product in int8, which changes nothing."""
+    graph = onnx.load(str(model))
+    result = graph.graph.node[-1].output[0]
+    graph.graph.node[-1].output[0] = "before"
+    graph.graph.initializer.append(numpy_helper.from_array(np.zeros((6000, 1), np.int8), "nothing"))
+    graph.graph.node.extend(
+        [
+            helper.make_node("DynamicQuantizeLinear", ["before"], ["small", "step", "zero"]),
+            helper.make_node("MatMulInteger", ["small", "nothing", "zero"], ["none"]),
+            helper.make_node("Cast", ["none"], ["added"], to=TensorProto.FLOAT),
+            helper.make_node("Add", ["before", "added"], [result]),
+        ]
+    )
+    onnx.save(graph, str(model))
+
+
+def test_the_words_of_an_encoder_are_shipped_in_a_quarter_and_give_the_same_vectors(tmp_path):
+    folder = write_toy_encoder(tmp_path / "encoder", dimension=6000)
+    with_int8_product(folder / "encoder.onnx")
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    shutil.copyfile(folder / "tokenizer.json", shipped / "tokenizer.json")
+    write_shipped(folder / "encoder.onnx", shipped / "encoder.onnx")
+    size, before = ((shipped / "encoder.onnx").stat().st_size, (folder / "encoder.onnx").stat().st_size)
+    assert 0.24 < size / before < 0.28
+    vectors, expected = EncoderSession(shipped).encode(TEXTS), EncoderSession(folder).encode(TEXTS)
+    assert ((vectors * expected).sum(axis=1) > 0.9999).all()
+    assert not np.array_equal(vectors, expected)
+
+
+def test_an_encoder_without_int8_products_is_shipped_as_it_is(tmp_path):
+    model = write_toy_encoder(tmp_path / "encoder", dimension=6000) / "encoder.onnx"
+    write_shipped(model, tmp_path / "shipped.onnx")
+    assert (tmp_path / "shipped.onnx").read_bytes() == model.read_bytes()
+
+
 @pytest.mark.slow
 def test_no_such_model_is_an_error_that_names_it(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -110,3 +151,5 @@ def test_the_exported_model_gives_the_vectors_of_the_original(precision, likenes
     assert ((exported.encode(texts) * expected).sum(axis=1) > likeness).all()
     assert open_encoder(precision=precision).identity == exported.identity  # from the cache, this time
     assert exported.count_tokens(texts[2]) == 600
+    write_shipped(exported.folder / "encoder.onnx", tmp_path / "shipped.onnx")
+    assert (tmp_path / "shipped.onnx").stat().st_size < (24e6 if precision == "int8" else 95e6)
