@@ -47,13 +47,14 @@ PACKAGES = ("adaptive-reasoner", "numpy", "scikit-learn", "onnxruntime")
 STREAM, GRID = 2000, 60
 
 
-def steered(replay, imitator, mixture, chooser, fitted, split, held_out, budget, seed):
+def steered(replay, imitator, learned, chooser, fitted, split, held_out, budget, seed):
     """Mean cost over a stream of the questions held out, the price set by a ledger."""
     low, high = np.log(fitted.curve.price[[0, -1]])
     prices = np.exp(np.linspace(low - 0.2, high + 0.2, GRID))
     foreseen = imitator.foresee(split.held_out_features)
     predicted = Predictions(imitator.actions_, foreseen.accuracy, foreseen.cost, replay.table.cost_unit)
-    played, _ = chooser.play(fitted.looks, held_out, expectations(predicted, mixture), prices)
+    expected = expectations(imitator, predicted, learned=learned)
+    played, _ = chooser.play(fitted.looks, held_out, expected, prices)
     policy = FixedPolicy("stream", cost_unit="any")
     try:
         policy.price = fitted.curve.price_at(budget)
@@ -98,17 +99,17 @@ def run(name, splits, seed, folder, progress):
                 found.setdefault((rule_name, budget), []).append(row)
         known = {}
         for budget in budgets:
-            moved = imitator.around(budget)
-            ships = moved.gate().ships
-            for kind, mixture in (("ungated", None), ("shipped", None if ships else moved.mixture_)):
-                key = moved.learner_, mixture is None
+            gated = imitator.around(budget)
+            ships = gated.gate().ships
+            for kind, moved, learned in (("ungated", gated.ungated(), True), ("shipped", gated, ships)):
+                key = moved.learner_, moved.trust_.share.tobytes() if learned else b""
                 if key not in known:
-                    known[key] = replay.fitted(moved, mixture, fit)
+                    known[key] = replay.fitted(moved, fit, learned=learned)
                 chooser, looks = known[key]
-                curve = moved.curve_ if mixture is None else mixture.curve
+                curve = moved.curve_ if learned else moved.mixture_.curve
                 without = FittedLooks((), curve, looks.prices)
-                terms = {"split": split, "held_out": held_out, "budget": budget}
-                play = partial(replay.play, moved, mixture, chooser, **terms)
+                terms = {"split": split, "held_out": held_out, "budget": budget, "learned": learned}
+                play = partial(replay.play, moved, chooser, **terms)
                 plain, _ = play(fitted=without)
                 looked, at = play(fitted=looks)
                 row = {
@@ -118,7 +119,7 @@ def run(name, splits, seed, folder, progress):
                     "cost_question": float(plain.cost.mean()),
                     "looked_at": float(at.mean()),
                     "steered": steered(
-                        replay, moved, mixture, chooser, looks, split, held_out, budget, seed + number
+                        replay, moved, learned, chooser, looks, split, held_out, budget, seed + number
                     ),
                 }
                 found.setdefault((f"looks, {kind}", budget), []).append(row)

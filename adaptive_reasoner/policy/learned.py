@@ -203,9 +203,11 @@ class LearnedPolicy:
         step = int(self.trust.draw(spent, at))
         accuracy, cost, reason = self._expectations(question, vector, step)
         followed = self.trust.price_at(step, price, self.curve) if reason == "policy" else price
-        paid = followed * exp(self._spread * (2 * at - 1))
+        jitter = exp(self._spread * (2 * at - 1))
+        paid = followed * jitter
         if self._looks and reason != "fallback":
-            look = self._look(accuracy, cost, paid, price=price, reason=reason, max_cost=max_cost)
+            asked = price, price * jitter
+            look = self._look(accuracy, cost, paid, asked=asked, reason=reason, max_cost=max_cost)
             if look is not None:
                 return look
         mixed = self.mixture.choose_for(spent, at)  # costs what the policy's choices cost
@@ -215,7 +217,12 @@ class LearnedPolicy:
         return self._decision(action, accuracy, cost, price, reason)
 
     def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
-        """The best actions for a whole batch within a mean expected cost; see `Policy.decide_batch`."""
+        """The best actions for a whole batch within a mean expected cost; see `Policy.decide_batch`.
+
+        It never decides for a look, also where the policy has looks: what a look costs is known only when its
+        samples are there, so that a batch with looks could not be kept within its budget beforehand. Decide
+        one question at a time, by a ledger's price, to look.
+        """
         if not questions:
             return []
         draws = [uniform_from_key(question) for question in questions]
@@ -293,12 +300,20 @@ class LearnedPolicy:
         return accuracy, self.trust.shrunk(step, cost[0], mean_cost), "policy"
 
     def _look(
-        self, accuracy: Floats, cost: Floats, paid: float, *, price: float, reason: Reason, max_cost: float
+        self,
+        accuracy: Floats,
+        cost: Floats,
+        paid: float,
+        *,
+        asked: tuple[float, float],
+        reason: Reason,
+        max_cost: float,
     ) -> Decision | None:
         """The look that is worth more than any action that may be chosen, where there is one that fits."""
         offered = slice(None) if reason == "policy" else self.mixture.vertices
         than = float((accuracy - paid * cost)[offered].max())
-        chosen = best_look(self._looks, accuracy, cost, paid, than=than)
+        price, jittered = asked
+        chosen = best_look(self._looks, accuracy, cost, paid, than=than, asked=jittered)
         if chosen is None or (worst := chosen.worst(self._worst.all())) > max_cost:
             return None
         return Decision(

@@ -148,6 +148,10 @@ class Outlook(NamedTuple):
     cost: Floats
     sample: Floats
 
+    def of(self, rows: Ints) -> "Outlook":
+        """Of some of the questions."""
+        return Outlook(self.states, *(part[rows] for part in self[1:]))
+
     def planned(self, price: Floats) -> LookValues:
         """Backward induction over the samples drawn, at a price for each question, shape (m,)."""
         states, m = self.states, len(self.right)
@@ -231,7 +235,13 @@ class Chosen:
 
 
 def best_look(
-    looks: Sequence[Look], accuracy: Floats, cost: Floats, price: float, *, than: float
+    looks: Sequence[Look],
+    accuracy: Floats,
+    cost: Floats,
+    price: float,
+    *,
+    than: float,
+    asked: float | None = None,
 ) -> Chosen | None:
     """The look that is worth most on one question, if it is worth more than a value.
 
@@ -239,12 +249,14 @@ def best_look(
         looks: To choose among.
         accuracy: Expected of every action on the question, shape (k,).
         cost: Likewise.
-        price: Of compute.
+        price: Of compute, by which it is planned.
         than: Accuracy less price of the best action.
+        asked: The price at which looks have to pay, where it is another one, as predictions are trusted in
+            part.
     """
     best = None
     for look in looks:
-        if look.pays_at(price):
+        if look.pays_at(price if asked is None else asked):
             found = look.plans(accuracy[None], cost[None], np.array([price]))
             if found.worth[0] > than:
                 than = float(found.worth[0])

@@ -14,7 +14,6 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.looking import Chooser, FittedLooks, expectations
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.policy.mixture import Mixture
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,34 +44,35 @@ class LookReplay:
             held_out: Positions of those held out.
             budgets: Mean costs allowed.
         """
-        fitted: dict[tuple[str, bool], tuple[Chooser, FittedLooks]] = {}
+        fitted: dict[tuple[str, bytes], tuple[Chooser, FittedLooks]] = {}
         for budget in budgets:
             moved = imitator.around(budget)
-            mixture = None if moved.gate().ships else moved.mixture_
-            kind = moved.learner_, mixture is None
+            learned = moved.gate().ships
+            kind = moved.learner_, moved.trust_.share.tobytes() if learned else b""
             if kind not in fitted:
-                fitted[kind] = self.fitted(moved, mixture, fit)
-            yield self.play(moved, mixture, *fitted[kind], split, held_out, budget)[0]
+                fitted[kind] = self.fitted(moved, fit, learned=learned)
+            yield self.play(moved, *fitted[kind], split, held_out, budget, learned=learned)[0]
 
-    def fitted(self, imitator: Imitator, mixture: Mixture | None, fit: Ints) -> tuple[Chooser, FittedLooks]:
+    def fitted(self, imitator: Imitator, fit: Ints, *, learned: bool) -> tuple[Chooser, FittedLooks]:
         """The looks that pay on top of an imitator or, where that decides, of a mixture."""
-        table = self.table.only(imitator.columns_)
-        chooser = Chooser.of(self.samples, table, mixture=mixture, seed=self.seed)
-        expected = expectations(imitator.held_out_, mixture)
+        table, among = self.table.only(imitator.columns_), None if learned else imitator.mixture_.vertices
+        chooser = Chooser.of(self.samples, table, among=among, seed=self.seed)
+        expected = expectations(imitator, imitator.held_out_, learned=learned)
         found = chooser.fit(fit, expected, imitator.cross_fit_.fold)
         if not found.looks:  # nothing changes
-            found = replace(found, curve=imitator.curve_ if mixture is None else mixture.curve)
+            found = replace(found, curve=expected.curve)
         return chooser, found
 
     def play(
         self,
         imitator: Imitator,
-        mixture: Mixture | None,
         chooser: Chooser,
         fitted: FittedLooks,
         split: Split,
         held_out: Ints,
         budget: float,
+        *,
+        learned: bool,
     ) -> tuple[Performance, Bools]:
         """What a policy with looks does on the questions held out at a budget, and which it looks at."""
         foreseen = imitator.foresee(split.held_out_features)
@@ -81,10 +81,10 @@ class LookReplay:
             price = fitted.curve.price_at(budget)
         except InfeasibleBudgetError:  # in this part even its cheapest choices cost more
             price = float(fitted.curve.price[-1])
-        expected = expectations(predicted, mixture)
+        expected = expectations(imitator, predicted, learned=learned)
         played, looked_at = chooser.play(fitted.looks, held_out, expected, np.array([price]))
         accuracy, cost, looked_at = played.accuracy[:, 0], played.cost[:, 0], looked_at[:, 0]
-        if mixture is None and foreseen.unlike.any():  # they get the mixture, as online
+        if learned and foreseen.unlike.any():  # they get the mixture, as online
             shares = foreseen.mixture.shares(foreseen.curve.cost_at(price))
             accuracy, cost = (
                 np.where(foreseen.unlike, table[held_out] @ shares, of_policy)

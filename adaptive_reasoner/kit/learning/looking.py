@@ -17,14 +17,16 @@ from adaptive_reasoner.action_names import look_action
 from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.allocation.concave_hull import best_at
 from adaptive_reasoner.kit.allocation.solver import Predictions
-from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves, curve_through, even_draws
+from adaptive_reasoner.kit.learning.cost_response import Moves, curve_through
 from adaptive_reasoner.kit.learning.imitator import Imitator
+from adaptive_reasoner.kit.learning.trusted import Trusted
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.looks import LookSamples, Truth
 from adaptive_reasoner.kit.votes.permutations import draws_allowed, sample_groups
 from adaptive_reasoner.policy.looking import Look
-from adaptive_reasoner.policy.mixture import CostCurve, Mixture
+from adaptive_reasoner.policy.mixture import CostCurve
+from adaptive_reasoner.policy.trust import Trust
 from adaptive_reasoner.policy.vote_tables import source_of
 
 _SOURCES = 3  # the cheapest, which are looked with
@@ -94,12 +96,10 @@ class Chooser:
 
     Attributes:
         truth: What each action scores and costs on each question.
-        mixture: Of fixed actions, where it decides; None where the question does.
         candidates: The looks, as recorded samples show them.
     """
 
     truth: Truth
-    mixture: Mixture | None
     candidates: Sequence[LookSamples]
 
     @classmethod
@@ -108,7 +108,7 @@ class Chooser:
         samples: Samples,
         outcomes: Outcomes,
         *,
-        mixture: Mixture | None,
+        among: Ints | None = None,
         menu: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> "Chooser":
@@ -117,15 +117,15 @@ class Chooser:
         Args:
             samples: Single replies, graded.
             outcomes: The actions and the questions.
-            mixture: Of fixed actions, where it decides; None where the question does.
+            among: Positions of the actions that the policy chooses among; all where None.
             menu: What is known of the actions, for names that do not tell their source.
             seed: Of the orders of samples.
         """
         truth = Truth(outcomes.accuracy, outcomes.cost)
-        offered = np.arange(len(outcomes.actions)) if mixture is None else mixture.vertices
-        return cls(truth, mixture, list(_candidates(samples, outcomes, offered, menu or {}, seed)))
+        offered = np.arange(len(outcomes.actions)) if among is None else among
+        return cls(truth, list(_candidates(samples, outcomes, offered, menu or {}, seed)))
 
-    def question_only(self, rows: Ints, expected: Predictions, prices: Floats) -> Played:
+    def question_only(self, rows: Ints, expected: Trusted, prices: Floats) -> Played:
         """What the policy does without looks.
 
         Args:
@@ -134,39 +134,48 @@ class Chooser:
             prices: Rising, shape (p,).
         """
         best = self.best_actions(rows, expected, prices)
-        if self.mixture is None:
-            return best
-        costs = [self.mixture.curve.cost_at(float(price)) for price in prices]
-        shares = np.stack([self.mixture.shares(cost) for cost in costs], axis=1)
-        return best._replace(accuracy=self.truth.accuracy[rows] @ shares, cost=self.truth.cost[rows] @ shares)
+        costs = [expected.curve.cost_at(float(price)) for price in prices]
+        shares = np.stack([expected.mixture.shares(cost) for cost in costs], axis=1)
+        mixed = (best.worth, self.truth.accuracy[rows] @ shares, self.truth.cost[rows] @ shares)
+        return best.replaced(Played(*mixed), expected.steps(prices) == 0)
 
-    def best_actions(self, rows: Ints, expected: Predictions, prices: Floats) -> Played:
+    def best_actions(self, rows: Ints, expected: Trusted, prices: Floats) -> Played:
         """What the actions do that are worth most at the price, of those that the policy chooses among."""
-        paid, played = jittered(prices, len(rows)), np.empty((3, len(rows), len(prices)))
-        offered = slice(None) if self.mixture is None else self.mixture.vertices
-        actions, each = np.arange(expected.cost.shape[1])[offered], np.arange(len(rows))
-        accuracy, cost = expected.accuracy[:, offered], expected.cost[:, offered]
-        for at in range(len(prices)):
-            best = best_at(accuracy, cost * paid[:, [at]], 1.0)
-            played[0, :, at] = accuracy[each, best] - paid[:, at] * cost[each, best]
-            played[1:, :, at] = [part[rows, actions[best]] for part in self.truth]
+        steps, played = expected.steps(prices), np.empty((3, len(rows), len(prices)))
+        paid = expected.paid(prices, steps)
+        for step in np.unique(steps).tolist():
+            accuracy, cost = expected.at_step(step)
+            actions = expected.mixture.vertices if step == 0 else np.arange(cost.shape[1])
+            accuracy, cost = accuracy[:, actions], cost[:, actions]
+            for at in range(len(prices)):
+                each = np.flatnonzero(steps[:, at] == step)
+                best = best_at(accuracy[each], cost[each] * paid[each, at, None], 1.0)
+                played[0, each, at] = accuracy[each, best] - paid[each, at] * cost[each, best]
+                played[1:, each, at] = [part[rows[each], actions[best]] for part in self.truth]
         return Played(*played)
 
     def looked(
-        self, look: Look, samples: LookSamples, rows: Ints, expected: Predictions, prices: Floats
+        self, look: Look, samples: LookSamples, rows: Ints, expected: Trusted, prices: Floats
     ) -> Played:
         """What it does where every question is looked at, as learned in `look`."""
-        paid, played = jittered(prices, len(rows)), np.empty((3, len(rows), len(prices)))
+        steps, played = expected.steps(prices), np.empty((3, len(rows), len(prices)))
+        paid = expected.paid(prices, steps)
         for first in range(0, len(rows), _BLOCK):
             own = slice(first, first + _BLOCK)
-            outlook = look.outlook(expected.accuracy[own], expected.cost[own])
-            for at, price in enumerate(paid[own].T):
-                planned = outlook.planned(price)
-                played[0, own, at] = planned.worth
-                played[1:, own, at] = samples.play(rows[own], planned.course, self.truth)
+            block = expected.only(own)
+            outlooks = {step: look.outlook(*block.at_step(step)) for step in np.unique(steps[own]).tolist()}
+            for at in range(len(prices)):
+                worth, course = np.empty(len(block)), np.empty((len(block), len(look.right)), dtype=np.intp)
+                for step, outlook in outlooks.items():
+                    drawn = np.flatnonzero(steps[own, at] == step)
+                    if len(drawn):
+                        planned = outlook.of(drawn).planned(paid[own, at][drawn])
+                        worth[drawn], course[drawn] = planned.worth, planned.course
+                played[0, own, at] = worth
+                played[1:, own, at] = samples.play(rows[own], course, self.truth)
         return Played(*played)
 
-    def fit(self, rows: Ints, expected: Predictions, fold: Ints) -> FittedLooks:
+    def fit(self, rows: Ints, expected: Trusted, fold: Ints) -> FittedLooks:
         """Learn the looks, and at which prices each of them pays.
 
         Args:
@@ -177,15 +186,15 @@ class Chooser:
         with threadpool_limits(1):
             return self._fitted(rows, expected, fold)
 
-    def _fitted(self, rows: Ints, expected: Predictions, fold: Ints) -> FittedLooks:
+    def _fitted(self, rows: Ints, expected: Trusted, fold: Ints) -> FittedLooks:
         prices = self._prices(expected)
         base = self.best_actions(rows, expected, prices)
         looks, gains = [], {}
         for candidate in self.candidates:
             looked = self._out_of_fold(candidate, rows, expected, fold, prices)
-            gains[candidate.name], pays = _gain(base, looked, jittered(prices, len(rows)))
+            gains[candidate.name], pays = _gain(base, looked, expected.asked(prices))
             if pays.any():
-                look = candidate.fit(rows, self.truth, expected.accuracy)
+                look = candidate.fit(rows, self.truth, expected.mean_accuracy(prices))
                 looks.append(replace(look, between=_ranges(prices, pays)))
 
         def spent(prices: Floats) -> Floats:
@@ -195,19 +204,19 @@ class Chooser:
         return FittedLooks(tuple(looks), _curve(prices, spent), prices, gains)
 
     def _out_of_fold(
-        self, candidate: LookSamples, rows: Ints, expected: Predictions, fold: Ints, prices: Floats
+        self, candidate: LookSamples, rows: Ints, expected: Trusted, fold: Ints, prices: Floats
     ) -> Played:
         """What looks do that were learned from the questions of the other folds."""
-        unseen = np.empty((3, len(rows), len(prices)))
+        unseen, known = np.empty((3, len(rows), len(prices))), expected.mean_accuracy(prices)
         for number in np.unique(fold):
             held = fold == number
             others = ~held if not held.all() else held
-            look = candidate.fit(rows[others], self.truth, expected.accuracy[others])
-            unseen[:, held] = self.looked(look, candidate, rows[held], _rows(expected, held), prices)
+            look = candidate.fit(rows[others], self.truth, known[others])
+            unseen[:, held] = self.looked(look, candidate, rows[held], expected.only(held), prices)
         return Played(*unseen)
 
     def play(
-        self, looks: Sequence[Look], rows: Ints, expected: Predictions, prices: Floats
+        self, looks: Sequence[Look], rows: Ints, expected: Trusted, prices: Floats
     ) -> tuple[Played, Bools]:
         """What the policy with its looks does on m questions, and where it looks, at prices (p,)."""
         played = self.question_only(rows, expected, prices)
@@ -215,13 +224,14 @@ class Chooser:
         samples = {candidate.name: candidate for candidate in self.candidates}
         for look in looks:
             looked = self.looked(look, samples[look.name], rows, expected, prices)
-            preferred = _preferred(look, looked, played, prices)
+            preferred = _preferred(look, looked, played, expected.asked(prices))
             played, looked_at = played.replaced(looked, preferred), looked_at | preferred
         return played, looked_at
 
-    def _prices(self, expected: Predictions) -> Floats:
+    def _prices(self, expected: Trusted) -> Floats:
         """Rising prices, from where little more is bought to where only the cheapest is."""
-        slopes = Moves.of(expected).log_slope if self.mixture is None else np.log(self.mixture.curve.price)
+        trusted = expected.trust.share.any()
+        slopes = Moves.of(expected.predicted).log_slope if trusted else np.log(expected.mixture.curve.price)
         if not len(slopes):
             return np.ones(1)
         low, high = slopes.min() - np.log(_BEYOND), slopes.max() + np.log(_BEYOND)
@@ -248,24 +258,24 @@ def fit_looks(
         menu: What is known of the actions.
         seed: Of the orders of samples.
     """
-    mixture = None if learned else imitator.mixture_
-    chooser = Chooser.of(samples, outcomes, mixture=mixture, menu=menu, seed=seed)
-    expected = expectations(imitator.held_out_, mixture)
+    expected = expectations(imitator, imitator.held_out_, learned=learned)
+    among = None if learned else imitator.mixture_.vertices
+    chooser = Chooser.of(samples, outcomes, among=among, menu=menu, seed=seed)
     return chooser.fit(np.arange(len(outcomes)), expected, imitator.cross_fit_.fold)
 
 
-def expectations(predicted: Predictions, mixture: Mixture | None) -> Predictions:
-    """What a policy expects of questions: as predicted or, where a mixture decides, the mean for each."""
-    accuracy, cost = predicted.accuracy, np.maximum(predicted.cost, 0.0)
-    if mixture is not None:
-        accuracy, cost = (np.broadcast_to(mean, cost.shape) for mean in (mixture.accuracy, mixture.cost))
-    return replace(predicted, accuracy=accuracy, cost=cost)
+def expectations(imitator: Imitator, predicted: Predictions, *, learned: bool) -> Trusted:
+    """What a policy expects of questions: predictions as far as they are trusted, or the mean for each.
 
-
-def jittered(prices: Floats, questions: int) -> Floats:
-    """Prices as each of so many questions meets them, evenly over the jitter, shape (questions, p)."""
-    spread: Floats = prices * np.exp(SPREAD * (2 * even_draws(questions) - 1))[:, None]
-    return spread
+    Args:
+        imitator: The imitator behind the policy.
+        predicted: What it predicts of the questions.
+        learned: Whether it decides; else the best mixture of fixed actions does.
+    """
+    mixture = imitator.mixture_
+    if not learned:
+        return Trusted.of(predicted, mixture, Trust.none(), mixture.curve)
+    return Trusted.of(predicted, mixture, imitator.trust_, imitator.curve_)
 
 
 def _candidates(
@@ -299,10 +309,9 @@ def _candidates(
             )
 
 
-def _preferred(look: Look, looked: Played, played: Played, prices: Floats) -> Bools:
+def _preferred(look: Look, looked: Played, played: Played, asked: Floats) -> Bools:
     """Where a look is bought: where it pays at the price, and is worth more than what is played so far."""
-    paid = jittered(prices, len(looked.worth))
-    pays = np.any([(low <= paid) & (paid <= high) for low, high in look.between], axis=0)
+    pays = np.any([(low <= asked) & (asked <= high) for low, high in look.between], axis=0)
     return np.asarray(pays & (looked.worth > played.worth))
 
 
@@ -347,7 +356,3 @@ def _ranges(prices: Floats, pays: Bools) -> list[tuple[float, float]]:
     starts = np.flatnonzero(pays & ~np.append(False, pays[:-1]))
     ends = np.flatnonzero(pays & ~np.append(pays[1:], False))
     return [(float(low[start]), float(high[end])) for start, end in zip(starts, ends, strict=True)]
-
-
-def _rows(expected: Predictions, rows: Bools) -> Predictions:
-    return replace(expected, accuracy=expected.accuracy[rows], cost=expected.cost[rows])

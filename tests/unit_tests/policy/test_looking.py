@@ -96,6 +96,8 @@ def test_a_look_is_taken_only_where_it_pays_and_is_worth_more():
     assert best_look([look], accuracy, cost, 0.01, than=worth - 1e-9).look is look
     assert best_look([look], accuracy, cost, 0.01, than=worth + 1e-9) is None
     assert best_look([look], accuracy, cost, 11.0, than=-1e9) is None
+    assert best_look([look], accuracy, cost, 0.01, than=-1e9, asked=11.0) is None
+    assert best_look([look], accuracy, cost, 11.0, than=-1e9, asked=0.01).look is look
 
 
 @given(SEEDS)

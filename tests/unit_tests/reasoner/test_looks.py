@@ -16,7 +16,7 @@ from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import VectorCache
-from adaptive_reasoner.kit.learning.looking import Chooser, expectations
+from adaptive_reasoner.kit.learning.looking import Chooser
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.mixture import uniform_from_key
@@ -109,8 +109,8 @@ def test_the_decisions_online_are_those_of_the_replay(policy):
     looking, samples = policy.with_looks(), recorded()
     table = estimate(samples, votes=(1,))
     rows = np.arange(QUESTIONS)
-    expected = expectations(_expected(policy), None)
-    chooser = Chooser.of(samples, table, mixture=None)
+    expected = _expected(policy)
+    chooser = Chooser.of(samples, table)
     for price in np.geomspace(0.003, 0.3, 7).tolist():
         online = [looking.decide(text_of(row), price=price, key=str(row)) for row in rows]
         paid = [price * np.exp(0.1 * (2 * uniform_from_key(str(row)) - 1)) for row in rows]

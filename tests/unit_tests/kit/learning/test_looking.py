@@ -8,8 +8,12 @@ import pytest
 from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.learning.looking import Chooser, expectations
+from adaptive_reasoner.kit.learning.cost_response import Response
+from adaptive_reasoner.kit.learning.held_out_trust import shrunk
+from adaptive_reasoner.kit.learning.looking import Chooser
+from adaptive_reasoner.kit.learning.trusted import Trusted
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.policy.trust import Trust
 
 CHEAP, DEAR = 1.0, 10.0
 QUESTIONS = 200
@@ -45,9 +49,10 @@ def fitted(samples, *, known=None):
     """Looks on top of a mixture or, where it is given what is known of each question, of predictions."""
     table = estimate(samples, votes={"cheap": (1,), "dear": (1,)})
     mean = Predictions(table.actions, table.accuracy.mean(0) + 0 * table.accuracy, table.cost, "tokens")
-    mixture = fixed_mixture(table) if known is None else None
-    expected = expectations(mean if known is None else replace(mean, accuracy=known(table)), mixture)
-    chooser = Chooser.of(samples, table, mixture=mixture)
+    mixture, trust = fixed_mixture(table), Trust.none() if known is None else Trust.full()
+    predicted = mean if known is None else replace(mean, accuracy=known(table))
+    expected = Trusted.of(predicted, mixture, trust, mixture.curve)
+    chooser = Chooser.of(samples, table, among=mixture.vertices if known is None else None)
     return table, chooser, expected, chooser.fit(ROWS, expected, FOLD)
 
 
@@ -98,9 +103,9 @@ def test_the_budget_holds_on_questions_it_was_not_fitted_on(budget):
     table = estimate(samples, votes={"cheap": (1,), "dear": (1,)})
     mean = Predictions(table.actions, table.accuracy.mean(0) + 0 * table.accuracy, table.cost, "tokens")
     mixture = fixed_mixture(table)
-    expected = expectations(mean, mixture)
-    chooser = Chooser.of(samples, table, mixture=mixture)
-    half = replace(expected, accuracy=expected.accuracy[ROWS], cost=expected.cost[ROWS])
+    expected = Trusted.of(mean, mixture, Trust.none(), mixture.curve)
+    chooser = Chooser.of(samples, table, among=mixture.vertices)
+    half = expected.only(slice(QUESTIONS))
     looks = chooser.fit(ROWS, half, FOLD)
     price = np.array([looks.curve.price_at(budget)])
     played, _ = chooser.play(looks.looks, ROWS + QUESTIONS, half, price)
@@ -129,13 +134,12 @@ def test_the_replay_is_what_recorded_samples_give():
     """Every question's accuracy and cost on a course, against all orders of its samples."""
     samples = two_sources(questions=30, samples=4)
     table = estimate(samples, votes={"cheap": (1,), "dear": (1,)})
-    mixture = fixed_mixture(table)
-    (cheap, *_) = Chooser.of(samples, table, mixture=mixture).candidates
+    (cheap, *_) = Chooser.of(samples, table).candidates
     rows = np.arange(30)
-    look = cheap.fit(rows, Chooser.of(samples, table, mixture=mixture).truth, table.accuracy)
+    look = cheap.fit(rows, Chooser.of(samples, table).truth, table.accuracy)
     states = look.states
     course = np.where(states.drawn < 2, -2, np.where(states.top == 2, -1, 0))
-    truth = Chooser.of(samples, table, mixture=mixture).truth
+    truth = Chooser.of(samples, table).truth
     accuracy, cost = cheap.play(rows, np.tile(course, (30, 1)), truth)
     for row in rows:
         answers = [reply.answer for reply in samples.votes(f"q{row}", "cheap")]
@@ -144,3 +148,33 @@ def test_the_replay_is_what_recorded_samples_give():
         right = np.mean([a == b == "right" for a, b in pairs])
         assert accuracy[row] == pytest.approx(right + (1 - agree) * 1.0, abs=0.12)
         assert cost[row] == pytest.approx(2 * CHEAP + (1 - agree) * DEAR, abs=1.2)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.6, 1.0])
+def test_looks_are_bought_by_predictions_as_they_are_trusted(share):
+    """What is played without looks costs what the policy's own curve expects, whatever the trust."""
+    samples = two_sources()
+    table = estimate(samples, votes={"cheap": (1,), "dear": (1,)})
+    rng = np.random.default_rng(1)
+    guessed = np.clip(table.accuracy + 0.4 * rng.normal(size=table.accuracy.shape), 0.0, 1.0)
+    predicted = Predictions(table.actions, guessed, table.cost, "tokens")
+    levels = (0.25, 0.5)
+    curves = tuple(Response.of(shrunk(predicted, table, level), table).curve for level in levels)
+    mixture, curve = fixed_mixture(table), Response.of(predicted, table).curve
+    trust = Trust(np.array([1.0, 11.0]), np.array([share, share]), levels, curves)
+    expected = Trusted.of(predicted, mixture, trust, curve)
+    chooser = Chooser.of(samples, table)
+    prices = np.array([curve.price_at(budget) for budget in (6.0, 4.0)])
+    plain = chooser.question_only(ROWS, expected, prices)
+    assert plain.cost.mean(axis=0) == pytest.approx([6.0, 4.0], rel=0.12)
+    drawn = np.array(trust.steps)[expected.steps(prices)]
+    assert drawn.mean() == pytest.approx(share, abs=0.02)
+    full = drawn == 1
+    alone = Trusted.of(predicted, mixture, Trust.full(), curve)
+    by_all = chooser.question_only(ROWS, alone, prices)
+    assert np.array_equal(plain.cost[full], by_all.cost[full])
+    assert share == 1 or not np.array_equal(plain.cost, by_all.cost)
+    looks = chooser.fit(ROWS, expected, FOLD)
+    played, looked_at = chooser.play(looks.looks, ROWS, expected, np.array([looks.curve.price_at(5.0)]))
+    assert looked_at.any()
+    assert played.cost.mean() == pytest.approx(5.0, rel=0.12)
