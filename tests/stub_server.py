@@ -45,6 +45,7 @@ class StubServer:
         latency: Seconds a reply takes.
         drip: Seconds between the bytes of a reply that drips.
         asks_pause: The header with which a refusal asks for a pause.
+        finish: The reason with which a text ends.
 
     Attributes:
         bodies: What was asked, in order of arrival.
@@ -59,6 +60,7 @@ class StubServer:
     latency: float = 0.0
     drip: float = 0.05
     asks_pause: str = "retry-after-ms: 1"
+    finish: str = "stop"
     bodies: list[dict[str, Any]] = field(default_factory=list)
     billed: int = 0
     priced: int = 0
@@ -193,11 +195,15 @@ class StubServer:
             return True
         if body.get("stream") and "responds" in body:
             return await _stream_response(
-                writer, _response(_completion(body, prompt, message, tokens), body), cut=fault == "cut"
+                writer,
+                _response(_completion(body, prompt, message, tokens, self.finish), body),
+                cut=fault == "cut",
             )
         if body.get("stream"):
-            return await _stream(writer, body, _completion(body, prompt, message, tokens), cut=fault == "cut")
-        reply = _completion(body, prompt, message, tokens)
+            return await _stream(
+                writer, body, _completion(body, prompt, message, tokens, self.finish), cut=fault == "cut"
+            )
+        reply = _completion(body, prompt, message, tokens, self.finish)
         if fault == "no usage":
             del reply["usage"]
         if fault == "no finish":
@@ -389,9 +395,9 @@ def _send(writer, content, *, status=200, header="", cut=False):
     writer.write(head.encode() + (payload[: len(payload) // 2] if cut else payload))
 
 
-def _completion(body, prompt, message, tokens):
+def _completion(body, prompt, message, tokens, finish="stop"):
     words = max(1, len(prompt.split()))
-    reason = "tool_calls" if message.get("tool_calls") else "stop"
+    reason = "tool_calls" if message.get("tool_calls") else finish
     return {
         "id": "chatcmpl-stub",
         "object": "chat.completion",

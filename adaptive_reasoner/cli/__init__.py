@@ -32,6 +32,7 @@ from adaptive_reasoner.cli.importing import import_
 from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.savings import savings as show_savings
+from adaptive_reasoner.cli.serving import serve, serve_key
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
 from adaptive_reasoner.cli.summaries import of_training
 from adaptive_reasoner.console import err, number, out, print_json, print_table, progress
@@ -340,6 +341,8 @@ def report(
 
 app.command()(ask)
 app.command()(show_savings)
+app.command()(serve)
+app.command("serve-key")(serve_key)
 
 
 def _sizes(votes: str) -> tuple[int, ...] | dict[str, tuple[int, ...]]:

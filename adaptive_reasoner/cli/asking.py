@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from adaptive_reasoner.cli.checked import amount
+from adaptive_reasoner.cli.loading import load_menu, load_policy, trained_reasoner
 from adaptive_reasoner.cli.shown import AsJson, NoCode, print_result
 from adaptive_reasoner.console import err, number, out, print_json
 
@@ -27,26 +28,17 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Choose the action for a question and, with a menu, answer it."""
-    from adaptive_reasoner.policy.learned import LearnedPolicy
-
     if price is not None and budget is not None:
         raise typer.BadParameter(
             "a budget determines the price; give only one of the two", param_hint="--price"
         )
-    loaded = LearnedPolicy.load(policy)
+    loaded = load_policy(policy, budget)
     if budget is not None:
-        loaded = loaded.at(budget=budget)
         price = loaded.price
     if config is None:
         print_result(loaded.decide(question, price=price).as_state(), as_json)
         return
-    from adaptive_reasoner.kit.menu.menu import Menu
-    from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
-
-    menu = Menu.load(config, code="refuse" if no_code else "run")
-    reasoner = AdaptiveReasoner(
-        next(iter(menu.sources.values())), policy=loaded, actions=menu.actions, meter=menu.meter
-    )
+    reasoner = trained_reasoner(load_menu(config, no_code), loaded)
     result = reasoner.answer(question, price=price)
     if as_json:
         print_json({"text": result.message.text, **result.record})

@@ -60,6 +60,13 @@ class Tenants:
         if tenant and tenant not in self._ledgers:
             await asyncio.to_thread(self.ledger_of, tenant)
 
+    def close(self) -> None:
+        """Close the ledgers of all tenants, and the common one."""
+        with self._opening:
+            for ledger in self._ledgers.values():
+                ledger.close()
+        self.common.close()
+
     def _own(self, tenant: str) -> Ledger:
         if self._open_own is None:
             return open_ledger("memory://", cost_unit=self.common.cost_unit)

@@ -152,15 +152,19 @@ class FlowRunner:
         self._advance(lambda: self._steps.send(replies))
 
     def _advance(self, step: Callable[[], Sequence[Request]]) -> None:
+        nothing: NothingArrivedError | None = None
         try:
             self._wanted = step()
         except StopIteration as end:
             self._wanted, self.answer = (), end.value
-        except NothingArrivedError as nothing:
-            best = min(self._faulty, key=_last_resort, default=None)
-            if best is None or best.faulty is None:
-                raise nothing.error from None
-            self._wanted, self.answer = (), Answer(best.faulty, None, agreement=0.0)
+        except NothingArrivedError as error:
+            nothing = error
+        if nothing is None:
+            return
+        best = min(self._faulty, key=_last_resort, default=None)
+        if best is None or best.faulty is None:
+            raise nothing.error  # out here, where nothing is being handled, it keeps its own causes
+        self._wanted, self.answer = (), Answer(best.faulty, None, agreement=0.0)
 
 
 def _last_resort(reply: Reply) -> int:

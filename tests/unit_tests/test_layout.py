@@ -44,7 +44,7 @@ FLOORS = [
     {"kit.backtesting"},
     {"kit.reporting"},
     {"kit"},
-    {"watch"},
+    {"watch", "server"},
     {"demo"},
     {"cli"},
 ]

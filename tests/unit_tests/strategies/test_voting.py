@@ -94,6 +94,14 @@ def test_when_every_sample_fails_the_first_error_is_raised_as_it_came(drive):
     assert made.cost == 0
 
 
+def test_the_error_of_a_failed_answer_keeps_what_caused_it(drive):
+    refused = ConnectionError("no connection")
+    refused.__cause__ = ConnectionRefusedError("nobody listens")
+    with pytest.raises(ConnectionError) as raised:
+        drive(single_pass(), caller(failures={0: refused}))
+    assert raised.value.__cause__ is refused.__cause__
+
+
 def test_a_cut_reply_is_a_failure_that_is_paid_for(drive):
     made = caller(finish=None)
     with pytest.raises(LostReplyError):

@@ -1,0 +1,108 @@
+"""A request in the library's terms, whichever API it came by, and what its caller may say of its own."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from adaptive_reasoner.server.errors import RequestError
+
+ADAPTIVE = "adaptive"
+"""The model that lets the policy choose the action."""
+
+_AMOUNTS = ("budget", "price", "max_cost", "deadline")
+_NAMES = ("tenant", "run")
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be answered.
+
+    Attributes:
+        model: `"adaptive"`, or the name of an action.
+        messages: The conversation.
+        settings: Call-time arguments, in the words of OpenAI's chat completions.
+        choices: How many answers.
+        metadata: What the caller says of its own, beside the headers.
+    """
+
+    model: str
+    messages: Sequence[BaseMessage]
+    settings: Mapping[str, Any]
+    choices: int = 1
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnTerms:
+    """What a request says of its own, by header (`x-adaptive-max-cost`) or metadata (`adaptive_max_cost`).
+
+    Attributes:
+        budget: Mean cost of requests like this one, in place of the ledger's target.
+        price: The price of compute, in place of the ledger's.
+        max_cost: The most that an answer may cost.
+        deadline: Seconds that an answer may take.
+        tenant: Who is charged, beside the common ledger.
+        run: Requests of one run are one question to the ledger.
+    """
+
+    budget: float | None = None
+    price: float | None = None
+    max_cost: float | None = None
+    deadline: float | None = None
+    tenant: str | None = None
+    run: str | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], metadata: Mapping[str, str]) -> "OwnTerms":
+        """Read them; a header takes precedence.
+
+        Raises:
+            RequestError: An amount is no number or out of range, or a name is empty or too long.
+        """
+        own: dict[str, Any] = {}
+        for name in (*_AMOUNTS, *_NAMES):
+            header = f"x-adaptive-{name.replace('_', '-')}"
+            said, place = headers.get(header), header
+            if said is None:
+                said, place = metadata.get(f"adaptive_{name}"), f"metadata.adaptive_{name}"
+            if said is not None:
+                own[name] = _amount(name, said, place) if name in _AMOUNTS else _name(said, place)
+        return cls(**own)
+
+
+def _amount(name: str, said: str, place: str) -> float:
+    try:
+        amount = float(said)
+    except ValueError:
+        amount = -inf
+    above = name in ("budget", "deadline")
+    if not isfinite(amount) or amount < 0 or (above and amount == 0):
+        least = "above 0" if above else "of at least 0"
+        raise RequestError(f"{place} is a number {least}, not {said[:40]!r}", param=place)
+    return amount
+
+
+def _name(said: str, place: str) -> str:
+    if not said.strip() or len(said) > _LONGEST_NAME or "/" in said or not said.isprintable():
+        raise RequestError(
+            f"{place} is a name of 1 to {_LONGEST_NAME} printable characters without a slash", param=place
+        )
+    return said
+
+
+def checked_json(body: Any) -> Any:
+    """A body that can be sent on as JSON: no NaN, no half of a surrogate pair, no endless nesting.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    try:
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("the body is nested too deeply") from error
+    return body

@@ -1,0 +1,33 @@
+"""HTTP connections that do not wait for a client without end: for its request, or until it reads."""
+
+import asyncio
+
+from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+def patient_for(seconds: float) -> type[H11Protocol]:
+    """A connection that is cut where a client sends no whole head, or reads nothing, for so many seconds."""
+
+    class Connection(H11Protocol):
+        _unread = 0
+
+        @override
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._watch = self.loop.call_later(seconds, self._look)
+
+        @override
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._watch.cancel()
+            super().connection_lost(exc)
+
+        def _look(self) -> None:
+            unread, before = self.transport.get_write_buffer_size(), self._unread
+            if self.cycle is None or unread >= before > 0:
+                self.transport.abort()
+                return
+            self._unread = unread
+            self._watch = self.loop.call_later(seconds, self._look)
+
+    return Connection

@@ -1,0 +1,27 @@
+"""The server on loopback, in a thread of its own."""
+
+import asyncio
+import socket
+import threading
+from contextlib import contextmanager
+
+import uvicorn
+
+from adaptive_reasoner.server.connections import patient_for
+
+
+@contextmanager
+def serving(served, *, patience=30.0):
+    """Serve an application on a free port; its address, while the block lasts."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
+        config = uvicorn.Config(
+            served, http=patient_for(patience), ws="none", lifespan="on", log_level="error", access_log=False
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -1,0 +1,176 @@
+"""What goes wrong, with the status and the error object that say so."""
+
+import pytest
+from langchain_openai import ChatOpenAI
+
+from adaptive_reasoner import open_ledger
+from adaptive_reasoner.server.limits import Limits
+from tests.stub_server import StubServer
+
+
+def problem(answer):
+    """The error of an answer, which has all fields of OpenAI's format."""
+    error = answer.json()["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    return error
+
+
+WRONG = [
+    ({"messages": []}, "messages"),
+    ({"messages": [{"role": "user"}]}, "messages.0.user.content"),
+    ({"messages": [{"role": "poet", "content": "Hi"}]}, "messages.0"),
+    ({"messages": [{"role": "system", "content": ""}]}, None),
+    ({"messages": "Hi"}, "messages"),
+    ({"n": 0}, "n"),
+    ({"n": 1_000}, "n"),
+    ({"temperature": -1}, "temperature"),
+    ({"max_tokens": -5}, "max_tokens"),
+    ({"stream": "perhaps"}, "stream"),
+    ({"tool_choice": "required"}, None),
+    ({"tools": [{"type": "function", "function": {"name": "no good name"}}]}, "tools.0.function.name"),
+    ({"surprise": 1}, "surprise"),
+    ({"model": None}, "model"),
+]
+
+
+@pytest.mark.parametrize(("given", "param"), WRONG, ids=lambda part: str(part)[:40])
+def test_a_wrong_request_is_refused_and_the_field_named(shared, given, param):
+    calls = len(shared.upstream.bodies)
+    answer = shared.post(**given)
+    assert answer.status_code == 400
+    error = problem(answer)
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    assert len(shared.upstream.bodies) == calls
+
+
+RAW = ["{", "", "[]", "null", '{"model": "single_pass", "messages": [' + "[" * 100_000]
+RAW += ['{"model": "single_pass", "messages": [{"role": "user", "content": "a"}], "temperature": NaN}']
+RAW += ['{"model": "single_pass", "messages": [{"role": "user", "content": "\\ud800"}]}']
+RAW += ['{"model": "single_pass", "messages": [{"role": "user", "content": "a"}], "n": 1e400}']
+
+
+@pytest.mark.parametrize(
+    "body", [*(text.encode() for text in RAW), b"\xff\xfe{}"], ids=lambda body: body[-20:]
+)
+def test_a_body_that_is_no_request_is_refused(shared, body):
+    answer = shared.raw(body)
+    assert answer.status_code == 400
+    assert problem(answer)["type"] == "invalid_request_error"
+
+
+HEADERS = [
+    ("x-adaptive-budget", "-3"),
+    ("x-adaptive-budget", "0"),
+    ("x-adaptive-price", "much"),
+    ("x-adaptive-max-cost", "nan"),
+    ("x-adaptive-deadline", "inf"),
+    ("x-adaptive-tenant", "a/b"),
+    ("x-adaptive-run", "r" * 201),
+    ("idempotency-key", "k" * 256),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), HEADERS)
+def test_a_wrong_header_is_refused_and_named(shared, name, value):
+    answer = shared.post(headers={name: value})
+    assert (answer.status_code, problem(answer)["param"]) == (400, name)
+
+
+def test_what_the_metadata_says_is_checked_like_a_header(shared):
+    answer = shared.post(metadata={"adaptive_budget": "-3"})
+    assert (answer.status_code, problem(answer)["param"]) == (400, "metadata.adaptive_budget")
+
+
+def test_an_unknown_model_is_not_found_and_the_known_ones_are_named(shared):
+    answer = shared.post(model="gpt-9")
+    assert answer.status_code == 404
+    error = problem(answer)
+    assert error["code"] == "model_not_found"
+    assert "adaptive, single_pass, vote_3" in error["message"]
+
+
+def test_other_paths_and_methods_answer_in_the_same_format(shared):
+    assert problem(shared.get("/v1/nothing"))["code"] == "not_found"
+    assert problem(shared.get("/v1/chat/completions"))["code"] == "method_not_allowed"
+
+
+UPSTREAM = [
+    ("400", 400, "upstream_rejected"),
+    ("401", 502, "upstream_authentication"),
+    ("404", 502, "upstream_failed"),
+    ("429", 429, "rate_limit_exceeded"),
+    ("500", 502, "upstream_failed"),
+    ("503", 503, "upstream_overloaded"),
+    ("bad json", 502, "upstream_failed"),
+    ("cut", 502, "upstream_failed"),
+    ("reset", 502, "upstream_failed"),
+    ("no usage", 502, "unpriced_usage"),
+    ("no finish", 502, "upstream_failed"),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("fault", "status", "code"), UPSTREAM)
+def test_a_failure_of_the_upstream_has_a_status_of_its_own(serve, fault, status, code, stream):
+    if stream and fault not in ("400", "401", "404", "429", "500", "503"):
+        pytest.skip("a stream breaks off in another way")
+    served = serve(upstream=StubServer(faults=lambda number: fault))
+    answer = served.post(stream=stream)
+    assert (answer.status_code, problem(answer)["code"]) == (status, code)
+    assert ("retry-after" in answer.headers) == (status in (429, 503))
+    state = served.settled()
+    paid = fault in ("bad json", "cut", "reset", "no usage", "no finish")
+    assert state.spent == (served.upstream.priced if paid else 0.0)
+
+
+def test_no_text_of_the_upstream_is_passed_on_that_may_hold_a_secret(serve):
+    served = serve(upstream=StubServer(faults=lambda number: "401"))
+    assert "told to" not in served.post().text
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_stream_that_breaks_off_ends_with_an_error(serve, path):
+    served = serve(upstream=StubServer(faults=lambda number: "cut"))
+    answer = served.post(path, stream=True)
+    assert answer.status_code == 200
+    last = answer.text.strip().split("\n\n")[-1]
+    assert "upstream_failed" in last
+    assert served.settled().spent == served.upstream.priced == 100
+
+
+def test_an_upstream_that_is_not_there_is_a_bad_gateway(serve):
+    nowhere = ChatOpenAI(model="stub", base_url="http://127.0.0.1:9/v1", api_key="none", max_retries=0)
+    served = serve(model=nowhere)
+    answer = served.post()
+    assert (answer.status_code, problem(answer)["code"]) == (502, "upstream_unreachable")
+    assert served.settled().spent == 0.0
+
+
+def test_an_answer_that_takes_too_long_is_a_timeout_and_is_billed_at_its_worst_case(serve):
+    served = serve(upstream=StubServer(latency=30.0), limits=Limits(answer_seconds=0.3))
+    answer = served.post()
+    assert (answer.status_code, problem(answer)["code"]) == (504, "upstream_timeout")
+    assert served.settled().spent == 100.0
+
+
+def test_a_deadline_of_the_request_is_one_too(serve):
+    served = serve(upstream=StubServer(latency=30.0))
+    answer = served.post(headers={"x-adaptive-deadline": "0.3"})
+    assert (answer.status_code, problem(answer)["code"]) == (504, "upstream_timeout")
+    served.settled()
+
+
+def test_an_exhausted_budget_is_no_invitation_to_try_again(serve):
+    served = serve(ledger=open_ledger("memory://", target=30.0, hard_cap=150.0))
+    assert served.post().status_code == 200
+    answers = [served.post(model="vote_3") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [402, 402]
+    error = problem(answers[0])
+    assert (error["type"], error["code"]) == ("insufficient_quota", "budget_exceeded")
+    assert served.settled().spent == 3.0
+
+
+def test_the_most_that_a_request_may_cost_is_kept(shared):
+    assert shared.post(headers={"x-adaptive-max-cost": "100"}).status_code == 200
+    assert shared.post(headers={"x-adaptive-max-cost": "99"}).status_code == 402
+    assert shared.post(model="vote_3", headers={"x-adaptive-max-cost": "299"}).status_code == 402
