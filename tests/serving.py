@@ -15,7 +15,13 @@ def serving(served, *, patience=30.0):
     """Serve an application on a free port; its address, while the block lasts."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
         config = uvicorn.Config(
-            served, http=patient_for(patience), ws="none", lifespan="on", log_level="error", access_log=False
+            served,
+            http=patient_for(patience),
+            ws="none",
+            lifespan="on",
+            log_level="error",
+            access_log=False,
+            timeout_graceful_shutdown=2,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)

@@ -193,16 +193,14 @@ class StubServer:
         if fault == "bad json":
             _send(writer, b'{"id": "x", "choices": [')
             return True
-        if body.get("stream") and "responds" in body:
-            return await _stream_response(
-                writer,
-                _response(_completion(body, prompt, message, tokens, self.finish), body),
-                cut=fault == "cut",
-            )
         if body.get("stream"):
-            return await _stream(
-                writer, body, _completion(body, prompt, message, tokens, self.finish), cut=fault == "cut"
-            )
+            whole, cut = _completion(body, prompt, message, tokens, self.finish), fault == "cut"
+            if "responds" in body:
+                await _stream_response(writer, _response(whole, body), cut=cut)
+            else:
+                await _stream(writer, body, whole, cut=cut)
+            self.priced += 0 if cut else tokens - worst
+            return False
         reply = _completion(body, prompt, message, tokens, self.finish)
         if fault == "no usage":
             del reply["usage"]
@@ -337,7 +335,7 @@ def _responses_usage(usage):
     }
 
 
-async def _stream_response(writer, whole, *, cut=False) -> bool:
+async def _stream_response(writer, whole, *, cut=False):
     """A response word by word as server-sent events; its usage comes with the last."""
     writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
     (output,) = whole["output"]
@@ -357,10 +355,9 @@ async def _stream_response(writer, whole, *, cut=False) -> bool:
         told = json.dumps({**event, "sequence_number": number})
         writer.write(f"event: {event['type']}\ndata: {told}\n\n".encode())
         await writer.drain()
-    return False
 
 
-async def _stream(writer, body, whole, *, cut=False) -> bool:
+async def _stream(writer, body, whole, *, cut=False):
     """The reply word by word as server-sent events; usage only where it was asked for."""
     writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
     message, reason = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
@@ -384,7 +381,6 @@ async def _stream(writer, body, whole, *, cut=False) -> bool:
         await writer.drain()
     writer.write(b"" if cut else b"data: [DONE]\n\n")
     await writer.drain()
-    return False
 
 
 def _send(writer, content, *, status=200, header="", cut=False):

@@ -26,7 +26,10 @@ from adaptive_reasoner.server.asked import ADAPTIVE, Asked, OwnTerms
 from adaptive_reasoner.server.bill import Bill
 from adaptive_reasoner.server.charged_once import ChargedOnce
 from adaptive_reasoner.server.errors import RequestError
+from adaptive_reasoner.server.tasks import all_of, ended
 from adaptive_reasoner.strategies.flow import Flow
+
+_WAITING = 64  # chunks that whoever reads them may be behind
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,14 @@ class Answerer:
 
     async def answer(self, asked: Asked, options: Sequence[AnswerOptions]) -> list[Result]:
         """All answers to a request; where one fails, the others are cancelled."""
-        config = RunnableConfig()
-        async with asyncio.TaskGroup() as group:
-            answers = [
-                group.create_task(self.reasoner.aanswer(list(asked.messages), config, **each))
-                for each in options
-            ]
-        return [answer.result() for answer in answers]
+        messages = list(asked.messages)
+        return await all_of(self.reasoner.aanswer(messages, RunnableConfig(), **each) for each in options)
 
     async def stream(
         self, asked: Asked, options: Sequence[AnswerOptions]
     ) -> AsyncGenerator[tuple[int, AIMessageChunk], None]:
         """The chunks of all answers as they come, each with the number of its answer."""
-        arrived = asyncio.Queue[tuple[int, AIMessageChunk] | None](maxsize=64)
+        arrived = asyncio.Queue[tuple[int, AIMessageChunk]](maxsize=_WAITING)
 
         async def read(number: int) -> None:
             chunks: AsyncGenerator[AIMessageChunk, None]
@@ -83,18 +81,22 @@ class Answerer:
             async with aclosing(chunks):
                 async for chunk in chunks:
                     await arrived.put((number, chunk))
-            await arrived.put(None)
 
-        async with asyncio.TaskGroup() as group:
-            for number in range(len(options)):
-                group.create_task(read(number))
-            left = len(options)
-            while left:
-                found = await arrived.get()
-                if found is None:
-                    left -= 1
-                else:
-                    yield found
+        reading = asyncio.ensure_future(all_of(map(read, range(len(options)))))
+        try:
+            while True:
+                next_one = asyncio.ensure_future(arrived.get())
+                await asyncio.wait({reading, next_one}, return_when=asyncio.FIRST_COMPLETED)
+                if next_one.done():
+                    yield next_one.result()
+                    continue
+                await ended(next_one)
+                break
+            while not arrived.empty():
+                yield arrived.get_nowait()
+            reading.result()
+        finally:
+            await ended(reading)
 
     async def options(
         self, asked: Asked, terms: OwnTerms, bill: Bill, *, scope: str, key: str | None

@@ -22,7 +22,8 @@ from adaptive_reasoner.server.keys import Caller
 from adaptive_reasoner.server.limits import Limits
 from adaptive_reasoner.server.metrics import Metrics
 from adaptive_reasoner.server.repeats import Kept, Repeats, Turn, checked_key
-from adaptive_reasoner.server.replies import ClientLeftError, EventStream, Produced, ended, unless_left
+from adaptive_reasoner.server.replies import ClientLeftError, EventStream, Produced, unless_left
+from adaptive_reasoner.server.tasks import ended
 
 _LEFT = 499  # what nginx writes down of a client that left; nobody reads it
 _JSON = "application/json"

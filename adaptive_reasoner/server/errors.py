@@ -92,8 +92,6 @@ def problem_of(error: BaseException, settings: Mapping[str, Any]) -> Problem:
         error: What the question raised.
         settings: The arguments of its calls.
     """
-    while isinstance(error, BaseExceptionGroup):  # of several answers, the first that failed
-        error = error.exceptions[0]
     if isinstance(error, RequestError):
         return error.problem
     if isinstance(error, BudgetExceededError):

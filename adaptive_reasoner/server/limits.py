@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adaptive_reasoner.server.errors import Problem, busy, draining
-from adaptive_reasoner.server.replies import ended
+from adaptive_reasoner.server.tasks import ended
 
 _logger = logging.getLogger(__name__)
 

@@ -9,6 +9,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
+from adaptive_reasoner.server.tasks import ended
+
 T = TypeVar("T")
 
 _WAITING = 64  # events that a slow client may be behind
@@ -38,13 +40,6 @@ async def unless_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def ended(*tasks: "asyncio.Future[Any]") -> None:
-    """Cancel tasks, and wait until they have come to their ends."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Produced:
