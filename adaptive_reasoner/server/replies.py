@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
+from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.server.tasks import ended
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ T = TypeVar("T")
 _WAITING = 64  # events that a slow client may be behind
 
 
-class ClientLeftError(Exception):
+class ClientLeftError(AdaptiveReasonerError):
     """The client has closed its connection before the answer was there."""
 
 
