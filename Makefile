@@ -19,7 +19,7 @@ LOWEST := .venv-lowest
 # Without sentence-transformers, which trains no policy here and brings torch; and without the tests that need it,
 # a model or a browser.
 WITHOUT := sentence-transformers ; python_version < "3"
-EXTRAS  := agents code kit math openai postgres prices test
+EXTRAS  := agents code kit litellm math openai postgres prices server test
 # What the providers' packages report is tested on their present releases.
 LEFT    := kit demo test_call_order.py test_docs.py test_benchmarks.py models/test_providers.py models/test_usage.py
 

@@ -10,6 +10,7 @@ from langchain_openai.chat_models import _client_utils
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it asks the internet
 
 # The same examples in every run, so that a red one is the doing of the change. To search for new ones:
 # pytest --hypothesis-profile=searching

@@ -1,8 +1,9 @@
 """Pages as programs: their blocks of code run in order, and what they print is compared with what they show.
 
 A page's `python` blocks share one namespace; a `text` block after one is what it prints. A `console` block
-holds commands (`$ ...`) and what each prints on stdout, or on stderr where it ends with `# exit code N`. A
-block with a `title` is a file of that name. `...` stands for anything.
+holds commands (`$ ...`) and what each prints on stdout, or on stderr where it ends with `# exit code N`; one
+that ends with `&` runs until the page ends, and shows its first line. Commands are ours, and `curl`. A block
+with a `title` is a file of that name. `...` stands for anything.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import io
 import os
 import re
 import shlex
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -60,10 +62,18 @@ class Page:
 
     path: Path
     namespace: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def run(self) -> None:
         """Every block, in order."""
-        blocks = blocks_of(self.path)
+        try:
+            self._run_blocks(blocks_of(self.path))
+        finally:
+            for process in self.running:
+                process.terminate()
+                process.communicate()
+
+    def _run_blocks(self, blocks: list[Block]) -> None:
         for block, after in zip(blocks, [*blocks[1:], None], strict=True):
             if block.title:
                 Path(block.title).write_text(block.text)
@@ -72,13 +82,23 @@ class Page:
                 _compare(block, self._python(block), shown)
             elif block.language == "console":
                 for command, shown in _commands(block.text):
-                    _compare(block, _command(block, command), shown)
+                    _compare(block, self._command(block, command), shown)
 
     def _python(self, block: Block) -> str:
         code = compile("\n" * block.line + block.text, str(block.page), "exec")
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(code, self.namespace)
         return printed.getvalue()
+
+    def _command(self, block: Block, command: str) -> str:
+        if command.startswith("curl "):
+            return subprocess.run(shlex.split(command), capture_output=True, text=True, check=True).stdout
+        if not command.endswith(" &"):
+            return _command(block, command)
+        program = [sys.executable, "-c", "from adaptive_reasoner.cli import main; main()"]
+        words = shlex.split(command)[1:-1]
+        self.running.append(subprocess.Popen([*program, *words], stdout=subprocess.PIPE, text=True))
+        return self.running[-1].stdout.readline()
 
 
 def _commands(text: str) -> Iterator[tuple[str, str]]:

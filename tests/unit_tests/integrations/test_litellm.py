@@ -1,11 +1,9 @@
 """LiteLLM's own router, with a policy that picks the deployment and a ledger that is billed."""
 
 import asyncio
-import os
 
 import pytest
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it is fetched from the internet
 litellm = pytest.importorskip("litellm", reason="litellm is not installed")
 
 from adaptive_reasoner import TokenMeter, open_ledger  # noqa: E402
