@@ -1,5 +1,6 @@
 """Serve a menu to whoever speaks OpenAI's APIs, and make the keys by which they are known."""
 
+from dataclasses import replace
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -81,7 +82,7 @@ def serve(
         raise typer.BadParameter(
             f"whoever reaches {host} could spend the budget: give --keys, or --no-keys", param_hint="--host"
         )
-    menu = load_menu(config, no_code)
+    menu = _seen_calls_only(load_menu(config, no_code))
     for source in menu.sources.values():
         source.runnable  # noqa: B018 - made now: a missing key ends the command, and no question waits for it
     callers = None if keys is None else KeyFile.load(keys)
@@ -131,6 +132,19 @@ def serve_key(
     else:
         out.plain_line(key)
         err.plain_line(f"added {name!r} to {keys}; the key is not kept anywhere")
+
+
+def _seen_calls_only(menu: "Menu") -> "Menu":
+    """The menu without retries inside its clients, of which the ledger would see one call alone."""
+    from adaptive_reasoner.kit.menu.hosted_model import HostedModel
+
+    sources = {
+        name: replace(source, model=replace(source.model, max_retries=0))
+        if isinstance(source.model, HostedModel)
+        else source
+        for name, source in menu.sources.items()
+    }
+    return replace(menu, sources=sources)
 
 
 def _reasoner(

@@ -7,7 +7,10 @@ from traceback import walk_tb
 from typing import Any
 
 _BUILDS_REQUESTS = frozenset(
-    {"_convert_input", "_get_request_payload", "_create_message_dicts", "_chat_params", "_prepare_request"}
+    {
+        *("_convert_input", "_get_request_payload", "_create_message_dicts", "_chat_params"),
+        *("_prepare_request", "validate_input_tools"),
+    }
 )
 """Functions of the provider packages that put a request together, before anything is sent."""
 

@@ -15,6 +15,7 @@ from adaptive_reasoner.server.connections import patient_for
 from adaptive_reasoner.server.limits import Gate, Limits
 
 _BACKLOG = 2048
+_KEEP_ALIVE = 75  # seconds: longer than clients keep a connection, who would ask on one that is being closed
 
 
 class FramesOnly(logging.Formatter):
@@ -97,6 +98,7 @@ def run(
             proxy_headers=False,
             server_header=False,
             backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=int(limits.body_seconds) + 1,
         )
         shown = f"[{host}]" if ":" in host else host

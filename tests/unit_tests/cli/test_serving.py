@@ -96,6 +96,16 @@ def test_at_sigterm_what_is_in_flight_is_answered_and_nothing_else(start, tmp_pa
 
 
 @pytest.mark.slow
+def test_a_call_that_is_lost_is_not_made_again_unseen(start, tmp_path, upstream):
+    upstream.faults = {0: "reset"}
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    _, served = start("--budget", "30", "--ledger", url)
+    assert httpx.post(f"{served['url']}/chat/completions", json=ASKED, timeout=30.0).status_code == 502
+    with open_ledger(url) as ledger:
+        assert ledger.snapshot().spent == upstream.priced == 100.0
+
+
+@pytest.mark.slow
 def test_what_does_not_end_within_the_grace_is_cut_and_billed(start, tmp_path, upstream):
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     upstream.latency = 60.0

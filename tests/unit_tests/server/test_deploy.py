@@ -25,7 +25,7 @@ def test_the_container_starts_the_command_with_options_that_it_has():
 
 def test_the_container_runs_as_nobody_in_particular_and_holds_no_tools():
     last = CONTAINER.rpartition("FROM ")[2]
-    assert "USER serving" in last
+    assert "USER 10001" in last
     assert "pip install" not in last
 
 

@@ -174,3 +174,13 @@ def test_the_most_that_a_request_may_cost_is_kept(shared):
     assert shared.post(headers={"x-adaptive-max-cost": "100"}).status_code == 200
     assert shared.post(headers={"x-adaptive-max-cost": "99"}).status_code == 402
     assert shared.post(model="vote_3", headers={"x-adaptive-max-cost": "299"}).status_code == 402
+
+
+def test_a_request_that_the_models_client_refuses_is_sent_nowhere_and_costs_nothing(serve):
+    served = serve()
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+    answer = served.post(tools=[tool], response_format=form)
+    assert (answer.status_code, problem(answer)["code"]) == (400, "unsupported_parameter")
+    assert "not strict" in problem(answer)["message"]
+    assert (served.settled().spent, served.upstream.bodies) == (0.0, [])
