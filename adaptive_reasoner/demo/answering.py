@@ -1,15 +1,15 @@
 """Questions through the graph, one after another or many draws of a record, and what came of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from langchain_core.runnables import RunnableConfig
 
 from adaptive_reasoner.answers.grouping import numeric_text
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.demo.checks import right
 from adaptive_reasoner.demo.math_qa import Voting, build_graph
+from adaptive_reasoner.integrations.context import AdaptiveContext
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.lift import Gain, measure
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
@@ -42,59 +42,30 @@ class Answered:
 
 
 def one_by_one(
-    questions: Sequence[Question], sources: Mapping[str, Source], policy: LearnedPolicy, *, budget: float
-) -> Iterator[Answered]:
-    """Answer questions in their order under a ledger of their own, and tell of each as it is answered.
-
-    Args:
-        questions: What to ask.
-        sources: Ways to call the model, or its record.
-        policy: What decides.
-        budget: Allowed mean cost per question.
-    """
-    ledger = open_ledger("memory://", target=budget, cost_unit=policy.cost_unit, policy=policy)
-    graph = build_graph(sources, policy=policy, ledger=ledger)
-    for number, question in enumerate(questions):
-        state = graph.invoke({"question": question.question}, _named(number))
-        yield _answered(question, state, ledger.snapshot().average)
-
-
-def in_bulk(
     questions: Sequence[Question],
     sources: Mapping[str, Source],
     policy: LearnedPolicy,
     *,
     budget: float,
     voting: Voting = "whole",
-    on_progress: Callable[[int], object] | None = None,
-) -> list[Answered]:
-    """Answer questions from a record, as fast as the graph goes.
+) -> Iterator[Answered]:
+    """Answer questions in their order under a ledger of their own, and tell of each as it is answered.
+
+    Mixtures are drawn by the place of a question among them, so that a second run draws alike.
 
     Args:
-        questions: The stream; a question may come several times.
-        sources: The record.
+        questions: What to ask; a question may come several times.
+        sources: Ways to call the model, or its record.
         policy: What decides.
         budget: Allowed mean cost per question.
         voting: How actions of several samples end.
-        on_progress: Told how many are done.
     """
     ledger = open_ledger("memory://", target=budget, cost_unit=policy.cost_unit, policy=policy)
     graph = build_graph(sources, policy=policy, ledger=ledger, voting=voting)
-    found: list[Answered | None] = [None] * len(questions)
-    asked = [{"question": question.question} for question in questions]
-    configs = [RunnableConfig(max_concurrency=1, **_named(number)) for number in range(len(asked))]
-    spent = 0.0
-    for done, (number, state) in enumerate(graph.batch_as_completed(asked, configs), start=1):
-        spent += float(state["decision"]["cost"])  # the ledger is ahead of what is read here
-        found[number] = _answered(questions[number], state, spent / done)
-        if on_progress is not None:
-            on_progress(done)
-    return [each for each in found if each is not None]
-
-
-def _named(number: int) -> RunnableConfig:
-    """Names the run by the number of its question, since mixtures are drawn by that name."""
-    return {"metadata": {"run_id": f"question {number}"}}
+    for number, question in enumerate(questions):
+        context = AdaptiveContext(draw=f"question {number}")
+        state = graph.invoke({"question": question.question}, context=context)
+        yield _answered(question, state, ledger.snapshot().average)
 
 
 def _answered(question: Question, state: Mapping[str, object], average: float | None) -> Answered:

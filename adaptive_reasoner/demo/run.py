@@ -3,11 +3,10 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from adaptive_reasoner.console import err, progress
-from adaptive_reasoner.demo.answering import Answered, gains, in_bulk, one_by_one
+from adaptive_reasoner.demo.answering import Answered, gains, one_by_one
 from adaptive_reasoner.demo.local_model import LocalModelServer, check_installed
 from adaptive_reasoner.demo.math_qa import VOTES, Voting, math_sources
 from adaptive_reasoner.demo.problems import problems
@@ -139,22 +138,19 @@ def _replayed(
             strict=True,
         )
     ]
-    runs = {}
+    runs: dict[str, list[Answered]] = {}
     with progress("replaying the held-out questions", len(questions) * len(VARIANTS)) as show:
         for number, (name, voting) in enumerate(VARIANTS.items()):
-            runs[name] = in_bulk(
-                questions,
-                recorded_sources(samples, seed=seed),
-                policies[name],
+            answers = one_by_one(
+                *(questions, recorded_sources(samples, seed=seed), policies[name]),
                 budget=budget,
                 voting=voting,
-                on_progress=partial(_count, show, number * len(questions)),
             )
+            runs[name] = []
+            for answer in answers:
+                runs[name].append(answer)
+                show(number * len(questions) + len(runs[name]))
     return runs
-
-
-def _count(show: Callable[[int], object], before: int, done: int) -> None:
-    show(before + done)
 
 
 def _live(

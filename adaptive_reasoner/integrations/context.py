@@ -1,4 +1,4 @@
-"""What a graph run may say of its own: another budget or price, a tenant, a most cost."""
+"""What a graph run may say of its own: another budget or price, a tenant, a most cost, a name to draw by."""
 
 import asyncio
 import threading
@@ -25,12 +25,15 @@ class AdaptiveContext(TypedDict, total=False):
         price: Takes the place of the ledger's price.
         tenant: Who is charged, beside the common ledger.
         max_cost: The most that an answer may cost.
+        draw: What mixtures and exploration are drawn by. Runs of one name draw alike, so that a replay can be
+            repeated; by default each run draws anew.
     """
 
     budget: float | None
     price: float | None
     tenant: str | None
     max_cost: float | None
+    draw: str | None
 
 
 class Tenants:
@@ -93,6 +96,8 @@ def options_from_context(
     values = {name: read(context, name) for name in AdaptiveContext.__annotations__}
     if values["max_cost"] is not None:
         terms["max_cost"] = values["max_cost"]
+    if values["draw"]:
+        terms["draw"] = values["draw"]
     if values["tenant"]:
         terms["ledger"] = tenants.ledger_of(values["tenant"])
     if values["price"] is not None:

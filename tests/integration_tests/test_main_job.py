@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_reasoner.demo.answering import gains, in_bulk
+from adaptive_reasoner.demo.answering import gains, one_by_one
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.demo.record import recorded
 from adaptive_reasoner.kit.estimating.estimation import estimate
@@ -44,7 +44,7 @@ def test_the_budget_holds_on_two_thousand_held_out_questions(record, split, gate
         )
     ]
     stream = [asked[draw % len(asked)] for draw in range(2_000)]
-    answers = in_bulk(stream, recorded_sources(record), policy, budget=BUDGET)
+    answers = list(one_by_one(stream, recorded_sources(record), policy, budget=BUDGET))
     gain = gains({"adaptive": answers}, fit, held_out)["adaptive"]
     assert abs(sum(each.cost for each in answers) / 2_000 / BUDGET - 1) <= 0.05
     assert gain.accuracy >= gain.uniform_at_cost
