@@ -2,7 +2,7 @@
 
 from typing_extensions import Unpack, override
 
-from adaptive_reasoner.ledger.base import ChargeTerms, Ledger, Reservation
+from adaptive_reasoner.ledger.base import BookingTerms, ChargeTerms, Ledger, Reservation
 from adaptive_reasoner.ledger.proxy import LedgerProxy
 from adaptive_reasoner.server.errors import RequestError
 
@@ -60,7 +60,5 @@ class ChargedOnce(LedgerProxy):
         return self.own.release(reservation)
 
     @override
-    def charge(
-        self, cost: float, key: str, *, question: str | None = None, action: str | None = None
-    ) -> Reservation:
-        return self.own.charge(cost, key, question=question, action=action)
+    def charge(self, cost: float, key: str, **terms: Unpack[BookingTerms]) -> Reservation:
+        return self.own.charge(cost, key, **terms)
