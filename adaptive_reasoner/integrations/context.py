@@ -11,6 +11,7 @@ from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.tenants import TenantLedger
 from adaptive_reasoner.models.metering import is_amount
 from adaptive_reasoner.policy.base import MovesToBudget, Policy
+from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.reasoner.options import AnswerOptions
 
 
@@ -113,6 +114,7 @@ def _price_at(budget: float, policy: Policy, price: float) -> float:
     """The price at another budget than the ledger's, which has moved it from the policy's own."""
     if not (is_amount(budget) and budget > 0):
         raise ValueError(f"budget is a number above 0, not {budget!r}")
+    policy = version_of(policy)
     if not isinstance(policy, MovesToBudget) or not policy.price:
         raise ValueError(
             f"policy {policy.policy_id!r} has no price for a budget of {budget:g}; give a price instead"

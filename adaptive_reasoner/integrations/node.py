@@ -37,6 +37,7 @@ from adaptive_reasoner.models.messages import decision_text, messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy, takes_vector
+from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
@@ -150,7 +151,7 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
                 "with budget_key the BudgetLedgerNode has the ledger, where a shadow keeps its comparisons: "
                 "give this node the ledger, and no budget_key"
             )
-        if vector_key and policy and not takes_vector(policy):
+        if vector_key and policy and not takes_vector(version_of(policy)):
             raise ValueError(f"policy {policy.policy_id!r} takes no vector: leave vector_key out")
         meter = meter_of(meter)
         if budget_key and policy is None:  # the price comes with each question, and is kept elsewhere

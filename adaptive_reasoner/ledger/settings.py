@@ -12,6 +12,7 @@ from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import SENSITIVITY, AccuracyLaw, Quality, quality
 from adaptive_reasoner.ledger.base import Priced, PricesAccuracy, Window
 from adaptive_reasoner.ledger.price_controller import CREDIT, NANO, WORTH, PriceLaw, Totals
+from adaptive_reasoner.policy.versions import VersionedPolicy
 
 LARGEST = 2**62  # half of what a database's 64-bit integer holds
 TTL = 3600.0
@@ -196,7 +197,7 @@ class LedgerOptions:
         """
         if wanted is None:
             return {}
-        policy: object = self.policy
+        policy: object = self.policy.version if isinstance(self.policy, VersionedPolicy) else self.policy
         if isinstance(policy, PricesAccuracy):
             curve = policy.accuracy_curve
             return {

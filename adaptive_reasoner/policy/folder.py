@@ -25,6 +25,12 @@ FILE_BYTES = 2**31
 MOST_FILES = 16
 """The most files that a policy may name."""
 
+POINTER = "current"
+"""The file of a policy store that names its current policy, and those current before it, a line each."""
+
+POINTER_BYTES = 100_000
+"""The most bytes that it may have."""
+
 _COUNTS = ("completion", "total")
 
 PathLike = str | os.PathLike[str]
@@ -106,6 +112,35 @@ def read_policy_folder(folder: PathLike) -> dict[str, Any]:
     return dict(card)
 
 
+def current_folder(path: PathLike) -> Path:
+    """The policy folder that is meant: the folder itself, or the current one of a policy store.
+
+    Raises:
+        PolicyFormatError: The store's file `current` cannot be read, or names no folder of the store.
+    """
+    folder = Path(path)
+    if (folder / CARD).exists() or not (folder / POINTER).exists():
+        return folder
+    return folder / read_pointer(folder)[0]
+
+
+def read_pointer(store: Path) -> list[str]:
+    """The name of a store's current policy, and those that were current before it, the latest first.
+
+    Raises:
+        PolicyFormatError: The file `current` cannot be read, or names what is no folder of the store.
+    """
+    path = store / POINTER
+    text = read_regular(path, at_most=POINTER_BYTES)
+    with Refusing(path, "it is not text"):
+        names = text.decode().split("\n")[:-1]
+    if not names:
+        raise PolicyFormatError(f"{path} names no policy; activate one")
+    for name in names:
+        _check_name(name, path)
+    return names
+
+
 def counts_of(card: Mapping[str, Any]) -> str | None:
     """Which tokens the costs of a policy count: `completion` or `total`; None where they are no tokens.
 
@@ -126,7 +161,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _check_name(name: str, path: Path) -> None:
-    if Path(name).name != name or name == "..":
+    if Path(name).name != name or name in ("", "..") or not name.isprintable():
         raise PolicyFormatError(f"{path} names {name!r}, which is not a file of the folder")
 
 

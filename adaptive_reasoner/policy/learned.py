@@ -4,7 +4,6 @@ import copy
 from collections.abc import Sequence
 from functools import cached_property
 from math import exp, inf, isfinite
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,13 +15,14 @@ from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
 from adaptive_reasoner.policy.base import CallBound, Decision, Reason
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
 from adaptive_reasoner.policy.fields import check_fields
-from adaptive_reasoner.policy.folder import CARD, PathLike, counts_of, read_policy_folder
+from adaptive_reasoner.policy.folder import CARD, PathLike, counts_of, current_folder, read_policy_folder
 from adaptive_reasoner.policy.imitator_model import ImitatorSession
 from adaptive_reasoner.policy.looking import Look, Looking, best_look
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture, spend, uniform_from_key
 from adaptive_reasoner.policy.regular_files import Refusing
 from adaptive_reasoner.policy.trust import Trust
 from adaptive_reasoner.policy.vote_tables import read_vote_models, source_of
+from adaptive_reasoner.policy.watching import WatchedPolicy
 from adaptive_reasoner.policy.worst_cases import WorstCases
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
@@ -35,7 +35,8 @@ class LearnedPolicy:
     says so in `Decision.reason`.
 
     Args:
-        folder: A policy folder, as `adaptive_reasoner.kit.train(...).save(folder)` writes it.
+        folder: A policy folder, as `adaptive_reasoner.kit.train(...).save(folder)` writes it, or a policy
+            store, whose current policy is opened.
 
     Attributes:
         card: What `policy.json` says: menu, data, versions, held-out report.
@@ -51,8 +52,8 @@ class LearnedPolicy:
     """
 
     def __init__(self, folder: PathLike) -> None:
-        self.folder = Path(folder)
-        self.card = read_policy_folder(folder)
+        self.folder = current_folder(folder)
+        self.card = read_policy_folder(self.folder)
         check_fields(self.card, self.folder / CARD)
         with Refusing(self.folder / CARD, "its numbers make no policy"), np.errstate(all="raise"):
             self._read(self.card)
@@ -101,8 +102,22 @@ class LearnedPolicy:
 
     @classmethod
     def load(cls, folder: PathLike) -> Self:
-        """Open a policy folder; runs no pickle and needs numpy, onnxruntime and tokenizers only."""
+        """Open a policy folder, or the current one of a policy store.
+
+        It runs no pickle and needs numpy, onnxruntime and tokenizers only.
+        """
         return cls(folder)
+
+    @classmethod
+    def watch(cls, folder: PathLike, *, every: float = 5.0) -> WatchedPolicy:
+        """Open a policy that is read again, between two questions, when its folder changes.
+
+        Args:
+            folder: A policy folder, or a policy store, whose current policy is followed.
+            every: Seconds from one look at the folder to the next, at least. A question that finds a look
+                due has a thread take it, and does not wait for it.
+        """
+        return WatchedPolicy(folder, cls, every=every)
 
     @property
     def trust(self) -> Trust:
@@ -160,6 +175,12 @@ class LearnedPolicy:
         moved._looks, moved._costs = self._looking.looks, self._looking.curve
         if self.budget is not None:
             moved.price = moved._costs.price_at(max(self.budget, moved._costs.cheapest))
+        return moved
+
+    def by_mixture(self) -> Self:
+        """The same policy, where the best mixture of fixed actions at the price decides every question."""
+        moved = copy.copy(self)
+        moved._learned, moved._looks, moved._costs = False, (), self.curve
         return moved
 
     def with_worst_case_of(self, call: CallBound) -> Self:

@@ -21,8 +21,10 @@ from adaptive_reasoner.policy.base import (
     Policy,
 )
 from adaptive_reasoner.policy.expectations import AskedFor, is_structured
+from adaptive_reasoner.policy.versions import comparable
 from adaptive_reasoner.reasoner.options import AskedQuestion, Components, Limits
-from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, may_vote
+from adaptive_reasoner.strategies.flow import Answer, Flow, FlowRunner, Task
+from adaptive_reasoner.strategies.looking import looking
 
 ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
 
@@ -68,7 +70,7 @@ class Choice:
             decision = policy.decide(about, price=self._price, max_cost=most, key=key, **self._known)
         except BudgetExceededError as over:
             raise self._refusal(over, most, full) from over
-        if decision.action not in self._actions:
+        if decision.action not in self._actions and decision.plan is None:
             raise UnknownActionError(decision.action, self._actions)
         if decision.worst_cost > most * (1.0 + ROUNDING):
             wanted, unit = decision.worst_cost, policy.cost_unit
@@ -105,15 +107,18 @@ class Choice:
             if fits and self.admits(bound):
                 yield decision
 
+    def flow_of(self, decision: Decision) -> Flow:
+        """The strategy behind a decision; a look is made of the strategies of the actions."""
+        return looking(self._actions) if decision.plan else self._actions[decision.action]
+
     def _first_requests(self, action: str) -> Sequence[Request]:
         return FlowRunner(self._actions[action], Task(self._question.messages, price=self._price)).requests
 
     def learn(self, answer: Answer) -> None:
         """Tell a policy that wants to know whether the reply offered something to compare."""
-        message = answer.message
-        said = answer.value is not None or (may_vote(message) and message.text.strip())
-        if self._expecting is not None and said:
-            self._expecting.learn(offered=answer.value is not None)
+        offered = comparable(answer)
+        if self._expecting is not None and offered is not None:
+            self._expecting.learn(offered=offered)
 
     def _asked_for(self) -> AskedFor:
         """What is known of the reply before it is there."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Literal, Self, TypedDict
 
@@ -16,6 +16,7 @@ from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import Meter, is_amount
 from adaptive_reasoner.models.source import Messages, ModelResolver, Source, default_resolver
 from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.reasoner.exploration import NONE, Exploration
 from adaptive_reasoner.shadow.comparing import SecondCall
 from adaptive_reasoner.shadow.runner import ShadowRunner
@@ -113,6 +114,11 @@ class Components(_FromOptions):
 
     def __post_init__(self) -> None:
         check_units(meter=self.meter, policy=self.policy, ledger=self.ledger)
+
+    def of_version(self) -> Self:
+        """The same, with the version of the policy that decides a question which begins now."""
+        version = version_of(self.policy, self.actions)
+        return self if version is self.policy else replace(self, policy=version)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import chunk_of, tokens_of, usage_of
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.policy.base import Decision, HasVoteModel, as_json, never_blocks
+from adaptive_reasoner.policy.versions import HearsOutcomes, Outcome
 from adaptive_reasoner.reasoner.choice import ROUNDING, Choice, held_for
 from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
@@ -49,6 +50,7 @@ class QuestionRun:
     def __init__(
         self, components: Components, limits: Limits, question: AskedQuestion, calls: CallOptions
     ) -> None:
+        self._asked_policy, components = components.policy, components.of_version()
         self.policy, self.actions = components.policy, components.actions
         self.ledger, self.meter = components.ledger, components.meter
         self._key = components.comparison
@@ -66,6 +68,7 @@ class QuestionRun:
         self._untold: list[Reply] = []  # whose events are to be sent
         self._told = 0
         self._readings: dict[int, _Reading] = {}  # by the identity of the message
+        self.heard: Sequence[Mapping[str, Any]] = ()  # events of a policy that was told of the outcome
         self._opened = time.monotonic()
         self.caller = CallExecutor(
             components.source,
@@ -84,7 +87,7 @@ class QuestionRun:
         most, full = self._limits.max_cost, None
         while self._hold.reservation is None:
             decision = self._choice.decide(most, full, key=self._question.draw or self._hold.question)
-            running = FlowRunner(self.actions[decision.action], self._task(decision))
+            running = FlowRunner(self._choice.flow_of(decision), self._task(decision))
             try:
                 bound = self._choice.bound(running.requests)
                 self._hold.reserve(
@@ -188,6 +191,10 @@ class QuestionRun:
             self._choice.learn(self.answer)
         billed = self.answered or self.caller.cost
         self._hold.close(self.caller.cost if billed else None, self._question.saved)
+        if self.answered and self._decision and isinstance(self._asked_policy, HearsOutcomes):
+            question, cost = self._hold.question, float(self.caller.cost)
+            outcome = Outcome.of(self._decision, self.answer, question=question, cost=cost)
+            self.heard = self._asked_policy.hear(outcome)
 
     @property
     def opens_at_once(self) -> bool:
