@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.integrations.sample_log import SampleLog
     from adaptive_reasoner.ledger.tenants import TenantLedger
     from adaptive_reasoner.policy.learned import LearnedPolicy
+    from adaptive_reasoner.policy.store import PolicyStore
     from adaptive_reasoner.strategies.minimum_risk import central
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "Persistent",
     "Policy",
     "PolicyFormatError",
+    "PolicyStore",
     "PriceMeter",
     "PriceTable",
     "Priced",
@@ -121,6 +123,7 @@ _LAZY = {  # most of them import langgraph; without them the library is loaded s
     "AdaptiveContext": "integrations.context",
     "BudgetLedgerNode": "integrations.budget_node",
     "LearnedPolicy": "policy.learned",
+    "PolicyStore": "policy.store",
     "PricedEmbeddings": "integrations.run_charge",
     "RunCharge": "integrations.run_charge",
     "SampleLog": "integrations.sample_log",

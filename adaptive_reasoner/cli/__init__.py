@@ -31,6 +31,7 @@ from adaptive_reasoner.cli.grading import regrade
 from adaptive_reasoner.cli.importing import import_
 from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
+from adaptive_reasoner.cli.policies import policy_app
 from adaptive_reasoner.cli.savings import savings as show_savings
 from adaptive_reasoner.cli.serving import serve, serve_key
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
@@ -45,6 +46,7 @@ app = CheckedTyper(
     pretty_exceptions_enable=False,
 )
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(policy_app, name="policy")
 
 
 def _print_version(asked: bool) -> None:

@@ -1,0 +1,67 @@
+"""Commands on a policy store: list its policies, add one, make one current, go back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptive_reasoner.cli.checked import CheckedTyper
+from adaptive_reasoner.cli.shown import AsJson, print_result
+from adaptive_reasoner.console import print_json, print_table
+
+policy_app = CheckedTyper(
+    help="List, add, activate or roll back the policies of a store.", no_args_is_help=True
+)
+
+Store = Annotated[Path, typer.Argument(help="Folder of policy folders, of which one is current.")]
+
+
+@policy_app.command("list")
+def policy_list(store: Store, as_json: AsJson = False) -> None:
+    """List the policies of a store, the oldest first; a damaged one with what is wrong with it."""
+    from adaptive_reasoner.policy.store import PolicyStore
+
+    policies = [policy.as_dict() for policy in PolicyStore(store).policies()]
+    if as_json:
+        print_json({"store": str(store), "policies": policies})
+    elif policies:
+        print_table(policies)
+
+
+@policy_app.command("add")
+def policy_add(
+    store: Store,
+    folder: Annotated[Path, typer.Argument(help="A policy folder, as train writes it.")],
+    name: Annotated[str | None, typer.Option(help="Its name in the store; by default its digest.")] = None,
+    activate: Annotated[bool, typer.Option("--activate", help="Make it the current one.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a policy folder into a store, which is made if it is missing."""
+    from adaptive_reasoner.policy.store import PolicyStore
+
+    stored = PolicyStore(store)
+    added = stored.add(folder, name=name)
+    if activate:
+        stored.activate(added)
+    (policy,) = [policy for policy in stored.policies() if policy.name == added]
+    print_result({"store": str(store), **policy.as_dict()}, as_json)
+
+
+@policy_app.command("activate")
+def policy_activate(
+    store: Store,
+    name: Annotated[str, typer.Argument(help="The policy's name in the store.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a policy the current one; processes that watch the store decide by it from their next look on."""
+    from adaptive_reasoner.policy.store import PolicyStore
+
+    print_result({"store": str(store), **PolicyStore(store).activate(name).as_dict()}, as_json)
+
+
+@policy_app.command("rollback")
+def policy_rollback(store: Store, as_json: AsJson = False) -> None:
+    """Return to the policy that was current before."""
+    from adaptive_reasoner.policy.store import PolicyStore
+
+    print_result({"store": str(store), **PolicyStore(store).rollback().as_dict()}, as_json)
