@@ -17,7 +17,6 @@ from adaptive_reasoner.policy.base import (
     Decision,
     DescribesActions,
     ExpectsReplies,
-    Looks,
     Policy,
 )
 from adaptive_reasoner.policy.expectations import AskedFor, is_structured
@@ -84,11 +83,11 @@ class Choice:
 
     def _admissible(self, policy: Policy, own: Decision, most: float) -> Iterator[Decision]:
         """The decisions for the other actions that could be held as the policy's own would be."""
-        cap, looks = self._ledger.hard_cap, policy.looks if isinstance(policy, Looks) else ()
+        cap = self._ledger.hard_cap
         room = inf if cap is None else cap - self._ledger.spent
         described = policy.actions if isinstance(policy, DescribesActions) else ()
-        for action in self._actions:
-            if action == own.action or action in looks:
+        for action in tuple(self._actions):  # one may be added meanwhile
+            if action == own.action:
                 continue
             bound = self._caller.bound(self._first_requests(action))
             if isinstance(policy, DescribesActions) and action in described:

@@ -1,5 +1,7 @@
 """Tell callback handlers and tracers what was decided and what it cost."""
 
+import warnings
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -56,21 +58,33 @@ async def asend_run_event(event: dict[str, Any], config: RunnableConfig) -> None
         await adispatch_custom_event(EVENT, event, config=config)
 
 
+def warn_of_same(copies: int) -> None:
+    """Say that samples at temperature 0 are copies; where warnings are errors, the answer stands."""
+    with suppress(UserWarning):
+        warnings.warn(
+            f"{copies} samples of a vote are the same, word for word, at temperature=0: a vote pays for "
+            "samples that can differ. Set a temperature above 0, such as 0.7, on the model or its Source, or "
+            "take samples=1 or single_pass() to pay for one call",
+            stacklevel=2,
+        )
+
+
 def _at_the_end(run: QuestionRun) -> list[dict[str, Any]]:
-    """The settlement or the failure, and what is new of the accuracy floor."""
+    """The settlement or the failure, what the policy has to tell, and what is new of the accuracy floor."""
     closed = run.closed()
     if closed is None:
         return []
+    named = {name: closed[name] for name in ("key", "run_id", "cost_unit")}
+    events = [closed, *({**named, **event} for event in run.heard)]
     quality = getattr(run.ledger, "quality", None)  # a ledger that others wrote may not know of grades
     if quality is None or quality.target is None:
-        return [closed]
+        return events
     ledger = charged_ledger(run.ledger)
     if _told.get(ledger) == (quality.blind, quality.limit):
-        return [closed]
+        return events
     _told[ledger] = quality.blind, quality.limit
     seen = asdict(quality)
-    named = {name: closed[name] for name in ("key", "run_id", "cost_unit")}
-    return [closed, {"event": "quality", **named, "target_accuracy": seen.pop("target"), **seen}]
+    return [*events, {"event": "quality", **named, "target_accuracy": seen.pop("target"), **seen}]
 
 
 def _config_of_handlers(run: QuestionRun, event: dict[str, Any] | None) -> RunnableConfig | None:

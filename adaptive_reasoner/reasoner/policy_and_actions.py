@@ -6,12 +6,12 @@ from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy.base import Looks, Policy
+from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
+from adaptive_reasoner.policy.versions import with_its_looks
 from adaptive_reasoner.reasoner.exploration import Exploration
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
-from adaptive_reasoner.strategies.looking import looking
 
 
 def policy_and_actions(
@@ -68,10 +68,7 @@ def policy_and_actions(
             f"explore={explore} needs another action to take than {', '.join(strategies)}: give more "
             "actions=..., also such as the policy does not know"
         )
-    if isinstance(policy, Looks) and policy.looks:
-        strategies |= dict.fromkeys(policy.looks, looking(dict(strategies)))
-        policy = policy.with_looks()
-    return policy, strategies
+    return with_its_looks(policy), strategies
 
 
 def _check_label_free(

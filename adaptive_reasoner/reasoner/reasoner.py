@@ -1,8 +1,7 @@
 """Answer a question with as much compute as it is worth: decide, reserve, run, settle."""
 
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
@@ -23,8 +22,10 @@ from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.reasoner.events import asend_closed, asend_event, send_closed, send_event
+from adaptive_reasoner.policy.versions import version_of
+from adaptive_reasoner.reasoner.events import asend_closed, asend_event, send_closed, send_event, warn_of_same
 from adaptive_reasoner.reasoner.exploration import Exploration
+from adaptive_reasoner.reasoner.holding import ahold_calls, hold_calls
 from adaptive_reasoner.reasoner.options import (
     AnswerOptions,
     AskedQuestion,
@@ -40,7 +41,7 @@ from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.reasoner.threads import to_its_end
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
-from adaptive_reasoner.strategies.flow import Flow
+from adaptive_reasoner.strategies.flow import Flow, check_flow
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 
@@ -163,9 +164,9 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             explore=explore,
             shadow=shadow.settings if isinstance(shadow, ShadowRunner) else shadow,
         )
-        ledger = ledger or open_ledger(
-            "memory://", policy=policy, target=budget, target_accuracy=target_accuracy
-        )
+        if ledger is None:
+            priced = version_of(policy, strategies)
+            ledger = open_ledger("memory://", policy=priced, target=budget, target_accuracy=target_accuracy)
         check_units(meter=meter, policy=policy, ledger=ledger)
         if isinstance(shadow, Shadow):
             shadow = ShadowRunner(
@@ -204,6 +205,20 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     def comparison(self) -> Comparison:
         """When two replies say the same, for strategies that were given no `key`."""
         return self.key
+
+    def add_action(self, name: str, flow: Flow) -> None:
+        """Add a strategy while questions are answered.
+
+        Exploration draws it from the next question on, and a policy that is updated or watched may then
+        choose it; a policy that does not know it never does.
+
+        Raises:
+            ValueError: There is an action of that name.
+            TypeError: The flow is no strategy.
+        """
+        check_flow(flow, f"action {name!r}")
+        if self.actions.setdefault(name, flow) is not flow:
+            raise ValueError(f"there is an action {name!r} already; add it under another name")
 
     @override
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
@@ -283,7 +298,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             Exception: Where no call gave a usable reply, the first error, as the model raised it.
         """
         with self._under_way(question, config, terms) as run:
-            while _held(run):
+            while hold_calls(run):
                 run.send(run.caller.run_round(run.running.requests))
         return run.result()
 
@@ -292,7 +307,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     ) -> Result:
         """`answer`, without blocking the loop: embedding, ledger and checks that wait run in threads."""
         async with self._aunder_way(question, config, terms) as run:
-            while await _aheld(run):
+            while await ahold_calls(run):
                 await run.asend(await run.caller.arun_round(run.running.requests))
         return run.result()
 
@@ -305,7 +320,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """
         streamed: list[Reply] = []
         with self._under_way(question, config, terms) as run:
-            while _held(run):
+            while hold_calls(run):
                 if run.running.visible:
                     with closing(run.caller.stream(run.running.requests[0])) as chunks:
                         for chunk in chunks:
@@ -322,7 +337,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """`stream_answer`, without blocking the loop."""
         streamed: list[Reply] = []
         async with self._aunder_way(question, config, terms) as run:
-            while await _aheld(run):
+            while await ahold_calls(run):
                 if run.running.visible:
                     async with aclosing(run.caller.astream(run.running.requests[0])) as chunks:
                         async for chunk in chunks:
@@ -366,13 +381,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """Say once that samples at temperature 0 are copies; where warnings are errors, the answer stands."""
         if copies and not self._warned:
             self._warned = True
-            with suppress(UserWarning):
-                warnings.warn(
-                    f"{copies} samples of a vote are the same, word for word, at temperature=0: a vote pays "
-                    "for samples that can differ. Set a temperature above 0, such as 0.7, on the model or "
-                    "its Source, or take samples=1 or single_pass() to pay for one call",
-                    stacklevel=2,
-                )
+            warn_of_same(copies)
 
     def _run_of(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
         options: AnswerOptions = {"price": self.price, "max_cost": self.max_cost, **terms}
@@ -384,16 +393,3 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             AskedQuestion.of(options, messages=messages_of(question)),
             CallOptions.of(options, config=config or RunnableConfig()),
         )
-
-
-def _held(run: QuestionRun) -> bool:
-    """See to it that the next calls are held; whether there are any."""
-    while run.short:
-        run.cover()
-    return not run.answered
-
-
-async def _aheld(run: QuestionRun) -> bool:
-    while run.short:
-        await to_its_end(run.cover, at_once=run.covers_at_once)
-    return not run.answered

@@ -409,3 +409,16 @@ def test_what_limits_a_vote_otherwise_needs_no_budget():
     AdaptiveComputeNode(ScriptedModel(), budget_key="budget")
     AdaptiveComputeMiddleware(run_budget=100.0)
     AdaptiveComputeMiddleware(thread_budget=100.0)
+
+
+def test_an_action_added_at_run_time_is_known_from_the_next_question_on():
+    asking = reasoner("Answer: 14")
+    with pytest.raises(UnknownActionError, match="'vote_9'"):
+        asking.answer("5 + 9?", policy=FixedPolicy("vote_9"))
+    asking.add_action("vote_9", self_consistency(9))
+    assert asking.answer("5 + 9?", policy=FixedPolicy("vote_9")).record["action"] == "vote_9"
+    assert asking.answer("5 + 9?").record["action"] == "vote_3"
+    with pytest.raises(ValueError, match="there is an action 'vote_3' already"):
+        asking.add_action("vote_3", single_pass())
+    with pytest.raises(TypeError, match="action 'vote_5'"):
+        asking.add_action("vote_5", "vote")
