@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.integrations.run_charge import PricedEmbeddings, RunCharge
     from adaptive_reasoner.integrations.sample_log import SampleLog
     from adaptive_reasoner.ledger.tenants import TenantLedger
+    from adaptive_reasoner.policy.alarms import Alarm, Alarms
     from adaptive_reasoner.policy.learned import LearnedPolicy
     from adaptive_reasoner.policy.store import PolicyStore
     from adaptive_reasoner.strategies.minimum_risk import central
@@ -59,6 +60,8 @@ __all__ = [
     "AdaptiveContext",
     "AdaptiveReasoner",
     "AdaptiveReasonerError",
+    "Alarm",
+    "Alarms",
     "Beta",
     "BudgetExceededError",
     "BudgetLedgerNode",
@@ -121,6 +124,8 @@ _LAZY = {  # most of them import langgraph; without them the library is loaded s
     "AdaptiveComputeMiddleware": "integrations.middleware",
     "AdaptiveComputeNode": "integrations.node",
     "AdaptiveContext": "integrations.context",
+    "Alarm": "policy.alarms",
+    "Alarms": "policy.alarms",
     "BudgetLedgerNode": "integrations.budget_node",
     "LearnedPolicy": "policy.learned",
     "PolicyStore": "policy.store",

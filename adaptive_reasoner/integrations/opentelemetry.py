@@ -25,6 +25,7 @@ _ATTRIBUTES = (
     *("action", "reason", "policy_id", "price", "expected_cost", "expected_accuracy", "worst_cost"),
     *("cost", "cost_unit", "samples", "agreement", "estimated", "run_id", "average", "target"),
     *("budget", "share", "spent", "wanted", "left", "ends_with", "propensity"),
+    *("series", "direction", "before", "now", "seen", "since", "taken_over"),
 )
 
 
@@ -49,9 +50,9 @@ class Telemetry(BaseCallbackHandler):
 
     The metrics are the counter `adaptive_reasoner.questions` by action, whose ratios are the action shares,
     the histograms `adaptive_reasoner.cost` and `gen_ai.client.token.usage`, the gauges
-    `adaptive_reasoner.average`, `.target` and `.price`, and the counter `adaptive_reasoner.budget_events` of
-    runs whose budget is nearly or all used up. Where they go is up to the OpenTelemetry SDK of the
-    application; without one nothing is recorded.
+    `adaptive_reasoner.average`, `.target` and `.price`, and the counters `adaptive_reasoner.budget_events` of
+    runs whose budget is nearly or all used up, and `adaptive_reasoner.alarms` of outcomes that have changed.
+    Where they go is up to the OpenTelemetry SDK of the application; without one nothing is recorded.
 
     Args:
         tracer_provider: Takes the place of the global one.
@@ -86,6 +87,9 @@ class Telemetry(BaseCallbackHandler):
         self._budgets = meter.create_counter(
             f"{_NAME}.budget_events", "{event}", description="Runs whose budget is nearly, or all, used up"
         )
+        self._alarms = meter.create_counter(
+            f"{_NAME}.alarms", "{alarm}", description="Outcomes that have changed, by series"
+        )
         gauges = {
             "average": ("average", "{cost}", "Mean cost per question so far"),
             "target": ("target", "{cost}", "Allowed mean cost per question"),
@@ -119,7 +123,9 @@ class Telemetry(BaseCallbackHandler):
             self._end(data)
             self._count(data)
         else:
-            if data["event"] != "quality":
+            if data["event"] == "alarm":
+                self._alarms.add(1, {name: data[name] for name in ("series", "direction", "policy_id")})
+            elif data["event"] != "quality":
                 self._budgets.add(1, {"event": data["event"], "cost_unit": data["cost_unit"]})
             trace.get_current_span().add_event(f"{_NAME}.{data['event']}", _attributes(data))
 

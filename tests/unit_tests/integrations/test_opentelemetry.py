@@ -19,11 +19,13 @@ from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.integrations.opentelemetry import Telemetry
 from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.policy.alarms import Alarms
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 
+WORDY = ScriptedModel(answers=["It is, as far as one can see, this. Answer: 14"])
 ASKED = {"messages": [HumanMessage("5 + 9?")]}
 
 
@@ -48,6 +50,18 @@ class Recorded:
 @pytest.fixture
 def recorded():
     return Recorded()
+
+
+def test_an_alarm_is_counted_by_its_series(recorded):
+    policy = Alarms(FixedPolicy("vote_3", expected_cost=6.0), run_length=1_000)
+    made = AdaptiveReasoner(Source(ScriptedModel(answers=["14"])), **{**TERMS, "policy": policy})
+    for number in range(60):
+        asked = made if number < 40 else made.model_copy(update={"model": Source(WORDY)})
+        asked.invoke("5 + 9?", {"callbacks": [recorded.handler]})
+    (point,) = recorded.metrics["adaptive_reasoner.alarms"]
+    attributes = {"series": "cost", "direction": "rises", "policy_id": "fixed:vote_3"}
+    assert (point.value, dict(point.attributes)) == (1, attributes)
+    assert "adaptive_reasoner.budget_events" not in recorded.metrics
 
 
 def test_what_is_new_of_the_accuracy_floor_is_no_budget_event(recorded):
