@@ -5,6 +5,7 @@ import random
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from math import isfinite, log2
 from typing import Any, Literal
@@ -131,7 +132,7 @@ class Alarms(VersionedPolicy):
 
     Args:
         policy: Decides.
-        on_alarm: Called with each alarm, in the thread of the answer that raised it, once that is settled.
+        on_alarm: Called with each alarm once the answer that raised it is settled; what it raises is logged.
         take_over: From an alarm on, the policy's mixture of fixed actions decides, until `reset` or a new
             version.
         run_length: Questions to a false alarm, on average, at least.
@@ -262,8 +263,12 @@ class Alarms(VersionedPolicy):
     def _call(self, raised: Sequence[Alarm]) -> None:
         for alarm in raised:
             _logger.warning("%s", alarm)
-            if self.on_alarm is not None:
-                self.on_alarm(alarm)
+            if self.on_alarm is None:
+                continue
+            with ThreadPoolExecutor(1) as apart:  # the answer is paid for and stands, whatever this raises
+                failed = apart.submit(self.on_alarm, alarm).exception()
+            if failed is not None:
+                _logger.error("on_alarm failed on this alarm: %s", alarm, exc_info=failed)
 
     def _prepare(self, version: Policy) -> Policy:
         """The version, or its mixture; a new one begins anew."""

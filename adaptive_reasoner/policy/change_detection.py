@@ -56,7 +56,7 @@ class ChangeDetector:
     no uniform stream makes it gain on average. The statistic is the sum over all starts so far, averaged
     over several bets. Under uniform p-values its mean after t of them is t, and therefore the mean
     number of p-values until it first reaches `run_length` is at least `run_length` (Shin, Ramdas and
-    Rinaldo, arXiv:2203.03532, theorem 2.4).
+    Rinaldo, arXiv:2203.03532).
 
     Args:
         run_length: Mean number of p-values to a false alarm, at least.

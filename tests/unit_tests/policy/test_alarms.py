@@ -228,6 +228,13 @@ def test_a_new_version_ends_the_take_over_and_is_judged_by_itself(tmp_path):
     assert all(watch._seen == 0 for watch in alarms._watches.values())
 
 
+def test_a_callback_that_fails_leaves_the_answer_and_is_logged(caplog):
+    alarms = Alarms(VOTE, on_alarm=lambda alarm: alarm.nothing)
+    raise_alarm(alarms, VOTE.policy_id)
+    assert "on_alarm failed on this alarm: cost rises" in caplog.text
+    assert "AttributeError" in caplog.text
+
+
 def test_alarms_survive_pickling():
     alarms = Alarms(LearnedPolicy.load(GOOD), take_over=True)
     raise_alarm(alarms, alarms.policy_id)

@@ -245,6 +245,7 @@ def test_a_ledger_begins_at_the_price_of_the_version(folder, still):
     assert aimed[0] == aimed[1]
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of forks beside threads
 def test_a_watched_policy_survives_pickling_copying_and_forking(folder):
     policy = LearnedPolicy.watch(folder, every=0).at(budget=20.0)
     expected = policy.decide(ASKED)
@@ -254,9 +255,11 @@ def test_a_watched_policy_survives_pickling_copying_and_forking(folder):
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
-            replaced(folder, 1)
-            os.write(write, b"new" if policy.check() else b"old")
-            os._exit(0)
+            try:
+                replaced(folder, 1)
+                os.write(write, b"new" if policy.check() else b"old")
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
     assert os.read(read, 3) == b"new"
     os.close(read)
