@@ -7,6 +7,7 @@ import pytest
 
 from adaptive_reasoner import AdaptiveReasoner, FixedPolicy, SampleMeter, Source, open_ledger
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.policy.alarms import Alarms
 from adaptive_reasoner.policy.base import Decision
 from adaptive_reasoner.policy.label_free import LabelFreePolicy
 from adaptive_reasoner.reasoner.exploration import Exploration
@@ -216,3 +217,19 @@ async def test_is_explored_sync_and_async_alike(ask):
         message = await ask(made, "5 + 9?", key=f"q{number}")
         seen.append(message.response_metadata["adaptive_reasoner"]["action"])
     assert seen == [record["action"] for record in records(exploring(0.5), 30)]
+
+
+def test_an_action_that_is_added_at_run_time_is_explored_from_then_on():
+    made = exploring(0.5, actions={"single_pass": single_pass(), "vote_3": self_consistency(3)})
+    assert {record["action"] for record in records(made, 40)} == {"single_pass", "vote_3"}
+    made.add_action("vote_9", self_consistency(9))
+    seen = records(made, 60)
+    drawn = [record for record in seen if record["action"] == "vote_9"]
+    assert 3 <= len(drawn) <= 20
+    assert {(record["reason"], record["propensity"]) for record in drawn} == {("explored", 0.5 / 3)}
+
+
+def test_alarms_do_not_take_explored_actions_for_a_change():
+    alarms = Alarms(FixedPolicy("single_pass", expected_cost=2.0, worst_cost=50.0))
+    records(exploring(0.3, policy=alarms), 120)
+    assert alarms.raised == ()
