@@ -204,7 +204,9 @@ async def test_a_stream_that_is_left_ends_its_span(recorded, is_async):
             await anext(chunks)
         del chunks
         gc.collect()  # what LangChain wraps around a stream is closed with it, and what is inside by and by
-        await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while not recorded.spans:
+                await asyncio.sleep(0.01)
     else:
         with closing(runnable.stream("5 + 9?", config)) as chunks:
             next(chunks)

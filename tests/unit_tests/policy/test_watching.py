@@ -14,11 +14,16 @@ import pytest
 
 from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import InfeasibleBudgetError, PolicyFormatError, UnknownActionError
+from adaptive_reasoner.integrations.context import Tenants, options_from_context
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.ledger.opening import open_ledger
+from adaptive_reasoner.policy.alarms import Alarms
+from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.policy.store import PolicyStore
 from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.policy.watching import WatchedPolicy
+from tests.fakes import ScriptedModel
 from tests.unit_tests.policy.forged_folders import CARD
 from tests.unit_tests.policy.stored import ACTIONS, made, reasoner_of, replaced
 
@@ -318,3 +323,21 @@ def test_no_question_fails_while_the_folder_is_replaced(tmp_path, caplog, reload
 def test_a_policy_without_versions_is_its_own(folder):
     policy = LearnedPolicy.load(folder)
     assert version_of(policy) is policy is version_of(policy, ["direct"])
+
+
+def test_a_run_s_own_budget_is_priced_by_the_version(folder):
+    policy = LearnedPolicy.load(folder)
+    tenants = Tenants(open_ledger("memory://", policy=policy), None)
+    prices = {
+        options_from_context({"budget": 20.0}, policy=each, tenants=tenants)["price"]
+        for each in (policy, LearnedPolicy.watch(folder), Alarms(policy), Alarms(LearnedPolicy.watch(folder)))
+    }
+    assert prices == {policy.at(budget=20.0).price}
+
+
+def test_a_node_asks_the_version_whether_it_takes_a_vector(folder):
+    terms = {"actions": ACTIONS, "vector_key": "vector"}
+    model = ScriptedModel(answers=("Answer: 7",))
+    AdaptiveComputeNode(model, policy=Alarms(LearnedPolicy.watch(folder)), **terms)
+    with pytest.raises(ValueError, match="policy 'fixed:cot' takes no vector"):
+        AdaptiveComputeNode(model, policy=Alarms(FixedPolicy("cot")), **terms)

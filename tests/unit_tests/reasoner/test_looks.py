@@ -19,6 +19,7 @@ from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.looking import Chooser
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.policy.alarms import Alarms
 from adaptive_reasoner.policy.mixture import uniform_from_key
 from adaptive_reasoner.strategies.modifiers import on
 from tests.fakes import ScriptedModel
@@ -135,6 +136,13 @@ def _expected(policy):
     found = [policy._expectations(text_of(row), None, full) for row in range(QUESTIONS)]
     accuracy, cost = (np.stack([each[part] for each in found]) for part in (0, 1))
     return Predictions(policy.actions, accuracy, cost, policy.cost_unit)
+
+
+@pytest.mark.parametrize("of", [Alarms, lambda policy: LearnedPolicy.watch(policy.folder)])
+def test_a_watched_policy_and_one_with_alarms_look_where_looks_can_be_run(policy, of):
+    made = of(policy)
+    assert ask(made, (SURE,), text_of(1), price=PRICE).record["action"] == "cheap_look_3"
+    assert {made.decide(text_of(n), price=PRICE).action for n in range(40)} <= {"cheap", "dear"}
 
 
 def test_the_price_of_the_ledger_moves_it(policy):
