@@ -177,8 +177,9 @@ class WatchedPolicy(VersionedPolicy):
     ) -> None:
         self._watch, self._load = FolderWatch(Path(folder), load, every=every, clock=clock), load
         self._aim: dict[str, float | None] = {}
+        self._names: frozenset[str] | None = None  # of the actions that can be run, once they are known
         self._used: dict[frozenset[str] | None, _InUse] = {}
-        self._first = _InUse(self._watch.latest, self._watch.latest)
+        self._last = _InUse.of(self._watch.latest, self._aim)  # that could decide
 
     def __repr__(self) -> str:
         return f"WatchedPolicy({str(self._watch.path)!r}, {self._watch.latest!r})"
@@ -193,12 +194,13 @@ class WatchedPolicy(VersionedPolicy):
 
     @property
     def version(self) -> Version:
-        """The newest version that keeps to what was asked for."""
-        return self._newest(None)
+        """The newest version that keeps to what was asked for, and to the actions that were last run."""
+        return self._newest(self._names).plain
 
     def version_for(self, actions: Collection[str]) -> Version:
         """The newest version that chooses among `actions` alone, with its looks."""
-        return self._newest(frozenset(actions))
+        self._names = frozenset(actions)
+        return self._newest(self._names).looking
 
     def check(self) -> bool:
         """Look at the folder now instead of waiting for the next look; whether there is a new version."""
@@ -214,36 +216,43 @@ class WatchedPolicy(VersionedPolicy):
         """The same policy, each version of which is moved as `LearnedPolicy.at` moves it."""
         moved = copy.copy(self)
         moved._aim = {"budget": budget, "price": price, "target_accuracy": target_accuracy}
-        version = self._watch.latest
-        moved._used, moved._first = {}, _InUse(version, version.at(**moved._aim))
+        moved._used, moved._last = {}, _InUse.of(self._watch.latest, moved._aim)
         return moved
 
-    def _newest(self, names: frozenset[str] | None) -> Version:
+    def _newest(self, names: frozenset[str] | None) -> "_InUse":
         self._watch.check_when_due()
         read, used = self._watch.latest, self._used.get(names)
         if used is None or used.read is not read:
             used = self._used[names] = self._fitting(read, names, used)
-        return used.decides
+        return used
 
     def _fitting(self, read: Version, names: frozenset[str] | None, used: "_InUse | None") -> "_InUse":
         """A version as it decides; in place of one that cannot, the one before it."""
         try:
             _check_actions(read, names)
-            moved = read.at(**self._aim) if self._aim else read
-            return _InUse(read, moved if names is None else moved.with_looks())
+            fitting = _InUse.of(read, self._aim)
         except (UnknownActionError, InfeasibleBudgetError, InfeasibleAccuracyError) as error:
-            before = used or self._first
-            _check_actions(before.decides, names)
+            before = used or self._last
+            _check_actions(before.read, names)
             self._watch.refuse(str(error), digest=read.policy_id)
             return before
+        self._last = fitting
+        return fitting
 
 
 @dataclass(frozen=True)
 class _InUse:
-    """A version as it was read, and as it decides."""
+    """A version as it was read, and as it decides, without and with looks."""
 
     read: Version
-    decides: Version
+    plain: Version
+    looking: Version
+
+    @classmethod
+    def of(cls, read: Version, aim: Mapping[str, Any]) -> Self:
+        """A version at the budget, price or accuracy that it is asked to keep to, where it is."""
+        plain = read.at(**aim) if aim else read
+        return cls(read, plain, plain.with_looks())
 
 
 def _check_actions(version: Version, names: frozenset[str] | None) -> None:

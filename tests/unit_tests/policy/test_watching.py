@@ -173,7 +173,10 @@ def test_a_folder_that_is_still_being_written_is_left_for_the_next_look(folder, 
 
 def test_a_version_with_an_action_that_nobody_supplied_waits_for_it(folder, still, caplog):
     policy = watched(folder, still)
-    reasoner, before = reasoner_of(policy), policy.policy_id
+    reasoner = reasoner_of(policy)
+    before = id_of(replaced(folder, 5))
+    assert policy.check()
+    assert reasoner.answer(ASKED).record["policy_id"] == before
     fields = {"actions": ["direct", "long"], "mixture": ["direct", "long"], "menu": {}}
     after = id_of(replaced(folder, 1, **fields))
     assert policy.check()
@@ -182,10 +185,26 @@ def test_a_version_with_an_action_that_nobody_supplied_waits_for_it(folder, stil
     (warning,) = caplog.messages
     assert "unknown action 'long'" in warning
     assert policy.refused.digest == after
+    assert policy.policy_id == before  # what it says of itself is of the version that decides
+    assert policy.decide(ASKED).policy_id == before
+    reasoner.add_action("another", ACTIONS["cot"])
+    assert reasoner.answer(ASKED).record["policy_id"] == before
     reasoner.add_action("long", ACTIONS["cot"])
     assert reasoner.answer(ASKED).record["policy_id"] == after
     with pytest.raises(UnknownActionError, match="'long'"):
         reasoner_of(watched(folder, still))
+
+
+def test_alarms_go_on_while_a_version_is_refused(folder, still):
+    policy = watched(folder, still)
+    alarms = Alarms(policy)
+    reasoner, before = reasoner_of(alarms), policy.policy_id
+    replaced(folder, 1, actions=["direct", "long"], mixture=["direct", "long"], menu={})
+    assert policy.check()
+    for _ in range(5):
+        assert alarms.price > 0
+        assert reasoner.answer(ASKED).record["policy_id"] == before
+    assert {watch._seen for (series, _), watch in alarms._watches.items() if series == "cost"} == {5}
 
 
 def test_reasoners_that_share_a_watch_each_have_the_version_they_can_run(folder, still):
