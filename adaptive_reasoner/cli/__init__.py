@@ -19,6 +19,8 @@ from adaptive_reasoner.cli.asking import ask
 from adaptive_reasoner.cli.backtesting import backtest
 from adaptive_reasoner.cli.checked import (
     SEEDS,
+    Accuracy,
+    Budget,
     CheckedTyper,
     UsageError,
     amount,
@@ -34,8 +36,8 @@ from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.policies import policy_app
 from adaptive_reasoner.cli.savings import savings as show_savings
 from adaptive_reasoner.cli.serving import serve, serve_key
-from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, NoCode, print_result, read_result
-from adaptive_reasoner.cli.summaries import of_training
+from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, print_result, read_result
+from adaptive_reasoner.cli.training import train
 from adaptive_reasoner.console import err, number, out, print_json, print_table, progress
 from adaptive_reasoner.errors import AdaptiveReasonerError, needs
 
@@ -63,15 +65,6 @@ def common(
     ] = False,
 ) -> None:
     """Put a budget on an agent: decide, question by question, how much compute to spend."""
-
-
-Budget = Annotated[
-    float | None,
-    typer.Option(callback=amount, help="Allowed mean cost per question, in the table's unit."),
-]
-Accuracy = Annotated[
-    float | None, typer.Option(help="Mean accuracy to reach at the least cost, instead of a budget.")
-]
 
 
 def main() -> None:
@@ -241,52 +234,7 @@ def solve(
         err.plain_line(f"the budget does not bind: the most accurate choices cost {cost}")
 
 
-@app.command()
-def train(
-    outcomes: Annotated[Path, typer.Argument(help="Outcomes file.")],
-    out_folder: Annotated[Path, typer.Option("--out", help="Policy folder to write.")],
-    budget: Budget = None,
-    accuracy: Accuracy = None,
-    samples: Annotated[
-        Path | None, typer.Option(help="The samples of the outcomes; votes learn from them when to stop.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="The menu, saved in the policy.")] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="A sentence-transformers model; MiniLM by default.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of the folds.")] = 0,
-    no_code: NoCode = False,
-    as_json: AsJson = False,
-) -> None:
-    """Train a policy that chooses an action per question, and write its folder."""
-    with needs("train needs", "kit"):
-        from adaptive_reasoner.kit.learning.training import train as train_policy
-    from adaptive_reasoner.kit.menu.menu import Menu
-    from adaptive_reasoner.kit.outcomes import Outcomes
-    from adaptive_reasoner.kit.samples import Samples
-
-    one_of(budget=budget, accuracy=accuracy)
-    table = Outcomes.read(outcomes)
-    menu = Menu.load(config, code="refuse" if no_code else "run").specs() if config else {"actions": {}}
-    menu["actions"] = {name: spec for name, spec in menu["actions"].items() if name in table.actions}
-    bought = Samples.read(samples) if samples else None
-    with progress("training"):
-        policy = train_policy(
-            table,
-            budget=budget,
-            target_accuracy=accuracy,
-            encoder=encoder,
-            menu=menu,
-            samples=bought,
-            seed=seed,
-        )
-        policy.save(out_folder)
-    if as_json:
-        print_json({"policy": str(out_folder), **policy.report})
-    else:
-        print_result(of_training(out_folder, policy.report, table.cost_unit), as_json=False)
-
-
+app.command()(train)
 app.command()(backtest)
 
 

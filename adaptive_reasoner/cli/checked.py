@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand
@@ -88,3 +88,12 @@ def _wrong(value: object) -> str | None:
     if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
         return "it holds bytes that are no text in UTF-8."
     return None
+
+
+Budget = Annotated[
+    float | None,
+    typer.Option(callback=amount, help="Allowed mean cost per question, in the table's unit."),
+]
+Accuracy = Annotated[
+    float | None, typer.Option(help="Mean accuracy to reach at the least cost, instead of a budget.")
+]

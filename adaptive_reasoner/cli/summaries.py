@@ -75,5 +75,19 @@ def of_training(folder: object, report: Mapping[str, Any], cost_unit: str) -> di
     }
 
 
+def of_update(update: Mapping[str, Any]) -> dict[str, Any]:
+    """What a log has changed in a policy, and why."""
+    log = update["log"]
+    seen = f"{log['questions']} questions, {log['graded']} of them graded, {log['explored']} explored"
+    others = update["not_learnt"]
+    return {
+        "updated from": update["updated_from"][:16],
+        "log": seen,
+        "learnt from the log": f"{update['learnt_from_log']} questions",
+        "drift": "; ".join(update["why"]),
+        **({"not learnt, as the outcomes lack it": others} if others else {}),
+    }
+
+
 def _amount(cost: float, unit: str) -> str:
     return f"{number(cost)} {unit}"

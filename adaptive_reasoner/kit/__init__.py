@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.menu.retries import Retries as Retries
     from adaptive_reasoner.kit.off_policy.decisions import Decisions as Decisions
     from adaptive_reasoner.kit.off_policy.evidence import Value as Value
+    from adaptive_reasoner.kit.off_policy.updating import update as update
     from adaptive_reasoner.kit.off_policy.values import OffPolicyValues as OffPolicyValues
     from adaptive_reasoner.kit.off_policy.values import off_policy_values as off_policy_values
     from adaptive_reasoner.kit.outcomes import Outcomes as Outcomes
@@ -110,6 +111,7 @@ _NAMES = {
     "menu.retries": "Retries",
     "off_policy.decisions": "Decisions",
     "off_policy.evidence": "Value",
+    "off_policy.updating": "update",
     "off_policy.values": "OffPolicyValues off_policy_values",
     "outcomes": "Outcomes",
     "public_questions": "open_questions",

@@ -7,6 +7,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
@@ -85,6 +87,7 @@ def train(
     samples: Samples | None = None,
     counts: Counts | None = None,
     gated: bool = True,
+    learnt_from: Outcomes | None = None,
     seed: int = 0,
     cache: VectorCache | None = None,
 ) -> TrainedPolicy:
@@ -105,6 +108,8 @@ def train(
             name, else the completion alone.
         gated: Follow the imitator only as far as the gate trusts it, and ship the best mixture of fixed
             actions if it does not. Otherwise it is followed everywhere.
+        learnt_from: What the learners are fitted to in the end, where that is more than `outcomes`: these and
+            further questions, of which some cells are estimates. The gate does not count them.
         seed: Of folds, learners and bootstrap.
         cache: Where vectors are kept; the user's cache by default.
 
@@ -139,6 +144,9 @@ def train(
     imitator = Imitator(vector=session.dimension, seed=seed).fit(X, outcomes, budget)
     gate = imitator.gate()
     ships = gate.ships or not gated
+    if learnt_from is not None:
+        more = feature_matrix(list(learnt_from.questions), session, cache=cache)
+        imitator = imitator.learnt_from(more, learnt_from, chosen_on=np.ones(len(outcomes), dtype=bool))
     imitator = imitator if gated else imitator.ungated()
     card = describe(
         imitator,

@@ -111,6 +111,11 @@ class Decisions:
         """How many questions each action was taken on."""
         return {name: int((self.taken == at).sum()) for at, name in enumerate(self.actions)}
 
+    def among(self, actions: Sequence[str]) -> Ints:
+        """Position among actions of what each question got, -1 where it is none of them, shape (n,)."""
+        found = [actions.index(name) if name in actions else -1 for name in self.actions]
+        return np.array([*found, -1], dtype=np.intp)[self.taken]
+
     def select(self, index: ArrayLike) -> Self:
         """The decisions at `index` (positions, or a mask)."""
         rows = np.asarray(index)

@@ -83,8 +83,7 @@ def off_policy_values(
     choices = PolicyChoices.of(policy, log.questions.tolist())
     beyond = np.zeros((len(log), len(actions) - len(policy.actions)))
     shares = [np.hstack([choices.shipped(each.price), beyond]) for each in priced]
-    where = np.array([actions.index(name) for name in log.actions], dtype=np.intp)
-    taken = np.where(log.taken >= 0, where[log.taken], -1) if len(where) else log.taken
+    taken = log.among(actions)
     explored = log.explored
     if not explored.any():
         raise OutcomesError(_no_chance(shares[0], taken, actions))

@@ -20,7 +20,7 @@ def vectors(own_cache):
 def folder(tmp_path_factory):
     encoder = toy_encoder()
     trained = train(
-        toy_outcomes(300), budget=15.0, encoder=encoder, cache=VectorCache(encoder, encoder.folder)
+        toy_outcomes(200), budget=15.0, encoder=encoder, cache=VectorCache(encoder, encoder.folder)
     )
     return trained.save(tmp_path_factory.mktemp("policy") / "policy")
 
@@ -96,3 +96,74 @@ def test_a_backtest_says_what_is_missing(command, arguments, reason):
     code, printed, said = command("backtest", *arguments)
     assert (code, printed) == (2, "")
     assert reason in said
+
+
+@pytest.fixture
+def old(tmp_path):
+    path = tmp_path / "outcomes.jsonl"
+    toy_outcomes(200).write(path)
+    return path
+
+
+def test_a_policy_is_updated_in_another_folder_and_says_what_was_forgotten(
+    command, log, folder, old, tmp_path
+):
+    out = tmp_path / "policy2"
+    code, printed, said = command("train", old, "--update", folder, "--log", log, "--out", out, "--json")
+    result, before = json.loads(printed), LearnedPolicy.load(folder)
+    assert (code, said) == (0, "")
+    assert result["policy"] == str(out)
+    assert result["update"]["updated_from"] == before.card["digest"]
+    assert set(result["update"]["actions"]) == {"direct", "cot"}
+    assert len(result["update"]["why"]) == 4
+    after = LearnedPolicy.load(out)
+    assert (after.card["updated_from"], after.budget) == (before.card["digest"], before.budget)
+
+
+def test_an_update_replaces_the_folder_where_no_other_is_named(command, log, folder, old, tmp_path):
+    import shutil
+
+    own = tmp_path / "own"
+    shutil.copytree(folder, own)
+    code, printed, _ = command("train", old, "--update", own, "--log", log, "--budget", 12)
+    assert code == 0
+    assert "updated from" in printed
+    assert "drift: the accuracy of 'direct'" in printed
+    assert LearnedPolicy.load(own).budget == 12.0
+
+
+def test_outcomes_that_the_policy_was_not_trained_on_are_a_warning(command, log, folder, tmp_path):
+    toy_outcomes(100, seed=3).write(tmp_path / "others.jsonl")
+    arguments = (
+        "train",
+        tmp_path / "others.jsonl",
+        "--update",
+        folder,
+        "--log",
+        log,
+        "--out",
+        tmp_path / "p",
+    )
+    code, _, said = command(*arguments)
+    assert code == 0
+    assert "was not trained on these outcomes" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("{old}", "--update", "{folder}"), "'--log': --update and --log go together"),
+        (("{old}", "--log", "{log}"), "'--update': --update and --log go together"),
+        (("--update", "{folder}", "--log", "{log}"), "a policy folder holds no questions"),
+        (("{old}", "--update", "{folder}", "--log", "{log}", "--encoder", "m"), "keeps the policy's encoder"),
+        (("{old}", "--budget", "11"), "'--out': a policy folder to write is needed"),
+        (("--budget", "11", "--out", "p"), "'OUTCOMES': a file of outcomes is needed"),
+        (("{old}", "--out", "p"), "give either --budget or --accuracy"),
+    ],
+)
+def test_training_says_what_is_missing(command, log, folder, old, arguments, reason):
+    given = [each.format(log=log, folder=folder, old=old) for each in arguments]
+    code, printed, said = command("train", *given)
+    assert (code, printed) == (2, "")
+    assert reason in said
+    assert said.count("\n") == 1

@@ -12,7 +12,7 @@ from tests.unit_tests.toys import toy_encoder, toy_outcomes
 def policy(tmp_path_factory):
     encoder = toy_encoder()
     trained = train(
-        toy_outcomes(300), budget=15.0, encoder=encoder, cache=VectorCache(encoder, encoder.folder)
+        toy_outcomes(200), budget=15.0, encoder=encoder, cache=VectorCache(encoder, encoder.folder)
     )
     return LearnedPolicy.load(trained.save(tmp_path_factory.mktemp("policy") / "policy"))
 

@@ -1,0 +1,265 @@
+"""How far accuracy and cost of an action have moved since its outcomes were collected, by a log of traffic.
+
+Of each action the log tells what came of it where it was taken, in order, and the policy what was expected
+there. Their ratio is the drift. How much of the past counts is chosen by what predicts the latest decisions
+best: the old outcomes alone, or the log as well, all of it or its last half, quarter, eighth and so on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from adaptive_reasoner.arrays import Bools, Floats, Ints
+from adaptive_reasoner.kit.learning.policy_card import digest_of
+from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
+from adaptive_reasoner.kit.off_policy.decisions import Decisions
+from adaptive_reasoner.kit.off_policy.estimators import interval_of_mean
+from adaptive_reasoner.kit.off_policy.expected import recalibrated
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.policy.learned import LearnedPolicy
+
+_FEWEST = 20  # decisions from which a ratio is fitted
+_LATEST = 4  # one decision in so many is among the latest, by which memories are compared
+_FOLDS = 5
+_BETTER = 0.5  # standard errors by which a shorter memory must be better
+_NOTHING = 1e-12
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What the accuracy or the cost of an action has become, relative to what was expected.
+
+    Attributes:
+        factor: By which it is multiplied.
+        low, high: The 95% interval of the ratio that the decisions show; None where too few show any.
+        decisions: How many count.
+        forgotten: How many earlier ones of the log do not.
+        old_weight: The weight of the old outcomes in the level, from 0 to 1.
+        error_old: Mean squared error on the latest decisions by the old outcomes alone, None with too few.
+        error: The same as it is chosen.
+    """
+
+    factor: float = 1.0
+    low: float | None = None
+    high: float | None = None
+    decisions: int = 0
+    forgotten: int = 0
+    old_weight: float = 1.0
+    error_old: float | None = None
+    error: float | None = None
+
+    @property
+    def shows(self) -> bool:
+        """Whether the old outcomes alone predict the latest decisions worse."""
+        return self.old_weight < 1
+
+    def why(self, what: str) -> str:
+        """What was found, in a sentence.
+
+        Example:
+            >>> Shift(2.0, 1.9, 2.1, 50, 50, 0.1, 4.0, 1.0).why("the cost of 'cot'")
+            "the cost of 'cot' is 2.00 times the old one (1.90 to 2.10), by its last 50 decisions"
+        """
+        if self.error_old is None or self.low is None or self.high is None:
+            return f"{what} stays: {self.decisions} decisions are too few to tell, {_FEWEST} are needed"
+        if not self.shows:
+            return f"{what} stays: the old outcomes predict its latest decisions best"
+        span = f"({self.low:.2f} to {self.high:.2f}), by its last {self.decisions} decisions"
+        return f"{what} is {self.factor:.2f} times the old one {span}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return asdict(self)
+
+
+def shift_of(expected: Floats, values: Floats, propensity: Floats) -> Shift:
+    """The drift of one action, from its decisions in their order.
+
+    Decisions count by the inverse of their propensity, as those that are explored stand for questions on
+    which another action is the rule. These weights are cut (Ionides, "Truncated Importance Sampling", 2008)
+    at the fourth root of their number: a drift is about the same on all questions, and a few must not decide.
+    The ratio is shrunk towards the old outcomes by its variance (positive-part James-Stein).
+
+    Args:
+        expected: Of each decision, by a policy that had not seen it, shape (n,).
+        values: What came of it, shape (n,).
+        propensity: How likely it was, shape (n,).
+
+    Example:
+        >>> cost = np.append(np.full(200, 10.0), np.full(200, 20.0))
+        >>> shift = shift_of(np.full(400, 10.0), cost, np.ones(400))
+        >>> round(shift.factor, 2), shift.decisions, shift.forgotten
+        (2.0, 200, 200)
+    """
+    n = len(values)
+    if n < _FEWEST or float(expected.sum()) <= _NOTHING:
+        return Shift(decisions=n)
+    weights = np.minimum(1 / propensity, n**0.25)
+    latest = np.arange(n) >= n - max(_FEWEST, n // _LATEST)
+    lengths = [n]
+    while lengths[-1] // 2 >= max(_FEWEST, int(latest.sum()) // 2):
+        lengths.append(lengths[-1] // 2)
+    memories: list[Bools | None] = [None, *(np.arange(n) >= n - length for length in lengths)]
+    losses = [_losses(expected, values, weights, latest, memory) for memory in memories]
+    best = min(range(len(memories)), key=lambda at: float(losses[at].mean()))
+    chosen = next(at for at in range(best + 1) if not _is_better(losses[best], losses[at]))
+    memory = memories[chosen]
+    counted = np.ones(n, dtype=bool) if memory is None else memory
+    ratio = _ratio(expected[counted], values[counted], weights[counted])
+    spread = interval_of_mean(weights[counted] * (values[counted] - ratio * expected[counted]))
+    scale = float((weights[counted] * expected[counted]).mean())
+    error = (spread.high - spread.low) / (2 * 1.96 * scale)
+    old = 1.0 if memory is None or error >= abs(ratio - 1) else (error / (ratio - 1)) ** 2
+    return Shift(
+        factor=old + (1 - old) * ratio,
+        low=max(0.0, ratio + (spread.low - spread.mean) / scale),
+        high=ratio + (spread.high - spread.mean) / scale,
+        decisions=int(counted.sum()),
+        forgotten=n - int(counted.sum()) if old < 1 else 0,
+        old_weight=old,
+        error_old=float(losses[0].mean()),
+        error=float(losses[chosen].mean()),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """What a log shows of the actions of a table of outcomes.
+
+    Attributes:
+        actions: Those of the table, k of them.
+        log: The decisions.
+        taken: Position in `actions` of the action that each question got, -1 for others, shape (n,).
+        expected: Accuracy and cost of every action by the old outcomes, by measure, each of shape (n, k).
+        shifts: Of each action, by measure.
+        before: By which the outcomes were scaled already when the policy was made, by measure, shape (k,).
+    """
+
+    actions: tuple[str, ...]
+    log: Decisions
+    taken: Ints
+    expected: Mapping[str, Floats]
+    shifts: Mapping[str, tuple[Shift, ...]]
+    before: Mapping[str, Floats]
+
+    @classmethod
+    def between(cls, policy: LearnedPolicy, outcomes: Outcomes, log: Decisions) -> Self:
+        """Compare what a log shows with what a policy, trained on the outcomes, expects."""
+        actions = outcomes.actions
+        taken = log.among(actions)
+        predicted = PolicyChoices.of(policy, log.questions.tolist()).predictions
+        own = [actions.index(name) for name in policy.actions]
+        same = policy.card.get("data", {}).get("digest") == digest_of(outcomes)
+        expected, before = {}, {}
+        for name, table, cells, mean in (
+            ("accuracy", predicted.accuracy, outcomes.accuracy, policy.mixture.accuracy),
+            ("cost", predicted.cost, outcomes.cost, policy.mixture.cost),
+        ):
+            expected[name] = np.tile(cells.mean(axis=0), (len(log), 1))
+            # A policy of other outcomes tells questions apart; the level is that of these.
+            level = np.ones(len(own))
+            if not same:
+                np.divide(cells.mean(axis=0)[own], mean, out=level, where=mean > 0)
+            expected[name][:, own] = table * level
+            scaled = policy.card.get("drift", {}) if same else {}
+            before[name] = np.array([scaled.get(action, {}).get(name, 1.0) for action in actions])
+        shifts = {
+            name: tuple(
+                shift_of(expected[name][rows, at], values[rows], np.nan_to_num(log.propensity[rows], nan=1.0))
+                for at in range(len(actions))
+                for rows in [np.flatnonzero((taken == at) & known)]
+            )
+            for name, values, known in (
+                ("accuracy", log.score, log.graded),
+                ("cost", log.cost, np.ones(len(log), dtype=bool)),
+            )
+        }
+        return cls(actions, log, taken, expected, shifts, before)
+
+    def factors(self, measure: str) -> Floats:
+        """By which the outcomes of each action are scaled, shape (k,)."""
+        return np.asarray(self.before[measure] * [shift.factor for shift in self.shifts[measure]])
+
+    def remembered(self) -> Bools:
+        """Which decisions are graded and count, by the drift of their action, shape (n,)."""
+        rows = self.log.graded & (self.taken >= 0)
+        for measure, known in (("accuracy", self.log.graded), ("cost", np.ones(len(rows), dtype=bool))):
+            for at, shift in enumerate(self.shifts[measure]):
+                rows[np.flatnonzero(known & (self.taken == at))[: shift.forgotten]] = False
+        return rows
+
+    def completed(self, at_most: int) -> Outcomes | None:
+        """The latest questions of the log as outcomes: what was seen, and else what is expected of it."""
+        rows = np.flatnonzero(self.remembered())[-at_most:]
+        if not len(rows):
+            return None
+        log, taken = self.log.select(rows), self.taken[rows]
+        chance = np.nan_to_num(log.propensity, nan=1.0)
+        cells = {}
+        for measure, values in (("accuracy", log.score), ("cost", log.cost)):
+            factors = [shift.factor for shift in self.shifts[measure]]
+            table = recalibrated(self.expected[measure][rows] * factors, values, taken, chance)
+            table[np.arange(len(rows)), taken] = values
+            cells[measure] = table
+        return Outcomes(
+            question_ids=log.question_ids,
+            questions=log.questions,
+            actions=self.actions,
+            accuracy=np.clip(cells["accuracy"], 0.0, 1.0),
+            cost=np.maximum(cells["cost"], 0.0),
+            cost_unit=log.cost_unit,
+            samples=np.ones((len(rows), len(self.actions)), dtype=np.intp),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was forgotten and why, as plain JSON values."""
+        others = {
+            name: count for name, count in self.log.counts().items() if name not in self.actions and count
+        }
+        return {
+            "log": {
+                "questions": len(self.log),
+                "graded": int(self.log.graded.sum()),
+                "explored": int(self.log.explored.sum()),
+            },
+            "actions": {
+                action: {measure: self.shifts[measure][at].as_dict() for measure in self.shifts}
+                for at, action in enumerate(self.actions)
+            },
+            "why": [
+                self.shifts[measure][at].why(f"the {measure} of {action!r}")
+                for at, action in enumerate(self.actions)
+                for measure in self.shifts
+            ],
+            "not_learnt": others,
+        }
+
+
+def _ratio(expected: Floats, values: Floats, weights: Floats) -> float:
+    """What was realised over what was expected."""
+    total = float(weights @ expected)
+    return float(weights @ values) / total if total > _NOTHING else 1.0
+
+
+def _losses(expected: Floats, values: Floats, weights: Floats, latest: Bools, memory: Bools | None) -> Floats:
+    """Weighted squared errors on the latest decisions, each by the others that are remembered."""
+    rows = np.flatnonzero(latest)
+    relative = weights[rows] / weights[rows].mean()
+    if memory is None:
+        return np.asarray(relative * (values[rows] - expected[rows]) ** 2)
+    losses = np.empty(len(rows))
+    for fold in range(_FOLDS):
+        held = np.arange(len(rows)) % _FOLDS == fold
+        fit = memory.copy()
+        fit[rows[held]] = False
+        ratio = _ratio(expected[fit], values[fit], weights[fit])
+        losses[held] = (values[rows[held]] - ratio * expected[rows[held]]) ** 2
+    return np.asarray(relative * losses)
+
+
+def _is_better(losses: Floats, others: Floats) -> bool:
+    """Whether losses are lower than others by more than chance would have it."""
+    ahead = others - losses
+    return bool(ahead.mean() > _BETTER * ahead.std() / np.sqrt(len(ahead)) + _NOTHING)

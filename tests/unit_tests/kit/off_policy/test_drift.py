@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.off_policy.drift import shift_of
+
+N = 2_000
+ALWAYS = np.ones(N)
+
+
+def right(rng, chance):
+    return (rng.random(len(chance)) < chance).astype(float)
+
+
+def test_nothing_is_forgotten_where_the_old_outcomes_predict_best():
+    rng = np.random.default_rng(0)
+    expected = rng.uniform(0.3, 0.95, N)
+    shift = shift_of(expected, right(rng, expected), ALWAYS)
+    assert shift.factor == pytest.approx(1.0, abs=0.03)
+    assert shift.forgotten == 0
+
+
+def test_an_accuracy_that_falls_half_way_is_told_by_the_half_after_it():
+    rng = np.random.default_rng(1)
+    expected = rng.uniform(0.3, 0.95, N)
+    now = np.where(np.arange(N) < N // 2, expected, 0.7 * expected)
+    shift = shift_of(expected, right(rng, now), ALWAYS)
+    assert shift.factor == pytest.approx(0.7, abs=0.06)
+    assert shift.low < 0.7 < shift.high
+    assert shift.forgotten >= N // 2
+    assert shift.error < shift.error_old
+
+
+def test_a_cost_that_doubles_in_the_last_quarter_forgets_the_rest():
+    rng = np.random.default_rng(2)
+    expected = rng.uniform(20, 40, N)
+    cost = expected * rng.lognormal(0, 0.5, N) / np.exp(0.125)
+    cost[3 * N // 4 :] *= 2
+    shift = shift_of(expected, cost, ALWAYS)
+    assert shift.factor == pytest.approx(2.0, rel=0.1)
+    assert shift.forgotten >= 3 * N // 4
+    assert shift.old_weight < 0.05
+
+
+def test_drift_from_the_beginning_of_the_log_uses_all_of_it():
+    rng = np.random.default_rng(3)
+    expected = np.full(N, 10.0)
+    shift = shift_of(expected, rng.exponential(15.0, N), ALWAYS)
+    assert shift.factor == pytest.approx(1.5, rel=0.1)
+    assert shift.decisions >= N // 4
+    assert "1.5" in shift.why("the cost of 'cot'")
+
+
+def test_few_decisions_move_an_action_less_than_they_show():
+    values = np.append(np.zeros(12), np.ones(12))
+    shift = shift_of(np.full(24, 0.7), np.random.default_rng(4).permutation(values), np.full(24, 0.01))
+    assert 0.5 / 0.7 < shift.factor <= 1
+    assert 0 < shift.old_weight <= 1
+
+
+def test_too_few_decisions_tell_nothing_and_say_so():
+    shift = shift_of(np.full(19, 0.7), np.zeros(19), np.ones(19))
+    assert (shift.factor, shift.shows) == (1.0, False)
+    assert shift.why("the accuracy of 'cot'") == (
+        "the accuracy of 'cot' stays: 19 decisions are too few to tell, 20 are needed"
+    )
+
+
+def test_an_action_without_cost_has_no_ratio():
+    assert shift_of(np.zeros(100), np.zeros(100), np.ones(100)).factor == 1
+
+
+def test_explored_decisions_stand_for_the_questions_where_another_action_is_the_rule():
+    """Where the action is the rule it is as right as expected, elsewhere half so: the ratio lies between."""
+    rng = np.random.default_rng(5)
+    rare = rng.random(N) < 0.05
+    expected = np.full(N, 0.8)
+    values = right(rng, np.where(rare, 0.4, 0.8))
+    weighted = shift_of(expected, values, np.where(rare, 0.05, 0.95))
+    plain = shift_of(expected, values, np.ones(N))
+    assert weighted.factor < plain.factor

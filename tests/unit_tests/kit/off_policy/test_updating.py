@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adaptive_reasoner.errors import OutcomesError, UnknownActionError
+from adaptive_reasoner.kit.off_policy.decisions import Decisions
+from adaptive_reasoner.kit.off_policy.updating import update
+from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.policy.learned import LearnedPolicy
+from tests.unit_tests.kit.off_policy.logs import log_rows, logged
+from tests.unit_tests.toys import toy_outcomes
+
+OLD = toy_outcomes(200)  # what the policy was trained on
+QUESTIONS = 1_000
+
+
+def traffic(*, accuracy=1.0, cost=1.0):
+    """Questions of which the chain of thought changes half-way."""
+    table = toy_outcomes(QUESTIONS, seed=5)
+    later = np.arange(QUESTIONS) >= QUESTIONS // 2
+    wrong = later & (np.random.default_rng(0).random(QUESTIONS) >= accuracy)
+    changed = table.accuracy.copy(), table.cost.copy()
+    changed[0][wrong, 1] = 0.0
+    changed[1][later, 1] *= cost
+    return replace(table, accuracy=changed[0], cost=changed[1])
+
+
+def updated(policy, table, **options):
+    log = Decisions.of(logged(policy, table, explore=0.1))
+    return update(policy, OLD, log, **options)
+
+
+@pytest.fixture(scope="module")
+def doubled(policy, tmp_path_factory):
+    """The policy after the chain of thought has become twice as expensive."""
+    trained = updated(policy, traffic(cost=2.0), budget=20.0)
+    return trained, LearnedPolicy.load(trained.save(tmp_path_factory.mktemp("updated") / "policy"))
+
+
+def test_a_cost_that_doubles_is_expected_by_the_updated_policy(policy, doubled):
+    trained, renewed = doubled
+    at = renewed.actions.index("cot")
+    assert renewed.mixture.cost[at] == pytest.approx(2 * policy.mixture.cost[at], rel=0.1)
+    assert trained.report["update"]["actions"]["cot"]["cost"]["forgotten"] > 0
+    assert trained.report["update"]["actions"]["direct"]["cost"]["factor"] == 1
+    assert any("the cost of 'cot' is 2.0" in why for why in trained.report["update"]["why"])
+
+
+def test_the_updated_folder_names_the_one_before_and_its_outcomes(policy, doubled):
+    _, renewed = doubled
+    assert renewed.card["updated_from"] == policy.card["digest"]
+    assert renewed.card["data"]["digest"] == policy.card["data"]["digest"]
+    assert renewed.policy_id != policy.policy_id
+
+
+def test_the_updated_policy_passes_the_gate_on_the_old_questions_alone(doubled):
+    trained, _ = doubled
+    assert trained.gate.questions == len(OLD)
+    assert trained.gate.ships
+    assert trained.report["update"]["learnt_from_log"] > 0
+
+
+def test_a_second_update_with_the_same_outcomes_keeps_what_the_first_one_found(doubled):
+    _, renewed = doubled
+    again = updated(renewed, replace(traffic(), cost=traffic().cost * [1.0, 2.0]))
+    assert again.card["drift"]["cot"]["cost"] == pytest.approx(2.0, rel=0.1)
+    assert not again.report["update"]["actions"]["cot"]["cost"]["forgotten"]
+
+
+def test_an_accuracy_that_falls_is_expected_by_the_updated_policy(policy):
+    trained = updated(policy, traffic(accuracy=0.6))
+    assert trained.card["drift"]["cot"]["accuracy"] == pytest.approx(0.6, abs=0.12)
+    assert trained.card["drift"]["direct"]["accuracy"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_without_drift_accuracy_and_cost_stay(policy):
+    trained = updated(policy, traffic())
+    assert [each["cost"] for each in trained.card["drift"].values()] == pytest.approx([1.0, 1.0], abs=0.05)
+    assert trained.card["budget"] == policy.card["budget"]
+
+
+def test_costs_that_the_outcomes_have_already_are_not_scaled_again(policy):
+    table = replace(OLD, cost=OLD.cost * [1.0, 2.0])
+    later = replace(traffic(), cost=traffic().cost * [1.0, 2.0])
+    trained = update(policy, table, Decisions.of(logged(policy, later, explore=0.1)), budget=20.0)
+    assert trained.card["drift"]["cot"]["cost"] == pytest.approx(1.0, rel=0.1)
+
+
+def test_ungraded_logs_tell_of_costs_alone(policy):
+    rows = [row | {"gold": None, "correct": None} for row in log_rows(policy, traffic(cost=2.0), explore=0.1)]
+    trained = update(policy, OLD, Decisions.of(Samples.from_rows(rows)), budget=20.0)
+    assert trained.card["drift"]["cot"] == {"accuracy": 1.0, "cost": pytest.approx(2.0, rel=0.1)}
+    assert trained.report["update"]["learnt_from_log"] == 0
+
+
+def test_an_action_that_the_outcomes_lack_is_named_and_not_learnt(policy):
+    rows = list(log_rows(policy, traffic(), explore=0.1))
+    for row in rows[::100]:
+        row |= {"action": "new", "propensity": 0.01}
+    trained = update(policy, OLD, Decisions.of(Samples.from_rows(rows)))
+    assert trained.report["update"]["not_learnt"] == {"new": 10}
+
+
+def test_a_topic_that_only_the_log_has_is_learnt_from_it(policy, tmp_path):
+    """Short questions that direct answers get wrong: the old outcomes have none of them."""
+    table = toy_outcomes(QUESTIONS, seed=5)
+    new = np.arange(QUESTIONS) % 2 == 0
+    texts = np.where(new, [f"how many ? {at}" for at in range(QUESTIONS)], table.questions)
+    accuracy = np.where(new[:, None], [0.0, 1.0], table.accuracy)
+    later = replace(table, questions=texts.astype(object), accuracy=accuracy)
+    trained = update(policy, OLD, Decisions.of(logged(policy, later, explore=0.5)), budget=30.0)
+    renewed = LearnedPolicy.load(trained.save(tmp_path / "policy"))
+    asked = [f"how many ? {at}" for at in range(5_000, 5_040)]
+
+    def gain(chooser):
+        features = np.stack([chooser.encoder.features(text) for text in asked])
+        expected = chooser.predict(features)[0]
+        return float((expected[:, 1] - expected[:, 0]).mean())
+
+    assert gain(renewed) > gain(policy) + 0.2
+
+
+def test_what_cannot_be_compared_is_refused(policy):
+    log = Decisions.of(logged(policy, traffic(), explore=0.1))
+    with pytest.raises(OutcomesError, match="one unit of cost is needed"):
+        update(policy, replace(OLD, cost_unit="usd"), log)
+    with pytest.raises(OutcomesError, match="the outcomes are in stars"):
+        update(policy, replace(OLD, accuracy_unit="stars"), log)
+    with pytest.raises(UnknownActionError, match="cot"):
+        update(policy, OLD.only([0]), log)
+    old = [row | {"action": None} for row in log_rows(policy, traffic(), explore=0.1)]
+    with pytest.raises(OutcomesError, match="none of 1000 questions of the log names one of direct, cot"):
+        update(policy, OLD, Decisions.of(Samples.from_rows(old)))
