@@ -28,7 +28,7 @@ def recalibrated(
 
     Example:
         >>> doubled = recalibrated(
-        ...     np.full((400, 1), 10.0), np.full(400, 20.0), np.zeros(400, dtype=int), np.ones(400)
+        ...     np.full((400, 1), 10.0), np.tile([15.0, 25.0], 200), np.zeros(400, dtype=int), np.ones(400)
         ... )
         >>> round(float(doubled[0, 0]), 2)
         19.76
