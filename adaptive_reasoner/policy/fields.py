@@ -95,6 +95,14 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
     if "data" in card:
         _check(card, path, "", "data", _is_object, "an object")
         _check(card["data"], path, "data.", "digest", _text, "a digest")
+    if "updated_from" in card:
+        _check(card, path, "", "updated_from", _text, "a digest")
+    if "drift" in card:
+        _check(card, path, "", "drift", _is_object, "an object")
+        for action, factors in card["drift"].items():
+            _check({action: factors}, path, "drift.", action, _is_object, "an object")
+            for name in ("accuracy", "cost"):
+                _check(factors, path, f"drift.{action}.", name, _amount, "a number of at least 0")
 
 
 def _check_menu(card: Mapping[str, Any], path: Path) -> None:

@@ -11,6 +11,7 @@ w = s(a | x) / p of the questions:
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Weighted:
     taken: Ints
     propensity: Floats
 
-    @property
+    @cached_property
     def weights(self) -> Floats:
         """How many questions of the policy each decision stands for, shape (n,)."""
         return np.asarray(self.shares[np.arange(len(self.taken)), self.taken] / self.propensity)

@@ -133,6 +133,18 @@ def test_trust_that_is_none_is_refused(tmp_path, damage):
         LearnedPolicy.load(forged(tmp_path / "bad", changed(("trust",), GOOD_TRUST | damage)))
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [[], {"cot": 2.0}, {"cot": {"accuracy": 1.0}}, {"cot": {"accuracy": "1", "cost": 1.0}}],
+    ids=str,
+)
+def test_drift_that_is_none_is_refused(tmp_path, damage):
+    good = {"cot": {"accuracy": 0.8, "cost": 2.0}}
+    assert LearnedPolicy.load(forged(tmp_path / "good", changed(("drift",), good))).card["drift"] == good
+    with pytest.raises(PolicyFormatError, match="drift"):
+        LearnedPolicy.load(forged(tmp_path / "bad", changed(("drift",), damage)))
+
+
 @pytest.mark.parametrize("name", ["data", "report"])
 def test_a_report_of_a_policy_that_keeps_no_record_is_refused(tmp_path, name):
     policy = LearnedPolicy.load(forged(tmp_path / "policy", changed((name,), ...)))
