@@ -45,7 +45,6 @@ TABLES = {"bbh": ("bbh_direct_cot", 75.0, 1_500), "exams_a": ("exams_a_gpt", 5.7
 """The file, the budget, and how many questions the policy is trained on; the others are the traffic."""
 
 EXPLORE, LOGGED, HALF = 0.02, 10_000, 3_000
-SPLITS = 2  # of the questions, over which updates are averaged
 FALL = 0.15
 CHANGES = {"cost doubles": (2.0, 0.0), "accuracy falls by .15": (1.0, FALL)}
 PACKAGES = "adaptive-reasoner", "numpy", "scikit-learn", "paretobandit"
@@ -303,10 +302,9 @@ class Update:
         return found
 
 
-def updates(samples, table, fitted, budget, replays, progress):
+def updates(samples, table, fitted, budget, replays, splits, progress):
     """The lift before a change, after it, and after an update; means over replays and splits."""
     found: dict[str, list[dict[str, float]]] = {title: [] for title in CHANGES}
-    splits = min(SPLITS, replays)
     with TemporaryDirectory() as name:
         scratch = Path(name)
         for split in range(splits):
@@ -374,7 +372,9 @@ def run(name, options, progress):
             others = saved(train(few, budget=1.2 * budget, gated=False), Path(scratch, "others"))
             result["coverage"] = coverage(traffic, policy, others, options.logs, progress)
         if "update" in options.part:
-            result["update"] = updates(samples, table, fitted, budget, options.replays, progress)
+            result["update"] = updates(
+                samples, table, fitted, budget, options.replays, options.splits, progress
+            )
     return result
 
 
@@ -385,6 +385,7 @@ def main():
     parser.add_argument("--part", action="append", choices=["coverage", "update"], help="may be repeated")
     parser.add_argument("--logs", type=int, default=1_000, help="logs of the coverage")
     parser.add_argument("--replays", type=int, default=100, help="updates of each change")
+    parser.add_argument("--splits", type=int, default=5, help="of the questions, for the updates")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "live_traffic.json")
     options = parser.parse_args()
     options.part = options.part or ["coverage", "update"]

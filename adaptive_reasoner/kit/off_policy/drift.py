@@ -18,6 +18,7 @@ from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.estimators import interval_of_mean
 from adaptive_reasoner.kit.off_policy.expected import recalibrated
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
 _FEWEST = 20  # decisions from which a ratio is fitted
@@ -191,26 +192,38 @@ class Drift:
         return rows
 
     def completed(self, at_most: int) -> Outcomes | None:
-        """The latest questions of the log as outcomes: what was seen, and else what is expected of it."""
-        rows = np.flatnonzero(self.remembered())[-at_most:]
+        """The latest questions of the log as outcomes: what was seen, and else what is expected of it.
+
+        A question that was asked often is one row, with the mean of what was seen.
+        """
+        rows = np.flatnonzero(self.remembered())
         if not len(rows):
             return None
         log, taken = self.log.select(rows), self.taken[rows]
+        text = text_index(log.questions)
         chance = np.nan_to_num(log.propensity, nan=1.0)
+        asked = np.bincount(text)
+        seen = np.zeros((len(asked), len(self.actions)))
+        np.add.at(seen, (text, taken), 1.0)
         cells = {}
         for measure, values in (("accuracy", log.score), ("cost", log.cost)):
             factors = [shift.factor for shift in self.shifts[measure]]
-            table = recalibrated(self.expected[measure][rows] * factors, values, taken, chance)
-            table[np.arange(len(rows)), taken] = values
-            cells[measure] = table
+            expected = recalibrated(self.expected[measure][rows] * factors, values, taken, chance)
+            known, predicted = np.zeros_like(seen), np.zeros_like(seen)
+            np.add.at(known, (text, taken), values)
+            np.add.at(predicted, text, expected)
+            cells[measure] = np.where(seen > 0, known / np.maximum(seen, 1), predicted / asked[:, None])
+        last = np.zeros(len(asked), dtype=np.intp)
+        last[text] = np.arange(len(text))  # the latest decision on each text
+        latest = np.argsort(last)[-at_most:]
         return Outcomes(
-            question_ids=log.question_ids,
-            questions=log.questions,
+            question_ids=log.question_ids[last[latest]],
+            questions=log.questions[last[latest]],
             actions=self.actions,
-            accuracy=np.clip(cells["accuracy"], 0.0, 1.0),
-            cost=np.maximum(cells["cost"], 0.0),
+            accuracy=np.clip(cells["accuracy"], 0.0, 1.0)[latest],
+            cost=np.maximum(cells["cost"], 0.0)[latest],
             cost_unit=log.cost_unit,
-            samples=np.ones((len(rows), len(self.actions)), dtype=np.intp),
+            samples=np.maximum(seen, 1)[latest].astype(np.intp),
         )
 
     def as_dict(self) -> dict[str, Any]:

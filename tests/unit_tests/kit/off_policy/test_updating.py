@@ -5,6 +5,7 @@ import pytest
 
 from adaptive_reasoner.errors import OutcomesError, UnknownActionError
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
+from adaptive_reasoner.kit.off_policy.drift import Drift
 from adaptive_reasoner.kit.off_policy.updating import update
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
@@ -119,6 +120,19 @@ def test_a_topic_that_only_the_log_has_is_learnt_from_it(policy, tmp_path):
         return float((expected[:, 1] - expected[:, 0]).mean())
 
     assert gain(renewed) > gain(policy) + 0.2
+
+
+def test_a_question_that_was_asked_often_is_learnt_once_with_the_mean_of_what_was_seen(policy):
+    rows = list(log_rows(policy, traffic(), explore=0.5))
+    for at, row in enumerate(rows):
+        row |= {"question": rows[at % 50]["question"]}
+    log = Decisions.of(Samples.from_rows(rows))
+    table = Drift.between(policy, OLD, log).completed(1_000)
+    assert len(table) == len(set(table.questions)) == len({row["question"] for row in rows[:50]})
+    text, at = table.questions[0], table.actions.index("direct")
+    seen = [row["correct"] for row in rows if (row["question"], row["action"]) == (text, "direct")]
+    assert table.accuracy[0, at] == pytest.approx(np.mean(seen))
+    assert table.samples[0, at] == len(seen)
 
 
 def test_what_cannot_be_compared_is_refused(policy):
