@@ -103,6 +103,21 @@ def test_an_action_that_the_outcomes_lack_is_named_and_not_learnt(policy):
     assert trained.report["update"]["not_learnt"] == {"new": 10}
 
 
+def test_an_action_that_cannot_matter_does_not_stop_an_update(policy):
+    """Training drops it, while the outcomes and the log still have it."""
+    worse = np.zeros((len(OLD), 1)), np.full((len(OLD), 1), 900.0)
+    three = replace(
+        OLD,
+        actions=(*OLD.actions, "worse"),
+        accuracy=np.hstack([OLD.accuracy, worse[0]]),
+        cost=np.hstack([OLD.cost, worse[1]]),
+        samples=np.ones((len(OLD), 3), dtype=int),
+    )
+    trained = update(policy, three, Decisions.of(logged(policy, traffic(cost=2.0), explore=0.1)), budget=20.0)
+    assert trained.card["drift"]["cot"]["cost"] == pytest.approx(2.0, rel=0.1)
+    assert trained.card["dropped"] == ["worse"]
+
+
 def test_a_topic_that_only_the_log_has_is_learnt_from_it(policy, tmp_path):
     """Short questions that direct answers get wrong: the old outcomes have none of them."""
     table = toy_outcomes(QUESTIONS, seed=5)
