@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.questions import checked_questions, read_questions
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.row_fields import cell_text, is_null, optional_number
 
-NOTHING = [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), Decimal("NaN")]
+NOTHING = [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "s"), Decimal("NaN")]
 ASKED = {"question_id": "q", "question": "x", "cost": 1.0, "cost_unit": "tokens"}
 SAMPLE = {**ASKED, "source": "s", "sample": 0, "answer": "1", "gold": "1", "correct": 1.0}
 OUTCOME = {**ASKED, "action": "a", "accuracy": 1.0}
