@@ -1,6 +1,9 @@
 """The command that spends money: samples of models, into a file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +17,13 @@ from adaptive_reasoner.console import err, progress
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
     from adaptive_reasoner.kit.menu.toml_code import CodeUse
+
+
+class Engine(StrEnum):
+    """Where the calls are made."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def collect(
@@ -63,6 +73,19 @@ def collect(
     batch: Annotated[
         bool, typer.Option("--batch", help="Use OpenAI's Batch API: half the price, replies within a day.")
     ] = False,
+    engine: Annotated[
+        Engine, typer.Option(help="Make the calls in this process (local), or on a Ray cluster (ray).")
+    ] = Engine.LOCAL,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="With --engine ray: auto or HOST:PORT of a cluster; else one is started on this machine."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --engine ray: how many processes; by default one for each CPU."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only estimate the cost; no call is made.")
     ] = False,
@@ -77,17 +100,26 @@ def collect(
     from adaptive_reasoner.kit.collecting.collector import collect as collect_samples
     from adaptive_reasoner.kit.collecting.cost_forecast import forecast
     from adaptive_reasoner.kit.collecting.early_stopping import Adaptive
+    from adaptive_reasoner.kit.collecting.ray_workers import RayEngine
     from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.kit.menu.presets import preset_menu
+    from adaptive_reasoner.kit.menu.toml_file import has_code
     from adaptive_reasoner.kit.public_questions import open_questions, questions_to_price
 
     if (adaptive is None) != (budget is None):
         raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")
     if adaptive is not None and batch:
         raise typer.BadParameter("a batch is drawn whole; leave out one of the two", param_hint="--adaptive")
+    if engine is Engine.LOCAL and not (address is None and workers is None):
+        raise typer.BadParameter("--address and --workers go with --engine ray", param_hint="--engine")
+    if engine is Engine.RAY and batch:
+        raise typer.BadParameter("a batch has no calls to share; leave out one", param_hint="--batch")
+    on_ray = RayEngine(address, workers) if engine is Engine.RAY else None
     if config is not None and preset is None and questions is not None:
         use: CodeUse = "refuse" if no_code else "leave" if dry_run and not allow_code else "run"
         asked, menu = open_questions(questions), Menu.load(config, code=use)
+        if on_ray is not None and has_code(config):
+            on_ray = replace(on_ray, load_menu=partial(Menu.load, config.absolute(), code=use))
     elif config is None and preset is not None and model is not None:
         asked = (questions_to_price if dry_run else open_questions)(questions or preset)
         mathematical = not all(is_number(question.gold) for question in asked if question.gold is not None)
@@ -123,6 +155,7 @@ def collect(
                 retry_failed=retry_failed,
                 adaptive=None if adaptive is None or budget is None else Adaptive(budget, adaptive),
                 batch=batch,
+                engine=on_ray,
                 on_progress=tell,
             )
     except KeyboardInterrupt:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.graded_rows import Label as Label
     from adaptive_reasoner.kit.collecting.progress import Collected as Collected
     from adaptive_reasoner.kit.collecting.progress import Progress as Progress
+    from adaptive_reasoner.kit.collecting.ray_workers import RayEngine as RayEngine
     from adaptive_reasoner.kit.collecting.regrading import Regraded as Regraded
     from adaptive_reasoner.kit.collecting.regrading import forecast_regrading as forecast_regrading
     from adaptive_reasoner.kit.collecting.regrading import regrade as regrade
@@ -88,6 +89,7 @@ _NAMES = {
     "collecting.early_stopping": "Adaptive",
     "collecting.graded_rows": "Label",
     "collecting.progress": "Collected Progress",
+    "collecting.ray_workers": "RayEngine",
     "collecting.regrading": "Regraded forecast_regrading regrade",
     "estimating.estimation": "estimate",
     "estimating.judge_quality": "JudgeQuality measure_judge",

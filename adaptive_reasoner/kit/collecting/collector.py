@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from langchain_core.messages import HumanMessage
@@ -17,6 +18,7 @@ from adaptive_reasoner.kit.collecting.grading import Grade, Grading, row_of, ver
 from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.progress import Collected, Progress
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
+from adaptive_reasoner.kit.collecting.ray_workers import RayEngine, RayWorkers
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile, SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.sampler import Drawn, EndpointStatus, Sampler
 from adaptive_reasoner.kit.collecting.worklist import Attempts, WorkItem, Worklist
@@ -41,6 +43,7 @@ def collect(
     adaptive: Adaptive | None = None,
     batch: bool = False,
     poll_seconds: float = 30.0,
+    engine: RayEngine | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Collected:
     """Collect the samples that the menu asks for and the file does not hold yet.
@@ -67,6 +70,8 @@ def collect(
             call, which is what its action will cost; its `batch_discount` was not paid. A batch under way is
             noted in `<out>.batch`, and taken up where an earlier run left it.
         poll_seconds: How often to ask whether a batch has ended.
+        engine: Where the calls are made: a `RayEngine` makes them on the workers of a cluster. All else stays
+            in this process: file, cap and pace are the same, and so are the rows.
         on_progress: Called with the progress after each sample.
 
     Raises:
@@ -93,6 +98,8 @@ def collect(
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     if adaptive is not None and batch:
         raise ValueError("a batch is drawn whole: adaptive collection needs calls one after another")
+    if engine is not None and batch:
+        raise ValueError("a batch is one request after another: there are no calls to share among workers")
     worklist = Worklist(questions, menu, retry_failed=retry_failed)
     unknown = sum(question.gold is None for question in questions)
     if adaptive is not None and unknown:
@@ -105,6 +112,7 @@ def collect(
             f"{len(questions) - unknown} of {len(questions)} questions have a right answer (gold), and a "
             'preference compares replies with each other only: leave gold out, or grade by kind = "judge"'
         )
+    workers = None if engine is None else RayWorkers(engine, menu)
     connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:
         under_way = BatchJob.beside(file.path)
@@ -113,7 +121,7 @@ def collect(
             raise OutcomesError(reason, file=under_way)
         stopping, grading = (
             None if adaptive is None else EarlyStopping(adaptive, menu, questions),
-            Grading(menu),
+            Grading(menu, workers),
         )
 
         def see(row: Row) -> None:
@@ -127,7 +135,9 @@ def collect(
             check_bounded(connections.sources, menu.meter_of)
         cap = Cap(limit, menu.cost_unit)
         cap.charge(worklist.cost + file.lost)
-        collection = _Collection(menu, worklist, file, cap, connections, grading, stopping, on_progress)
+        collection = _Collection(
+            menu, worklist, file, cap, connections, workers, grading, stopping, on_progress
+        )
         if batch:
             in_background(collection.run_batches(poll_seconds))
         else:
@@ -146,6 +156,7 @@ class _Collection:
     file: SampleFile
     cap: Cap
     connections: Connections
+    workers: RayWorkers | None
     grading: Grading
     stopping: EarlyStopping | None
     on_progress: Callable[[Progress], None] | None
@@ -175,10 +186,11 @@ class _Collection:
                 rate=rate,
                 retries=self.menu.retries,
                 status=self._status,
+                calls=self.workers,
             )
             for name, source in self.connections.sources.items()
         }
-        async with self.connections:
+        async with self.connections, (self.workers if todo else None) or nullcontext():
             if self.stopping is None:
                 await self._draw(todo, concurrency)
                 return

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from langchain_core.messages import AIMessage
 
@@ -57,15 +58,26 @@ class Grade:
         return self.error is None and not (self.correct is None and self.verdict is None)
 
 
+class Scoring(Protocol):
+    """Scores answers elsewhere than in this process."""
+
+    async def score(self, found: Grade, gold: str, /) -> Grade:
+        """How right an answer is, by the function of the menu."""
+
+
 class Grading:
     """Finds answers and scores them with the functions of a menu; slow ones run in threads.
+
+    Args:
+        menu: Its functions.
+        scoring: Runs slow functions that score; None for threads.
 
     Raises:
         ImportError: What the functions need is not installed.
     """
 
-    def __init__(self, menu: Menu) -> None:
-        self._key, self._grader = menu.comparison, menu.grader
+    def __init__(self, menu: Menu, scoring: Scoring | None = None) -> None:
+        self._key, self._grader, self._scoring = menu.comparison, menu.grader, scoring
         used = [part for part in (self._key, self._grader) if isinstance(part, Comparison)]
         if any(part.name == "math" for part in used):
             check_installed()
@@ -92,6 +104,8 @@ class Grading:
             return found if found.error is not None else replace(found, correct=None, done=True)
         if found.done:
             return found
+        if self._in_threads and self._scoring is not None:
+            return await self._scoring.score(found, gold)
         if self._in_threads:
             return await asyncio.to_thread(self._score, found, gold)
         return self._score(found, gold)

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Protocol
 
 from langchain_core.messages import BaseMessage
@@ -22,8 +24,8 @@ from adaptive_reasoner.kit.menu.retries import (
 from adaptive_reasoner.models.api_errors import causes, is_unreachable
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import Meter, prompt_cost
-from adaptive_reasoner.models.prompt_bound import most_prompt_tokens
-from adaptive_reasoner.models.replies import Reply
+from adaptive_reasoner.models.prompt_bound import bounded, most_prompt_tokens
+from adaptive_reasoner.models.replies import LostReplyError, Reply
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.models.usage import readable_usage
 
@@ -60,6 +62,22 @@ class Drawn:
     samples_per_request: int = 1
 
 
+class WorkerLostError(LostReplyError):
+    """A worker ended with the call under way. Its reply is lost, by no fault of the endpoint."""
+
+
+class Calls(Protocol):
+    """Makes calls elsewhere than in this process."""
+
+    async def call(self, source: str, messages: Sequence[BaseMessage], /) -> Reply:
+        """The reply of a source, or its error.
+
+        Raises:
+            WorkerLostError: The call may have been made, and its reply is lost.
+            UnpricedUsageError: A reply came whose cost cannot be known.
+        """
+
+
 @dataclass
 class EndpointStatus:
     """The state of the endpoints, shared by all samplers of a collection.
@@ -86,6 +104,7 @@ class Sampler:
         rate: The pace of the calls.
         retries: How often a failed call is made again.
         status: Shared by all sources.
+        calls: Makes the calls elsewhere; None to make them here.
 
     Attributes:
         given_up: The pause, in seconds, that the endpoint has asked for and that is too long to wait for, so
@@ -100,6 +119,7 @@ class Sampler:
     rate: RateLimit
     retries: Retries
     status: EndpointStatus
+    calls: Calls | None = None
     given_up: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -123,20 +143,23 @@ class Sampler:
         sent = self.source.billable_messages(messages)
         worst = self.meter.worst_cost(sent, self.source.most_tokens)
         most_tokens = most_prompt_tokens(sent) + self.source.most_tokens
-        spent = before
-        for made in range(1, self.retries.attempts + 1):
+        spent, made = before, 0
+        while made < self.retries.attempts:
             await self._pauses.wait(0)
             await self.rate.wait(most_tokens)
             if self.status.over or self.given_up is not None or not self.cap.reserve(worst):
                 return spent
             self.file.start(key, spent.attempts + 1, worst)
-            reply = await self._call(messages)
+            reply = await self._call(messages, worst)
             self.rate.give_back(most_tokens - _tokens_used(reply, most_tokens))
             self.cap.settle(worst, reply.cost)
             spent = spent.after(reply)
             if reply.error is None:
                 break
             self.file.correct(key, spent.attempts, reply.cost)
+            if isinstance(reply.error, WorkerLostError):
+                continue  # the endpoint has not failed: this is none of its attempts
+            made += 1
             again, wait = self._should_retry(reply.error, made), self.retries.too_long(reply.error)
             if worth_another(reply.error) and wait is not None:
                 self.given_up = wait
@@ -168,13 +191,34 @@ class Sampler:
             self._pauses.shut(asked)
         await asyncio.sleep(self.retries.pause(made, error, self._jitter))
 
-    async def _call(self, messages: Sequence[BaseMessage]) -> Reply:
-        (reply,) = await CallExecutor(self.source, self.meter).arun_round(
-            [Request(messages, hidden_sample=True)]
-        )
+    async def _call(self, messages: Sequence[BaseMessage], worst: float) -> Reply:
+        if self.calls is None:
+            reply = await made_here(self.source, self.meter, messages)
+        else:
+            began = time.perf_counter()
+            try:
+                reply = await self.calls.call(self.name, messages)
+            except WorkerLostError as error:
+                cost = worst if isfinite(worst) else self._bounded_cost(messages)
+                reply = Reply(None, error, cost, time.perf_counter() - began, estimated=True)
         self._answered |= reply.received is not None
         self.status.made |= self._answered
         return reply
+
+    def _bounded_cost(self, messages: Sequence[BaseMessage]) -> float:
+        """What a lost call costs whose prompt has no bound."""
+        sent = bounded(self.source.billable_messages(messages))
+        return self.meter.worst_cost(sent, self.source.most_tokens)
+
+
+async def made_here(source: Source, meter: Meter, messages: Sequence[BaseMessage]) -> Reply:
+    """The reply to a call that is made in this process.
+
+    Raises:
+        UnpricedUsageError: A reply came whose cost cannot be known.
+    """
+    (reply,) = await CallExecutor(source, meter).arun_round([Request(messages, hidden_sample=True)])
+    return reply
 
 
 def shared_prompt(source: Source, meter: Meter, reply: Reply) -> tuple[float, int]:

@@ -172,6 +172,11 @@ def read_menu(path: PathLike, code: CodeUse = "run") -> dict[str, Any]:
     return _menu(document, path.parent, code)
 
 
+def has_code(path: PathLike) -> bool:
+    """Whether a menu that was read names modules of functions."""
+    return bool(tomllib.loads(Path(path).read_text(encoding="utf-8")).get("code"))
+
+
 def _menu(document: Any, folder: Path, use: CodeUse) -> dict[str, Any]:
     tables = _Menu.read(document, "the menu")
     code = MenuCode.of(tables.code, folder, use)
