@@ -198,9 +198,9 @@ def test_a_killed_driver_is_run_again_and_no_row_is_lost_or_doubled(cluster, tmp
         path = menu_file(stub.base_url)
         with subprocess.Popen([sys.executable, "-c", COLLECT, path, there], cwd=PROJECT) as driver:
             wait_for(lambda: there.exists() and there.read_bytes().count(b"\n") >= 60)
-            own = psutil.Process(driver.pid).children(recursive=True)
+            own = [psutil.Process(pid) for pid in workers_of(driver.pid)]
             driver.kill()
-        psutil.wait_procs(own, timeout=60)  # the cluster that it started ends with it
+        assert psutil.wait_procs(own, timeout=60)[1] == []  # they end with it
         done = collect(questions(), Menu.load(path), there, max_cost=2000, engine=cluster)
         billed, asked = stub.billed, len(stub.bodies)
         collect(questions(), Menu.load(path), here)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -82,6 +83,31 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(command, tmp_path):
         "run the same command again to collect the rest"
     )
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--workers", 2), "--address and --workers go with --engine ray"),
+        (("--address", "auto"), "--address and --workers go with --engine ray"),
+        (("--engine", "ray", "--batch"), "a batch has no calls to share"),
+        (("--engine", "dask"), "'dask' is not one of"),
+    ],
+)
+def test_options_of_the_ray_engine_that_do_not_fit_together_are_refused(command, options, reason):
+    menu()
+    code, _, said = command(*COLLECT, *options)
+    assert (code, reason in said) == (2, True)
+    assert not Path("samples.jsonl").exists()
+
+
+def test_without_ray_its_engine_names_what_to_install(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    menu()
+    code, _, said = command(*COLLECT, "--engine", "ray")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "pip install 'adaptive-reasoner[ray]'" in said
+    assert not Path("samples.jsonl").exists()
 
 
 def test_a_dry_run_runs_no_code_unless_it_is_allowed(command, tmp_path):
