@@ -110,7 +110,7 @@ def wait_for(condition):
 
 def test_a_menu_with_a_model_that_cannot_be_sent_names_the_way_out(tmp_path):
     menu = menu_at("http://127.0.0.1:1/v1")
-    with pytest.raises(MenuError, match="cannot be sent to workers.*load_menu"):
+    with pytest.raises(MenuError, match=r"cannot be sent to workers.*load_menu"):
         collect(questions(1), menu, tmp_path / "samples.jsonl", engine=RayEngine(workers=1))
     assert list(tmp_path.iterdir()) == []
 
