@@ -1,11 +1,12 @@
 """The command that evaluates a policy on questions it was not trained on."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from adaptive_reasoner.cli.checked import SEEDS, amount, share
+from adaptive_reasoner.cli.checked import SEEDS, Engine, amount, check_engine, share
 from adaptive_reasoner.cli.shown import AsJson
 from adaptive_reasoner.console import err, out, print_json, print_table, progress, visible
 from adaptive_reasoner.errors import needs
@@ -68,6 +69,15 @@ def backtest(
     jobs: Annotated[
         int, typer.Option(min=1, max=1_000, help="Splits played at once, each in a process of its own.")
     ] = 1,
+    engine: Annotated[
+        Engine, typer.Option(help="Play the splits on this machine (local), or on a Ray cluster (ray).")
+    ] = Engine.LOCAL,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="With --engine ray: auto or HOST:PORT of a cluster; else one is started on this machine."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a policy on questions it was not trained on, against every baseline.
@@ -83,10 +93,13 @@ def backtest(
         raise typer.BadParameter("a file is needed, or --log with --policy.", param_hint="'FILE'")
     if not budget:
         raise typer.BadParameter("a budget is needed.", param_hint="'--budget'")
+    check_engine(engine, address=address)
     with needs("backtest needs", "kit"):
         from adaptive_reasoner.kit.backtesting.evaluation import backtest as run_backtest
+    from adaptive_reasoner.kit.ray_cluster import joblib_on_ray
 
-    with progress("backtesting"):
+    cluster = joblib_on_ray(address, jobs) if engine is Engine.RAY else nullcontext()
+    with progress("backtesting"), cluster:
         tested = run_backtest(
             file,
             budgets=budget,
@@ -109,7 +122,7 @@ def _check_off_policy(context: typer.Context, **both: Path | None) -> None:
     for name, given in both.items():
         if given is None:
             raise typer.BadParameter("--log and --policy go together.", param_hint=f"'--{name}'")
-    for name in ("file", "samples", "source", "splits", "test_size", "jobs"):
+    for name in ("file", "samples", "source", "splits", "test_size", "jobs", "engine", "address"):
         source = context.get_parameter_source(name)
         if source is not None and not source.name.startswith("DEFAULT"):
             hint = "'FILE'" if name == "file" else f"'--{name.replace('_', '-')}'"

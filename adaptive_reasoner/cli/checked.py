@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any, cast
 
 import typer
@@ -14,6 +15,13 @@ _LARGEST = 2**53  # beyond it a float counts no more in ones
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 SEEDS = 2**32 - 1  # the largest that every generator of random numbers takes
+
+
+class Engine(StrEnum):
+    """Where work is done."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class CheckedCommand(TyperCommand):
@@ -60,6 +68,13 @@ def one_of(**options: object) -> None:
     if sum(value is not None for value in options.values()) != 1:
         names = " or ".join(f"--{name}" for name in options)
         raise typer.BadParameter(f"give either {names}.")
+
+
+def check_engine(engine: Engine, **of_ray: object) -> None:
+    """Refuse options of the Ray engine without it, by the options' names."""
+    for name, value in of_ray.items():
+        if value is not None and engine is not Engine.RAY:
+            raise typer.BadParameter("goes with --engine ray", param_hint=f"'--{name}'")
 
 
 def usage_line(error: typer.BadParameter) -> str:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adaptive_reasoner.cli.checked import amount
+from adaptive_reasoner.cli.checked import Engine, amount, check_engine
 from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_forecast, print_result
 from adaptive_reasoner.cli.summaries import of_collection
 from adaptive_reasoner.console import err, progress
@@ -17,13 +16,6 @@ from adaptive_reasoner.console import err, progress
 if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.progress import Collected, Progress
     from adaptive_reasoner.kit.menu.toml_code import CodeUse
-
-
-class Engine(StrEnum):
-    """Where the calls are made."""
-
-    LOCAL = "local"
-    RAY = "ray"
 
 
 def collect(
@@ -110,8 +102,7 @@ def collect(
         raise typer.BadParameter("--adaptive and --budget go together", param_hint="--adaptive")
     if adaptive is not None and batch:
         raise typer.BadParameter("a batch is drawn whole; leave out one of the two", param_hint="--adaptive")
-    if engine is Engine.LOCAL and not (address is None and workers is None):
-        raise typer.BadParameter("--address and --workers go with --engine ray", param_hint="--engine")
+    check_engine(engine, address=address, workers=workers)
     if engine is Engine.RAY and batch:
         raise typer.BadParameter("a batch has no calls to share; leave out one", param_hint="--batch")
     on_ray = RayEngine(address, workers) if engine is Engine.RAY else None

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.errors import MenuError, UnpricedUsageError
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.ray_workers import RayEngine
 from adaptive_reasoner.kit.menu.menu import Menu
@@ -141,6 +141,10 @@ def test_refusals_on_workers_are_judged_as_those_in_this_process(cluster, tmp_pa
         assert done.cost == stub.priced
     (failed,) = [row for row in rows_of(out) if "error" in row]
     assert failed["error"].startswith("OpenAIInvalidRequestError: Error code: 400")  # as the local engine
+    with StubServer(faults={0: "no usage"}) as stub:
+        menu = Menu.load(menu_file(stub.base_url))
+        with pytest.raises(UnpricedUsageError, match="no token usage"):
+            collect(questions(1), menu, tmp_path / "unpriced.jsonl", engine=RayEngine(workers=1))
 
 
 @pytest.mark.slow
@@ -200,7 +204,7 @@ def test_a_killed_driver_is_run_again_and_no_row_is_lost_or_doubled(cluster, tmp
             wait_for(lambda: there.exists() and there.read_bytes().count(b"\n") >= 60)
             own = [psutil.Process(pid) for pid in workers_of(driver.pid)]
             driver.kill()
-        assert psutil.wait_procs(own, timeout=60)[1] == []  # they end with it
+        wait_for(lambda: stub.in_flight == 0)
         done = collect(questions(), Menu.load(path), there, max_cost=2000, engine=cluster)
         billed, asked = stub.billed, len(stub.bodies)
         collect(questions(), Menu.load(path), here)
@@ -210,6 +214,7 @@ def test_a_killed_driver_is_run_again_and_no_row_is_lost_or_doubled(cluster, tmp
     assert 0 < done.lost <= 8 * 8
     assert billed <= done.cost <= billed + 8 * 8
     assert asked <= 240 + 8
+    assert psutil.wait_procs(own, timeout=60)[1] == []  # the workers end with their driver
 
 
 @pytest.mark.slow

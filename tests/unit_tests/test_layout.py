@@ -35,7 +35,7 @@ FLOORS = [
     {"shadow"},
     {"reasoner"},
     {"integrations"},
-    {"kit.arguments", "kit.cache", "kit.onnx_graph", "kit.plotting", "kit.tables"},
+    {"kit.arguments", "kit.cache", "kit.onnx_graph", "kit.plotting", "kit.ray_cluster", "kit.tables"},
     {"kit.questions", "kit.outcomes", "kit.samples"},
     {"kit.public_questions", "kit.recorded_model", "kit.menu", "kit.estimating"},
     {"kit.allocation", "kit.votes"},

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed  # type: ignore[import-untyped]
+from joblib.parallel import get_active_backend  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 Result = TypeVar("Result")
@@ -31,12 +32,17 @@ def side_by_side(
         [0, 1, 4]
     """
     start, results = time.monotonic(), dict[int, Result]()
-    parallel: Any = Parallel(n_jobs=min(n_jobs, count), return_as="generator_unordered")
+    backend, _ = get_active_backend()
+    at_once = not backend.supports_return_generator  # Ray's hands all over at the end
+    return_as = "list" if at_once else "generator_unordered"
+    parallel: Any = Parallel(n_jobs=min(n_jobs, count), return_as=return_as)
     for number, seconds, result in parallel(delayed(_timed)(task, number) for number in range(count)):
         results[number] = result
         if tell is not None:
             left = (time.monotonic() - start) / len(results) * (count - len(results))
-            rest = f"; about {left:.0f} s left for {count - len(results)} more" if left else ""
+            rest = (
+                f"; about {left:.0f} s left for {count - len(results)} more" if left and not at_once else ""
+            )
             tell(f"{name} {number + 1} of {count} took {seconds:.0f} s{rest}")
     return [results[number] for number in range(count)]
 

@@ -7,9 +7,6 @@ a call that was lost with its worker is billed at its worst case and made again 
 """
 
 import asyncio
-import importlib.util
-import logging
-import os
 import pickle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,18 +15,18 @@ from typing import Any, Self
 
 from langchain_core.messages import BaseMessage
 
-from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError, needs
+from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError
 from adaptive_reasoner.kit.collecting.grading import Grade, scored
 from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.sampler import WorkerLostError, made_here
 from adaptive_reasoner.kit.collecting.sent_errors import packed, unpacked
 from adaptive_reasoner.kit.menu.menu import Judge, Menu
+from adaptive_reasoner.kit.ray_cluster import check_ray, connect, number_of_workers
 from adaptive_reasoner.models.replies import Reply
 
 _START_SECONDS = 300.0  # that a worker may take to start
 _MOST_LOST = 3  # workers lost in a row for each of the pool, without a reply between
 _MOST_CALLS = 4_096  # in flight on one worker
-_STORE_BYTES = 100_000_000  # of a cluster started here; nothing large is stored
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,7 @@ class RayEngine:
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"a collection needs at least 1 worker, not {self.workers}")
-        with needs("collection on several machines needs Ray", "ray"):
-            if importlib.util.find_spec("ray") is None:
-                raise ImportError("ray")
+        check_ray()
 
 
 class Worker:
@@ -136,13 +131,9 @@ class RayWorkers:
         self._owns_connection = False
 
     async def __aenter__(self) -> Self:
-        import ray
-
-        if not ray.is_initialized():
-            await asyncio.to_thread(self._connect)
-            self._owns_connection = True
+        self._owns_connection = await asyncio.to_thread(connect, self._engine.address, self._engine.workers)
         try:
-            self._count = self._number_of_workers()
+            self._count = number_of_workers(self._engine.workers)
             for _ in range(self._count):
                 self._start()
             await self._least_busy()
@@ -250,36 +241,6 @@ class RayWorkers:
         else:
             self._places.append(_Place(actor))
             self._news.set()
-
-    def _connect(self) -> None:
-        import ray
-
-        address = self._engine.address or os.environ.get("RAY_ADDRESS") or "local"
-        own: dict[str, Any] = {}
-        if address == "local":
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            own = {
-                "num_cpus": self._engine.workers or os.cpu_count() or 1,
-                "include_dashboard": False,
-                "_node_ip_address": "127.0.0.1",
-                "object_store_memory": _STORE_BYTES,
-            }
-        try:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except ConnectionError as error:
-            reason = "see `ray status`, or leave out the address for a cluster on this machine alone"
-            raise MenuError(f"there is no Ray cluster at {address}: {_line(error)}; {reason}") from error
-
-    def _number_of_workers(self) -> int:
-        import ray
-
-        cpus = int(ray.cluster_resources().get("CPU", 0))
-        wanted = self._engine.workers or max(1, cpus)
-        if wanted > cpus:
-            raise MenuError(
-                f"the cluster has {cpus} CPUs, too few for {wanted} workers; ask for fewer, or add machines"
-            )
-        return wanted
 
     async def _stop(self) -> None:
         import ray

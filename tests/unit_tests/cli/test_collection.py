@@ -88,8 +88,8 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(command, tmp_path):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--workers", 2), "--address and --workers go with --engine ray"),
-        (("--address", "auto"), "--address and --workers go with --engine ray"),
+        (("--workers", 2), "'--workers': goes with --engine ray"),
+        (("--address", "auto"), "'--address': goes with --engine ray"),
         (("--engine", "ray", "--batch"), "a batch has no calls to share"),
         (("--engine", "dask"), "'dask' is not one of"),
     ],
