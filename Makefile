@@ -5,6 +5,8 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 # SLOW=1 runs every test, the local model included; without it the slow ones are left out.
 SLOW   ?=
+# A part of the tests: make test TESTS=tests/unit_tests/ledger
+TESTS  ?=
 # Options of the demo: make demo ARGS="--fast --json"
 ARGS   ?=
 
@@ -27,7 +29,7 @@ LEFT    := kit demo test_call_order.py test_docs.py test_benchmarks.py models/te
 
 help:
 	@echo "make demo      install what it needs, then train, test and answer with a real local model"
-	@echo "make test      install, then the fast tests; SLOW=1 for all of them"
+	@echo "make test      install, then the fast tests; SLOW=1 for all of them, TESTS=PATH for a part"
 	@echo "make test-lowest  the tests of the core on the lowest declared versions, in $(LOWEST)"
 	@echo "make install   install alone"
 	@echo "make lint types format"
@@ -37,7 +39,7 @@ demo: $(DEMO)
 	@$(BIN)/adaptive-reasoner demo $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest $(if $(SLOW),,-m "not slow")
+	$(BIN)/python -m pytest $(if $(SLOW),,-m "not slow") $(TESTS)
 
 # Old releases warn about what their own dependencies have deprecated since.
 test-lowest: $(LOWEST)/.installed
