@@ -4,9 +4,9 @@ import asyncio
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
+from pyarrow import parquet
 
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.source import Source
@@ -146,11 +146,11 @@ def test_an_alarm_is_raised_once_and_what_is_usual_is_learned_anew():
 
 
 def test_real_costs_and_grades_raise_no_false_alarm(shared_data):
-    table = pd.read_parquet(shared_data / "bbh_direct_cot.outcomes.parquet")
-    cot = table[table["action"] == "cot"]
+    table = parquet.read_table(shared_data / "bbh_direct_cot.outcomes.parquet").to_pydict()
+    cot = np.array(table["action"]) == "cot"
     rng, alarms = np.random.default_rng(0), Alarms(VOTE)
-    rows = rng.integers(len(cot), size=4_000)
-    costs, scores = (cot[column].values[rows] for column in ("cost", "accuracy"))
+    rows = rng.integers(cot.sum(), size=4_000)
+    costs, scores = (np.array(table[column])[cot][rows] for column in ("cost", "accuracy"))
     for number, (cost, score) in enumerate(zip(costs, scores, strict=True)):
         told(alarms, number, cost, of=decision(expected_cost=190.0, accuracy=0.74))
         alarms.feedback(str(number), score)
