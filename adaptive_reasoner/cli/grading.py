@@ -37,7 +37,11 @@ def regrade(
         typer.Option(help="The menu whose grader grades all rows; without it, each row's own grader does."),
     ] = None,
     questions: Annotated[
-        Path | None, typer.Option(help="Questions with corrected gold: JSONL, CSV or Parquet.")
+        Path | None,
+        typer.Option(
+            help="Questions with right answers: JSONL, CSV or Parquet; rows without a question_id count for "
+            "every question of that text."
+        ),
     ] = None,
     out_file: Annotated[
         Path | None, typer.Option("--out", help="File to write; by default the samples file is replaced.")

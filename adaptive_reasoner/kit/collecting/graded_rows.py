@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleKey, paid_for
 from adaptive_reasoner.kit.collecting.sample_rows import SampleRows
 from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.menu.menu import Judge, Menu, grader_name
-from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.questions import Question, text_id
 from adaptive_reasoner.kit.tables.row_fields import cell_text, optional_number, text_field, whole_field
 
 
@@ -71,22 +71,32 @@ class GradedRows:
             self._of.setdefault(key.question_id, []).append(at)
 
     def correct(self, questions: Mapping[str, Question]) -> None:
-        """Take over right answers.
+        """Take over right answers, by the id of a question; those that came without one, by its text.
+
+        A log of live traffic names each run, so a text that was asked often has many ids.
 
         Raises:
             OutcomesError: A question has another text, or the file has none of them.
         """
-        known = [question for name, question in questions.items() if name in self._of]
-        if questions and not known:
-            raise OutcomesError(f"has none of these {len(questions)} questions", file=self.table.path)
-        for question in known:
-            for at in self._of[question.question_id]:
-                row = self.table.rows[at]
-                if cell_text(row, "question") != question.question:
-                    reason = f"question {question.question_id!r} has another text"
-                    raise OutcomesError(reason, file=self.table.path, row=at + 1)
-                if question.gold is not None and cell_text(row, "gold") != question.gold:
-                    self._change_gold(at, question.gold)
+        by_text = {each.question: each for name, each in questions.items() if name == text_id(each.question)}
+        found = False
+        for at, (key, row) in enumerate(zip(self.keys, self.table.rows, strict=True)):
+            text = (cell_text(row, "question") or "").strip()
+            question = questions.get(key.question_id) or by_text.get(text)
+            if question is None:
+                continue
+            found = True
+            if text != question.question.strip():
+                reason = f"question {question.question_id!r} has another text"
+                raise OutcomesError(reason, file=self.table.path, row=at + 1)
+            if question.gold is not None and cell_text(row, "gold") != question.gold:
+                self._change_gold(at, question.gold)
+        if questions and not found:
+            reason = (
+                f"has none of these {len(questions)} questions: neither their question_id nor, of those "
+                "without one, their text is in it"
+            )
+            raise OutcomesError(reason, file=self.table.path)
 
     def label_of(self, question_id: str) -> Label | None:
         """The label of a question; None if it has none, or replies that came after it.

@@ -92,8 +92,9 @@ def regrade(
     Args:
         samples: The file, JSONL, Parquet or CSV.
         menu: The grader, its prices and limits.
-        questions: Right answers that take the place of those in the file. One without a right answer, or
-            that the file does not have, changes nothing.
+        questions: Right answers that take the place of those in the file: by question_id, and by the text
+            of questions that were read without one. One without a right answer, or that the file does not
+            have, changes nothing.
         labels: What persons found about questions, by question_id.
         out: Where to write; in place of `samples` by default. Written whole or not at all.
         blind: Show the judge no right answers. It gives verdicts, also where right answers are known, which

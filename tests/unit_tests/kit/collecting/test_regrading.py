@@ -14,7 +14,7 @@ from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.collecting.regrading import Label, forecast_regrading, regrade
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
-from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.questions import Question, read_questions
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import read_rows, write_rows
 from tests.fakes import ScriptedModel, StatusError
@@ -59,6 +59,22 @@ def test_corrected_answers_change_their_rows_alone_and_others_stay_as_they_were_
     assert grades(out) == [1.0, 0.0, 0.5]
     assert {each["gold"] for each in rows_of(out)[:2]} == {"42"}
     assert out.read_text().endswith(odd)
+
+
+def test_right_answers_without_an_id_count_for_every_run_of_a_log_that_asked_this_text(tmp_path, out):
+    """Each run of live traffic has an id of its own, which a list of right answers cannot know."""
+    logged = [row(f"run-{n}:1", question="What is 6 * 7?", gold=None, correct=None) for n in range(2)]
+    written(out, *logged, row("run-2:1", question="What is 6 * 8?", gold=None, correct=None))
+    known = written(tmp_path / "known.jsonl", {"question": "What is 6 * 7?", "gold": "42"})
+    assert regrade(out, questions=read_questions(known)).golds == 2
+    assert grades(out) == [1.0, 1.0, None]
+
+
+def test_questions_of_which_the_file_has_neither_id_nor_text_are_refused(tmp_path, out):
+    written(out, row(gold=None, correct=None))
+    known = written(tmp_path / "known.jsonl", {"question": "What is 6 * 7?", "gold": "42"})
+    with pytest.raises(OutcomesError, match="none of these 1 questions: neither their question_id nor"):
+        regrade(out, questions=read_questions(known))
 
 
 def test_a_question_without_a_right_answer_takes_none_away(out):
