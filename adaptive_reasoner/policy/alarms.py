@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -35,6 +35,7 @@ _WATCHED: dict[tuple[Series, Direction], float] = {  # the share of false alarms
     ("fallback", "rises"): 0.1,
     ("not_comparable", "rises"): 0.1,
 }
+_AGAINST: dict[Series, str] = {"cost": " times what was expected", "accuracy": " above what was expected"}
 _FINE = {"cost": 8}  # steps of a score: an eighth of a doubling; others have hundredths
 _RECENT = 500  # answers among which the beginning of a change is looked for
 _FEWEST = 5  # answers that an alarm calls `now`, at least
@@ -51,7 +52,8 @@ class Alarm:
             vote), `"accuracy"` (grades, less what the policy expects), `"fallback"` (share of questions
             unlike the training questions) or `"not_comparable"` (share of answers with nothing to compare).
         direction: `"rises"` or `"falls"`.
-        before: Its mean before the change: for the cost the typical ratio, by the mean of logarithms.
+        before: Its mean before the change, of the actions taken since and as often as these, so that another
+            mix of actions is no part of it. For the cost the typical ratio, by the mean of logarithms.
         now: Its mean since the change.
         seen: How many answers it was seen on before the change.
         since: How many answers ago the change has most likely begun.
@@ -69,7 +71,8 @@ class Alarm:
     taken_over: bool = False
 
     def __str__(self) -> str:
-        moved = f"{self.series} {self.direction}: {self.now:.3g} over the latest {self.since:,} answers"
+        now = f"{self.now:.3g}{_AGAINST.get(self.series, '')}"
+        moved = f"{self.series} {self.direction}: {now} over the latest {self.since:,} answers"
         return f"{moved}, {self.before:.3g} over the {self.seen:,} before (policy {self.policy_id})"
 
     def as_event(self) -> dict[str, Any]:
@@ -88,21 +91,23 @@ class _Watch:
         """Forget what was seen."""
         self._ranks: dict[str, Ranks] = {}
         self._detector = ChangeDetector(self.run_length)
-        self._recent: deque[float] = deque(maxlen=_RECENT)
-        self._sum, self._seen = 0.0, 0
+        self._recent: deque[tuple[float, str]] = deque(maxlen=_RECENT)
+        self._sums: defaultdict[str, float] = defaultdict(float)  # of the values, by kind
+        self._counts: Counter[str] = Counter()
 
     def add(self, value: float, kind: str, draw: float) -> dict[str, Any] | None:
         """What has changed, as fields of an alarm, where a value raises one."""
         score = round(value * _FINE.get(self.series, 100)) * self._sign
-        self._recent.append(value)
-        self._sum, self._seen = self._sum + value, self._seen + 1
+        self._recent.append((value, kind))
+        self._sums[kind] += value
+        self._counts[kind] += 1
         p = self._ranks.setdefault(kind, Ranks()).add(score, draw=draw)
         if not self._detector.add(p)[0]:
             return None
         before, now, since = self._change()
         if self.series == "cost":
             before, now = 2.0**before, 2.0**now
-        found = {"before": before, "now": now, "seen": self._seen - since, "since": since}
+        found = {"before": before, "now": now, "seen": self._counts.total() - since, "since": since}
         self.begin()
         return found
 
@@ -111,13 +116,29 @@ class _Watch:
         return 1 if self.direction == "rises" else -1
 
     def _change(self) -> tuple[float, float, int]:
-        """The mean before and since the most likely beginning of a change, and how many answers that is."""
-        latest = np.cumsum(list(self._recent)[::-1])
+        """The mean before and since the most likely beginning of a change, and how many answers that is.
+
+        Each value is compared with those of its kind, as it is ranked. A kind that was not seen before the
+        change tells nothing of it.
+        """
+        latest = list(self._recent)[::-1]
+        moved = np.cumsum([value - self._sums[kind] / self._counts[kind] for value, kind in latest])
         count = np.arange(1, len(latest) + 1)
-        standing_out = self._sign * (latest / count - self._sum / self._seen) * np.sqrt(count)
-        since = int(count[_FEWEST - 1 :][np.argmax(standing_out[_FEWEST - 1 :])])
-        now = float(latest[since - 1])
-        return (self._sum - now) / max(self._seen - since, 1), now / since, since
+        possible = slice(_FEWEST - 1, max(self._counts.total() - 1, _FEWEST))
+        standing_out = self._sign * moved / np.sqrt(count)
+        since = int(count[possible][np.argmax(standing_out[possible])])
+        sums, counts = defaultdict[str, float](float), Counter[str]()
+        for value, kind in latest[:since]:
+            sums[kind] += value
+            counts[kind] += 1
+        both = [kind for kind in counts if self._counts[kind] > counts[kind]] or list(counts)
+        number = sum(counts[kind] for kind in both)
+        now = sum(sums[kind] for kind in both) / number
+        before = sum(
+            counts[kind] * (self._sums[kind] - sums[kind]) / max(self._counts[kind] - counts[kind], 1)
+            for kind in both
+        )
+        return before / number, now, since
 
 
 class Alarms(VersionedPolicy):
@@ -138,7 +159,8 @@ class Alarms(VersionedPolicy):
         run_length: Questions to a false alarm, on average, at least.
 
     Raises:
-        TypeError: With `take_over`, a policy that has no mixture.
+        TypeError: The policy is none, watches its outcomes already or, with `take_over`, has no mixture;
+            or `on_alarm` cannot be called.
 
     Example:
         >>> from adaptive_reasoner import FixedPolicy
@@ -155,6 +177,12 @@ class Alarms(VersionedPolicy):
         take_over: bool = False,
         run_length: float = 20_000,
     ) -> None:
+        if isinstance(policy, Alarms) or not callable(getattr(policy, "decide", None)):
+            raise TypeError(
+                f"policy is one that decides, such as LearnedPolicy.watch('policies/'), not {policy!r}"
+            )
+        if not (on_alarm is None or callable(on_alarm)):
+            raise TypeError(f"on_alarm is a function of an alarm, not {on_alarm!r}")
         if take_over and not isinstance(policy, HasMixture | VersionedPolicy):
             raise TypeError(
                 f"policy {policy.policy_id!r} has no mixture of fixed actions to take over; only a "

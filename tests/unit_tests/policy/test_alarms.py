@@ -60,7 +60,7 @@ def test_a_doubled_cost_with_heavy_tails_alarms(seed):
     assert alarm.before == pytest.approx(1.0, rel=0.15)
     assert 1.4 < alarm.now < 4.5
     assert alarm.seen == pytest.approx(BEFORE, abs=60)
-    assert "cost rises: " in str(alarm)
+    assert f"cost rises: {alarm.now:.3g} times what was expected over the latest" in str(alarm)
 
 
 def test_a_halved_cost_alarms_too():
@@ -131,6 +131,34 @@ def test_another_mix_of_actions_is_no_change():
     assert alarms.raised == ()
 
 
+def test_an_alarm_compares_before_and_after_within_the_actions_taken_since():
+    """Costs double while the mix moves to the action that costs less than it was expected to."""
+    rng, alarms = np.random.default_rng(0), Alarms(VOTE)
+    for number in range(1_000):
+        changed = number >= 900
+        dear = rng.random() < (0.1 if changed else 0.9)
+        cost = (400.0 if dear else 4.0) * (2 if changed else 1)
+        told(alarms, number, cost, of=decision("dear" if dear else "cheap"))
+        if alarms.raised:
+            break
+    (alarm,) = alarms.raised
+    assert (alarm.direction, alarm.seen) == ("rises", 900)
+    assert alarm.now / alarm.before == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "said"),
+    [
+        ("policies/", {}, "policy is one that decides, such as .*, not 'policies/'"),
+        (Alarms(VOTE), {}, "not Alarms"),
+        (VOTE, {"on_alarm": "mail"}, "on_alarm is a function of an alarm, not 'mail'"),
+    ],
+)
+def test_what_cannot_be_watched_or_called_is_refused_at_once(policy, more, said):
+    with pytest.raises(TypeError, match=said):
+        Alarms(policy, **more)
+
+
 def test_an_alarm_is_raised_once_and_what_is_usual_is_learned_anew():
     alarms = Alarms(VOTE)
     for number in range(2_000):
@@ -171,7 +199,7 @@ def test_a_grade_counts_once_and_lies_from_0_to_1():
         alarms.feedback("q", score)
     alarms.feedback("never asked", 0.0)
     (watch,) = [watch for (series, _), watch in alarms._watches.items() if series == "accuracy"]
-    assert (watch._seen, watch._sum) == (1, pytest.approx(0.2))
+    assert (watch._counts.total(), sum(watch._sums.values())) == (1, pytest.approx(0.2))
     with pytest.raises(ValueError, match="a score lies from 0"):
         alarms.feedback("q", 1.5)
 
@@ -225,7 +253,7 @@ def test_a_new_version_ends_the_take_over_and_is_judged_by_itself(tmp_path):
     assert alarms.decide(ASKED).reason == "policy"
     assert (alarms.taken_over, alarms.raised) == (False, ())
     told(alarms, "late", 90.0, of=decision(policy_id=before))  # an answer of the version before
-    assert all(watch._seen == 0 for watch in alarms._watches.values())
+    assert all(watch._counts.total() == 0 for watch in alarms._watches.values())
 
 
 def test_a_callback_that_fails_leaves_the_answer_and_is_logged(caplog):
