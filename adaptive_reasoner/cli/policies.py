@@ -1,13 +1,17 @@
 """Commands on a policy store: list its policies, add one, make one current, go back."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adaptive_reasoner.cli.checked import CheckedTyper
 from adaptive_reasoner.cli.shown import AsJson, print_result
 from adaptive_reasoner.console import print_json, print_table
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.policy.store import StoredPolicy
 
 policy_app = CheckedTyper(
     help="List, add, activate or roll back the policies of a store.", no_args_is_help=True
@@ -25,7 +29,7 @@ def policy_list(store: Store, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"store": str(store), "policies": policies})
     elif policies:
-        print_table(policies)
+        print_table([_readable(policy) for policy in policies])
 
 
 @policy_app.command("add")
@@ -44,7 +48,7 @@ def policy_add(
     if activate:
         stored.activate(added)
     (policy,) = [policy for policy in stored.policies() if policy.name == added]
-    print_result({"store": str(store), **policy.as_dict()}, as_json)
+    _print(store, policy, as_json)
 
 
 @policy_app.command("activate")
@@ -56,7 +60,7 @@ def policy_activate(
     """Make a policy the current one; processes that watch the store decide by it from their next look on."""
     from adaptive_reasoner.policy.store import PolicyStore
 
-    print_result({"store": str(store), **PolicyStore(store).activate(name).as_dict()}, as_json)
+    _print(store, PolicyStore(store).activate(name), as_json)
 
 
 @policy_app.command("rollback")
@@ -64,4 +68,14 @@ def policy_rollback(store: Store, as_json: AsJson = False) -> None:
     """Return to the policy that was current before."""
     from adaptive_reasoner.policy.store import PolicyStore
 
-    print_result({"store": str(store), **PolicyStore(store).rollback().as_dict()}, as_json)
+    _print(store, PolicyStore(store).rollback(), as_json)
+
+
+def _print(store: Path, policy: "StoredPolicy", as_json: bool) -> None:
+    fields = policy.as_dict()
+    print_result({"store": str(store), **(fields if as_json else _readable(fields))}, as_json)
+
+
+def _readable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a policy with a word for one that is not and was not current."""
+    return {**fields, "state": fields["state"] or "stored"}

@@ -86,6 +86,8 @@ def read_policy_folder(folder: PathLike) -> dict[str, Any]:
             format is newer than `FORMAT`; it names which.
     """
     path = Path(folder) / CARD
+    if not path.exists():
+        raise PolicyFormatError(f"{path} is missing: it cannot be read; {_no_policy(path.parent)}")
     text = read_regular(path, at_most=CARD_BYTES)
     with Refusing(path, "it is not JSON"):
         card = json.loads(text, parse_constant=_refuse_constant)
@@ -154,6 +156,16 @@ def counts_of(card: Mapping[str, Any]) -> str | None:
     meters = (card.get("menu") or {}).get("meters") or {}
     named = {counts for meter in meters.values() for counts in _COUNTS if f"counts='{counts}'" in str(meter)}
     return named.pop() if len(named) == 1 else card.get("counts")
+
+
+def _no_policy(folder: Path) -> str:
+    """What is in the place of a policy folder, and what to name in place of it."""
+    if not folder.is_dir():
+        return "there is no such folder; `adaptive-reasoner train` writes one"
+    policies = sorted(path.parent.name for path in folder.glob(f"[!.]*/{CARD}"))
+    if not policies:
+        return f"{folder} is no policy folder; `adaptive-reasoner train` writes one"
+    return f"{folder} holds the policies {', '.join(policies)}; name one of them, or activate one"
 
 
 def _refuse_constant(name: str) -> None:

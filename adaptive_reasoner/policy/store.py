@@ -142,7 +142,9 @@ class PolicyStore:
         """
         names = self._names()
         if len(names) < 2:
-            raise PolicyFormatError(f"{self.folder} had no policy current before; activate one by its name")
+            raise PolicyFormatError(
+                f"{self.folder} has no earlier policy to return to; activate one by its name"
+            )
         self._check(names[1])
         self._point(names[1:])
         return self._describe(names[1], "current")
@@ -163,7 +165,10 @@ class PolicyStore:
 
     def _path(self, name: str) -> Path:
         if name in ("", POINTER) or name.startswith(".") or Path(name).name != name or not name.isprintable():
-            raise PolicyFormatError(f"{self.folder}: {name!r} cannot be the name of a policy in a store")
+            raise PolicyFormatError(
+                f"{self.folder}: {name!r} cannot be the name of a policy in a store; a name is that of a "
+                f"folder, without '/', does not begin with a dot, and is not {POINTER!r}"
+            )
         return self.folder / name
 
     def _describe(self, name: str, state: str) -> StoredPolicy:

@@ -43,7 +43,10 @@ def test_rollback_and_activate_switch(command, store):
     ("arguments", "said"),
     [
         (("activate", "{store}", "p7"), "p7 is not there; the store has p1"),
-        (("activate", "{store}", "../p0"), "'../p0' cannot be the name of a policy in a store"),
+        (
+            ("activate", "{store}", "../p0"),
+            "'../p0' cannot be the name of a policy in a store; a name is that of a folder",
+        ),
         (("activate", "{store}", "p0"), "p0/imitator.onnx was changed after it was written"),
         (("rollback", "{store}"), "p0/imitator.onnx was changed after it was written"),
         (("add", "{store}", "{store}/p0", "--name", "p9"), "p0/imitator.onnx was changed"),
@@ -58,3 +61,12 @@ def test_a_refusal_is_one_line_that_names_the_folder(command, store, arguments, 
     assert said in err
     assert str(store) in err
     assert (store / "current").read_text().startswith("p1\n")
+
+
+def test_a_policy_that_was_never_current_is_shown_as_stored(command, tmp_path, store):
+    code, out, _ = command("policy", "add", store, made(tmp_path / "p2", 2), "--name", "p2")
+    assert (code, "state: stored\n" in out) == (0, True)
+    _, table, _ = command("policy", "list", store)
+    assert "stored" in table
+    _, listed, _ = command("policy", "list", store, "--json")
+    assert {row["name"]: row["state"] for row in json.loads(listed)["policies"]}["p2"] == ""

@@ -56,7 +56,9 @@ def test_activation_and_rollback_move_along_what_was_current(store, names):
     assert store.rollback().name == names[1]
     assert store.current == store.folder / names[1]
     assert store.rollback().name == names[0]
-    with pytest.raises(PolicyFormatError, match="had no policy current before"):
+    with pytest.raises(
+        PolicyFormatError, match="has no earlier policy to return to; activate one by its name"
+    ):
         store.rollback()
     assert states(store) == {names[0]: "current", names[1]: "", names[2]: ""}
 
@@ -134,3 +136,15 @@ def test_what_was_current_is_remembered_up_to_a_number(store, names):
     (store.folder / "current").write_text(f"{names[0]}\n{names[1]}\n" * 75)
     store.activate(names[2])
     assert len((store.folder / "current").read_text().splitlines()) == 100
+
+
+def test_a_folder_without_a_policy_is_refused_with_what_to_name_in_its_place(tmp_path, store):
+    store.add(made(tmp_path / "policy"), name="monday")
+    (tmp_path / "empty").mkdir()
+    for folder, way_out in (
+        ("store", "holds the policies monday; name one of them, or activate one"),
+        ("nothing", "there is no such folder; `adaptive-reasoner train` writes one"),
+        ("empty", "is no policy folder; `adaptive-reasoner train` writes one"),
+    ):
+        with pytest.raises(PolicyFormatError, match=f"policy.json is missing: .*{way_out}"):
+            LearnedPolicy.watch(tmp_path / folder)

@@ -204,7 +204,9 @@ def test_alarms_go_on_while_a_version_is_refused(folder, still):
     for _ in range(5):
         assert alarms.price > 0
         assert reasoner.answer(ASKED).record["policy_id"] == before
-    assert {watch._counts.total() for (series, _), watch in alarms._watches.items() if series == "cost"} == {5}
+    assert {watch._counts.total() for (series, _), watch in alarms._watches.items() if series == "cost"} == {
+        5
+    }
 
 
 def test_reasoners_that_share_a_watch_each_have_the_version_they_can_run(folder, still):
