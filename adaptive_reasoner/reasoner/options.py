@@ -20,6 +20,7 @@ from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.reasoner.exploration import NONE, Exploration
 from adaptive_reasoner.shadow.comparing import SecondCall
 from adaptive_reasoner.shadow.runner import ShadowRunner
+from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
 
 
@@ -168,12 +169,14 @@ class CallOptions(_FromOptions):
     on_event: Callable[[dict[str, Any]], None] | None = None
 
 
-def check_opened(*, policy: object, ledger: object) -> None:
-    """Refuse the place of a policy or a ledger where the thing itself is wanted.
+def check_opened(*, policy: object, ledger: object, shadow: object = None) -> None:
+    """Refuse the place of a policy or a ledger, or the action of a shadow, where the thing itself is wanted.
 
     Raises:
-        TypeError: One is a path or a URL.
+        TypeError: One is a path, a URL or a name.
     """
+    if not (shadow is None or isinstance(shadow, Shadow | ShadowRunner)):
+        raise TypeError(f"shadow is Shadow('ACTION', judge=..., max_cost=...), not {shadow!r}")
     if isinstance(policy, str | os.PathLike):
         raise TypeError(f"a policy is read from its folder by LearnedPolicy.load({os.fspath(policy)!r})")
     if isinstance(ledger, str):

@@ -148,7 +148,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         if ledger is not None and (budget is not None or target_accuracy is not None):
             raise ValueError("give a budget or a target accuracy, or a ledger, which has its own")
         positive("budget", budget)
-        check_opened(policy=policy, ledger=ledger)
+        check_opened(policy=policy, ledger=ledger, shadow=shadow)
         meter = meter_of(meter)
         source = model if isinstance(model, Source) else Source(model)
         meter = meter or TokenMeter("total" if getattr(policy, "counts", None) == "total" else "completion")
@@ -213,9 +213,11 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         choose it; a policy that does not know it never does.
 
         Raises:
-            ValueError: There is an action of that name.
+            ValueError: There is an action of that name, or it is no name.
             TypeError: The flow is no strategy.
         """
+        if not (isinstance(name, str) and name.strip()):
+            raise ValueError(f"an action has a name, such as 'cot_vote_7', not {name!r}")
         check_flow(flow, f"action {name!r}")
         if self.actions.setdefault(name, flow) is not flow:
             raise ValueError(f"there is an action {name!r} already; add it under another name")

@@ -422,3 +422,5 @@ def test_an_action_added_at_run_time_is_known_from_the_next_question_on():
         asking.add_action("vote_3", single_pass())
     with pytest.raises(TypeError, match="action 'vote_5'"):
         asking.add_action("vote_5", "vote")
+    with pytest.raises(ValueError, match="an action has a name, such as 'cot_vote_7', not ''"):
+        asking.add_action("", single_pass())

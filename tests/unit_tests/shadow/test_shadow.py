@@ -288,6 +288,10 @@ def test_a_setting_out_of_range_is_named(settings, named):
 def test_other_mistakes_are_named_at_construction(shadowing):
     with pytest.raises(TypeError, match="judge is a chat model or a function"):
         Shadow("strong", judge=7, max_cost=9.0)
+    with pytest.raises(
+        TypeError, match=r"shadow is Shadow\('ACTION', judge=..., max_cost=...\), not 'strong'"
+    ):
+        AdaptiveReasoner(ScriptedModel(), budget=9.0, shadow="strong")
     with pytest.raises(UnknownActionError, match="dearest"):
         AdaptiveReasoner(
             Source(ScriptedModel(), max_tokens=9),
