@@ -54,6 +54,7 @@ def train(
     from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.samples import Samples
+    from adaptive_reasoner.policy.folder import check_place
 
     if (update is None) != (log is None):
         missing = "--log" if log is None else "--update"
@@ -69,6 +70,7 @@ def train(
         if update is None:
             raise typer.BadParameter("a policy folder to write is needed.", param_hint="'--out'")
         out_folder = update
+    check_place(out_folder)
     table = Outcomes.read(outcomes)
     menu: dict[str, Any] = {"actions": {}}
     if config:
@@ -106,6 +108,11 @@ def train(
     print_result(of_training(out_folder, policy.report, table.cost_unit), as_json=False)
     if "update" in policy.report:
         print_result(of_update(policy.report["update"]), as_json=False)
+        if not policy.report["update"]["log"]["graded"]:
+            err.plain_line(
+                "note: no question of the log is graded, so that it tells costs only: give right answers by "
+                "`adaptive-reasoner regrade` or `adaptive-reasoner label`"
+            )
 
 
 def _updated(

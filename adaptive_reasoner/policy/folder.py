@@ -54,8 +54,7 @@ def write_policy_folder(folder: PathLike, fields: Mapping[str, Any], files: Mapp
     target = Path(folder).absolute()
     for name in files:
         _check_name(name, target / CARD)
-    if target.exists() and not (target / CARD).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise FileExistsError(f"{target} is not a policy folder and was not changed; choose another one")
+    check_place(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
         fresh, old = Path(scratch, "new"), Path(scratch, "old")
@@ -76,6 +75,23 @@ def write_policy_folder(folder: PathLike, fields: Mapping[str, Any], files: Mapp
                 old.rename(target)
             raise
     return str(card["digest"])
+
+
+def check_place(folder: PathLike) -> None:
+    """Refuse a folder that a policy cannot be written to, before it is trained.
+
+    Raises:
+        FileExistsError: Something that is no policy stands there.
+    """
+    target = Path(folder).absolute()
+    if (target / CARD).is_file() or not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if (target / POINTER).is_file():
+        raise FileExistsError(
+            f"{target} is a policy store and was not changed; write to another folder, and add that: "
+            f"adaptive-reasoner policy add {folder} FOLDER"
+        )
+    raise FileExistsError(f"{target} is not a policy folder and was not changed; choose another one")
 
 
 def read_policy_folder(folder: PathLike) -> dict[str, Any]:

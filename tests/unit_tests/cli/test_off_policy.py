@@ -132,6 +132,28 @@ def test_an_update_replaces_the_folder_where_no_other_is_named(command, log, fol
     assert LearnedPolicy.load(own).budget == 12.0
 
 
+def test_a_store_is_no_place_for_an_updated_policy_which_is_said_before_training(
+    command, log, folder, old, tmp_path
+):
+    store = tmp_path / "store"
+    assert command("policy", "add", store, folder, "--name", "monday", "--activate")[0] == 0
+    code, printed, said = command("train", old, "--update", store, "--log", log.parent / "missing.jsonl")
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert "store is a policy store and was not changed" in said
+    assert f"adaptive-reasoner policy add {store} FOLDER" in said
+    code, _, said = command("train", old, "--update", store, "--log", log, "--out", tmp_path / "new")
+    assert (code, said) == (0, "")
+
+
+def test_an_update_by_a_log_without_grades_says_that_it_tells_costs_only(command, log, folder, old, tmp_path):
+    rows = [json.loads(line) | {"correct": None, "gold": None} for line in log.read_text().splitlines()]
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, _, said = command("train", old, "--update", folder, "--log", bare, "--out", tmp_path / "new")
+    assert code == 0
+    assert "no question of the log is graded, so that it tells costs only: give right answers by" in said
+
+
 def test_outcomes_that_the_policy_was_not_trained_on_are_a_warning(command, log, folder, tmp_path):
     toy_outcomes(100, seed=3).write(tmp_path / "others.jsonl")
     arguments = (
