@@ -171,7 +171,10 @@ def _print(done: "Imported") -> None:
     print_result(plain, as_json=False)
     for reason, count in left_out.items():
         out.plain_line(visible(f"left out: {count}, {reason}", one_line=True))
-    rows = [{name.replace("_", " "): value for name, value in each.items()} for each in coverage["sources"]]
+    rows = [
+        {name.replace("_", " "): _shown(value) for name, value in each.items()}
+        for each in coverage["sources"]
+    ]
     print_table(rows, title=f"{coverage['questions']} questions, cost in {done.cost_unit}")
     facts = ("compared", "complete", "graded", "with_propensity", "free_text")
     words = {
@@ -186,6 +189,11 @@ def _print(done: "Imported") -> None:
     _print_list("cannot be learned", done.coverage.cannot)
 
 
+def _shown(value: Any) -> Any:
+    """An amount with four digits or more, however small: sources differ in their cost by factors."""
+    return number(value) if isinstance(value, float) else value
+
+
 def _print_list(title: str, sentences: Sequence[str]) -> None:
     for sentence in sentences:
         out.plain_line(visible(f"{title}: {sentence}", one_line=True))
@@ -197,8 +205,8 @@ def _print_plan(plan: "CollectionPlan", file: Path | None) -> None:
             "source": each.source,
             "questions": len(each.question_ids),
             "samples to draw": each.calls,
-            "mean cost": each.mean_cost,
-            "cost": each.cost,
+            "mean cost": _shown(each.mean_cost),
+            "cost": _shown(each.cost),
         }
         for each in plan.sources
     ]

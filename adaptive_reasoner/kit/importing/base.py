@@ -27,6 +27,9 @@ _TEXTS = ("source", "gold", "group", "action", "policy_id")
 _NUMBERS = {"correct": 1.0, "score": None, "cost": inf, "seconds": inf, "propensity": 1.0}
 _MOST_NAMES = 24
 
+READ_AS_TABLE = "a table with a row per reply is read as jsonl, csv or parquet"
+"""What a refusal of a record that is of another tool says in the end."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedReply:

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.importing.base import (
     GRADES,
+    READ_AS_TABLE,
     Fields,
     Found,
     LeftOut,
@@ -73,7 +74,10 @@ class LangSmithReader:
                 yield from self.read(each)
             return
         if "inputs" not in run or not ("id" in run or "run_id" in run or "run_type" in run):
-            raise ValueError(f"there is no inputs and id: not a run of LangSmith; there are {those_in(run)}")
+            raise ValueError(
+                f"there is no inputs and id: not a run of LangSmith; there are {those_in(run)}; "
+                f"{READ_AS_TABLE}"
+            )
         run = {**run, **{name: decoded(run[name]) for name in _PARTS if name in run}}
         kind = run.get("run_type")
         if kind in _NO_MODELS or (self.runs == "llm" and kind != "llm"):

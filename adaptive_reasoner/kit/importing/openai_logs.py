@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from adaptive_reasoner.kit.importing.base import (
+    READ_AS_TABLE,
     Fields,
     Found,
     LeftOut,
@@ -61,7 +62,7 @@ class OpenAIReader:
         if body is None and text_of(line.get("error")) is None:
             raise ValueError(
                 "there is no response, choices, output, messages or custom_id: not a line of an OpenAI log; "
-                f"there are {those_in(line)}"
+                f"there are {those_in(line)}; {READ_AS_TABLE}"
             )
         yield from self._replies(line, request, body)
 

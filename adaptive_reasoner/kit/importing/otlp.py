@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from adaptive_reasoner.kit.importing.base import those_in
+from adaptive_reasoner.kit.importing.base import READ_AS_TABLE, those_in
 
 _LOGS = ("resourceLogs", "resource_logs")
 
@@ -44,7 +44,8 @@ def spans_in(value: Mapping[str, Any]) -> Iterator[Span]:
         yield _span(value)
     else:
         raise ValueError(
-            f"there is no resourceSpans: not an export of OpenTelemetry; there are {those_in(value)}"
+            f"there is no resourceSpans: not an export of OpenTelemetry; there are {those_in(value)}; "
+            f"{READ_AS_TABLE}"
         )
 
 

@@ -81,6 +81,12 @@ def test_a_log_becomes_samples_and_the_summary_says_what_can_be_learned(command)
     assert "--plan prices" in said
 
 
+def test_dollars_of_a_reply_are_shown_in_full_however_small(command, tmp_path):
+    (tmp_path / "log.csv").write_text("question,answer,model,cost\n1+1?,2,a,0.001465\n1+2?,3,b,0.0123456\n")
+    code, printed, _ = command("import", "log.csv", "--from", "csv", "--plan", "--questions", 2)
+    assert (code, "0.001465" in printed, "0.01235" in printed) == (0, True, True)
+
+
 def test_costs_of_another_unit_than_those_of_the_file_are_refused(command, tmp_path):
     given = ("import", "log.csv", "--from", "csv", *COLUMNS, "--out", "samples.jsonl")
     command(*given, *UNIT)

@@ -208,6 +208,7 @@ def test_a_project_that_cannot_be_read_is_one_line(service, key, tmp_path):
 def test_a_record_that_is_no_run_is_refused_with_its_fields(tmp_path):
     log = write_lines(tmp_path / "log.jsonl", [{"question": "6 * 7?", "answer": "42"}])
     with pytest.raises(
-        OutcomesError, match="row 1: there is no inputs and id: not a run of LangSmith; there are question"
+        OutcomesError,
+        match=r"row 1: there is no inputs and id: not a run of LangSmith; there are question.* is read as",
     ):
         imported(log, "langsmith", tmp_path)
