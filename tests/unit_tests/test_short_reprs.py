@@ -30,6 +30,12 @@ def test_tables_of_hundreds_of_rows_are_shown_by_their_size(samples, outcomes):
     assert "accuracy" in repr(kit.solve(outcomes, 12.0))
 
 
+def test_a_file_of_outcomes_is_shown_by_its_size(outcomes, tmp_path):
+    outcomes.write(tmp_path / "o.parquet")
+    shown = repr(kit.OutcomesFile(tmp_path / "o.parquet"))
+    assert shown == f"OutcomesFile('{tmp_path}/o.parquet', 240 questions, 4 actions, cost in tokens)"
+
+
 def entrances():
     model, meter = FakeListChatModel(responses=["Answer: 391"]), online.SampleMeter()
     settings = {"budget": 3.0, "meter": meter}

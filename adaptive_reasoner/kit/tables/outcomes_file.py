@@ -80,7 +80,9 @@ class OutcomesFile:
             few = [name for name in ("action", *_UNITS) if name in self._names]
             self._file = ParquetFile(self.path, read_dictionary=few)
         except self._unreadable as error:
-            raise self._fault(f"not readable as Parquet ({error})") from error
+            raise self._fault(
+                f"not readable as Parquet ({error}); Outcomes.read(path) reads tables of other formats"
+            ) from error
         for name in _NEEDED:
             if name not in self._names:
                 raise self._fault(f"{name} is missing")
@@ -89,6 +91,10 @@ class OutcomesFile:
         self._questions = 0
         self._check()
         self.cost_unit = str(self._units["cost_unit"])
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self)} questions, {len(self.actions)} actions"
+        return f"OutcomesFile({str(self.path)!r}, {sizes}, cost in {self.cost_unit})"
 
     def __len__(self) -> int:
         return self._questions

@@ -163,7 +163,7 @@ def test_what_is_no_parquet_file_of_outcomes_is_refused(tmp_path):
     with pytest.raises(OutcomesError, match="no such file"):
         OutcomesFile(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("no table")
-    with pytest.raises(OutcomesError, match="not readable as Parquet"):
+    with pytest.raises(OutcomesError, match=r"not readable as Parquet .*; Outcomes.read\(path\) reads"):
         OutcomesFile(tmp_path / "text.parquet")
     parquet.write_table(pa.table({"question_id": ["q"], "action": ["a"]}), tmp_path / "less.parquet")
     with pytest.raises(OutcomesError, match="accuracy is missing"):
