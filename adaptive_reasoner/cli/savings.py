@@ -19,7 +19,8 @@ def savings(url: Url, name: Name = "default", as_json: AsJson = False) -> None:
     if as_json:
         print_result({"ledger": name, **found, "intervals": _INTERVALS}, as_json)
         return
-    print_result({field: _shown(value) for field, value in found.items()}, as_json)
+    about = {"questions": f"about {found['questions']}"}  # each compared one stands for one over its share
+    print_result({field: _shown(value) for field, value in (found | about).items()}, as_json)
     if not found["questions"]:
         err.plain_line(
             f"no question of ledger {name!r} was answered a second time yet: give shadow=Shadow(...) to the "
@@ -30,7 +31,7 @@ def savings(url: Url, name: Name = "default", as_json: AsJson = False) -> None:
 def _shown(value: Any) -> Any:
     """An estimate with its interval as one phrase; other values as they are."""
     if not isinstance(value, Mapping):
-        return value
+        return None if value == "" else value
     mean, low, high = (value[end] for end in ("mean", "low", "high"))
     interval = "too few questions for an interval" if low is None else f"{number(low)} to {number(high)}"
     return f"{number(mean)} ({interval})"

@@ -101,7 +101,8 @@ class Savings:
         failed: Comparisons of which a call failed.
         dropped: Comparisons that were left out, as too many were waiting.
         refused: Comparisons that `max_cost` had no room for.
-        questions: How many questions the compared ones were drawn from.
+        questions: About how many questions the compared ones were drawn from: each of them stands for one
+            over its share.
         quality: How often the answers are preferred, a tie counting half.
         against_quality: The same of the second answers; with `quality` it adds up to 1.
         difference: `quality` less `against_quality`.

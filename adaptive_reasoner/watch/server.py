@@ -9,7 +9,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from adaptive_reasoner import pages
-from adaptive_reasoner.console import to_json
+from adaptive_reasoner.console import number, to_json
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.pages.loopback import HOST, LoopbackHandler, LoopbackServer
 from adaptive_reasoner.watch.looks import Poller
@@ -141,7 +141,7 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {share:.0%}" for name, share in value.items()) or "-"
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def _asset(name: str) -> str:

@@ -38,6 +38,7 @@ def test_shows_both_arms_what_was_saved_and_what_that_cost(command, url, compare
     code, out, _ = command("savings", url)
     assert code == 0
     assert "against: strong\n" in out
+    assert "questions: about " in out
     assert "saved: 3 (3 to 3)\n" in out
     assert "spent: 7.5\n" in out
     assert "max cost: 50\n" in out

@@ -14,7 +14,7 @@ from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.pages import loopback
 from adaptive_reasoner.watch.looks import COMPARED, Poller
-from adaptive_reasoner.watch.server import WatchServer, page
+from adaptive_reasoner.watch.server import WatchServer, _shown, page
 from tests.unit_tests.ledger.stand_ins import Clock
 
 
@@ -183,3 +183,7 @@ def test_what_was_saved_is_served_and_on_the_page_once_something_was_compared(ur
     found = looks.since()["savings"]
     assert (found["judged"], found["questions"], found["saved_total"]["mean"]) == (1, 2, 36.0)
     assert "shadow: saved total</th><td>36<" in page(looks)
+
+
+def test_the_page_writes_no_figure_with_an_exponent():
+    assert (_shown(6.48687e-06), _shown(1_234_567.0)) == ("0.000006487", "1234567")
