@@ -162,9 +162,9 @@ class Evidence:
             if weighted.effective_size < _FEWEST:
                 most = self.actions[int(weighted.shares.sum(axis=0).argmax())]
                 raise OutcomesError(
-                    f"the log tells too little of {most!r}: {int(rows.sum())} {what} count like "
-                    f"{weighted.effective_size:.1f} that got what would be chosen, and {_FEWEST:.0f} are "
-                    f"needed; {EXPLORE}, and more of it or a longer log tells more"
+                    f"the log tells too little of {most!r}: its {int(rows.sum())} {what} tell as much as "
+                    f"{weighted.effective_size:.1f} on which the policy's choice was taken, and "
+                    f"{_FEWEST:.0f} are needed; {EXPLORE}, and a larger share or a longer log tells more"
                 )
 
     def _check_action(self, at: int, weighted: Weighted, what: str) -> None:
