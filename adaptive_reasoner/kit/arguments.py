@@ -8,6 +8,8 @@ _FIELDS = {
     "Outcomes": ("accuracy", "cost"),
     "Samples": ("replies", "question_ids", "sources"),
     "Menu": ("sources", "meter_of"),
+    "Decisions": ("taken", "propensity"),
+    "LearnedPolicy": ("policy_id", "cost_unit"),
 }
 _FROM_ROWS = '.from_rows(frame.to_dict("records"))'
 _WAYS = {  # the function that reads a file, and what else makes the value
@@ -15,7 +17,10 @@ _WAYS = {  # the function that reads a file, and what else makes the value
     "Samples": ("Samples.read", f"Samples{_FROM_ROWS} or collect(...)"),
     "questions": ("read_questions", "or [Question(...), ...]"),
     "Menu": ("Menu.load", "or Menu({name: Source(...)})"),
+    "Decisions": ("Decisions.read", "or Decisions.of(samples)"),
+    "LearnedPolicy": ("LearnedPolicy.load", "or LearnedPolicy.watch(path).version"),
 }
+_SINGULAR = ("Menu", "LearnedPolicy")
 
 
 def check_argument(given: Any, wanted: str, call: str) -> None:
@@ -23,7 +28,7 @@ def check_argument(given: Any, wanted: str, call: str) -> None:
 
     Args:
         given: What it was given.
-        wanted: `Outcomes`, `Samples`, `questions` or `Menu`.
+        wanted: `Outcomes`, `Samples`, `questions`, `Menu`, `Decisions` or `LearnedPolicy`.
         call: The function, for the error.
 
     Raises:
@@ -40,7 +45,7 @@ def check_argument(given: Any, wanted: str, call: str) -> None:
             return
     elif all(hasattr(given, name) for name in _FIELDS[wanted]):
         return
-    one = wanted == "Menu"
+    one = wanted in _SINGULAR
     if isinstance(given, str | os.PathLike):
         way = f"a path; {read}({os.fspath(given)!r}) reads {'it' if one else 'them'}"
     elif wanted == "Outcomes" and all(hasattr(given, name) for name in _FIELDS["Samples"]):
@@ -48,4 +53,4 @@ def check_argument(given: Any, wanted: str, call: str) -> None:
     else:
         comes = "it comes" if one else "they come"
         way = f"{type(given).__name__}; {comes} from {read}(path), {others}"
-    raise TypeError(f"{call} takes {'a Menu' if one else wanted}, not {way}")
+    raise TypeError(f"{call} takes {f'a {wanted}' if one else wanted}, not {way}")

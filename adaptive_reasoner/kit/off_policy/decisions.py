@@ -53,7 +53,7 @@ class Decisions:
 
     @classmethod
     def read(cls, path: PathLike) -> Self:
-        """Read the log that a node, middleware or chat model has written, or its graded copy.
+        """Read the log that a node or middleware has written, or its graded copy.
 
         Raises:
             OutcomesError: As for `Samples.read`.

@@ -15,7 +15,7 @@ from adaptive_reasoner.kit.off_policy.estimators import Weighted, interval_of_me
 from adaptive_reasoner.kit.off_policy.expected import recalibrated
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 
-EXPLORE = "explore=0.02 on the node, middleware, chat model or reasoner gives every action a chance"
+EXPLORE = "explore=0.02 on the node or middleware that keeps the log gives every action a chance"
 """The way out where a log cannot tell."""
 
 LOGGED = "logged"

@@ -62,7 +62,9 @@ def update(
         UnknownActionError: The outcomes lack an action of the policy.
         InfeasibleBudgetError: The cheapest choices cost more than the budget by now.
     """
+    check_argument(policy, "LearnedPolicy", "update")
     check_argument(outcomes, "Outcomes", "update")
+    check_argument(log, "Decisions", "update")
     _check(policy, outcomes, log)
     drift = Drift.between(policy, outcomes, log)
     moved = moved_outcomes(outcomes, drift.factors("accuracy"), drift.factors("cost"), seed=seed)
@@ -115,7 +117,7 @@ def _check(policy: LearnedPolicy, outcomes: Outcomes, log: Decisions) -> None:
     if not (log.among(outcomes.actions) >= 0).any():
         raise OutcomesError(
             f"none of {len(log)} questions of the log names one of {', '.join(outcomes.actions)} as its "
-            "action: older logs name none"
+            "action: logs of version 0.1.0 name none, so keep a new one, with explore=0.02"
         )
 
 

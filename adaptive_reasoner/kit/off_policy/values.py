@@ -8,6 +8,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.evidence import EXPLORE, Evidence, Value, flat, gains_of
@@ -75,6 +76,8 @@ def off_policy_values(
     Source:
         Dudik, Langford and Li, "Doubly Robust Policy Evaluation and Learning", arXiv:1103.4601.
     """
+    check_argument(log, "Decisions", "off_policy_values")
+    check_argument(policy, "LearnedPolicy", "off_policy_values")
     if log.cost_unit != policy.cost_unit:
         raise OutcomesError(f"the log has costs in {log.cost_unit}, the policy in {policy.cost_unit}")
     _check_texts(log)

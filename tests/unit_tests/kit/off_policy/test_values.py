@@ -6,6 +6,7 @@ import pytest
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
+from adaptive_reasoner.kit.off_policy.updating import update
 from adaptive_reasoner.kit.off_policy.values import off_policy_values
 from adaptive_reasoner.kit.samples import Samples
 from tests.unit_tests.kit.off_policy.logs import log_rows, logged
@@ -161,3 +162,15 @@ def test_the_values_are_plain_json(policy, log):
     assert [row["policy"] for row in shown["rows"]] == ["policy", "logged", "direct", "cot"]
     assert shown["rows"][0]["accuracy_low"] < shown["rows"][0]["accuracy"] < shown["rows"][0]["accuracy_high"]
     assert set(shown["policy_over_actions"]) == {"direct", "cot"}
+
+
+@pytest.mark.parametrize(
+    "call", [off_policy_values, lambda log, policy: update(policy, toy_outcomes(20), log)]
+)
+def test_a_path_in_place_of_a_log_or_a_policy_is_refused_with_what_reads_it(call, policy, log):
+    with pytest.raises(TypeError, match=r"takes Decisions, not a path; Decisions.read\('log.jsonl'\) reads"):
+        call("log.jsonl", policy)
+    with pytest.raises(
+        TypeError, match=r"takes a LearnedPolicy, not a path; LearnedPolicy.load\('p/'\) reads"
+    ):
+        call(log, "p/")
