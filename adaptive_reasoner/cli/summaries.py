@@ -1,6 +1,6 @@
 """Summaries of results for people; `--json` prints the results whole."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adaptive_reasoner.console import number
@@ -84,9 +84,24 @@ def of_update(update: Mapping[str, Any]) -> dict[str, Any]:
         "updated from": update["updated_from"][:16],
         "log": seen,
         "learnt from the log": f"{update['learnt_from_log']} questions",
-        "drift": "; ".join(update["why"]),
+        "drift": "; ".join(_of_drift(update["why"])),
         **({"not learnt, as the outcomes lack it": others} if others else {}),
     }
+
+
+def _of_drift(why: Sequence[str]) -> Iterator[str]:
+    """The sentences on accuracy and cost of each action, as one where both stay for the same reason.
+
+    Example:
+        >>> list(_of_drift([f"the {of} of 'cot' stays: 3 are too few" for of in ("accuracy", "cost")]))
+        ["the accuracy of 'cot' and its cost stay: 3 are too few"]
+    """
+    for accuracy, cost in zip(why[::2], why[1::2], strict=True):
+        what, stays, reason = accuracy.partition(" stays: ")
+        if stays and cost.endswith(stays + reason):
+            yield f"{what} and its cost stay: {reason}"
+        else:
+            yield from (accuracy, cost)
 
 
 def _amount(cost: float, unit: str) -> str:
