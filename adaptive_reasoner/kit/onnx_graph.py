@@ -38,13 +38,6 @@ class Graph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def vectors(self, values: ArrayLike) -> str:
-        """A large constant in half the size: vectors of length 1 to compare with, as float16."""
-        name = f"constant_{len(self._constants)}"
-        halves = np.ascontiguousarray(np.asarray(values), dtype=np.float16)
-        self._constants.append(numpy_helper.from_array(halves, name))
-        return self.node("Cast", name, to=TensorProto.FLOAT)
-
     def node(self, operator: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
         """One operation; with several outputs their names are `name`, `name_1`, ..."""
         name = f"{operator}_{len(self._nodes)}"

@@ -121,8 +121,7 @@ class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if len(X) > self.most:
             kept = np.sort(np.random.default_rng(self.seed).permutation(len(X))[: self.most])
             X, Y = X[kept], Y[kept]
-        self.vectors_ = X[:, : self.vector].astype(np.float16).astype(np.float32)  # as they are shipped
-        self.targets_ = Y
+        self.vectors_, self.targets_ = np.ascontiguousarray(X[:, : self.vector]), Y
         most = min(_NEIGHBOURS[-1], len(X) - 1)
         if most < 1:
             self.count_ = 1
@@ -141,8 +140,7 @@ class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def draw_into(self, graph: Graph) -> str:
         """Add the fitted prediction to `graph`; returns the name of its result."""
-        query = graph.columns(INPUT, 0, self.vector)
-        similar = graph.node("MatMul", query, graph.vectors(self.vectors_.T))
+        similar = graph.node("MatMul", graph.columns(INPUT, 0, self.vector), graph.constant(self.vectors_.T))
         top = graph.node("TopK", similar, graph.constant([self.count_]), outputs=2, sorted=0)
         found = graph.node("Gather", graph.constant(self.targets_), f"{top}_1")
         return graph.node("ReduceMean", found, axes=[1], keepdims=0)

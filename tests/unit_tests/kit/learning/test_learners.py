@@ -65,13 +65,6 @@ def test_a_ridge_takes_for_each_target_the_penalty_that_leaving_one_out_prefers(
     assert np.allclose(ridge.predict(X), expected.predict(scaled).reshape(n, targets), rtol=0, atol=1e-9)
 
 
-def test_what_is_shipped_of_the_neighbours_takes_two_bytes_a_number():
-    X, Y = questions(400)
-    graph = Graph(width=X.shape[1])
-    model = graph.model({"expected": Neighbours(VECTOR).fit(X, Y).draw_into(graph)})
-    assert len(model.SerializeToString()) < 2 * 400 * VECTOR + 4 * Y.size + 1500
-
-
 @pytest.mark.parametrize("count", [1, 3, 20])
 def test_the_nearest_are_those_that_sorting_finds(count):
     vectors = np.random.default_rng(0).integers(-3, 4, (300, 4)).astype(np.float32)  # many ties
