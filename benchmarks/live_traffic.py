@@ -191,7 +191,9 @@ def _normal(values):
 
 def lift(policy, table):
     """Accuracy above the best mixture at the same cost, and that cost."""
-    shares = PolicyChoices.of(policy, table.questions.tolist()).shipped()
+    shares = np.zeros(table.cost.shape)  # training may have dropped an action
+    of_policy = [table.actions.index(action) for action in policy.actions]
+    shares[:, of_policy] = PolicyChoices.of(policy, table.questions.tolist()).shipped()
     accuracy, cost = (float((shares * cells).sum(axis=1).mean()) for cells in (table.accuracy, table.cost))
     return accuracy - float(uniform_hull(table).accuracy_at(cost)), cost
 

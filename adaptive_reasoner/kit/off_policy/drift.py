@@ -22,9 +22,11 @@ from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
 _FEWEST = 20  # decisions from which a ratio is fitted
+_FEWEST_TEXTS = 5  # different questions, likewise
 _LATEST = 4  # one decision in so many is among the latest, by which memories are compared
 _FOLDS = 5
 _BETTER = 0.5  # standard errors by which a shorter memory must be better
+_SURE = 2.0  # standard errors by which a ratio must differ from one to move outcomes
 _NOTHING = 1e-12
 
 
@@ -53,7 +55,7 @@ class Shift:
 
     @property
     def shows(self) -> bool:
-        """Whether the old outcomes alone predict the latest decisions worse."""
+        """Whether the latest decisions show more than chance that the old outcomes no longer hold."""
         return self.old_weight < 1
 
     def why(self, what: str) -> str:
@@ -63,10 +65,13 @@ class Shift:
             >>> Shift(2.0, 1.9, 2.1, 50, 50, 0.1, 4.0, 1.0).why("the cost of 'cot'")
             "the cost of 'cot' is 2.00 times the old one (1.90 to 2.10), by its last 50 decisions"
         """
-        if self.error_old is None or self.low is None or self.high is None:
+        if self.decisions < _FEWEST:
             return f"{what} stays: {self.decisions} decisions are too few to tell, {_FEWEST} are needed"
+        if self.low is None or self.high is None:
+            few = f"on fewer than {_FEWEST_TEXTS} questions, or nothing was expected of them"
+            return f"{what} stays: its {self.decisions} decisions are {few}"
         if not self.shows:
-            return f"{what} stays: the old outcomes predict its latest decisions best"
+            return f"{what} stays: the old outcomes predict its latest decisions as well"
         span = f"({self.low:.2f} to {self.high:.2f}), by its last {self.decisions} decisions"
         return f"{what} is {self.factor:.2f} times the old one {span}"
 
@@ -75,18 +80,22 @@ class Shift:
         return asdict(self)
 
 
-def shift_of(expected: Floats, values: Floats, propensity: Floats) -> Shift:
+def shift_of(expected: Floats, values: Floats, propensity: Floats, text: Ints | None = None) -> Shift:
     """The drift of one action, from its decisions in their order.
 
     Decisions count by the inverse of their propensity, as those that are explored stand for questions on
     which another action is the rule. These weights are cut (Ionides, "Truncated Importance Sampling", 2008)
     at the fourth root of their number: a drift is about the same on all questions, and a few must not decide.
-    The ratio is shrunk towards the old outcomes by its variance (positive-part James-Stein).
+    What is wrong about a question is wrong each time it is asked, so that the variance of the ratio is that
+    over different questions. Most actions do not change, and several are looked at: a ratio within two
+    standard errors of one moves nothing, and others are shrunk towards one the less the further they lie
+    beyond (non-negative garrote; Breiman, "Better Subset Regression", 1995).
 
     Args:
         expected: Of each decision, by a policy that had not seen it, shape (n,).
         values: What came of it, shape (n,).
         propensity: How likely it was, shape (n,).
+        text: The question of each, equal numbers for equal texts; all differ when None, shape (n,).
 
     Example:
         >>> cost = np.append(np.full(200, 10.0), np.full(200, 20.0))
@@ -95,24 +104,29 @@ def shift_of(expected: Floats, values: Floats, propensity: Floats) -> Shift:
         (2.0, 200, 200)
     """
     n = len(values)
-    if n < _FEWEST or float(expected.sum()) <= _NOTHING:
+    texts = np.arange(n) if text is None else np.unique(text, return_inverse=True)[1]
+    if n < _FEWEST or texts.max() + 1 < _FEWEST_TEXTS or float(expected.sum()) <= _NOTHING:
         return Shift(decisions=n)
     weights = np.minimum(1 / propensity, n**0.25)
     latest = np.arange(n) >= n - max(_FEWEST, n // _LATEST)
     lengths = [n]
-    while lengths[-1] // 2 >= max(_FEWEST, int(latest.sum()) // 2):
-        lengths.append(lengths[-1] // 2)
+    while (half := lengths[-1] // 2) >= max(_FEWEST, int(latest.sum()) // 2):
+        if len(np.unique(texts[n - half :])) < _FEWEST_TEXTS:
+            break
+        lengths.append(half)
     memories: list[Bools | None] = [None, *(np.arange(n) >= n - length for length in lengths)]
-    losses = [_losses(expected, values, weights, latest, memory) for memory in memories]
+    losses = [_losses(expected, values, weights, texts, latest, memory) for memory in memories]
     best = min(range(len(memories)), key=lambda at: float(losses[at].mean()))
-    chosen = next(at for at in range(best + 1) if not _is_better(losses[best], losses[at]))
+    chosen = next(at for at in range(best + 1) if not _is_better(losses[best], losses[at], texts[latest]))
     memory = memories[chosen]
     counted = np.ones(n, dtype=bool) if memory is None else memory
     ratio = _ratio(expected[counted], values[counted], weights[counted])
-    spread = interval_of_mean(weights[counted] * (values[counted] - ratio * expected[counted]))
-    scale = float((weights[counted] * expected[counted]).mean())
+    missed = weights[counted] * (values[counted] - ratio * expected[counted])
+    spread = interval_of_mean(np.bincount(texts[counted], weights=missed))
+    scale = float(weights[counted] @ expected[counted]) / (int(texts.max()) + 1)
     error = (spread.high - spread.low) / (2 * 1.96 * scale)
-    old = 1.0 if memory is None or error >= abs(ratio - 1) else (error / (ratio - 1)) ** 2
+    known = memory is None or _SURE * error >= abs(ratio - 1)
+    old = 1.0 if known else (_SURE * error / (ratio - 1)) ** 2
     return Shift(
         factor=old + (1 - old) * ratio,
         low=max(0.0, ratio + (spread.low - spread.mean) / scale),
@@ -166,9 +180,10 @@ class Drift:
             expected[name][:, own] = table * level
             scaled = policy.card.get("drift", {}) if same else {}
             before[name] = np.array([scaled.get(action, {}).get(name, 1.0) for action in actions])
+        text, chance = text_index(log.questions), np.nan_to_num(log.propensity, nan=1.0)
         shifts = {
             name: tuple(
-                shift_of(expected[name][rows, at], values[rows], np.nan_to_num(log.propensity[rows], nan=1.0))
+                shift_of(expected[name][rows, at], values[rows], chance[rows], text[rows])
                 for at in range(len(actions))
                 for rows in [np.flatnonzero((taken == at) & known)]
             )
@@ -256,23 +271,24 @@ def _ratio(expected: Floats, values: Floats, weights: Floats) -> float:
     return float(weights @ values) / total if total > _NOTHING else 1.0
 
 
-def _losses(expected: Floats, values: Floats, weights: Floats, latest: Bools, memory: Bools | None) -> Floats:
-    """Weighted squared errors on the latest decisions, each by the others that are remembered."""
+def _losses(
+    expected: Floats, values: Floats, weights: Floats, texts: Ints, latest: Bools, memory: Bools | None
+) -> Floats:
+    """Weighted squared errors on the latest decisions, each by those remembered on other questions."""
     rows = np.flatnonzero(latest)
     relative = weights[rows] / weights[rows].mean()
     if memory is None:
         return np.asarray(relative * (values[rows] - expected[rows]) ** 2)
     losses = np.empty(len(rows))
     for fold in range(_FOLDS):
-        held = np.arange(len(rows)) % _FOLDS == fold
-        fit = memory.copy()
-        fit[rows[held]] = False
+        held, fit = texts[rows] % _FOLDS == fold, memory & (texts % _FOLDS != fold)
         ratio = _ratio(expected[fit], values[fit], weights[fit])
         losses[held] = (values[rows[held]] - ratio * expected[rows[held]]) ** 2
     return np.asarray(relative * losses)
 
 
-def _is_better(losses: Floats, others: Floats) -> bool:
-    """Whether losses are lower than others by more than chance would have it."""
+def _is_better(losses: Floats, others: Floats, texts: Ints) -> bool:
+    """Whether losses are lower than others by more than chance would have it, over different questions."""
     ahead = others - losses
-    return bool(ahead.mean() > _BETTER * ahead.std() / np.sqrt(len(ahead)) + _NOTHING)
+    apart = np.bincount(texts, weights=ahead - ahead.mean())
+    return bool(ahead.mean() > _BETTER * np.sqrt((apart**2).sum()) / len(ahead) + _NOTHING)

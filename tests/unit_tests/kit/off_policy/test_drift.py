@@ -78,3 +78,43 @@ def test_explored_decisions_stand_for_the_questions_where_another_action_is_the_
     weighted = shift_of(expected, values, np.where(rare, 0.05, 0.95))
     plain = shift_of(expected, values, np.ones(N))
     assert weighted.factor < plain.factor
+
+
+def test_questions_asked_again_and_again_are_no_more_evidence_than_different_ones():
+    """Twenty questions, each as right as it always was, which is not what was expected of it."""
+    rng = np.random.default_rng(8)
+    text = rng.integers(20, size=N)
+    own = np.where(np.arange(20) < 8, 0.3, 0.8)[text]
+    expected = np.full(N, 0.7)
+    values = right(rng, own)
+    alike = shift_of(expected, values, ALWAYS, text)
+    assert shift_of(expected, values, ALWAYS).factor < 0.9
+    assert (alike.factor, alike.forgotten) == (1.0, 0)
+    assert alike.low < 1 < alike.high
+
+
+def test_a_cost_that_doubles_shows_on_few_questions_that_are_asked_again():
+    rng = np.random.default_rng(9)
+    text = rng.integers(10, size=N)
+    cost = 10.0 * rng.lognormal(0, 0.2, N) * np.where(np.arange(N) < N // 2, 1, 2)
+    shift = shift_of(np.full(N, 10.2), cost, ALWAYS, text)
+    assert shift.factor == pytest.approx(2.0, rel=0.1)
+    assert shift.forgotten >= N // 2
+
+
+def test_decisions_on_too_few_questions_tell_nothing_and_say_so():
+    shift = shift_of(np.full(N, 10.0), np.full(N, 20.0), ALWAYS, np.arange(N) % 4)
+    assert (shift.factor, shift.shows) == (1.0, False)
+    assert shift.why("the cost of 'cot'") == (
+        "the cost of 'cot' stays: its 2000 decisions are on fewer than 5 questions, or nothing was expected of them"
+    )
+
+
+def test_actions_that_are_seldom_explored_do_not_move_by_chance():
+    """Of two hundred actions as right as expected, each explored thirty times, hardly one seems to change."""
+    rng = np.random.default_rng(10)
+    factors = [
+        shift_of(np.full(30, 0.7), right(rng, np.full(30, 0.7)), np.full(30, 0.003)).factor
+        for _ in range(200)
+    ]
+    assert np.mean(np.array(factors) == 1) > 0.95
