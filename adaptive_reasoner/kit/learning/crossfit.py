@@ -221,6 +221,18 @@ class CrossFit:
         """Calibrated predictions of a candidate for questions it has not seen, of the policy's actions."""
         return self._predictions(self.calibration(name).apply(self.of(name))).only(self.columns)
 
+    def played(self, name: str, calibration: Calibration, asked: Ints) -> tuple[Predictions, Predictions]:
+        """Held-out predictions of a candidate, and the truth, with each question as often as it is asked.
+
+        Args:
+            name: The candidate.
+            calibration: Of its predictions.
+            asked: How often, shape (n,).
+        """
+        rows = np.repeat(np.arange(len(asked)), asked)
+        predicted = self._predictions(calibration.apply(self.of(name)[rows]))
+        return predicted.only(self.columns), self._predictions(self.truth[rows]).only(self.columns)
+
     def calibration(self, name: str) -> Calibration:
         """The calibration of a candidate, fitted on its held-out predictions."""
         return self._response(name, None)[1]

@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
-from adaptive_reasoner.kit.allocation.solver import Predictions
-from adaptive_reasoner.kit.learning.cost_response import Moves, Response, lift_by_question
+from adaptive_reasoner.kit.allocation.solver import Predictions, Priced
+from adaptive_reasoner.kit.learning.cost_response import Moves, Response, fit_cost_curve, lift_by_question
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture
@@ -126,11 +126,12 @@ class HeldOutTrust:
         """The trust at each cost: the mean of those chosen without a fold, none unless it is proved."""
         return np.asarray(self.without.mean(axis=0) * self.proved)
 
-    def along(self, predictions: Predictions, truth: Outcomes) -> Trust:
+    def along(self, predictions: Predictions, truth: Priced) -> Trust:
         """The trust for predictions by all questions; `truth` is what came of those that are predicted."""
         if not self.share.any():
             return Trust.none()
-        curves = tuple(Response.of(shrunk(predictions, truth, level), truth).curve for level in LEVELS)
+        moves = (Moves.of(shrunk(predictions, truth, level)) for level in LEVELS)
+        curves = tuple(fit_cost_curve(each, truth.cost) for each in moves)
         return Trust(self.cost, self.share, LEVELS, curves)
 
     def over(self, budget: float | None) -> Floats:
@@ -225,7 +226,7 @@ class _Evidence:
         return mean, np.sqrt(((sums - mean * size) ** 2).sum(axis=0)) / size.sum()
 
 
-def shrunk(predictions: Predictions, truth: Outcomes, level: float) -> Predictions:
+def shrunk(predictions: Predictions, truth: Priced, level: float) -> Predictions:
     """Predictions that keep a share of their distance from the actions' means."""
     accuracy, cost = (
         predicted if level == 1 else toward_mean(predicted, true.mean(axis=0), level)

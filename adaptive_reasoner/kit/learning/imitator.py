@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
-from adaptive_reasoner.kit.allocation.solver import Predictions
+from adaptive_reasoner.kit.allocation.solver import Predictions, Priced
 from adaptive_reasoner.kit.learning.completion import Completion
-from adaptive_reasoner.kit.learning.cost_response import Response, even_draws, lift_by_question
+from adaptive_reasoner.kit.learning.cost_response import Moves, even_draws, fit_cost_curve, lift_by_question
 from adaptive_reasoner.kit.learning.crossfit import (
     CANDIDATES,
     FAR,
@@ -183,7 +183,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         """How far its predictions are followed at each mean cost."""
         if self._ungated:
             return Trust.full()
-        return self.cross_fit_.held_out_trust.along(self.held_out_, self.cross_fit_.offered)
+        return self.cross_fit_.held_out_trust.along(*self._played)
 
     def ungated(self) -> Self:
         """The imitator that follows its predictions everywhere, whatever they gain."""
@@ -198,7 +198,9 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         moved._settle()
         return moved
 
-    def learnt_from(self, X: ArrayLike, outcomes: Outcomes, *, chosen_on: Bools) -> Self:
+    def learnt_from(
+        self, X: ArrayLike, outcomes: Outcomes, *, chosen_on: Bools, asked: Ints | None = None
+    ) -> Self:
         """An imitator of other questions that needs no cross-validation of its own.
 
         Learner, calibration, prices and gate come from what this one predicted, out of fold, for some of the
@@ -208,8 +210,11 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             X: Features, shape (m, width).
             outcomes: What happened on the same questions.
             chosen_on: For which of the n questions of `fit` the predictions count, shape (n,).
+            asked: How often each of the n questions comes, where prices are to meet budgets on these; on
+                those that count, once each, when None. Shape (n,).
         """
         other = copy.copy(self)
+        other._traffic = None if asked is None else (self.cross_fit_, asked)
         other.cross_fit_ = self.cross_fit_.only(chosen_on, self._table)
         with threadpool_limits(self.threads):
             other._learn_from(_matrix(X), outcomes, self._vector(self.width_))
@@ -267,6 +272,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         if self.learner not in ("auto", *CANDIDATES):
             raise ValueError(f"unknown learner {self.learner!r}; known are auto, {', '.join(CANDIDATES)}")
         names = candidates_for(outcomes) if self.learner == "auto" else (self.learner,)
+        self._traffic: tuple[CrossFit, Ints] | None = None
         self.cross_fit_ = CrossFit.run(
             X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed, fixed=fixed
         )
@@ -307,7 +313,12 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self.learner_ = fitted.best()
         self.calibration_ = fitted.calibration(self.learner_)
         self.held_out_ = fitted.held_out(self.learner_)
-        self.curve_: CostCurve = Response.of(self.held_out_, fitted.offered).curve
+        self._played: tuple[Predictions, Priced] = self.held_out_, fitted.offered
+        if self._traffic is not None:
+            everything, asked = self._traffic
+            self._played = everything.played(self.learner_, self.calibration_, asked)
+        predicted, true = self._played
+        self.curve_: CostCurve = fit_cost_curve(Moves.of(predicted), true.cost)
 
     def _learnt(self, name: str) -> Learner:
         """A single learner of all questions, fitted when it is first asked for."""

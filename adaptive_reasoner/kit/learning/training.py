@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_reasoner.arrays import Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
@@ -88,6 +89,7 @@ def train(
     counts: Counts | None = None,
     gated: bool = True,
     learnt_from: Outcomes | None = None,
+    asked: Ints | None = None,
     seed: int = 0,
     cache: VectorCache | None = None,
 ) -> TrainedPolicy:
@@ -108,8 +110,10 @@ def train(
             name, else the completion alone.
         gated: Follow the imitator only as far as the gate trusts it, and ship the best mixture of fixed
             actions if it does not. Otherwise it is followed everywhere.
-        learnt_from: What the learners are fitted to in the end, where that is more than `outcomes`: these and
-            further questions, of which some cells are estimates. The gate does not count them.
+        learnt_from: What the learners are fitted to, where that is more than `outcomes`: these first, then
+            further questions, of which some cells are estimates. Which learner, its calibration and the gate
+            go by `outcomes` alone, each question predicted by learners of the others.
+        asked: How often each question of `learnt_from` comes, shape (m,): prices meet budgets on all of them.
         seed: Of folds, learners and bootstrap.
         cache: Where vectors are kept; the user's cache by default.
 
@@ -137,16 +141,18 @@ def train(
             samples=None if samples is None else samples.counts,
         )
     session = open_encoder(encoder) if encoder is None or isinstance(encoder, str) else encoder
-    X = feature_matrix(list(outcomes.questions), session, cache=cache)
+    known = outcomes if learnt_from is None else learnt_from
+    X = feature_matrix(list(known.questions), session, cache=cache)
     if budget is None:  # where to compare learners: what mixtures of fixed actions pay for the accuracy
         hull = uniform_hull(outcomes)
         budget = min(float(hull.cost_at(aim)), float(hull.costs[-1]))
-    imitator = Imitator(vector=session.dimension, seed=seed).fit(X, outcomes, budget)
+    imitator = Imitator(vector=session.dimension, seed=seed).fit(X, known, budget)
+    if learnt_from is not None:
+        imitator = imitator.learnt_from(
+            X, known, chosen_on=np.arange(len(known)) < len(outcomes), asked=asked
+        )
     gate = imitator.gate()
     ships = gate.ships or not gated
-    if learnt_from is not None:
-        more = feature_matrix(list(learnt_from.questions), session, cache=cache)
-        imitator = imitator.learnt_from(more, learnt_from, chosen_on=np.ones(len(outcomes), dtype=bool))
     imitator = imitator if gated else imitator.ungated()
     card = describe(
         imitator,

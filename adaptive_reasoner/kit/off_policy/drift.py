@@ -11,12 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from adaptive_reasoner.arrays import Bools, Floats, Ints
+from adaptive_reasoner.arrays import Bools, Floats, Ints, Texts
 from adaptive_reasoner.kit.learning.policy_card import digest_of
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.estimators import interval_of_mean
-from adaptive_reasoner.kit.off_policy.expected import recalibrated
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.learned import LearnedPolicy
@@ -122,7 +121,7 @@ def shift_of(expected: Floats, values: Floats, propensity: Floats, text: Ints | 
     counted = np.ones(n, dtype=bool) if memory is None else memory
     ratio = _ratio(expected[counted], values[counted], weights[counted])
     missed = weights[counted] * (values[counted] - ratio * expected[counted])
-    spread = interval_of_mean(np.bincount(texts[counted], weights=missed))
+    spread = interval_of_mean(np.asarray(np.bincount(texts[counted], weights=missed), dtype=np.float64))
     scale = float(weights[counted] @ expected[counted]) / (int(texts.max()) + 1)
     error = (spread.high - spread.low) / (2 * 1.96 * scale)
     known = memory is None or _SURE * error >= abs(ratio - 1)
@@ -150,6 +149,8 @@ class Drift:
         expected: Accuracy and cost of every action by the old outcomes, by measure, each of shape (n, k).
         shifts: Of each action, by measure.
         before: By which the outcomes were scaled already when the policy was made, by measure, shape (k,).
+        together: How errors of the policy on the outcomes vary together, by measure, shape (k, k): a question
+            that one action fails is harder for the others than the policy expects.
     """
 
     actions: tuple[str, ...]
@@ -158,28 +159,25 @@ class Drift:
     expected: Mapping[str, Floats]
     shifts: Mapping[str, tuple[Shift, ...]]
     before: Mapping[str, Floats]
+    together: Mapping[str, Floats]
 
     @classmethod
     def between(cls, policy: LearnedPolicy, outcomes: Outcomes, log: Decisions) -> Self:
         """Compare what a log shows with what a policy, trained on the outcomes, expects."""
         actions = outcomes.actions
         taken = log.among(actions)
-        predicted = PolicyChoices.of(policy, log.questions.tolist()).predictions
-        own = [actions.index(name) for name in policy.actions]
         same = policy.card.get("data", {}).get("digest") == digest_of(outcomes)
-        expected, before = {}, {}
-        for name, table, cells, mean in (
-            ("accuracy", predicted.accuracy, outcomes.accuracy, policy.mixture.accuracy),
-            ("cost", predicted.cost, outcomes.cost, policy.mixture.cost),
-        ):
-            expected[name] = np.tile(cells.mean(axis=0), (len(log), 1))
-            # A policy of other outcomes tells questions apart; the level is that of these.
-            level = np.ones(len(own))
-            if not same:
-                np.divide(cells.mean(axis=0)[own], mean, out=level, where=mean > 0)
-            expected[name][:, own] = table * level
-            scaled = policy.card.get("drift", {}) if same else {}
+        expected = _expected(policy, outcomes, log.questions, same)
+        scaled = policy.card.get("drift", {}) if same else {}
+        before, together = {}, {}
+        known = _expected(policy, outcomes, outcomes.questions, same)
+        for name, cells in (("accuracy", outcomes.accuracy), ("cost", outcomes.cost)):
             before[name] = np.array([scaled.get(action, {}).get(name, 1.0) for action in actions])
+            together[name] = np.atleast_2d(
+                np.cov(cells * before[name] - known[name], rowvar=False, bias=True)
+            )
+            # As if so many questions without any such relation were added: few tell little of many actions.
+            together[name] += np.diag(np.diag(together[name])) * len(actions) / len(outcomes)
         text, chance = text_index(log.questions), np.nan_to_num(log.propensity, nan=1.0)
         shifts = {
             name: tuple(
@@ -192,7 +190,7 @@ class Drift:
                 ("cost", log.cost, np.ones(len(log), dtype=bool)),
             )
         }
-        return cls(actions, log, taken, expected, shifts, before)
+        return cls(actions, log, taken, expected, shifts, before, together)
 
     def factors(self, measure: str) -> Floats:
         """By which the outcomes of each action are scaled, shape (k,)."""
@@ -206,32 +204,38 @@ class Drift:
                 rows[np.flatnonzero(known & (self.taken == at))[: shift.forgotten]] = False
         return rows
 
-    def completed(self, at_most: int) -> Outcomes | None:
-        """The latest questions of the log as outcomes: what was seen, and else what is expected of it.
+    def completed(self, at_most: int) -> tuple[Outcomes, Ints] | None:
+        """The latest questions of the log as outcomes: what was seen, and else what is expected given that.
 
-        A question that was asked often is one row, with the mean of what was seen.
+        A question that was asked often is one row, with the mean of what was seen. Where its action did worse
+        than expected, the others are expected to have done so, too.
+
+        Returns:
+            The questions, and how many decisions since the last one that is forgotten each stands for, shape
+            (m,): what is remembered of earlier traffic is not like it, as one action is missing.
         """
-        rows = np.flatnonzero(self.remembered())
+        remembered = self.remembered()
+        rows = np.flatnonzero(remembered)
         if not len(rows):
             return None
         log, taken = self.log.select(rows), self.taken[rows]
         text = text_index(log.questions)
-        chance = np.nan_to_num(log.propensity, nan=1.0)
         asked = np.bincount(text)
         seen = np.zeros((len(asked), len(self.actions)))
         np.add.at(seen, (text, taken), 1.0)
         cells = {}
         for measure, values in (("accuracy", log.score), ("cost", log.cost)):
-            factors = [shift.factor for shift in self.shifts[measure]]
-            expected = recalibrated(self.expected[measure][rows] * factors, values, taken, chance)
+            factors = np.array([shift.factor for shift in self.shifts[measure]])
             known, predicted = np.zeros_like(seen), np.zeros_like(seen)
             np.add.at(known, (text, taken), values)
-            np.add.at(predicted, text, expected)
-            cells[measure] = np.where(seen > 0, known / np.maximum(seen, 1), predicted / asked[:, None])
+            np.add.at(predicted, text, self.expected[measure][rows] * factors)
+            known, predicted = known / np.maximum(seen, 1), predicted / asked[:, None]
+            together = self.together[measure] * np.outer(factors, factors)
+            cells[measure] = _given(known, seen > 0, predicted, together)
         last = np.zeros(len(asked), dtype=np.intp)
         last[text] = np.arange(len(text))  # the latest decision on each text
         latest = np.argsort(last)[-at_most:]
-        return Outcomes(
+        table = Outcomes(
             question_ids=log.question_ids[last[latest]],
             questions=log.questions[last[latest]],
             actions=self.actions,
@@ -240,6 +244,11 @@ class Drift:
             cost_unit=log.cost_unit,
             samples=np.maximum(seen, 1)[latest].astype(np.intp),
         )
+        forgotten = np.flatnonzero(self.log.graded & (self.taken >= 0) & ~remembered)
+        since = int(forgotten[-1]) + 1 if len(forgotten) else 0
+        lately = np.bincount(text[rows >= since], minlength=len(asked))
+        left_out = lately.sum() / max(1, lately[latest].sum())  # those kept stand for the others
+        return table, np.rint(lately[latest] * left_out).astype(np.intp)
 
     def as_dict(self) -> dict[str, Any]:
         """What was forgotten and why, as plain JSON values."""
@@ -263,6 +272,45 @@ class Drift:
             ],
             "not_learnt": others,
         }
+
+
+def _expected(policy: LearnedPolicy, outcomes: Outcomes, questions: Texts, same: bool) -> dict[str, Floats]:
+    """Accuracy and cost of the actions of a table on questions, by a policy and else the means, (n, k) each.
+
+    A policy that was trained on other outcomes tells questions apart; the level is that of these.
+    """
+    predicted = PolicyChoices.of(policy, questions.tolist()).predictions
+    own = [outcomes.actions.index(name) for name in policy.actions]
+    expected = {}
+    for name, table, cells, mean in (
+        ("accuracy", predicted.accuracy, outcomes.accuracy, policy.mixture.accuracy),
+        ("cost", predicted.cost, outcomes.cost, policy.mixture.cost),
+    ):
+        level = np.ones(len(own))
+        if not same:
+            np.divide(cells.mean(axis=0)[own], mean, out=level, where=mean > 0)
+        expected[name] = np.tile(cells.mean(axis=0), (len(questions), 1))
+        expected[name][:, own] = table * level
+    return expected
+
+
+def _given(known: Floats, seen: Bools, predicted: Floats, together: Floats) -> Floats:
+    """What is known, and else what is predicted, moved by what the known cells missed, shape (n, k).
+
+    These are the conditional means of normal errors.
+
+    Args:
+        known: What came of actions, shape (n, k).
+        seen: Of which it did, shape (n, k).
+        predicted: What was expected, shape (n, k).
+        together: The covariance of errors, shape (k, k).
+    """
+    cells = predicted.copy()
+    for pattern in np.unique(seen, axis=0):
+        rows, at = (seen == pattern).all(axis=1), np.flatnonzero(pattern)
+        share = np.linalg.pinv(together[np.ix_(at, at)]) @ together[at]
+        cells[rows] += (known[rows][:, at] - predicted[rows][:, at]) @ share
+    return np.where(seen, known, cells)
 
 
 def _ratio(expected: Floats, values: Floats, weights: Floats) -> float:

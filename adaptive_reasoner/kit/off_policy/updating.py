@@ -71,7 +71,7 @@ def update(
     if budget is None and target_accuracy is None:
         target_accuracy = policy.card.get("target_accuracy")
         budget = policy.card["budget"] if target_accuracy is None else None
-    further = None if outcomes.estimated is not None else drift.completed(len(outcomes))
+    seen = None if outcomes.estimated is not None else drift.completed(len(outcomes))
     trained = train(
         moved,
         budget=budget,
@@ -80,12 +80,13 @@ def update(
         menu=dict(policy.card.get("menu") or {}) if menu is None else menu,
         samples=None if samples is None else moved_samples(samples, outcomes.actions, drift.factors("cost")),
         counts=counts or policy.card["counts"],
-        learnt_from=None if further is None else _joined(moved, further),
+        learnt_from=None if seen is None else _joined(moved, seen[0]),
+        asked=None if seen is None else np.append(np.ones(len(moved), dtype=np.intp), seen[1]),
         seed=seed,
         cache=cache,
     )
     card, report = dict(trained.card), drift.as_dict()
-    report["learnt_from_log"] = 0 if further is None else len(further)
+    report["learnt_from_log"] = 0 if seen is None else len(seen[0])
     card["data"] = {**card["data"], "digest": digest_of(outcomes)}
     card["drift"] = {
         action: {"accuracy": accuracy, "cost": cost}

@@ -106,7 +106,8 @@ def test_decisions_on_too_few_questions_tell_nothing_and_say_so():
     shift = shift_of(np.full(N, 10.0), np.full(N, 20.0), ALWAYS, np.arange(N) % 4)
     assert (shift.factor, shift.shows) == (1.0, False)
     assert shift.why("the cost of 'cot'") == (
-        "the cost of 'cot' stays: its 2000 decisions are on fewer than 5 questions, or nothing was expected of them"
+        "the cost of 'cot' stays: its 2000 decisions are on fewer than 5 questions, "
+        "or nothing was expected of them"
     )
 
 

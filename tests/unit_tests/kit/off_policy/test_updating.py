@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError, UnknownActionError
+from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.drift import Drift
 from adaptive_reasoner.kit.off_policy.updating import update
@@ -137,12 +138,75 @@ def test_a_topic_that_only_the_log_has_is_learnt_from_it(policy, tmp_path):
     assert gain(renewed) > gain(policy) + 0.2
 
 
+def mostly_stories(seed):
+    """Questions of which four in five are stories, that need the chain of thought."""
+    table = toy_outcomes(4_000, seed=seed)
+    kept = (table.groups == "story") | (np.arange(4_000) % 4 == 0)
+    return table.select(np.flatnonzero(kept)[:QUESTIONS])
+
+
+def spent(policy, table):
+    shares = PolicyChoices.of(policy, table.questions.tolist()).shipped()
+    return float((shares * table.cost).sum(axis=1).mean())
+
+
+def test_the_price_meets_the_budget_on_questions_as_they_come_by_now(policy, tmp_path):
+    trained = updated(policy, mostly_stories(7))
+    renewed, fresh = LearnedPolicy.load(trained.save(tmp_path / "policy")), mostly_stories(9)
+    assert spent(policy, fresh) > 1.3 * policy.budget
+    assert spent(renewed, fresh) == pytest.approx(policy.budget, rel=0.15)
+
+
+def test_what_is_forgotten_of_one_action_does_not_make_the_price_too_low(policy, tmp_path):
+    """Few texts that come again: half of the decisions of the chain of thought are forgotten."""
+    table = traffic(cost=2.0)
+    again = np.random.default_rng(3).integers(60, size=QUESTIONS)
+    table = replace(table, questions=table.questions[again], groups=table.groups[again])
+    stories = table.groups == "story"
+    table = replace(
+        table,
+        accuracy=np.column_stack([np.where(stories, 0.0, 1.0), np.ones(QUESTIONS)]),
+        cost=np.column_stack([table.cost[:, 0], np.where(np.arange(QUESTIONS) < QUESTIONS // 2, 40.0, 80.0)]),
+    )
+    log = Decisions.of(logged(policy, table, explore=0.1))
+    drift = Drift.between(policy, OLD, log)
+    seen, asked = drift.completed(1_000)
+    later = table.questions[QUESTIONS // 2 :]
+    story = np.array(["tom has" in text for text in seen.questions])
+    assert drift.shifts["cost"][1].forgotten > 0
+    assert asked[story].sum() / asked.sum() == pytest.approx(
+        np.mean(["tom has" in t for t in later]), abs=0.05
+    )
+
+
+def test_where_an_action_failed_the_others_are_expected_to_do_worse_too(policy):
+    """Half of the questions are too hard for either action, which no text shows."""
+    hard = np.random.default_rng(6).random(len(OLD)) < 0.5
+    both = replace(OLD, accuracy=np.where(hard[:, None], 0.0, 1.0) * np.ones((1, 2)))
+    later = toy_outcomes(QUESTIONS, seed=5)
+    failed = np.random.default_rng(7).random(QUESTIONS) < 0.5
+    later = replace(later, accuracy=np.where(failed[:, None], 0.0, 1.0) * np.ones((1, 2)))
+    log = Decisions.of(logged(policy, later, explore=0.5))
+    seen, _ = Drift.between(policy, both, log).completed(QUESTIONS)
+    rest = np.asarray(seen.accuracy.min(axis=1) == 0)
+    assert seen.accuracy[rest].max(axis=1).mean() < seen.accuracy[~rest].min(axis=1).mean() - 0.4
+
+
+def test_traffic_of_no_use_does_not_make_a_policy_ship(policy):
+    chance = toy_outcomes(200, informative=False)
+    later = toy_outcomes(QUESTIONS, seed=5, informative=False)
+    trained = update(policy, chance, Decisions.of(logged(policy, later, explore=0.2)))
+    assert trained.report["update"]["learnt_from_log"] > 0
+    assert not trained.gate.ships
+
+
 def test_a_question_that_was_asked_often_is_learnt_once_with_the_mean_of_what_was_seen(policy):
     rows = list(log_rows(policy, traffic(), explore=0.5))
     for at, row in enumerate(rows):
         row |= {"question": rows[at % 50]["question"]}
     log = Decisions.of(Samples.from_rows(rows))
-    table = Drift.between(policy, OLD, log).completed(1_000)
+    table, asked = Drift.between(policy, OLD, log).completed(1_000)
+    assert asked.tolist() == [QUESTIONS // 50] * 50
     assert len(table) == len(set(table.questions)) == len({row["question"] for row in rows[:50]})
     text, at = table.questions[0], table.actions.index("direct")
     seen = [row["correct"] for row in rows if (row["question"], row["action"]) == (text, "direct")]
