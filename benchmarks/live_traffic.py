@@ -374,9 +374,10 @@ def run(name, options, progress):
             others = saved(train(few, budget=1.2 * budget, gated=False), Path(scratch, "others"))
             result["coverage"] = coverage(traffic, policy, others, options.logs, progress)
         if "update" in options.part:
-            result["update"] = updates(
-                samples, table, fitted, budget, options.replays, options.splits, progress
-            )
+            done = updates(samples, table, fitted, budget, options.replays, options.splits, progress)
+            size = f"--replays {options.replays} --splits {options.splits}"
+            command = f"python benchmarks/live_traffic.py --tables FOLDER --part update --only {name} {size}"
+            result["update"] = {"command": command, **done}
     return result
 
 

@@ -39,7 +39,8 @@ def update(
     Accuracy and cost of each action are brought to the level that the log shows: the old outcomes are scaled
     where its latest decisions are predicted better so, and kept where they are not. The learners also see the
     questions of the log, with what came of the action that was taken; what the others would have come to is
-    predicted. The gate is that of `train`: it counts old outcomes alone, at their new level.
+    predicted. Prices meet budgets on the old questions and on those of the log, as often as they come now.
+    The gate is that of `train`: it counts old outcomes alone, at their new level.
 
     Args:
         policy: The policy to update.
