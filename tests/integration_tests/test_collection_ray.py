@@ -174,7 +174,7 @@ def test_a_menu_that_a_worker_cannot_load_ends_the_collection_with_the_reason(cl
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_calls_are_billed_and_made_again(cluster, tmp_path, menu_file):
     there, here, cap = tmp_path / "there.jsonl", tmp_path / "here.jsonl", 2000
-    with StubServer(sums, latency=0.2) as stub:
+    with StubServer(sums, latency=0.4) as stub:
         menu, done = Menu.load(menu_file(stub.base_url)), []
         work = threading.Thread(
             target=lambda: done.append(
@@ -182,8 +182,15 @@ def test_a_killed_worker_is_replaced_and_its_calls_are_billed_and_made_again(clu
             )
         )
         work.start()
-        wait_for(lambda: len(stub.bodies) >= 40 and stub.in_flight > 4 and len(workers_of(os.getpid())) == 4)
-        os.kill(workers_of(os.getpid())[0], signal.SIGKILL)
+        for after in (40, 80):  # each of four workers has a call under way where seven of eight are
+
+            def busy(after=after):
+                started = len(stub.bodies) >= after and len(workers_of(os.getpid())) == 4
+                return (started and stub.in_flight >= 7) or not work.is_alive()
+
+            wait_for(busy)
+            if work.is_alive():
+                os.kill(workers_of(os.getpid())[0], signal.SIGKILL)
         work.join()
         billed, asked = stub.billed, len(stub.bodies)
         collect(questions(), menu, here)
