@@ -50,6 +50,8 @@ ENTRIES = {
         "decide": (1, "which action"),
         "as_state": (1, "the metadata of the calls"),
         "as_json": (3, "the event of the decision, that of the settlement, and the record of the result"),
+        "version_of": (1, "which version of a watched policy decides"),
+        "comparable": (1, "what a policy may learn from the answer"),
     },
     ("strategies", "reasoner"): {
         "question": (1, "what the replies of an event are about"),
