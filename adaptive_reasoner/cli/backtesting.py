@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from adaptive_reasoner.cli.checked import SEEDS, Engine, amount, check_engine, share
+from adaptive_reasoner.cli.checked import SEEDS, Engine, amounts, check_engine, share
 from adaptive_reasoner.cli.shown import AsJson
 from adaptive_reasoner.console import err, out, print_json, print_table, progress, visible
 from adaptive_reasoner.errors import needs
@@ -45,7 +45,7 @@ def backtest(
     budget: Annotated[
         list[float] | None,
         typer.Option(
-            callback=amount,
+            callback=amounts,
             help="Allowed mean cost per question; may be given several times. With --log the policy's own by "
             "default.",
         ),

@@ -63,6 +63,12 @@ def amount(value: list[float] | float | None) -> list[float] | float | None:
     return value
 
 
+def amounts(value: list[float] | None) -> list[float]:
+    """Refuse a list with an amount that is none, as the callback of an option that may be repeated."""
+    amount(value)
+    return value or []  # typer 0.16 asks for the length of what it gets back
+
+
 def one_of(**options: object) -> None:
     """Refuse options of which not exactly one is given, by the options' names."""
     if sum(value is not None for value in options.values()) != 1:
