@@ -206,7 +206,8 @@ def test_a_question_that_was_asked_often_is_learnt_once_with_the_mean_of_what_wa
         row |= {"question": rows[at % 50]["question"]}
     log = Decisions.of(Samples.from_rows(rows))
     table, asked = Drift.between(policy, OLD, log).completed(1_000)
-    assert asked.tolist() == [QUESTIONS // 50] * 50
+    assert len(asked) == 50
+    assert 0 < asked.min() >= asked.max() - 1  # they come in turn, however far back the log counts
     assert len(table) == len(set(table.questions)) == len({row["question"] for row in rows[:50]})
     text, at = table.questions[0], table.actions.index("direct")
     seen = [row["correct"] for row in rows if (row["question"], row["action"]) == (text, "direct")]
