@@ -178,7 +178,10 @@ class ShadowRunner:
             Context().run(self._comparer.compare, given)
         except Exception as error:  # noqa: BLE001 - of a model, a judge or a database; the answer was given long ago
             why = f"{type(error).__name__}: {error}"
-            log = _logger.debug if self._warned else _logger.warning
+            ending = (
+                isinstance(error, RuntimeError) and "interpreter shutdown" in why
+            )  # no pool makes calls then
+            log = _logger.debug if self._warned or ending else _logger.warning
             log("a question was not compared with %s: %s", self.settings.against, why)
             self._warned = True
 
