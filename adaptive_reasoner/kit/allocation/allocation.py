@@ -1,7 +1,9 @@
 """Which action each question gets, with the certificate that no better choice exists."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import inf, isinf
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
@@ -99,6 +101,30 @@ class Allocation:
         return html_table(rows, f"{caption}, price {self.price:.3g}")
 
 
+class Exchanged(Protocol):
+    """An optimum in which cost and accuracy are exchanged and their signs turned."""
+
+    @property
+    def choice(self) -> Ints:
+        """Position of each question's action, shape (n,)."""
+
+    @property
+    def mixed(self) -> Mixed | None:
+        """The question whose action is drawn, or None."""
+
+    @property
+    def price(self) -> float:
+        """Of the exchanged "budget"."""
+
+    @property
+    def accuracy(self) -> float:
+        """Mean cost, negative."""
+
+    @property
+    def cost(self) -> float:
+        """Mean accuracy, negative."""
+
+
 @dataclass(frozen=True, eq=False)
 class FloorAllocation(Allocation):
     """The cheapest action for each question at a mean accuracy, with a certificate of optimality.
@@ -113,6 +139,46 @@ class FloorAllocation(Allocation):
 
     target_accuracy: float
     cost_bound: float
+
+    @classmethod
+    def exchanged(
+        cls,
+        found: Exchanged,
+        actions: tuple[str, ...],
+        *,
+        target_accuracy: float,
+        cost_bound: float,
+        mean_best_value: Callable[[float], float],
+    ) -> Self:
+        """The allocation behind the best "accuracy" -C within a "budget" -q of "cost" -A.
+
+        Args:
+            found: That optimum.
+            actions: Names of the k actions.
+            target_accuracy: q.
+            cost_bound: What no allocation of this accuracy can cost less than.
+            mean_best_value: The dual function of A and C at a price, but for price * budget.
+        """
+        choice, mixed = found.choice.copy(), found.mixed
+        if mixed is not None:  # its choice is the more expensive one, and the draw turns to the cheaper
+            expensive = int(choice[mixed.question])
+            choice[mixed.question] = mixed.action
+            again = Mixed(mixed.question, expensive, 1.0 - mixed.probability)
+            mixed = again if mixed.probability < 1.0 else None
+        reached, spent = 0.0 - found.cost, 0.0 - found.accuracy
+        price = 1.0 / found.price if found.price > 0 else inf
+        return cls(
+            actions=actions,
+            choice=choice,
+            mixed=mixed,
+            price=price,
+            budget=spent,
+            accuracy=reached,
+            cost=spent,
+            bound=reached if isinf(price) else mean_best_value(price) + price * spent,
+            target_accuracy=target_accuracy,
+            cost_bound=cost_bound,
+        )
 
     @property
     def cost_gap(self) -> float:

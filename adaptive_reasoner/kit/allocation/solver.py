@@ -8,6 +8,7 @@ edge is split, by a coin, so the budget is met exactly and the value is that of 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -131,25 +132,12 @@ def _cheapest_at(outcomes: Priced, accuracy: Floats, cost: Floats, wanted: float
         found = solve(exchanged, -wanted)
     except InfeasibleBudgetError as error:
         raise InfeasibleAccuracyError(wanted, -error.cheapest) from None
-    choice, mixed = found.choice.copy(), found.mixed
-    if mixed is not None:  # its choice is the more expensive one, and the draw turns to the cheaper
-        expensive = int(choice[mixed.question])
-        choice[mixed.question] = mixed.action
-        mixed = Mixed(mixed.question, expensive, 1.0 - mixed.probability) if mixed.probability < 1.0 else None
-    reached, spent = 0.0 - found.cost, 0.0 - found.accuracy
-    price = 1.0 / found.price if found.price > 0 else np.inf
-    bound = reached if np.isinf(price) else mean_best_value(accuracy, cost, price) + price * spent
-    return FloorAllocation(
-        actions=tuple(outcomes.actions),
-        choice=choice,
-        mixed=mixed,
-        price=price,
-        budget=spent,
-        accuracy=reached,
-        cost=spent,
-        bound=bound,
+    return FloorAllocation.exchanged(
+        found,
+        tuple(outcomes.actions),
         target_accuracy=wanted,
         cost_bound=0.0 - found.bound,
+        mean_best_value=partial(mean_best_value, accuracy, cost),
     )
 
 

@@ -8,7 +8,8 @@ A last reading adds up what was chosen, and the dual value at the price, as `sol
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from math import fsum, inf, isinf
+from functools import partial
+from math import fsum, inf
 from typing import NamedTuple
 
 import numpy as np
@@ -63,27 +64,12 @@ def cheapest_of_file(table: OutcomesFile, target_accuracy: float) -> FloorAlloca
         found = _Search(_Table(table, exchanged=True), -target_accuracy).run()
     except InfeasibleBudgetError as error:
         raise InfeasibleAccuracyError(target_accuracy, -error.cheapest) from None
-    choice, mixed = found.choice, found.mixed
-    if mixed is not None:  # its choice is the more expensive one, and the draw turns to the cheaper
-        expensive = int(choice[mixed.question])
-        choice[mixed.question] = mixed.action
-        mixed = Mixed(mixed.question, expensive, 1.0 - mixed.probability) if mixed.probability < 1.0 else None
-    reached, spent = 0.0 - found.cost, 0.0 - found.accuracy
-    price = 1.0 / found.price if found.price > 0 else inf
-    bound = reached
-    if not isinf(price):
-        bound = _mean(_Table(table, exchanged=False), price) + price * spent
-    return FloorAllocation(
-        actions=table.actions,
-        choice=choice,
-        mixed=mixed,
-        price=price,
-        budget=spent,
-        accuracy=reached,
-        cost=spent,
-        bound=bound,
+    return FloorAllocation.exchanged(
+        found,
+        table.actions,
         target_accuracy=target_accuracy,
         cost_bound=0.0 - (found.bound + (found.price and found.price * -target_accuracy)),
+        mean_best_value=partial(_mean, _Table(table, exchanged=False)),
     )
 
 
