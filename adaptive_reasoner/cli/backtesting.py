@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from adaptive_reasoner.cli.checked import SEEDS, Engine, amounts, check_engine, share
+from adaptive_reasoner.cli.checked import SEEDS, ClusterAddress, Engine, amounts, check_engine, share
 from adaptive_reasoner.cli.shown import AsJson
 from adaptive_reasoner.console import err, out, print_json, print_table, progress, visible
 from adaptive_reasoner.errors import needs
@@ -72,12 +72,7 @@ def backtest(
     engine: Annotated[
         Engine, typer.Option(help="Play the splits on this machine (local), or on a Ray cluster (ray).")
     ] = Engine.LOCAL,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="With --engine ray: auto or HOST:PORT of a cluster; else one is started on this machine."
-        ),
-    ] = None,
+    address: ClusterAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a policy on questions it was not trained on, against every baseline.

@@ -24,6 +24,15 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="With --engine ray: auto or HOST:PORT of a cluster; else one is started on this machine."
+    ),
+]
+"""The option --address of commands that take --engine."""
+
+
 class CheckedCommand(TyperCommand):
     """A command that takes no number that is none, and no text that cannot be written."""
 

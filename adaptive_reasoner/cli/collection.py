@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adaptive_reasoner.cli.checked import Engine, amount, check_engine
+from adaptive_reasoner.cli.checked import ClusterAddress, Engine, amount, check_engine
 from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_forecast, print_result
 from adaptive_reasoner.cli.summaries import of_collection
 from adaptive_reasoner.console import err, progress
@@ -68,12 +68,7 @@ def collect(
     engine: Annotated[
         Engine, typer.Option(help="Make the calls in this process (local), or on a Ray cluster (ray).")
     ] = Engine.LOCAL,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="With --engine ray: auto or HOST:PORT of a cluster; else one is started on this machine."
-        ),
-    ] = None,
+    address: ClusterAddress = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="With --engine ray: how many processes; by default one for each CPU."),
