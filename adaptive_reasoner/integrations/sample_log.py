@@ -1,6 +1,5 @@
 """Keep what was sampled online, in the samples format, for the offline kit."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from typing import Any
 
 from adaptive_reasoner.action_names import vote_of_action
 from adaptive_reasoner.atomic_file import replaced_whole
+from adaptive_reasoner.redaction import Redaction
 
 _OF_ONE_SOURCE = {"adaptive_vote": "single_pass", "vote": "single_pass"}
 
@@ -65,7 +65,7 @@ class SampleLog:
             raise ValueError(f"rows are kept for a finite number of seconds above 0, not {keep}")
         self.path = None if path is None else Path(path).absolute()  # also after a change of folder
         self.sources = dict(sources or {})
-        self.redact, self.texts, self.keep = redact, texts, keep
+        self.keep, self._redaction = keep, Redaction(redact, texts)
         self._held: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
 
@@ -102,13 +102,14 @@ class SampleLog:
             OSError: The file cannot be written; what it held before stays as it was.
         """
         source, now = self.source_of(record["action"]), time.time()
+        kept = self._redaction
         rows = [
             {
                 "question_id": record["key"],
-                "question": self._text(question),
+                "question": kept.text(question),
                 "source": source,
                 "sample": number,
-                "answer": None if sample["answer"] is None else self._text(sample["answer"]),
+                "answer": None if sample["answer"] is None else kept.text(sample["answer"]),
                 "gold": None,
                 "correct": None,
                 "cost": sample["cost"],
@@ -117,7 +118,7 @@ class SampleLog:
                 "propensity": record.get("propensity"),
                 "policy_id": record.get("policy_id"),
                 "seconds": sample["seconds"],
-                "error": None if sample["error"] is None else self._error(sample["error"]),
+                "error": None if sample["error"] is None else kept.error(sample["error"]),
                 **sample["tokens"],
                 **(features or {}),
                 **({} if self.keep is None else {"time": now}),
@@ -132,17 +133,6 @@ class SampleLog:
             else:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._append(b"".join(map(_line, rows)), now)
-
-    def _text(self, text: str) -> str:
-        if self.redact is not None:
-            text = self.redact(text)
-        if self.texts:
-            return text
-        return "sha256:" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
-
-    def _error(self, error: str) -> str:
-        kind, colon, message = error.partition(": ")
-        return f"{kind}{colon}{self._text(message)}" if self.texts else kind
 
     def _is_old(self, row: Mapping[str, Any], now: float) -> bool:
         return self.keep is not None and row.get("time", now) <= now - self.keep

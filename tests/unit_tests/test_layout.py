@@ -13,7 +13,17 @@ import adaptive_reasoner
 
 ROOT = Path(adaptive_reasoner.__file__).parent
 FLOORS = [
-    {"action_names", "amounts", "atomic_file", "errors", "arrays", "console", "pages", "sandbox"},
+    {
+        "action_names",
+        "amounts",
+        "atomic_file",
+        "redaction",
+        "errors",
+        "arrays",
+        "console",
+        "pages",
+        "sandbox",
+    },
     {"models"},
     {"answers"},
     {"strategies"},

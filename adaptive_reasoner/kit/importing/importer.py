@@ -17,6 +17,7 @@ from adaptive_reasoner.kit.importing.plan import QUESTIONS, CollectionPlan, plan
 from adaptive_reasoner.kit.importing.sample_rows import RowMaker
 from adaptive_reasoner.kit.importing.spool import Spool
 from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.redaction import Redaction
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def import_samples(
     if limit is not None and limit < 1:
         raise ValueError(f"a limit is at least 1, not {limit}")
     fields = Fields(dict(columns or {}), source=source)
-    maker = RowMaker(key, dict(prices or {}), redact, texts)
+    maker = RowMaker(key, dict(prices or {}), Redaction(redact, texts))
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass") as file:
         spool = Spool(file, maker, calls_in(Path(out)) if out is not None else ())
         _fill(spool, records(logs, from_, runs, limit), reader_of(from_, fields, runs), limit, on_progress)

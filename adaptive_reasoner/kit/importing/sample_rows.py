@@ -1,7 +1,6 @@
 """From logged replies to rows of samples: answers compared, grades, and every cost that is known."""
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -18,6 +17,7 @@ from adaptive_reasoner.kit.tables.files import Row
 from adaptive_reasoner.models.dollars import DollarMeter
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.usage import Usage, model_of
+from adaptive_reasoner.redaction import Redaction
 from adaptive_reasoner.strategies.flow import may_vote, vote_of
 
 UNNAMED = "imported"
@@ -53,8 +53,7 @@ class RowMaker:
     Args:
         key: When two replies say the same.
         prices: Prices of models by name, in place of the listed ones.
-        redact: What is kept of a text.
-        texts: False keeps a digest in place of each text.
+        kept: What is kept of texts and errors.
 
     Raises:
         TypeError: The key is a comparison that needs other replies, or a model.
@@ -63,8 +62,7 @@ class RowMaker:
 
     key: Key = "auto"
     prices: Mapping[str, Meter] = field(default_factory=dict)
-    redact: Callable[[str], str] | None = None
-    texts: bool = True
+    kept: Redaction = field(default_factory=Redaction)
 
     def __post_init__(self) -> None:
         compared = comparison(self.key)
@@ -102,39 +100,25 @@ class RowMaker:
             **{name: int(count) if count == int(count) else count for name, count in tokens.items()},
             "seconds": None if reply.seconds is None else round(reply.seconds, 4),
             "score": reply.score,
-            "error": None if reply.error is None else self._error(reply.error),
+            "error": None if reply.error is None else self.kept.error(reply.error),
             "action": reply.action or (source if reply.propensity is not None else None),
             "propensity": reply.propensity,
             "policy_id": reply.policy_id,
         }
         row = {
             "question_id": text_id(reply.question),
-            "question": self.kept(reply.question),
+            "question": self.kept.text(reply.question),
             **({} if reply.group is None else {"group": reply.group}),
             "source": source,
             "sample": None,
-            "answer": None if answer is None else self.kept(answer),
-            "gold": None if reply.gold is None else self.kept(reply.gold),
+            "answer": None if answer is None else self.kept.text(answer),
+            "gold": None if reply.gold is None else self.kept.text(reply.gold),
             "correct": correct,
             "cost": None,
             "cost_unit": None,
             **{name: value for name, value in optional.items() if value is not None},
         }
         return LoggedRow(row, costs, unpriced, free_text, reply.discount)
-
-    def kept(self, text: str) -> str:
-        """What is kept of a text; equal texts stay equal."""
-        if self.redact is not None:
-            text = self.redact(text)
-        if self.texts:
-            return text
-        return "sha256:" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
-
-    def _error(self, error: str) -> str:
-        kind, colon, said = error.partition(": ")
-        return (
-            f"{kind}{colon}{self.kept(said)}" if colon and self.texts else kind if colon else self.kept(kind)
-        )
 
     def _answer(self, reply: LoggedReply) -> tuple[str | None, str | None, bool]:
         """The answer that counts in votes, that which is graded, and whether it is a whole text."""

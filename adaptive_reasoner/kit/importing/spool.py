@@ -1,6 +1,5 @@
 """Replies on their way from logs to a samples file, on disk: their unit is known when all are read."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +9,7 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.importing.base import LoggedReply
 from adaptive_reasoner.kit.importing.sample_rows import RowMaker
 from adaptive_reasoner.kit.tables.files import Row
+from adaptive_reasoner.redaction import digest
 
 _UNKNOWN = {
     "tokens": "a reply without token usage, whose cost in tokens is unknown",
@@ -133,7 +133,7 @@ class Spool:
             return f"{reply.call_id}.{(self._seen[reply.call_id] - 1) % reply.of_request}"
         content = record if record is not None else [reply.question, str(reply.message)]
         text = json.dumps(content, sort_keys=True, default=str)
-        name = "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        name = digest(text)
         self._seen[name] += 1
         return name if self._seen[name] == 1 else f"{name}.{self._seen[name]}"
 

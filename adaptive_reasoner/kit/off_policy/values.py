@@ -14,6 +14,7 @@ from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.evidence import EXPLORE, Evidence, Value, flat, gains_of
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 from adaptive_reasoner.policy.learned import LearnedPolicy
+from adaptive_reasoner.redaction import is_digest
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _no_chance(shares: Floats, taken: Ints, actions: tuple[str, ...]) -> str:
 
 
 def _check_texts(log: Decisions) -> None:
-    digests = sum(text.startswith("sha256:") for text in log.questions)
+    digests = sum(map(is_digest, log.questions))
     if digests > len(log) / 2:
         raise OutcomesError(
             f"{digests} of {len(log)} questions of the log are digests, of which no policy can decide: keep "
