@@ -35,7 +35,7 @@ class Redaction:
         return text if self.texts else digest(text)
 
     def error(self, error: str) -> str:
-        """What is kept of an error: its kind, and its message as a text. Without a kind, all of it is a text."""
+        """What is kept of an error: its kind, and its message as a text; all is text where it has no kind."""
         kind, colon, message = error.partition(": ")
         if not colon or not _KIND.fullmatch(kind):
             return self.text(error)

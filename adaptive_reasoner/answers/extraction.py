@@ -6,7 +6,6 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import AnswerKey as AnswerKey
 from adaptive_reasoner.answers.base import Grader as Grader
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.options import option, option_in
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import plain, spoken
@@ -14,6 +13,7 @@ from adaptive_reasoner.answers.stated import declared, stated
 from adaptive_reasoner.answers.structured import calls_value, exact_json, json_of
 from adaptive_reasoner.answers.values.expressions import unwrapped
 from adaptive_reasoner.answers.values.numbers import number, number_key
+from adaptive_reasoner.lazy_pattern import pattern
 from adaptive_reasoner.models.finish_reasons import finish_reason as finish_reason
 
 _BEFORE, _AFTER = "$*`\"'([ \t\r\n", "$*`\"')].;,!: \t\r\n"

@@ -7,7 +7,6 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import AnswerKey, Comparison, TextComparison
 from adaptive_reasoner.answers.extraction import canonical, choice_answer, final_answer
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.answers.options import option
 from adaptive_reasoner.answers.question import Question, question
@@ -17,6 +16,7 @@ from adaptive_reasoner.answers.structured import calls_key, calls_value, is_code
 from adaptive_reasoner.answers.values.expressions import is_expression, is_formula, unwrapped
 from adaptive_reasoner.answers.values.numbers import UNSIGNED, number, number_key
 from adaptive_reasoner.answers.values.reading import value_key
+from adaptive_reasoner.lazy_pattern import pattern
 
 Key = str | Comparison | AnswerKey
 """What `key=` takes: the name of a comparison, a comparison, or a function of the message."""

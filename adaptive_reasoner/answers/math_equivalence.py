@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.values.numbers import number_key
+from adaptive_reasoner.lazy_pattern import pattern
 
 _LONGEST = 300  # characters: what is longer is no answer but a text
 _SECONDS = 3.0

@@ -2,9 +2,9 @@
 
 import re
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import last_found
+from adaptive_reasoner.lazy_pattern import pattern
 
 _LATEX = pattern(r"\\(?:text|textbf|textrm|textit|mathrm|mathbf|boxed|mathbb)\s?\{([^{}]*)\}")
 _SPACE = pattern(r"\\[ ,;!~]|\\quad|~")

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question, stem
 from adaptive_reasoner.answers.reply_text import is_courtesy
 from adaptive_reasoner.answers.values.units import is_unit
@@ -22,6 +21,7 @@ from adaptive_reasoner.answers.vocabulary import (
     TRUE,
     YES,
 )
+from adaptive_reasoner.lazy_pattern import pattern
 
 MOST_WORDS = 6
 _MOST_SIGNS = 16

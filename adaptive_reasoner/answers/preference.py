@@ -1,8 +1,8 @@
 """Which of two replies is better: the request to a judge, and how its verdict is read."""
 
-import re
+from adaptive_reasoner.lazy_pattern import pattern
 
-_PREFERRED = re.compile(r"(?<!\w)(A|B|[Tt]ie|TIE)(?!\w)")
+_PREFERRED = pattern(r"(?<!\w)(A|B|[Tt]ie|TIE)(?!\w)")
 _CHANCE = {"a": 1.0, "b": 0.0, "tie": 0.5}
 
 

@@ -2,9 +2,9 @@
 
 import re
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question, stem
 from adaptive_reasoner.answers.vocabulary import ABOUT, COPULAS, FUNCTION_WORDS, QUALIFIERS
+from adaptive_reasoner.lazy_pattern import pattern
 
 _MOST_WORDS_OF_A_FRAGMENT = 5
 _COPULA = pattern(COPULAS, re.IGNORECASE)

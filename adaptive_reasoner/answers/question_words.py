@@ -2,8 +2,8 @@
 
 import re
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.vocabulary import any_of
+from adaptive_reasoner.lazy_pattern import pattern
 
 HOW_MANY = pattern(
     any_of(

@@ -6,8 +6,8 @@ from collections import deque
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.vocabulary import COURTESIES, GREETINGS
+from adaptive_reasoner.lazy_pattern import pattern
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import refused
 

@@ -2,7 +2,6 @@ r"""The answer that a reply states: boxed, marked, on its last line, or the whol
 
 import re
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.phrases import is_conditional, leading_yes_or_no, yes_or_no
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import is_courtesy, plain, sentences, without_courtesies
@@ -12,6 +11,7 @@ from adaptive_reasoner.answers.values.reading import value_key
 from adaptive_reasoner.answers.values.series import listed
 from adaptive_reasoner.answers.values.typed_values import typed_spans
 from adaptive_reasoner.answers.vocabulary import CONCLUDING, LETTERS, REFUSALS, SALUTATIONS, any_of
+from adaptive_reasoner.lazy_pattern import pattern
 
 _NAMES = any_of(
     "answer|final answer|antwort|endergebnis|ergebnis|lösung|respuesta|respuesta final|resultado|solución|"

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.phrases import unknown_part, without_asides
 from adaptive_reasoner.answers.qualified import POINTING, is_qualified, names_more
 from adaptive_reasoner.answers.question import Question, stem
@@ -22,6 +21,7 @@ from adaptive_reasoner.answers.vocabulary import (
     REFUSALS,
     any_of,
 )
+from adaptive_reasoner.lazy_pattern import pattern
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.phrases import is_short
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import plain
 from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.vocabulary import FREE_FIELDS, RATIONALES, VERBATIM_FIELDS
 from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.lazy_pattern import pattern
 
 _LONGEST = 200_000
 _LONGEST_TABLE = 20_000

@@ -5,7 +5,7 @@ In English, Spanish, French, German, Italian, Portuguese, Chinese, Japanese, Kor
 
 import re
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
+from adaptive_reasoner.lazy_pattern import pattern
 
 
 def _words(text: str) -> frozenset[str]:

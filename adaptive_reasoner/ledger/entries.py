@@ -1,7 +1,6 @@
 """One charge as a store keeps it, and what a run of charges says."""
 
 import math
-import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,12 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.lazy_pattern import pattern
 from adaptive_reasoner.ledger.base import Reservation, Snapshot, Status
 from adaptive_reasoner.ledger.price_controller import NORMAL, PriceLaw, Totals
 from adaptive_reasoner.ledger.settings import Account
 
 LONGEST = 500
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+UNSTORABLE = pattern(r"[\x00\ud800-\udfff]")
 WINDOW = 1_000
 
 

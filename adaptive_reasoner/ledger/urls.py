@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote, unquote_plus
 
+from adaptive_reasoner.lazy_pattern import pattern
+
 _PUBLIC = {"synchronous", "host", "hostaddr", "port", "sslmode", "connect_timeout"}
 _HIDDEN = "***"
 _SHORT = 4  # characters; a shorter secret is only hidden where it is a whole word
 
-_SCHEME = re.compile(r"([A-Za-z][\w+.-]*)://(.*)", re.DOTALL)
-_LOGIN = re.compile(r"([^:/@?]*)(?::([^@]*))?@")
-_NO_PORT = re.compile(
+_SCHEME = pattern(r"([A-Za-z][\w+.-]*)://(.*)", re.DOTALL)
+_LOGIN = pattern(r"([^:/@?]*)(?::([^@]*))?@")
+_NO_PORT = pattern(
     r":(?!\d{0,5}(?:[,/]|$))([^,/]*)"
 )  # what stands there may be a password: the host is missing
 

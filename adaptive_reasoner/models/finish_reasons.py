@@ -6,6 +6,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.lazy_pattern import pattern
+
 _FIELDS = ("finish_reason", "stop_reason", "done_reason", "stopReason", "finishReason")
 
 _NAME_A_REASON = frozenset({"openai", "google_genai", "groq", "deepseek", "xai"})
@@ -29,9 +31,9 @@ _WHOLE = {
     *("complete", "eos", "eostoken", "end", "finish", "finished", "success", "done", "stopsequences"),
 }
 _WORDS = "|".join(sorted(_CUT | _FILTERED | _WHOLE, key=len, reverse=True))
-_SEVERAL = re.compile(f"(?:{_WORDS})+")
-_ONE = re.compile(_WORDS)
-_REPEATED = re.compile(r"^(.+?)\1+$")
+_SEVERAL = pattern(f"(?:{_WORDS})+")
+_ONE = pattern(_WORDS)
+_REPEATED = pattern(r"^(.+?)\1+$")
 
 
 def finish_reason(message: AIMessage) -> str | None:

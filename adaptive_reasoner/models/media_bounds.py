@@ -6,11 +6,12 @@ on what cannot be seen from here (the size of a file behind an address), its lar
 
 import base64
 import binascii
-import re
 import struct
 from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
+
+from adaptive_reasoner.lazy_pattern import pattern
 
 _Size = tuple[int, int] | None
 
@@ -23,9 +24,7 @@ _GEMINI_IMAGE = 6_192  # 24 tiles of 258
 _GEMINI_LEAST = 2_240  # of Gemini 3, at its highest resolution, whatever the size
 _OPENAI_IMAGE = 3_779  # 1,536 patches times 2.46; those billed by tiles come to less
 _ANY_IMAGE = 48_169  # gpt-4o-mini: 2,833 and 8 tiles of 5,667
-_OPENAI_NAMES = re.compile(
-    r"(?<![\w-])(?:chatgpt-4o|gpt-4o(?!-mini)|gpt-4\.[15]|gpt-5(?![.\d])|o[134](?!\w))"
-)
+_OPENAI_NAMES = pattern(r"(?<![\w-])(?:chatgpt-4o|gpt-4o(?!-mini)|gpt-4\.[15]|gpt-5(?![.\d])|o[134](?!\w))")
 
 _KINDS = {
     **dict.fromkeys(("image", "image_url", "input_image", "computer_screenshot"), "image"),
@@ -36,7 +35,7 @@ _KINDS = {
 }
 _INLINE = ("data", "base64", "file_data", "bytes", "result")
 _MIME = ("mime_type", "media_type", "mimeType", "format")
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?[^,]{0,200},")
+_DATA_URL = pattern(r"data:([\w.+-]+/[\w.+-]+)?[^,]{0,200},")
 
 
 def media_kind(block: Mapping[str, Any]) -> str | None:

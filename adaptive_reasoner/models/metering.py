@@ -1,7 +1,6 @@
 """What a call costs: read its usage, put it in the declared unit, never guess 0."""
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,6 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
 from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
+from adaptive_reasoner.lazy_pattern import pattern
 from adaptive_reasoner.models.finish_reasons import without_repeats
 from adaptive_reasoner.models.prompt_bound import most_prompt_tokens
 from adaptive_reasoner.models.usage import Usage, model_of
@@ -19,7 +19,7 @@ from adaptive_reasoner.models.usage import Usage, model_of
 UNDECLARED_MAX_TOKENS = 4096
 """What a lost call is billed at when neither its source nor the model's profile bounds the reply."""
 
-_DATE = re.compile(r"(?:-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4}|-latest)$")
+_DATE = pattern(r"(?:-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4}|-latest)$")
 
 
 class Meter(Protocol):

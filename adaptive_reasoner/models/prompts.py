@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
-from langchain_core.prompts import BasePromptTemplate
+
+if TYPE_CHECKING:
+    from langchain_core.prompts import BasePromptTemplate
 
 PromptMaker = Callable[[str], str | Sequence[BaseMessage]]
 """From the text of a question to what is sent: text, or messages."""
@@ -48,7 +50,7 @@ class MessagesTemplate:
         ['Be brief.', '5 + 9?']
     """
 
-    template: BasePromptTemplate[Any]
+    template: "BasePromptTemplate[Any]"
 
     def __post_init__(self) -> None:
         names = self.template.input_variables
@@ -72,6 +74,8 @@ def prompt_maker(prompt: Any) -> PromptMaker:
     """
     if isinstance(prompt, str):
         return TextTemplate(prompt)
+    from langchain_core.prompts import BasePromptTemplate  # which loads a parser of YAML
+
     if isinstance(prompt, BasePromptTemplate):
         return MessagesTemplate(prompt)
     if callable(prompt):

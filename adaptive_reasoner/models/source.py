@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
-from langchain_core.prompts import BasePromptTemplate
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.errors import MenuError, needs
@@ -61,7 +61,7 @@ class Source:
     """
 
     model: ChatModel | str | Callable[[], ChatModel]
-    prompt: str | BasePromptTemplate[Any] | PromptMaker | None = None
+    prompt: str | Runnable[dict[str, Any], PromptValue] | PromptMaker | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
     timeout: float = inf

@@ -8,14 +8,16 @@ every question: a vote that has nothing to compare costs one call as well, and w
 
 import re
 
+from adaptive_reasoner.lazy_pattern import pattern
+
 
 def _words(*patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(patterns), re.IGNORECASE)
+    return pattern("|".join(patterns), re.IGNORECASE)
 
 
-SENTENCE_END = re.compile(r"(?<=[?!。？！؟])\s*|(?<=[.:;])\s+|\n+")
+SENTENCE_END = pattern(r"(?<=[?!。？！؟])\s*|(?<=[.:;])\s+|\n+")
 
-POLITE = re.compile(
+POLITE = pattern(
     r"^[¿¡\"'“«(]*(?:(?:please|kindly|hi|hello|hey|ok(?:ay)?|so|now|and|also|just|por favor|bitte"
     r"|s'il vous plaît)\b[,!.]*\s*"
     r"|(?:can|could|would|will) you (?:please |kindly )?(?!do\b|help\b)"
@@ -24,7 +26,7 @@ POLITE = re.compile(
 )
 """What may stand before the verb of a request."""
 
-GREETING = re.compile(
+GREETING = pattern(
     r"\W*(?:(?:hi|hello|hey|good (?:morning|afternoon|evening|night|day)|thanks?(?: you)?|bye|goodbye|cheers"
     r"|welcome|there|again|everyone|you|so|very|much|a lot|how are you(?: doing)?(?: today)?|what'?s up"
     r"|nice|great|cool|ok(?:ay)?|perfect"
@@ -52,10 +54,10 @@ FORMAT = _words(
 )
 """A format that the prompt demands of the answer, in which answers can be compared."""
 
-OPTION = re.compile(r"(?:^|\s)\(?([A-Ea-e])(?:\)|\.(?=\s)|:(?=\s))\s*\S", re.MULTILINE)
+OPTION = pattern(r"(?:^|\s)\(?([A-Ea-e])(?:\)|\.(?=\s)|:(?=\s))\s*\S", re.MULTILINE)
 OPTIONS = _words(r"\b(?:options|choices|opciones|optionen|选项|選択肢)\s*[:：]")
 
-CALCULATION = re.compile(
+CALCULATION = pattern(
     r"\d\s*[+*×÷^=]\s*[-(]?\s*[\dx]|\d\s+[-−/]\s+\d|[)\dx]\s*=\s*[-(]?\d|\b[xyn]\s?[-+*^]\s?\d"
     r"|\\(?:frac|sqrt|sum|int|log|cdot|times)\b|\$[^$\n]*[\\^_=<>+*()\d][^$\n]*\$|\\[(\[]"
     r"|\d\s*(?:plus|minus|times|divided by|más|por|mal|fois|加|减|乘|除以)\s*\d",
@@ -108,7 +110,7 @@ TEXT = _words(
 )
 """How a request for free text begins."""
 
-TEXT_ANYWHERE = re.compile(
+TEXT_ANYWHERE = pattern(
     r"[写寫]|天气真|いい天気|作一首|解释|解釋|介绍|介紹|总结|總結|翻译|翻譯|描述|为什么|為什麼|怎么(?!样)"
     r"|如何|讲个"
     r"|書いて|作って|説明して|要約|翻訳|教えて|言って|なぜ|どうして|どうやって"
@@ -148,4 +150,4 @@ FACT = _words(
 )
 """How a question begins that asks for a fact, for yes or no, or for something done to what is given."""
 
-FACT_ANYWHERE = re.compile(r"谁|誰|什么时候|哪|吗[？?]|どこ|いつ|どれ|どちら|누구|언제|어디|कौन|कब|कहाँ")
+FACT_ANYWHERE = pattern(r"谁|誰|什么时候|哪|吗[？?]|どこ|いつ|どれ|どちら|누구|언제|어디|कौन|कब|कहाँ")

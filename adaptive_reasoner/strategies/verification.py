@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.extraction import final_answer, last_match
 from adaptive_reasoner.answers.grouping import Key
+from adaptive_reasoner.lazy_pattern import pattern
 from adaptive_reasoner.models.replies import Reply, refused
 from adaptive_reasoner.models.source import ChatModel, Request, Source, chat_model, question_of
 from adaptive_reasoner.strategies.flow import (
@@ -28,8 +29,8 @@ from adaptive_reasoner.strategies.flow import (
 )
 from adaptive_reasoner.strategies.stop_rules import Persistent, Retries
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_SCORE = re.compile(rf"\bscore\b(?:\s+(?:of|is))?[\s:=*_]*({_NUMBER.pattern})", re.IGNORECASE)
+_NUMBER = pattern(r"-?\d+(?:\.\d+)?")
+_SCORE = pattern(rf"\bscore\b(?:\s+(?:of|is))?[\s:=*_]*({_NUMBER.pattern})", re.IGNORECASE)
 
 Score = Callable[[str, AIMessage], float]
 """From the question and a reply to how good it is; more is better."""

@@ -21,6 +21,7 @@ FLOORS = [
         "errors",
         "arrays",
         "console",
+        "lazy_pattern",
         "pages",
         "sandbox",
     },

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
 
+from adaptive_reasoner.lazy_pattern import pattern
+
 _ALIKE = 0.6  # the share of equal words from which on the others decide; see benchmarks/similar_answers.py
 _SHORT = 3  # words: in an answer as short every word counts
 _LONGEST = 2_000  # words
 
-_NUMBER = re.compile(r"(?<![\w-])[-\u2212](?=\d)|\d+(?:[.,'\u066b\u066c]\d+)*")
-_GROUPED = re.compile(r"\d{1,3}(?:[.,'\u066c]\d{3})+")
-_LIST_MARK = re.compile(r"(?:^|(?<=[.;:!?\s])\s)\(?\d{1,2}[.)]\s(?=\D)", re.MULTILINE)
-_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
-_WORD = re.compile(
-    rf"{_HAN.pattern}|(?:(?!{_HAN.pattern})[^\W_])+(?:['\u2019](?:(?!{_HAN.pattern})[^\W_])+)?"
-)
+_NUMBER = pattern(r"(?<![\w-])[-\u2212](?=\d)|\d+(?:[.,'\u066b\u066c]\d+)*")
+_GROUPED = pattern(r"\d{1,3}(?:[.,'\u066c]\d{3})+")
+_LIST_MARK = pattern(r"(?:^|(?<=[.;:!?\s])\s)\(?\d{1,2}[.)]\s(?=\D)", re.MULTILINE)
+_HAN = pattern(r"[\u3040-\u30ff\u3400-\u9fff]")
+_WORD = pattern(rf"{_HAN.pattern}|(?:(?!{_HAN.pattern})[^\W_])+(?:['\u2019](?:(?!{_HAN.pattern})[^\W_])+)?")
 
 _NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve",
@@ -49,7 +49,7 @@ _NEGATION_WORDS = (
     "لا لم لن ليس ليست غير ممنوع 不 没 沒 無 禁"
 )
 _NEGATIONS = frozenset(_NEGATION_WORDS.split())
-_NEGATED = re.compile(r"ません|ない|なかった|n['\u2019]t\b|\bn['\u2019]\w")
+_NEGATED = pattern(r"ません|ない|なかった|n['\u2019]t\b|\bn['\u2019]\w")
 
 _EMPTY_WORDS = (
     "a an the it its this that is are was were be been there of to in on at by for and so then "

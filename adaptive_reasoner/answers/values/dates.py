@@ -4,7 +4,7 @@ import re
 from datetime import date, datetime, timedelta
 from functools import cache
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
+from adaptive_reasoner.lazy_pattern import pattern
 
 _LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "ru", "ar")
 _ZONES = {

@@ -3,8 +3,8 @@ r"""Mathematical expressions: whether a text is one, and one form for those that
 import re
 from importlib.util import find_spec
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.values.numbers import number, number_key
+from adaptive_reasoner.lazy_pattern import pattern
 
 _LONGEST = 300
 _DELIMITED = pattern(

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
+from adaptive_reasoner.lazy_pattern import pattern
 
 _SMALL = {
     "zero null cero zéro zero ноль صفر": 0,

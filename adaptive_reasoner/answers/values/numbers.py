@@ -8,8 +8,8 @@ import re
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.values.number_words import spelled_number
+from adaptive_reasoner.lazy_pattern import pattern
 
 SIGNIFICANT_DIGITS = 9
 _DECIMALS = 4

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.values.number_words import CJK_NUMBER
 from adaptive_reasoner.answers.values.numbers import NUMBER, number, number_key
 from adaptive_reasoner.answers.values.units import MAGNITUDES, currency, unit
 from adaptive_reasoner.answers.vocabulary import ABOUT
+from adaptive_reasoner.lazy_pattern import pattern
 
 _SIGN = r"(?:(?:US|A|AU|C|CA|R|MX)?\$|[€£¥₹₩₽₿]|(?:USD|EUR|GBP|JPY|CNY|INR|CHF|CAD|AUD|Rs\.?)(?=\s?[\d-]))"
 _MAGNITUDE = "|".join(sorted(map(re.escape, MAGNITUDES), key=len, reverse=True))

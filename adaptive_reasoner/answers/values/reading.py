@@ -2,7 +2,6 @@
 
 import re
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.options import lettered, option_of
 from adaptive_reasoner.answers.phrases import (
     is_name,
@@ -18,6 +17,7 @@ from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.values.quantities import quantity
 from adaptive_reasoner.answers.values.series import series
 from adaptive_reasoner.answers.values.typed_values import typed, without_preposition
+from adaptive_reasoner.lazy_pattern import pattern
 
 _EDGES = " \t\r\n\"'`.;:!,"
 _LONGEST = 400

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.values.expressions import is_formula
+from adaptive_reasoner.lazy_pattern import pattern
 
 Reader = Callable[[str], str | None]
 

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import last_found
 from adaptive_reasoner.answers.values.dates import moment, month_and_day_names
 from adaptive_reasoner.answers.values.number_words import spelled_number
 from adaptive_reasoner.answers.values.quantities import quantity, value_range
 from adaptive_reasoner.answers.vocabulary import BOUNDS, PREPOSITIONS
+from adaptive_reasoner.lazy_pattern import pattern
 
 _PHONE = pattern(r"(?:tel\.?:?\s*)?(\+?\(?\d[\d\s().-]{5,24}\d)", re.IGNORECASE)
 _PHONE_LIKE = pattern(

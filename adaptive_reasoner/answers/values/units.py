@@ -4,7 +4,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
-from adaptive_reasoner.answers.lazy_pattern import pattern
+from adaptive_reasoner.lazy_pattern import pattern
 
 _UNITS = {
     "meter": "m|metre|metres|meter|meters|metro|metros|mètre|mètres|метр|метров|米|メートル|متر",
