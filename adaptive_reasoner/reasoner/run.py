@@ -4,15 +4,12 @@ import asyncio
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from math import inf
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables.config import merge_configs
 
-from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import chunk_of, tokens_of, usage_of
@@ -22,19 +19,14 @@ from adaptive_reasoner.policy.versions import HearsOutcomes, Outcome
 from adaptive_reasoner.reasoner.choice import ROUNDING, Choice, held_for
 from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
+from adaptive_reasoner.reasoner.readings import Readings
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.threads import on_event_loop
 from adaptive_reasoner.shadow.comparing import GivenAnswer, SecondCall
-from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, never_blocks_on, vote_of
-from adaptive_reasoner.strategies.optimal_stopping import VoteModel
+from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, never_blocks_on
 
-
-class _Reading(NamedTuple):
-    """What a reply offers for comparison under `auto`, and how it states that."""
-
-    message: AIMessage
-    form: str | None
-    statement: str | None
+if TYPE_CHECKING:
+    from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 
 class QuestionRun:
@@ -67,7 +59,7 @@ class QuestionRun:
         self._held = False  # what the next calls can cost
         self._untold: list[Reply] = []  # whose events are to be sent
         self._told = 0
-        self._readings: dict[int, _Reading] = {}  # by the identity of the message
+        self._readings = Readings(self._key, question.messages)
         self.heard: Sequence[Mapping[str, Any]] = ()  # events of a policy that was told of the outcome
         self._opened = time.monotonic()
         self.caller = CallExecutor(
@@ -156,7 +148,7 @@ class QuestionRun:
         self._held = False
         self.running.send(replies)
         if self.answered:  # read for the record now, where it may take its time
-            self._stated(self.answer.message, self.answer.value)
+            self._readings.stated(self.answer.message, self.answer.value)
             self._offer()
 
     async def asend(self, replies: Sequence[Reply]) -> None:
@@ -285,7 +277,7 @@ class QuestionRun:
             "agreement": float(self.answer.agreement),
             "votes": dict(self.answer.votes),
             "rounds": self.caller.rounds,
-            "answer": self._stated(self.answer.message, self.answer.value),
+            "answer": self._readings.stated(self.answer.message, self.answer.value),
             "key": self._hold.key,
             "run_id": self._hold.question,
             **({"shadowed": True} if self._shadowed else {}),
@@ -319,33 +311,6 @@ class QuestionRun:
             )
         return chunk_of(self._signed(winner, self.record(), hidden))
 
-    def _answer_of(self, reply: Reply) -> str | None:
-        """The answer in a reply, as far as one can tell from it alone."""
-        if reply.message is None or reply.auxiliary:
-            return None
-        if self._key is auto:
-            return self._read(reply.message).statement
-        return self._stated(reply.message, vote_of(reply.message, self._key, self._asked))
-
-    def _stated(self, message: AIMessage, value: str | None) -> str | None:
-        """An answer as its reply states it, where `auto` compares by a form of its own: 5 km, not 5000 m."""
-        if value is None or value != self._read(message).form:
-            return value
-        return self._read(message).statement
-
-    def _read(self, message: AIMessage) -> _Reading:
-        """What a reply says, for its event and for the record: read once, as it may take its time."""
-        if id(message) not in self._readings:
-            form = vote_of(message, auto, self._asked)
-            statement = None if form is None else final_answer(message) or form
-            self._readings[id(message)] = _Reading(message, form, statement)
-        return self._readings[id(message)]
-
-    @cached_property
-    def _asked(self) -> str:
-        """The question as comparisons of replies take it."""
-        return Task(self._question.messages).question
-
     def _task(self, decision: Decision) -> Task:
         return Task(
             self._question.messages,
@@ -357,7 +322,7 @@ class QuestionRun:
             plan=decision.plan,
         )
 
-    def _prospects(self, decision: Decision) -> VoteModel | None:
+    def _prospects(self, decision: Decision) -> "VoteModel | None":
         if not isinstance(self.policy, HasVoteModel):
             return None
         return self.policy.prospects(decision.action, decision.expected_accuracy)
@@ -383,7 +348,7 @@ class QuestionRun:
                     "cost": float(reply.cost),
                     "seconds": reply.seconds,
                     "auxiliary": reply.auxiliary,
-                    "answer": self._answer_of(reply),
+                    "answer": self._readings.answer_of(reply),
                     "tokens": tokens_of(reply.received),
                     "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
                 }
