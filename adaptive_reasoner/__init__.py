@@ -30,7 +30,7 @@ from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
-from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Priced, PricedRetries, Window
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, Window
 from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.policy.learned import LearnedPolicy
     from adaptive_reasoner.policy.store import PolicyStore
     from adaptive_reasoner.strategies.minimum_risk import central
+    from adaptive_reasoner.strategies.priced_stops import Priced, PricedRetries
 
 __all__ = [
     "AdaptiveChatModel",
@@ -119,7 +120,7 @@ __all__ = [
     "vote_actions",
 ]
 
-_LAZY = {  # most of them import langgraph; without them the library is loaded sooner
+_LAZY = {  # most of them import langgraph or numpy; without them the library is loaded sooner
     "AdaptiveChatModel": "integrations.chat_model",
     "AdaptiveComputeMiddleware": "integrations.middleware",
     "AdaptiveComputeNode": "integrations.node",
@@ -129,7 +130,9 @@ _LAZY = {  # most of them import langgraph; without them the library is loaded s
     "BudgetLedgerNode": "integrations.budget_node",
     "LearnedPolicy": "policy.learned",
     "PolicyStore": "policy.store",
+    "Priced": "strategies.priced_stops",
     "PricedEmbeddings": "integrations.run_charge",
+    "PricedRetries": "strategies.priced_stops",
     "RunCharge": "integrations.run_charge",
     "SampleLog": "integrations.sample_log",
     "Telemetry": "integrations.opentelemetry",

@@ -24,7 +24,9 @@ from pathlib import Path
 from adaptive_reasoner.integrations.run_lengths import RunLengths
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.policy.label_free import SAMPLES
-from adaptive_reasoner.strategies.stop_rules import Priced, SamplePrice, VoteState
+from adaptive_reasoner.strategies.priced_stops import Priced
+from adaptive_reasoner.strategies.stop_rules import SamplePrice
+from adaptive_reasoner.strategies.vote_state import VoteState
 
 ROOT = Path(__file__).resolve().parents[1]
 BUDGET, RUNS = 150.0, (1, 10, 100, 500)

@@ -19,7 +19,7 @@ from adaptive_reasoner.models.source import ChatModel, Source, question_of
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.strategies.flow import Flow, Steps, Task
 from adaptive_reasoner.strategies.modifiers import on
-from adaptive_reasoner.strategies.stop_rules import Priced, PricedRetries
+from adaptive_reasoner.strategies.priced_stops import Priced, PricedRetries
 from adaptive_reasoner.strategies.verification import Checker, best_of_n
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 

@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import signature
 from math import inf, isfinite, nan
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy.expectations import AskedFor
-from adaptive_reasoner.strategies.look_plans import LookPlan
-from adaptive_reasoner.strategies.optimal_stopping import VoteModel
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.strategies.look_plans import LookPlan
+    from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 Reason = Literal["policy", "mixture", "budget", "fallback", "explored"]
 
@@ -43,7 +45,7 @@ class Decision:
     reason: Reason
     policy_id: str
     propensity: float = 1.0
-    plan: LookPlan | None = field(default=None, compare=False, repr=False)
+    plan: "LookPlan | None" = field(default=None, compare=False, repr=False)
 
     def as_state(self) -> dict[str, str | float]:
         """The decision as a plain dict of strings and floats, fit for graph state.
@@ -120,7 +122,7 @@ class MovesToBudget(Protocol):
 class HasVoteModel(Protocol):
     """A policy that also knows when votes are best ended."""
 
-    def prospects(self, action: str, expected_accuracy: float) -> VoteModel | None:
+    def prospects(self, action: str, expected_accuracy: float) -> "VoteModel | None":
         """What is known of votes of `action`; None if nothing is.
 
         Args:

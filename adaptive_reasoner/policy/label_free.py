@@ -20,7 +20,7 @@ from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import CallBound, Decision, Reason
 from adaptive_reasoner.policy.expectations import AskedFor, Kind, OfferedReplies
 from adaptive_reasoner.strategies.flow import Flow
-from adaptive_reasoner.strategies.stop_rules import Priced
+from adaptive_reasoner.strategies.priced_stops import Priced
 from adaptive_reasoner.strategies.voting import adaptive_consistency, single_pass
 
 SAMPLES = 9

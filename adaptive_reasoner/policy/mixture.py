@@ -1,6 +1,5 @@
 """What a price of compute means: mean costs, mixtures of fixed actions, batches in a budget."""
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,22 +16,6 @@ _BEND = 1 + 1e-9  # a hull whose slope falls by less is straight there
 _FAR = 20.0  # in log price; hulls that bend more sharply need no wider stretch to hand over, and no overflow
 _ROUNDING = 1e-9  # relative error of a mean: a budget of just the cheapest cost is not below it
 _NEAR = 0.25  # half-width, in log price, of the difference a slope is taken over
-
-
-def uniform_from_key(key: str, *, draw: str = "policy-mixture") -> float:
-    """A number in [0, 1) for `key`, always the same, and uniform over keys.
-
-    Args:
-        key: The identity of the question.
-        draw: Names the draw, in at most 16 letters; draws of different names are independent.
-
-    Example:
-        >>> drawn = uniform_from_key("question 7")
-        >>> drawn == uniform_from_key("question 7"), 0 <= drawn < 1
-        (True, True)
-    """
-    digest = hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8, person=draw.encode()).digest()
-    return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Protocol, Self, runtime_checkable
-
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from adaptive_reasoner.policy.base import Decision, Looks, Policy, never_blocks
 from adaptive_reasoner.strategies.flow import Answer, may_vote
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class VersionedPolicy(ABC):
@@ -78,7 +79,7 @@ class VersionedPolicy(ABC):
         price: float | None = None,
         max_cost: float = inf,
         key: str | None = None,
-        vector: ArrayLike | None = None,
+        vector: "ArrayLike | None" = None,
     ) -> Decision:
         """Choose an action for `question`; see `Policy.decide`."""
         known: Mapping[str, Any] = {} if vector is None else {"vector": vector}

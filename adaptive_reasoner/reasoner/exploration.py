@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from adaptive_reasoner.models.metering import is_amount
 from adaptive_reasoner.policy.base import Decision
-from adaptive_reasoner.policy.mixture import uniform_from_key
+from adaptive_reasoner.policy.draws import uniform_from_key
 
 MOST = 0.5
 

@@ -4,10 +4,9 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from langchain_core.runnables import RunnableConfig
-from numpy.typing import ArrayLike
 
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import auto
@@ -22,6 +21,9 @@ from adaptive_reasoner.shadow.comparing import SecondCall
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class AnswerOptions(TypedDict, total=False):
@@ -64,7 +66,7 @@ class AnswerOptions(TypedDict, total=False):
     deadline: float | None
     second_price: float | None
     about: str | None
-    vector: ArrayLike | None
+    vector: "ArrayLike | None"
     second: Callable[[], SecondCall] | Literal[False] | None
     structured: bool
     settings: Mapping[str, Any] | None
@@ -148,7 +150,7 @@ class AskedQuestion(_FromOptions):
 
     messages: Messages
     about: str | None = None
-    vector: ArrayLike | None = None
+    vector: "ArrayLike | None" = None
     second: Callable[[], SecondCall] | Literal[False] | None = None
     structured: bool = False
     key: str | None = None

@@ -7,7 +7,6 @@ from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
 from adaptive_reasoner.policy.versions import with_its_looks
 from adaptive_reasoner.reasoner.exploration import Exploration
 from adaptive_reasoner.shadow.settings import Shadow
@@ -49,6 +48,8 @@ def policy_and_actions(
     for action, flow in (actions or {}).items():
         check_flow(flow, f"action {action!r}")
     if policy is None:
+        from adaptive_reasoner.policy.label_free import SAMPLES, LabelFreePolicy, label_free_actions
+
         samples = SAMPLES if samples is None else samples
         own = label_free_actions(samples)
         _check_label_free(own, actions or {}, bounded=bounded, taken=explore or shadow)

@@ -21,7 +21,7 @@ from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.models.wrapped_models import models_in
 from adaptive_reasoner.policy.base import never_blocks
-from adaptive_reasoner.policy.mixture import uniform_from_key
+from adaptive_reasoner.policy.draws import uniform_from_key
 from adaptive_reasoner.shadow.comparing import Comparer, GivenAnswer, check_declared
 from adaptive_reasoner.shadow.judging import judge_of
 from adaptive_reasoner.shadow.settings import Shadow

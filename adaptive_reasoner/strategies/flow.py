@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
@@ -23,9 +23,11 @@ from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
 from adaptive_reasoner.models.source import Messages, Request, question_of
-from adaptive_reasoner.strategies.look_plans import LookPlan
-from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 from adaptive_reasoner.strategies.stop_rules import SamplePrice
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.strategies.look_plans import LookPlan
+    from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Task:
         price: Accuracy that a unit of cost must be worth, for flows that can stop early.
         second_price: Accuracy that a second of waiting must be worth.
         deadline: When the answer must be there, on the clock of `time.monotonic`.
-        prospects: What collected samples say of votes on such questions; see `stop_rules.Priced`.
+        prospects: What collected samples say of votes on such questions; see `priced_stops.Priced`.
         key: When two replies say the same, for strategies that were given no `key` of their own.
         plan: What a vote that may be left does in each of its states; see `looking`.
     """
@@ -46,9 +48,9 @@ class Task:
     price: float = 0.0
     second_price: float = 0.0
     deadline: float = inf
-    prospects: VoteModel | None = None
+    prospects: "VoteModel | None" = None
     key: Comparison = auto
-    plan: LookPlan | None = None
+    plan: "LookPlan | None" = None
 
     @property
     def question(self) -> str:

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from adaptive_reasoner.arrays import Ints
-from adaptive_reasoner.strategies.stop_rules import VoteState
+from adaptive_reasoner.strategies.vote_state import VoteState
 
 AGAIN, STOP = -2, -1
 """What a plan says of a state beside handing over: sample again, or stop."""

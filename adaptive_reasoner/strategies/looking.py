@@ -5,19 +5,23 @@ What it does in which state is a `LookPlan`, which a policy makes for one questi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from adaptive_reasoner.models.source import Request
 from adaptive_reasoner.strategies.flow import Answer, Flow, NothingArrivedError, Steps, Task
-from adaptive_reasoner.strategies.look_plans import LookPlan
-from adaptive_reasoner.strategies.stop_rules import SamplePrice, VoteState
+from adaptive_reasoner.strategies.stop_rules import SamplePrice
+from adaptive_reasoner.strategies.vote_state import VoteState
 from adaptive_reasoner.strategies.voting import adaptive_consistency
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.strategies.look_plans import LookPlan
 
 
 @dataclass
 class _Following:
     """The stop rule of a vote on a plan, which remembers where the vote ended."""
 
-    plan: LookPlan
+    plan: "LookPlan"
     ended: VoteState = field(default_factory=lambda: VoteState(0, 0, 0, 1))
 
     def wave(self, state: VoteState, terms: SamplePrice) -> int:

@@ -9,11 +9,12 @@ every price.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
+from adaptive_reasoner.strategies.vote_state import beta_confidence
 
 _ACCURACY_STEP = 0.05  # what is expected of a question is rounded to this, for plans to be used again
 _SURE = 50.0  # log-odds beyond which nothing is more certain
@@ -61,7 +62,7 @@ class VoteModel:
         """States in which a vote of `limit` is over: nobody can catch the leader, or nothing can be compared.
 
         After a first sample without an answer one more is drawn, since the first may have been cut; then the
-        vote ends. `stop_rules.VoteState.needed` is the same rule.
+        vote ends. `vote_state.VoteState.needed` is the same rule.
         """
         drawn, top, second = np.indices(self.right.shape)
         return np.asarray((top > second + self.limit - drawn) | ((top == 0) & (drawn > 1)))
@@ -97,21 +98,6 @@ class VoteModel:
         )
         whole = np.maximum(1.0, top + second)
         return replace(self, right=right, top=top / whole, second=second / whole, tilt=None)
-
-
-@cache
-def beta_confidence(top: int, second: int) -> float:
-    """Probability that the leader of two answers is the likelier one, after `top` and `second` votes.
-
-    Under a uniform prior on the leader's chance p of beating the runner-up: P(p > 1/2) = 1 - I_{1/2}(top + 1,
-    second + 1), for whole votes a binomial tail (arXiv:2305.11860, section 3).
-
-    Example:
-        >>> beta_confidence(1, 0), beta_confidence(2, 2)
-        (0.75, 0.5)
-    """
-    draws = top + second + 1
-    return float(sum(math.comb(draws, votes) for votes in range(top + 1)) / 2**draws)
 
 
 @lru_cache(maxsize=16)

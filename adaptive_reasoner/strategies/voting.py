@@ -26,7 +26,8 @@ from adaptive_reasoner.strategies.flow import (
     usable_messages,
     votes_of,
 )
-from adaptive_reasoner.strategies.stop_rules import Lossless, StopRule, Votes
+from adaptive_reasoner.strategies.stop_rules import Lossless, StopRule
+from adaptive_reasoner.strategies.vote_state import Votes
 
 
 def single_pass(*, key: Key | None = None) -> Flow:

@@ -19,7 +19,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Decision
-from adaptive_reasoner.policy.mixture import uniform_from_key
+from adaptive_reasoner.policy.draws import uniform_from_key
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
 

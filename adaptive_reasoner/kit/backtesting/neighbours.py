@@ -9,7 +9,8 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Ints
 from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, Schedule, after_probe
-from adaptive_reasoner.strategies.stop_rules import Lossless, SamplePrice, VoteState
+from adaptive_reasoner.strategies.stop_rules import Lossless, SamplePrice
+from adaptive_reasoner.strategies.vote_state import VoteState
 
 _SHARPNESS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 _GAINS = np.geomspace(1e-4, 0.3, 16)

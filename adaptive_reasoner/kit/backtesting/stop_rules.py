@@ -26,8 +26,8 @@ from adaptive_reasoner.kit.votes.permutations import (
     draws_allowed,
     sample_groups,
 )
-from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
-from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, SamplePrice, StopRule, VoteState
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, SamplePrice, StopRule
+from adaptive_reasoner.strategies.vote_state import VoteState, beta_confidence
 
 _TERCILES = (1 / 3, 2 / 3)
 _KINDS = 2 * (len(_TERCILES) + 1)  # of first samples: answered or not, by length

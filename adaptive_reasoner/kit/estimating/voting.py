@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.strategies.stop_rules import samples_needed
+from adaptive_reasoner.strategies.vote_state import samples_needed
 
 _ORDERS = 120  # orders of the samples a vote's cost is averaged over, at least
 _ORDERS_AT_ONCE = 50_000  # bounds memory, not precision
@@ -168,7 +168,7 @@ def vote_cost(
 ) -> Floats:
     """Expected cost of a vote of at most k as it runs: wave by wave, each the fewest that can still decide.
 
-    The rule is `stop_rules.VoteState.needed`, the one that runs online. Where a vote stops depends on the
+    The rule is `vote_state.VoteState.needed`, the one that runs online. Where a vote stops depends on the
     whole vector of counts, whose states are too many to enumerate for many samples and answers; so the
     cost is averaged over orders of the samples. Up to five samples those are all orders, which is exact.
     Beyond, they are random orders, each taken in all its rotations: unbiased, every sample equally often

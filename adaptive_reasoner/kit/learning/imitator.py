@@ -33,8 +33,9 @@ from adaptive_reasoner.kit.learning.learners import Learner, label_classifier
 from adaptive_reasoner.kit.learning.novelty import Familiarity
 from adaptive_reasoner.kit.onnx_graph import Graph
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.policy.draws import uniform_from_key
 from adaptive_reasoner.policy.features import SURFACE_FEATURES
-from adaptive_reasoner.policy.mixture import CostCurve, uniform_from_key
+from adaptive_reasoner.policy.mixture import CostCurve
 from adaptive_reasoner.policy.trust import Trust
 
 Objective = Literal["value", "labels"]

@@ -12,15 +12,8 @@ from adaptive_reasoner.models.providers import Thinking, thinking_tokens
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Flow
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on
-from adaptive_reasoner.strategies.stop_rules import (
-    Beta,
-    Lossless,
-    Persistent,
-    Priced,
-    PricedRetries,
-    StopRule,
-    Window,
-)
+from adaptive_reasoner.strategies.priced_stops import Priced, PricedRetries
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Persistent, StopRule, Window
 from adaptive_reasoner.strategies.verification import Checker, Judge, Score, best_of_n, cascade
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 

@@ -152,7 +152,7 @@ def by_window(size: int) -> Schedule:
     """`size` samples at once until all answers of one wave agree.
 
     Where the first wave has no answer one sample more is drawn, and then none: as online, where
-    `strategies.stop_rules.VoteState.needed` says so.
+    `strategies.vote_state.VoteState.needed` says so.
     """
 
     def schedule(votes: ReplayedVotes, drawn: Ints) -> Ints:

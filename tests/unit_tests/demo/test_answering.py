@@ -11,7 +11,7 @@ from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.recorded_model import recorded_sources
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy.mixture import uniform_from_key
+from adaptive_reasoner.policy.draws import uniform_from_key
 from tests.fakes import ScriptedModel
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from adaptive_reasoner.errors import InfeasibleBudgetError
-from adaptive_reasoner.policy.mixture import CostCurve, Mixture, hull, spend, uniform_from_key
+from adaptive_reasoner.policy.draws import uniform_from_key
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture, hull, spend
 
 costs = st.floats(0.0, 100.0, allow_subnormal=False)
 accuracies = st.floats(0.0, 1.0, allow_subnormal=False)

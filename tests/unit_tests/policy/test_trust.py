@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.policy.mixture import CostCurve, uniform_from_key
+from adaptive_reasoner.policy.draws import uniform_from_key
+from adaptive_reasoner.policy.mixture import CostCurve
 from adaptive_reasoner.policy.trust import Trust, weights_of
 
 CURVE = CostCurve.of([0.001, 0.01, 0.1], [90.0, 50.0, 10.0])

@@ -65,7 +65,7 @@ def test_a_question_that_runs_again_takes_the_same_action():
 
 
 def test_the_draw_is_another_than_that_of_mixtures():
-    from adaptive_reasoner.policy.mixture import uniform_from_key
+    from adaptive_reasoner.policy.draws import uniform_from_key
 
     keys = [f"q{number}" for number in range(2_000)]
     explored = np.array([uniform_from_key(key, draw="explore") for key in keys])

@@ -20,7 +20,7 @@ from adaptive_reasoner.kit.learning.looking import Chooser
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.alarms import Alarms
-from adaptive_reasoner.policy.mixture import uniform_from_key
+from adaptive_reasoner.policy.draws import uniform_from_key
 from adaptive_reasoner.strategies.modifiers import on
 from tests.fakes import ScriptedModel
 from tests.unit_tests.toys import toy_encoder

@@ -22,7 +22,7 @@ from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model
-from adaptive_reasoner.strategies.stop_rules import Priced
+from adaptive_reasoner.strategies.priced_stops import Priced
 from adaptive_reasoner.strategies.verification import best_of_n, cascade
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError

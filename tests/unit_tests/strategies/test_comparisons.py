@@ -10,8 +10,10 @@ from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Request, Source
 from adaptive_reasoner.strategies.flow import Task, arun, run
 from adaptive_reasoner.strategies.modifiers import extended_thinking
-from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, SamplePrice, VoteState, Window
+from adaptive_reasoner.strategies.priced_stops import Priced
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, SamplePrice, Window
 from adaptive_reasoner.strategies.verification import Checker, best_of_n, cascade
+from adaptive_reasoner.strategies.vote_state import VoteState
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 from tests.fakes import IN_TURN, ScriptedModel, StatusError
 

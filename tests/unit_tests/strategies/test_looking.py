@@ -10,7 +10,7 @@ from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.look_plans import AGAIN, STOP, LookPlan, VoteStates
 from adaptive_reasoner.strategies.looking import looking
 from adaptive_reasoner.strategies.modifiers import on
-from adaptive_reasoner.strategies.stop_rules import VoteState
+from adaptive_reasoner.strategies.vote_state import VoteState
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel
 

@@ -7,22 +7,10 @@ from hypothesis import strategies as st
 from scipy.special import logit
 from scipy.stats import beta
 
-from adaptive_reasoner.strategies.optimal_stopping import (
-    beta_confidence,
-    beta_vote_model,
-    plan,
-    retries_worth,
-)
-from adaptive_reasoner.strategies.stop_rules import (
-    Beta,
-    Lossless,
-    Priced,
-    PricedRetries,
-    SamplePrice,
-    Votes,
-    VoteState,
-    Window,
-)
+from adaptive_reasoner.strategies.optimal_stopping import beta_vote_model, plan, retries_worth
+from adaptive_reasoner.strategies.priced_stops import Priced, PricedRetries
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, SamplePrice, Window
+from adaptive_reasoner.strategies.vote_state import Votes, VoteState, beta_confidence
 
 ANSWERS = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=12, max_size=12)
 ANSWERED = ANSWERS.map(lambda answers: ["a", *answers[1:]])

@@ -10,7 +10,7 @@ from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Task, arun, run
 from adaptive_reasoner.strategies.modifiers import on
-from adaptive_reasoner.strategies.stop_rules import PricedRetries
+from adaptive_reasoner.strategies.priced_stops import PricedRetries
 from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import IN_TURN, ScriptedModel, StatusError

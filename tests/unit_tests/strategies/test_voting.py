@@ -16,8 +16,10 @@ from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Task, arun, run, sample_price
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
-from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Priced, Window, samples_needed
+from adaptive_reasoner.strategies.priced_stops import Priced
+from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, Window
 from adaptive_reasoner.strategies.verification import Checker, best_of_n
+from adaptive_reasoner.strategies.vote_state import samples_needed
 from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 from tests.fakes import IN_TURN, ScriptedModel, StatusError
 

@@ -16,7 +16,8 @@ from adaptive_reasoner.kit.votes.permutations import (
     by_window,
     sample_groups,
 )
-from adaptive_reasoner.strategies.stop_rules import Lossless, SamplePrice, Votes, VoteState
+from adaptive_reasoner.strategies.stop_rules import Lossless, SamplePrice
+from adaptive_reasoner.strategies.vote_state import Votes, VoteState
 from tests.unit_tests.kit.votes.ballots import ballots_of
 
 

@@ -12,7 +12,8 @@ from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, draws_allowed, sample_groups
-from adaptive_reasoner.strategies.stop_rules import SamplePrice, Votes, VoteState
+from adaptive_reasoner.strategies.stop_rules import SamplePrice
+from adaptive_reasoner.strategies.vote_state import Votes, VoteState
 from tests.unit_tests.kit.votes.ballots import ballots_of
 
 HARD, EASY = ["a", "b", "a", "b", "a", "c", "a", "b"], ["a"] * 8

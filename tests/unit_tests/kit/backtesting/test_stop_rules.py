@@ -8,8 +8,7 @@ import pytest
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.strategies.optimal_stopping import beta_confidence
-from adaptive_reasoner.strategies.stop_rules import Votes
+from adaptive_reasoner.strategies.vote_state import Votes, beta_confidence
 from tests.unit_tests.kit.votes.ballots import ballots_of
 
 THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999)

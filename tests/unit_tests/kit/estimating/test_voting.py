@@ -15,7 +15,7 @@ from adaptive_reasoner.kit.estimating.voting import (
     vote_accuracy,
     vote_cost,
 )
-from adaptive_reasoner.strategies.stop_rules import Votes
+from adaptive_reasoner.strategies.vote_state import Votes
 
 ANSWERS = st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=8)
 

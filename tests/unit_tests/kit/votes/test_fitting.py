@@ -24,7 +24,9 @@ from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.policy.vote_tables import STOP_MODEL, read_vote_models
 from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.optimal_stopping import beta_vote_model
-from adaptive_reasoner.strategies.stop_rules import Priced, SamplePrice, VoteState
+from adaptive_reasoner.strategies.priced_stops import Priced
+from adaptive_reasoner.strategies.stop_rules import SamplePrice
+from adaptive_reasoner.strategies.vote_state import VoteState
 from adaptive_reasoner.strategies.voting import adaptive_consistency
 from tests.unit_tests.kit.votes.ballots import ballots_of
 
