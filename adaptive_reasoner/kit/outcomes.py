@@ -12,74 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Texts
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.tables.cell_ranges import Fault, first_fault, half_fault
+from adaptive_reasoner.kit.tables.cell_ranges import first_fault
 from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
-from adaptive_reasoner.kit.tables.row_fields import Asked, is_null, number_field, number_text, text_field
+from adaptive_reasoner.kit.tables.outcome_parts import ESTIMATED, HALVES, Estimated, Halves
+from adaptive_reasoner.kit.tables.outcome_rows import fields_of
+from adaptive_reasoner.kit.tables.row_fields import is_null, number_text
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.pages.tables import html_table
 
-HALVES = ("accuracy_a", "accuracy_b", "cost_a", "cost_b")
 RECTIFIED = "rectified accuracy"
 """The unit of rectified tables: single entries may lie outside [0, 1], means are accuracies."""
 
 _MOST = (0.01, 0.99)  # quantiles between which most of a reward's values lie
-_ESTIMATED = ("labels", "labels_at_random", "accuracy_estimate", "accuracy_se")
-
-
-@dataclass(frozen=True, eq=False)
-class Halves:
-    """Accuracy and cost as each of two disjoint halves of the samples shows them; NaN where unknown.
-
-    An oracle that chooses on one half and is scored on the other does not profit from its own luck.
-
-    Attributes:
-        accuracy_a, accuracy_b: Mean accuracy by half, shape (n, k).
-        cost_a, cost_b: Mean cost by half, shape (n, k).
-    """
-
-    accuracy_a: Floats
-    accuracy_b: Floats
-    cost_a: Floats
-    cost_b: Floats
-
-    def select(self, index: Any) -> Self:
-        """The same at an index of the tables: some questions, or some questions and actions."""
-        return type(self)(*(getattr(self, name)[index] for name in HALVES))
-
-    def fault(self, *, bounded: bool) -> Fault | None:
-        """The first cell that is out of range, if any."""
-        first = half_fault("a", self.accuracy_a, self.cost_a, bounded=bounded)
-        return first or half_fault("b", self.accuracy_b, self.cost_b, bounded=bounded)
-
-
-@dataclass(frozen=True, eq=False)
-class Estimated:
-    """What is known of accuracy where right answers are missing.
-
-    Attributes:
-        labels: Share of each question's replies that were graded by a right answer, shape (n,). A question
-            is labelled where it is above 0.
-        at_random: Which labelled questions were drawn at random, shape (n,). Only these tell how far the
-            estimates are off: questions chosen because their replies differ are harder than others.
-        accuracy: What was estimated without the question's own right answer, also of labelled questions,
-            shape (n, k).
-        error: Standard error of `Outcomes.accuracy`, shape (n, k).
-    """
-
-    labels: Floats
-    at_random: Bools
-    accuracy: Floats
-    error: Floats
-
-    @property
-    def labelled(self) -> Bools:
-        """Which questions have a right answer, shape (n,)."""
-        return np.asarray(self.labels > 0)
-
-    def select(self, rows: Any, columns: Any = slice(None)) -> Self:
-        """The same of some questions and actions."""
-        accuracy, error = self.accuracy[rows][:, columns], self.error[rows][:, columns]
-        return type(self)(self.labels[rows], self.at_random[rows], accuracy, error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +115,7 @@ class Outcomes:
         Raises:
             OutcomesError: As for `read`.
         """
-        return cls(**_assembled(rows, file))
+        return cls(**fields_of(rows, file))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict per question and action, as the file formats hold them."""
@@ -267,9 +211,7 @@ class Outcomes:
             known = self.estimated
             by_question = (np.repeat(column, k) for column in (known.labels, known.at_random.astype(float)))
             cells_of = (*by_question, known.accuracy, known.error)
-            columns |= {
-                name: cells.ravel().tolist() for name, cells in zip(_ESTIMATED, cells_of, strict=True)
-            }
+            columns |= {name: cells.ravel().tolist() for name, cells in zip(ESTIMATED, cells_of, strict=True)}
         return columns
 
     def _check_names(self) -> None:
@@ -298,93 +240,6 @@ class Outcomes:
             column = getattr(self, name)
             if column is not None and len(column) != len(self):
                 raise OutcomesError(f"{len(column)} {name} for {len(self)} question_ids")
-
-
-def _assembled(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any]:
-    """The fields of a full table from rows in any order; every error names its row."""
-    asked, actions = Asked("judge_quality"), dict[str, None]()
-    cells: dict[tuple[str, str], tuple[int, list[float]]] = {}
-    for number, row in enumerate(rows, start=1):
-        try:
-            question_id, action, values = _cell(asked, row, number)
-        except ValueError as error:
-            raise OutcomesError(str(error), file=file, row=number) from error
-        before, _ = cells.setdefault((question_id, action), (number, values))
-        if before != number:
-            reason = f"question {question_id!r}, action {action!r} is already in row {before}"
-            raise OutcomesError(reason, file=file, row=number)
-        actions[action] = None
-    if not cells:
-        raise OutcomesError("the table is empty", file=file)
-    fields = asked.fields(file=file)
-    names = [(question_id, action) for question_id in fields["question_ids"] for action in actions]
-    for question_id, action in names:
-        if (question_id, action) not in cells:
-            raise OutcomesError(f"question {question_id!r} has no row for action {action!r}", file=file)
-    shape = len(fields["question_ids"]), len(actions), -1
-    accuracy, cost, samples, *more = np.moveaxis(
-        np.array([cells[name][1] for name in names]).reshape(shape), -1, 0
-    )
-    halved, estimates = more[: len(HALVES)], more[len(HALVES) :]
-    samples, halves = samples.astype(np.intp), Halves(*halved)
-    bounded = asked.unit("accuracy_unit") is None
-    fault = first_fault(accuracy, cost, samples, bounded=bounded) or halves.fault(bounded=bounded)
-    if fault is not None:
-        question, at, reason = fault
-        raise OutcomesError(reason, file=file, row=cells[names[question * len(actions) + at]][0])
-    return {
-        **fields,
-        "actions": tuple(actions),
-        "accuracy": accuracy,
-        "cost": cost,
-        "samples": samples,
-        "halves": halves if np.isfinite([halves.accuracy_a, halves.accuracy_b]).any() else None,
-        "accuracy_unit": asked.unit("accuracy_unit"),
-        "counts": asked.unit("cost_counts"),
-        "estimated": _estimated(*estimates, file=file),
-        "judge_quality": _judge_quality(asked.unit("judge_quality"), file=file),
-    }
-
-
-def _judge_quality(cell: str | None, *, file: object) -> dict[str, Any] | None:
-    if cell is None:
-        return None
-    try:
-        kept = json.loads(cell)
-    except ValueError:
-        kept = None
-    if not isinstance(kept, dict):
-        raise OutcomesError(f"judge_quality is {cell!r}; `estimate` writes a JSON object", file=file)
-    return kept
-
-
-def _estimated(
-    labels: Floats, at_random: Floats, accuracy: Floats, error: Floats, *, file: object
-) -> Estimated | None:
-    """The columns of estimates, which a file has whole or not at all."""
-    if np.isnan(labels).all():
-        return None
-    by_question = np.stack([labels, at_random])
-    whole = np.isfinite([labels, at_random, accuracy, error]).all()
-    if not (whole and (by_question == by_question[..., :1]).all() and 0 <= labels.min() <= labels.max() <= 1):
-        raise OutcomesError(
-            f"{', '.join(_ESTIMATED)} stand together in every row; labels is a share, and the first two are "
-            "the same in all rows of a question",
-            file=file,
-        )
-    return Estimated(labels[:, 0], at_random[:, 0] > 0, accuracy, error)
-
-
-def _cell(asked: Asked, row: Mapping[str, Any], number: int) -> tuple[str, str, list[float]]:
-    """The question_id, the action and the numbers of a row."""
-    if "action" not in row and "sample" in row:
-        raise ValueError("this is a sample; `adaptive-reasoner estimate` makes outcomes of samples")
-    question_id, action = asked.add(row, number), text_field(row, "action")
-    samples = 1.0 if is_null(row.get("samples")) else number_field(row, "samples")
-    if not samples.is_integer():
-        raise ValueError(f"samples is {samples}; a whole number is needed")
-    more = [np.nan if is_null(row.get(name)) else number_field(row, name) for name in (*HALVES, *_ESTIMATED)]
-    return question_id, action, [number_field(row, "accuracy"), number_field(row, "cost"), samples, *more]
 
 
 def _texts(values: Sequence[str | None] | Texts) -> Texts:

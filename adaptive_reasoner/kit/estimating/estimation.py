@@ -18,8 +18,9 @@ from adaptive_reasoner.kit.estimating.consensus import Labels
 from adaptive_reasoner.kit.estimating.judge_quality import measure_judge
 from adaptive_reasoner.kit.estimating.unlabelled import estimated_by_scores, estimated_without_labels
 from adaptive_reasoner.kit.estimating.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
-from adaptive_reasoner.kit.outcomes import Halves, Outcomes
+from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.outcome_parts import Halves
 
 _STACKED = ("correct", "cost", "tokens", "seconds", "logprob")
 _COLUMNS = (*_STACKED, "score")

@@ -11,8 +11,9 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.estimating.consensus import Labels, evidence_for, graded_by, is_free_text
 from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS, corrected
 from adaptive_reasoner.kit.estimating.preferences import keyed_replies
-from adaptive_reasoner.kit.outcomes import Estimated, Outcomes
+from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.outcome_parts import Estimated
 
 Measure = Callable[[Samples], Outcomes]
 """Makes outcomes of samples that are graded throughout."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.outcomes import HALVES, Halves, Outcomes
+from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.files import write_rows
+from adaptive_reasoner.kit.tables.outcome_parts import HALVES, Halves
 
 
 def rows(n=3, actions=("direct", "cot"), **more):

@@ -7,8 +7,8 @@ from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.backtesting import baselines
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.outcomes import Halves
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.outcome_parts import Halves
 from adaptive_reasoner.policy.mixture import Mixture
 from tests.unit_tests.kit.backtesting.backtests import table_of
 

@@ -6,8 +6,9 @@ import pytest
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.estimating.voting import vote_accuracy, vote_cost
-from adaptive_reasoner.kit.outcomes import HALVES, Outcomes
+from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.outcome_parts import HALVES
 
 
 def rows(question, source, answers, *, gold="42", cost=10.0, **more):

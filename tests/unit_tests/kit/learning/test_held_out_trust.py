@@ -10,7 +10,8 @@ from adaptive_reasoner.kit.learning.cost_response import Response, lift_by_quest
 from adaptive_reasoner.kit.learning.crossfit import folds_of
 from adaptive_reasoner.kit.learning.forecasts import PredictedOutcomes
 from adaptive_reasoner.kit.learning.held_out_trust import HeldOutTrust, trusted_shares
-from adaptive_reasoner.kit.outcomes import Estimated, Outcomes
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.tables.outcome_parts import Estimated
 from adaptive_reasoner.policy.trust import Trust
 
 ACTIONS = ("cheap", "middle", "dear")
