@@ -17,7 +17,7 @@ from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.settings import KEEP, Account
 from adaptive_reasoner.ledger.urls import showable
 
-VERSION = 5
+VERSION = 6
 CREATION_LOCK = 0x6C65646765720001  # PostgreSQL: one process at a time makes the tables
 
 metadata = sa.MetaData()
@@ -63,6 +63,16 @@ comparisons = sa.Table(
     *(sa.Column(name, sa.Text, nullable=False) for name in ("question", "outcome", "action", "against")),
     *(sa.Column(name, sa.Double, nullable=False) for name in ("share", "cost", "at")),
     *(sa.Column(name, sa.Double) for name in ("against_cost", "preferred", "judge_accuracy")),
+)
+
+# What policies have found changed, until it is reset.
+alarms = sa.Table(
+    "ledger_alarms",
+    metadata,
+    *(sa.Column(name, sa.Text, primary_key=True) for name in ("ledger", "policy_id", "series", "direction")),
+    sa.Column("at", sa.Double, primary_key=True),
+    *(sa.Column(name, sa.Double, nullable=False) for name in ("before", "now")),
+    *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("seen", "since", "taken_over")),
 )
 
 # A period's sums are spread over several rows, so that writers do not wait for each other.
@@ -146,6 +156,12 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             share double precision not null, cost double precision not null, at double precision not null,
             against_cost double precision, preferred double precision, judge_accuracy double precision,
             primary key (ledger, key))""",
+    ),
+    5: (
+        """create table ledger_alarms (ledger text not null, policy_id text not null, series text not null,
+            direction text not null, at double precision not null, before double precision not null,
+            now double precision not null, seen bigint not null, since bigint not null,
+            taken_over bigint not null, primary key (ledger, policy_id, series, direction, at))""",
     ),
 }
 

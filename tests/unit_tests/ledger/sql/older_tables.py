@@ -12,6 +12,6 @@ def older(connection):
         connection.exec_driver_sql(f"alter table ledger_totals drop column {name}")
     for name in ("target_accuracy", "floor_price", "floor_slope", "floor_lowest"):
         connection.exec_driver_sql(f"alter table ledger_accounts drop column {name}")
-    for table in ("ledger_scores", "ledger_comparisons"):
+    for table in ("ledger_scores", "ledger_comparisons", "ledger_alarms"):
         connection.exec_driver_sql(f"drop table {table}")
     connection.exec_driver_sql("update ledger_schema set version = 1")
