@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from adaptive_reasoner.integrations.run_charge import PricedEmbeddings, RunCharge
     from adaptive_reasoner.integrations.sample_log import SampleLog
     from adaptive_reasoner.ledger.tenants import TenantLedger
-    from adaptive_reasoner.policy.alarms import Alarm, Alarms
+    from adaptive_reasoner.policy.alarm import Alarm
+    from adaptive_reasoner.policy.alarms import Alarms
     from adaptive_reasoner.policy.learned import LearnedPolicy
     from adaptive_reasoner.policy.store import PolicyStore
     from adaptive_reasoner.strategies.minimum_risk import central
@@ -125,7 +126,7 @@ _LAZY = {  # most of them import langgraph or numpy; without them the library is
     "AdaptiveComputeMiddleware": "integrations.middleware",
     "AdaptiveComputeNode": "integrations.node",
     "AdaptiveContext": "integrations.context",
-    "Alarm": "policy.alarms",
+    "Alarm": "policy.alarm",
     "Alarms": "policy.alarms",
     "BudgetLedgerNode": "integrations.budget_node",
     "LearnedPolicy": "policy.learned",

@@ -8,7 +8,7 @@ from adaptive_reasoner.ledger.async_verbs import AsyncVerbs
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.comparisons import Comparison, Savings, savings_of
 from adaptive_reasoner.ledger.entries import check_action, check_name
-from adaptive_reasoner.ledger.proxy import LedgerProxy
+from adaptive_reasoner.ledger.proxy import innermost
 from adaptive_reasoner.ledger.store import Transaction
 
 T = TypeVar("T")
@@ -73,6 +73,5 @@ class Comparing(AsyncVerbs):
 
 def comparing(ledger: Ledger) -> KeepsComparisons | None:
     """The ledger that keeps the comparisons of a ledger: itself, or the one behind it; None without one."""
-    while isinstance(ledger, LedgerProxy):
-        ledger = ledger.own
-    return ledger if isinstance(ledger, KeepsComparisons) else None
+    own = innermost(ledger)
+    return own if isinstance(own, KeepsComparisons) else None

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import ParamSpec, TypeVar
 
 from typing_extensions import override
@@ -12,10 +12,11 @@ from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
-from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.price_controller import NANO, Totals
 from adaptive_reasoner.ledger.rules import TransactionalLedger
 from adaptive_reasoner.ledger.settings import Account, LedgerOptions
 from adaptive_reasoner.ledger.store import Transaction, Wanted
+from adaptive_reasoner.policy.alarm import Alarm
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,6 +29,7 @@ class MemoryLedger(TransactionalLedger):
     """Safe from threads and tasks; gone with the process. It knows the latest 100,000 charges by key."""
 
     non_blocking = True  # its verbs never wait, so they block no loop
+    _reread = 0.0
 
     def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
         super().__init__(account, clock=clock)
@@ -74,8 +76,9 @@ class _Store:
         self._entries: dict[str, Entry] = {}
         self._open: dict[str, Entry] = {}
         self._questions: dict[tuple[str, str], Share] = {}  # by question and period
-        self._scores: dict[str, int] = {}
+        self._scores: dict[str, tuple[int, float]] = {}  # and when they were given
         self._comparisons: dict[str, Comparison] = {}
+        self._alarms: list[Alarm] = []
 
     def lock(self) -> None:
         """The ledger's own lock is held already."""
@@ -111,12 +114,27 @@ class _Store:
         self.loaded[period] = self.totals(period) + change
 
     def score(self, question: str) -> int | None:
-        return self._scores.get(question)
+        return self._scores.get(question, (None, 0.0))[0]
 
-    def put_score(self, question: str, score: int, now: float) -> None:  # noqa: ARG002 - forgotten by number
-        self._scores[question] = score
+    def put_score(self, question: str, score: int, now: float) -> None:
+        self._scores.pop(question, None)  # it comes again, as the latest
+        self._scores[question] = score, now
         if len(self._scores) > REMEMBERED:
             del self._scores[next(iter(self._scores))]
+
+    def scores_since(self, moment: float) -> Mapping[str, float]:
+        latest = takewhile(lambda graded: graded[1][1] >= moment, reversed(self._scores.items()))
+        return {question: score / NANO for question, (score, _) in list(latest)[::-1]}
+
+    def put_alarm(self, alarm: Alarm) -> None:
+        if alarm not in self._alarms:
+            self._alarms.append(alarm)
+
+    def alarms(self) -> Sequence[Alarm]:
+        return list(self._alarms)
+
+    def drop_alarms(self, policy_id: str) -> None:
+        self._alarms = [alarm for alarm in self._alarms if alarm.policy_id != policy_id]
 
     def put_comparison(self, comparison: Comparison) -> None:
         self._comparisons[comparison.key] = comparison

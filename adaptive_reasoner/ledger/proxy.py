@@ -55,3 +55,10 @@ class LedgerProxy(AsyncVerbs):
     def _current(self) -> Ledger:
         """The ledger behind it, once it knows every charge made so far."""
         return self.own
+
+
+def innermost(ledger: Ledger) -> Ledger:
+    """The ledger behind all that stand in front of it."""
+    while isinstance(ledger, LedgerProxy):
+        ledger = ledger.own
+    return ledger

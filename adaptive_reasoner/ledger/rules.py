@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import Quality, grading
+from adaptive_reasoner.ledger.alarm_keeping import AlarmKeeping
 from adaptive_reasoner.ledger.base import Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import difference, steered
 from adaptive_reasoner.ledger.comparing import Comparing
@@ -28,7 +29,7 @@ HISTORY = 10_000
 AT_ONCE = 500  # expired reservations booked in one transaction, which locks the question of each
 
 
-class TransactionalLedger(Comparing):
+class TransactionalLedger(Comparing, AlarmKeeping):
     """A ledger on a store of entries and totals; subclasses run the transactions."""
 
     _place = "in memory"  # for messages

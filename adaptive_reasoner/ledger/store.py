@@ -8,6 +8,7 @@ from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Known
 from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.policy.alarm import Alarm
 
 
 class Wanted(NamedTuple):
@@ -62,6 +63,18 @@ class Transaction(Known, Protocol):
 
     def comparisons(self) -> Sequence[Comparison]:
         """All comparisons, oldest first."""
+
+    def scores_since(self, moment: float) -> Mapping[str, float]:
+        """The grades that were written since a moment, from 0 to 1, by question, oldest first."""
+
+    def put_alarm(self, alarm: Alarm) -> None:
+        """Write an alarm, unless it is there."""
+
+    def alarms(self) -> Sequence[Alarm]:
+        """All alarms, oldest first."""
+
+    def drop_alarms(self, policy_id: str) -> None:
+        """Delete the alarms of a policy."""
 
     def due(self, now: float, most: int) -> Sequence[Entry]:
         """So many of the open reservations that expired by now."""

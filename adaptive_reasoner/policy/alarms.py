@@ -3,17 +3,18 @@
 import logging
 import random
 import threading
-from collections import Counter, OrderedDict, defaultdict, deque
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from math import isfinite, log2
-from typing import Any, Literal
+from contextlib import suppress
+from math import inf, isfinite, log2
+from typing import Any
+from weakref import WeakKeyDictionary
 
-import numpy as np
-
-from adaptive_reasoner.policy.base import Decision, Policy
-from adaptive_reasoner.policy.change_detection import ChangeDetector, Ranks
+from adaptive_reasoner.errors import LedgerError
+from adaptive_reasoner.policy.alarm import Alarm, Direction, KeepsAlarms, Series
+from adaptive_reasoner.policy.base import Decision, Policy, never_blocks
 from adaptive_reasoner.policy.versions import (
     HasMixture,
     Outcome,
@@ -21,11 +22,9 @@ from adaptive_reasoner.policy.versions import (
     version_of,
     with_its_looks,
 )
+from adaptive_reasoner.policy.watched_series import WatchedSeries
 
 _logger = logging.getLogger(__name__)
-
-Series = Literal["cost", "agreement", "accuracy", "fallback", "not_comparable"]
-Direction = Literal["rises", "falls"]
 
 _WATCHED: dict[tuple[Series, Direction], float] = {  # the share of false alarms that each may raise
     ("cost", "rises"): 0.1,
@@ -35,110 +34,17 @@ _WATCHED: dict[tuple[Series, Direction], float] = {  # the share of false alarms
     ("fallback", "rises"): 0.1,
     ("not_comparable", "rises"): 0.1,
 }
-_AGAINST: dict[Series, str] = {"cost": " times what was expected", "accuracy": " above what was expected"}
-_FINE = {"cost": 8}  # steps of a score: an eighth of a doubling; others have hundredths
-_RECENT = 500  # answers among which the beginning of a change is looked for
-_FEWEST = 5  # answers that an alarm calls `now`, at least
-_UNGRADED = 10_000  # answers whose grade is awaited
+_AWAITED = 10_000  # answers whose grade is awaited
 _LEAST = 2.0**-60  # stands for a cost of 0 in a logarithm
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alarm:
-    """What has changed.
+class _Shelf:
+    """What is known of a ledger that keeps the alarms."""
 
-    Attributes:
-        series: `"cost"` (over what the policy expects of the action), `"agreement"` (of the samples of a
-            vote), `"accuracy"` (grades, less what the policy expects), `"fallback"` (share of questions
-            unlike the training questions) or `"not_comparable"` (share of answers with nothing to compare).
-        direction: `"rises"` or `"falls"`.
-        before: Its mean before the change, of the actions taken since and as often as these, so that another
-            mix of actions is no part of it. For the cost the typical ratio, by the mean of logarithms.
-        now: Its mean since the change.
-        seen: How many answers it was seen on before the change.
-        since: How many answers ago the change has most likely begun.
-        policy_id: The policy that decided.
-        taken_over: Whether the policy's mixture of fixed actions decides from now on.
-    """
-
-    series: Series
-    direction: Direction
-    before: float
-    now: float
-    seen: int
-    since: int
-    policy_id: str
-    taken_over: bool = False
-
-    def __str__(self) -> str:
-        now = f"{self.now:.3g}{_AGAINST.get(self.series, '')}"
-        moved = f"{self.series} {self.direction}: {now} over the latest {self.since:,} answers"
-        return f"{moved}, {self.before:.3g} over the {self.seen:,} before (policy {self.policy_id})"
-
-    def as_event(self) -> dict[str, Any]:
-        """The alarm as a plain dict, as callback handlers receive it."""
-        return {"event": "alarm", **asdict(self)}
-
-
-class _Watch:
-    """One series in one direction."""
-
-    def __init__(self, series: Series, direction: Direction, run_length: float) -> None:
-        self.series, self.direction, self.run_length = series, direction, run_length
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget what was seen."""
-        self._ranks: dict[str, Ranks] = {}
-        self._detector = ChangeDetector(self.run_length)
-        self._recent: deque[tuple[float, str]] = deque(maxlen=_RECENT)
-        self._sums: defaultdict[str, float] = defaultdict(float)  # of the values, by kind
-        self._counts: Counter[str] = Counter()
-
-    def add(self, value: float, kind: str, draw: float) -> dict[str, Any] | None:
-        """What has changed, as fields of an alarm, where a value raises one."""
-        score = round(value * _FINE.get(self.series, 100)) * self._sign
-        self._recent.append((value, kind))
-        self._sums[kind] += value
-        self._counts[kind] += 1
-        p = self._ranks.setdefault(kind, Ranks()).add(score, draw=draw)
-        if not self._detector.add(p)[0]:
-            return None
-        before, now, since = self._change()
-        if self.series == "cost":
-            before, now = 2.0**before, 2.0**now
-        found = {"before": before, "now": now, "seen": self._counts.total() - since, "since": since}
-        self.begin()
-        return found
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.direction == "rises" else -1
-
-    def _change(self) -> tuple[float, float, int]:
-        """The mean before and since the most likely beginning of a change, and how many answers that is.
-
-        Each value is compared with those of its kind, as it is ranked. A kind that was not seen before the
-        change tells nothing of it.
-        """
-        latest = list(self._recent)[::-1]
-        moved = np.cumsum([value - self._sums[kind] / self._counts[kind] for value, kind in latest])
-        count = np.arange(1, len(latest) + 1)
-        possible = slice(_FEWEST - 1, max(self._counts.total() - 1, _FEWEST))
-        standing_out = self._sign * moved / np.sqrt(count)
-        since = int(count[possible][np.argmax(standing_out[possible])])
-        sums, counts = defaultdict[str, float](float), Counter[str]()
-        for value, kind in latest[:since]:
-            sums[kind] += value
-            counts[kind] += 1
-        both = [kind for kind in counts if self._counts[kind] > counts[kind]] or list(counts)
-        number = sum(counts[kind] for kind in both)
-        now = sum(sums[kind] for kind in both) / number
-        before = sum(
-            counts[kind] * (self._sums[kind] - sums[kind]) / max(self._counts[kind] - counts[kind], 1)
-            for kind in both
-        )
-        return before / number, now, since
+    def __init__(self) -> None:
+        self.kept: set[Alarm] = set()  # that are in the ledger
+        self.read_to: float | None = None  # the moment up to which its grades are known
+        self.due, self.failed = -inf, False
 
 
 class Alarms(VersionedPolicy):
@@ -147,20 +53,27 @@ class Alarms(VersionedPolicy):
     It watches cost against what the policy expects, the agreement of votes, grades against the expected
     accuracy, the share of fallbacks, and the share of answers with nothing to compare. What is usual it
     learns from the answers themselves, each action apart. While nothing changes, all series together raise
-    one alarm in `run_length` questions at most, on average. An alarm is an event, `on_alarm` is called with
-    it, and it is kept in `raised`. A new version of a watched policy is judged by itself: its answers begin
-    anew, and the policy decides again where the mixture had taken over.
+    one alarm in `run_length` questions at most, on average.
+
+    An alarm is an event, and `on_alarm` is called with it. The ledger that the answers are charged to keeps
+    it: it stands in every process that has the ledger open, and after a restart, until `reset` or a new
+    version of a watched policy. Grades come from the ledger too, by its `feedback`. A new version is judged
+    by itself: its answers begin anew, and it decides again where the mixture had taken over.
 
     Args:
         policy: Decides.
-        on_alarm: Called with each alarm once the answer that raised it is settled; what it raises is logged.
+        on_alarm: Called with each alarm that this process raises, once the answer that raised it is settled;
+            what it raises is logged.
         take_over: From an alarm on, the policy's mixture of fixed actions decides, until `reset` or a new
             version.
         run_length: Questions to a false alarm, on average, at least.
+        every: Seconds between two looks at a ledger in a database, for grades and for alarms of other
+            processes; answers cause the looks.
 
     Raises:
         TypeError: The policy is none, watches its outcomes already or, with `take_over`, has no mixture;
             or `on_alarm` cannot be called.
+        ValueError: `every` is no number of at least 0.
 
     Example:
         >>> from adaptive_reasoner import FixedPolicy
@@ -176,6 +89,7 @@ class Alarms(VersionedPolicy):
         on_alarm: Callable[[Alarm], object] | None = None,
         take_over: bool = False,
         run_length: float = 20_000,
+        every: float = 1.0,
     ) -> None:
         if isinstance(policy, Alarms) or not callable(getattr(policy, "decide", None)):
             raise TypeError(
@@ -188,28 +102,37 @@ class Alarms(VersionedPolicy):
                 f"policy {policy.policy_id!r} has no mixture of fixed actions to take over; only a "
                 "LearnedPolicy has one: leave take_over out"
             )
+        if not 0 <= every < inf:
+            raise ValueError(f"every is a number of seconds, at least 0, not {every!r}")
         self.policy, self.on_alarm, self.take_over = policy, on_alarm, take_over
-        self.run_length = run_length
-        self.raised: tuple[Alarm, ...] = ()
-        self.taken_over = False
-        self._watches = {watched: _Watch(*watched, run_length / share) for watched, share in _WATCHED.items()}
+        self.run_length, self.every = run_length, every
+        self._raised: tuple[Alarm, ...] = ()
+        self._watches = {
+            watched: WatchedSeries(*watched, run_length / share) for watched, share in _WATCHED.items()
+        }
         self._draws = random.Random(0)  # noqa: S311 - ties of ranks, no secret
         self._version = policy.policy_id
         self._replaced: set[str] = set()
         self._mixture: tuple[Policy, Policy] | None = None  # of a version
         self._looking = with_its_looks(policy)
         self._untold: list[Alarm] = []
-        self._ungraded: OrderedDict[str, Decision] = OrderedDict()
-        self._lock = threading.Lock()
+        self._awaited: OrderedDict[str, Decision | None] = OrderedDict()  # None: its grade counts no more
+        self._make_locks()
 
     def __repr__(self) -> str:
         return f"Alarms({self.policy!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_mixture")}
+        made = ("_lock", "_reading", "_shelves", "_mixture")
+        return {name: value for name, value in vars(self).items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.Lock(), _mixture=None)
+        vars(self).update(state, _mixture=None)
+        self._make_locks()
+
+    def _make_locks(self) -> None:
+        self._lock, self._reading = threading.Lock(), threading.RLock()
+        self._shelves: WeakKeyDictionary[KeepsAlarms, _Shelf] = WeakKeyDictionary()
 
     @property
     def version(self) -> Policy:
@@ -220,42 +143,76 @@ class Alarms(VersionedPolicy):
         """The policy that decides a question; see `VersionedPolicy`."""
         return self._prepare(version_of(self._looking, actions))
 
+    @property
+    def raised(self) -> tuple[Alarm, ...]:
+        """The alarms that stand, oldest first, after a look at the ledgers."""
+        self.check()
+        return self._raised
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether the mixture decides, after a look at the ledgers."""
+        self.check()
+        return self._taken_over
+
+    @property
+    def _taken_over(self) -> bool:
+        return self.take_over and any(alarm.taken_over for alarm in self._raised)
+
+    def keep_in(self, ledger: KeepsAlarms) -> None:
+        """Keep the alarms in a ledger, and take over those that stand there."""
+        if ledger not in self._shelves:
+            self._look(ledger)
+
+    def check(self) -> None:
+        """Look at the ledgers now, for grades and for what other processes have raised or reset."""
+        for ledger in list(self._shelves):
+            self._look(ledger)
+
     def hear(self, outcome: Outcome) -> list[dict[str, Any]]:
         """Take note of an answer; gives the events of the alarms that no one was told of yet."""
         with self._lock:
             raised = [] if outcome.decision.policy_id in self._replaced else self._hear(outcome)
-            self._untold += raised
+        self._tell(raised)
+        ledger = outcome.ledger
+        if ledger is not None and (ledger not in self._shelves or self._is_due(ledger)):
+            self._look(ledger)
+        with self._lock:
             told, self._untold = self._untold, []
-        self._call(raised)
         return [alarm.as_event() for alarm in told]
 
     def feedback(self, question: str, score: float) -> None:
-        """Grade the answer to a question, as a ledger is given grades; the first grade counts.
+        """Grade the answer to a question; the first grade counts.
 
-        The event of an alarm that it raises is sent with the next answer.
+        `feedback` of the ledger does this too, in any process, and a ledger with a target accuracy steers by
+        it. The event of an alarm that a grade raises is sent with the next answer.
 
         Args:
-            question: `record["run_id"]` of a result, among the latest 10,000 answers.
+            question: `record["run_id"]` of a result, among the latest 10,000 answers of this process.
             score: From 0 (wrong) to 1 (right).
 
         Raises:
             ValueError: The score does not lie from 0 to 1.
+            LookupError: No such answer is known.
         """
         if not 0 <= score <= 1:
             raise ValueError(f"a score lies from 0 (wrong) to 1 (right), got {score!r}")
-        with self._lock:
-            decision = self._ungraded.pop(question, None)
-            if decision is None or decision.policy_id in self._replaced:
-                return
-            expected = decision.expected_accuracy if isfinite(decision.expected_accuracy) else 0.0
-            raised = self._observe({"accuracy": score - expected}, decision)
-            self._untold += raised
-        self._call(raised)
+        if question not in self._awaited:
+            raise LookupError(
+                f"{question!r} is none of the latest {len(self._awaited):,} answers of this process: give "
+                "the run_id of a record, or grade answers of other processes by the feedback of the ledger"
+            )
+        self._grade({question: score})
 
     def reset(self) -> None:
-        """Forget every alarm and what is usual; the policy decides again where its mixture had taken over."""
-        with self._lock:
-            self._begin(self._version)
+        """Forget every alarm and what is usual; the policy decides again where its mixture had taken over.
+
+        The ledgers forget the alarms, so that the other processes begin anew as well.
+        """
+        with self._reading:
+            self._forget(self._version)
+            with self._lock:
+                self._begin(self._version)
 
     def _hear(self, outcome: Outcome) -> list[Alarm]:
         decision = outcome.decision
@@ -268,10 +225,23 @@ class Alarms(VersionedPolicy):
             if decision.reason in ("policy", "fallback")
             else None,
         }
-        self._ungraded[outcome.question] = decision
-        if len(self._ungraded) > _UNGRADED:
-            self._ungraded.popitem(last=False)
+        self._awaited[outcome.question] = decision
+        if len(self._awaited) > _AWAITED:
+            self._awaited.popitem(last=False)
         return self._observe(seen, decision)
+
+    def _grade(self, scores: Mapping[str, float]) -> None:
+        """Count the first grade of each answer that is awaited."""
+        raised = []
+        with self._lock:
+            for question, score in scores.items():
+                decision = self._awaited.get(question)
+                if decision is None:
+                    continue
+                self._awaited[question] = None
+                expected = decision.expected_accuracy if isfinite(decision.expected_accuracy) else 0.0
+                raised += self._observe({"accuracy": score - expected}, decision)
+        self._tell(raised)
 
     def _observe(self, seen: Mapping[Series, float | None], decision: Decision) -> list[Alarm]:
         """The alarms that values raise, each compared with those of the same action and reason."""
@@ -283,12 +253,15 @@ class Alarms(VersionedPolicy):
             kind = "" if series == "fallback" else f"{decision.action} {decision.reason}"
             if (changed := watch.add(value, kind, self._draws.random())) is not None:
                 whose: dict[str, Any] = {"policy_id": decision.policy_id, "taken_over": self.take_over}
-                found.append(Alarm(series=series, direction=direction, **changed, **whose))
-        self.taken_over = self.taken_over or bool(found and self.take_over)
-        self.raised += tuple(found)
+                found.append(Alarm(series=series, direction=direction, **changed, **whose, at=time.time()))
+        self._raised += tuple(found)
+        self._untold += found
         return found
 
-    def _call(self, raised: Sequence[Alarm]) -> None:
+    def _tell(self, raised: Sequence[Alarm]) -> None:
+        """Have the ledgers keep alarms, and call with each."""
+        if raised:
+            self.check()
         for alarm in raised:
             _logger.warning("%s", alarm)
             if self.on_alarm is None:
@@ -298,13 +271,56 @@ class Alarms(VersionedPolicy):
             if failed is not None:
                 _logger.error("on_alarm failed on this alarm: %s", alarm, exc_info=failed)
 
+    def _is_due(self, ledger: KeepsAlarms) -> bool:
+        return never_blocks(ledger) or time.monotonic() >= self._shelves[ledger].due
+
+    def _look(self, ledger: KeepsAlarms) -> None:
+        """Put what a ledger does not keep yet, and learn from it what others have raised, reset or graded."""
+        with self._reading:
+            shelf = self._shelves.setdefault(ledger, _Shelf())
+            shelf.due = time.monotonic() + self.every
+            try:
+                kept = {alarm for alarm in ledger.alarms() if alarm.policy_id == self._version}
+                with self._lock:
+                    if shelf.kept - kept:
+                        self._begin(self._version)  # reset by another process
+                    self._adopt(kept - set(self._raised))
+                    missing = [alarm for alarm in self._raised if alarm not in kept]
+                for alarm in missing:
+                    ledger.put_alarm(alarm)
+                shelf.kept = kept | set(missing)
+                scores, shelf.read_to = ledger.grades(shelf.read_to)
+                shelf.failed = False
+            except LedgerError as error:  # the answers stand; the next look tries again
+                (_logger.debug if shelf.failed else _logger.warning)("alarms are not kept: %s", error)
+                shelf.failed = True
+                return
+        self._grade(scores)
+
+    def _adopt(self, alarms: Collection[Alarm]) -> None:
+        """Take over the alarms of another process: what changed there counts as usual from now on."""
+        for alarm in alarms:
+            self._watches[alarm.series, alarm.direction].begin()
+        self._raised = tuple(sorted((*self._raised, *alarms), key=lambda alarm: alarm.at))
+
+    def _forget(self, *versions: str) -> None:
+        """Drop the alarms of versions from the ledgers."""
+        for ledger, shelf in list(self._shelves.items()):
+            for version in versions:
+                with suppress(LedgerError):  # away: its alarms are found there again, and stand
+                    ledger.drop_alarms(version)
+            shelf.kept = set()
+
     def _prepare(self, version: Policy) -> Policy:
         """The version, or its mixture; a new one begins anew."""
         if version.policy_id != self._version:
-            with self._lock:
-                self._replaced = (self._replaced | {self._version}) - {version.policy_id}
-                self._begin(version.policy_id)
-        taken_over = self.taken_over
+            with self._reading:
+                before = self._version
+                with self._lock:
+                    self._replaced = (self._replaced | {before}) - {version.policy_id}
+                    self._begin(version.policy_id)
+                self._forget(before, version.policy_id)
+        taken_over = self._taken_over
         if not (taken_over and isinstance(version, HasMixture)):
             return version
         if self._mixture is None or self._mixture[0] is not version:
@@ -312,7 +328,7 @@ class Alarms(VersionedPolicy):
         return self._mixture[1]
 
     def _begin(self, version: str) -> None:
-        self._version, self.raised, self.taken_over = version, (), False
-        self._ungraded.clear()
+        self._version, self._raised = version, ()
+        self._awaited = OrderedDict.fromkeys(self._awaited)
         for watch in self._watches.values():
             watch.begin()

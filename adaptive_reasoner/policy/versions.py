@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
+from adaptive_reasoner.policy.alarm import KeepsAlarms
 from adaptive_reasoner.policy.base import Decision, Looks, Policy, never_blocks
 from adaptive_reasoner.strategies.flow import Answer, may_vote
 
@@ -117,6 +118,7 @@ class Outcome:
         cost: What its calls cost.
         agreement: Share of the samples that gave the answer; None where there was no vote.
         comparable: Whether the answer offers something to compare; None where it has neither text nor value.
+        ledger: The ledger it was charged to, if that keeps alarms and grades.
     """
 
     decision: Decision
@@ -124,9 +126,18 @@ class Outcome:
     cost: float
     agreement: float | None = None
     comparable: bool | None = None
+    ledger: KeepsAlarms | None = None
 
     @classmethod
-    def of(cls, decision: Decision, answer: Answer, *, question: str, cost: float) -> Self:
+    def of(
+        cls,
+        decision: Decision,
+        answer: Answer,
+        *,
+        question: str,
+        cost: float,
+        ledger: KeepsAlarms | None = None,
+    ) -> Self:
         """The outcome of a decision that came to an answer."""
         voted = sum(answer.votes.values()) > 1
         return cls(
@@ -135,6 +146,7 @@ class Outcome:
             cost=cost,
             agreement=float(answer.agreement) if voted else None,
             comparable=comparable(answer),
+            ledger=ledger,
         )
 
 

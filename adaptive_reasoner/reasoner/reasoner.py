@@ -13,6 +13,7 @@ from typing_extensions import Unpack, override
 from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import Key, comparison
+from adaptive_reasoner.ledger.alarm_keeping import keep_alarms
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.settings import positive
@@ -168,6 +169,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             priced = version_of(policy, strategies)
             ledger = open_ledger("memory://", policy=priced, target=budget, target_accuracy=target_accuracy)
         check_units(meter=meter, policy=policy, ledger=ledger)
+        keep_alarms(policy, ledger)
         if isinstance(shadow, Shadow):
             shadow = ShadowRunner(
                 shadow, strategies, source=source, meter=meter, key=comparison(key), ledger=ledger

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables.config import merge_configs
 
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.ledger.alarm_keeping import alarm_keeper
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.messages import chunk_of, tokens_of, usage_of
 from adaptive_reasoner.models.replies import Reply
@@ -184,8 +185,8 @@ class QuestionRun:
         billed = self.answered or self.caller.cost
         self._hold.close(self.caller.cost if billed else None, self._question.saved)
         if self.answered and self._decision and isinstance(self._asked_policy, HearsOutcomes):
-            question, cost = self._hold.question, float(self.caller.cost)
-            outcome = Outcome.of(self._decision, self.answer, question=question, cost=cost)
+            question, cost, keeper = self._hold.question, float(self.caller.cost), alarm_keeper(self.ledger)
+            outcome = Outcome.of(self._decision, self.answer, question=question, cost=cost, ledger=keeper)
             self.heard = self._asked_policy.hear(outcome)
 
     @property
@@ -251,8 +252,7 @@ class QuestionRun:
         ledger = {"average": self.ledger.average, "target": self.ledger.target}
         if self.answered:
             used = {"usage": dict(usage_of(self.caller.bill) or {}), "model": self._model}
-            settled = {"event": "settled", **self.record(), **ledger, **used}
-            return {**settled, "next_price": self.ledger.price}
+            return {"event": "settled", **self.record(), **ledger, **used, "next_price": self.ledger.price}
         errors = [type(reply.error).__name__ for reply in self.caller.bill if reply.error is not None]
         failed = {"event": "failed", "cost": float(self.caller.cost), "error_type": [None, *errors][-1]}
         return {**self.decided(), **failed, **ledger}

@@ -37,7 +37,7 @@ FLOORS = [
     {"ledger.entries"},
     {"ledger.changes"},
     {"ledger.store"},
-    {"ledger.comparing"},
+    {"ledger.comparing", "ledger.alarm_keeping"},
     {"ledger.rules"},
     {"ledger.memory", "ledger.sql", "ledger.tenants", "ledger.journal"},
     {"ledger.runs"},

@@ -27,6 +27,7 @@ from adaptive_reasoner.ledger.sql.statements import STATEMENTS
 from adaptive_reasoner.ledger.sql.transaction import SqlTransaction
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.ledger.urls import secrets_of, showable
+from adaptive_reasoner.policy.alarm import Alarm
 
 T = TypeVar("T")
 
@@ -82,6 +83,15 @@ class LedgerReader:
             UnreachableLedgerError: The database does not answer.
         """
         return self._read(lambda ledger: ledger.savings())
+
+    def alarms(self) -> list[Alarm]:
+        """The alarms that stand, oldest first.
+
+        Raises:
+            LedgerError: The ledger is gone.
+            UnreachableLedgerError: The database does not answer.
+        """
+        return self._read(lambda ledger: ledger.alarms())
 
     def close(self) -> None:
         """Close the connections."""

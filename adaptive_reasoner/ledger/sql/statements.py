@@ -3,6 +3,7 @@
 from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.price_controller import CARRIED, Totals
+from adaptive_reasoner.policy.alarm import Alarm
 
 _TEXTS = {
     # With the target in force, which may have changed since the ledger was opened.
@@ -76,12 +77,21 @@ _TEXTS = {
         insert into ledger_comparisons (ledger, {compared}) values (:of, {comparing})
         on conflict (ledger, key) do update set {revised}""",
     "read_comparisons": "select {compared} from ledger_comparisons where ledger = :of order by at, key",
+    "read_scores_since": """
+        select question, score from ledger_scores
+        where ledger = :of and graded_at >= :moment order by graded_at""",
+    "put_alarm": """
+        insert into ledger_alarms (ledger, {alarm}) values (:of, {alarming})
+        on conflict (ledger, policy_id, series, direction, at) do nothing""",
+    "read_alarms": "select {alarm} from ledger_alarms where ledger = :of order by at, series",
+    "drop_alarms": "delete from ledger_alarms where ledger = :of and policy_id = :policy",
     "recap": "update ledger_accounts set hard_cap = :cap where ledger = :of",
     "retarget": "update ledger_accounts set target = :target where ledger = :of",
     "clear_entries": "delete from ledger_entries where ledger = :of",
     "clear_sums": "delete from ledger_totals where ledger = :of",
     "clear_scores": "delete from ledger_scores where ledger = :of",
     "clear_comparisons": "delete from ledger_comparisons where ledger = :of",
+    "clear_alarms": "delete from ledger_alarms where ledger = :of",
 }
 STATEMENTS = {
     name: text.format(
@@ -94,6 +104,8 @@ STATEMENTS = {
         compared=", ".join(Comparison.__slots__),
         comparing=", ".join(f":{name}" for name in Comparison.__slots__),
         revised=", ".join(f"{name} = excluded.{name}" for name in Comparison.__slots__ if name != "key"),
+        alarm=", ".join(Alarm.__slots__),
+        alarming=", ".join(f":{name}" for name in Alarm.__slots__),
         added=", ".join(f"{name} = {name} + :{name}" for name in Totals.__slots__),
     )
     for name, text in _TEXTS.items()

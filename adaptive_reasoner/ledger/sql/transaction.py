@@ -7,9 +7,10 @@ from adaptive_reasoner.ledger.changes import Share
 from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
-from adaptive_reasoner.ledger.price_controller import CARRIED, Totals
+from adaptive_reasoner.ledger.price_controller import CARRIED, NANO, Totals
 from adaptive_reasoner.ledger.sql.connection import Answer
 from adaptive_reasoner.ledger.store import Wanted
+from adaptive_reasoner.policy.alarm import Alarm
 
 PARTS = 16  # rows that share a period's sums on PostgreSQL, so that as many processes commit at once
 
@@ -142,6 +143,24 @@ class SqlTransaction:
         """All comparisons, oldest first."""
         return [Comparison(*row) for row in self._rows("read_comparisons")]
 
+    def scores_since(self, moment: float) -> Mapping[str, float]:
+        """The grades that were written since a moment, from 0 to 1, by question, oldest first."""
+        rows = self._rows("read_scores_since", moment=moment)
+        return {question: score / NANO for question, score in rows}
+
+    def put_alarm(self, alarm: Alarm) -> None:
+        """Write an alarm, unless it is there."""
+        self._do("put_alarm", **{**_columns(alarm), "taken_over": int(alarm.taken_over)})
+
+    def alarms(self) -> Sequence[Alarm]:
+        """All alarms, oldest first."""
+        rows = [dict(zip(Alarm.__slots__, row, strict=True)) for row in self._rows("read_alarms")]
+        return [Alarm(**{**row, "taken_over": bool(row["taken_over"])}) for row in rows]
+
+    def drop_alarms(self, policy_id: str) -> None:
+        """Delete the alarms of a policy."""
+        self._do("drop_alarms", policy=policy_id)
+
     def forget(self, before: float, most: int) -> None:
         """Delete the oldest charges that are closed and expired before then, at most so many, and grades."""
         self._do("forget", before=before, most=most)
@@ -163,6 +182,7 @@ class SqlTransaction:
         self._do("clear_sums")
         self._do("clear_scores")
         self._do("clear_comparisons")
+        self._do("clear_alarms")
         for known in (self.loaded, self._changes, self._summing, self._asked, self._others):
             known.clear()
 
@@ -206,6 +226,6 @@ def _read(answer: Answer) -> tuple[Share, Entry | None]:
     return Share(*row[:width]), None if row[width] is None else Entry(*row[width:])
 
 
-def _columns(row: Entry | Totals | Comparison) -> dict[str, Any]:
+def _columns(row: Entry | Totals | Comparison | Alarm) -> dict[str, Any]:
     """Its values by column."""
     return {name: getattr(row, name) for name in row.__slots__}

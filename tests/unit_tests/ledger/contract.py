@@ -3,6 +3,7 @@
 import pytest
 
 from adaptive_reasoner.ledger import Ledger
+from tests.unit_tests.ledger.contract_alarms import AlarmsContract
 from tests.unit_tests.ledger.contract_attempts import AttemptsContract
 from tests.unit_tests.ledger.contract_budgets import BudgetsContract
 from tests.unit_tests.ledger.contract_charges import ChargesContract
@@ -17,6 +18,7 @@ class LedgerContract(
     ChargesContract,
     AttemptsContract,
     BudgetsContract,
+    AlarmsContract,
     ComparisonsContract,
     ExplorationContract,
     QualityContract,

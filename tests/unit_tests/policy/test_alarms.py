@@ -197,7 +197,8 @@ def test_a_grade_counts_once_and_lies_from_0_to_1():
     told(alarms, "q")
     for score in (1.0, 0.0, 0.0):
         alarms.feedback("q", score)
-    alarms.feedback("never asked", 0.0)
+    with pytest.raises(LookupError, match="'never asked' is none of the latest 1 answers of this process"):
+        alarms.feedback("never asked", 0.0)
     (watch,) = [watch for (series, _), watch in alarms._watches.items() if series == "accuracy"]
     assert (watch._counts.total(), sum(watch._sums.values())) == (1, pytest.approx(0.2))
     with pytest.raises(ValueError, match="a score lies from 0"):
