@@ -19,11 +19,46 @@ Name = Annotated[str, typer.Option(help="Name of the ledger in its database.")]
 
 @ledger_app.command("show")
 def ledger_show(url: Url, name: Name = "default", as_json: AsJson = False) -> None:
-    """Show what was spent and reserved, the average, its target and the price."""
+    """Show what was spent and reserved, the average, its target and the price, and the alarms that stand."""
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
     with LedgerReader(url, name=name) as reader:
-        print_result(asdict(reader.snapshot()), as_json)
+        shown, alarms = asdict(reader.snapshot()), [alarm.as_dict() for alarm in reader.alarms()]
+    if as_json:
+        print_json({**shown, "alarms": alarms})
+        return
+    print_result(shown, as_json)
+    for alarm in alarms:
+        print_result({"alarm": alarm["text"]}, as_json)
+
+
+@ledger_app.command("alarms")
+def ledger_alarms(
+    url: Url,
+    name: Name = "default",
+    reset: Annotated[bool, typer.Option("--reset", help="Forget them: the policies decide again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the alarms that policies have raised, or reset them."""
+    from adaptive_reasoner.ledger.alarm_keeping import alarm_keeper
+    from adaptive_reasoner.ledger.opening import open_ledger
+    from adaptive_reasoner.ledger.sql.reader import LedgerReader
+
+    with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
+        alarms = reader.alarms()
+    if reset and alarms:
+        with open_ledger(url, name=name) as ledger:
+            if (keeper := alarm_keeper(ledger)) is not None:
+                for policy_id in {alarm.policy_id for alarm in alarms}:
+                    keeper.drop_alarms(policy_id)
+    shown = [{"raised_at": _time(alarm.at), **alarm.as_dict()} for alarm in alarms]
+    if as_json:
+        print_json({"ledger": name, "reset" if reset else "alarms": shown})
+        return
+    for alarm in shown:
+        print_result({"reset" if reset else "alarm": f"{alarm['raised_at']} {alarm['text']}"}, as_json)
+    if not shown:
+        print_result({"alarms": "none"}, as_json)
 
 
 @ledger_app.command("history")

@@ -11,6 +11,7 @@ from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import Snapshot
 from adaptive_reasoner.ledger.comparisons import Savings
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
+from adaptive_reasoner.policy.alarm import Alarm
 
 KEPT = 1_800  # looks; at one a second, the last half hour
 COMPARED = 10.0  # seconds after which what comparisons say is worked out anew: it reads them all
@@ -33,6 +34,7 @@ class Poller:
         self._lock = threading.Lock()
         self._seen: deque[tuple[float, Snapshot]] = deque(maxlen=KEPT)
         self._savings: tuple[float, Savings] | None = None
+        self._alarms: list[Alarm] = []
         self._error: str | None = None
         self._last = float("-inf")
 
@@ -45,6 +47,7 @@ class Poller:
             self._last = now
             try:
                 self._seen.append((now, self.reader.snapshot()))
+                self._alarms = self.reader.alarms()
                 if self._savings is None or now - self._savings[0] >= COMPARED:
                     self._savings = now, self.reader.savings()
                 self._error = None
@@ -60,5 +63,6 @@ class Poller:
                 "now": self._clock(),
                 "error": self._error,
                 "savings": self._savings[1].as_dict() if self._savings else None,
+                "alarms": [alarm.as_dict() for alarm in self._alarms],
                 "looks": [{"at": at, **asdict(seen)} for at, seen in self._seen if at > moment],
             }

@@ -123,6 +123,7 @@ def page(looks: Poller) -> str:
         every=f"{looks.every:g}",
         rows=rows,
         error=html.escape(seen["error"] or ""),
+        alarms="".join(f"<li>{html.escape(alarm['text'])}</li>" for alarm in seen["alarms"]),
     )
 
 

@@ -106,6 +106,13 @@
       `${number(found.spent)} ${unit} spent on comparing${found.max_cost === null ? "" : ` of ${number(found.max_cost)}`}.`;
   }
 
+  function alarms(found) {
+    const texts = found.map((alarm) => alarm.text);
+    const box = element("alarms");
+    if (texts.join("\n") === [...box.children].map((item) => item.textContent).join("\n")) return;
+    box.replaceChildren(...texts.map((text) => make("li", {}, text))); // a screen reader is told of changes alone
+  }
+
   function ticks(low, high) {
     const rough = (high - low) / 3 || 1;
     const power = 10 ** Math.floor(Math.log10(rough));
@@ -217,6 +224,7 @@
         looks.push(...seen.looks);
         looks.splice(0, looks.length - 2000);
         compared = seen.savings;
+        alarms(seen.alarms);
         element("error").textContent = seen.error ?? "";
         state(seen.error ? "away" : "live", seen.error ? "database away" : "live");
         draw();

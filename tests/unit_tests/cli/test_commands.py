@@ -13,8 +13,10 @@ from adaptive_reasoner.cli.shown import print_result
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.files import write_rows
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.alarm_keeping import alarm_keeper
 from tests.unit_tests.kit.estimating.judged import compared
 from tests.unit_tests.kit.unlabelled import generated
+from tests.unit_tests.ledger.contract_alarms import ALARM
 
 
 def test_solves_for_an_accuracy_with_the_same_fields_and_the_gap_in_cost(command, outcomes):
@@ -195,6 +197,23 @@ def test_shows_a_ledger_and_resets_it(command, tmp_path):
     assert command("ledger", "reset", url, "--yes")[0] == 0
     shown = json.loads(command("ledger", "show", url, "--json")[1])
     assert (shown["spent"], shown["target"]) == (0.0, 10.0)
+
+
+def test_names_the_alarms_of_a_ledger_and_resets_them(command, tmp_path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    open_ledger(url, target=10.0, cost_unit="tokens").close()
+    assert json.loads(command("ledger", "show", url, "--json")[1])["alarms"] == []
+    assert command("ledger", "alarms", url)[1] == "alarms: none\n"
+    with open_ledger(url) as ledger:
+        alarm_keeper(ledger).put_alarm(ALARM)
+    said = str(ALARM)
+    assert f"alarm: {said}" in command("ledger", "show", url)[1]
+    (shown,) = json.loads(command("ledger", "show", url, "--json")[1])["alarms"]
+    assert (shown["text"], shown["series"], shown["at"], shown["taken_over"]) == (said, "cost", 7.5, True)
+    assert said in command("ledger", "alarms", url)[1]
+    (reset,) = json.loads(command("ledger", "alarms", url, "--reset", "--json")[1])["reset"]
+    assert reset["policy_id"] == "p1"
+    assert json.loads(command("ledger", "alarms", url, "--json")[1]) == {"ledger": "default", "alarms": []}
 
 
 def test_grades_an_answer_from_the_command_line(command, tmp_path):

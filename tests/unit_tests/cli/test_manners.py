@@ -50,6 +50,7 @@ def numeric_options():
         "ledger history": ["sqlite:///ledger.sqlite"],
         "ledger reset": ["sqlite:///ledger.sqlite"],
         "ledger watch": ["sqlite:///ledger.sqlite"],
+        "ledger alarms": ["sqlite:///ledger.sqlite"],
         "ledger set": ["sqlite:///ledger.sqlite"],
     }
     for name, given in complete.items():

@@ -6,15 +6,18 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.ledger.alarm_keeping import alarm_keeper
 from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.pages import loopback
 from adaptive_reasoner.watch.looks import COMPARED, Poller
 from adaptive_reasoner.watch.server import WatchServer, _shown, page
+from tests.unit_tests.ledger.contract_alarms import ALARM
 from tests.unit_tests.ledger.stand_ins import Clock
 
 
@@ -90,6 +93,15 @@ def test_serves_this_machine_alone_and_nothing_else(served):
         fetch(served.url, Host="ledger.example:80")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         fetch(f"{served.url}../../etc/passwd")
+
+
+def test_an_alarm_has_a_line_of_the_page_and_of_its_json(served, ledger):
+    assert looks_of(served)["alarms"] == []
+    alarm_keeper(ledger).put_alarm(replace(ALARM, policy_id="<p1>"))
+    threading.Event().wait(0.05)
+    assert [alarm["series"] for alarm in looks_of(served)["alarms"]] == ["cost"]
+    assert "<li>cost rises: 2.25 times what was expected over the latest 12 answers" in fetch(served.url)[1]
+    assert "(policy &lt;p1&gt;)</li>" in fetch(served.url)[1]
 
 
 def test_a_look_is_taken_only_when_the_last_has_grown_old(reader):
