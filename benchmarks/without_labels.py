@@ -20,6 +20,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -133,9 +134,8 @@ def better_of_two(samples, features, budgets, sizes, splits):
     for size in sizes:
         parts = {"estimates": mean(0, False), "labels_alone": mean(size, True), "both": mean(size, False)}
         ahead = parts["both"] - max(parts["estimates"], parts["labels_alone"])
-        summary.append(
-            {"labels": size} | {name: round(each, 4) for name, each in (parts | {"ahead": ahead}).items()}
-        )
+        rounded = {name: round(each, 4) for name, each in (parts | {"ahead": ahead}).items()}
+        summary.append({"labels": size} | rounded | {"splits": splits})
     return {"means_over_budgets": summary, "rows": rows}
 
 
@@ -234,6 +234,7 @@ def stops(samples, *, splits, draws, seed=0):
             "gain": round(float(gains[0, at]), 4),
             "low": round(float(low[at]), 4),
             "high": round(float(high[at]), 4),
+            "splits": splits,
         }
         for at, name in enumerate(("consensus", "right_answers"))
     }
@@ -346,11 +347,13 @@ def main():
     arguments = parser.parse_args()
     encoder = open_encoder()
 
+    @cache
     def read(name):
         return Samples.read(arguments.folder / f"{name}.samples.parquet")
 
-    def described(samples):
-        return feature_matrix(list(samples.questions), encoder)
+    @cache
+    def described(name):
+        return feature_matrix(list(read(name).questions), encoder)
 
     def of_rewards():
         name, sizes, budgets = REWARDS
@@ -360,19 +363,16 @@ def main():
         return preferences(table, features, budgets, arguments.splits or 10)
 
     def exams():
-        samples = read("exams_a_gpt")
-        return samples, described(samples), 3.9
+        return read("exams_a_gpt"), described("exams_a_gpt"), 3.9
 
     parts = {
         "lift": lambda: {
-            name: lifts(read(name), described(read(name)), budgets, sizes, arguments.splits or splits)
+            name: lifts(read(name), described(name), budgets, sizes, arguments.splits or splits)
             for name, (budgets, sizes, splits) in LIFT.items()
             if arguments.table in (None, name)
         },
         "better_of_two": lambda: {
-            name: better_of_two(
-                read(name), described(read(name)), LIFT[name][0], sizes, arguments.splits or splits
-            )
+            name: better_of_two(read(name), described(name), LIFT[name][0], sizes, arguments.splits or splits)
             for name, (sizes, splits) in SHRINKAGE.items()
             if arguments.table in (None, name)
         },
