@@ -20,6 +20,7 @@ Labels = Literal["gold", "consensus", "judge", "auto"]
 _ROUNDS = 10  # of weighing sources by their agreement; the weights settle within five
 _SHARPNESS = 1.5  # the likelier answer is likelier still than its share of the weight says
 _COST_WEIGHT = 2.0  # what a source e times as expensive weighs more, before any reply was seen
+_FREE = 0.1  # what a source without cost is taken to cost, of the cheapest that has one
 _TRUST = (0.02, 0.98)  # no source is taken to be always wrong or always right
 _CHOICES = 4.0  # answers a wrong source may give instead of the right one, about
 _LEAST_WEIGHT = 0.1
@@ -200,8 +201,10 @@ def _prior(samples: Samples) -> Floats:
         own = [r.cost for question_id in samples.question_ids for r in samples.votes(question_id, source)]
         costs.append(sum(own) / len(own) if own else 0.0)
     cost = np.array(costs)
-    if not (cost > 0).all():
+    paid = cost > 0
+    if not paid.any():
         return np.ones(len(cost))
+    cost[~paid] = _FREE * cost[paid].min()
     weights: Floats = 1 + _COST_WEIGHT * np.log(cost / cost.min())
     return weights
 

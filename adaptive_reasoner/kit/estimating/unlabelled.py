@@ -85,7 +85,8 @@ def _check_agreement(samples: Samples) -> None:
     """Refuse a consensus of replies that never agree.
 
     Raises:
-        OutcomesError: Most have no answer to compare, or no two are the same.
+        OutcomesError: Most have no answer to compare, no two are the same, or every question has a single
+            reply, and too few have a right answer to tell how often such a reply is right.
     """
     compared, agree = 0, 0
     for question_id in samples.question_ids:
@@ -97,11 +98,17 @@ def _check_agreement(samples: Samples) -> None:
         reason = "most replies have no answer that could be compared"
     elif compared >= FEWEST_LABELS and not agree:
         reason = f"no two replies to any of {compared} questions are the same"
+    elif not compared and ((samples.labels > 0) & ~samples.chosen).sum() < FEWEST_LABELS:
+        raise OutcomesError(
+            "no question has two replies with an answer, so there is no consensus to judge them by: collect "
+            f"more samples or another source, or label {FEWEST_LABELS} questions drawn at random "
+            "(`adaptive-reasoner label --random 1`)"
+        )
     else:
         return
     raise OutcomesError(
         f"{reason}, so their consensus tells nothing: let a judge compare them (`adaptive-reasoner regrade` "
-        "with kind = \"preference\" under [grader]), or take their scores with reward='score'"
+        "with kind = \"preference\" under [grader]), or take their scores (--reward NAME, reward='NAME')"
     )
 
 

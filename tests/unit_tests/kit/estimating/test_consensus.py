@@ -53,6 +53,32 @@ def test_one_expensive_source_outweighs_several_cheap_ones_that_agree():
     assert first["7"] > first["5"]
 
 
+def test_a_source_without_cost_weighs_less_than_one_that_is_paid():
+    row = {"gold": None, "correct": None, "sample": 0, "cost_unit": "usd"}
+    rows = [
+        row | {"question_id": f"q{q}", "question": f"q{q}", "source": source, "answer": answer, "cost": cost}
+        for q in range(4)
+        for source, answer, cost in (("local", str(q % 2), 0.0), ("paid", "1", 0.002))
+    ]
+    first, second, *_ = right_answers(Samples.from_rows(rows))
+    assert first["1"] > 0.9
+    assert second == {"1": 1.0}
+    free = [row | {"cost": 0.0} for row in rows]
+    assert right_answers(Samples.from_rows(free))[0] == pytest.approx({"0": 0.5, "1": 0.5}, abs=0.2)
+
+
+def test_single_replies_agree_with_nothing_and_need_right_answers():
+    def alone(labelled):
+        samples = generated(60, samples=1, labelled=labelled)
+        replies = {pair: several for pair, several in samples.replies.items() if pair[1] == "strong"}
+        return replace(samples, sources=("strong",), replies=replies)
+
+    with pytest.raises(OutcomesError, match=r"no question has two replies .*label 20 questions"):
+        estimate(alone(range(19)), votes=(1,))
+    known = estimate(alone(range(40)), votes=(1,)).accuracy
+    assert known[40:].mean() == pytest.approx(known[:40].mean(), abs=0.05)
+
+
 def test_chances_of_a_question_sum_to_one_and_no_answer_has_none():
     samples = generated(20, labelled=())
     assert [sum(each.values()) for each in right_answers(samples)] == pytest.approx([1.0] * 20)
