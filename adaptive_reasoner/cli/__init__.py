@@ -169,6 +169,8 @@ def estimate(
 ) -> None:
     """Make outcomes of samples: what each action would score and cost on each question."""
     from adaptive_reasoner.cli.estimates import estimated, estimated_in_blocks
+    from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
+    from adaptive_reasoner.kit.learning.gate import checked
     from adaptive_reasoner.kit.tables.outcomes_file import is_large
 
     sizes = _sizes(votes)
@@ -186,6 +188,11 @@ def estimate(
         counts = {source: f"{silent} of {total} samples" for source, (silent, total) in found.silent.items()}
         told = {} if found.judge is None else {"judge": str(found.judge)}
         print_result({"nothing to compare": counts, **told}, as_json=False)
+    if found.n_labelled < min(FEWEST_LABELS, found.n_questions):
+        err.plain_line(
+            f"note: {checked(found.n_labelled)}; the questions to label first: `adaptive-reasoner label "
+            f"{samples} --next 50 --out label_me.csv`"
+        )
 
 
 @app.command()
@@ -219,12 +226,14 @@ def solve(
         "actions": best.shares(),
         "cost_unit": table.cost_unit,
     }
+    if isinstance(table, Outcomes) and table.estimated is not None:
+        solved["n_labelled"] = int(table.labelled.sum())
     if isinstance(best, FloorAllocation):
         least = {"cost_bound": best.cost_bound, "cost_gap": best.cost_gap}
         solved = {"target_accuracy": best.target_accuracy, **solved, **least}
     if not as_json:
         solved["actions"] = {name: f"{share:.1%}" for name, share in best.shares().items() if share}
-    print_result(solved, as_json)
+    print_result(solved, as_json, words={"n_labelled": "right answers known"})
     if isinstance(best, FloorAllocation):
         if best.accuracy > best.target_accuracy and math.isinf(best.price):
             reached = number(best.accuracy)

@@ -58,8 +58,9 @@ def of_training(folder: object, report: Mapping[str, Any], cost_unit: str) -> di
     needed = {
         "questions that would be enough": gate["needed"],
         "right answers known": gate["labels"],
-        "labels that would verify it": gate["needed_labels"],
+        "random labels that would verify it": gate["needed_labels"],
     }
+    accuracy = "accuracy" if gate["labels"] is None else "estimated accuracy"
     dropped = dropped_in_words(report["dropped"], len(report["actions"]) + len(report["dropped"]))
     return {
         "policy": str(folder),
@@ -69,7 +70,7 @@ def of_training(folder: object, report: Mapping[str, Any], cost_unit: str) -> di
         **{name: value for name, value in needed.items() if value is not None},
         "learner": report["learner"],
         **({"dropped": dropped} if dropped else {}),
-        "imitator on questions it has not seen": f"accuracy {held_out['accuracy']:.3f} at "
+        "imitator on questions it has not seen": f"{accuracy} {held_out['accuracy']:.3f} at "
         f"{_amount(held_out['cost'], cost_unit)} per question",
         "more": "policy.json in the folder, or --json",
     }

@@ -93,7 +93,7 @@ class Gate:
         more = "" if self.needed is None else f"; about {self.needed} questions would tell"
         labels = "" if self.labels is None else f"; {checked(self.labels)}"
         if self.needed_labels is not None:
-            more = f"; label {self.needed_labels} questions at least to verify it"
+            more = f"; label {self.needed_labels} questions at least to verify it, drawn at random"
         part = ""
         if self.ships and min(self.trust) < 1:
             least, most = (f"{trust:.0%}" for trust in self.trust)

@@ -61,6 +61,21 @@ def test_questions_go_out_and_their_labels_come_back(command):
     assert [row["question_id"] in drawn for row in read_rows("more.csv")] == [False]
 
 
+def test_outcomes_say_what_was_checked_and_what_to_label(command):
+    code, printed, said = command("estimate", "samples.jsonl", "--votes", "1", "--out", "o.jsonl")
+    assert code == 0
+    assert "note: no answer was checked; the questions to label first: `adaptive-reasoner label sam" in said
+    code, printed, _ = command("solve", "o.jsonl", "--budget", 100)
+    assert "right answers known: 0" in printed
+    _, printed, _ = command("solve", "o.jsonl", "--budget", 100, "--json")
+    assert json.loads(printed)["n_labelled"] == 0
+    command(*OUT)
+    fill(GOLDS | {"city": "rome"})
+    command(*BACK)
+    _, _, said = command("estimate", "samples.jsonl", "--votes", "1", "--out", "o.jsonl")
+    assert "note: the answers of 3 were checked; the questions to label first" in said
+
+
 def test_when_all_is_labelled_nothing_is_written(command):
     command("label", "samples.jsonl", "--out", "label_me.csv")
     fill(GOLDS)
