@@ -138,7 +138,7 @@ def price_figure(lines: Rows, band: Rows, *, price: float, budget: float, unit: 
         "price:Q",
         title=f"price (accuracy a {unit.removesuffix('s')})",
         scale=alt.Scale(type="log"),
-        axis=alt.Axis(format=".1~e", tickCount=5),
+        axis=alt.Axis(format="~g", tickCount=5),
     )
     present = {row["series"] for row in lines}
     colour = lines_by("series", {name: shade for name, shade in _PRICED.items() if name in present})

@@ -80,10 +80,10 @@ def judged(
     )
     refused = answer is not None and answer not in SHIPS
     if lift.low > ROUNDING and answer == "unverified":
+        draws = f"`adaptive-reasoner label SAMPLES --next {needed or FEWEST_LABELS} --random 1`"
         return Verdict(
             "Ships unverified:",
-            f"{gained}, {interval}, by estimates: {checked(labels or 0)}. "
-            f"`adaptive-reasoner label SAMPLES --next {needed or FEWEST_LABELS}` says which to check first.",
+            f"{gained}, {interval}, by estimates: {checked(labels or 0)}. {draws} draws those to check.",
             "unsure",
         )
     if lift.low > ROUNDING and not refused:
