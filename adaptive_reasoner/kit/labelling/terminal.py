@@ -35,11 +35,14 @@ def label_in_terminal(
     Returns:
         How many labels were given.
     """
-    at, seen = 0, list[int]()
+    at, shown, seen = 0, -1, list[int]()
     while at < len(book.questions):
         question = book.questions[at]
-        _show(screen, question, f"{at + 1} of {len(book.questions)}")
-        key = read_key()
+        known = book.given.get(question.question_id)
+        if at != shown:
+            _show(screen, question, f"{at + 1} of {len(book.questions)}", known)
+            shown = at
+        key = read_key().lower()
         if key in _ENDS:
             break
         if key == "b" and seen:
@@ -47,13 +50,16 @@ def label_in_terminal(
             continue
         label = _label(key, question, screen, read_line)
         if label is None and key != "s":
+            _say(screen, KEYS)
             continue
         if label is not None:
             try:
-                book.give(at, label.gold, instead_of=book.given.get(question.question_id))
+                taken = book.give(at, label.gold, instead_of=known)
             except OutcomesError as error:
                 _say(screen, f"not written: {error}")
                 continue
+            if not taken:
+                _say(screen, "another command labelled this question; that label stays")
         seen.append(at)
         at += 1
     return len(book.given)
@@ -64,14 +70,14 @@ def _label(key: str, question: Unlabelled, screen: Screen, read_line: Callable[[
     if key == "0":
         return Label(None)
     if key == "t":
-        _say(screen, "the right answer, and Enter (nothing takes it back):")
+        _say(screen, "the right answer, then Enter; Enter alone goes back to the keys:")
         return Label(line) if (line := read_line().strip()) else None
     if key.isdigit() and int(key) <= len(question.answers):
         return Label(question.answers[int(key) - 1].answer)
     return None
 
 
-def _show(screen: Screen, question: Unlabelled, place: str) -> None:
+def _show(screen: Screen, question: Unlabelled, place: str, known: Label | None) -> None:
     group = "" if question.group is None else f", {question.group}"
     screen.print(f"\n{place}{group}", style="italic", markup=False, highlight=False)
     screen.print(question.question, style="bold", markup=False, highlight=False)
@@ -82,6 +88,8 @@ def _show(screen: Screen, question: Unlabelled, place: str) -> None:
         _say(screen, f"     and {others} other answers; t types one")
     if not question.answers:
         _say(screen, "  no reply has an answer")
+    if known is not None:
+        _say(screen, f"  labelled: {'none of these' if known.gold is None else known.gold}")
     _say(screen, KEYS)
 
 

@@ -17,7 +17,7 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.regrading import Label, regrade
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.labelling.book import LabelBook
-from adaptive_reasoner.kit.labelling.terminal import label_in_terminal
+from adaptive_reasoner.kit.labelling.terminal import KEYS, label_in_terminal
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.samples import Samples
 from tests.command import start_command
@@ -76,10 +76,27 @@ def test_back_takes_another_look_and_the_new_label_replaces_the_old_one(sit, sam
     assert sit.labels == 1
 
 
-def test_other_keys_are_met_with_the_question_again(sit, samples):
+def test_other_keys_are_met_with_the_keys_and_the_question_is_not_repeated(sit, samples):
     before = samples.read_bytes()
-    sit("9x\x1b\x04")
+    shown = sit("9xb\x1b\x04")
     assert samples.read_bytes() == before
+    assert sum("1 of 4" in line for line in shown) == 1
+    assert shown.count(KEYS) == 5
+
+
+def test_capitals_are_keys_too_and_a_question_shows_the_label_it_has(sit):
+    shown = sit("0BTbQ", typed=["nile"])
+    assert "  labelled: none of these" in shown
+    assert "  labelled: nile" in shown
+
+
+def test_a_label_of_another_command_stays_and_that_is_said(samples):
+    book, screen = LabelBook(samples), Screen()
+    regrade(samples, labels={names(book)[0]: Label("y")})
+    keys = iter("0q")
+    label_in_terminal(book, screen, lambda: next(keys), input)
+    assert labels_of(samples)[names(book)[0]][0] == "y"
+    assert "another command labelled this question; that label stays" in screen
 
 
 def test_it_is_blind(sit):
