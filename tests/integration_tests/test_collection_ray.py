@@ -195,7 +195,7 @@ def test_a_killed_worker_is_replaced_and_its_calls_are_billed_and_made_again(clu
         billed, asked = stub.billed, len(stub.bodies)
         collect(questions(), menu, here)
     assert contents_of(there) == contents_of(here)
-    lost, rest = divmod(done[0].cost - 240 * 3, 8)  # 3 an answer; 8, its worst case, a call that a worker held
+    lost, rest = divmod(done[0].cost - 240 * 3, 8)  # 3 an answer; 8 a call that a worker held
     assert rest == 0
     assert max(1, asked - 240) <= lost <= 2 * 8  # a killed worker may not have sent yet what it held
     assert billed <= done[0].cost <= cap
