@@ -9,8 +9,7 @@ from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.entries import check_name
 from adaptive_reasoner.ledger.proxy import innermost
 from adaptive_reasoner.ledger.store import Transaction
-from adaptive_reasoner.policy.alarm import Alarm, KeepsAlarms
-from adaptive_reasoner.policy.alarms import Alarms
+from adaptive_reasoner.policy.alarm import Alarm, KeepsAlarms, RaisesAlarms
 from adaptive_reasoner.policy.base import Policy
 
 T = TypeVar("T")
@@ -59,5 +58,5 @@ def alarm_keeper(ledger: Ledger) -> KeepsAlarms | None:
 def keep_alarms(policy: Policy, ledger: Ledger) -> None:
     """Keep what a policy with alarms raises in the ledger that its answers are charged to."""
     keeper = alarm_keeper(ledger)
-    if isinstance(policy, Alarms) and keeper is not None:
+    if isinstance(policy, RaisesAlarms) and keeper is not None:
         policy.keep_in(keeper)

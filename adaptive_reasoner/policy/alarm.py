@@ -71,3 +71,11 @@ class KeepsAlarms(Protocol):
 
         A grade may be among those of several calls. None asks for no grade, only for the moment.
         """
+
+
+@runtime_checkable
+class RaisesAlarms(Protocol):
+    """A policy that raises alarms."""
+
+    def keep_in(self, ledger: KeepsAlarms) -> None:
+        """Keep its alarms there, and take grades from there."""
