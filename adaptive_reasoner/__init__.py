@@ -25,7 +25,8 @@ from adaptive_reasoner.models.dollars import DollarMeter
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
-from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.reasoner.policy_and_actions import vote_actions
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
@@ -46,12 +47,12 @@ if TYPE_CHECKING:
     from adaptive_reasoner.integrations.node import AdaptiveComputeNode
     from adaptive_reasoner.integrations.opentelemetry import Telemetry
     from adaptive_reasoner.integrations.run_charge import PricedEmbeddings, RunCharge
-    from adaptive_reasoner.integrations.sample_log import SampleLog
     from adaptive_reasoner.ledger.tenants import TenantLedger
     from adaptive_reasoner.policy.alarm import Alarm
     from adaptive_reasoner.policy.alarms import Alarms
     from adaptive_reasoner.policy.learned import LearnedPolicy
     from adaptive_reasoner.policy.store import PolicyStore
+    from adaptive_reasoner.reasoner.sample_log import SampleLog
     from adaptive_reasoner.strategies.minimum_risk import central
     from adaptive_reasoner.strategies.priced_stops import Priced, PricedRetries
 
@@ -135,7 +136,7 @@ _LAZY = {  # most of them import langgraph or numpy; without them the library is
     "PricedEmbeddings": "integrations.run_charge",
     "PricedRetries": "strategies.priced_stops",
     "RunCharge": "integrations.run_charge",
-    "SampleLog": "integrations.sample_log",
+    "SampleLog": "reasoner.sample_log",
     "Telemetry": "integrations.opentelemetry",
     "TenantLedger": "ledger.tenants",
     "central": "strategies.minimum_risk",

@@ -93,11 +93,18 @@ class InfeasibleAccuracyError(AdaptiveReasonerError, ValueError):
 
 
 class UnknownActionError(AdaptiveReasonerError, LookupError):
-    """An action is not among the known ones."""
+    """An action is not among the known ones.
 
-    def __init__(self, action: str, known: Iterable[str]) -> None:
+    Args:
+        action: Its name.
+        known: The names that there are.
+        way_out: What to do, where that is known.
+    """
+
+    def __init__(self, action: str, known: Iterable[str], way_out: str = "") -> None:
         self.action, self.known = action, tuple(known)
-        super().__init__(f"unknown action {action!r}; known are {', '.join(self.known) or 'none'}")
+        said = f"unknown action {action!r}; known are {', '.join(self.known) or 'none'}"
+        super().__init__(f"{said}: {way_out}" if way_out else said)
 
 
 class BudgetExceededError(AdaptiveReasonerError):

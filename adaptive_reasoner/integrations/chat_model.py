@@ -1,5 +1,6 @@
 """A chat model that decides for each call how much compute to spend."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from math import inf
@@ -33,6 +34,7 @@ from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.reasoner.sample_log import SampleLog
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
@@ -66,6 +68,7 @@ class AdaptiveChatModel(BaseChatModel):
             `AdaptiveReasoner`.
         explore: Share of the questions whose action is drawn; see `AdaptiveReasoner`.
         shadow: Answers a share of the questions a second time, off the user's path; see `Shadow`.
+        log: Where samples are kept for the offline kit: a file, or a `SampleLog`; see `AdaptiveReasoner`.
         temperature, max_tokens, stop: Sent with every call.
         timeout: The most seconds that a call may take.
 
@@ -101,6 +104,7 @@ class AdaptiveChatModel(BaseChatModel):
     samples: int | None = None
     explore: float | None = None
     shadow: SkipValidation[Shadow | ShadowRunner | None] = None
+    log: SkipValidation[str | os.PathLike[str] | SampleLog | None] = None
     temperature: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
@@ -131,6 +135,8 @@ class AdaptiveChatModel(BaseChatModel):
             samples=self.samples,
             explore=self.explore,
             shadow=self.shadow,
+            log=self.log,
+            name="AdaptiveChatModel",
         )
         main = main_model(self.inner)
         if not isinstance(main, BaseChatModel):
@@ -138,7 +144,7 @@ class AdaptiveChatModel(BaseChatModel):
         self._main = main
         # What is made anew from these fields, as `configurable_fields` does at every call, counts on there.
         self.ledger, self.budget, self.target_accuracy = self._reasoner.ledger, None, None
-        self.shadow = self._reasoner.shadow
+        self.shadow, self.log = self._reasoner.shadow, self._reasoner.log
         self.model_name = self.model_name or self._main._get_ls_params().get("ls_model_name") or ""
         if self.output_version is None:
             self.output_version = self._main.output_version

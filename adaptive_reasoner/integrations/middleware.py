@@ -24,8 +24,6 @@ from adaptive_reasoner.integrations.billing import listen_to_calls
 from adaptive_reasoner.integrations.context import Tenants
 from adaptive_reasoner.integrations.langgraph_runtime import question_of_run, read, run_of
 from adaptive_reasoner.integrations.open_bills import RunBill, on_bill
-from adaptive_reasoner.integrations.sample_keeper import SampleKeeper
-from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits, misspelt
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -35,6 +33,8 @@ from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy, never_blocks
 from adaptive_reasoner.reasoner.events import asend_run_event, send_run_event
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.reasoner.sample_keeper import SampleKeeper
+from adaptive_reasoner.reasoner.sample_log import SampleLog
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
@@ -194,7 +194,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
         self._steps = StepOptions(
             *(self.reasoner, self.tenants, self.bills, policy_of, about, on_exhausted, tell_model),
-            None if self.log is None else SampleKeeper(self.log, self.name, _logger),
+            None if self.log is None else SampleKeeper(self.log, self.name),
         )
         listen_to_calls()
 

@@ -28,7 +28,6 @@ from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.langgraph_runtime import execution, read, write_stream_event
 from adaptive_reasoner.integrations.open_bills import RunBill
 from adaptive_reasoner.integrations.run_lengths import RunLengths
-from adaptive_reasoner.integrations.sample_keeper import SampleKeeper
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.source import Messages, Source
 from adaptive_reasoner.policy.base import FixedPolicy, Policy
@@ -36,6 +35,7 @@ from adaptive_reasoner.policy.label_free import LabelFreePolicy
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.reasoner.sample_keeper import SampleKeeper
 from adaptive_reasoner.strategies.voting import single_pass
 
 _LAST_ACTION = "single_pass"
@@ -199,7 +199,9 @@ class ModelStep:
         """Write the samples down, also of a step that came to nothing."""
         if self._options.keeper is not None:
             about = self.terms.get("about") or ""
-            self._options.keeper.keep(about, self._decision, self._samples, self._step.features)
+            failed = self._options.keeper.keep(about, self._decision, self._samples, self._step.features)
+            if failed is not None:
+                write_stream_event({"node": self._options.keeper.name, **failed})
 
     def _shared_among_steps(self, policy: LabelFreePolicy, terms: AnswerOptions) -> AnswerOptions:
         """The policy and the price of one of the n calls of a run: it may cost the n-th part, at n times."""

@@ -1,7 +1,5 @@
 """A node for LangGraph that spends compute where it pays."""
 
-import asyncio
-import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -27,8 +25,6 @@ from adaptive_reasoner.integrations.langgraph_runtime import (
     write_stream_event,
 )
 from adaptive_reasoner.integrations.open_bills import through_bills
-from adaptive_reasoner.integrations.sample_keeper import SampleKeeper
-from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.runs import ChargedLater
@@ -41,11 +37,10 @@ from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
+from adaptive_reasoner.reasoner.sample_log import SampleLog
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
-
-_logger = logging.getLogger(__name__)
 
 
 class AdaptiveComputeNode(Runnable[Any, Any]):
@@ -169,19 +164,21 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
             samples=samples,
             explore=explore,
             shadow=shadow,
+            log=SampleLog() if log is None and policy is None else log or None,
             name=name,
         )
         self.input_key, self.output_key = input_key, output_key or input_key
         self.answer_key, self.decision_key, self.budget_key = answer_key, decision_key, budget_key
         self.vector_key, self.about, self.question_key = vector_key, about, question_key
-        if log is not False and (log is not None or policy is None):
-            log = log if isinstance(log, SampleLog) else SampleLog(log)
-        self.log = log or None
-        self._keeper = SampleKeeper(log, name, _logger) if log else None
         self.durable, self.goto = durable, goto
         self._says_text: bool | None = None
         self._lists_decisions = False
         self.tenants = Tenants(self.reasoner.ledger, tenants)
+
+    @property
+    def log(self) -> SampleLog | None:
+        """Where samples are kept; None where they are not."""
+        return self.reasoner.log
 
     @property
     def shadow(self) -> ShadowRunner | None:
@@ -216,21 +213,14 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
         invocation = _NodeInvocation(self, input, ensure_config(config), kwargs)
-        try:
-            result = self.reasoner.answer(invocation.question, invocation.config, **invocation.terms)
-        finally:
-            invocation.keep()
+        result = self.reasoner.answer(invocation.question, invocation.config, **invocation.terms)
         return invocation.update(result)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The state update; `kwargs` are the terms of `AdaptiveReasoner.answer`."""
         await self.tenants.aready(context())
         invocation = _NodeInvocation(self, input, ensure_config(config), kwargs)
-        try:
-            result = await self.reasoner.aanswer(invocation.question, invocation.config, **invocation.terms)
-        finally:
-            if self.log is not None:
-                await asyncio.to_thread(invocation.keep)
+        result = await self.reasoner.aanswer(invocation.question, invocation.config, **invocation.terms)
         return invocation.update(result)
 
 
@@ -242,8 +232,6 @@ class _NodeInvocation:
         self.question = read(state, node.input_key)
         if not self.question:
             raise ValueError(f"the state has no question under {node.input_key!r}")
-        self._samples: list[dict[str, Any]] = []
-        self._decision: dict[str, Any] = {}
         self._durable: DurableSamples | None = None
         self._question: str | None = None  # that a BudgetLedgerNode settles
         self.terms: AnswerOptions = {"about": self._about(state), "on_event": self._on_event}
@@ -282,11 +270,6 @@ class _NodeInvocation:
             update[node.decision_key] = [result.record] if node._lists_decisions else result.record
         return Command(update=update, goto=node.goto) if node.goto else update
 
-    def keep(self) -> None:
-        """Write the samples down, also of a question that came to nothing."""
-        if self._node._keeper is not None:
-            self._node._keeper.keep(self.terms.get("about") or "", self._decision, self._samples)
-
     def _about(self, state: Any) -> str:
         about = self._node.about
         try:
@@ -309,12 +292,13 @@ class _NodeInvocation:
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "decision":
-            self._decision = event
             if self._durable is not None:
                 self._durable.key = event["key"]
-        elif event["event"] == "sample":
-            if not event["auxiliary"]:  # what a judge says is no sample
-                self._samples.append(event)
-        elif self._question is not None and (event["event"] == "settled" or event.get("cost")):
+        elif self._question is not None and _is_charged(event):
             owe(self._question, Bill.of(event))
         write_stream_event({"node": self._node.name, **event})
+
+
+def _is_charged(event: Mapping[str, Any]) -> bool:
+    """Whether an event is the bill of a question."""
+    return event["event"] == "settled" or (event["event"] == "failed" and bool(event["cost"]))

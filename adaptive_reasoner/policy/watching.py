@@ -258,7 +258,8 @@ class _InUse:
 def _check_actions(version: Version, names: frozenset[str] | None) -> None:
     for action in version.actions:
         if names is not None and action not in names:
-            raise UnknownActionError(action, sorted(names))
+            given = f"actions={{{action!r}: ...}} or add_action({action!r}, ...)"
+            raise UnknownActionError(action, sorted(names), f"give {given}")
 
 
 def _watched(path: Path, load: Callable[[Path], Version], every: float, aim: Mapping[str, Any]) -> Any:

@@ -1,7 +1,8 @@
 """The policy of a reasoner and the strategies behind its actions, as its arguments ask for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.models.metering import Meter
@@ -11,6 +12,23 @@ from adaptive_reasoner.policy.versions import with_its_looks
 from adaptive_reasoner.reasoner.exploration import Exploration
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
+from adaptive_reasoner.strategies.modifiers import on
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
+
+
+def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)) -> dict[str, Flow]:
+    """One action for each source and size of vote, named as `estimate` names them.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> list(vote_actions({"cot": Source(FakeListChatModel(responses=["7"]))}))
+        ['cot', 'cot_vote_3', 'cot_vote_5']
+    """
+    return {
+        vote_action(name, size): on(source, self_consistency(size) if size > 1 else single_pass())
+        for name, source in sources.items()
+        for size in votes
+    }
 
 
 def policy_and_actions(
@@ -63,7 +81,8 @@ def policy_and_actions(
     strategies = dict(actions or {})
     for action in policy.actions:
         if action not in strategies:
-            raise UnknownActionError(action, strategies)
+            given = f"actions={{{action!r}: ...}}, the strategy behind each action that the policy can choose"
+            raise UnknownActionError(action, strategies, f"give {given}")
     if Exploration.of(explore).share and len(strategies) < 2:
         raise ValueError(
             f"explore={explore} needs another action to take than {', '.join(strategies)}: give more "

@@ -1,7 +1,8 @@
 """Answer a question with as much compute as it is worth: decide, reserve, run, settle."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing
 from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
@@ -10,7 +11,6 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation
 from typing_extensions import Unpack, override
 
-from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import Key, comparison
 from adaptive_reasoner.ledger.alarm_keeping import keep_alarms
@@ -24,7 +24,7 @@ from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.versions import version_of
-from adaptive_reasoner.reasoner.events import asend_closed, asend_event, send_closed, send_event, warn_of_same
+from adaptive_reasoner.reasoner.events import warn_of_same
 from adaptive_reasoner.reasoner.exploration import Exploration
 from adaptive_reasoner.reasoner.holding import ahold_calls, hold_calls
 from adaptive_reasoner.reasoner.options import (
@@ -39,27 +39,12 @@ from adaptive_reasoner.reasoner.options import (
 from adaptive_reasoner.reasoner.policy_and_actions import policy_and_actions
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
-from adaptive_reasoner.reasoner.threads import to_its_end
+from adaptive_reasoner.reasoner.sample_keeper import QuestionSamples, SampleKeeper
+from adaptive_reasoner.reasoner.sample_log import SampleLog
+from adaptive_reasoner.reasoner.under_way import aunder_way, under_way
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
-from adaptive_reasoner.strategies.modifiers import on
-from adaptive_reasoner.strategies.voting import self_consistency, single_pass
-
-
-def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)) -> dict[str, Flow]:
-    """One action for each source and size of vote, named as `estimate` names them.
-
-    Example:
-        >>> from langchain_core.language_models import FakeListChatModel
-        >>> list(vote_actions({"cot": Source(FakeListChatModel(responses=["7"]))}))
-        ['cot', 'cot_vote_3', 'cot_vote_5']
-    """
-    return {
-        vote_action(name, size): on(source, self_consistency(size) if size > 1 else single_pass())
-        for name, source in sources.items()
-        for size in votes
-    }
 
 
 class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
@@ -91,6 +76,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         explore: Share of the questions, up to 0.5, whose action is drawn among all actions that fit, also
             those that the policy does not know, so that a sample log tells what each does. None or 0: none.
         shadow: Answers a share of the questions a second time, off the user's path, to show what is saved.
+        log: Where samples are kept for the offline kit: a file, or a `SampleLog`, which can redact them. If
+            it fails, the answer stands, with a warning and the event `log_failed`.
 
     Raises:
         UnknownActionError: The policy can choose an action that `actions` lacks.
@@ -126,6 +113,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     max_cost: float | None = Field(default=None, ge=0)
     explore: float | None = None
     shadow: SkipValidation[ShadowRunner | None] = None
+    log: SkipValidation[SampleLog | None] = None
+    _keeper: SampleKeeper | None = PrivateAttr(default=None)
     _warned: bool = PrivateAttr(default=False)
 
     def __init__(
@@ -144,6 +133,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         samples: int | None = None,
         explore: float | None = None,
         shadow: Shadow | ShadowRunner | None = None,
+        log: str | os.PathLike[str] | SampleLog | None = None,
         name: str | None = "adaptive_reasoner",
     ) -> None:
         if ledger is not None and (budget is not None or target_accuracy is not None):
@@ -184,11 +174,13 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             "key": comparison(key),
             "explore": explore,
             "shadow": shadow,
+            "log": log if log is None or isinstance(log, SampleLog) else SampleLog(log),
             "price": price,
             "max_cost": max_cost,
             "name": name,
         }
         super().__init__(**fields)
+        self._keeper = SampleKeeper(self.log, name or "adaptive_reasoner") if self.log else None
 
     def __repr__(self) -> str:
         return f"AdaptiveReasoner({self.policy!r}, {self.ledger!r})"
@@ -301,7 +293,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             UnpricedUsageError: A reply arrived whose cost cannot be known.
             Exception: Where no call gave a usable reply, the first error, as the model raised it.
         """
-        with self._under_way(question, config, terms) as run:
+        with under_way(*self._run_of(question, config, terms), warn=self._warn_of) as run:
             while hold_calls(run):
                 run.send(run.caller.run_round(run.running.requests))
         return run.result()
@@ -310,7 +302,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         self, question: Any, config: RunnableConfig | None = None, **terms: Unpack[AnswerOptions]
     ) -> Result:
         """`answer`, without blocking the loop: embedding, ledger and checks that wait run in threads."""
-        async with self._aunder_way(question, config, terms) as run:
+        async with aunder_way(*self._run_of(question, config, terms), warn=self._warn_of) as run:
             while await ahold_calls(run):
                 await run.asend(await run.caller.arun_round(run.running.requests))
         return run.result()
@@ -323,7 +315,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         A stream that is closed before its end is settled then, its reply as a lost one.
         """
         streamed: list[Reply] = []
-        with self._under_way(question, config, terms) as run:
+        with under_way(*self._run_of(question, config, terms), warn=self._warn_of) as run:
             while hold_calls(run):
                 if run.running.visible:
                     with closing(run.caller.stream(run.running.requests[0])) as chunks:
@@ -340,7 +332,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """`stream_answer`, without blocking the loop."""
         streamed: list[Reply] = []
-        async with self._aunder_way(question, config, terms) as run:
+        async with aunder_way(*self._run_of(question, config, terms), warn=self._warn_of) as run:
             while await ahold_calls(run):
                 if run.running.visible:
                     async with aclosing(run.caller.astream(run.running.requests[0])) as chunks:
@@ -352,48 +344,25 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
                     await run.asend(await run.caller.arun_round(run.running.requests))
             yield run.last_chunk(streamed)
 
-    @contextmanager
-    def _under_way(
-        self, question: Any, config: RunnableConfig | None, terms: AnswerOptions
-    ) -> Iterator[QuestionRun]:
-        """A question under way: decided and reserved at the beginning, settled and reported at the end."""
-        run = self._run_of(question, config, terms)
-        try:
-            run.open()
-            send_event(run, run.decided())
-            yield run
-        finally:
-            run.close()
-            self._warn_of(run.copies)
-            send_closed(run)
-
-    @asynccontextmanager
-    async def _aunder_way(
-        self, question: Any, config: RunnableConfig | None, terms: AnswerOptions
-    ) -> AsyncIterator[QuestionRun]:
-        run = self._run_of(question, config, terms)
-        try:
-            await to_its_end(run.open, at_once=run.opens_at_once)
-            await asend_event(run, run.decided())
-            yield run
-        finally:
-            await to_its_end(run.close, at_once=run.closes_at_once)
-            self._warn_of(run.copies)
-            await asend_closed(run)
-
     def _warn_of(self, copies: int) -> None:
         """Say once that samples at temperature 0 are copies; where warnings are errors, the answer stands."""
         if copies and not self._warned:
             self._warned = True
             warn_of_same(copies)
 
-    def _run_of(self, question: Any, config: RunnableConfig | None, terms: AnswerOptions) -> QuestionRun:
+    def _run_of(
+        self, question: Any, config: RunnableConfig | None, terms: AnswerOptions
+    ) -> tuple[QuestionRun, QuestionSamples]:
+        """A question that begins, and what is kept of it."""
         options: AnswerOptions = {"price": self.price, "max_cost": self.max_cost, **terms}
         options["meter"] = meter_of(options.get("meter"))
         own = {name: getattr(self, name) for name in Components.__annotations__}
-        return QuestionRun(
+        messages = messages_of(question)
+        kept = QuestionSamples(self._keeper, messages, options.get("about"), told=options.get("on_event"))
+        run = QuestionRun(
             Components.of(options, **own),
             Limits.of(options),
-            AskedQuestion.of(options, messages=messages_of(question)),
-            CallOptions.of(options, config=config or RunnableConfig()),
+            AskedQuestion.of(options, messages=messages),
+            CallOptions.of({**options, "on_event": kept.on_event}, config=config or RunnableConfig()),
         )
+        return run, kept

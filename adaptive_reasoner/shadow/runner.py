@@ -65,7 +65,8 @@ class ShadowRunner:
         clock: Callable[[], float] = time.time,
     ) -> None:
         if shadow.against not in actions:
-            raise UnknownActionError(shadow.against, actions)
+            given = f"actions={{{shadow.against!r}: ...}}, the strategy that answers a second time"
+            raise UnknownActionError(shadow.against, actions, f"give {given}")
         keeper = comparing(ledger)
         if keeper is None:
             raise ValueError(

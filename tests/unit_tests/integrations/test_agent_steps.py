@@ -9,11 +9,11 @@ from langchain_core.tools import ToolException, tool
 
 from adaptive_reasoner.integrations.agent_step import AgentStep
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
-from adaptive_reasoner.integrations.sample_log import SampleLog
 from adaptive_reasoner.integrations.step_presets import VotePolicy, think_at_turns
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.policy.base import FixedPolicy
+from adaptive_reasoner.reasoner.sample_log import SampleLog
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.priced_agents import METER, PricedModel, Spent, calls
 

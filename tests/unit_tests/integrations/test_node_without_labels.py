@@ -10,13 +10,13 @@ from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.integrations import sample_log
 from adaptive_reasoner.integrations.context import AdaptiveContext
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.reasoner import sample_log
 from tests.fakes import ScriptedModel
 from tests.unit_tests.integrations.node_graphs import (
     ASKED,

@@ -19,7 +19,8 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner, vote_actions
+from adaptive_reasoner.reasoner.policy_and_actions import vote_actions
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel, beta_vote_model
 from adaptive_reasoner.strategies.priced_stops import Priced
@@ -424,3 +425,10 @@ def test_an_action_added_at_run_time_is_known_from_the_next_question_on():
         asking.add_action("vote_5", "vote")
     with pytest.raises(ValueError, match="an action has a name, such as 'cot_vote_7', not ''"):
         asking.add_action("", single_pass())
+
+
+def test_an_action_without_its_strategy_is_refused_with_the_way_out():
+    with pytest.raises(
+        UnknownActionError, match=r"unknown action 'v'; .*: give actions=\{'v': \.\.\.\}, the"
+    ):
+        AdaptiveReasoner(ScriptedModel(), policy=FixedPolicy("v", expected_cost=6))

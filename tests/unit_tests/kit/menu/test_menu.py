@@ -15,7 +15,7 @@ from adaptive_reasoner.kit.menu.recipes import Recipe
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.reasoner.reasoner import vote_actions
+from adaptive_reasoner.reasoner.policy_and_actions import vote_actions
 from tests.fakes import ScriptedModel
 
 FULL = """

@@ -1,4 +1,4 @@
-"""What a node keeps of prompts and answers: as asked for, and never at the answer's cost."""
+"""What is kept of prompts and answers: as asked for, and never at the answer's cost."""
 
 import asyncio
 import json
@@ -11,14 +11,20 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.runnables import ConfigurableField
 from langgraph.graph import START, MessagesState, StateGraph
 
 from adaptive_reasoner import SampleLog
+from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
+from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.strategies.voting import self_consistency
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
+from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
 
 SAMPLE = {"answer": "7", "cost": 2.0, "seconds": 0.1, "error": None, "tokens": {"prompt_tokens": 5}}
@@ -242,3 +248,53 @@ def test_a_node_told_to_keep_no_log_keeps_none():
     asked(node, False)
     assert node.log is None
     assert AdaptiveComputeNode(ScriptedModel(), budget=9.0).log is not None
+
+
+@both
+@pytest.mark.parametrize("kind", [AdaptiveReasoner, AdaptiveChatModel])
+def test_a_reasoner_and_a_chat_model_log_what_they_explore(tmp_path, kind, asynchronous):
+    path = tmp_path / "samples.jsonl"
+    policy = FixedPolicy("v", expected_cost=6)
+    actions = {"v": self_consistency(3), "single_pass": single_pass()}
+    model = kind(ScriptedModel(answers=("Answer: 7",)), policy=policy, actions=actions, explore=0.5, log=path)
+    for number in range(20):
+        if asynchronous:
+            asyncio.run(model.ainvoke(f"3 + {number}?"))
+        else:
+            list(model.stream(f"3 + {number}?"))
+    decisions = Decisions.read(path)
+    assert set(decisions.actions) == {"v", "single_pass"}
+    assert set(np.round(decisions.propensity, 6)) == {0.25, 0.75}
+    assert set(decisions.questions) == {f"3 + {number}?" for number in range(20)}
+
+
+@both
+@pytest.mark.parametrize("kind", [AdaptiveReasoner, AdaptiveChatModel])
+def test_a_reasoner_and_a_chat_model_answer_also_where_their_log_fails(tmp_path, kind, asynchronous):
+    policy = FixedPolicy("v", expected_cost=6)
+    actions, failed = {"v": self_consistency(3)}, []
+
+    class Listening(BaseCallbackHandler):
+        def on_custom_event(self, name, data, **_):
+            failed.extend([data["samples"]] if data["event"] == "log_failed" else [])
+
+    model = kind(ScriptedModel(answers=("Answer: 7",)), policy=policy, actions=actions, log=tmp_path)
+    config = {"callbacks": [Listening()]}
+    ask = (
+        (lambda: asyncio.run(model.ainvoke("?", config)))
+        if asynchronous
+        else (lambda: model.invoke("?", config))
+    )
+    with pytest.warns(UserWarning, match="2 samples were not logged"):
+        said = ask()
+    assert (said.text, failed) == ("Answer: 7", [2])
+
+
+def test_a_model_made_anew_from_a_chat_model_logs_on_and_a_log_in_memory_is_read_back():
+    log = SampleLog()
+    model = AdaptiveChatModel(ScriptedModel(answers=("Answer: 7",)), budget=60.0, log=log)
+    again = model.model_copy(update={}).configurable_fields(max_tokens=ConfigurableField(id="most"))
+    again.with_config(configurable={"most": 9}).invoke("3 + 4?")
+    model.invoke("5 + 2?")
+    assert model.log is model.reasoner.log is log
+    assert {row["question"] for row in log.rows} == {"3 + 4?", "5 + 2?"}
