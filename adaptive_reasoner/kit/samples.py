@@ -29,7 +29,7 @@ _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tok
 _BESIDE_COST = ("grading_cost", "batch_discount")
 _SHARED = ("prompt_cost", "samples_per_request")
 _NUMBERS = (*_TOKENS, *_BESIDE_COST, *_SHARED, "seconds", "score", "verdict", "logprob", "propensity")
-_TEXTS = ("error", "prompt_sha", "graded_by", "label_drawn", "judged_by", "action", "policy_id")
+_TEXTS = ("error", "prompt_sha", "graded_by", "label_drawn", "judged_by", "action", "policy_id", "call_id")
 _OPTIONAL = (*_NUMBERS, *_TEXTS)
 
 
@@ -62,6 +62,7 @@ class Sample:
         action: The action that the reply is part of, where it is from the log of live traffic.
         propensity: How likely the question was to get that action, in (0, 1].
         policy_id: The policy that chose it.
+        call_id: What names the call in the log that it was imported from.
     """
 
     sample: int
@@ -90,6 +91,7 @@ class Sample:
     action: str | None = None
     propensity: float | None = None
     policy_id: str | None = None
+    call_id: str | None = None
 
     @property
     def paid(self) -> float:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from typing import Any
@@ -49,6 +49,8 @@ _PARTS = (
 )
 _INNER = LeftOut("a step inside another run; --runs llm takes the calls of models instead")
 _UNFINISHED = LeftOut("a run that is not finished")
+_LATE = LeftOut("feedback that was read after its run: give the file of feedback first")
+_OF_NONE = LeftOut("feedback on a run that is not in the files")
 
 
 @dataclass
@@ -62,9 +64,11 @@ class LangSmithReader:
 
     fields: Fields
     runs: str = "root"
+    _given: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)  # feedback, by run
+    _read: set[str] = field(default_factory=set)
 
     def read(self, run: Mapping[str, Any]) -> Iterable[Found]:
-        """The replies in a run.
+        """The replies in a run and in the runs within it, or none in feedback, which is kept for its run.
 
         Raises:
             ValueError: It is no run; it names the field.
@@ -73,23 +77,42 @@ class LangSmithReader:
             for each in run["runs"]:
                 yield from self.read(each)
             return
+        if "inputs" not in run and "key" in run and run.get("run_id"):
+            yield from self._keep(run)
+            return
+        yield from self._of_run(run, inner=bool(run.get("parent_run_id")))
+
+    def finish(self) -> Iterable[Found]:
+        """What is left over: feedback on runs that did not come."""
+        return [_OF_NONE] * sum(len(given) for name, given in self._given.items() if name not in self._read)
+
+    def _keep(self, feedback: Mapping[str, Any]) -> Iterator[Found]:
+        of = str(feedback["run_id"])
+        if of in self._read:
+            yield _LATE
+        else:
+            self._given.setdefault(of, []).append(feedback)
+
+    def _of_run(self, run: Mapping[str, Any], *, inner: bool) -> Iterator[Found]:
         if "inputs" not in run or not ("id" in run or "run_id" in run or "run_type" in run):
             raise ValueError(
                 f"there is no inputs and id: not a run of LangSmith; there are {those_in(run)}; "
                 f"{READ_AS_TABLE}"
             )
         run = {**run, **{name: decoded(run[name]) for name in _PARTS if name in run}}
-        kind = run.get("run_type")
+        kind, name = run.get("run_type"), str(run.get("id") or run.get("run_id"))
+        self._read.add(name)
+        if name in self._given:
+            run["feedback"] = [*_feedback(run), *self._given[name]]
         if kind in _NO_MODELS or (self.runs == "llm" and kind != "llm"):
             yield LeftOut(f"a run of type {kind}, which is no call of a model")
-        elif self.runs == "root" and run.get("parent_run_id"):
+        elif self.runs == "root" and inner:
             yield _INNER
         else:
             yield from self._replies(run)
-
-    def finish(self) -> Iterable[Found]:
-        """Nothing is left over."""
-        return ()
+        for child in decoded(run.get("child_runs")) or ():
+            if isinstance(child, Mapping):
+                yield from self._of_run(child, inner=True)
 
     def _replies(self, run: Mapping[str, Any]) -> Iterator[Found]:
         question = self.fields.asked(run, asked_in_inputs(run.get("inputs")))

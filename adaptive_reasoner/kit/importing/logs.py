@@ -1,5 +1,6 @@
 """The records of logs, and the reader that makes replies of them."""
 
+import codecs
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
@@ -20,6 +21,7 @@ FORMATS: tuple[Format, ...] = ("langsmith", "otel", "openai", "csv", "jsonl", "p
 PROJECT = "langsmith://"
 """How the address of a project of LangSmith begins, in place of a file."""
 
+_BEGIN = 4_096  # bytes by which a file is told to be of another kind
 _TABLES = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
 
 
@@ -62,7 +64,34 @@ def _values(
     path = Path(log)
     ending = path.suffix.lower() if path.suffix.lower() in (".csv", ".parquet") else None  # also of runs
     table = _TABLES.get(from_, ending)
+    _check_kind(path, from_, table)
     return json_values(path) if table is None else table_rows(path, table)
+
+
+def _check_kind(path: Path, from_: Format, table: str | None) -> None:
+    """Refuse a file that another format reads.
+
+    Raises:
+        OutcomesError: It names the format that fits.
+    """
+    if not path.is_file():
+        raise OutcomesError("no such file", file=path)
+    with path.open("rb") as file:
+        begin = file.read(_BEGIN).removeprefix(codecs.BOM_UTF8).lstrip()
+    if begin.startswith(b"PAR1") and table != ".parquet":
+        raise OutcomesError(f"a Parquet file is not read as {from_}: give --from parquet", file=path)
+    if table == ".parquet" and not begin.startswith(b"PAR1"):
+        fits = "jsonl" if begin.startswith((b"{", b"[")) else "csv"
+        raise OutcomesError(f"not a Parquet file: --from {fits} may fit", file=path)
+    if table == ".csv" and begin.startswith((b"{", b"[")):
+        raise OutcomesError(
+            "JSON is no CSV table: give --from jsonl for rows, or for exports langsmith, otel or openai",
+            file=path,
+        )
+    header = begin.partition(b"\n")[0]
+    cells = begin[:1].isalpha() or begin.startswith(b'"')
+    if table in (None, ".jsonl") and cells and any(sign in header for sign in (b",", b";", b"\t")):
+        raise OutcomesError(f"a table of cells is no JSON, as {from_} is: give --from csv", file=path)
 
 
 def reader_of(from_: Format, fields: Fields, runs: Literal["root", "llm"]) -> Reader:

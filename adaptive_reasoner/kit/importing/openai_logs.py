@@ -206,7 +206,7 @@ def replies_of(body: Mapping[str, Any]) -> list[AIMessage]:
 
 
 def asked_messages(
-    request: Mapping[str, Any], names: tuple[str, ...] = ("messages", "input", "prompt")
+    request: Mapping[str, Any], names: tuple[str, ...] = ("messages", "input", "input_items", "prompt")
 ) -> list[BaseMessage]:
     """The conversation that a request sends; empty if it has none.
 
@@ -217,6 +217,8 @@ def asked_messages(
     value = next((request[name] for name in names if request.get(name)), None)
     if isinstance(value, str):
         return [HumanMessage(value)]
+    if isinstance(value, Mapping) and isinstance(value.get("data"), list):  # as the API lists input items
+        value = value["data"]
     return conversation(value) if value is not None else []
 
 

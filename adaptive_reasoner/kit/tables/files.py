@@ -1,5 +1,6 @@
 """Tables of rows, read and written as JSONL, CSV or Parquet, by the ending of the file's name."""
 
+import codecs
 import csv
 import json
 import os
@@ -135,12 +136,19 @@ def _write_jsonl(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
 
 def _read_csv(path: Path, quoted: bool) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte-order mark
+    with path.open("rb") as begin:
+        wide = begin.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "utf-16" if wide else "utf-8-sig"  # spreadsheets write a byte-order mark
+    with path.open(encoding=encoding, newline="") as file:
         number = 0
         try:
-            delimiter = _delimiter(file.readline())
-            file.seek(0)
+            header = file.readline()
+            told = re.fullmatch(r"sep=(.)\s*", header)  # as spreadsheets are told the delimiter
+            if told is None:
+                file.seek(0)
+            delimiter = _delimiter(header) if told is None else told[1]
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             for number, row in enumerate(reader, start=1):
                 if None in row or None in row.values():
                     raise OutcomesError(
@@ -149,14 +157,22 @@ def _read_csv(path: Path, quoted: bool) -> Iterator[Row]:
                         row=number,
                     )
                 yield {name: cell[quoted and _is_quoted(cell) :] or None for name, cell in row.items()}
-        except (csv.Error, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            reason = f"not readable as CSV ({error}); save it as UTF-8"
+            raise OutcomesError(reason, file=path, row=number + 1) from error
+        except csv.Error as error:
             raise OutcomesError(f"not readable as CSV ({error})", file=path, row=number + 1) from error
 
 
 def _delimiter(header: str) -> str:
-    """What separates the cells: not a comma where spreadsheets take that for a decimal point."""
-    other = max(";\t", key=header.count)
-    return other if other in header and "," not in header else ","
+    """What separates the cells: a comma, or what spreadsheets write where that is a decimal point.
+
+    Example:
+        >>> [_delimiter(each) for each in ("question,cost", '"question, text";cost', "a|b", "question")]
+        [',', ';', '|', ',']
+    """
+    names = re.sub(r'"[^"]*"', "", header)
+    return max(",;\t|", key=names.count)
 
 
 def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

@@ -212,3 +212,57 @@ def test_a_record_that_is_no_run_is_refused_with_its_fields(tmp_path):
         match=r"row 1: there is no inputs and id: not a run of LangSmith; there are question.* is read as",
     ):
         imported(log, "langsmith", tmp_path)
+
+
+NESTED = {
+    "id": "r1",
+    "run_type": "chain",
+    "name": "agent",
+    "inputs": {"question": "6 * 7?"},
+    "outputs": {"output": "42"},
+    "child_runs": [
+        {"id": "t1", "run_type": "tool", "inputs": {"input": "6 * 7"}, "outputs": {"output": "42"}},
+        {
+            "id": "c1",
+            "run_type": "chain",
+            "inputs": {},
+            "child_runs": [
+                {
+                    "id": "m1",
+                    "run_type": "llm",
+                    "name": "small",
+                    "inputs": {"messages": [{"role": "user", "content": "What is 6 * 7?"}]},
+                    "outputs": {"output": "It is 42."},
+                }
+            ],
+        },
+    ],
+}
+
+
+def test_runs_that_are_nested_in_an_exported_trace_are_found(tmp_path):
+    done, rows = imported([NESTED], "langsmith", tmp_path)
+    assert of(rows, "question", "source", "answer") == [("6 * 7?", "agent", "42")]
+    assert sum(done.left_out.values()) == 3
+    (tmp_path / "samples.jsonl").unlink()
+    _, rows = imported([NESTED], "langsmith", tmp_path, runs="llm")
+    assert of(rows, "question", "source", "answer") == [("What is 6 * 7?", "small", "42")]
+
+
+def test_feedback_in_a_file_of_its_own_grades_its_runs(tmp_path):
+    feedback = [
+        {"id": "f1", "run_id": "r1", "key": "correctness", "score": 1.0},
+        {"id": "f2", "run_id": "r1", "key": "stars", "score": 4},
+        {"id": "f3", "run_id": "r9", "key": "correctness", "score": 0.0},
+    ]
+    given, runs = (
+        write_lines(tmp_path / "feedback.jsonl", feedback),
+        write_lines(tmp_path / "r.jsonl", [NESTED]),
+    )
+    done, rows = imported([given, runs], "langsmith", tmp_path, columns={"score": "stars"})
+    assert of(rows, "correct", "score") == [(1.0, 4.0)]
+    assert done.left_out["feedback on a run that is not in the files"] == 1
+    (tmp_path / "samples.jsonl").unlink()
+    done, rows = imported([runs, given], "langsmith", tmp_path)
+    assert of(rows, "correct") == [(None,)]
+    assert done.left_out["feedback that was read after its run: give the file of feedback first"] == 2

@@ -193,3 +193,12 @@ def test_a_line_of_another_log_is_refused_with_its_fields(tmp_path):
     )
     with pytest.raises(OutcomesError, match=r"log.jsonl: row 2: there is no response, .* there are name, ts"):
         imported(log, "openai", tmp_path)
+
+
+def test_a_response_is_brought_together_with_the_items_it_was_asked_with(tmp_path):
+    asked = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "6 * 7?"}]}
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "It is 42."}]}
+    response = {"id": "resp_1", "object": "response", "model": "small", "output": [said]}
+    line = {"response": response, "input_items": {"object": "list", "data": [asked]}}
+    _, rows = imported([line], "openai", tmp_path)
+    assert of(rows, "question", "source", "answer") == [("6 * 7?", "small", "42")]

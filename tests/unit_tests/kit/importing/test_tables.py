@@ -1,5 +1,7 @@
 """Tables of replies with named columns."""
 
+import re
+
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
@@ -157,3 +159,32 @@ def test_an_empty_table_is_refused(tmp_path):
     (tmp_path / "log.csv").write_text("question,answer\n")
     with pytest.raises(OutcomesError, match=r"log.csv: there is no reply in it .it is empty"):
         imported(tmp_path / "log.csv", "csv", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("held", "read_as", "said"),
+    [
+        ("jsonl", "csv", "JSON is no CSV table: give --from jsonl for rows, or for exports langsmith, otel"),
+        ("jsonl", "parquet", "not a Parquet file: --from jsonl may fit"),
+        ("csv", "jsonl", "a table of cells is no JSON, as jsonl is: give --from csv"),
+        ("csv", "parquet", "not a Parquet file: --from csv may fit"),
+        ("csv", "otel", "a table of cells is no JSON, as otel is: give --from csv"),
+        ("parquet", "csv", "a Parquet file is not read as csv: give --from parquet"),
+        ("parquet", "openai", "a Parquet file is not read as openai: give --from parquet"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_by_the_format_that_fits(tmp_path, held, read_as, said):
+    write_rows(tmp_path / f"log.{held}", ROWS)
+    log = (tmp_path / f"log.{held}").rename(tmp_path / "log.txt")
+    with pytest.raises(OutcomesError, match=re.escape(said)):
+        imported(log, read_as, tmp_path, columns=COLUMNS)
+
+
+def test_samples_that_are_written_again_keep_the_name_of_each_call(tmp_path):
+    """So that what was read is not added again, also after the file went through other commands."""
+    write_rows(tmp_path / "log.jsonl", ROWS)
+    _, rows = imported(tmp_path / "log.jsonl", "jsonl", tmp_path, columns=COLUMNS)
+    Samples.read(tmp_path / "samples.jsonl").write(tmp_path / "samples.jsonl")
+    done, again = imported(tmp_path / "log.jsonl", "jsonl", tmp_path, columns=COLUMNS)
+    assert (done.added, done.already) == (0, 4)
+    assert {row["call_id"] for row in again} == {row["call_id"] for row in rows} != {None}

@@ -177,12 +177,25 @@ def test_narrow_floats_of_parquet_are_the_numbers_that_were_meant(tmp_path):
     assert [row["x"] for row in read_rows(path)] == [0.1, None, 1e-7]
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_csv_is_also_read_with_the_delimiters_of_spreadsheets(tmp_path, delimiter):
     path = tmp_path / "table.txt"
     path.write_text(f'a{delimiter}b\n1,5{delimiter}"x, y"\n')
     assert list(read_rows(path, ending=".csv")) == [{"a": "1,5", "b": "x, y"}]
     path.write_text("a\n1;5\n")
     assert list(read_rows(path, ending=".csv")) == [{"a": "1;5"}]
+    path.write_text(f'"a, b"{delimiter}c\n1,5{delimiter}2\n')
+    assert list(read_rows(path, ending=".csv")) == [{"a, b": "1,5", "c": "2"}]
     path.write_text("a,b;c\n1,5\n")
     assert list(read_rows(path, ending=".csv")) == [{"a": "1", "b;c": "5"}]
+
+
+def test_csv_is_read_as_spreadsheets_write_unicode_text_and_name_their_delimiter(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('question\tanswer\n"é,\n7?"\t7\n', encoding="utf-16")
+    assert list(read_rows(path)) == [{"question": "é,\n7?", "answer": "7"}]
+    path.write_text("sep=;\r\n question ;answer, in words\r\n7?;7\r\n", encoding="utf-8-sig")
+    assert list(read_rows(path)) == [{"question": "7?", "answer, in words": "7"}]
+    path.write_text("question\né\n", encoding="latin-1")
+    with pytest.raises(OutcomesError, match=r"not readable as CSV .*; save it as UTF-8"):
+        list(read_rows(path))
