@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import socket
+import subprocess
 import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
@@ -18,4 +22,48 @@ def postgres(tmp_path_factory):
     running = server.get_server(folder)
     yield running.get_uri()
     running.cleanup()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres):
+    """The URL of a PgBouncer in transaction mode in front of the server, with three server connections."""
+    if (program := shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
+        pytest.skip("PgBouncer is not installed: apt-get install pgbouncer")
+    import sqlalchemy as sa
+
+    data = sa.make_url(postgres).query["host"]
+    owner = Path(data).owner()  # the server's own user: PgBouncer does not run as root
+    folder = Path(tempfile.mkdtemp())
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    (folder / "users.txt").write_text('"postgres" ""\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host={data} port=5432 user=postgres\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = any\nauth_file = {folder}/users.txt\npool_mode = transaction\n"
+        "default_pool_size = 3\nmax_client_conn = 200\n"
+    )
+    for each in (folder, *folder.iterdir()):
+        shutil.chown(each, owner)
+    log = (folder / "log").open("w")
+    running = subprocess.Popen(
+        [program, "-q", folder / "pgbouncer.ini"],
+        user=owner if os.geteuid() == 0 else None,
+        stdout=log,
+        stderr=log,
+    )
+    until = time.monotonic() + 20.0
+    while running.poll() is None and time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+            break
+        except OSError:
+            time.sleep(0.02)
+    else:
+        pytest.fail(f"PgBouncer did not start: {(folder / 'log').read_text()}")
+    yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    running.terminate()
+    running.wait()
+    log.close()
     shutil.rmtree(folder)

@@ -24,7 +24,11 @@ _BRACKETS = {"begin": "begin isolation level read committed", "commit": "commit"
 
 
 class PostgresConnection:
-    """Runs prepared statements; sends them when an answer is read, or at the commit.
+    """Runs statements; sends them when an answer is read, or at the commit.
+
+    The server prepares each statement once, unless a pooler such as PgBouncer answers in its place: there the
+    next transaction may run on another server connection, which knows no statement of this one. So nothing is
+    kept between transactions there, and each statement is planned as it comes.
 
     Args:
         connection: A dedicated connection.
@@ -38,12 +42,13 @@ class PostgresConnection:
         self._selector.register(self._libpq.socket, EVENT_READ)
         self._libpq.nonblocking = 1
         self._libpq.enter_pipeline_mode()
-        self._names: dict[str, Sequence[str]] = {}
-        for name, statement in (_BRACKETS | STATEMENTS).items():
-            text, self._names[name] = numbered(statement)
-            self._libpq.send_prepare(name.encode(), text.encode())
-            self._expect()
-        self._receive(self._sync())
+        self._texts = {name: numbered(statement) for name, statement in (_BRACKETS | STATEMENTS).items()}
+        self._pooled = self._is_pooled()
+        if not self._pooled:
+            for name, (text, _) in self._texts.items():
+                self._libpq.send_prepare(name.encode(), text.encode())
+                self._expect()
+            self._receive(self._sync())
 
     def begin(self) -> None:
         """Begin a transaction, along with its first statements."""
@@ -51,7 +56,7 @@ class PostgresConnection:
 
     def run(self, name: str, parameters: Mapping[str, Any]) -> Answer:
         """Queue a statement; it is sent together with the next ones."""
-        values = [parameters[each] for each in self._names[name]]
+        values = [parameters[each] for each in self._texts[name][1]]
         sent = self._send(name, [None if value is None else str(value).encode() for value in values])
         return partial(self._rows_of, sent)
 
@@ -92,8 +97,18 @@ class PostgresConnection:
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def _send(self, name: str, values: Sequence[bytes | None] = ()) -> "_Pending":
-        self._libpq.send_query_prepared(name.encode(), values)
+        if self._pooled:
+            self._libpq.send_query_params(self._texts[name][0].encode(), values)
+        else:
+            self._libpq.send_query_prepared(name.encode(), values)
         return self._expect()
+
+    def _is_pooled(self) -> bool:
+        """Whether a pooler stands in between: it gives out a number of its own for the server's process."""
+        self._libpq.send_query_params(b"select pg_backend_pid()", None)
+        asked = self._expect()
+        self._receive(self._sync())
+        return self._rows_of(asked) != [(self._libpq.backend_pid,)]
 
     def _sync(self) -> "_Pending":
         self._libpq.pipeline_sync()

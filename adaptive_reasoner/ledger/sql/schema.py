@@ -191,7 +191,13 @@ def open_engine(url: str | sa.URL) -> sa.Engine:
         return sa.create_engine(
             address.set(drivername="postgresql+psycopg").difference_update_query(settings),
             pool_size=1,
-            connect_args={"client_encoding": "utf8", "connect_timeout": 10, **settings},
+            # Nothing prepared by name: behind a pooler the next transaction is on another connection.
+            connect_args={
+                "client_encoding": "utf8",
+                "connect_timeout": 10,
+                "prepare_threshold": None,
+                **settings,
+            },
             isolation_level="READ COMMITTED",
         )
     except ModuleNotFoundError as error:
