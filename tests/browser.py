@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 WIDE, SMALL = (1280, 800), (390, 844)
 
 
@@ -63,7 +65,9 @@ class Browser:
     def wait(self, condition):
         from selenium.webdriver.support.ui import WebDriverWait
 
-        WebDriverWait(self.driver, 30).until(lambda driver: driver.execute_script(f"return {condition}"))
+        WebDriverWait(self.driver, PATIENCE).until(
+            lambda driver: driver.execute_script(f"return {condition}")
+        )
 
     def ask(self, code, *arguments):
         """The value of a JavaScript expression; `arguments[0]` and so on are given."""

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from math import inf
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -34,6 +35,7 @@ class ScriptedModel(BaseChatModel):
         answers: The replies, repeated for ever.
         failures: Call number (from 0) -> the error that call raises.
         latency: Seconds a call takes.
+        endless_from: The number (from 0) of the first asynchronous call that never gets a reply.
         usage: Whether replies carry usage.
         finish: The finish reason; None leaves it empty, as in a reply that was cut off.
         replies: Call number -> the whole message that call returns instead; its usage is filled in.
@@ -42,6 +44,7 @@ class ScriptedModel(BaseChatModel):
     answers: tuple[str, ...] = ("Answer: 42",)
     failures: Mapping[int, Exception] = {}
     latency: float = 0.0
+    endless_from: float = inf
     usage: bool = True
     finish: str | None = "stop"
     replies: Mapping[int, AIMessage] = {}
@@ -99,11 +102,11 @@ class ScriptedModel(BaseChatModel):
         return self._result(messages, kwargs | ({"stop": stop} if stop else {}))
 
     async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs) -> ChatResult:
-        reply = self._result(messages, kwargs)
+        number, reply = len(self._requests), self._result(messages, kwargs)
         self._flight["now"] += 1
         self._flight["peak"] = max(self._flight.values())
         try:
-            await asyncio.sleep(self.latency)
+            await asyncio.sleep(self.latency if number < self.endless_from else inf)
         finally:
             self._flight["now"] -= 1
         return reply

@@ -1,4 +1,4 @@
-"""The server on loopback, in a thread of its own."""
+"""Servers on loopback, each in a thread of its own."""
 
 import asyncio
 import socket
@@ -31,3 +31,15 @@ def serving(served, *, patience=30.0):
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def running(page):
+    """Run a server of a page while the block lasts."""
+    thread = threading.Thread(target=page.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        page.stop()
+        thread.join()

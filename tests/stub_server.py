@@ -14,6 +14,7 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 REFUSALS = {"400": 400, "401": 401, "404": 404, "429": 429, "500": 500, "503": 503}
@@ -46,9 +47,11 @@ class StubServer:
         drip: Seconds between the bytes of a reply that drips.
         asks_pause: The header with which a refusal asks for a pause.
         finish: The reason with which a text ends.
+        replies: How many calls get a reply, in order of arrival; the others are held until it is raised.
 
     Attributes:
         bodies: What was asked, in order of arrival.
+        ports: Those of the clients that asked, in the same order.
         billed: Completion tokens of the calls the model worked on, those included that were lost afterwards.
         priced: What a client must count: completion tokens of the replies that left whole, and the tokens
             that the others could have had at most.
@@ -61,7 +64,9 @@ class StubServer:
     drip: float = 0.05
     asks_pause: str = "retry-after-ms: 1"
     finish: str = "stop"
+    replies: float = inf
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
     billed: int = 0
     priced: int = 0
     peak: int = 0
@@ -157,6 +162,7 @@ class StubServer:
         body = json.loads(content or b"{}")
         number = next(self._numbers)
         self.bodies.append(body)
+        self.ports.append(writer.get_extra_info("peername")[1])
         body = _as_chat(body) if path.endswith("/responses") else body
         self._connections[connection] = True
         self.in_flight += 1
@@ -190,6 +196,8 @@ class StubServer:
         self.billed += tokens
         self.priced += worst
         await asyncio.sleep(3600 if fault == "hang" else self.latency)
+        while number >= self.replies:
+            await asyncio.sleep(0.005)
         if fault == "bad json":
             _send(writer, b'{"id": "x", "choices": [')
             return True
