@@ -1,9 +1,7 @@
 """Collection against an endpoint that misbehaves in every way at once: all is there, all is on the bill."""
 
-import json
 import random
 import threading
-import time
 from collections import Counter
 
 import pytest
@@ -13,6 +11,7 @@ from adaptive_reasoner.kit.samples import Samples
 from tests.integration_tests.http_menus import WANTED, menu_at, questions
 from tests.stub_server import StubServer
 from tests.unit_tests.kit.collecting.sums import keys_of, rows_of
+from tests.waiting import wait_until
 
 REFUSED = ["429", "500", "503"]
 LOST = ["bad json", "cut", "reset", "no finish"]
@@ -38,8 +37,7 @@ def restarted(stub, calls):
     """Restarts the endpoint once it has seen so many calls."""
 
     def restart():
-        while len(stub.bodies) < calls:
-            time.sleep(0.005)
+        wait_until(lambda: len(stub.bodies) >= calls)
         stub.restart()
 
     thread = threading.Thread(target=restart)
@@ -95,7 +93,6 @@ def test_samples_that_failed_for_good_are_skipped_and_drawn_again_when_asked_for
     assert Counter(keys_of(out)).most_common(1)[0][1] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["samples.jsonl"]
     assert {row.get("attempts", 1) for row in rows_of(out)} >= {1, 2}
-    assert all(json.dumps(row) for row in rows_of(out))
 
 
 def test_a_bad_request_is_not_made_again(tmp_path):

@@ -4,8 +4,8 @@ import json
 import random
 import subprocess
 import sys
-import time
 from collections import Counter
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,16 @@ from adaptive_reasoner.kit.collecting.collector import collect
 from tests.integration_tests.http_menus import WANTED, menu_at, questions
 from tests.stub_server import StubServer
 from tests.unit_tests.kit.collecting.sums import keys_of, rows_of
+from tests.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
-COLLECT = """
+CONCURRENCY = 8
+COLLECT = f"""
 import sys
 from tests.integration_tests.http_menus import menu_at, questions
 from adaptive_reasoner.kit.collecting.collector import collect
 cap = float(sys.argv[3]) if sys.argv[3:] else None
-collect(questions(), menu_at(sys.argv[1]), sys.argv[2], concurrency=8, max_cost=cap)
+collect(questions(), menu_at(sys.argv[1]), sys.argv[2], concurrency={CONCURRENCY}, max_cost=cap)
 """
 
 
@@ -31,21 +33,26 @@ def contents_of(path):
     return sorted(json.dumps({**row, "seconds": None}) for row in rows_of(path))
 
 
-def killed_after(rows, base_url, out, *cap):
-    """Start a collection and kill it once the file has grown by `rows`; whether it was still running."""
-    there = out.read_bytes().count(b"\n") if out.exists() else 0
+def rows_in(out):
+    return out.read_bytes().count(b"\n") if out.exists() else 0
+
+
+def killed_when(condition, base_url, out, *cap):
+    """Start a collection and kill it once a condition holds; whether it was still running."""
     program = [sys.executable, "-c", COLLECT, base_url, str(out), *map(str, cap)]
     with subprocess.Popen(program, cwd=PROJECT, stderr=subprocess.PIPE) as process:
-        while process.poll() is None:
-            now = out.read_bytes().count(b"\n") if out.exists() else 0
-            if now >= there + rows:
-                process.kill()
-                break
-            time.sleep(0.001)
+        wait_until(lambda: condition() or process.poll() is not None)
+        process.kill()
         process.wait()
         alive = process.returncode == -9
         assert alive or process.returncode == 0, process.stderr.read().decode()
     return alive
+
+
+def killed_after(rows, base_url, out, *cap):
+    """Start a collection and kill it once the file has grown by `rows`; whether it was still running."""
+    wanted = rows_in(out) + rows
+    return killed_when(lambda: rows_in(out) >= wanted, base_url, out, *cap)
 
 
 @pytest.mark.slow
@@ -53,9 +60,13 @@ def killed_after(rows, base_url, out, *cap):
 def test_killed_at_random_moments_it_ends_with_every_row_once(tmp_path):
     out, moments = tmp_path / "samples.jsonl", random.Random(7)
     with StubServer(lambda prompt, number: f"Answer: {sum(prompt.encode())}", latency=0.01) as stub:
-        for _ in range(20):
+        for _ in range(12):
+            # Those of a killed process that are still to arrive, and those of the next before its own end.
+            stub.replies = len(stub.bodies) + CONCURRENCY + 10
             assert killed_after(moments.randint(0, 9), stub.base_url, out)
+        stub.replies = inf
         done = collect(questions(), menu_at(stub.base_url), out)
+        assert done.new > 0
         assert stub.billed <= done.cost
         quiet = tmp_path / "quiet.jsonl"
         collect(questions(), menu_at(stub.base_url), quiet)
@@ -67,7 +78,9 @@ def test_killed_at_random_moments_it_ends_with_every_row_once(tmp_path):
 @pytest.mark.filterwarnings("default")
 def test_the_cap_holds_over_kills_by_the_endpoints_own_count(tmp_path):
     out, moments, cap = tmp_path / "samples.jsonl", random.Random(8), 500
-    with StubServer(latency=0.01) as stub:
+    with StubServer(latency=0.01, replies=20) as stub:
+        assert killed_after(10, stub.base_url, out, cap)
+        stub.replies = inf
         while killed_after(moments.randint(5, 60), stub.base_url, out, cap):
             pass
         done = collect(questions(), menu_at(stub.base_url), out, max_cost=cap)
@@ -79,12 +92,12 @@ def test_the_cap_holds_over_kills_by_the_endpoints_own_count(tmp_path):
 
 def test_a_kill_in_the_middle_loses_no_row_and_repeats_none(tmp_path):
     out = tmp_path / "samples.jsonl"
-    with StubServer(latency=0.01) as stub:
-        assert killed_after(40, stub.base_url, out)
+    with StubServer(replies=60) as stub:
+        assert killed_when(lambda: (rows_in(out), stub.in_flight) == (60, CONCURRENCY), stub.base_url, out)
+        stub.replies = inf
         done = collect(questions(), menu_at(stub.base_url), out)
-    assert (done.there, done.failed) == (240, 0)
-    assert done.new <= 200
-    assert 0 < done.lost <= 8 * 8
+    assert (done.there, done.new, done.failed) == (240, 180, 0)
+    assert done.lost == 8 * CONCURRENCY
     assert sorted(keys_of(out)) == WANTED
 
 
@@ -101,7 +114,7 @@ def test_every_fault_is_a_row_that_costs_what_the_endpoint_bills_or_its_worst_ca
     }
     faults = dict(enumerate(costs, start=1))
     with StubServer(faults=faults) as stub:
-        done = collect(questions(3), menu_at(stub.base_url, samples=3, timeout=1.0), out, concurrency=1)
+        done = collect(questions(3), menu_at(stub.base_url, samples=3, timeout=5.0), out, concurrency=1)
     rows = dict(enumerate(rows_of(out)))
     assert {faults[number]: row["cost"] for number, row in rows.items() if "error" in row} == costs
     assert {faults[number] for number, row in rows.items() if "estimated" in row} == {
