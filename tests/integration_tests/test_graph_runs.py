@@ -64,7 +64,7 @@ async def test_fifty_runs_at_once_on_one_sqlite_ledger_hold_the_average(tmp_path
 
 
 KILLED = """
-import json, os, signal, sys, time
+import json, os, signal, sqlite3, sys
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 from adaptive_reasoner.models.source import Source
@@ -74,17 +74,23 @@ from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner import FixedPolicy
 from adaptive_reasoner.strategies.voting import self_consistency
 from tests.fakes import ScriptedModel
+from tests.waiting import wait_until
 
 folder, durable, dies_at = sys.argv[1], sys.argv[2] == "durable", int(sys.argv[3])
 
 class Dies(ScriptedModel):
     def _generate(self, *args, **kwargs):
         if len(self.requests) == dies_at:
-            time.sleep(0.5)  # what the first wave brought is in the checkpoint
+            if durable:
+                wait_until(lambda: samples_in_checkpoint() == dies_at)
             os.kill(os.getpid(), signal.SIGKILL)
         with open(f"{folder}/calls", "a") as calls:
             calls.write("call\\n")
         return super()._generate(*args, **kwargs)
+
+def samples_in_checkpoint():
+    with sqlite3.connect(f"{folder}/graph.sqlite", timeout=60) as checkpoints:
+        return checkpoints.execute("select count(*) from writes where channel = '__return__'").fetchone()[0]
 
 # Two waves: after the first, three of five, the vote is open.
 model = Dies(answers=("Answer: 1", "Answer: 2", "Answer: 2", "Answer: 2"))

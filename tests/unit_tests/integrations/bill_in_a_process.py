@@ -38,7 +38,7 @@ class Written(Spent):
 def main(folder, dies_before, resumes):
     warnings.simplefilter("error")
     spent = Written(Path(folder) / "spent", int(dies_before))
-    ledger = open_ledger(f"sqlite:///{folder}/ledger.db", cost_unit="usd", reservation_ttl=1.0)
+    ledger = open_ledger(f"sqlite:///{folder}/ledger.db", cost_unit="usd", reservation_ttl=3_600.0)
     ours = AdaptiveComputeMiddleware(
         policy=FixedPolicy("single_pass", expected_cost=0.001, worst_cost=0.004, cost_unit="usd"),
         actions={"single_pass": single_pass()},
