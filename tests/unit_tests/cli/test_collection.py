@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from pyarrow import parquet
 from adaptive_reasoner.kit.tables.files import write_rows
 from tests.command import start_command
 from tests.stub_server import StubServer
+from tests.waiting import PATIENCE, wait_until
 
 QUESTIONS = [{"question_id": f"q{i}", "question": f"What is {i} + 1?", "gold": str(i + 1)} for i in range(6)]
 MENU = """
@@ -69,17 +69,17 @@ def test_a_source_that_is_given_up_has_that_exit_code_too(command):
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(command, tmp_path):
-    with StubServer(latency=0.3) as server:
+    with StubServer(replies=3) as server:
         menu(server.base_url)
         started = start_command(*COLLECT, "--concurrency", "1", stderr=subprocess.PIPE)
-        while not Path("samples.jsonl").exists() or len(Path("samples.jsonl").read_text().splitlines()) < 2:
-            time.sleep(0.02)
+        out = Path("samples.jsonl")
+        wait_until(lambda: out.exists() and out.read_bytes().count(b"\n") == 3)
         started.send_signal(signal.SIGINT)
-        _, said = started.communicate(timeout=60)
+        _, said = started.communicate(timeout=PATIENCE)
     assert started.returncode == 130
-    kept = len(Path("samples.jsonl").read_text().splitlines())
+    assert len(out.read_text().splitlines()) == 3
     assert said.splitlines()[-1] == (
-        f"adaptive-reasoner: stopped: {kept} of 12 samples are kept in samples.jsonl; "
+        "adaptive-reasoner: stopped: 3 of 12 samples are kept in samples.jsonl; "
         "run the same command again to collect the rest"
     )
     assert "Traceback" not in said

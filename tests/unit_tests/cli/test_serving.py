@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 
 import httpx
 import pytest
 
 from adaptive_reasoner import open_ledger
 from tests.stub_server import StubServer
+from tests.waiting import PATIENCE, wait_until
 
 MENU = """
 [sources.direct]
@@ -24,7 +26,7 @@ ASKED = {"model": "direct", "messages": [{"role": "user", "content": "What is 3 
 
 @pytest.fixture
 def upstream():
-    with StubServer(latency=0.5) as stub:
+    with StubServer() as stub:
         yield stub
 
 
@@ -76,19 +78,20 @@ def test_at_sigterm_what_is_in_flight_is_answered_and_nothing_else(start, tmp_pa
         "direct_vote_3",
         "direct_vote_5",
     ]
-    with httpx.Client(base_url=f"{served['url']}/", timeout=30.0) as client, ThreadPoolExecutor(1) as pool:
-        upstream.latency = 2.0
-        asked = pool.submit(httpx.post, f"{served['url']}/chat/completions", json=ASKED, timeout=30.0)
-        while not upstream.bodies:
-            pass
+    with (
+        httpx.Client(base_url=f"{served['url']}/", timeout=PATIENCE) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        upstream.replies = 0
+        asked = pool.submit(httpx.post, f"{served['url']}/chat/completions", json=ASKED, timeout=PATIENCE)
+        wait_until(lambda: upstream.bodies)
         process.send_signal(signal.SIGTERM)
-        while (health := client.get(served["url"].replace("/v1", "/healthz"))).status_code == 200:
-            pass
-        assert health.status_code == 503
+        wait_until(lambda: client.get(served["url"].replace("/v1", "/healthz")).status_code == 503)
         late = client.post("chat/completions", json=ASKED)
         assert (late.status_code, late.json()["error"]["code"]) == (503, "shutting_down")
+        upstream.replies = inf
         assert asked.result().status_code == 200
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     assert process.stderr.read() == ""
     with open_ledger(url) as ledger:
         state = ledger.snapshot()
@@ -100,7 +103,7 @@ def test_a_call_that_is_lost_is_not_made_again_unseen(start, tmp_path, upstream)
     upstream.faults = {0: "reset"}
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     _, served = start("--budget", "30", "--ledger", url)
-    assert httpx.post(f"{served['url']}/chat/completions", json=ASKED, timeout=30.0).status_code == 502
+    assert httpx.post(f"{served['url']}/chat/completions", json=ASKED, timeout=PATIENCE).status_code == 502
     with open_ledger(url) as ledger:
         assert ledger.snapshot().spent == upstream.priced == 100.0
 
@@ -108,15 +111,14 @@ def test_a_call_that_is_lost_is_not_made_again_unseen(start, tmp_path, upstream)
 @pytest.mark.slow
 def test_what_does_not_end_within_the_grace_is_cut_and_billed(start, tmp_path, upstream):
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
-    upstream.latency = 60.0
+    upstream.replies = 0
     process, served = start("--budget", "30", "--ledger", url, "--grace", "0.2")
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(httpx.post, f"{served['url']}/chat/completions", json=ASKED, timeout=30.0)
-        while not upstream.bodies:
-            pass
+        asked = pool.submit(httpx.post, f"{served['url']}/chat/completions", json=ASKED, timeout=PATIENCE)
+        wait_until(lambda: upstream.bodies)
         process.send_signal(signal.SIGTERM)
         assert asked.result().status_code == 503
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     with open_ledger(url) as ledger:
         state = ledger.snapshot()
     assert (state.spent, state.in_flight) == (100.0, 0)
@@ -134,7 +136,7 @@ def test_a_tenant_of_the_key_file_has_a_ledger_in_the_same_database(command, sta
     assert answer.status_code == 200
     assert httpx.post(f"{served['url']}/chat/completions", json=ASKED).status_code == 401
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     with open_ledger(url, name="tenant acme") as ledger:
         assert (ledger.target, ledger.snapshot().spent) == (20.0, 3.0)
 

@@ -19,6 +19,7 @@ from adaptive_reasoner.server.application import app
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.serving import serving
 from tests.stub_server import StubServer
+from tests.waiting import PATIENCE
 
 ACTIONS = {"single_pass": ServedAction(single_pass(), 1), "vote_3": ServedAction(self_consistency(3), 3)}
 
@@ -45,15 +46,20 @@ class Served:
         options = {"base_url": f"{self.url}/v1", "api_key": "none", "max_retries": 0, **options}
         return openai.AsyncOpenAI(**options)
 
-    def post(self, path="/v1/chat/completions", headers=None, timeout=30.0, **body):
+    def body(self, path, **terms):
+        """A request for one pass at a sum, or with other terms."""
         question = "What is 3 + 4?"
         turns = [{"role": "user", "content": question}]
         asked = {"input": question} if path == "/v1/responses" else {"messages": turns}
-        body = {"model": "single_pass", **asked, **body}
-        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=timeout)
+        return {"model": "single_pass", **asked, **terms}
 
-    def raw(self, content, path="/v1/chat/completions"):
-        return httpx.post(f"{self.url}{path}", content=content, headers={"content-type": "application/json"})
+    def post(self, path="/v1/chat/completions", headers=None, **terms):
+        body = self.body(path, **terms)
+        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=PATIENCE)
+
+    def raw(self, content, path="/v1/chat/completions", headers=None):
+        headers = {"content-type": "application/json", **(headers or {})}
+        return httpx.post(f"{self.url}{path}", content=content, headers=headers, timeout=PATIENCE)
 
     def get(self, path, **options):
         return httpx.get(f"{self.url}{path}", **options)

@@ -30,7 +30,9 @@ def test_the_container_runs_as_nobody_in_particular_and_holds_no_tools():
 
 
 def test_every_file_that_the_container_copies_is_there():
-    for line in re.findall(r"^COPY (?!--from)(.+)$", CONTAINER, re.M):
+    copied = re.findall(r"^COPY (?!--from)(.+)$", CONTAINER, re.M)
+    assert copied
+    for line in copied:
         *sources, _ = shlex.split(line)
         assert all((DEPLOY.parent / source).exists() for source in sources)
 
