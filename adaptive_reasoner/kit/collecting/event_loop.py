@@ -27,10 +27,14 @@ def in_background(body: Coroutine[Any, Any, T]) -> T:
         tasks[0].add_done_callback(lambda _: ended.set())
 
     def cancel() -> None:
-        tasks[0].cancel()
+        if tasks:
+            tasks[0].cancel()
+        else:  # Ctrl-C came before it could begin
+            body.close()
+            ended.set()
 
-    loop.call_soon_threadsafe(begin)
     try:
+        loop.call_soon_threadsafe(begin)
         ended.wait()
     except BaseException:
         loop.call_soon_threadsafe(cancel)

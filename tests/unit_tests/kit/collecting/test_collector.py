@@ -3,7 +3,6 @@ import errno
 import os
 import signal
 import sys
-import threading
 from dataclasses import replace
 
 import pytest
@@ -22,6 +21,7 @@ from adaptive_reasoner.models.metering import SampleMeter
 from adaptive_reasoner.models.source import Source
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.kit.collecting.sums import keys_of, menu, questions, rows_of
+from tests.waiting import await_until
 
 
 def test_draws_every_sample_once_in_the_samples_format(out):
@@ -110,8 +110,9 @@ def test_what_the_whole_will_cost_is_known_as_soon_as_each_source_has_answered(o
 
 
 class CountingModel(ScriptedModel):
-    """Knows how many of its calls were in flight at once."""
+    """Knows how many of its calls were in flight at once; each waits until `awaited` have been."""
 
+    awaited: int
     _flying: list[int] = PrivateAttr(default_factory=lambda: [0])
 
     @property
@@ -121,6 +122,7 @@ class CountingModel(ScriptedModel):
     async def _agenerate(self, *args, **kwargs):
         self._flying.append(self._flying[-1] + 1)
         try:
+            await await_until(lambda: self.peak >= self.awaited)
             return await super()._agenerate(*args, **kwargs)
         finally:
             self._flying.append(self._flying[-1] - 1)
@@ -130,13 +132,13 @@ class CountingModel(ScriptedModel):
     ("asked", "limit", "peak"), [(5, None, 5), (5, 2, 2), (None, 12, 12), (None, None, 8)]
 )
 def test_never_more_calls_in_flight_than_allowed(out, asked, limit, peak):
-    model = CountingModel(latency=0.005)
+    model = CountingModel(latency=0.005, awaited=peak)
     collect(questions(10), menu(model, concurrency=limit), out, concurrency=asked)
     assert model.peak == peak
 
 
 def test_a_single_question_still_keeps_all_workers_busy(out):
-    model = CountingModel(latency=0.05)
+    model = CountingModel(awaited=16)
     assert collect(questions(1), menu(model, samples=16, sources=("cot",)), out, concurrency=16).there == 16
     assert model.peak == 16
 
@@ -300,17 +302,19 @@ def ctrl_c():
 
 
 def test_ctrl_c_keeps_what_arrived_and_bills_what_was_under_way(out, ctrl_c):
-    def interrupt(now):
-        if now.there == 5:
-            os.kill(os.getpid(), signal.SIGINT)
+    class Interrupting(ScriptedModel):
+        async def _agenerate(self, *args, **kwargs):
+            if len(self.requests) == 9:
+                os.kill(os.getpid(), signal.SIGINT)
+            return await super()._agenerate(*args, **kwargs)
 
     with pytest.raises(KeyboardInterrupt):
-        collect(questions(40), menu(ScriptedModel(latency=0.02)), out, on_progress=interrupt, concurrency=4)
+        collect(questions(40), menu(Interrupting(endless_from=6)), out, concurrency=4)
     kept = len(keys_of(out))
-    assert 5 <= kept < 60
+    assert kept == 6
     done = collect(questions(40), menu(), out)
     assert (done.there, done.new) == (240, 240 - kept)
-    assert 0 < done.lost <= 4 * 8.0
+    assert done.lost == 4 * 8.0
     assert len(set(keys_of(out))) == 240
 
 
@@ -318,7 +322,7 @@ def test_ctrl_c_waits_until_the_work_in_the_background_has_wound_up(ctrl_c):
     wound_up = []
 
     async def body():
-        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        os.kill(os.getpid(), signal.SIGINT)
         try:
             await asyncio.sleep(60)
         finally:

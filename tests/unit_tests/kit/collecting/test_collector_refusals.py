@@ -104,7 +104,7 @@ def test_when_a_source_ends_it_all_the_other_calls_are_not_lost(out, refusal):
 
 def test_replies_under_way_when_a_source_ends_it_all_are_kept(out):
     slow, refused = (
-        ScriptedModel(answers=("Answer: 1",), latency=0.2),
+        ScriptedModel(answers=("Answer: 1",), latency=1.0),
         ScriptedModel(failures={0: StatusError(403)}),
     )
     sources = {"slow": Source(slow, max_tokens=8), "refused": Source(refused, max_tokens=8)}
