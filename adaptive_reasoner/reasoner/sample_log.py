@@ -42,6 +42,7 @@ class SampleLog:
             and to fill in right answers by `question_id`. A digest hides a text, and no guess at it.
         keep: Seconds for which a row is kept. Rows that are older go at the next row that is written, from
             the file, which is then replaced whole, or from memory.
+        clock: Seconds since the epoch; for tests.
 
     Raises:
         ValueError: `keep` is no number above 0.
@@ -60,12 +61,14 @@ class SampleLog:
         redact: Callable[[str], str] | None = None,
         texts: bool = True,
         keep: float | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if keep is not None and not (isfinite(keep) and keep > 0):
             raise ValueError(f"rows are kept for a finite number of seconds above 0, not {keep}")
         self.path = None if path is None else Path(path).absolute()  # also after a change of folder
         self.sources = dict(sources or {})
         self.keep, self._redaction = keep, Redaction(redact, texts)
+        self._clock = clock
         self._held: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
 
@@ -73,7 +76,7 @@ class SampleLog:
     def rows(self) -> list[dict[str, Any]]:
         """What is held in memory, the oldest first, for `Samples.from_rows`; empty where a file is kept."""
         with self._lock:
-            return [row for row in self._held if not self._is_old(row, time.time())]
+            return [row for row in self._held if not self._is_old(row, self._clock())]
 
     def source_of(self, action: str) -> str:
         """What the samples of an action are samples of."""
@@ -101,7 +104,7 @@ class SampleLog:
         Raises:
             OSError: The file cannot be written; what it held before stays as it was.
         """
-        source, now = self.source_of(record["action"]), time.time()
+        source, now = self.source_of(record["action"]), self._clock()
         kept = self._redaction
         rows = [
             {

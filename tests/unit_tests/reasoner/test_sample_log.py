@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,6 +25,7 @@ from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
+from tests.unit_tests.ledger.stand_ins import Clock
 
 SAMPLE = {"answer": "7", "cost": 2.0, "seconds": 0.1, "error": None, "tokens": {"prompt_tokens": 5}}
 RECORD = {"key": "q1", "action": "cot", "cost_unit": "tokens"}
@@ -184,7 +184,8 @@ def test_without_texts_a_digest_takes_their_place_and_votes_still_count(tmp_path
 @pytest.mark.parametrize("to_file", [False, True])
 def test_rows_older_than_keep_are_dropped(tmp_path, to_file):
     path = tmp_path / "samples.jsonl" if to_file else None
-    log = SampleLog(path, keep=1.0)
+    clock = Clock()
+    log = SampleLog(path, keep=1.0, clock=clock)
 
     def kept():
         return [row["question_id"] for row in (rows_of(path) if to_file else log.rows)]
@@ -192,7 +193,7 @@ def test_rows_older_than_keep_are_dropped(tmp_path, to_file):
     logged(log, key="q1")
     logged(log, key="q2")
     assert kept() == ["q1", "q2"]
-    time.sleep(1.1)
+    clock.now += 1.1
     if not to_file:
         assert kept() == []
     logged(log, key="q3")
@@ -205,11 +206,12 @@ def test_rows_of_unknown_age_begin_to_age_when_keep_is_set(tmp_path):
     path = tmp_path / "samples.jsonl"
     logged(SampleLog(path), key="old")
     path.chmod(0o600)
-    log = SampleLog(path, keep=1.0)
+    clock = Clock()
+    log = SampleLog(path, keep=1.0, clock=clock)
     logged(log, key="q1")
     assert [row["question_id"] for row in rows_of(path)] == ["old", "q1"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    time.sleep(1.1)
+    clock.now += 1.1
     logged(log, key="q2")
     assert [row["question_id"] for row in rows_of(path)] == ["q2"]
     assert list(tmp_path.iterdir()) == [path]
@@ -223,10 +225,10 @@ def test_a_keep_that_is_no_time_is_refused(keep):
 
 def test_several_writers_of_one_file_lose_no_row_while_old_ones_go(tmp_path):
     path = tmp_path / "samples.jsonl"
-    logs = [SampleLog(path, keep=30.0) for _ in range(4)]
+    logs = [SampleLog(path, keep=3_600.0) for _ in range(4)]
     logged(logs[0], key="old")
     row = rows_of(path)[0]
-    path.write_text(json.dumps({**row, "time": row["time"] - 60}) + "\n")
+    path.write_text(json.dumps({**row, "time": row["time"] - 7_200}) + "\n")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda n: logged(logs[n % 4], key=f"q{n}"), range(80)))
     assert sorted(row["question_id"] for row in rows_of(path)) == sorted(f"q{n}" for n in range(80))
