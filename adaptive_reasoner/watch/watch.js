@@ -215,21 +215,25 @@
     element("state").textContent = text;
   }
 
+  function show(seen) {
+    looks.push(...seen.looks);
+    looks.splice(0, looks.length - 2000);
+    compared = seen.savings;
+    alarms(seen.alarms);
+    element("error").textContent = seen.error ?? "";
+    state(seen.error ? "away" : "live", seen.error ? "database away" : "live");
+    draw();
+  }
+
   async function look() {
     if (!paused) {
       try {
         const since = looks.length ? `?since=${looks[looks.length - 1].at}` : "";
         const answer = await fetch(`ledger.json${since}`);
         const seen = await answer.json();
-        looks.push(...seen.looks);
-        looks.splice(0, looks.length - 2000);
-        compared = seen.savings;
-        alarms(seen.alarms);
-        element("error").textContent = seen.error ?? "";
-        state(seen.error ? "away" : "live", seen.error ? "database away" : "live");
-        draw();
+        if (!paused) show(seen); // it may have been paused meanwhile
       } catch {
-        state("away", "the watcher has ended");
+        if (!paused) state("away", "the watcher has ended");
       }
     }
     setTimeout(look, every);

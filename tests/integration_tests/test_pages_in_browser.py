@@ -1,7 +1,7 @@
 """The report, the live page and the page that takes labels as people see them, in a real browser."""
 
 import itertools
-import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.watch.server import WatchServer
 from tests.browser import SMALL, WIDE, window
+from tests.serving import running
 from tests.unit_tests.kit.labelling.unlabelled import read, write
 from tests.unit_tests.toys import write_toy_encoder
 
@@ -68,12 +69,9 @@ def watched(ledger, tmp_path):
     with (
         LedgerReader(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as reader,
         WatchServer(reader, every=0.1) as server,
+        running(server),
     ):
-        running = threading.Thread(target=server.run)
-        running.start()
         yield server
-        server.stop()
-        running.join()
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -227,9 +225,7 @@ def test_the_live_page_shows_what_was_saved_and_explored_once_there_is_something
         )
     ledger.charge(9.0, "drawn", action="strong", explored=True)
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    with LedgerReader(url) as reader, WatchServer(reader, every=0.1) as server:
-        running = threading.Thread(target=server.run)
-        running.start()
+    with LedgerReader(url) as reader, WatchServer(reader, every=0.1) as server, running(server):
         browser.look(server.url, ready=LIVE)
         shown = browser.ask("document.getElementById('savings-section').innerText")
         assert "strong" in shown
@@ -239,21 +235,20 @@ def test_the_live_page_shows_what_was_saved_and_explored_once_there_is_something
         browser.look(server.url, size=SMALL, ready=LIVE)
         assert browser.ask("document.documentElement.scrollWidth") <= SMALL[0]
         browser.driver.get("about:blank")
-        server.stop()
-        running.join()
 
 
 def test_the_live_page_waits_for_the_first_question(browser, tmp_path):
     url = f"sqlite:///{tmp_path / 'new.sqlite'}"
-    with open_ledger(url, target=10.0), LedgerReader(url) as reader, WatchServer(reader, every=0.1) as server:
-        running = threading.Thread(target=server.run)
-        running.start()
+    with (
+        open_ledger(url, target=10.0),
+        LedgerReader(url) as reader,
+        WatchServer(reader, every=0.1) as server,
+        running(server),
+    ):
         browser.look(server.url, ready="document.getElementById('sentence').innerText")
         assert browser.ask("document.getElementById('sentence').innerText") == "Nothing has been spent yet."
         assert browser.complaints() == []
         browser.driver.get("about:blank")
-        server.stop()
-        running.join()
 
 
 def test_the_live_page_fits_one_screen_and_a_phone(browser, watched):
@@ -278,7 +273,7 @@ def test_the_live_page_is_paused_by_keyboard_and_says_when_the_watcher_ends(brow
     assert browser.press(Keys.TAB).text == "Pause"
     browser.press(Keys.ENTER)
     ledger.charge(40.0, "dear")
-    threading.Event().wait(0.5)
+    time.sleep(0.5)  # several looks, were it not paused
     assert "50 questions" in browser.ask("document.getElementById('sentence').innerText")
     browser.press(Keys.ENTER)
     browser.wait("document.getElementById('sentence').innerText.includes('51 questions')")
@@ -293,12 +288,8 @@ ASKED = "document.getElementById('question').textContent"
 def labelling(tmp_path):
     """The page that takes labels, and its samples."""
     path = write(tmp_path / "samples.jsonl")
-    with LabelServer(LabelBook(path)) as server:
-        running = threading.Thread(target=server.run)
-        running.start()
+    with LabelServer(LabelBook(path)) as server, running(server):
         yield server, path
-        server.stop()
-        running.join()
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -357,12 +348,8 @@ def test_a_second_tab_leaves_the_label_of_the_first(browser, labelling):
 
 
 def test_a_command_that_has_ended_is_said(browser, tmp_path):
-    with LabelServer(LabelBook(write(tmp_path / "samples.jsonl"))) as server:
-        running = threading.Thread(target=server.run)
-        running.start()
+    with LabelServer(LabelBook(write(tmp_path / "samples.jsonl"))) as server, running(server):
         browser.look(server.url, ready=f"{ASKED} !== ''")
-        server.stop()
-        running.join()
     browser.press("0")
     browser.wait("document.getElementById('alert').textContent.includes('was not written')")
     browser.complaints()

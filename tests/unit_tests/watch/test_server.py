@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,8 +16,10 @@ from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.pages import loopback
 from adaptive_reasoner.watch.looks import COMPARED, Poller
 from adaptive_reasoner.watch.server import WatchServer, _shown, page
+from tests.serving import running
 from tests.unit_tests.ledger.contract_alarms import ALARM
 from tests.unit_tests.ledger.stand_ins import Clock
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -41,16 +42,12 @@ def reader(ledger, url):
 
 @pytest.fixture
 def served(reader):
-    with WatchServer(reader, every=0.01) as server:
-        running = threading.Thread(target=server.run)
-        running.start()
+    with WatchServer(reader, every=0.01) as server, running(server):
         yield server
-        server.stop()
-        running.join()
 
 
 def fetch(url, **headers):
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as answer:
         return answer.headers, answer.read().decode()
 
 
@@ -65,7 +62,7 @@ def test_serves_what_the_ledger_says_as_json(served, ledger):
     assert (latest["average"], latest["target"], latest["in_flight"]) == (12.0, 10.0, 0)
     assert latest["actions"] == {"direct": 1.0}
     ledger.reserve(8.0, "q2")
-    threading.Event().wait(0.05)
+    time.sleep(0.05)  # until a look is due
     news = looks_of(served, f"?since={latest['at']}")["looks"]
     assert news
     assert all(look["at"] > latest["at"] for look in news)
@@ -128,7 +125,7 @@ def test_a_database_that_goes_away_is_said_and_what_was_seen_stays(reader, tmp_p
 
 
 def connected(server):
-    return socket.create_connection(("127.0.0.1", server._server.server_port), timeout=10)
+    return socket.create_connection(("127.0.0.1", server._server.server_port), timeout=PATIENCE)
 
 
 def test_a_viewer_that_sends_a_byte_now_and_then_is_let_go_and_others_are_served(served, monkeypatch):
@@ -165,14 +162,14 @@ def test_more_viewers_than_there_are_places_for_are_turned_away(served, monkeypa
         assert late.recv(100) == b""
     for viewer in idle:
         viewer.close()
-    for _ in range(100):  # until the idle ones are noticed
+
+    def served_again():  # once the idle ones are noticed
         try:
-            assert looks_of(served)["error"] is None
-            break
+            return looks_of(served)["error"] is None
         except OSError:
-            time.sleep(0.05)
-    else:
-        raise AssertionError("nobody is served any more")
+            return False
+
+    wait_until(served_again)
 
 
 def test_the_line_of_exploration_is_served_too(served, ledger):

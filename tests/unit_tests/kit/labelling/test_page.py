@@ -4,7 +4,6 @@ import http.client
 import json
 import signal
 import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -14,7 +13,9 @@ from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.page import LabelServer
 from tests.command import start_command
+from tests.serving import running
 from tests.unit_tests.kit.labelling.unlabelled import labels_of, rows, write
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -24,19 +25,15 @@ def samples(tmp_path):
 
 @pytest.fixture
 def served(samples):
-    with LabelServer(LabelBook(samples)) as server:
-        running = threading.Thread(target=server.run)
-        running.start()
+    with LabelServer(LabelBook(samples)) as server, running(server):
         yield server
-        server.stop()
-        running.join()
 
 
 def ask(server, name, label=None, *, token=None, kind="application/json", **headers):
     """Status and body of a request; a POST where there is a label."""
     there = urlsplit(server.url)
     path = there.path if token is None else f"/{token}/"
-    connection = http.client.HTTPConnection(there.netloc, timeout=10)
+    connection = http.client.HTTPConnection(there.netloc, timeout=PATIENCE)
     body = None if label is None else label if isinstance(label, bytes) else json.dumps(label)
     headers = {"Content-Type": kind, **headers} if body is not None else headers
     connection.request("GET" if body is None else "POST", path + name, body, headers)
@@ -138,14 +135,10 @@ def test_a_label_that_cannot_be_written_is_not_taken(served, samples):
 
 def test_nothing_is_loaded_from_elsewhere_and_texts_are_no_markup(tmp_path):
     path = write(tmp_path / "<b>.jsonl", [row | {"answer": "<script>1</script>"} for row in rows()])
-    with LabelServer(LabelBook(path)) as server:
-        running = threading.Thread(target=server.run)
-        running.start()
+    with LabelServer(LabelBook(path)) as server, running(server):
         page = ask(server, "")[1]
         parts = [ask(server, name)[1] for name in ("label.js", "label.css")]
         assert ask(server, "question.json?at=0")[1]["answers"] == ["<script>1</script>"]
-        server.stop()
-        running.join()
     assert "&lt;b&gt;.jsonl" in page
     assert "<b>" not in page
     assert not any("//" in part and "http" in part for part in (page, *parts))
@@ -164,6 +157,6 @@ def test_ctrl_c_ends_the_page_and_says_what_was_labelled(samples):
 
     assert ask(Served, "label.json", {"at": 0, "gold": "x", "instead_of": None})[0] == 200
     started.send_signal(signal.SIGINT)
-    _, said = started.communicate(timeout=60)
+    _, said = started.communicate(timeout=PATIENCE)
     assert started.returncode == 0
     assert "1 of 4 questions were labelled" in said

@@ -5,7 +5,7 @@ import os
 import pty
 import select
 import subprocess
-import time
+import termios
 from dataclasses import replace
 
 import pytest
@@ -24,6 +24,7 @@ from tests.command import start_command
 from tests.fakes import ScriptedModel
 from tests.unit_tests.kit.collecting.sums import menu
 from tests.unit_tests.kit.labelling.unlabelled import labels_of, read, rows, write
+from tests.waiting import PATIENCE, wait_until
 
 
 class Screen(list):
@@ -197,11 +198,12 @@ def test_the_command_reads_single_keys_in_a_real_terminal(samples):
     seen = ""
     for key, after in ((b"0", "1 of 4"), (b"s", "2 of 4"), (b"q", "3 of 4")):
         while not (after in seen and seen.endswith("q quit\x1b[0m\r\n")):
-            assert select.select([ours], [], [], 60)[0]
+            assert select.select([ours], [], [], PATIENCE)[0]
             seen += os.read(ours, 10_000).decode()
-        time.sleep(0.5)  # what is typed before the command listens is lost, so that no key counts twice
+        # What is typed before the command listens is lost, so that no key counts twice.
+        wait_until(lambda: not termios.tcgetattr(theirs)[3] & termios.ICANON)
         os.write(ours, key)
-    printed, _ = started.communicate(timeout=60)
+    printed, _ = started.communicate(timeout=PATIENCE)
     os.close(ours)
     os.close(theirs)
     assert (started.returncode, json.loads(printed)) == (0, {"file": str(samples), "labels": 1, "left": 3})
