@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from langchain_openai.chat_models import _client_utils
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -14,8 +14,9 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing 
 
 # The same examples in every run, so that a red one is the doing of the change. To search for new ones:
 # pytest --hypothesis-profile=searching
-settings.register_profile("repeatable", derandomize=True, deadline=None)  # tests measure no time
-settings.register_profile("searching", derandomize=False, deadline=None)
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # tests measure no time
+settings.register_profile("repeatable", untimed, derandomize=True)
+settings.register_profile("searching", untimed, derandomize=False)
 settings.load_profile("repeatable")
 
 # langchain_openai caches 128 HTTP clients by address and does not close those that it drops. Every stub
