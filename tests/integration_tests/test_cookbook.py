@@ -95,6 +95,7 @@ def test_a_notebook_runs_and_shows_what_is_committed(script, monkeypatch):
     ]
     assert complaints == []
     committed = shown(nbformat.read(script.with_suffix(".ipynb"), as_version=4))
+    assert committed
     for line, before in zip(shown(notebook), committed, strict=True):
         assert words(line) == words(before), "run: make notebooks"
         if not TIMED.search(line):

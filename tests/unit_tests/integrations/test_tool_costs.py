@@ -67,8 +67,9 @@ async def test_a_slip_in_the_name_of_a_tool_is_told_once(how, declared):
 
 
 def test_the_name_of_a_subagents_tool_is_no_slip():
-    agent, _ = agent_of([search], [SEARCH], tool_costs={"search": 0.25, "search_web": 0.5, "crawl": 0.5})
-    agent.invoke(ASKED)
+    agent, ours = agent_of([search], [SEARCH], tool_costs={"search": 0.25, "search_web": 0.5, "crawl": 0.5})
+    agent.invoke(ASKED)  # without a warning
+    assert ours.ledger.spent == 2.25
 
 
 class Reporting:

@@ -124,6 +124,7 @@ async def test_each_sample_of_a_vote_is_sent_what_the_agent_sends(ask, server, k
 async def test_thinking_adds_its_effort_and_nothing_else(ask, server, kind, api):
     without = await sent(ask, server, kind, api)
     thought = await sent(ask, server, kind, api, budgeted("thinking_low"))
+    assert without
     for body, bare in zip(thought, without, strict=True):
         changed = {name for name in {*body, *bare} if body.get(name) != bare.get(name)}
         assert changed <= {

@@ -59,6 +59,7 @@ def mixture(tmp_path_factory):
 
 
 def test_describes_a_decision_for_any_of_its_actions_on_the_mean_question(policy):
+    assert len(policy.actions) > 1
     for number, action in enumerate(policy.actions):
         decision = policy.decision_for(action, price=0.01)
         assert (decision.action, decision.reason, decision.price) == (action, "explored", 0.01)

@@ -111,7 +111,7 @@ def test_the_decisions_online_are_those_of_the_replay(policy):
     table = estimate(samples, votes=(1,))
     rows = np.arange(QUESTIONS)
     expected = _expected(policy)
-    chooser = Chooser.of(samples, table)
+    chooser, taken = Chooser.of(samples, table), []
     for price in np.geomspace(0.003, 0.3, 7).tolist():
         online = [looking.decide(text_of(row), price=price, key=str(row)) for row in rows]
         paid = [price * np.exp(0.1 * (2 * uniform_from_key(str(row)) - 1)) for row in rows]
@@ -125,9 +125,11 @@ def test_the_decisions_online_are_those_of_the_replay(policy):
             assert (online[row].plan.course == planned.course[row]).all()
             assert online[row].expected_cost == pytest.approx(planned.cost[row])
         accuracy, cost = chooser.candidates[0].play(rows, planned.course, chooser.truth)
+        taken.append(looked.sum())
         if looked.any():
             assert cost[looked].mean() == pytest.approx(planned.cost[looked].mean(), rel=0.1)
             assert accuracy[looked].mean() == pytest.approx(planned.accuracy[looked].mean(), abs=0.05)
+    assert np.count_nonzero(taken) > 1
 
 
 def _expected(policy):
