@@ -1,5 +1,4 @@
 import threading
-import time
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -37,11 +36,9 @@ def test_compares_what_expressions_mean(answer, gold, equal):
 
 
 def test_what_would_take_for_ever_is_given_up_and_the_next_is_answered():
-    worker = MathWorker(seconds=0.5)
+    worker = MathWorker(seconds=3.0)
     assert worker.ask("equal", "1/2", "0.5") is True
-    begin = time.monotonic()
-    assert worker.ask("equal", "9^{9^{9}}", "1") in (None, False)
-    assert time.monotonic() - begin < 30
+    assert worker.ask("equal", "9^{9^{9}}", "1") is None
     assert worker.ask("equal", r"\frac{2}{4}", "0.5") is True
     worker.close()
 

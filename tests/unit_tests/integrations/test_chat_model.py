@@ -22,6 +22,7 @@ from adaptive_reasoner.strategies.modifiers import extended_thinking, on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, joined
 from tests.stub_server import StubServer
+from tests.waiting import await_until
 
 ACTIONS = {
     "single_pass": single_pass(),
@@ -268,8 +269,7 @@ async def test_a_stream_that_is_left_is_settled_as_lost(is_async):
     assert (await anext(chunks) if is_async else next(chunks)).text == "so "
     await chunks.aclose() if is_async else chunks.close()
     del chunks
-    while model.reasoner.ledger.snapshot().in_flight:
-        await asyncio.sleep(0.001)
+    await await_until(lambda: not model.reasoner.ledger.snapshot().in_flight)
     assert model.reasoner.ledger.spent == UNDECLARED_MAX_TOKENS
 
 

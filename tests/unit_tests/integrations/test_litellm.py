@@ -1,7 +1,5 @@
 """LiteLLM's own router, with a policy that picks the deployment and a ledger that is billed."""
 
-import asyncio
-
 import pytest
 
 litellm = pytest.importorskip("litellm", reason="litellm is not installed")
@@ -11,6 +9,7 @@ from adaptive_reasoner.errors import UnknownActionError  # noqa: E402
 from adaptive_reasoner.integrations.litellm import AdaptiveRouting  # noqa: E402
 from adaptive_reasoner.policy.base import Decision, FixedPolicy  # noqa: E402
 from tests.stub_server import StubServer  # noqa: E402
+from tests.waiting import await_until  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # LiteLLM's own, of its types and its sockets
 
@@ -66,12 +65,13 @@ def routed(stub):
 
 async def settled(ledger, questions):
     """The state of a ledger once so many questions are booked: LiteLLM tells of a call after its reply."""
-    for _ in range(400):
+
+    def booked():
         state = ledger.snapshot()
-        if (state.questions, state.in_flight) == (questions, 0):
-            return state
-        await asyncio.sleep(0.02)
-    raise AssertionError(state)
+        return (state.questions, state.in_flight) == (questions, 0)
+
+    await await_until(booked)
+    return ledger.snapshot()
 
 
 def asked(text, **options):

@@ -34,6 +34,7 @@ from tests.unit_tests.integrations.node_graphs import (
     graph_of_messages,
     node,
 )
+from tests.waiting import await_until
 
 
 class ReadsVectors:
@@ -118,11 +119,10 @@ def _messages(made):
 
 async def test_a_timeout_of_the_node_bills_what_had_started():
     made = node(model=ScriptedModel(latency=60.0))
-    graph = graph_of(made, timeout=0.2)
+    graph = graph_of(made, timeout=1.5)
     with pytest.raises(NodeTimeoutError):
         await graph.ainvoke(ASKED)
-    while counts(made)[2]:  # the graph does not wait for what it has cancelled
-        await asyncio.sleep(0.01)
+    await await_until(lambda: not counts(made)[2])  # the graph does not wait for what it has cancelled
     assert counts(made) == (1, 100.0, 0)
 
 

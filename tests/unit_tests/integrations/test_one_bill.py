@@ -1,7 +1,6 @@
 """One run, one bill: whoever makes a call, the ledger's total is what the stub charged."""
 
 import asyncio
-import threading
 import warnings
 from contextlib import suppress
 
@@ -40,6 +39,7 @@ from tests.priced_agents import (
     summariser,
     tools_of,
 )
+from tests.waiting import wait_until
 
 ASKED = {"messages": [HumanMessage("What is it?")]}
 ACTIONS = {"single_pass": single_pass(), "vote_3": self_consistency(3)}
@@ -126,6 +126,7 @@ async def test_runs_side_by_side_do_not_mix():
         ledgers.append(ledger)
 
     await asyncio.gather(*(one(number) for number in range(6)))
+    assert len(spents) == 6
     for spent, ledger in zip(spents, ledgers, strict=True):
         settled(ledger, spent)
 
@@ -237,17 +238,27 @@ def test_under_a_hard_cap_a_call_of_any_length_is_not_made():
 
 def test_agents_side_by_side_do_not_spend_more_than_the_run_around_them_has():
     spent, ours = Spent(), budgeted(run_budget=0.01)
-    barrier = threading.Barrier(4, timeout=5)
+    calling, ended = [], []
 
     def together(name):
-        if name == "researcher":
-            with suppress(threading.BrokenBarrierError):
-                barrier.wait(0.3)
+        calling.append(name)
+        wait_until(lambda: len(calling) + len(ended) == 4)  # the others were told that there is no room
+
+    def counted(agent, name):
+        @tool(name)
+        def ask(question: str) -> str:
+            """Ask."""
+            try:
+                return agent.invoke({"messages": [("user", question)]})["messages"][-1].text
+            finally:
+                ended.append(name)
+
+        return ask
 
     each = [create_agent(talker("researcher", spent, max_tokens=1_500, before=together)) for _ in range(4)]
-    tools = [asking(agent, f"ask_{number}") for number, agent in enumerate(each)]
+    tools = [counted(agent, f"ask_{number}") for number, agent in enumerate(each)]
     main_with(tools, spent, [ours]).invoke(ASKED)
-    assert spent.count("researcher") < 4
+    assert 0 < spent.count("researcher") < 4
     assert settled(ours.ledger, spent).spent <= 0.01
 
 

@@ -1,4 +1,3 @@
-import asyncio
 import gc
 from contextlib import aclosing, closing
 
@@ -24,6 +23,7 @@ from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
+from tests.waiting import await_until
 
 WORDY = ScriptedModel(answers=["It is, as far as one can see, this. Answer: 14"])
 ASKED = {"messages": [HumanMessage("5 + 9?")]}
@@ -204,9 +204,7 @@ async def test_a_stream_that_is_left_ends_its_span(recorded, is_async):
             await anext(chunks)
         del chunks
         gc.collect()  # what LangChain wraps around a stream is closed with it, and what is inside by and by
-        async with asyncio.timeout(30):
-            while not recorded.spans:
-                await asyncio.sleep(0.01)
+        await await_until(lambda: recorded.spans)
     else:
         with closing(runnable.stream("5 + 9?", config)) as chunks:
             next(chunks)

@@ -18,6 +18,7 @@ from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel
 from tests.unit_tests.integrations.node_graphs import graph_of_messages
+from tests.waiting import PATIENCE
 
 POLICY = FixedPolicy("cheap", expected_cost=2.0)
 STRONG = "It is surely 15"
@@ -57,7 +58,7 @@ async def test_a_node_is_shadowed_in_its_graph_also_where_it_is_durable(ask, clo
         closing(node)
         state = await ask(graph_of_messages(node), {"messages": [("user", "5 + 9?")]})
         assert state["messages"][-1].response_metadata["adaptive_reasoner"]["shadowed"]
-        assert node.shadow.wait(30)
+        assert node.shadow.wait(PATIENCE)
         found = node.shadow.savings()
         assert (found.judged, found.cost.mean, found.against_cost.mean) == (1, 2.0, 4.0)
         assert node.reasoner.ledger.snapshot().spent == 2.0
@@ -83,7 +84,7 @@ async def test_a_chat_model_is_shadowed_with_its_settings(ask, closing):
     closing(model)
     reply = await ask(model, "5 + 9?")
     assert reply.response_metadata["adaptive_reasoner"]["shadowed"]
-    assert model.shadow.wait(30)
+    assert model.shadow.wait(PATIENCE)
     assert model.shadow.savings().judged == 1
     assert strong.requests[0]["prompt"] == "5 + 9?"
 
@@ -120,7 +121,7 @@ async def test_every_call_of_an_agent_is_made_again_with_its_tools_and_no_tool_r
     agent = create_agent(model, [look_up], system_prompt="Be brief.", middleware=[budgeted])
     state = await ask(agent, {"messages": [("user", "How many are there in Rome?")]})
     assert state["messages"][-1].text == "Answer: 42"
-    assert budgeted.shadow.wait(30)
+    assert budgeted.shadow.wait(PATIENCE)
     found = budgeted.shadow.savings()
     assert (found.judged, len(looked_up)) == (1, 1)  # two calls of one run are one question
     assert [request["tools"] for request in strong.requests] == [["look_up"]] * 2
@@ -144,7 +145,7 @@ async def test_a_reply_with_a_declared_structure_is_not_made_again(ask, closing)
     agent = create_agent(Structured(replies={0: call}), response_format=Reply, middleware=[budgeted])
     state = await ask(agent, {"messages": [("user", "How many?")]})
     assert state["structured_response"].number == 42
-    assert budgeted.shadow.wait(30)
+    assert budgeted.shadow.wait(PATIENCE)
     assert (budgeted.shadow.savings().questions, strong.requests) == (0, [])
 
 
@@ -163,5 +164,5 @@ async def test_a_model_made_anew_from_its_fields_keeps_its_shadow(ask, closing):
     )
     await ask(copy, "5 + 9?")
     assert model.shadow is copy.shadow
-    assert model.shadow.wait(30)
+    assert model.shadow.wait(PATIENCE)
     assert model.shadow.savings().judged == 1

@@ -40,6 +40,7 @@ from adaptive_reasoner.strategies.verification import Judge, best_of_n
 from adaptive_reasoner.strategies.voting import single_pass
 from tests.fakes import ScriptedModel, StatusError
 from tests.stub_server import StubServer
+from tests.waiting import await_until
 
 QUESTION = [HumanMessage("What is 5 + 9?")]
 TOKENS = {"input_tokens": 10, "output_tokens": 7, "total_tokens": 17}
@@ -56,10 +57,10 @@ def model_at(stub, name="stub"):
 
 
 async def test_replies_that_came_before_a_cancellation_are_billed_at_what_they_cost():
-    model = ScriptedModel(answers=("the Answer: 14",), latency=0.1)
+    model = ScriptedModel(answers=("the Answer: 14",), endless_from=2)
     made = CallExecutor(Source(model, max_tokens=50), TokenMeter(), {"max_concurrency": 1})
     wave = asyncio.create_task(made.arun_round([Request(QUESTION, hidden_sample=True)] * 4))
-    await asyncio.sleep(0.25)
+    await await_until(lambda: len(model.requests) == 3)
     wave.cancel()
     with pytest.raises(asyncio.CancelledError):
         await wave

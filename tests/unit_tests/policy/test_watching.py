@@ -26,6 +26,7 @@ from adaptive_reasoner.policy.watching import WatchedPolicy
 from tests.fakes import ScriptedModel
 from tests.unit_tests.policy.forged_folders import CARD
 from tests.unit_tests.policy.stored import ACTIONS, made, reasoner_of, replaced
+from tests.waiting import PATIENCE
 
 ASKED = "what is 12 + 7 ?"
 
@@ -67,7 +68,7 @@ def test_a_question_causes_a_look_when_one_is_due_and_does_not_wait_for_it(folde
     def load(path):
         if threading.current_thread().name == "policy-watch":
             loading.set()
-            assert go_on.wait(10)
+            assert go_on.wait(PATIENCE)
         return LearnedPolicy(path)
 
     policy = WatchedPolicy(folder, load, every=5.0, clock=lambda: now[0])
@@ -78,7 +79,7 @@ def test_a_question_causes_a_look_when_one_is_due_and_does_not_wait_for_it(folde
     assert not loading.is_set()
     now[0] = 5.0
     assert policy.decide(ASKED).policy_id == before
-    assert loading.wait(10)
+    assert loading.wait(PATIENCE)
     assert policy.decide(ASKED).policy_id == before  # loading is under way
     go_on.set()
     policy._watch._checking.acquire()  # until the look is over
@@ -309,13 +310,13 @@ def test_no_question_fails_while_the_folder_is_replaced(tmp_path, caplog, reload
 
     def ask(number):
         asked = []
-        while not stop.is_set():
+        while not asked or not stop.is_set():
             asked.append(reasoner.answer(f"what is {number} + 7 ?").record["policy_id"])
         return asked
 
     async def ask_without_blocking(number):
         asked = []
-        while not stop.is_set():
+        while not asked or not stop.is_set():
             answer = await reasoner.aanswer(f"what is {number} + 7 ?")
             asked.append(answer.record["policy_id"])
         return asked

