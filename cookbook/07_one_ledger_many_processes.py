@@ -141,11 +141,11 @@ print(f"{through} of {len(costs)} went through, {capped.snapshot().spent} spent 
 import time
 
 crashing = open_ledger(
-    URL, name="crashing", target=12.0, cost_unit="tokens", reservation_ttl=0.2
+    URL, name="crashing", target=12.0, cost_unit="tokens", reservation_ttl=2.0
 )
 left_open = crashing.reserve(10.0, "a question whose process died")
 before = crashing.snapshot()
-time.sleep(0.3)
+time.sleep(2.5)
 expired = crashing.snapshot()
 crashing.settle(left_open, 4.0)
 print(f"at first  reserved {before.reserved}, spent {before.spent}")

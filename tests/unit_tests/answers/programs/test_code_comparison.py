@@ -206,7 +206,7 @@ def test_hostile_code_is_compared_or_not_but_never_harms(reply):
     thread.start()
     thread.join()
     assert len(found) == 1
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 60
 
 
 def test_an_unknown_language_is_refused():
@@ -313,7 +313,7 @@ def test_a_reply_without_a_query_offers_nothing_to_compare(reply):
 def test_a_hostile_query_is_compared_or_not_but_never_harms(reply):
     started = time.process_time()
     assert len(groups([AIMessage(reply)], key=code("sql"))) == 1
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 60
 
 
 def test_sql_without_sqlglot_names_the_extra(monkeypatch):
