@@ -8,9 +8,9 @@ the time of the thread leaves out what other processes on the machine took. The 
 at random, since only their number matters here. With `--table`, the lift on held-out halves of a real table
 at both precisions.
 
-With `--against`, this checkout and another take turns instead, block by block, with one policy folder, in new
-processes each round: a decision, one whose vector is known, and a whole question answered by a model that
-replies at once.
+With `--against`, this checkout and another take turns instead, block by block, in new processes each round:
+a decision, one whose vector is known, and a whole question answered by a model that replies at once. Both
+decide by one policy folder, which the other checkout trains, since it may not read a newer one.
 """
 
 import argparse
@@ -39,6 +39,10 @@ BLOCKS = 10  # of 20 questions, in each process
 LENGTHS = (16, 64, 256)  # tokens
 PRECISIONS = ("float32", "int8")
 DECISIONS = 200
+TRAINING = """
+from adaptive_reasoner.kit import Outcomes, train
+train(Outcomes.read({outcomes!r}), budget=15.0, gated=False, seed={seed}).save({folder!r})
+"""
 
 
 def outcomes_of(texts, actions, rng):
@@ -150,8 +154,11 @@ def compare(against, rounds, seed):
     checkouts = side_by_side.pair(against)
     commits = side_by_side.commits(checkouts)
     with tempfile.TemporaryDirectory() as scratch:
-        trained = train(outcomes_of(texts, 2, rng), budget=15.0, encoder=encoder, gated=False, seed=seed)
-        folder = str(trained.save(f"{scratch}/policy"))
+        outcomes, folder = f"{scratch}/outcomes.jsonl", f"{scratch}/policy"
+        outcomes_of(texts, 2, rng).write(outcomes)
+        program = TRAINING.format(outcomes=outcomes, seed=seed, folder=folder)
+        with checkouts["against"].start("-c", program) as process:
+            process.communicate()
         job = {"folder": folder, "texts": block, "vectors": encoder.encode(block).tolist()}
         found = [
             side_by_side.blocks(checkouts, WORKER, COMPARED, number=BLOCKS, job=job) for _ in range(rounds)
