@@ -17,7 +17,7 @@ from adaptive_reasoner.cli.shown import (
 from adaptive_reasoner.console import err, progress
 
 if TYPE_CHECKING:
-    from adaptive_reasoner.kit.collecting.regrading import Regraded
+    from adaptive_reasoner.kit.regrading.regrading import Regraded
 
 SamplesFile = Annotated[Path, typer.Argument(help="Samples file, JSONL, Parquet or CSV.")]
 MaxCost = Annotated[
@@ -59,10 +59,10 @@ def regrade(
     as_json: AsJson = False,
 ) -> None:
     """Grade samples again, by another grader or corrected answers; no source is called."""
-    from adaptive_reasoner.kit.collecting.regrading import forecast_regrading
-    from adaptive_reasoner.kit.collecting.regrading import regrade as regrade_samples
     from adaptive_reasoner.kit.menu.menu import Judge, Menu
     from adaptive_reasoner.kit.questions import read_questions
+    from adaptive_reasoner.kit.regrading.regrading import forecast_regrading
+    from adaptive_reasoner.kit.regrading.regrading import regrade as regrade_samples
 
     menu = None if config is None else Menu.load(config, code="refuse" if no_code else "run")
     fixed = () if questions is None else read_questions(questions)

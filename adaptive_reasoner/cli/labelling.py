@@ -115,8 +115,8 @@ def _take_back(
     concurrency: int | None,
     as_json: bool,
 ) -> None:
-    from adaptive_reasoner.kit.collecting.regrading import regrade
     from adaptive_reasoner.kit.labelling.sheet import read_label_sheet
+    from adaptive_reasoner.kit.regrading.regrading import regrade
     from adaptive_reasoner.kit.samples import Samples
 
     sheet = read_label_sheet(file, Samples.read(samples))

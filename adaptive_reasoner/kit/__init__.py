@@ -25,13 +25,9 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.collecting.cost_forecast import Forecast as Forecast
     from adaptive_reasoner.kit.collecting.cost_forecast import forecast as forecast
     from adaptive_reasoner.kit.collecting.early_stopping import Adaptive as Adaptive
-    from adaptive_reasoner.kit.collecting.graded_rows import Label as Label
     from adaptive_reasoner.kit.collecting.progress import Collected as Collected
     from adaptive_reasoner.kit.collecting.progress import Progress as Progress
     from adaptive_reasoner.kit.collecting.ray_workers import RayEngine as RayEngine
-    from adaptive_reasoner.kit.collecting.regrading import Regraded as Regraded
-    from adaptive_reasoner.kit.collecting.regrading import forecast_regrading as forecast_regrading
-    from adaptive_reasoner.kit.collecting.regrading import regrade as regrade
     from adaptive_reasoner.kit.estimating.estimation import estimate as estimate
     from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality as JudgeQuality
     from adaptive_reasoner.kit.estimating.judge_quality import measure_judge as measure_judge
@@ -74,6 +70,10 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.questions import read_questions as read_questions
     from adaptive_reasoner.kit.recorded_model import RecordedModel as RecordedModel
     from adaptive_reasoner.kit.recorded_model import recorded_sources as recorded_sources
+    from adaptive_reasoner.kit.regrading.graded_rows import Label as Label
+    from adaptive_reasoner.kit.regrading.regrading import Regraded as Regraded
+    from adaptive_reasoner.kit.regrading.regrading import forecast_regrading as forecast_regrading
+    from adaptive_reasoner.kit.regrading.regrading import regrade as regrade
     from adaptive_reasoner.kit.reporting.build import outcomes_report as outcomes_report
     from adaptive_reasoner.kit.reporting.html_page import Report as Report
     from adaptive_reasoner.kit.samples import Samples as Samples
@@ -87,10 +87,8 @@ _NAMES = {
     "collecting.collector": "collect",
     "collecting.cost_forecast": "Forecast forecast",
     "collecting.early_stopping": "Adaptive",
-    "collecting.graded_rows": "Label",
     "collecting.progress": "Collected Progress",
     "collecting.ray_workers": "RayEngine",
-    "collecting.regrading": "Regraded forecast_regrading regrade",
     "estimating.estimation": "estimate",
     "estimating.judge_quality": "JudgeQuality measure_judge",
     "estimating.sample_files": "estimate_file",
@@ -119,6 +117,8 @@ _NAMES = {
     "public_questions": "open_questions",
     "questions": "Question read_questions",
     "recorded_model": "RecordedModel recorded_sources",
+    "regrading.graded_rows": "Label",
+    "regrading.regrading": "Regraded forecast_regrading regrade",
     "reporting.build": "outcomes_report",
     "reporting.html_page": "Report",
     "samples": "Samples",

@@ -51,6 +51,7 @@ FLOORS = [
     {"kit.public_questions", "kit.recorded_model", "kit.menu", "kit.estimating"},
     {"kit.allocation", "kit.votes"},
     {"kit.collecting", "kit.learning"},
+    {"kit.regrading"},
     {"kit.experiments", "kit.importing", "kit.labelling", "kit.off_policy"},
     {"kit.backtesting"},
     {"kit.reporting"},

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.graded_rows import GradedRows, Label
-from adaptive_reasoner.kit.collecting.row_graders import NamedGraders
-from adaptive_reasoner.kit.collecting.sample_rows import SampleRows, locked
 from adaptive_reasoner.kit.labelling.selection import RANDOM_SHARE, questions_to_label
 from adaptive_reasoner.kit.menu.menu import Judge, Menu
+from adaptive_reasoner.kit.regrading.graded_rows import GradedRows, Label
+from adaptive_reasoner.kit.regrading.row_graders import NamedGraders
+from adaptive_reasoner.kit.regrading.sample_rows import SampleRows, locked
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import PathLike
 

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from adaptive_reasoner import pages
 from adaptive_reasoner.console import to_json
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.graded_rows import Label
 from adaptive_reasoner.kit.labelling.book import LabelBook
+from adaptive_reasoner.kit.regrading.graded_rows import Label
 from adaptive_reasoner.pages.loopback import HOST, LONGEST, LoopbackHandler, LoopbackServer
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from adaptive_reasoner.answers.extraction import canonical
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.graded_rows import Label
 from adaptive_reasoner.kit.labelling.selection import Unlabelled, answers_of
+from adaptive_reasoner.kit.regrading.graded_rows import Label
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import PathLike, Row, read_rows, write_rows
 from adaptive_reasoner.kit.tables.row_fields import cell_text, text_field

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.graded_rows import Label
 from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.selection import Unlabelled
+from adaptive_reasoner.kit.regrading.graded_rows import Label
 
 KEYS = "1, 2, .. right answer; 0 none of these; t type it; s skip; b back; q quit"
 

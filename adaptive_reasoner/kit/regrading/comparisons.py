@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.graded_rows import GradedRows
-from adaptive_reasoner.kit.collecting.judge_calls import JudgeRequest
-from adaptive_reasoner.kit.collecting.judging import Taken
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.preference import Preference
+from adaptive_reasoner.kit.regrading.graded_rows import GradedRows
+from adaptive_reasoner.kit.regrading.judge_calls import JudgeRequest
+from adaptive_reasoner.kit.regrading.judging import Taken
 from adaptive_reasoner.kit.tables.preferences import (
     PREFERRED_OVER,
     Preferences,

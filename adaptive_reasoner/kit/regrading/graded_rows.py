@@ -9,12 +9,12 @@ from adaptive_reasoner.answers.grouping import math
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.grading import GRADING_FAILED, Grade, scored
-from adaptive_reasoner.kit.collecting.row_graders import NamedGraders, grade_of
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, paid_for
-from adaptive_reasoner.kit.collecting.sample_rows import SampleRows
 from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.menu.menu import Judge, Menu, grader_name
 from adaptive_reasoner.kit.questions import Question, text_id
+from adaptive_reasoner.kit.regrading.row_graders import NamedGraders, grade_of
+from adaptive_reasoner.kit.regrading.sample_rows import SampleRows
 from adaptive_reasoner.kit.tables.row_fields import cell_text, optional_number, text_field, whole_field
 
 

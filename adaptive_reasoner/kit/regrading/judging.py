@@ -8,11 +8,11 @@ from typing import Protocol
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.cost_cap import Cap, check_bounded
 from adaptive_reasoner.kit.collecting.event_loop import in_background
-from adaptive_reasoner.kit.collecting.graded_rows import GradedRows
-from adaptive_reasoner.kit.collecting.judge_calls import JudgeCalls, JudgeRequest
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, StartedCalls
 from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.menu.menu import Judge, Menu
+from adaptive_reasoner.kit.regrading.graded_rows import GradedRows
+from adaptive_reasoner.kit.regrading.judge_calls import JudgeCalls, JudgeRequest
 from adaptive_reasoner.kit.tables.row_fields import cell_text
 
 _SECONDS_BETWEEN_SAVES = 30.0

@@ -9,19 +9,19 @@ from typing import Any
 
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.arguments import check_argument
-from adaptive_reasoner.kit.collecting.comparisons import Comparisons
 from adaptive_reasoner.kit.collecting.cost_cap import smallest
 from adaptive_reasoner.kit.collecting.cost_forecast import Forecast, forecast_judge
-from adaptive_reasoner.kit.collecting.graded_rows import GradedRows, Label
-from adaptive_reasoner.kit.collecting.judging import Inquiry, Judged, check_unit, judge_rows
-from adaptive_reasoner.kit.collecting.row_graders import grade_of, grade_word, graders_of
 from adaptive_reasoner.kit.collecting.sample_file import StartedCalls
-from adaptive_reasoner.kit.collecting.sample_rows import SampleRows, locked
-from adaptive_reasoner.kit.collecting.verdicts import Verdicts
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.preference import Preference
 from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.regrading.comparisons import Comparisons
+from adaptive_reasoner.kit.regrading.graded_rows import GradedRows, Label
+from adaptive_reasoner.kit.regrading.judging import Inquiry, Judged, check_unit, judge_rows
+from adaptive_reasoner.kit.regrading.row_graders import grade_of, grade_word, graders_of
+from adaptive_reasoner.kit.regrading.sample_rows import SampleRows, locked
+from adaptive_reasoner.kit.regrading.verdicts import Verdicts
 from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.kit.tables.row_fields import cell_text
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
-from adaptive_reasoner.kit.collecting.graded_rows import GradedRows
 from adaptive_reasoner.kit.collecting.grading import Grade, verdict
-from adaptive_reasoner.kit.collecting.judge_calls import JudgeRequest
-from adaptive_reasoner.kit.collecting.judging import Taken
-from adaptive_reasoner.kit.collecting.row_graders import grade_of
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of
 from adaptive_reasoner.kit.collecting.sampler import Drawn
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
+from adaptive_reasoner.kit.regrading.graded_rows import GradedRows
+from adaptive_reasoner.kit.regrading.judge_calls import JudgeRequest
+from adaptive_reasoner.kit.regrading.judging import Taken
+from adaptive_reasoner.kit.regrading.row_graders import grade_of
 from adaptive_reasoner.kit.tables.row_fields import cell_text
 
 Alike = tuple[str, str | None, str]

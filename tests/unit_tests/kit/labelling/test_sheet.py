@@ -3,9 +3,9 @@
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.graded_rows import Label
 from adaptive_reasoner.kit.labelling.selection import questions_to_label
 from adaptive_reasoner.kit.labelling.sheet import read_label_sheet, write_label_sheet
+from adaptive_reasoner.kit.regrading.graded_rows import Label
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import read_rows, write_rows
 from tests.unit_tests.kit.labelling.unlabelled import rows

@@ -14,11 +14,11 @@ from langchain_core.messages import HumanMessage
 from adaptive_reasoner import AdaptiveComputeNode
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.collecting.regrading import Label, regrade
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.terminal import KEYS, label_in_terminal
 from adaptive_reasoner.kit.menu.llm_grader import Referee
+from adaptive_reasoner.kit.regrading.regrading import Label, regrade
 from adaptive_reasoner.kit.samples import Samples
 from tests.command import start_command
 from tests.fakes import ScriptedModel

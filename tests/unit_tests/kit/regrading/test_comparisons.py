@@ -10,10 +10,10 @@ import pytest
 
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.collector import collect
-from adaptive_reasoner.kit.collecting.regrading import Label, forecast_regrading, regrade
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.preference import Preference
 from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.kit.regrading.regrading import Label, forecast_regrading, regrade
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import read_rows, write_rows
 from adaptive_reasoner.models.source import Source
@@ -190,7 +190,7 @@ def test_a_judge_that_is_killed_leaves_its_calls_on_the_bill(out):
     before = poems(out, 2).read_bytes()
     program = f"""
 import os
-from adaptive_reasoner.kit.collecting import regrading
+from adaptive_reasoner.kit.regrading import regrading
 from adaptive_reasoner.kit.menu.preference import Preference
 from tests.fakes import ScriptedModel
 from tests.unit_tests.kit.collecting.sums import judge_menu

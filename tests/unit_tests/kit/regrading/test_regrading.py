@@ -12,9 +12,9 @@ import pytest
 from adaptive_reasoner.answers import exact
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.collector import collect
-from adaptive_reasoner.kit.collecting.regrading import Label, forecast_regrading, regrade
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.questions import Question, read_questions
+from adaptive_reasoner.kit.regrading.regrading import Label, forecast_regrading, regrade
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import read_rows, write_rows
 from tests.fakes import ScriptedModel, StatusError
@@ -272,7 +272,7 @@ def test_a_judge_that_is_killed_leaves_the_file_as_it_was_and_its_calls_on_the_b
     before = out.read_bytes()
     program = f"""
 import os
-from adaptive_reasoner.kit.collecting import regrading
+from adaptive_reasoner.kit.regrading import regrading
 from tests.fakes import ScriptedModel
 from tests.unit_tests.kit.collecting.sums import judge_menu
 
