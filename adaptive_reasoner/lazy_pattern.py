@@ -1,7 +1,6 @@
 """Regular expressions that are compiled at first use, so that importing the library stays cheap."""
 
 import re
-from functools import cached_property
 from typing import Any, cast
 
 
@@ -9,12 +8,10 @@ class _LazyPattern:
     def __init__(self, text: str, flags: int) -> None:
         self.pattern, self.flags = text, flags
 
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        return re.compile(self.pattern, self.flags)
-
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._compiled, name)
+        value = getattr(re.compile(self.pattern, self.flags), name)
+        setattr(self, name, value)  # found here from now on
+        return value
 
 
 def pattern(text: str, flags: int = 0) -> re.Pattern[str]:

@@ -1,6 +1,7 @@
 r"""The answer of a reply, as one text: for votes that count exactly what is written, and for golds."""
 
 import re
+from functools import lru_cache
 
 from langchain_core.messages import AIMessage
 
@@ -118,6 +119,7 @@ def last_match(text: str, *patterns: re.Pattern[str]) -> str | None:
 _FRACTION = pattern(r"\d\s?/\s?\d|frac")
 
 
+@lru_cache(maxsize=64)  # as the winner of a vote is read again
 def _written(text: str) -> str | None:
     """The answer in a text, as it is written."""
     bare = plain(text)

@@ -1,6 +1,7 @@
 """Comparisons by their names, and the groups that they make of replies."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -46,7 +47,12 @@ def _auto(message: AIMessage, asked: str) -> str | None:
     if message.tool_calls:
         return calls_key(calls_value(message))
     text = spoken(message)
-    return auto_text(text, question(asked)) if text else None
+    return _read(text, asked) if text else None
+
+
+@lru_cache(maxsize=64)  # a reply is read for its vote and again for its event, and replies repeat
+def _read(text: str, asked: str) -> str | None:
+    return auto_text(text, question(asked))
 
 
 def _json(message: AIMessage, _: str) -> str | None:
