@@ -78,6 +78,14 @@ class Moves:
         )
         return np.stack([first + change for change in changes], axis=1)
 
+    def means(self, table: Floats, prices: Floats) -> Floats:
+        """The means of `along` over the questions, shape (len(prices),)."""
+        first = table[np.arange(len(table)), self.start]
+        step = table[self.row, self.after] - table[self.row, self.before]
+        made = (self.log_slope - np.log(prices)[:, None]) / (2 * SPREAD) + 0.5
+        means: Floats = first.mean() + np.clip(made, 0.0, 1.0, out=made) @ step / len(table)
+        return means
+
     def taken(self, actions: int) -> Bools:
         """Which of so many actions each question takes at some price, shape (n, actions)."""
         taken = np.zeros((len(self.start), actions), dtype=bool)
@@ -117,13 +125,9 @@ def fit_cost_curve(moves: Moves, cost: Floats) -> CostCurve:
 
 def curve_through(prices: Floats, spent: Floats) -> CostCurve:
     """The curve closest to what n questions cost at rising prices, shape (n, len(prices)); see above."""
-    from sklearn.isotonic import isotonic_regression
-
     spread = 1.96 * spent.std(axis=0) / np.sqrt(len(spent))
     mean = spent.mean(axis=0)
-    curve, low, high = (
-        isotonic_regression(level, increasing=False) for level in (mean, mean - spread, mean + spread)
-    )
+    curve, low, high = (_falling(level) for level in (mean, mean - spread, mean + spread))
     return CostCurve.of(prices, curve, np.maximum(low, 0.0), high)
 
 
@@ -135,11 +139,14 @@ def fit_accuracy_curve(moves: Moves, accuracy: Floats, prices: Floats) -> Accura
         accuracy: True accuracy, shape (n, k).
         prices: Where to look, rising, shape (m,).
     """
-    from sklearn.isotonic import IsotonicRegression
+    return AccuracyCurve.of(prices, _falling(moves.means(accuracy, prices)))
 
-    reached = moves.along(accuracy, prices).mean(axis=0)
-    falling = IsotonicRegression(increasing=False).fit_transform(np.arange(len(prices)), reached)
-    return AccuracyCurve.of(prices, falling)
+
+def _falling(levels: Floats) -> Floats:
+    """The levels closest to these that never rise."""
+    from sklearn.isotonic import isotonic_regression
+
+    return np.asarray(isotonic_regression(levels, increasing=False))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +155,7 @@ class Response:
 
     Attributes:
         moves: What falling prices change.
-        curve: Realised mean cost against the price.
+        curve: Realised mean cost against the price, without its interval.
         outcomes: The truth.
     """
 
@@ -160,7 +167,9 @@ class Response:
     def of(cls, predictions: Priced, outcomes: Outcomes) -> "Response":
         """Play the predictions on the questions they are for."""
         moves = Moves.of(predictions)
-        return cls(moves, fit_cost_curve(moves, outcomes.cost), outcomes)
+        prices = moves.prices()
+        curve = CostCurve.of(prices, _falling(moves.means(outcomes.cost, prices)))
+        return cls(moves, curve, outcomes)
 
     def band(self, budget: float | None) -> Floats:
         """The mean costs at which predictors are compared around a budget; over the whole curve if None."""

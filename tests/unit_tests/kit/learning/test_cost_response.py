@@ -40,6 +40,13 @@ def test_realised_outcomes_are_those_of_choosing_at_the_jittered_price(seed, k, 
     assert np.allclose(Moves.of(predicted).chosen(truth, price), expected, atol=0.01)
 
 
+def test_means_are_those_of_every_question():
+    table = toy_outcomes(40, seed=3)
+    moves = Moves.of(Predictions(table.actions, table.accuracy, table.cost, table.cost_unit))
+    prices = moves.prices()
+    assert moves.means(table.cost, prices) == pytest.approx(moves.along(table.cost, prices).mean(axis=0))
+
+
 def test_at_no_price_the_most_accurate_action_is_chosen():
     predicted = predictions(20, 3, 0)
     best = predicted.accuracy.argmax(1)
