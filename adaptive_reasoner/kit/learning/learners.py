@@ -65,13 +65,12 @@ class Ridge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Matrix, Y: Floats) -> Self:
         """Learn the weights."""
         self.mean_ = X.mean(axis=0, dtype=np.float64)
-        deviation = X.std(axis=0, dtype=np.float64)
-        deviation[: self.vector] = 1 / np.sqrt(max(self.vector, 1))  # directions of a unit vector count alike
+        deviation = np.full(X.shape[1], 1 / np.sqrt(max(self.vector, 1)))  # of a unit vector all count alike
+        deviation[self.vector :] = X[:, self.vector :].std(axis=0, dtype=np.float64)
         self.scale_ = np.where(deviation > 0, deviation, 1.0)
         level, targets = Y.mean(axis=0), Y.shape[1]
         centred = Y - level
-        axes, sizes = self._principal_axes(X)
-        onto = axes.T @ sum(self._scaled(X[rows]).T @ centred[rows] for rows in blocks(len(X)))
+        axes, sizes, onto = self._principal_axes(X, centred)
         damping = 1 / (sizes[:, None] + PENALTIES)
         weights = damping[:, :, None] * onto[:, None]  # along the axes, by penalty and target
         errors = np.zeros((len(PENALTIES), targets))
@@ -91,14 +90,23 @@ class Ridge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         scaled: Floats = (X - self.mean_) / self.scale_
         return scaled
 
-    def _principal_axes(self, X: Matrix) -> tuple[Floats, Floats]:
-        """Orthogonal directions in which the scaled features are uncorrelated, and their sums of squares."""
+    def _principal_axes(self, X: Matrix, centred: Floats) -> tuple[Floats, Floats, Floats]:
+        """Orthogonal directions in which the scaled features are uncorrelated.
+
+        Returns:
+            The directions, their sums of squares, and the sums of products with the centred targets.
+        """
         if len(X) <= X.shape[1]:
-            _, size, axes = np.linalg.svd(self._scaled(X), full_matrices=False)
-            return axes.T, size**2
-        scaled = (self._scaled(X[rows]) for rows in blocks(len(X)))
-        sizes, axes = np.linalg.eigh(sum(part.T @ part for part in scaled))
-        return axes, np.maximum(sizes, 0.0)
+            scaled = self._scaled(X)
+            _, size, axes = np.linalg.svd(scaled, full_matrices=False)
+            return axes.T, size**2, axes @ (scaled.T @ centred)
+        squares, products = np.zeros((X.shape[1], X.shape[1])), np.zeros((X.shape[1], centred.shape[1]))
+        for rows in blocks(len(X)):
+            scaled = self._scaled(X[rows])
+            squares += scaled.T @ scaled
+            products += scaled.T @ centred[rows]
+        sizes, axes = np.linalg.eigh(squares)
+        return axes, np.maximum(sizes, 0.0), axes.T @ products
 
     def predict(self, X: Matrix) -> Floats:
         """Linear in the features."""
@@ -127,9 +135,12 @@ class Neighbours(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.count_ = 1
             return self
         near = nearest(self.vectors_, self.vectors_, most, skip_self=True)
-        counts = sorted({min(count, most) for count in _NEIGHBOURS})
-        errors = [((Y[near[:, :count]].mean(axis=1) - Y) ** 2).mean() for count in counts]
-        self.count_ = counts[int(np.argmin(errors))]
+        counts = np.unique(np.minimum(_NEIGHBOURS, most))
+        errors = np.zeros(len(counts))
+        for rows in blocks(len(X)):
+            sums = np.cumsum(Y[near[rows]], axis=1)[:, counts - 1]
+            errors += ((sums / counts[:, None] - Y[rows, None]) ** 2).sum(axis=(0, 2))
+        self.count_ = int(counts[errors.argmin()])
         return self
 
     def predict(self, X: Matrix) -> Floats:
@@ -166,14 +177,13 @@ class Trees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.targets_ = Y.shape[1]
         leaf = max(min(6, len(Y) // 20), len(Y) // 1000, 1)
         seen, targets = self._seen(X), np.ascontiguousarray(Y, dtype=np.float64)
-        rng = np.random.RandomState(self.seed)
+        rng, of_tree = np.random.RandomState(self.seed), np.random.RandomState(self.seed)
+        grower = ExtraTreeRegressor(min_samples_leaf=leaf, max_features=0.5, random_state=of_tree)
+        self.trees_ = []
         with config_context(assume_finite=True, skip_parameter_validation=True):  # for each tree anew
-            self.trees_ = [
-                ExtraTreeRegressor(min_samples_leaf=leaf, max_features=0.5, random_state=rng.randint(_SEEDS))
-                .fit(seen, targets, check_input=False)
-                .tree_
-                for _ in range(self.trees)
-            ]
+            for _ in range(self.trees):
+                of_tree.seed(rng.randint(_SEEDS))
+                self.trees_.append(grower.fit(seen, targets, check_input=False).tree_)
         return self
 
     def predict(self, X: Matrix) -> Floats:
