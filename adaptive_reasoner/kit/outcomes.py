@@ -219,11 +219,12 @@ class Outcomes:
             raise OutcomesError(f"cost_counts is {self.counts!r}; it is completion or total")
         if not len(self.question_ids) or not self.actions:
             raise OutcomesError("the table is empty: no questions, or no actions")
-        if any(name is None for name in self.question_ids):
-            raise OutcomesError("a question_id is missing")
         for kind, names in (("question", self.question_ids), ("action", self.actions)):
-            name, count = Counter(names).most_common(1)[0]
-            if count > 1:
+            different = set(names)
+            if None in different:
+                raise OutcomesError(f"{'a question_id' if kind == 'question' else 'an action'} is missing")
+            if len(different) < len(names):
+                name, _ = Counter(names).most_common(1)[0]
                 raise OutcomesError(f"{kind} {name!r} appears twice")
 
     def _check_shapes(self) -> None:

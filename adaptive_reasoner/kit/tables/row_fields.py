@@ -37,6 +37,8 @@ def cell_text(row: Mapping[str, Any], name: str) -> str | None:
         ['10000000000000000', '0.0000001', '3', None]
     """
     value = row.get(name)
+    if type(value) is str:
+        return value if value.strip() else None  # at once, as tables hold many
     if is_null(value):
         return None
     text = number_text(value) if isinstance(value, Number) else str(value)
