@@ -180,8 +180,7 @@ class EncoderSession:
     @cached_property
     def identity(self) -> str:
         """Digest of both files: equal identities give equal vectors."""
-        digests = (hashlib.sha256((self.folder / name).read_bytes()).digest() for name in ENCODER_FILES)
-        return hashlib.sha256(b"".join(digests)).hexdigest()
+        return encoder_identity(self.folder)
 
     def encode(self, texts: Sequence[str]) -> Matrix:
         """Vectors of unit length, shape (len(texts), dimension)."""
@@ -221,6 +220,12 @@ class EncoderSession:
                 f"not ({self.dimension},) as the first one"
             )
         return vector
+
+
+def encoder_identity(folder: Path) -> str:
+    """Digest of the two files of an encoder."""
+    digests = (hashlib.sha256((folder / name).read_bytes()).digest() for name in ENCODER_FILES)
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def _inputs(ids: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:

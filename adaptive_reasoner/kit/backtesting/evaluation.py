@@ -20,7 +20,7 @@ from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import UnseenGroups
 from adaptive_reasoner.kit.estimating.correction import rectified
-from adaptive_reasoner.kit.learning.encoders import Encoder, feature_matrix, open_encoder
+from adaptive_reasoner.kit.learning.encoders import DeferredEncoder, Encoder, feature_matrix
 from adaptive_reasoner.kit.learning.first_sample import look_first
 from adaptive_reasoner.kit.learning.gate import Answer, answer_to, detectable_lift
 from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING
@@ -68,16 +68,15 @@ def backtest(
     name = str(table) if isinstance(table, str | PathLike) else ""
     outcomes, replies = load(table, samples)
     check(outcomes, budgets, splits, n_jobs)
-    if encoder is None or isinstance(encoder, str | PathLike):
-        encoder = open_encoder(encoder)
-    features = feature_matrix(outcomes.questions.tolist(), encoder)
+    encoded_by = DeferredEncoder.of(encoder)
+    features = feature_matrix(outcomes.questions.tolist(), encoded_by)
     if replies is not None and source is None:
         source = best_sampled(replies)
     rules: dict[str, Rule] = {}
     if replies is not None and source is not None:
         rules |= replay_rules(replies, source, outcomes, features, seed=seed)
         rules |= escalation_rules(replies, outcomes, features, seed=seed)
-    look = None if replies is None else look_first(replies, outcomes, features, encoder)
+    look = None if replies is None else look_first(replies, outcomes, features, encoded_by)
     budgets = tuple(dict.fromkeys(budgets))
     judged = rectified(outcomes)
     groups = UnseenGroups.of(outcomes, features, folds=max(2, splits), seed=seed)

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Literal, Protocol
@@ -24,6 +25,7 @@ from adaptive_reasoner.policy.features import (
     ENCODER_FILES,
     SURFACE_FEATURES,
     EncoderSession,
+    encoder_identity,
     surface_features,
 )
 
@@ -77,13 +79,23 @@ def open_encoder(
         ImportError: The kit's packages are not installed.
         OSError: There is no such model, or no hub to get it from.
     """
+    return EncoderSession(exported_folder(source, precision=precision))
+
+
+def exported_folder(source: str | os.PathLike[str] | None = None, *, precision: Precision = "int8") -> Path:
+    """The folder of the two files that `open_encoder` opens, made where it is not there yet.
+
+    Args:
+        source: As for `open_encoder`.
+        precision: As for `open_encoder`.
+    """
     folder = _local_folder(source)
     if folder is None:
         target = Path(tempfile.mkdtemp(prefix="encoder-"))
         export_encoder(str(source or "sentence-transformers/all-MiniLM-L6-v2"), target, precision=precision)
-        return EncoderSession(target)
+        return target
     if all((folder / name).is_file() for name in ENCODER_FILES):  # already exported, as a policy folder is
-        return EncoderSession(folder)
+        return folder
     target = cache_folder() / "encoders" / f"{_digest_of(folder)[:16]}-{precision}"
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +108,48 @@ def open_encoder(
                 raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-    return EncoderSession(target)
+    return target
+
+
+class DeferredEncoder:
+    """An encoder that is opened when a text is first encoded, for which a cache may have the vectors.
+
+    Args:
+        source: As for `open_encoder`.
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | None = None) -> None:
+        self.folder = exported_folder(source)
+
+    @staticmethod
+    def of(encoder: Encoder | str | os.PathLike[str] | None) -> Encoder:
+        """An encoder as it is; one that is named, deferred."""
+        if encoder is None or isinstance(encoder, str | os.PathLike):
+            return DeferredEncoder(encoder)
+        return encoder
+
+    @cached_property
+    def session(self) -> EncoderSession:
+        """The encoder, opened."""
+        return EncoderSession(self.folder)
+
+    @cached_property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.session.dimension
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of both files: equal identities give equal vectors."""
+        return encoder_identity(self.folder)
+
+    def encode(self, texts: Sequence[str]) -> Matrix:
+        """Vectors of unit length, shape (len(texts), dimension)."""
+        return self.session.encode(texts)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of the whole text, special tokens aside."""
+        return self.session.count_tokens(text)
 
 
 def export_encoder(source: str | os.PathLike[str], folder: Path, *, precision: Precision = "int8") -> None:
@@ -251,35 +304,42 @@ class VectorCache:
 
     def vectors(self, texts: Sequence[str]) -> Matrix:
         """Unit vectors of `texts`, shape (len(texts), dimension)."""
-        return _kept(self.path, texts, self.encoder.encode, self.encoder.dimension)
+        return _kept(self.path, texts, self.encoder.encode)
 
     def surface(self, texts: Sequence[str]) -> Matrix:
         """Surface features of `texts`, shape (len(texts), len(SURFACE_FEATURES))."""
-        return _kept(self.surface_path, texts, self._measured, len(SURFACE_FEATURES))
+        return _kept(self.surface_path, texts, self._measured)
 
     def _measured(self, texts: Sequence[str]) -> Matrix:
-        return np.stack([surface_features(text, self.encoder.count_tokens(text)) for text in texts])
+        rows = [surface_features(text, self.encoder.count_tokens(text)) for text in texts]
+        return np.stack(rows) if rows else np.empty((0, len(SURFACE_FEATURES)), dtype=np.float32)
 
 
-def _kept(path: Path, texts: Sequence[str], compute: Callable[[Sequence[str]], Matrix], width: int) -> Matrix:
+def _kept(path: Path, texts: Sequence[str], compute: Callable[[Sequence[str]], Matrix]) -> Matrix:
     """Rows of `texts` from a file, which gets those that it does not have yet."""
+    if not texts:
+        return compute(texts)
     keys = [hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest() for text in texts]
-    known = _read(path)
+    known, rows = _read(path)
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     if missing:
-        known |= dict(zip(missing, compute(list(missing.values())), strict=True))
+        known |= {key: len(known) + number for number, key in enumerate(missing)}
+        computed = compute(list(missing.values()))
+        rows = np.concatenate([rows, computed]) if len(rows) else computed
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_whole(path) as part, part.open("wb") as file:
-            np.savez(file, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
-    return np.stack([known[key] for key in keys]) if keys else np.empty((0, width), dtype=np.float32)
+            np.savez(file, keys=np.array(list(known)), vectors=rows)
+    return rows[[known[key] for key in keys]]
 
 
-def _read(path: Path) -> dict[str, Matrix]:
+def _read(path: Path) -> tuple[dict[str, int], Matrix]:
+    """The row of each key, and the rows."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+            rows = stored["vectors"]
+            return dict(zip(stored["keys"].tolist(), range(len(rows)), strict=True)), rows
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return {}  # absent or damaged: computed again
+        return {}, np.empty(0, dtype=np.float32)  # absent or damaged: computed again
 
 
 def feature_matrix(texts: Sequence[str], encoder: Encoder, *, cache: VectorCache | None = None) -> Matrix:

@@ -195,6 +195,8 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
     def around(self, budget: float | None) -> Self:
         """The imitator as fitted for another budget; it reuses the learners that are already fitted."""
         moved = copy.copy(self)
+        if budget == self.cross_fit_.budget:
+            return moved
         moved.cross_fit_ = replace(self.cross_fit_, budget=budget)
         moved._settle()
         return moved

@@ -5,7 +5,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix, open_encoder, write_shipped
+from adaptive_reasoner.kit.learning.encoders import (
+    DeferredEncoder,
+    VectorCache,
+    feature_matrix,
+    open_encoder,
+    write_shipped,
+)
 from adaptive_reasoner.policy import features
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, EncoderSession, surface_features
 from tests.unit_tests.toys import DIMENSION, write_toy_encoder
@@ -88,6 +94,19 @@ def test_the_matrix_is_what_deciding_sees(encoder, cache):
     for row, text in zip(X, TEXTS, strict=True):
         assert np.array_equal(row, encoder.session.features(text))
         assert np.array_equal(row[DIMENSION:], surface_features(text, encoder.count_tokens(text)))
+
+
+def test_a_deferred_encoder_is_opened_for_new_texts_alone(encoder, cache, tmp_path):
+    texts = ["6 * 7", "7 * 8"]
+    known = feature_matrix(texts, encoder, cache=cache)
+    deferred = DeferredEncoder.of(encoder.folder)
+    kept = VectorCache(deferred, tmp_path / "vectors")
+    assert np.array_equal(feature_matrix(texts, deferred, cache=kept), known)
+    assert deferred.identity == encoder.identity
+    assert "session" not in vars(deferred)
+    assert feature_matrix([*texts, "8 * 9"], deferred, cache=kept).shape == (3, known.shape[1])
+    assert deferred.dimension == encoder.dimension
+    assert "session" in vars(deferred)
 
 
 def test_a_folder_that_is_exported_already_is_taken_as_it_is(encoder):
