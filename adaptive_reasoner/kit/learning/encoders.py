@@ -41,11 +41,14 @@ class Encoder(Protocol):
 
     Attributes:
         folder: Holds `encoder.onnx` and `tokenizer.json`.
-        dimension: Length of a vector.
     """
 
     folder: Path
-    dimension: int
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
 
     @property
     def identity(self) -> str:
@@ -133,7 +136,7 @@ class DeferredEncoder:
         """The encoder, opened."""
         return EncoderSession(self.folder)
 
-    @cached_property
+    @property
     def dimension(self) -> int:
         """Length of a vector."""
         return self.session.dimension
