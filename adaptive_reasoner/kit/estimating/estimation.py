@@ -85,13 +85,16 @@ def estimate(
     measure = partial(_of_graded, votes=votes, best_of=best_of, seed=seed)
     if reward is not None:
         return estimated_by_scores(samples, measure, reward)
-    outcomes = estimated_without_labels(samples, labels, measure) if samples.ungraded else measure(samples)
+    if samples.ungraded:
+        outcomes = estimated_without_labels(samples, labels, partial(measure, halved=False))
+    else:
+        outcomes = measure(samples)
     judge = measure_judge(samples)
     return outcomes if judge is None else replace(outcomes, judge_quality=judge.as_dict())
 
 
-def _of_graded(samples: Samples, *, votes: Sizes, best_of: Sizes, seed: int) -> Outcomes:
-    """Outcomes of samples that are graded throughout; see `estimate`."""
+def _of_graded(samples: Samples, *, votes: Sizes, best_of: Sizes, seed: int, halved: bool = True) -> Outcomes:
+    """Outcomes of samples that are graded throughout, with halves or without them; see `estimate`."""
     for sizes in (votes, best_of):
         unknown = set(sizes) - set(samples.sources) if isinstance(sizes, Mapping) else set()
         if unknown:
@@ -103,21 +106,19 @@ def _of_graded(samples: Samples, *, votes: Sizes, best_of: Sizes, seed: int) -> 
     _check_comparable(samples, dict.fromkeys(plan.source for plan in plans if plan.votes))
     largest = {source: max(plan.size for plan in plans if plan.source == source) for source in sources}
     samples = _complete(samples, largest)
-    parts: tuple[list[Floats], ...] = ([], [], [])  # measured on all replies, and on either half of them
+    parts: list[list[Floats]] = [[], [], []] if halved else [[]]  # of all replies, and of either half of them
     counts = []
     for source in sources:
         own = [plan for plan in plans if plan.source == source]
         replies = [Replies.of(samples, question_id, source) for question_id in samples.question_ids]
         _check(own, replies, samples.question_ids)
         rng = np.random.default_rng([seed, zlib.crc32(source.encode())])
-        halves = zip(*(several.halves(rng) for several in replies), strict=True)
+        halves = zip(*(several.halves(rng) for several in replies), strict=True) if halved else ()
         for part, taken in zip(parts, (replies, *halves), strict=True):
             part.append(_measured(own, taken, seed))
         counts.append(np.array([[len(several)] * len(own) for several in replies]))
-    (accuracy, cost), (accuracy_a, cost_a), (accuracy_b, cost_b) = (
-        np.concatenate(part, axis=2) for part in parts
-    )
-    known = bool(np.isfinite([accuracy_a, accuracy_b]).any())
+    (accuracy, cost), *either = (np.concatenate(part, axis=2) for part in parts)
+    known = any(np.isfinite(measured).any() for measured, _ in either)
     return Outcomes(
         question_ids=np.array(samples.question_ids, dtype=object),
         questions=np.array(samples.questions, dtype=object),
@@ -127,7 +128,7 @@ def _of_graded(samples: Samples, *, votes: Sizes, best_of: Sizes, seed: int) -> 
         cost_unit=samples.cost_unit,
         samples=np.concatenate(counts, axis=1),
         groups=None if samples.groups is None else np.array(samples.groups, dtype=object),
-        halves=Halves(accuracy_a, accuracy_b, cost_a, cost_b) if known else None,
+        halves=Halves(*(half[at] for at in (0, 1) for half in either)) if known else None,
         counts=samples.counts,
     )
 

@@ -16,7 +16,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.outcome_parts import Estimated
 
 Measure = Callable[[Samples], Outcomes]
-"""Makes outcomes of samples that are graded throughout."""
+"""Makes outcomes of samples that are graded throughout; without halves where these are not measured."""
 
 
 def estimated_without_labels(samples: Samples, labels: Labels, measure: Measure) -> Outcomes:
@@ -36,7 +36,8 @@ def estimated_without_labels(samples: Samples, labels: Labels, measure: Measure)
         _check_agreement(samples)
     by_chance = graded_by(samples, evidence)
     guessed = measure(by_chance)
-    complete = samples.select(np.isin(samples.question_ids, guessed.question_ids))
+    there = set(guessed.question_ids)
+    complete = samples.select(np.array([name in there for name in samples.question_ids]))
     labelled, known = complete.labels > 0, guessed.accuracy.copy()
     at_random = labelled & ~complete.chosen
     if labelled.any():
@@ -45,7 +46,7 @@ def estimated_without_labels(samples: Samples, labels: Labels, measure: Measure)
     errors = _errors(known, accuracy, labelled, at_random, samples=guessed.samples)
     estimated = Estimated(complete.labels, at_random, accuracy, errors)
     filled = np.where(labelled[:, None], known, accuracy)
-    return replace(guessed, accuracy=filled, halves=None, estimated=estimated)
+    return replace(guessed, accuracy=filled, estimated=estimated)
 
 
 def estimated_by_scores(samples: Samples, measure: Measure, unit: str) -> Outcomes:
@@ -108,7 +109,8 @@ def _check_agreement(samples: Samples) -> None:
         return
     raise OutcomesError(
         f"{reason}, so their consensus tells nothing: let a judge compare them (`adaptive-reasoner regrade` "
-        "with kind = \"preference\" under [grader]), or take their scores (--reward NAME, reward='NAME')"
+        "with kind = \"preference\" under [grader]), or take their scores with reward='score' "
+        "(--reward score)"
     )
 
 
