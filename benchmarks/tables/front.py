@@ -78,11 +78,18 @@ def without_labels():
     rows = []
     for table, runs in result("without_labels")["lift"].items():
         lifts = {(row["budget"], row["labels"]): row["lift"] for row in runs}
+        splits = min(row["splits"] for row in runs)
         rows += [
-            [names[table], f"{budget:g}", *(figure(lifts.get((budget, count))) for count in counts)]
+            [
+                names[table],
+                f"{budget:g}",
+                *(figure(lifts.get((budget, count))) for count in counts),
+                f"{splits}",
+            ]
             for budget in dict.fromkeys(budget for budget, _ in lifts)
         ]
-    yield from lines_of(["questions", "budget", "0 right answers", *map(str, counts[1:])], rows)
+    header = ["questions", "budget", "0 right answers", *map(str, counts[1:]), "splits"]
+    yield from lines_of(header, rows)
 
 
 def figures():
