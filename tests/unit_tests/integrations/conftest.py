@@ -9,9 +9,13 @@ collect_ignore = (
     else [
         "asking_in_a_process.py",
         "bill_in_a_process.py",
+        "billed_agents.py",
+        "exhausted_agents.py",
         "test_agent_end.py",
         "test_agent_steps.py",
+        "test_asking_for_more.py",
         "test_bill_after_a_crash.py",
+        "test_bill_of_subagents.py",
         "test_decision_models.py",
         "test_deepagents.py",
         "test_one_bill.py",
