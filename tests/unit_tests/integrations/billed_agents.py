@@ -12,8 +12,6 @@ from tests.priced_agents import (
 )
 
 ASKED = {"messages": [HumanMessage("What is it?")]}
-
-
 ACTIONS = {"single_pass": single_pass(), "vote_3": self_consistency(3)}
 
 

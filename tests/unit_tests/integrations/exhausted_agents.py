@@ -11,11 +11,7 @@ from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.priced_agents import METER, PricedModel, Searches, calls, look
 
 ASKED = {"messages": [HumanMessage("What is it?")]}
-
-
 THREAD = {"configurable": {"thread_id": "1"}}
-
-
 ACTIONS = {"single_pass": single_pass(), "vote_3": self_consistency(3)}
 
 
