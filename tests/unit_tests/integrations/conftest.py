@@ -1,6 +1,12 @@
-"""Which tests of integrations the installed LangChain can run."""
+"""Which tests of integrations the installed LangChain can run, and the model and the tool of its agents."""
 
 from importlib.util import find_spec
+
+import pytest
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+
+from tests.stub_server import StubServer
 
 # Decision models and the routers that ask them came with langchain-core 1.8 and langchain 1.5.
 collect_ignore = (
@@ -22,3 +28,28 @@ collect_ignore = (
         "test_with_langchains_middleware.py",
     ]
 )
+
+
+@pytest.fixture
+def server():
+    with StubServer(answer=lambda prompt, number: "The answer is 14") as running:
+        yield running
+
+
+@pytest.fixture
+def model(server):
+    return ChatOpenAI(model="stub", base_url=server.base_url, api_key="none", max_retries=0)
+
+
+@pytest.fixture
+def adder():
+    runs = []
+
+    @tool
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        runs.append((a, b))
+        return a + b
+
+    add.metadata = {"runs": runs}
+    return add

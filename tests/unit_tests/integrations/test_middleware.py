@@ -1,88 +1,25 @@
 from typing import get_type_hints
 
-import numpy as np
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import ModelRetryMiddleware, wrap_model_call
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
-from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
+from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.integrations.context import AdaptiveContext
 from adaptive_reasoner.integrations.middleware import AdaptiveAgentState, AdaptiveComputeMiddleware
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy
-from adaptive_reasoner.strategies.modifiers import extended_thinking, on
-from adaptive_reasoner.strategies.voting import self_consistency, single_pass
+from adaptive_reasoner.strategies.modifiers import on
 from tests.fakes import StatusError
-from tests.stub_server import StubServer
-
-ACTIONS = {
-    "single_pass": single_pass(),
-    "vote_3": self_consistency(3),
-    "thinking_low": extended_thinking("low"),
-}
-ASKED = {"messages": [HumanMessage("5 + 9?")]}
-
-
-@pytest.fixture
-def server():
-    with StubServer(answer=lambda prompt, number: "The answer is 14") as running:
-        yield running
-
-
-@pytest.fixture
-def model(server):
-    return ChatOpenAI(model="stub", base_url=server.base_url, api_key="none", max_retries=0)
-
-
-@pytest.fixture
-def adder():
-    runs = []
-
-    @tool
-    def add(a: int, b: int) -> int:
-        """Add two numbers."""
-        runs.append((a, b))
-        return a + b
-
-    add.metadata = {"runs": runs}
-    return add
-
-
-def budgeted(action="vote_3", *, expected=10.0, worst=60.0, **options):
-    options.setdefault("policy", FixedPolicy(action, expected_cost=expected, worst_cost=worst))
-    options.setdefault("actions", ACTIONS)
-    if "ledger" not in options:
-        options.setdefault("budget", 30.0)
-    return AdaptiveComputeMiddleware(**options)
-
-
-class Under:
-    """Votes while that is affordable, then answers once."""
-
-    actions = ("single_pass", "vote_3")
-    cost_unit, price, budget, slope, policy_id = "tokens", 0.0, None, None, "test"
-
-    def __init__(self):
-        self.seen = []
-
-    def decide(self, question, *, price=None, max_cost=float("inf"), key=None):
-        self.seen.append((question, price, max_cost))
-        vote = FixedPolicy("vote_3", expected_cost=15, worst_cost=18)
-        once = FixedPolicy("single_pass", expected_cost=5, worst_cost=6)
-        choice = vote if max_cost >= 18 else once
-        return choice.decide(question, price=price, max_cost=max_cost, key=key)
-
-    def decide_batch(self, questions, *, budget):
-        raise NotImplementedError
+from tests.unit_tests.integrations.agents import ACTIONS, ASKED, Sum, Under, budgeted
 
 
 async def test_a_whole_run_votes_over_tool_calls_and_runs_each_tool_once(ask, server, model, adder):
@@ -128,10 +65,6 @@ async def test_the_steps_of_a_run_are_one_question(ask, model, adder):
         await ask(agent, ASKED)
     snapshot = ledger.snapshot()
     assert (snapshot.questions, snapshot.average) == (3, 5 + 5)
-
-
-class Sum(BaseModel):
-    total: int
 
 
 @pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy])
@@ -182,104 +115,6 @@ async def test_effort_and_model_can_differ_by_step(ask, server, model, adder):
         ("strong", None),
     ]
     assert steps[1:] == [(0, "5 + 9?", 0), (1, "5 + 9?", 25)]
-
-
-async def test_as_the_budget_of_a_run_shrinks_the_price_rises_and_dear_actions_fall_away(ask, model, adder):
-    policy = Under()
-    middleware = budgeted(policy=policy, run_budget=21.0, ledger=open_ledger("memory://"))
-    middleware.ledger.settle(middleware.ledger.reserve(1.0, "before"), 1.0)
-    state = await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
-    actions = [
-        message.response_metadata["adaptive_reasoner"]["action"] for message in state["messages"][1::2]
-    ]
-    assert actions == ["vote_3", "single_pass"]
-    assert [most for _, _, most in policy.seen] == [21.0, 11.0]
-
-
-def test_the_price_follows_what_is_left(model, adder):
-    policy = Under()
-    middleware = budgeted(policy=policy, run_budget=40.0)
-    create_agent(model, [adder], middleware=[middleware]).invoke(ASKED)
-    (_, first, _), (_, second, _) = policy.seen
-    assert second / first == pytest.approx(40 / 30, rel=0.2)
-
-
-async def test_a_used_up_run_ends_with_a_clear_message(ask, server, model, adder):
-    agent = create_agent(model, [adder], middleware=[budgeted(policy=Under(), run_budget=8.0)])
-    state = await ask(agent, ASKED)
-    last = state["messages"][-1]
-    assert last.text == (
-        "I stop here: the budget is used up. This run has spent 5 tokens; "
-        "the next step can cost 6, and 3 are left."
-    )
-    assert last.response_metadata["adaptive_reasoner"]["event"] == "exhausted"
-    assert len(server.bodies) == 1
-
-
-async def test_what_a_used_up_run_is_told_of_is_plain_data_also_of_a_policy_in_numpy(ask, model):
-    policy = FixedPolicy("vote_3", expected_cost=np.float32(5), worst_cost=np.float64(60))
-    agent = create_agent(model, middleware=[budgeted(policy=policy, run_budget=10.0)])
-    told = (await ask(agent, ASKED))["messages"][-1].response_metadata["adaptive_reasoner"]
-    assert {type(value) for value in told.values()} == {str, float}
-    assert (told["wanted"], told["left"]) == (60.0, 10.0)
-
-
-async def test_a_used_up_run_ends_also_where_structured_output_is_still_owed(ask, model):
-    agent = create_agent(model, middleware=[budgeted(run_budget=5.0)], response_format=ToolStrategy(Sum))
-    state = await ask(agent, ASKED)
-    assert state["messages"][-1].text.startswith("I stop here: the budget is used up.")
-    assert state.get("structured_response") is None
-
-
-async def test_a_used_up_run_raises_where_asked_to(ask, model, adder):
-    middleware = budgeted(policy=Under(), run_budget=8.0, on_exhausted="raise")
-    with pytest.raises(BudgetExceededError, match="spent 5 tokens; the next step can cost 6, and 3 are left"):
-        await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
-    assert middleware.ledger.snapshot().in_flight == 0
-
-
-async def test_a_hard_cap_of_the_ledger_ends_a_run_too(ask, model, adder):
-    ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=8.0)
-    model = model.model_copy(update={"max_tokens": 6})
-    agent = create_agent(model, [adder], middleware=[budgeted(policy=Under(), ledger=ledger)])
-    assert "the budget is used up" in (await ask(agent, ASKED))["messages"][-1].text
-    assert ledger.snapshot().spent <= 8.0
-
-
-@pytest.mark.parametrize(("budget", "named"), [("run_budget", 100.0), ("thread_budget", 100.0)])
-async def test_a_budget_that_no_step_can_fit_in_names_the_ways_out(ask, model, budget, named):
-    model = model.model_copy(update={"max_tokens": 128_000})
-    agent = create_agent(model, middleware=[AdaptiveComputeMiddleware(**{budget: named})])
-    text = (await ask(agent, ASKED))["messages"][-1].text
-    assert "has spent 0 tokens; the next step can cost 128000, and 100 are left. " in text
-    assert text.endswith(
-        f"Declare a smaller max_tokens on the model, or raise the {budget} to 128000 at least."
-    )
-
-
-async def test_under_a_hard_cap_a_model_without_max_tokens_is_refused_before_it_is_asked(ask, server, model):
-    ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=10_000.0)
-    agent = create_agent(model, middleware=[budgeted(ledger=ledger)])
-    with pytest.raises(BudgetExceededError, match="declare max_tokens"):
-        await ask(agent, ASKED)
-    assert (server.bodies, ledger.snapshot().in_flight) == ([], 0)
-
-
-def test_a_budget_without_worst_cases_says_what_is_missing(model):
-    middleware = budgeted(worst=float("inf"), run_budget=8.0)
-    with pytest.raises(BudgetExceededError, match="give the policy's actions a worst_cost"):
-        create_agent(model, middleware=[middleware]).invoke(ASKED)
-
-
-async def test_a_thread_has_a_budget_over_its_runs(ask, model, adder):
-    middleware = budgeted("single_pass", expected=5.0, worst=6.0, thread_budget=24.0)
-    agent = create_agent(model, [adder], middleware=[middleware], checkpointer=InMemorySaver())
-    ends = []
-    for thread in ("1", "1", "1", "2"):
-        state = await ask(agent, ASKED, {"configurable": {"thread_id": thread}})
-        ends.append("the budget is used up" in state["messages"][-1].text)
-    assert ends == [False, False, True, False]
-    assert middleware.ledger.snapshot().questions == 3
 
 
 def test_the_account_is_private_and_its_reducer_adds(model, adder):
