@@ -23,7 +23,8 @@ LOWEST := .venv-lowest
 WITHOUT := sentence-transformers ; python_version < "3"
 EXTRAS  := agents code kit litellm math openai postgres prices server test
 # What the providers' packages report is tested on their present releases.
-LEFT    := kit demo test_call_order.py test_docs.py test_benchmarks.py models/test_providers.py models/test_usage.py
+LEFT    := kit demo test_call_order.py test_docs.py test_benchmarks.py models/test_providers.py models/test_usage.py \
+  models/test_impossible_usage.py
 
 .PHONY: help install demo test test-lowest lint types format docs notebooks check-python clean
 
