@@ -1,4 +1,4 @@
-"""Whether a stream of scores has changed, asked after each of them, with false alarms as rare as one says.
+"""Whether a stream of scores has changed, tested after each score, at a chosen rate of false alarms.
 
 A score is ranked among those before it. While the stream is exchangeable, these ranks are independent and
 uniform, whatever the scores' distribution; after a change they are not, and bets against them gain.

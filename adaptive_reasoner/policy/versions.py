@@ -1,4 +1,4 @@
-"""Policies that have another one decide: which one may change between two questions."""
+"""Policies that delegate each decision to a version, which may change between two questions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ class VersionedPolicy(ABC):
 
     @abstractmethod
     def version_for(self, actions: Collection[str]) -> Policy:
-        """The policy that decides a question, for one who runs its actions and its looks.
+        """The policy that decides a question, for a caller that runs its actions and its looks.
 
         Args:
             actions: The actions, by name, that can be run.
@@ -96,7 +96,7 @@ def version_of(policy: Policy, actions: Collection[str] | None = None) -> Policy
 
     Args:
         policy: Any policy.
-        actions: The actions that can be run, by one who also runs its looks; None asks for no looks.
+        actions: The actions that can be run, by a caller that also runs its looks; None asks for no looks.
     """
     if not isinstance(policy, VersionedPolicy):
         return policy
@@ -110,7 +110,7 @@ def with_its_looks(policy: Policy) -> Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a decision.
+    """The outcome of a decision.
 
     Attributes:
         decision: The decision.
@@ -159,7 +159,7 @@ def comparable(answer: Answer) -> bool | None:
 
 @runtime_checkable
 class HearsOutcomes(Protocol):
-    """A policy that is told what became of each of its decisions."""
+    """A policy that receives the outcome of each of its decisions."""
 
     def hear(self, outcome: Outcome) -> Sequence[Mapping[str, Any]]:
         """Take note of an outcome.

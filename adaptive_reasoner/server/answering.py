@@ -29,7 +29,7 @@ from adaptive_reasoner.server.errors import RequestError
 from adaptive_reasoner.server.tasks import all_of, ended
 from adaptive_reasoner.strategies.flow import Flow
 
-_WAITING = 64  # chunks that whoever reads them may be behind
+_WAITING = 64  # chunks that a slow reader may lag behind
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class Answerer:
         Args:
             asked: The request.
             terms: What it says of its own.
-            bill: Hears of the decisions and the costs.
-            scope: Stands before the names of runs and keys, so that callers do not share them.
+            bill: Collects the decisions and the costs.
+            scope: The prefix of the names of runs and keys, so that callers do not share them.
             key: Names the charge, which is made once.
 
         Raises:

@@ -80,9 +80,9 @@ def app(
     Args:
         reasoner: Decides, calls and settles.
         actions: The actions that a request can name as its model; by default those of the policy.
-        keys: The API keys; without any, whoever reaches the server may ask, for any tenant.
+        keys: The API keys; without any, every client that reaches the server may ask, for any tenant.
         open_tenant: Opens a tenant's own ledger by name; by default tenants are counted in memory.
-        limits: What the server takes on.
+        limits: The limits of the server.
 
     Example:
         >>> from fastapi.testclient import TestClient

@@ -25,7 +25,7 @@ from adaptive_reasoner.server.repeats import Kept, Repeats, Turn, checked_key
 from adaptive_reasoner.server.replies import ClientLeftError, EventStream, Produced, unless_left
 from adaptive_reasoner.server.tasks import ended
 
-_LEFT = 499  # what nginx writes down of a client that left; nobody reads it
+_LEFT = 499  # as nginx logs a client that closed the connection; no client reads it
 _JSON = "application/json"
 
 
@@ -52,7 +52,7 @@ class Wire(Protocol):
 
 
 class Endpoint:
-    """What both APIs do with a request.
+    """Answers the requests of both APIs.
 
     Args:
         answerer: Answers it.
@@ -100,7 +100,7 @@ class Exchange:
         terms: What the request says of its own.
         turn: Its turn under its idempotency key.
         name: Names the request in the response.
-        scope: Stands before what the caller names.
+        scope: The prefix of what the caller names.
         key: The idempotency key.
     """
 
@@ -121,7 +121,7 @@ class Exchange:
         self._bill = Bill(self._answerer.reasoner.ledger.cost_unit)
 
     async def whole(self) -> Response:
-        """The answer, once it is there."""
+        """The complete answer."""
         working = asyncio.ensure_future(self._results())
         kept = _LEFT_BEFORE
         try:

@@ -73,17 +73,17 @@ class RequestError(AdaptiveReasonerError):
 
 
 def busy(message: str) -> Problem:
-    """The server has as many requests as it takes."""
+    """The error for a request beyond the capacity of the server."""
     return Problem(429, "too_many_requests", message, "rate_limit_error", headers=_RETRY)
 
 
 def draining() -> Problem:
-    """The server is about to end."""
+    """The error for a request while the server shuts down."""
     return Problem(503, "shutting_down", "the server is shutting down; ask another one", headers=_RETRY)
 
 
 def problem_of(error: BaseException, settings: Mapping[str, Any]) -> Problem:
-    """What the caller of a failed question is told.
+    """The problem that is reported to the caller of a failed question.
 
     An upstream refusal of the request itself keeps its message. No other text of the upstream is passed on:
     it may hold a key or a host of the server.

@@ -41,7 +41,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks.
+    """The client that sends a request.
 
     Attributes:
         name: The name of the key; None without keys.
@@ -57,7 +57,7 @@ class Caller:
 
     @property
     def scope(self) -> str:
-        """Stands before the names of runs and keys, so that callers do not share them."""
+        """The prefix of the names of runs and keys, so that callers do not share them."""
         return "" if self.name is None else f"{self.name}:"
 
 
@@ -133,7 +133,7 @@ class KeyFile:
 
 
 def hashed(key: str) -> str:
-    """What a file holds of a key."""
+    """The hash of a key, as a file holds it."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -145,7 +145,7 @@ def add_key(path: Path, caller: Caller) -> str:
         caller: The name of the key, its tenant and what that may spend.
 
     Returns:
-        The key, which is nowhere kept.
+        The key, which is not stored anywhere.
 
     Raises:
         KeyFileError: The file cannot be used, or the key does not go with those in it.

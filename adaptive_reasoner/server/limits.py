@@ -1,4 +1,4 @@
-"""How much a server takes on: the size of a request, the time it takes to arrive, and how many at once."""
+"""The limits of a server: the size of a request, the time it takes to arrive, and how many at once."""
 
 import asyncio
 import logging
@@ -20,14 +20,14 @@ ANSWERING = ("/v1/chat/completions", "/v1/responses")
 """The paths whose requests are counted."""
 
 _PATHS = (*ANSWERING, "/v1/models", "/healthz", "/metrics")
-_UNANSWERED = 499  # what nginx writes down of a client that left
+_UNANSWERED = 499  # as nginx logs a client that closed the connection
 
 _DISCARDED = 4  # times the limit, of a body that is too large: a client reads no answer before it has sent
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a server takes on.
+    """The limits of a server.
 
     Attributes:
         concurrency: Requests in flight; more are answered with 429.
@@ -48,13 +48,13 @@ class Limits:
 
 
 class Gate:
-    """Counts the requests in flight, and lets no more in than there is room for, or none at the end.
+    """Counts the requests in flight, and admits up to a maximum; none while the server shuts down.
 
     Args:
         most: The most requests in flight.
 
     Attributes:
-        cut: Set where requests in flight are not waited for any longer.
+        cut: Set when requests in flight are no longer waited for.
     """
 
     def __init__(self, most: int) -> None:
@@ -64,7 +64,7 @@ class Gate:
         self._idle.set()
 
     def refusal(self) -> Problem | None:
-        """Why another request is not let in; None where it is."""
+        """Why another request is refused; None if it is admitted."""
         if self.draining:
             return draining()
         if self.in_flight >= self.most:
@@ -81,7 +81,7 @@ class Gate:
             self._idle.set()
 
     async def drained(self) -> None:
-        """Let no more in, and wait until none is in flight."""
+        """Admit no more, and wait until none is in flight."""
         self.draining = True
         await self._idle.wait()
 
@@ -92,8 +92,8 @@ class LimitedApp:
     Args:
         app: The application.
         gate: Counts its requests.
-        limits: What it takes on.
-        observe: Told of the path, the status and the seconds of each request.
+        limits: Its limits.
+        observe: Called with the path, the status and the seconds of each request.
     """
 
     def __init__(self, app: ASGIApp, *, gate: Gate, limits: Limits, observe: Observer) -> None:
@@ -120,7 +120,7 @@ class LimitedApp:
             _logger.info("%s %s %d %.3f s", scope["method"], path, status[0], seconds)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let it in, where there is room."""
+        """Admit it if there is room."""
         if scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What a server tells Prometheus: requests, answers, costs, and the state of its ledger."""
+"""Metrics of a server for Prometheus: requests, answers, costs, and the state of its ledger."""
 
 from collections.abc import Iterator
 

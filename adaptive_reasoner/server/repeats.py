@@ -47,7 +47,7 @@ class Turn:
         self.kept, self._end = kept, end
 
     def end(self, kept: Kept | None) -> None:
-        """Let the next in, with the answer, or without one where nothing was billed."""
+        """Let the next request proceed, with the answer, or without one if nothing was billed."""
         if self._end is not None:
             end, self._end = self._end, None
             end(kept)

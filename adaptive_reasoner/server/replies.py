@@ -14,7 +14,7 @@ from adaptive_reasoner.server.tasks import ended
 
 T = TypeVar("T")
 
-_WAITING = 64  # events that a slow client may be behind
+_WAITING = 64  # events that a slow client may lag behind
 
 
 class ClientLeftError(AdaptiveReasonerError):

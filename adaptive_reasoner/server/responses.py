@@ -20,7 +20,7 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 @dataclass
 class _Item:
-    """An item of the output, as far as it has come.
+    """An item of the output while it is produced.
 
     Attributes:
         place: Its number in the output.

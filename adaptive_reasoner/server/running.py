@@ -15,7 +15,7 @@ from adaptive_reasoner.server.connections import patient_for
 from adaptive_reasoner.server.limits import Gate, Limits
 
 _BACKLOG = 2048
-_KEEP_ALIVE = 75  # seconds: longer than clients keep a connection, who would ask on one that is being closed
+_KEEP_ALIVE = 75  # seconds; clients close idle connections earlier, so none asks on one that closes
 
 
 class FramesOnly(logging.Formatter):
@@ -80,8 +80,8 @@ def run(
         port: The port; a free one if 0.
         limits: Those of the application.
         grace: Seconds that requests in flight may take at the end.
-        log_level: From which level on the log, on stderr, is written.
-        ready: Told the address once it listens.
+        log_level: The lowest level that is logged, on stderr.
+        ready: Called with the address once the server listens.
 
     Raises:
         OSError: The address is taken, or is none of this machine.

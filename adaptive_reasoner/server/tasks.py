@@ -20,7 +20,7 @@ async def ended(*tasks: "asyncio.Future[Any]") -> None:
     while pending:
         try:
             await asyncio.wait(pending, timeout=_AGAIN)
-        except asyncio.CancelledError as error:  # whoever waits here is being ended too, and still waits
+        except asyncio.CancelledError as error:  # the waiting task is cancelled as well, and waits on
             cancelled = error
         else:
             pending = _cancel(pending)

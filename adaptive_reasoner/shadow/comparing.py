@@ -90,7 +90,7 @@ class Comparer:
         self._meter, self._key, self._keeper, self._payer, self._clock = meter, key, keeper, payer, clock
 
     def compare(self, given: GivenAnswer) -> None:
-        """Compare an answer with a second one, once however often it is asked for.
+        """Compare an answer with a second one; a repeated call does nothing.
 
         Raises:
             Exception: What a model, the judge or a database raised; what was spent is booked, and kept.
@@ -113,7 +113,7 @@ class Comparer:
             self._keep(given, outcome, against_cost=second.cost, preferred=second.preferred)
 
     def leave_out(self, given: GivenAnswer, outcome: Outcome = "dropped") -> None:
-        """Keep that an answer was drawn and not compared."""
+        """Record that an answer was drawn for a comparison and not compared."""
         self._keep(given, outcome)
 
     def _keep(
@@ -203,7 +203,7 @@ class _SecondAnswer:
         if own == other or (given.value is not None and given.value == answer.value):
             self.preferred = 0.5
             return
-        if not (own and other):  # what says nothing loses
+        if not (own and other):  # an empty reply loses
             self.preferred = float(bool(own))
             return
         judge, question = self._of._judge, self._task.question
@@ -248,7 +248,7 @@ class _SecondAnswer:
 
 
 def undeclared(payer: Ledger) -> BudgetExceededError:
-    """The error for calls whose length nobody has declared."""
+    """The error for calls whose length is not declared."""
     left = max(0.0, (payer.hard_cap or 0.0) - payer.spent)
     return BudgetExceededError(
         *(inf, left, payer.cost_unit),
@@ -262,7 +262,7 @@ def check_declared(flow: Flow, judge: Judge, source: Source, meter: Meter, payer
     """Refuse, before any question is asked, a reference action or a judge whose replies can be of any length.
 
     Raises:
-        BudgetExceededError: Nobody has declared how long they can be.
+        BudgetExceededError: Their length is not declared.
     """
     caller, task = CallExecutor(source, meter), Task([HumanMessage("?")])
     requests = [*FlowRunner(flow, task).requests, *judge.requests("?", "a", "b")]

@@ -56,7 +56,7 @@ class ModelJudge:
         ]
 
     def preferred(self, question: str, own: str, other: str, replies: Sequence[Reply]) -> float | None:  # noqa: ARG002 - they are in the replies
-        """By what the two calls said."""
+        """The preference by the verdicts of the two calls."""
         said = [None if each.message is None else stated_preference(each.message.text) for each in replies]
         return both_orders(said)
 
@@ -72,11 +72,11 @@ class FunctionJudge:
         self._ask = ask
 
     def requests(self, question: str, own: str, other: str) -> list[Request]:  # noqa: ARG002 - of the protocol
-        """None: its calls are its own."""
+        """No requests: the function makes its own calls."""
         return []
 
     def preferred(self, question: str, own: str, other: str, replies: Sequence[Reply]) -> float | None:  # noqa: ARG002 - of the protocol
-        """By what it returns for either order."""
+        """The preference by what the function returns for each order."""
         return both_orders([self._chance(question, own, other), self._chance(question, other, own)])
 
     def _chance(self, question: str, first: str, second: str) -> float | None:
@@ -92,7 +92,7 @@ def chance_of(verdict: Verdict) -> float | None:
     """A verdict as how likely the first reply is the better one.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a verdict.
 
     Example:
         >>> [chance_of(verdict) for verdict in ("A", "tie", 0.25, True, None)]

@@ -23,7 +23,7 @@ class Shadow:
 
     The answer to the user is given first; then a background thread answers the question again by the
     reference action, and a judge says which answer is better, without knowing which is whose, in both orders.
-    An answer is never delayed, and never fails by it. `savings()` of the reasoner's `shadow`,
+    This never delays an answer, and never makes one fail. `savings()` of the reasoner's `shadow`,
     `adaptive-reasoner savings URL` and `adaptive-reasoner ledger watch` show quality and cost of both, and
     what was saved.
 

@@ -76,7 +76,7 @@ class LoggedReply:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What a log holds that is no reply to learn from.
+    """A record of a log that is not imported.
 
     Attributes:
         reason: Why it is left out.
@@ -120,7 +120,7 @@ class Fields:
             raise ValueError(f"there is no column {min(unknown)!r} to name; there are {', '.join(COLUMNS)}")
 
     def value(self, record: Mapping[str, Any], column: str) -> Any:
-        """What a record has in the field of a column; None where none is named, or the record lacks it."""
+        """The value of a column in a record; None if no field is named for it, or the record lacks it."""
         name = self.named.get(column) or self.usual.get(column)
         if name is None:
             return None

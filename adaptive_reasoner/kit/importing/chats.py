@@ -87,7 +87,7 @@ def reply_of(messages: Sequence[BaseMessage]) -> AIMessage | None:
 
 
 def usage_in(counts: Any) -> UsageMetadata | None:
-    """The usage that counts of tokens make, whatever their provider calls them; None if there are none.
+    """The usage in counts of tokens, by the names of any provider; None if there are none.
 
     Example:
         >>> usage_in({"prompt_tokens": 9, "completion_tokens": 2})
@@ -156,7 +156,7 @@ def _made(
 
 
 def _text(content: Any) -> str:
-    """What a content says; images, thoughts and calls say nothing."""
+    """The text of a message's content, without images, thoughts and calls."""
     content = decoded(content) if isinstance(content, str) and _is_blocks(decoded(content)) else content
     if isinstance(content, str):
         return content

@@ -15,12 +15,12 @@ VOTE = 3
 
 @dataclass(frozen=True, slots=True)
 class SourceCoverage:
-    """What there is of one source.
+    """The replies of one source in the samples.
 
     Attributes:
         source: Its name.
         questions: Questions it has replied to.
-        replies: Its replies, those aside that failed.
+        replies: Its replies, without failed calls.
         failed: Calls that failed.
         graded: Replies that are graded.
         mean_cost: Of a reply.
@@ -38,7 +38,7 @@ class SourceCoverage:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What there is of all sources, and so what can be learned.
+    """The replies of all sources, and what can be learned from them.
 
     Attributes:
         sources: Each source, in order of first appearance.
@@ -153,10 +153,10 @@ class CoverageCounter:
         self.with_propensity += not is_null(row.get("propensity"))
 
     def coverage(self) -> Coverage:
-        """What was counted.
+        """The coverage of the rows that were counted.
 
         Raises:
-            OutcomesError: No row was.
+            OutcomesError: No row was counted.
         """
         if not self._questions:
             raise OutcomesError("there are no samples")

@@ -98,7 +98,7 @@ class _Text:
         self._decoder = json.JSONDecoder()
 
     def peek(self) -> str:
-        """The next character that is not white; empty at the end."""
+        """The next character that is not whitespace; empty at the end."""
         while True:
             while self._at < len(self._read):
                 if self._read[self._at] not in _WHITE:

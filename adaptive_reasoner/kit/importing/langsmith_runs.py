@@ -73,7 +73,7 @@ class LangSmithReader:
         Raises:
             ValueError: It is no run; it names the field.
         """
-        if isinstance(run.get("runs"), list) and "inputs" not in run:  # a page of the API's
+        if isinstance(run.get("runs"), list) and "inputs" not in run:  # a page of results of the API
             for each in run["runs"]:
                 yield from self.read(each)
             return
@@ -83,7 +83,7 @@ class LangSmithReader:
         yield from self._of_run(run, inner=bool(run.get("parent_run_id")))
 
     def finish(self) -> Iterable[Found]:
-        """What is left over: feedback on runs that did not come."""
+        """Feedback whose run was in no log."""
         return [_OF_NONE] * sum(len(given) for name, given in self._given.items() if name not in self._read)
 
     def _keep(self, feedback: Mapping[str, Any]) -> Iterator[Found]:

@@ -32,7 +32,7 @@ class Reader(Protocol):
         """The replies in a record; a ValueError says what is wrong with it."""
 
     def finish(self) -> Iterable[Found]:
-        """What is left over when all records are read."""
+        """The replies that were incomplete until the last record was read."""
 
 
 def records(

@@ -67,7 +67,7 @@ class OpenAIReader:
         yield from self._replies(line, request, body)
 
     def finish(self) -> Iterable[Found]:
-        """What is left over when all lines are read."""
+        """The replies that were incomplete until the last line was read."""
         for results in self._results.values():
             yield from [_UNASKED] * len(results)
         yield from [_NO_REPLY] * len(self._requests.keys() - self._answered)
@@ -239,7 +239,7 @@ def _assistant(value: Mapping[str, Any]) -> AIMessage | None:
 
 
 def _digest(line: Mapping[str, Any]) -> str:
-    """What tells apart the lines of servers that give all responses one id."""
+    """A name for a line of a server that gives all responses the same id."""
     return text_id(json.dumps(line, sort_keys=True, default=str))
 
 

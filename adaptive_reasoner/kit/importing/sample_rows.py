@@ -29,7 +29,7 @@ _TOKENS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tok
 
 @dataclass(frozen=True)
 class LoggedRow:
-    """A row of samples whose number and cost are still to be told.
+    """A row of samples without its number and its cost, which depend on the other rows.
 
     Attributes:
         row: The other fields.
@@ -80,10 +80,10 @@ class RowMaker:
         """The row of a reply.
 
         Raises:
-            ValueError: The propensity is 0, which that of an action that was taken is not.
+            ValueError: The propensity is 0, which is impossible for an action that was taken.
         """
         if reply.propensity == 0:
-            raise ValueError("the propensity is 0; that of an action that was taken is above 0")
+            raise ValueError("the propensity is 0, which is impossible for an action that was taken")
         answer, stated, free_text = self._answer(reply)
         source = reply.source or UNNAMED
         correct, graded_by = reply.correct, None

@@ -86,7 +86,7 @@ class Spool:
             existing: That of the file they are added to.
 
         Raises:
-            OutcomesError: Of no reply the cost in that unit is known.
+            OutcomesError: The cost in that unit is known of no reply.
         """
         self._logged = wanted or "usd"
         unit = wanted or existing
@@ -120,7 +120,7 @@ class Spool:
                 dollars = unpriced if unit == "usd" else None
                 self.left_out[dollars or _UNKNOWN.get(unit, f"a reply whose cost in {unit} is unknown")] += 1
                 continue
-            listed = logged is None and unit == "usd"  # what the log says it cost is what was paid
+            listed = logged is None and unit == "usd"  # a logged cost is what was paid
             saved = {"batch_discount": cost * discount} if listed and discount and cost else {}
             yield {**row, "cost": cost, "cost_unit": unit, **saved}
 

@@ -65,5 +65,5 @@ class TableReader:
         yield self._fields.applied(row, reply)
 
     def finish(self) -> Iterable[Found]:
-        """Nothing is left over."""
+        """No replies: each row is complete by itself."""
         return ()

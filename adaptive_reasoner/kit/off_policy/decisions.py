@@ -104,7 +104,7 @@ class Decisions:
 
     @cached_property
     def graded(self) -> Bools:
-        """Which questions tell how right an action is, shape (n,): graded, and not chosen for a label."""
+        """Which questions measure accuracy, shape (n,): graded, and not chosen for a label."""
         return np.isfinite(self.score) & ~self.chosen
 
     def counts(self) -> dict[str, int]:

@@ -31,7 +31,7 @@ _NOTHING = 1e-12
 
 @dataclass(frozen=True)
 class Shift:
-    """What the accuracy or the cost of an action has become, relative to what was expected.
+    """The change of an action's accuracy or cost, relative to what was expected.
 
     Attributes:
         factor: By which it is multiplied.
@@ -40,7 +40,7 @@ class Shift:
         forgotten: How many earlier ones of the log do not.
         old_weight: The weight of the old outcomes in the level, from 0 to 1.
         error_old: Mean squared error on the latest decisions by the old outcomes alone, None with too few.
-        error: The same as it is chosen.
+        error: The same with the memory that is chosen.
     """
 
     factor: float = 1.0

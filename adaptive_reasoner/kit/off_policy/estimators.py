@@ -23,7 +23,7 @@ _LEVEL = 0.975
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """What n decisions tell of a policy.
+    """n decisions, weighted for a policy that did not make them.
 
     Attributes:
         shares: Probability of each action under the policy, shape (n, k).
@@ -42,7 +42,7 @@ class Weighted:
 
     @property
     def effective_size(self) -> float:
-        """How many decisions of equal weight would tell as much; 0 where none tells anything.
+        """The number of decisions of equal weight that would tell as much; 0 if none tells anything.
 
         Example:
             >>> always = Weighted(np.array([[1.0, 0.0]] * 2), np.array([0, 0]), np.array([0.5, 0.5]))

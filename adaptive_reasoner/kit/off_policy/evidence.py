@@ -1,4 +1,4 @@
-"""What the explored questions of a log tell of a policy, and what they cannot tell."""
+"""Evidence for the value of a policy: the explored questions of a log, and the limits of what they show."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -138,15 +138,15 @@ class Evidence:
 
     @property
     def n(self) -> int:
-        """How many questions there are."""
+        """The number of questions."""
         return len(self.weighted.taken)
 
     def rows_of(self, measure: str) -> Bools:
-        """The questions that tell this measure."""
+        """The questions of which this measure is known."""
         return self.graded if measure == "accuracy" else np.ones(self.n, dtype=bool)
 
     def under(self, shares: Floats, rows: Bools) -> Weighted:
-        """What some of the questions tell of a policy that takes actions with these probabilities."""
+        """Some of the questions, weighted for a policy that takes actions with these probabilities."""
         return Weighted(shares[rows], self.weighted.taken[rows], self.weighted.propensity[rows])
 
     def check(self, shares: Floats) -> None:
@@ -206,7 +206,7 @@ class Evidence:
         )
 
     def logged(self) -> Value:
-        """What the policy that decided has reached."""
+        """The value of the policy that made the decisions."""
         added = {name: self.values[name][self.rows_of(name)] for name in _MEASURES}
         realised = {name: interval_of_mean(each) for name, each in added.items()}
         return self._value(

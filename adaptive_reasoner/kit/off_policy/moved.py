@@ -22,7 +22,7 @@ def moved_outcomes(outcomes: Outcomes, accuracy: Floats, cost: Floats, *, seed: 
         outcomes: The table.
         accuracy: What the mean accuracy of each action is multiplied by, at most to 1, shape (k,).
         cost: What costs are multiplied by, shape (k,).
-        seed: Of which answers change.
+        seed: Decides which answers change.
 
     Example:
         >>> row = dict(question="q", action="cot", accuracy=1.0, cost=8.0, cost_unit="tokens")

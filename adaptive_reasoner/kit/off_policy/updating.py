@@ -124,7 +124,7 @@ def _check(policy: LearnedPolicy, outcomes: Outcomes, log: Decisions) -> None:
 
 
 def _joined(outcomes: Outcomes, further: Outcomes) -> Outcomes:
-    """Both tables as one; questions of the second one are named anew where the first one has their name."""
+    """Both tables as one; questions of the second one get new ids where the first one has theirs."""
     known = set(outcomes.question_ids.tolist())
     names = [f"{_OF_LOG}: {name}" if name in known else name for name in further.question_ids]
     groups = None

@@ -23,8 +23,8 @@ class OffPolicyValues:
 
     Attributes:
         cost_unit: Of all costs.
-        n_questions: Questions that were explored, on which all of it rests.
-        n_graded: Those of them that tell accuracy.
+        n_questions: Questions that were explored, on which all estimates rest.
+        n_graded: Those of them that are graded.
         unlogged: Questions left out because the log does not say what they got, or how likely that was.
         unexplored: Questions left out because they could get one action only.
         rows: The policy, by budget; then the logged one, and each action for all questions.
