@@ -54,7 +54,7 @@ def train(
     from adaptive_reasoner.kit.menu.menu import Menu
     from adaptive_reasoner.kit.outcomes import Outcomes
     from adaptive_reasoner.kit.samples import Samples
-    from adaptive_reasoner.policy.folder import check_place
+    from adaptive_reasoner.policy.folder.policy_folder import check_place
 
     if (update is None) != (log is None):
         missing = "--log" if log is None else "--update"

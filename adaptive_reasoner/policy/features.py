@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.policy.onnx_models import open_model
-from adaptive_reasoner.policy.regular_files import Refusing, read_regular
+from adaptive_reasoner.policy.folder.onnx_models import open_model
+from adaptive_reasoner.policy.folder.regular_files import Refusing, read_regular
 
 ENCODER_FILES = ("encoder.onnx", "tokenizer.json")
 

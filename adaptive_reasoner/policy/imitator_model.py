@@ -8,8 +8,8 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.policy.onnx_models import open_model
-from adaptive_reasoner.policy.regular_files import Refusing
+from adaptive_reasoner.policy.folder.onnx_models import open_model
+from adaptive_reasoner.policy.folder.regular_files import Refusing
 
 IMITATOR = "imitator.onnx"
 

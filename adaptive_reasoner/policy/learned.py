@@ -15,12 +15,18 @@ from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
 from adaptive_reasoner.policy.base import CallBound, Decision, Reason
 from adaptive_reasoner.policy.draws import uniform_from_key
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
-from adaptive_reasoner.policy.fields import check_fields
-from adaptive_reasoner.policy.folder import CARD, PathLike, counts_of, current_folder, read_policy_folder
+from adaptive_reasoner.policy.folder.fields import check_fields
+from adaptive_reasoner.policy.folder.policy_folder import (
+    CARD,
+    PathLike,
+    counts_of,
+    current_folder,
+    read_policy_folder,
+)
+from adaptive_reasoner.policy.folder.regular_files import Refusing
 from adaptive_reasoner.policy.imitator_model import ImitatorSession
 from adaptive_reasoner.policy.looking import Look, Looking, best_look
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture, spend
-from adaptive_reasoner.policy.regular_files import Refusing
 from adaptive_reasoner.policy.trust import Trust
 from adaptive_reasoner.policy.vote_tables import read_vote_models, source_of
 from adaptive_reasoner.policy.watching import WatchedPolicy

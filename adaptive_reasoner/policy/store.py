@@ -9,7 +9,13 @@ from typing import Any
 
 from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.policy.folder import CARD, POINTER, PathLike, read_pointer, read_policy_folder
+from adaptive_reasoner.policy.folder.policy_folder import (
+    CARD,
+    POINTER,
+    PathLike,
+    read_pointer,
+    read_policy_folder,
+)
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
 _REMEMBERED = 100  # policies that were current before

@@ -9,8 +9,8 @@ import numpy as np
 from adaptive_reasoner.action_names import source_of_action
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.policy.onnx_models import open_model
-from adaptive_reasoner.policy.regular_files import Refusing
+from adaptive_reasoner.policy.folder.onnx_models import open_model
+from adaptive_reasoner.policy.folder.regular_files import Refusing
 from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
 STOP_MODEL = "stopping.onnx"

@@ -19,7 +19,7 @@ from adaptive_reasoner.errors import (
 )
 from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.policy.folder import CARD, PathLike, current_folder, read_policy_folder
+from adaptive_reasoner.policy.folder.policy_folder import CARD, PathLike, current_folder, read_policy_folder
 from adaptive_reasoner.policy.versions import VersionedPolicy
 
 _logger = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.votes.fitting import FittedStop, fit_stops, stopping_graph
 from adaptive_reasoner.policy.features import ENCODER_FILES
-from adaptive_reasoner.policy.folder import PathLike, write_policy_folder
+from adaptive_reasoner.policy.folder.policy_folder import PathLike, write_policy_folder
 from adaptive_reasoner.policy.vote_tables import STOP_MODEL
 
 

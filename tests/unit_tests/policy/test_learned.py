@@ -18,7 +18,7 @@ from adaptive_reasoner.kit.learning.encoders import VectorCache, feature_matrix
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy
 from adaptive_reasoner.policy.features import EncoderSession
-from adaptive_reasoner.policy.folder import write_policy_folder
+from adaptive_reasoner.policy.folder.policy_folder import write_policy_folder
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from adaptive_reasoner.policy.mixture import Mixture
 from tests.unit_tests.policy.forged_folders import GOOD

@@ -6,8 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from adaptive_reasoner.policy.learned import LearnedPolicy
-from tests.unit_tests.policy.forged_folders import GOOD, MEGABYTES, check, forged, opened
-from tests.unit_tests.policy.hostile_graphs import (
+from tests.unit_tests.policy.folder.hostile_graphs import (
     branch,
     chain,
     declared,
@@ -20,6 +19,7 @@ from tests.unit_tests.policy.hostile_graphs import (
     sparse_of,
     with_trees,
 )
+from tests.unit_tests.policy.forged_folders import GOOD, MEGABYTES, check, forged, opened
 
 KEPT = "its weights are kept in another file"
 HOSTILE = {

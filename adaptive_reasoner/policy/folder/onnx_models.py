@@ -10,8 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from adaptive_reasoner.policy.onnx_structure import check_structure
-from adaptive_reasoner.policy.regular_files import Refusing, open_regular
+from adaptive_reasoner.policy.folder.onnx_structure import check_structure
+from adaptive_reasoner.policy.folder.regular_files import Refusing, open_regular
 
 MODEL_BYTES = 2**31
 """The most bytes of a model: onnxruntime reads no larger ones."""

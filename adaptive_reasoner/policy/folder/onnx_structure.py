@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_reasoner.policy.wire_format import BYTES, FIXED32, VARINT, Buffer, Field, fields, numbers
+from adaptive_reasoner.policy.folder.wire_format import BYTES, FIXED32, VARINT, Buffer, Field, fields, numbers
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})

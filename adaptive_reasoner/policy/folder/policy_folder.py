@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.policy.regular_files import Refusing, open_regular, read_regular
+from adaptive_reasoner.policy.folder.regular_files import Refusing, open_regular, read_regular
 
 FORMAT = 2
 """Version of the format written here; folders up to it can be read. 2 has the trust in predictions."""

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from adaptive_reasoner.errors import PolicyFormatError
-from adaptive_reasoner.policy.folder import FORMAT, read_policy_folder, write_policy_folder
+from adaptive_reasoner.policy.folder.policy_folder import FORMAT, read_policy_folder, write_policy_folder
 
 
 @pytest.fixture
