@@ -75,6 +75,7 @@ def serve(
     with needs("a server needs", "server"):
         from adaptive_reasoner.server.application import app
         from adaptive_reasoner.server.running import run
+    from adaptive_reasoner.kit.collecting.http_clients import Connections
     from adaptive_reasoner.server.keys import KeyFile
     from adaptive_reasoner.server.limits import Limits
 
@@ -82,9 +83,9 @@ def serve(
         raise typer.BadParameter(
             f"whoever reaches {host} could spend the budget: give --keys, or --no-keys", param_hint="--host"
         )
-    menu = _seen_calls_only(load_menu(config, no_code))
-    for source in menu.sources.values():
-        source.runnable  # noqa: B018 - made now: a missing key ends the command, and no question waits for it
+    menu = load_menu(config, no_code)
+    connections = Connections(menu.sources)  # a missing key ends the command, and no question waits for it
+    menu = replace(menu, sources=connections.sources)
     callers = None if keys is None else KeyFile.load(keys)
     reasoner = _reasoner(menu, policy, ledger, budget=budget, hard_cap=hard_cap)
     limits = Limits(
@@ -97,6 +98,7 @@ def serve(
         keys=callers,
         open_tenant=lambda tenant: _own_ledger(ledger, tenant, tenants.get(tenant), menu.cost_unit),
         limits=limits,
+        connections=connections,
     )
 
     def ready(url: str) -> None:
@@ -132,19 +134,6 @@ def serve_key(
     else:
         out.plain_line(key)
         err.plain_line(f"added {name!r} to {keys}; the key is not kept anywhere")
-
-
-def _seen_calls_only(menu: "Menu") -> "Menu":
-    """The menu without retries inside its clients, of which the ledger would see one call alone."""
-    from adaptive_reasoner.kit.menu.hosted_model import HostedModel
-
-    sources = {
-        name: replace(source, model=replace(source.model, max_retries=0))
-        if isinstance(source.model, HostedModel)
-        else source
-        for name, source in menu.sources.items()
-    }
-    return replace(menu, sources=sources)
 
 
 def _reasoner(

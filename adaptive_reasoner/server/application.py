@@ -1,7 +1,7 @@
 """The OpenAI-compatible server as a FastAPI application."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -71,6 +71,7 @@ def app(
     keys: KeyFile | None = None,
     open_tenant: Callable[[str], Ledger] | None = None,
     limits: Limits | None = None,
+    connections: AbstractAsyncContextManager[Any] | None = None,
 ) -> FastAPI:
     """The server of a reasoner, as an ASGI application.
 
@@ -83,6 +84,7 @@ def app(
         keys: The API keys; without any, every client that reaches the server may ask, for any tenant.
         open_tenant: Opens a tenant's own ledger by name; by default tenants are counted in memory.
         limits: The limits of the server.
+        connections: Those of the models, open while the server runs; by default each model keeps its own.
 
     Example:
         >>> from fastapi.testclient import TestClient
@@ -107,14 +109,15 @@ def app(
     for tenant in keys.tenants if keys else ():
         tenants.ledger_of(tenant)
 
-    def caller(request: Request) -> Caller:
+    async def caller(request: Request) -> Caller:
         return Caller() if keys is None else keys.caller(request.headers.get("authorization"))
 
     Asking = Annotated[Caller, Depends(caller)]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with connections or nullcontext():
+            yield
         tenants.close()
 
     served = FastAPI(title="adaptive_reasoner", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)

@@ -1,6 +1,7 @@
 """Run the server until SIGTERM or Ctrl-C: then requests in flight come to their ends, and no others start."""
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import Callable
@@ -101,6 +102,8 @@ def run(
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=int(limits.body_seconds) + 1,
         )
+        gc.collect()
+        gc.freeze()  # what stays to the end is not searched again, which would stop all answers each time
         shown = f"[{host}]" if ":" in host else host
         ready(f"http://{shown}:{listening.getsockname()[1]}")
         _Server(config, served.state.gate, grace).run([listening])

@@ -39,11 +39,13 @@ async def check_body(response: Any) -> None:
     """A hook for the responses of an `httpx` client: it bounds the body, and gives an error its status.
 
     Gateways send errors under status 200, in the body alone. With the status they stand for, they are billed
-    and tried again as such.
+    and tried again as such. A stream that was asked for is left to its reader, which takes it piece by piece.
 
     Raises:
         LostReplyError: The body is longer than allowed, or packed in a way that was not asked for.
     """
+    if _is_stream(response):
+        return
     path = response.request.url.path
     is_call = response.request.method == "POST" and path.endswith(_CALLS)
     body = await _read(response, LARGEST_REPLY if is_call else LARGEST_FILE)
@@ -92,6 +94,12 @@ def _status_of(error: Any, around: Mapping[str, Any]) -> int:
             return int(code)
     words = " ".join(str(word).lower() for word in (*codes, fields.get("type")))
     return next((status for word, status in _STATUSES.items() if word in words), _BROKEN)
+
+
+def _is_stream(response: Any) -> bool:
+    """Whether a response is a stream of events that its request has asked for."""
+    kind = response.headers.get("content-type", "")
+    return kind.startswith("text/event-stream") and bool(json.loads(response.request.content).get("stream"))
 
 
 async def _read(response: Any, most: int) -> bytes:
