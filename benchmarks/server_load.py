@@ -4,8 +4,10 @@
 
 The upstream answers after 100 ms. `open loop`: 40 requests a second over 200 connections, whether or not
 earlier ones are answered; what a request takes beyond 100 ms for each of its rounds is added by the server.
+The mean cost is that of the account, which the ledger promises, and beside it that of the measured requests:
+what the first requests of an account cost less, later ones may cost more. `quiet`: 5 requests a second.
 `closed loop`: 200 connections ask one request after the other, with one call each: the rate of saturation.
-Seconds of the server's processor stand beside those of the wall, as the machine may have other work.
+Processor time of server, client and upstream stands beside that of the wall, as they share the machine.
 `chaos`: an upstream that refuses, fails, cuts and loses; its bill is compared with the ledger's. Upstream,
 server and client are processes of one machine.
 """
@@ -24,6 +26,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import aiohttp
 import httpx
 import psutil
 
@@ -84,33 +87,38 @@ def asked(number, model):
     return {"model": model, "messages": [{"role": "user", "content": f"What is 0 + {number}?"}]}
 
 
-async def open_loop(url, seconds):
+def connections():
+    """A client of many connections, which takes less time a request than one of httpx."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60))
+
+
+async def open_loop(url, seconds, rate=RATE, opening=CONNECTIONS):
     rows, errors = [], []
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    async with httpx.AsyncClient(limits=limits, timeout=300.0) as client:
+    async with connections() as client:
 
         async def ask(number):
             begin = time.perf_counter()
-            reply = await client.post(f"{url}/chat/completions", json=asked(number, "adaptive"))
+            async with client.post(f"{url}/chat/completions", json=asked(number, "adaptive")) as reply:
+                body = await reply.json()
             taken = time.perf_counter() - begin
-            if reply.status_code != 200:
-                errors.append(reply.text)
+            if reply.status != 200:
+                errors.append(body)
                 return
-            (decision,) = reply.json()["adaptive_reasoner"]["decisions"]
+            (decision,) = body["adaptive_reasoner"]["decisions"]
             rows.append((1e3 * (taken - LATENCY * decision["rounds"]), decision["cost"]))
 
-        await asyncio.gather(*(ask(number) for number in range(CONNECTIONS)))  # opens the connections
+        await asyncio.gather(*(ask(number) for number in range(opening)))  # opens the connections
         rows.clear()
         began, tasks = time.perf_counter(), []
-        for number in range(int(RATE * seconds)):
-            await asyncio.sleep(max(0.0, began + number / RATE - time.perf_counter()))
+        for number in range(int(rate * seconds)):
+            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
             tasks.append(asyncio.ensure_future(ask(number)))
         await asyncio.gather(*tasks)
     added = sorted(each for each, _ in rows)
     return {
-        "requests": int(RATE * seconds),
+        "requests": int(rate * seconds),
         "errors": len(errors),
-        "mean_cost": round(statistics.mean(cost for _, cost in rows), 3),
+        "mean_cost_measured": round(statistics.mean(cost for _, cost in rows), 3),
         "added_ms_p50": round(added[len(added) // 2], 1),
         "added_ms_p99": round(added[int(len(added) * 0.99)], 1),
     }
@@ -118,18 +126,30 @@ async def open_loop(url, seconds):
 
 async def closed_loop(url, seconds):
     done, until = [0], time.perf_counter() + seconds
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    async with httpx.AsyncClient(limits=limits, timeout=300.0) as client:
+    async with connections() as client:
 
         async def keep_asking():
             while time.perf_counter() < until:
-                reply = await client.post(f"{url}/chat/completions", json=asked(1, "direct"))
-                assert reply.status_code == 200, reply.text
+                async with client.post(f"{url}/chat/completions", json=asked(1, "direct")) as reply:
+                    assert reply.status == 200, await reply.text()
+                    await reply.read()
                 done[0] += 1
 
         began = time.perf_counter()
         await asyncio.gather(*(keep_asking() for _ in range(CONNECTIONS)))
     return round(done[0] / (time.perf_counter() - began), 1)
+
+
+def account_mean(url):
+    """The mean cost of all requests so far, as the metrics have it."""
+    text = httpx.get(f"{url.removesuffix('/v1')}/metrics").text
+    (line,) = (line for line in text.splitlines() if line.startswith("adaptive_reasoner_ledger_average "))
+    return round(float(line.split()[1]), 3)
+
+
+def busy(process):
+    """Seconds of processor time."""
+    return sum(process.cpu_times()[:2])
 
 
 async def chaos(url, requests):
@@ -147,15 +167,21 @@ async def chaos(url, requests):
 
 def measure_load(seconds):
     stub = (str(Path(__file__).resolve()), "--stub")
-    with program(*stub) as (_, upstream), serving(upstream, "memory://") as (process, url):
+    with program(*stub) as (upstream, upstream_url), serving(upstream_url, "memory://") as (process, url):
+        quiet = asyncio.run(open_loop(url, min(10.0, seconds), rate=5, opening=1))
         asyncio.run(open_loop(url, 2.0))
         server = psutil.Process(process.pid)
-        before, busy = server.memory_info().rss, sum(server.cpu_times()[:2])
+        parts = {"server": server, "client": psutil.Process(), "upstream": psutil.Process(upstream.pid)}
+        memory, before = server.memory_info().rss, {name: busy(part) for name, part in parts.items()}
         row = asyncio.run(open_loop(url, seconds))
-        grown, busy = server.memory_info().rss - before, sum(server.cpu_times()[:2]) - busy
+        grown = server.memory_info().rss - memory
+        spent = {name: busy(part) - before[name] for name, part in parts.items()}
+        requests = row["requests"] + CONNECTIONS
         return row | {
-            "processor_ms_per_request": round(1e3 * busy / (row["requests"] + CONNECTIONS), 1),
-            "memory_mb": round((before + grown) / 1e6, 1),
+            "mean_cost_account": account_mean(url),
+            "quiet_added_ms_p50": quiet["added_ms_p50"],
+            **{f"{name}_processor_ms": round(1e3 * each / requests, 1) for name, each in spent.items()},
+            "memory_mb": round((memory + grown) / 1e6, 1),
             "memory_grown_mb": round(grown / 1e6, 1),
             "saturates_at": asyncio.run(closed_loop(url, min(10.0, seconds))),
         }
