@@ -25,7 +25,8 @@ class Entry:
     It counts in the `period` it was reserved in, also when it is settled in the next. `written_off` is its
     part of the savings beyond the credit that are forgotten; it is negative where the charge gave back what
     another one of its question had written off. `allowed` is what its question is forgiven for a budget of
-    its own. `explored` is 1 where its action was drawn to learn what it does, else 0.
+    its own. `explored` is 1 where its action was drawn to learn what it does, else 0. `reserved_at` is None
+    where an older version wrote it.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Entry:
     written_off: int = 0
     allowed: int = 0
     explored: int = 0
+    reserved_at: float | None = None
 
     @property
     def held(self) -> int:

@@ -315,6 +315,7 @@ class TransactionalLedger(Comparing, AlarmKeeping):
             cost=None,
             action=check_action(action),
             expires_at=now + self._account.ttl,
+            reserved_at=now,
         )
 
     def _known(self, transaction: Transaction, wanted: Wanted) -> Entry:

@@ -21,7 +21,7 @@ from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.ledger.sql import database
 from adaptive_reasoner.ledger.sql import ledger as sql_ledger
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
-from adaptive_reasoner.ledger.sql.schema import entries, open_engine
+from adaptive_reasoner.ledger.sql.schema import VERSION, entries, open_engine
 from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
 from tests.unit_tests.ledger.sql.older_tables import older
@@ -147,7 +147,7 @@ def test_migrates_a_database_of_an_older_version(opened, postgres):
         older(connection)
     assert opened("old").snapshot().spent == 45.0
     with engine.begin() as connection:
-        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [5]
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [VERSION]
     engine.dispose()
 
 

@@ -17,7 +17,7 @@ from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.settings import KEEP, Account
 from adaptive_reasoner.ledger.urls import showable
 
-VERSION = 6
+VERSION = 7
 CREATION_LOCK = 0x6C65646765720001  # PostgreSQL: one process at a time makes the tables
 
 metadata = sa.MetaData()
@@ -102,6 +102,7 @@ entries = sa.Table(
     sa.Column("written_off", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("allowed", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("explored", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("reserved_at", sa.Double),
     sa.UniqueConstraint("ledger", "key"),
     sa.Index("ledger_entries_question", "ledger", "question"),
 )
@@ -163,6 +164,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             now double precision not null, seen bigint not null, since bigint not null,
             taken_over bigint not null, primary key (ledger, policy_id, series, direction, at))""",
     ),
+    6: ("alter table ledger_entries add column reserved_at double precision",),
 }
 
 ENTRY = [entries.c[field.name] for field in fields(Entry)]

@@ -5,7 +5,7 @@ def older(connection):
     """Make a database what version 1 left behind."""
     connection.exec_driver_sql("drop index ledger_entries_closed")
     connection.exec_driver_sql("alter table ledger_accounts drop column keep")
-    for name in ("written_off", "allowed", "explored"):
+    for name in ("written_off", "allowed", "explored", "reserved_at"):
         connection.exec_driver_sql(f"alter table ledger_entries drop column {name}")
     sums = ("floored", "feedbacks", "scores", "floor_drift", "floor_debt", "floor_steps", "unheard")
     for name in (*sums, "explored", "explored_spent"):

@@ -10,7 +10,7 @@ from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.ledger.settings import KEEP
 from adaptive_reasoner.ledger.sql import ledger as sql_ledger
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
-from adaptive_reasoner.ledger.sql.schema import open_engine
+from adaptive_reasoner.ledger.sql.schema import VERSION, open_engine
 from tests.unit_tests.ledger import targets
 from tests.unit_tests.ledger.contract import LedgerContract
 from tests.unit_tests.ledger.contract_quality import Accurate
@@ -95,7 +95,7 @@ def test_ledgers_in_one_file_do_not_mix(opened):
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        ("update ledger_schema set version = 99", "version 99.*reads version 6; upgrade it"),
+        ("update ledger_schema set version = 99", f"version 99.*reads version {VERSION}; upgrade it"),
         ("update ledger_schema set version = 0", "version 0.*open a new database"),
         ("drop table ledger_schema", "version unknown"),
     ],
@@ -117,7 +117,7 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
     engine = open_engine(url)
     with engine.begin() as connection:
         older(connection)
-    with pytest.raises(LedgerError, match=r"version 1, this library reads version 6; open it for writing"):
+    with pytest.raises(LedgerError, match=f"version 1, this library reads version {VERSION}; open it"):
         LedgerReader(url)
     seen = opened().snapshot()
     assert (seen.target, seen.hard_cap, seen.spent, seen.reserved, seen.questions) == (
@@ -128,7 +128,7 @@ def test_migrates_a_database_of_an_older_version_and_keeps_its_books(opened, url
         1,
     )
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [6]
+        assert connection.exec_driver_sql("select version from ledger_schema").scalars().all() == [VERSION]
     engine.dispose()
     assert opened(keep=KEEP).settle("b", 40.0).status == "settled"
 
