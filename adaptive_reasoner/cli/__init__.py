@@ -34,6 +34,7 @@ from adaptive_reasoner.cli.importing import import_
 from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.policies import policy_app
+from adaptive_reasoner.cli.retention import ledger_export, ledger_prune
 from adaptive_reasoner.cli.savings import savings as show_savings
 from adaptive_reasoner.cli.serving import serve, serve_key
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, print_result, read_result
@@ -47,6 +48,8 @@ app = CheckedTyper(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+ledger_app.command("export")(ledger_export)
+ledger_app.command("prune")(ledger_prune)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(policy_app, name="policy")
 

@@ -14,13 +14,18 @@ while the mix of questions changes.
 from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot, UnreachableLedgerError
 from adaptive_reasoner.ledger.comparisons import Estimate, Savings
 from adaptive_reasoner.ledger.opening import open_ledger
+from adaptive_reasoner.ledger.retention import Exported, Pruned, export_ledger, prune_ledger
 
 __all__ = [
     "Estimate",
+    "Exported",
     "Ledger",
+    "Pruned",
     "Reservation",
     "Savings",
     "Snapshot",
     "UnreachableLedgerError",
+    "export_ledger",
     "open_ledger",
+    "prune_ledger",
 ]

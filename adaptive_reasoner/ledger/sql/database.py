@@ -7,9 +7,9 @@ next transaction, up to `KEPT` in the process; beyond that, the database that wa
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -219,6 +219,16 @@ def join(url: str) -> Database:
             found = _databases[address] = Database(address)
         found._users += 1
         return found
+
+
+@contextmanager
+def joined(url: str) -> Iterator[Database]:
+    """The database of a URL for a while, as `join` gives it."""
+    database = join(url)
+    try:
+        yield database
+    finally:
+        database.leave()
 
 
 def failed(error: Exception, secrets: frozenset[str]) -> UnreachableLedgerError:

@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -108,24 +109,10 @@ class LedgerReader:
         try:
             with self._engine.connect() as connection, connection.begin():
                 view = _View(connection, self.name)
-                return verb(_LedgerOnView(view, self._account(connection), clock=self._clock))
+                account = accounts_of(connection, self.url, self.name)[self.name]
+                return verb(_LedgerOnView(view, account, clock=self._clock))
         except SQLAlchemyError as error:
             raise failed(error, secrets_of(self.url)) from error
-
-    def _account(self, connection: sa.Connection) -> Account:
-        if schema.accounts.name not in sa.inspect(connection).get_table_names():
-            raise LedgerError(f"there is no ledger in {showable(self.url)}")
-        version = schema.version_of(connection)
-        if version != schema.VERSION:
-            raise schema.wrong_version(version)
-        found = schema.stored_account(connection, self.name)
-        if found is None:
-            ledgers = schema.accounts.c.ledger
-            others = connection.execute(sa.select(ledgers).order_by(ledgers)).scalars()
-            raise LedgerError(
-                f"there is no ledger {self.name!r} in {showable(self.url)}, only {', '.join(others)}"
-            )
-        return found
 
 
 class _LedgerOnView(TransactionalLedger):
@@ -207,6 +194,43 @@ class _View(SqlTransaction):
     def _read(self, name: str, parameters: Mapping[str, Any]) -> Answer:
         rows = self.connection.execute(sa.text(STATEMENTS[name]), parameters).all()
         return lambda: list(rows)
+
+
+def accounts_of(connection: sa.Connection, url: str, name: str | None) -> Mapping[str, Account]:
+    """The terms of the ledger of this name, or of every ledger of the database.
+
+    Raises:
+        LedgerError: There is no such ledger, or the tables are of another version.
+    """
+    if schema.accounts.name not in sa.inspect(connection).get_table_names():
+        raise LedgerError(f"there is no ledger in {showable(url)}")
+    version = schema.version_of(connection)
+    if version != schema.VERSION:
+        raise schema.wrong_version(version)
+    ledgers = schema.accounts.c.ledger
+    there = connection.execute(sa.select(ledgers).order_by(ledgers)).scalars().all()
+    if name is not None and name not in there:
+        raise LedgerError(f"there is no ledger {name!r} in {showable(url)}, only {', '.join(there)}")
+    found = {each: schema.stored_account(connection, each) for each in there if name in (None, each)}
+    return {each: account for each, account in found.items() if account is not None}
+
+
+@contextmanager
+def reading(url: str) -> Iterator[sa.Connection]:
+    """A connection that sees the database as it is at one moment, and cannot write.
+
+    Raises:
+        LedgerError: The URL names no database, or a file that is not there.
+        UnreachableLedgerError: The database does not answer.
+    """
+    engine = _open_to_read(url)
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except SQLAlchemyError as error:
+        raise failed(error, secrets_of(url)) from error
+    finally:
+        engine.dispose()
 
 
 def _open_to_read(url: str) -> sa.Engine:
