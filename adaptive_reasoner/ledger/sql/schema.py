@@ -17,7 +17,7 @@ from adaptive_reasoner.ledger.price_controller import Totals
 from adaptive_reasoner.ledger.settings import KEEP, Account
 from adaptive_reasoner.ledger.urls import showable
 
-VERSION = 7
+VERSION = 8
 CREATION_LOCK = 0x6C65646765720001  # PostgreSQL: one process at a time makes the tables
 
 metadata = sa.MetaData()
@@ -75,13 +75,15 @@ alarms = sa.Table(
     *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("seen", "since", "taken_over")),
 )
 
-# A period's sums are spread over several rows, so that writers do not wait for each other.
+# A period's sums are spread over several rows, so that writers do not wait for each other. Under a hard cap
+# on PostgreSQL each row has an allowance, and the allowances add up to the cap.
 totals = sa.Table(
     "ledger_totals",
     metadata,
     sa.Column("ledger", sa.Text, primary_key=True),
     sa.Column("period", sa.Text, primary_key=True),
     sa.Column("part", sa.Integer, primary_key=True),
+    sa.Column("allowance", sa.BigInteger, sa.CheckConstraint("spent + held <= allowance")),
     *(sa.Column(field.name, sa.BigInteger, nullable=False, server_default="0") for field in fields(Totals)),
 )
 
@@ -165,6 +167,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             taken_over bigint not null, primary key (ledger, policy_id, series, direction, at))""",
     ),
     6: ("alter table ledger_entries add column reserved_at double precision",),
+    7: ("alter table ledger_totals add column allowance bigint check (spent + held <= allowance)",),
 }
 
 ENTRY = [entries.c[field.name] for field in fields(Entry)]

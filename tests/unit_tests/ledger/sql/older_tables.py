@@ -7,6 +7,7 @@ def older(connection):
     connection.exec_driver_sql("alter table ledger_accounts drop column keep")
     for name in ("written_off", "allowed", "explored", "reserved_at"):
         connection.exec_driver_sql(f"alter table ledger_entries drop column {name}")
+    connection.exec_driver_sql("alter table ledger_totals drop column allowance")
     sums = ("floored", "feedbacks", "scores", "floor_drift", "floor_debt", "floor_steps", "unheard")
     for name in (*sums, "explored", "explored_spent"):
         connection.exec_driver_sql(f"alter table ledger_totals drop column {name}")
