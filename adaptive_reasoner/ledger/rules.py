@@ -114,7 +114,7 @@ class TransactionalLedger(Comparing, AlarmKeeping):
             self._change(self._expire)
         plan = planned if bound is None else min(planned, bound)
         entry = replace(self._new_entry(key, question, action, now, plan, bound), explored=int(explored))
-        wanted, tried = Wanted(key, entry.question, entry.period), []
+        wanted, tried = Wanted(key, entry.question, entry.period, entry.held), []
 
         def change(transaction: Transaction) -> tuple[Entry, bool]:
             known = transaction.entry(wanted)
@@ -131,7 +131,7 @@ class TransactionalLedger(Comparing, AlarmKeeping):
     @override
     def extend(self, reservation: Reservation | str, worst: float) -> Reservation:
         bound = self._account.bound(worst)
-        return self._revise(reservation, lambda known: known.extended(bound))
+        return self._revise(reservation, lambda known: known.extended(bound), needs=bound or 0)
 
     @override
     def expire(self, reservation: Reservation | str, *, saved: float = 0.0) -> Reservation:
@@ -160,7 +160,7 @@ class TransactionalLedger(Comparing, AlarmKeeping):
         real, now = self._account.to_units(cost, "cost"), self._clock()
         entry = self._new_entry(key, question, action, now, real, real)
         entry = replace(entry.settled(real), expires_at=now, explored=int(explored))
-        wanted = Wanted(key, entry.question, entry.period)
+        wanted = Wanted(key, entry.question, entry.period, real)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
             known = transaction.entry(wanted)
@@ -238,9 +238,9 @@ class TransactionalLedger(Comparing, AlarmKeeping):
         self._refuse_if_closed()
         return self._atomically(change, wanted)
 
-    def _revise(self, reservation: Reservation | str, step: Callable[[Entry], Entry]) -> Reservation:
+    def _revise(self, name: Reservation | str, step: Callable[[Entry], Entry], needs: int = 0) -> Reservation:
         """Replace a charge by what `step` returns for it."""
-        wanted = self._wanted(reservation)
+        wanted = self._wanted(name)._replace(needs=needs)
 
         def change(transaction: Transaction) -> tuple[Entry, int | None]:
             known = self._known(transaction, wanted)
@@ -341,6 +341,7 @@ class TransactionalLedger(Comparing, AlarmKeeping):
         worst, held = after.worst, before.held if before is not None else 0
         closed = transaction.totals(after.period).breaches > 0
         if closed or worst is None or worst - held > room:
+            transaction.lock()  # what it is refused for must be so when nobody else makes a change
             wanted = float("inf") if worst is None else worst / self._account.scale
             left = (room if worst is None else room + held) / self._account.scale
             reason = beyond_cap(wanted, left, self.hard_cap or 0.0, self.cost_unit)
@@ -354,6 +355,8 @@ class TransactionalLedger(Comparing, AlarmKeeping):
         """Write a charge; returns it, and the bound under a hard cap if a settlement broke it."""
         settles = self._account.hard_cap is not None and after.status == "settled"
         broken = settles and bound is not None and (after.cost or 0) > bound
+        if broken:
+            transaction.lock()
         self._write(transaction, before, after, breaches=int(broken))
         return after, bound if broken else None
 

@@ -18,11 +18,18 @@ class Wanted(NamedTuple):
         key: Names the charge.
         question: Its question as far as the caller knows; a stored charge may name another.
         period: The period in which it will be written where it is new.
+        needs: The most that it may take of what a hard cap has left, in small units.
     """
 
     key: str
     question: str
     period: str
+    needs: int = 0
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Key, question and period."""
+        return self[:3]
 
     @property
     def names(self) -> tuple[str, str]:
@@ -86,7 +93,10 @@ class Transaction(Known, Protocol):
         """Forget every charge and every sum."""
 
     def lock(self) -> None:
-        """Wait for the changes that are under way, and let none begin until this one is made."""
+        """Wait for the changes that are under way, and let none begin until this one is made.
+
+        The change may be started over for it, on what the others leave.
+        """
 
     def retarget(self, target: int) -> None:
         """Store another target; needs the lock."""

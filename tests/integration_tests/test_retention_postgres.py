@@ -67,9 +67,7 @@ def test_an_export_beside_live_traffic_is_of_one_moment(url, opening, tmp_path):
     def work(worker):
         number = 0
         while not done.is_set():
-            ledger.charge(
-                1.0, f"{worker}:{number}"
-            )
+            ledger.charge(1.0, f"{worker}:{number}")
             number += 1
 
     with ThreadPoolExecutor(2) as pool:

@@ -11,6 +11,10 @@ Answer = Callable[[], list[Any]]
 """Returns the rows of one statement; it may wait for the server."""
 
 
+class StartOverError(Exception):
+    """Raised in a transaction that is to be undone and run again."""
+
+
 class Connection(Protocol):
     """A connection for one transaction at a time."""
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adaptive_reasoner.ledger.base import UnreachableLedgerError
 from adaptive_reasoner.ledger.sql import schema
-from adaptive_reasoner.ledger.sql.connection import Connection, SqliteConnection, file_at
+from adaptive_reasoner.ledger.sql.connection import Connection, SqliteConnection, StartOverError, file_at
 from adaptive_reasoner.ledger.urls import hide_in, secrets_of, showable
 
 T = TypeVar("T")
@@ -28,7 +28,8 @@ T = TypeVar("T")
 ATTEMPTS = 5
 AT_ONCE = 8  # transactions of this process on one PostgreSQL database; a SQLite file takes one at a time
 KEPT = 16  # idle connections of this process, to all its databases together
-RACES = ("40001", "40P01", "23505")  # codes of PostgreSQL for a transaction that lost to another
+# Codes of PostgreSQL for a transaction that lost to another; the last where no row of sums had the room left.
+RACES = ("40001", "40P01", "23505", "22012")
 
 _lock = threading.Lock()  # on the two below
 _databases: "WeakValueDictionary[sa.URL, Database]" = WeakValueDictionary()
@@ -86,7 +87,7 @@ class Database:
         return done
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """Run in one transaction; run again if it lost to another one, or if the connection was lost.
+        """Run in one transaction; run again if it lost to another one or asks for it, or lost the connection.
 
         Raises:
             UnreachableLedgerError: The database does not answer or refuses, or every attempt lost to another.
@@ -100,7 +101,7 @@ class Database:
             if not isinstance(outcome, _Failure):
                 return outcome
             error = outcome.error
-            if getattr(error, "sqlstate", None) in RACES:
+            if isinstance(error, StartOverError) or getattr(error, "sqlstate", None) in RACES:
                 if attempt == ATTEMPTS:
                     reason = f"other processes came in between {ATTEMPTS} times; repeat the call"
                     raise UnreachableLedgerError(f"{reason} ({error})") from error
@@ -129,7 +130,7 @@ class Database:
                 else:
                     self._give_back(connection)
                     answered = True
-                if not isinstance(error, driver_error):
+                if not isinstance(error, (driver_error, StartOverError)):
                     raise
                 return _Failure(error, answered=answered)
             except BaseException:  # an interruption does not wait for the server

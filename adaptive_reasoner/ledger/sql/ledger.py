@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from itertools import chain, repeat
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from typing_extensions import override
@@ -29,13 +30,24 @@ from adaptive_reasoner.ledger.sql import schema
 from adaptive_reasoner.ledger.sql.connection import Connection
 from adaptive_reasoner.ledger.sql.database import join
 from adaptive_reasoner.ledger.sql.group_commit import GroupCommit, PendingChange
-from adaptive_reasoner.ledger.sql.transaction import SqlTransaction
+from adaptive_reasoner.ledger.sql.transaction import SqlTransaction, fits_one_row
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 TIDYING = 1_000  # changes of a process after which it deletes old charges
+
+
+class _Joint(NamedTuple):
+    """A transaction that verbs of two ledgers share, in one thread.
+
+    It is tried beside others first, and then alone.
+    """
+
+    thread: int
+    connection: Connection
+    alone: bool
 
 
 class SqlLedger(TransactionalLedger):
@@ -47,8 +59,8 @@ class SqlLedger(TransactionalLedger):
         self._database = join(url)
         self._place = f"at {self._database.shown}"
         self._pid = os.getpid()
-        self._alone = threading.Lock()  # held during a transaction
-        self._joint: tuple[int, Connection] | None = None  # thread and connection of a joint transaction
+        self._turn = threading.Lock()  # held during a transaction
+        self._joint: _Joint | None = None
         self._batches = GroupCommit(self._run)
         self._changes = 0
         try:
@@ -61,7 +73,7 @@ class SqlLedger(TransactionalLedger):
 
     @override
     def close(self) -> None:
-        with self._alone:
+        with self._turn:
             if self._closed:
                 return
             super().close()
@@ -72,7 +84,12 @@ class SqlLedger(TransactionalLedger):
         name, unit = f"{self._name}:{BESIDE}", self.cost_unit
         terms = LedgerOptions(cost_unit=unit, hard_cap=max_cost, reservation_ttl=self._account.ttl)
         cap = {"of": name, "cap": self._account.to_units(max_cost, "max_cost")}
-        self._database.transact(lambda connection: connection.run("recap", cap))
+
+        def recap(connection: Connection) -> None:
+            connection.run("recap", cap)
+            connection.run("take_back", {"of": name})  # the next charge shares the new cap out
+
+        self._database.transact(recap)
         return SqlLedger(self._url(), name, terms, clock=self._clock)
 
     @override
@@ -102,8 +119,10 @@ class SqlLedger(TransactionalLedger):
         self._mind_forks()
         other._mind_forks()
 
+        modes = chain([False], repeat(True))
+
         def work(connection: Connection) -> T | BudgetExceededError:
-            self._joint = other._joint = threading.get_ident(), connection
+            self._joint = other._joint = _Joint(threading.get_ident(), connection, next(modes))
             try:
                 return verbs()
             except BudgetExceededError as error:
@@ -111,7 +130,7 @@ class SqlLedger(TransactionalLedger):
             finally:
                 self._joint = other._joint = None
 
-        with self._alone, other._alone:
+        with self._turn, other._turn:
             outcome = self._database.transact(work)
         if isinstance(outcome, BudgetExceededError):
             raise outcome
@@ -120,8 +139,9 @@ class SqlLedger(TransactionalLedger):
     @override
     def _atomically(self, change: Callable[[Transaction], T], wanted: Wanted | None = None) -> T:
         self._mind_forks()
-        if self._joint is not None and self._joint[0] == threading.get_ident():
-            transaction = self._transaction(self._joint[1])
+        if self._joint is not None and self._joint.thread == threading.get_ident():
+            alone = self._joint.alone or (wanted is not None and self._near_cap(wanted.needs))
+            transaction = self._transaction(self._joint.connection, alone=alone)
             done = change(transaction)
             transaction.flush()
             self._remember(transaction.loaded)
@@ -133,23 +153,27 @@ class SqlLedger(TransactionalLedger):
     def _mind_forks(self) -> None:
         """Replace the locks after a fork: threads of the parent may hold them."""
         if self._pid != os.getpid():
-            self._alone, self._batches = threading.Lock(), GroupCommit(self._run)
+            self._turn, self._batches = threading.Lock(), GroupCommit(self._run)
             self._pid = os.getpid()
 
     def _run(self, changes: Sequence[PendingChange[Any]]) -> None:
         """Run the changes in one transaction; a change that the rules refuse fails alone."""
-        with self._alone:
+        needs = sum(change.wanted.needs for change in changes if change.wanted is not None)
+        modes = chain([self._near_cap(needs)], repeat(True))
+        with self._turn:
             try:
-                self._remember(self._database.transact(partial(self._run_on, changes)))
+                self._remember(self._database.transact(lambda on: self._run_on(changes, on, next(modes))))
             except LedgerError as error:
                 for change in changes:
                     change.error = error
             with suppress(LedgerError):  # these changes are made; the next change raises it
                 self._forget_now_and_then(len(changes))
 
-    def _run_on(self, changes: Sequence[PendingChange[Any]], connection: Connection) -> Mapping[str, Totals]:
+    def _run_on(
+        self, changes: Sequence[PendingChange[Any]], connection: Connection, alone: bool
+    ) -> Mapping[str, Totals]:
         """Run the changes on a connection; the sums they saw."""
-        transaction = self._transaction(connection)
+        transaction = self._transaction(connection, alone=alone)
         transaction.look_up([change.wanted for change in changes if change.wanted is not None])
         for change in changes:
             change.run(transaction)
@@ -166,9 +190,17 @@ class SqlLedger(TransactionalLedger):
                 lambda connection: self._transaction(connection).forget(before, 2 * TIDYING)
             )
 
-    def _transaction(self, connection: Connection) -> SqlTransaction:
-        shared, capped = self._database.shared, self._account.hard_cap is not None
-        return SqlTransaction(connection.run, self._name, shared=shared, capped=capped, hold=self._hold)
+    def _near_cap(self, needs: int) -> bool:
+        """Whether so much is likely too much for one row of sums, going by the sums that were seen last."""
+        cap = self._account.hard_cap
+        return cap is not None and not fits_one_row(cap, self._totals, needs)
+
+    def _transaction(self, connection: Connection, *, alone: bool = False) -> SqlTransaction:
+        shared, cap = self._database.shared, self._account.hard_cap
+        alone = alone and cap is not None
+        return SqlTransaction(
+            connection.run, self._name, shared=shared, cap=cap, alone=alone, hold=self._hold
+        )
 
     def _open(self, connection: sa.Connection, terms: LedgerOptions) -> Account:
         """The stored terms of the ledger of this name; they are made or brought up to date first."""

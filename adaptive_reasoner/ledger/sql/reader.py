@@ -143,7 +143,7 @@ class _View(SqlTransaction):
     """The entries and sums of a ledger as one transaction reads them; changes are kept in memory."""
 
     def __init__(self, connection: sa.Connection, name: str) -> None:
-        super().__init__(self._read, name, shared=False, capped=False, hold=lambda _: None)
+        super().__init__(self._read, name, shared=False, hold=lambda _: None)
         self.connection, self.name = connection, name
         self._changed: dict[str, tuple[Entry, Entry]] = {}  # before and after, by key
         self._added: dict[tuple[str, str], Share] = {}  # what that adds to a question in a period

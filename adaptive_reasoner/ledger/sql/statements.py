@@ -32,7 +32,8 @@ _TEXTS = {
         select {carried} from ledger_totals where ledger = :of
         group by period order by period desc limit 1""",
     "begin_sums": """
-        insert into ledger_totals (ledger, period, part, {begun}) values (:of, :within, :part, {begins})""",
+        insert into ledger_totals (ledger, period, part, allowance, {begun})
+        values (:of, :within, :part, :allowance, {begins})""",
     "add_to_first": """
         update ledger_totals set {added} where ledger = :of and period = :within and part = 0""",
     # To a row of sums that no transaction has locked, or else to the first; its transaction ends soon.
@@ -40,6 +41,29 @@ _TEXTS = {
         update ledger_totals set {added} where ledger = :of and period = :within and part = coalesce(
             (select part from ledger_totals where ledger = :of and period = :within
              limit 1 for update skip locked), 0)""",
+    # The same to a row whose allowance has the room; a division by 0 undoes the transaction if none has. The
+    # row is chosen in a query of its own, which is not repeated if the row has changed since it began.
+    "add_within": """
+        with fitting as materialized (select coalesce(
+            (select part from ledger_totals
+             where ledger = :of and period = :within and allowance - spent - held >= :needs
+             limit 1 for update skip locked),
+            (select part from ledger_totals
+             where ledger = :of and period = :within and allowance - spent - held >= :needs
+             order by random() limit 1 for update),
+            1 / cast(0 * random() as integer)) as chosen)
+        update ledger_totals set {added} from fitting
+        where ledger = :of and period = :within and part = chosen""",
+    # Alone: to the first row, with what is left of the cap for it; and an equal part for each of the others.
+    "add_alone": """
+        update ledger_totals set {added}, allowance = spent + :spent + held + :held + :left
+        where ledger = :of and period = :within and part = 0""",
+    "share_out": """
+        update ledger_totals set allowance = spent + held + :share
+        where ledger = :of and period = :within and part > 0
+        and allowance is distinct from spent + held + :share""",
+    "take_back": """
+        update ledger_totals set allowance = spent + held where ledger = :of and allowance is not null""",
     "lock_question": """
         select pg_advisory_xact_lock_shared(hashtextextended(:of, 1)),
         pg_advisory_xact_lock(hashtextextended(:of || chr(31) || :asked, 0))""",

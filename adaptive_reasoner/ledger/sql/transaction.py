@@ -8,7 +8,7 @@ from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import CARRIED, NANO, Totals
-from adaptive_reasoner.ledger.sql.connection import Answer
+from adaptive_reasoner.ledger.sql.connection import Answer, StartOverError
 from adaptive_reasoner.ledger.store import Wanted
 from adaptive_reasoner.policy.alarm import Alarm
 
@@ -19,9 +19,23 @@ class SqlTransaction:
     """The store that the rules of a ledger change, on one connection to the database.
 
     SQLite lets one transaction write at a time. On PostgreSQL a transaction locks what another could change:
-    under a hard cap the whole account; without one (`parted`) each question, so that it is counted once, and
-    any free row of sums. There statements are sent when an answer is read, so a transaction waits twice, for
-    what it reads and for its commit, however many changes it makes.
+    each question, so that it is counted once, and any free row of sums. There statements are sent when an
+    answer is read, so a transaction waits twice, for what it reads and for its commit, however many changes
+    it makes.
+
+    Under a hard cap, each row of sums has an allowance, a part of the cap, that what is spent and held in the
+    row stays within: the table itself refuses more. The allowances add up to the cap, so that a transaction
+    is within the cap if it is within the allowance of its row, whatever others do. What fits into no row, and
+    what is refused, is decided by a transaction that runs `alone`: it sees all that the rows have left, and
+    shares it out anew, or leaves it all to one row when it is little.
+
+    Args:
+        run: Runs a statement by its name.
+        name: The ledger's.
+        shared: Other transactions run at the same time.
+        cap: The hard cap in small units, None without one.
+        alone: Run while no other transaction of the ledger does.
+        hold: Called with the target in force whenever sums are read.
     """
 
     def __init__(
@@ -30,20 +44,25 @@ class SqlTransaction:
         name: str,
         *,
         shared: bool,
-        capped: bool,
+        cap: int | None = None,
+        alone: bool = False,
         hold: Callable[[int | None], None],
     ) -> None:
         self.loaded: dict[str, Totals] = {}
-        self._hold = hold  # called with the target in force whenever sums are read
+        self._hold = hold
         self._run = run
         self._name = name
-        self._parted = shared and not capped
+        self._cap = cap if shared else None
+        self._parts: dict[str, int] = {}  # rows of sums, by period
+        self._shared = shared
+        self._beside = shared  # other transactions
+        self._began = False
         self._changes: dict[str, Totals] = {}
         self._summing: dict[str, Answer] = {}  # sent before they are needed: sums by period
         self._asked: dict[str, tuple[Wanted, Answer]] = {}  # and charges, by question
-        self._others: dict[Wanted, Share] = {}
-        if shared and capped:
-            self._do("lock_account")
+        self._others: dict[tuple[str, str, str], Share] = {}
+        if alone:
+            self.lock()
 
     def look_up(self, wanted: Sequence[Wanted]) -> None:
         """Send the queries for charges of different questions, before each is needed."""
@@ -59,7 +78,11 @@ class SqlTransaction:
             answer = self._summing.pop(period, None) or self._do("read_sums", within=period)
             [(parts, target, *sums)] = answer()
             self._hold(target)
+            self._parts[period] = max(parts, PARTS if self._shared else 1)
             self.loaded[period] = Totals(*sums) if parts else self._begin(period)
+            if parts and self._cap is not None and not self._beside:  # an older version made one row
+                for part in range(parts, self._parts[period]):
+                    self._insert_sums(period, part, Totals(), 0)
         return self.loaded[period]
 
     def entry(self, wanted: Wanted) -> Entry | None:
@@ -71,13 +94,13 @@ class SqlTransaction:
         others, entry = _read(answer)
         if entry is not None and entry.question != wanted.question:
             return self.entry(wanted._replace(question=entry.question))  # the caller did not know it
-        self._others[wanted] = others
+        self._others[wanted.place] = others
         return entry
 
     def others(self, entry: Entry) -> Share:
         """Sums over the other charges of its question and period."""
         wanted = Wanted(entry.key, entry.question, entry.period)
-        known = self._others.pop(wanted, None)
+        known = self._others.pop(wanted.place, None)
         if known is not None:
             return known
         self._lock([entry.question])
@@ -102,13 +125,23 @@ class SqlTransaction:
 
     def flush(self) -> None:
         """Write what was added to the sums; call it last, so that their rows are locked shortly."""
-        for period, change in self._changes.items():
-            self._do("add_to_free" if self._parted else "add_to_first", within=period, **_columns(change))
+        for period, change in sorted(self._changes.items()):
+            columns, taken = _columns(change), change.spent + change.held
+            if self._beside and self._cap is not None:
+                self._do("add_within", within=period, needs=taken, **columns)
+            elif self._beside:
+                self._do("add_to_free", within=period, **columns)
+            elif self._cap is not None:
+                left, share = shared_out(self._cap, self.loaded[period], self._parts[period], taken)
+                self._do("add_alone", within=period, left=left, **columns)
+                self._do("share_out", within=period, share=share)
+            else:
+                self._do("add_to_first", within=period, **columns)
 
     def due(self, now: float, most: int) -> Sequence[Entry]:
         """The oldest open reservations that expired by now, at most so many; their questions are locked."""
         found = self._due(now, most)
-        if found and self._parted:
+        if found and self._beside:
             self._lock(entry.question for entry in found)
             locked = {entry.question for entry in found}
             found = [entry for entry in self._due(now, most) if entry.question in locked]
@@ -167,9 +200,19 @@ class SqlTransaction:
         self._do("forget_scores", before=before)
 
     def lock(self) -> None:
-        """Wait for the running transactions of this ledger, and let none begin until the commit."""
-        if self._parted:
+        """Wait for the running transactions of this ledger, and let none begin until the commit.
+
+        The account's row is locked as well, which older versions lock under a hard cap.
+
+        Raises:
+            StartOverError: Others may wait for a question of this transaction, which has to begin alone.
+        """
+        if self._beside:
+            if self._began:
+                raise StartOverError
+            self._do("lock_account")
             self._do("lock_all_questions")
+            self._beside = False
 
     def retarget(self, target: int) -> None:
         """Write another target; needs the lock."""
@@ -188,7 +231,7 @@ class SqlTransaction:
 
     def _lock(self, questions: Iterable[str]) -> None:
         """Lock these questions, in their order, so that transactions cannot wait for each other in a ring."""
-        if self._parted:
+        if self._beside:
             for question in sorted(set(questions)):
                 self._do("lock_question", asked=question)
 
@@ -201,12 +244,17 @@ class SqlTransaction:
     def _begin(self, period: str) -> Totals:
         """Insert the rows of a new period, which starts with what the last one carries over."""
         first = self._last_sums()
-        for part in range(PARTS if self._parted else 1):
-            begun = Totals() if part else first
-            self._do(
-                "begin_sums", within=period, part=part, **{name: getattr(begun, name) for name in CARRIED}
-            )
+        left = share = None
+        if self._cap is not None:
+            left, share = shared_out(self._cap, Totals(), self._parts[period], 0)
+        self._insert_sums(period, 0, first, left)
+        for part in range(1, self._parts[period]):
+            self._insert_sums(period, part, Totals(), share)
         return first
+
+    def _insert_sums(self, period: str, part: int, first: Totals, allowance: int | None) -> None:
+        carried = {name: getattr(first, name) for name in CARRIED}
+        self._do("begin_sums", within=period, part=part, allowance=allowance, **carried)
 
     def _last_sums(self) -> Totals:
         rows = self._rows("last_sums")
@@ -216,7 +264,28 @@ class SqlTransaction:
         return self._do(name, **parameters)()
 
     def _do(self, name: str, **parameters: Any) -> Answer:
+        self._began = True
         return self._run(name, {"of": self._name, **parameters})
+
+
+def shared_out(cap: int, totals: Totals, parts: int, taken: int) -> tuple[int, int]:
+    """What a cap has left, for the first row and for each of the others.
+
+    When an equal part would not hold as much again as was just taken, the first row gets all of it.
+
+    >>> shared_out(1_000, Totals(spent=100, held=90), 4, 20)
+    (204, 202)
+    >>> shared_out(1_000, Totals(spent=100, held=850), 4, 20)
+    (50, 0)
+    """
+    left = max(0, cap - totals.spent - totals.held)
+    share = left // parts if left // parts >= taken else 0
+    return left - share * (parts - 1), share
+
+
+def fits_one_row(cap: int, totals: Totals, needs: int) -> bool:
+    """Whether an equal part of what a cap has left would hold so much."""
+    return needs <= 0 or cap - totals.spent - totals.held >= PARTS * needs
 
 
 def _read(answer: Answer) -> tuple[Share, Entry | None]:
