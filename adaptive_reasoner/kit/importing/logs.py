@@ -85,13 +85,13 @@ def _check_kind(path: Path, from_: Format, table: str | None) -> None:
         raise OutcomesError(f"not a Parquet file: --from {fits} may fit", file=path)
     if table == ".csv" and begin.startswith((b"{", b"[")):
         raise OutcomesError(
-            "JSON is no CSV table: give --from jsonl for rows, or for exports langsmith, otel or openai",
+            "this is JSON, not a CSV table: give --from jsonl for rows, or for exports langsmith, otel or openai",
             file=path,
         )
     header = begin.partition(b"\n")[0]
     cells = begin[:1].isalpha() or begin.startswith(b'"')
     if table in (None, ".jsonl") and cells and any(sign in header for sign in (b",", b";", b"\t")):
-        raise OutcomesError(f"a table of cells is no JSON, as {from_} is: give --from csv", file=path)
+        raise OutcomesError("this is a table of cells, not JSON: give --from csv", file=path)
 
 
 def reader_of(from_: Format, fields: Fields, runs: Literal["root", "llm"]) -> Reader:

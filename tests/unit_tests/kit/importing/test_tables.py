@@ -164,11 +164,11 @@ def test_an_empty_table_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("held", "read_as", "said"),
     [
-        ("jsonl", "csv", "JSON is no CSV table: give --from jsonl for rows, or for exports langsmith, otel"),
+        ("jsonl", "csv", "this is JSON, not a CSV table: give --from jsonl for rows, or for exports langsmith, otel"),
         ("jsonl", "parquet", "not a Parquet file: --from jsonl may fit"),
-        ("csv", "jsonl", "a table of cells is no JSON, as jsonl is: give --from csv"),
+        ("csv", "jsonl", "this is a table of cells, not JSON: give --from csv"),
         ("csv", "parquet", "not a Parquet file: --from csv may fit"),
-        ("csv", "otel", "a table of cells is no JSON, as otel is: give --from csv"),
+        ("csv", "otel", "this is a table of cells, not JSON: give --from csv"),
         ("parquet", "csv", "a Parquet file is not read as csv: give --from parquet"),
         ("parquet", "openai", "a Parquet file is not read as openai: give --from parquet"),
     ],
