@@ -389,5 +389,5 @@ def _correct(row: Mapping[str, Any]) -> float:
     if cell_text(row, "gold") is None:
         return nan
     if row.get("correct") is None:
-        raise ValueError("correct is missing")
+        raise ValueError("correct is missing, though gold is known; `adaptive-reasoner regrade` grades it")
     raise ValueError("correct is NaN; a number in [0, 1] is needed, or null where gold is null too")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, isnan
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def estimated_without_labels(samples: Samples, labels: Labels, measure: Measure)
     there = set(guessed.question_ids)
     complete = samples.select(np.array([name in there for name in samples.question_ids]))
     labelled, known = complete.labels > 0, guessed.accuracy.copy()
-    at_random = labelled & ~complete.chosen
+    at_random = _checked(complete) & ~complete.chosen
     if labelled.any():
         known[labelled] = measure(complete.filled(by_chance).select(labelled)).accuracy
     accuracy = corrected(guessed.accuracy, known, at_random)
@@ -111,6 +111,22 @@ def _check_agreement(samples: Samples) -> None:
         f"{reason}, so their consensus tells nothing: let a judge compare them (`adaptive-reasoner regrade` "
         "with kind = \"preference\" under [grader]), or take their scores with reward='score' "
         "(--reward score)"
+    )
+
+
+def _checked(samples: Samples) -> Bools:
+    """Of which questions every source has a reply that was graded, shape (n,).
+
+    Of the others some actions rest on estimates alone, which tell nothing of how far estimates are off.
+    """
+    return np.array(
+        [
+            all(
+                any(not isnan(reply.correct) for reply in samples.votes(question_id, source))
+                for source in samples.sources
+            )
+            for question_id in samples.question_ids
+        ]
     )
 
 

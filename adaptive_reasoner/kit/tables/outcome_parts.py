@@ -46,8 +46,8 @@ class Estimated:
     Attributes:
         labels: Share of each question's replies that were graded by a right answer, shape (n,). A question
             is labelled where it is above 0.
-        at_random: Which labelled questions were drawn at random, shape (n,). Only these tell how far the
-            estimates are off: questions chosen because their replies differ are harder than others.
+        at_random: Which were drawn at random and have grades of every source, shape (n,). Only these tell how
+            far estimates are off: questions chosen because their replies differ are harder than others.
         accuracy: What was estimated without the question's own right answer, also of labelled questions,
             shape (n, k).
         error: Standard error of `Outcomes.accuracy`, shape (n, k).

@@ -100,6 +100,17 @@ def test_known_right_answers_stay_as_they_are():
     assert (mixed.cost == truth.cost).all()
 
 
+def test_questions_of_which_one_source_is_not_graded_verify_nothing():
+    mixed = generated(labelled=range(60))
+    replies = {
+        pair: tuple(replace(r, correct=np.nan, gold=None) for r in several) if pair[1] == "cheap" else several
+        for pair, several in mixed.replies.items()
+    }
+    half = estimate(replace(mixed, replies=replies), votes=(1,)).estimated
+    assert (half.labelled.sum(), half.at_random.sum()) == (60, 0)
+    assert estimate(mixed, votes=(1,)).estimated.at_random.sum() == 60
+
+
 def test_a_good_judge_is_believed_and_one_that_knows_nothing_is_not():
     labelled = range(60)
     good = judged(generated(labelled=labelled), 0.02)
