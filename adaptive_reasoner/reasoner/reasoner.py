@@ -26,7 +26,6 @@ from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.reasoner.events import warn_of_same
 from adaptive_reasoner.reasoner.exploration import Exploration
-from adaptive_reasoner.reasoner.holding import ahold_calls, hold_calls
 from adaptive_reasoner.reasoner.options import (
     AnswerOptions,
     AskedQuestion,
@@ -294,7 +293,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             Exception: Where no call gave a usable reply, the first error, as the model raised it.
         """
         with under_way(*self._run_of(question, config, terms), warn=self._warn_of) as run:
-            while hold_calls(run):
+            while run.hold_calls():
                 run.send(run.caller.run_round(run.running.requests))
         return run.result()
 
@@ -303,7 +302,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     ) -> Result:
         """`answer`, without blocking the loop: embedding, ledger and checks that wait run in threads."""
         async with aunder_way(*self._run_of(question, config, terms), warn=self._warn_of) as run:
-            while await ahold_calls(run):
+            while await run.ahold_calls():
                 await run.asend(await run.caller.arun_round(run.running.requests))
         return run.result()
 
@@ -316,7 +315,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """
         streamed: list[Reply] = []
         with under_way(*self._run_of(question, config, terms), warn=self._warn_of) as run:
-            while hold_calls(run):
+            while run.hold_calls():
                 if run.running.visible:
                     with closing(run.caller.stream(run.running.requests[0])) as chunks:
                         for chunk in chunks:
@@ -333,7 +332,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """`stream_answer`, without blocking the loop."""
         streamed: list[Reply] = []
         async with aunder_way(*self._run_of(question, config, terms), warn=self._warn_of) as run:
-            while await ahold_calls(run):
+            while await run.ahold_calls():
                 if run.running.visible:
                     async with aclosing(run.caller.astream(run.running.requests[0])) as chunks:
                         async for chunk in chunks:

@@ -22,7 +22,7 @@ from adaptive_reasoner.reasoner.hold import Hold
 from adaptive_reasoner.reasoner.options import AskedQuestion, CallOptions, Components, Limits
 from adaptive_reasoner.reasoner.readings import Readings
 from adaptive_reasoner.reasoner.result import Result
-from adaptive_reasoner.reasoner.threads import on_event_loop
+from adaptive_reasoner.reasoner.threads import on_event_loop, to_its_end
 from adaptive_reasoner.shadow.comparing import GivenAnswer, SecondCall
 from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, never_blocks_on
 
@@ -103,6 +103,18 @@ class QuestionRun:
                 "metadata": {**marks, "adaptive_question": self._hold.question},
             },
         )
+
+    def hold_calls(self) -> bool:
+        """Hold what the next calls can cost, before any is sent; whether there are any."""
+        while self.short:
+            self.cover()
+        return not self.answered
+
+    async def ahold_calls(self) -> bool:
+        """Like `hold_calls`, without blocking the loop."""
+        while self.short:
+            await to_its_end(self.cover, at_once=self.covers_at_once)
+        return not self.answered
 
     @property
     def short(self) -> bool:
