@@ -36,12 +36,11 @@ _SENTENCE = pattern(
 )
 
 
-def option(text: str, *, alone: bool = False) -> str | None:
+def option(text: str) -> str | None:
     r"""The letter of the option that a text names, or the letters; None where it names none.
 
     Args:
         text: What a reply states as its answer.
-        alone: Whether a letter must stand for itself: "a dog" begins with a letter, and names no option.
 
     Example:
         >>> [option(text) for text in ("(B)", r"\text{(B)}", "B) Paris", "option b.", "(B) and (D)", "N/A")]
@@ -60,11 +59,6 @@ def option(text: str, *, alone: bool = False) -> str | None:
     if found is None:
         return None
     rest = found["rest"]
-    if alone and (rest.strip(" .)]:*!") or (found["letter"].islower() and len(text) > 3)):
-        marked = re.match(r"\s*[).\]:](?=\s|$)|\s*[:-]\s", rest)
-        return (
-            found["letter"].casefold() if marked and (text[:1] in "([" or found["letter"].isupper()) else None
-        )
     if re.match(r"\s+[^\W\d_]", rest) and not _SENTENCE.match(text) and text[:1] not in "([":
         return None  # a word of a sentence: I guess, a dog
     return found["letter"].casefold()
