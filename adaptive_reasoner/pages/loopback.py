@@ -4,10 +4,11 @@ import io
 import sys
 import threading
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
-from typing import Any
+from typing import Any, Self
 
 from typing_extensions import override
 
@@ -64,6 +65,37 @@ class LoopbackServer(ThreadingHTTPServer):
         """A viewer that went away, or does not take its answer, is not worth a traceback."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+
+class LoopbackPage:
+    """A page that a server shows until it is stopped; leaving its context frees the port.
+
+    Args:
+        server: Serves it.
+        path: Where it is, without the first slash.
+
+    Attributes:
+        url: Its address.
+    """
+
+    def __init__(self, server: LoopbackServer, path: str = "") -> None:
+        self._server = server
+        self.url = f"http://{HOST}:{server.server_port}/{path}"
+
+    def run(self) -> None:
+        """Serve until `stop`, or Ctrl-C."""
+        with suppress(KeyboardInterrupt):
+            self._server.serve_forever(poll_interval=0.2)
+
+    def stop(self) -> None:
+        """End `run` in another thread."""
+        self._server.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.server_close()
 
 
 class LoopbackHandler(BaseHTTPRequestHandler):

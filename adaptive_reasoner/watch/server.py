@@ -5,17 +5,19 @@ import threading
 from http import HTTPStatus
 from importlib.resources import files
 from string import Template
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from typing_extensions import override
 
 from adaptive_reasoner import pages
 from adaptive_reasoner.console import number, to_json
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
-from adaptive_reasoner.pages.loopback import HOST, LoopbackHandler, LoopbackServer
-from adaptive_reasoner.watch.looks import Poller
+from adaptive_reasoner.pages.loopback import LoopbackHandler, LoopbackPage, LoopbackServer
+from adaptive_reasoner.watch.poller import Poller
 
 
-class WatchServer:
+class WatchServer(LoopbackPage):
     """The live page of a ledger, and its JSON beside it.
 
     `/` is the page, `/ledger.json` what was seen so far (`?since=SECONDS` for the news alone). Only this
@@ -32,35 +34,19 @@ class WatchServer:
 
     def __init__(self, reader: LedgerReader, *, port: int = 0, every: float = 1.0) -> None:
         self.looks = Poller(reader, every=every)
-        self._server = _Server(self.looks, port)
+        super().__init__(_Server(self.looks, port))
         self._ended = threading.Event()
         self._looking = threading.Thread(target=self._keep_looking, name="ledger-watch", daemon=True)
 
-    @property
-    def url(self) -> str:
-        """Where the page is."""
-        return f"http://{HOST}:{self._server.server_port}/"
-
+    @override
     def run(self) -> None:
         """Serve until `stop`, or Ctrl-C."""
         self._looking.start()
         try:
-            self._server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            pass
+            super().run()
         finally:
             self._ended.set()
             self._looking.join()
-
-    def stop(self) -> None:
-        """End `run` in another thread."""
-        self._server.shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.server_close()
 
     def _keep_looking(self) -> None:
         while not self._ended.is_set():

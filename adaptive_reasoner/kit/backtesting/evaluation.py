@@ -12,10 +12,10 @@ from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_cur
 from adaptive_reasoner.kit.backtesting.lift import Gain, measure
 from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check, load, vote_sizes
 from adaptive_reasoner.kit.backtesting.looking import LookReplay
+from adaptive_reasoner.kit.backtesting.parallel_tasks import Tell, side_by_side
 from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.results import Backtest, BudgetVerdict, rows_of
 from adaptive_reasoner.kit.backtesting.rules import Rule
-from adaptive_reasoner.kit.backtesting.side_by_side import Tell, side_by_side
 from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import UnseenGroups

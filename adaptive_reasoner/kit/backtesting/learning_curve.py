@@ -8,8 +8,8 @@ import numpy as np
 from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator, value_shares
 from adaptive_reasoner.kit.backtesting.lift import measure
+from adaptive_reasoner.kit.backtesting.parallel_tasks import Tell, side_by_side
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
-from adaptive_reasoner.kit.backtesting.side_by_side import Tell, side_by_side
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples

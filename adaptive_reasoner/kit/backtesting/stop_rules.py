@@ -7,7 +7,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.backtesting.latency import waits
-from adaptive_reasoner.kit.backtesting.neighbours import SequentialTest, budget_allocation
+from adaptive_reasoner.kit.backtesting.published_rules import SequentialTest, budget_allocation
 from adaptive_reasoner.kit.backtesting.rules import PRICES, FittedRule, Played, Rule, cross_fitted
 from adaptive_reasoner.kit.estimating.estimation import SampleGroup
 from adaptive_reasoner.kit.estimating.voting import vote_cost

@@ -4,11 +4,10 @@ import html
 import json
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from importlib.resources import files
 from string import Template
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from adaptive_reasoner import pages
@@ -16,10 +15,10 @@ from adaptive_reasoner.console import to_json
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.regrading.graded_rows import Label
-from adaptive_reasoner.pages.loopback import HOST, LONGEST, LoopbackHandler, LoopbackServer
+from adaptive_reasoner.pages.loopback import LONGEST, LoopbackHandler, LoopbackPage, LoopbackServer
 
 
-class LabelServer:
+class LabelServer(LoopbackPage):
     """The page where a person labels the questions of a book.
 
     `/TOKEN/` is the page, with a token in it that only those know who are shown the address; `question.json`
@@ -34,27 +33,8 @@ class LabelServer:
     """
 
     def __init__(self, book: LabelBook, *, port: int = 0) -> None:
-        self._server = _Server(book, port)
-
-    @property
-    def url(self) -> str:
-        """Where the page is."""
-        return f"http://{HOST}:{self._server.server_port}/{self._server.token}/"
-
-    def run(self) -> None:
-        """Serve until `stop`, or Ctrl-C."""
-        with suppress(KeyboardInterrupt):
-            self._server.serve_forever(poll_interval=0.2)
-
-    def stop(self) -> None:
-        """End `run` in another thread."""
-        self._server.shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.server_close()
+        server = _Server(book, port)
+        super().__init__(server, f"{server.token}/")
 
 
 class _Server(LoopbackServer):

@@ -14,7 +14,7 @@ from adaptive_reasoner.ledger.alarm_keeping import alarm_keeper
 from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.pages import loopback
-from adaptive_reasoner.watch.looks import COMPARED, Poller
+from adaptive_reasoner.watch.poller import COMPARED, Poller
 from adaptive_reasoner.watch.server import WatchServer, _shown, page
 from tests.serving import running
 from tests.unit_tests.ledger.contract_alarms import ALARM

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.backtesting.neighbours import SequentialTest, budget_allocation
+from adaptive_reasoner.kit.backtesting.published_rules import SequentialTest, budget_allocation
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples

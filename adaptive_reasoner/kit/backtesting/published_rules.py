@@ -1,4 +1,4 @@
-"""Rules of other papers on how many samples a question gets, replayed like ours and tuned like ours.
+"""Rules that other papers publish on how many samples a question gets, replayed and tuned like ours.
 
 Each is a family of parameters of which a budget gets the best mixture, chosen on the questions to fit on.
 """

@@ -1,4 +1,4 @@
-"""What a watcher has seen of a ledger: a look every so often, kept for a while."""
+"""Polls a ledger for those who watch it, and keeps what it saw for a while."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ COMPARED = 10.0  # seconds after which what comparisons say is worked out anew: 
 
 
 class Poller:
-    """Takes a look whenever the last one has grown old, and remembers.
+    """Looks at a ledger when the last look has grown old, and keeps the looks.
 
     Args:
         reader: The ledger.
