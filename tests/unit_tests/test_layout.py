@@ -167,6 +167,17 @@ def test_every_package_has_its_floor():
     assert {room_of(name) for name in modules()} == {room for floor in FLOORS for room in floor}
 
 
+def test_every_new_place_of_a_module_in_the_guide_to_upgrading_is_there():
+    guide = (ROOT.parent / "docs" / "upgrading.md").read_text()
+    rows = re.findall(r"^\| `([\w.]+)` \| (.* -> .*) \|$", guide, re.MULTILINE)
+    places = [(package, place) for package, row in rows for place in re.findall(r" -> ([\w.]+)", row)]
+    assert len(places) > 50
+    named = [
+        {f"adaptive_reasoner.{package}.{place}", f"adaptive_reasoner.{place}"} for package, place in places
+    ]
+    assert [names for names in named if not names & set(modules())] == []
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_is_longer_than_400_lines(path):
     assert len(path.read_text().splitlines()) <= 400
