@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_reasoner.action_names import vote_of_action
 from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.kit.outcomes import Outcomes
 
@@ -90,6 +91,33 @@ def calibration_error(predicted: Floats, observed: Floats) -> float:
     bins = np.array_split(order, min(_BINS, len(order)))
     gaps = [abs(predicted.ravel()[rows].mean() - observed.ravel()[rows].mean()) * len(rows) for rows in bins]
     return float(sum(gaps) / len(order))
+
+
+def cost_spread(predicted: Floats, table: Outcomes) -> Floats:
+    """How far the cost of one reply lies from what is predicted, shape (k,).
+
+    It is the mean square of the difference over that of the prediction. What replies to one question differ
+    among themselves is read off the halves of their samples, where a table has these.
+
+    Args:
+        predicted: For questions that were not learned from, shape (n, k).
+        table: What was observed.
+
+    Example:
+        >>> table = Outcomes.from_rows(
+        ...     dict(question_id=q, question=q, action="a", accuracy=1.0, cost=11.0, cost_unit="usd")
+        ...     for q in ("q1", "q2")
+        ... )
+        >>> cost_spread(np.array([[10.0], [10.0]]), table).round(4).tolist()
+        [0.01]
+    """
+    missed = (table.cost - predicted) ** 2
+    if table.halves is not None:
+        votes = np.array([(vote_of_action(action) or (action, 1))[1] for action in table.actions])
+        replies = np.maximum(table.samples / votes, 1)
+        apart = (table.halves.cost_a - table.halves.cost_b) ** 2 / 4  # variance of the mean of all replies
+        missed = missed + np.nan_to_num(apart) * (replies - 1)
+    return np.asarray(missed.mean(axis=0) / np.maximum((predicted**2).mean(axis=0), 1e-300))
 
 
 def reliability(predicted: Floats, table: Outcomes) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.kit.learning.calibration import calibration_error, reliability
+from adaptive_reasoner.kit.learning.calibration import calibration_error, cost_spread, reliability
 from adaptive_reasoner.kit.learning.cost_response import SPREAD, Moves, fit_accuracy_curve
 from adaptive_reasoner.kit.learning.encoders import Encoder
 from adaptive_reasoner.kit.learning.gate import Gate
@@ -99,7 +99,10 @@ def describe(
             "gate": gate.as_dict(),
             "learner": imitator.learner_,
             "lifts": imitator.lifts_,
-            "calibration": _calibration(imitator, judged, everything),
+            "calibration": {
+                **_calibration(imitator, judged, everything),
+                "cost_spread": _cost_spread(imitator, outcomes),
+            },
             "held_out": _held_out(imitator, judged, budget, trust if ships else Trust.full()),
         },
         "versions": {"python": platform.python_version(), **_versions()},
@@ -172,6 +175,12 @@ def _calibration(imitator: Imitator, outcomes: Outcomes, actions: Sequence[str])
         "error": calibration_error(imitator.held_out_.accuracy, outcomes.accuracy),
         "classes": reliability(imitator.held_out_.accuracy, outcomes),
     }
+
+
+def _cost_spread(imitator: Imitator, outcomes: Outcomes) -> dict[str, float]:
+    """By action, how far costs lie from held-out predictions; see `cost_spread`."""
+    spread = cost_spread(imitator.held_out_.cost, outcomes).tolist()
+    return dict(zip(outcomes.actions, spread, strict=True))
 
 
 def _held_out(imitator: Imitator, outcomes: Outcomes, budget: float, trust: Trust) -> dict[str, float]:

@@ -19,6 +19,7 @@ from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 
 _LEVEL = 0.975
+_PRIOR = 10.0  # degrees of freedom that an expected variance counts as
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +73,48 @@ class Weighted:
         return np.asarray(mean + self.weights * (values - mean) / self.weights.mean())
 
 
-def interval_of_mean(values: Floats) -> Interval:
+@dataclass(frozen=True, eq=False)
+class Added:
+    """What each of n decisions adds to an estimate, and how far that is expected to vary.
+
+    Attributes:
+        values: Their mean is the estimate, shape (n,).
+        base: What they are expected to be, whatever comes of the action that was taken, shape (n,).
+        weights: How often the outcome of that action counts, shape (n,).
+        spread: Expected square of what it misses its prediction by, shape (n,); NaN where it is not known.
+    """
+
+    values: Floats
+    base: Floats
+    weights: Floats
+    spread: Floats
+
+    def __sub__(self, other: "Added") -> "Added":
+        weights = self.weights - other.weights
+        return Added(self.values - other.values, self.base - other.base, weights, self.spread)
+
+    def interval(self) -> Interval:
+        """The estimate with its 95% interval."""
+        counted = self.weights != 0
+        noise = self.weights[counted] ** 2 * self.spread[counted]
+        if not np.isfinite(noise).all():
+            return interval_of_mean(self.values)
+        return interval_of_mean(self.values, expected=float(noise.sum() / len(self.values) + self.base.var()))
+
+
+def interval_of_mean(values: Floats, *, expected: float | None = None) -> Interval:
     """The mean of independent values with a 95% interval that holds where a few of them weigh most.
 
     The deviation of such values is itself uncertain. Its variance follows from their kurtosis, so that the
     quantile is that of Student's t with 2 n / (kurtosis - 1) degrees of freedom (Satterthwaite, 1946):
-    hundreds where all count alike, and few where an action was rarely explored.
+    hundreds where all count alike, and few where an action was rarely explored. So few may show nothing of a
+    long tail, and then what they add is low and seems certain. What was expected of their variance before
+    counts as ten further degrees of freedom (a moderated t: Smyth, Statistical Applications in Genetics and
+    Molecular Biology 3, 2004).
+
+    Args:
+        values: Shape (n,).
+        expected: Their variance, as far as one knows it without them.
 
     Example:
         >>> alike, rare = np.tile([0.0, 1.0], 200), np.append(np.zeros(396), [100.0, 60.0, 90.0, 110.0])
@@ -88,9 +125,14 @@ def interval_of_mean(values: Floats) -> Interval:
 
     mean = float(values.mean())
     squares = (values - mean) ** 2
-    if not squares.any():
+    if not squares.any() and not expected:
         return Interval(mean, mean, mean)
-    error = float(np.sqrt(squares.sum())) / len(values)
-    excess = float(len(values) * (squares**2).sum() / squares.sum() ** 2) - 1  # kurtosis - 1
-    half = error * float(t.ppf(_LEVEL, max(1.0, min(2 * len(values) / max(excess, 1e-9), 1e9))))
+    variance, freedom = float(squares.mean()), 1.0
+    if variance:
+        excess = float((squares**2).mean()) / variance**2 - 1  # kurtosis - 1
+        freedom = max(1.0, min(2 * len(values) / max(excess, 1e-9), 1e9))
+    if expected is not None:
+        variance = (freedom * variance + _PRIOR * expected) / (freedom + _PRIOR)
+        freedom += _PRIOR
+    half = float((variance / len(values)) ** 0.5 * t.ppf(_LEVEL, freedom))
     return Interval(mean, mean - half, mean + half)

@@ -1,6 +1,6 @@
 """Evidence for the value of a policy: the explored questions of a log, and the limits of what they show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.crossfit import folds_of
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
-from adaptive_reasoner.kit.off_policy.estimators import Weighted, interval_of_mean
+from adaptive_reasoner.kit.off_policy.estimators import Added, Weighted, interval_of_mean
 from adaptive_reasoner.kit.off_policy.expected import recalibrated
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 
@@ -52,7 +52,7 @@ class Value:
     self_normalised: Mapping[str, Interval]
     effective_size: float
     actions: Mapping[str, float]
-    added: Mapping[str, Floats] = field(repr=False, compare=False, default_factory=dict)
+    added: Mapping[str, Added] = field(repr=False, compare=False, default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
@@ -87,6 +87,7 @@ class Evidence:
         values: Score and cost of what was taken, by `"accuracy"` and `"cost"`; NaN where not graded, (n,).
         expected: Of every action, by models that have not seen the question, shape (n, k).
         graded: Which questions tell accuracy, shape (n,).
+        spread: Expected square of what each value misses its prediction by, likewise; NaN where not known.
     """
 
     actions: tuple[str, ...]
@@ -94,6 +95,7 @@ class Evidence:
     values: Mapping[str, Floats]
     expected: Mapping[str, Floats]
     graded: Bools
+    spread: Mapping[str, Floats]
 
     @classmethod
     def of(
@@ -103,6 +105,7 @@ class Evidence:
         actions: tuple[str, ...],
         taken: Ints,
         seed: int,
+        cost_spread: Mapping[str, float] | None = None,
     ) -> Self:
         """The explored questions of a log.
 
@@ -112,6 +115,8 @@ class Evidence:
             actions: All that are known, by name.
             taken: Position in `actions` of what each question got, -1 where that is not known.
             seed: Of the folds in which predictions are set right.
+            cost_spread: By action, how far costs lie from predictions: the mean square of the difference over
+                that of the prediction, where it is known.
 
         Raises:
             OutcomesError: None of the explored questions is graded.
@@ -134,7 +139,8 @@ class Evidence:
             predicted[:, : known.shape[1]] = known[explored]
             expected[name] = recalibrated(predicted, observed, taken, chance, fold=fold)
         took = np.eye(len(actions))[taken]
-        return cls(actions, Weighted(took, taken, chance), values, expected, graded)
+        spread = _spread(values, expected, taken, [(cost_spread or {}).get(each, np.nan) for each in actions])
+        return cls(actions, Weighted(took, taken, chance), values, expected, graded, spread)
 
     @property
     def n(self) -> int:
@@ -185,13 +191,15 @@ class Evidence:
         self, policy: str, shares: Floats, *, budget: float | None = None, price: float | None = None
     ) -> Value:
         """The value of a policy that the decisions tell of."""
-        added: dict[str, Floats] = {}
+        added: dict[str, Added] = {}
         weighed: dict[str, Interval] = {}
         normalised: dict[str, Interval] = {}
         for name in _MEASURES:
             rows = self.rows_of(name)
             weighted, observed = self.under(shares, rows), self.values[name][rows]
-            added[name] = weighted.doubly_robust(observed, self.expected[name][rows])
+            expected, spread = self.expected[name][rows], self.spread[name][rows]
+            base = (weighted.shares * expected).sum(axis=1)
+            added[name] = Added(weighted.doubly_robust(observed, expected), base, weighted.weights, spread)
             weighed[name] = interval_of_mean(weighted.inverse_propensity(observed))
             normalised[name] = interval_of_mean(weighted.self_normalised(observed))
         return self._value(
@@ -205,10 +213,16 @@ class Evidence:
             self_normalised=normalised,
         )
 
+    def _realised(self, name: str) -> Added:
+        """What came of the decisions that were taken."""
+        rows = self.rows_of(name)
+        predicted = self.expected[name][rows][np.arange(int(rows.sum())), self.weighted.taken[rows]]
+        return Added(self.values[name][rows], predicted, np.ones(len(predicted)), self.spread[name][rows])
+
     def logged(self) -> Value:
         """The value of the policy that made the decisions."""
-        added = {name: self.values[name][self.rows_of(name)] for name in _MEASURES}
-        realised = {name: interval_of_mean(each) for name, each in added.items()}
+        added = {name: self._realised(name) for name in _MEASURES}
+        realised = {name: each.interval() for name, each in added.items()}
         return self._value(
             LOGGED,
             added,
@@ -221,7 +235,7 @@ class Evidence:
     def _value(
         self,
         policy: str,
-        added: dict[str, Floats],
+        added: dict[str, Added],
         *,
         size: float,
         shares: Floats,
@@ -230,16 +244,13 @@ class Evidence:
         budget: float | None = None,
         price: float | None = None,
     ) -> Value:
-        over = {
-            name: interval_of_mean(each - self.values[name][self.rows_of(name)])
-            for name, each in added.items()
-        }
+        over = {name: (each - self._realised(name)).interval() for name, each in added.items()}
         return Value(
             policy=policy,
             budget=budget,
             price=price,
-            accuracy=interval_of_mean(added["accuracy"]),
-            cost=interval_of_mean(added["cost"]),
+            accuracy=added["accuracy"].interval(),
+            cost=added["cost"].interval(),
             over_logged=over,
             inverse_propensity=inverse_propensity,
             self_normalised=self_normalised,
@@ -249,9 +260,23 @@ class Evidence:
         )
 
 
+def _spread(
+    values: Mapping[str, Floats], expected: Mapping[str, Floats], taken: Ints, cost: Sequence[float]
+) -> dict[str, Floats]:
+    """Expected square of what values miss their predictions by, shape (n,).
+
+    A score in [0, 1] that is q on average has a variance of q (1 - q) at most, which right or wrong has.
+    """
+    at = np.arange(len(taken)), taken
+    scores, right = values["accuracy"], expected["accuracy"][at]
+    bounded = bool((np.nanmin(scores) >= 0) and (np.nanmax(scores) <= 1))
+    varies = right * (1 - right) if bounded else np.full(len(taken), np.nan)
+    return {"accuracy": varies, "cost": np.asarray(cost)[taken] * expected["cost"][at] ** 2}
+
+
 def gains_of(policy: Value, other: Value) -> dict[str, Interval]:
     """What a policy gains over another one, question by question."""
-    return {name: interval_of_mean(policy.added[name] - other.added[name]) for name in _MEASURES}
+    return {name: (policy.added[name] - other.added[name]).interval() for name in _MEASURES}
 
 
 def flat(intervals: Mapping[str, Interval]) -> dict[str, float]:

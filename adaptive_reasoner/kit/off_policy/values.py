@@ -91,7 +91,8 @@ def off_policy_values(
     explored = log.explored
     if not explored.any():
         raise OutcomesError(_no_chance(shares[0], taken, actions))
-    evidence = Evidence.of(log, choices.predictions, actions, taken, seed)
+    known = policy.card.get("report", {}).get("calibration", {}).get("cost_spread", {})
+    evidence = Evidence.of(log, choices.predictions, actions, taken, seed, known)
     for each in shares:
         evidence.check(each[explored])
     rows = [

@@ -88,6 +88,9 @@ def check_fields(card: Mapping[str, Any], path: Path) -> None:
         _check(card, path, "", "report", _is_object, "an object")
         for name in ("gate", "held_out", "calibration"):
             _check(card["report"], path, "report.", name, _is_object, "an object")
+        for action in card["report"]["calibration"].get("cost_spread", {}):
+            where = "report.calibration.cost_spread."
+            _check(card["report"]["calibration"]["cost_spread"], path, where, action, _number, "a number")
         for name in ("cost", "accuracy"):
             _check(card["report"]["held_out"], path, "report.held_out.", name, _number, "a number")
         for name in ("lift", "low", "high"):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.learning.calibration import Calibration, calibration_error
+from adaptive_reasoner.kit.learning.calibration import Calibration, calibration_error, cost_spread
+from adaptive_reasoner.kit.outcomes import Halves, Outcomes
 
 
 def table(n=2000, seed=0, noise=1.0, trust=1.0):
@@ -57,3 +58,22 @@ def test_the_error_is_the_distance_of_bins_from_what_happened():
     happened = rng.random(50_000) < predicted
     assert calibration_error(predicted, happened) < 0.01
     assert calibration_error(np.full(10, 0.8), np.full(10, 0.5)) == pytest.approx(0.3)
+
+
+def test_the_spread_of_costs_counts_what_replies_to_one_question_differ_by():
+    rng, n, replies = np.random.default_rng(0), 4_000, 6
+    predicted = rng.uniform(5, 15, (n, 1))
+    missed = rng.normal(0, 1.0, (n, 1))
+    costs = predicted + missed + rng.normal(0, 2.0, (n, replies))
+    halves = [costs[:, at::2].mean(axis=1, keepdims=True) for at in (0, 1)]
+    table = Outcomes(
+        np.array([f"q{at}" for at in range(n)], dtype=object),
+        np.array([f"{at}?" for at in range(n)], dtype=object),
+        ("a",),
+        np.zeros((n, 1)),
+        costs.mean(axis=1, keepdims=True),
+        "usd",
+        np.full((n, 1), replies),
+        halves=Halves(np.zeros((n, 1)), np.zeros((n, 1)), *halves),
+    )
+    assert cost_spread(predicted, table)[0] == pytest.approx(5.0 / (predicted**2).mean(), rel=0.05)

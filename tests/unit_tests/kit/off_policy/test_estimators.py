@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_reasoner.kit.off_policy.estimators import Weighted, interval_of_mean
+from adaptive_reasoner.kit.off_policy.estimators import Added, Weighted, interval_of_mean
+from adaptive_reasoner.kit.tables.bootstrap import Interval
 
 
 def decisions(rng, n, k=3):
@@ -69,3 +70,35 @@ def test_the_interval_covers_where_a_few_heavy_decisions_weigh_most():
 
 def test_values_that_are_all_equal_are_known():
     assert interval_of_mean(np.full(20, 0.5)) == interval_of_mean(np.array([0.5]))
+
+
+def test_what_is_expected_of_the_variance_helps_where_the_decisions_rarely_show_a_tail():
+    """One of 20 outcomes makes up most of the cost; 30 decisions of 3,000 tell of it."""
+    rng, covered = np.random.default_rng(4), {"alone": 0, "expected": 0}
+    for _ in range(1_000):
+        values = np.where(rng.random(3_000) < 0.01, 100.0 * 10.0 * (rng.random(3_000) < 0.05), 0.0)
+        for name, known in (("alone", None), ("expected", 500.0)):
+            interval = interval_of_mean(values, expected=known)
+            covered[name] += interval.low <= 0.5 <= interval.high
+    assert covered["alone"] < 850
+    assert covered["expected"] > 950
+
+
+def test_the_difference_of_two_policies_expects_no_noise_where_they_do_the_same():
+    n, rng = 400, np.random.default_rng(5)
+    truth, noise = rng.random(n), rng.normal(0, 0.1, n)
+    same = np.arange(n) < 300
+    one = Added(truth + noise, truth, np.ones(n), np.full(n, 0.01))
+    other = Added(np.where(same, truth + noise, truth), truth, same.astype(float), np.full(n, 0.01))
+    gap = (one - other).interval()
+    assert gap.high - gap.low == pytest.approx(2 * 1.97 * 0.1 * 0.25**0.5 / n**0.5, rel=0.15)
+    assert (one - one).interval() == Interval(0.0, 0.0, 0.0)
+
+
+def test_an_unknown_spread_counts_only_where_its_decisions_do():
+    values, nothing = np.array([0.0, 1.0, 0.0, 1.0]), np.zeros(4)
+    spread = np.array([0.25, 0.25, 0.25, np.nan])
+    known = Added(values, nothing, np.array([1.0, 1.0, 1.0, 0.0]), spread)
+    unknown = Added(values, nothing, np.ones(4), spread)
+    assert unknown.interval() == interval_of_mean(values)
+    assert known.interval() != interval_of_mean(values)

@@ -1,3 +1,4 @@
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -174,3 +175,21 @@ def test_a_path_in_place_of_a_log_or_a_policy_is_refused_with_what_reads_it(call
         TypeError, match=r"takes a LearnedPolicy, not a path; LearnedPolicy.load\('p/'\) reads"
     ):
         call(log, "p/")
+
+
+def test_a_policy_folder_tells_how_far_costs_lie_from_predictions_and_intervals_count_that(policy, log):
+    spread = policy.card["report"]["calibration"]["cost_spread"]
+    assert spread.keys() == set(policy.actions)
+    assert all(value >= 0 for value in spread.values())
+    values = row_of(off_policy_values(log, policy), "cot")
+    earlier, wider = copy(policy), copy(policy)
+    report = policy.card["report"]
+    without = {name: value for name, value in report["calibration"].items() if name != "cost_spread"}
+    earlier.card = {**policy.card, "report": {**report, "calibration": without}}
+    far = {"cost_spread": dict.fromkeys(spread, 4.0)}
+    wider.card = {**policy.card, "report": {**report, "calibration": {**without, **far}}}
+    alone, much = (row_of(off_policy_values(log, each), "cot") for each in (earlier, wider))
+    assert alone.cost != values.cost
+    assert much.cost.high - much.cost.low > 2 * (alone.cost.high - alone.cost.low)
+    assert much.cost.mean == alone.cost.mean == values.cost.mean
+    assert much.accuracy == alone.accuracy == values.accuracy
