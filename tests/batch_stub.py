@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.stub_server import StubServer, _completion
+from tests.stub_replies import completion_of
+from tests.stub_server import StubServer
 
 
 @dataclass
@@ -101,7 +102,7 @@ class BatchStub(StubServer):
                 text, tokens = self._message(body, prompt, next(self._answers))
                 self.bodies.append(body)
                 self.billed += tokens
-                body = _completion(body, prompt, text, tokens)
+                body = completion_of(body, prompt, text, tokens)
             result = {"custom_id": request["custom_id"], "response": {"status_code": status, "body": body}}
             (done if status == 200 else errors).append(json.dumps(result))
         batch["output_file_id"] = self._file("\n".join(done))["id"] if done else None

@@ -17,6 +17,19 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from tests.stub_replies import (
+    THINKING_TOKENS,
+    as_chat,
+    completion_of,
+    filled,
+    response_of,
+    send,
+    stream_completion,
+    stream_response,
+    text_of,
+    tool_call,
+)
+
 REFUSALS = {"400": 400, "401": 401, "404": 404, "429": 429, "500": 500, "503": 503}
 """Faults that cost nothing: the model never worked."""
 
@@ -25,9 +38,6 @@ PAID_FAULTS = ("bad json", "cut", "reset", "hang", "drip", "no usage", "no finis
 
 UNDECLARED = 4096
 """What a lost call is priced at that asked for no limit."""
-
-
-THINKING_TOKENS = {"low": 20, "medium": 80, "high": 300}
 
 
 def three(prompt: str, number: int) -> str:
@@ -157,13 +167,13 @@ class StubServer:
         method, path, _ = head.decode("latin-1").split(" ", 2)
         if not path.endswith(("/chat/completions", "/responses")):
             status, found = self.other(method, path.removeprefix("/v1"), content)
-            _send(writer, found, status=status, header=self.asks_pause)
+            send(writer, found, status=status, header=self.asks_pause)
             return True
         body = json.loads(content or b"{}")
         number = next(self._numbers)
         self.bodies.append(body)
         self.ports.append(writer.get_extra_info("peername")[1])
-        body = _as_chat(body) if path.endswith("/responses") else body
+        body = as_chat(body) if path.endswith("/responses") else body
         self._connections[connection] = True
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
@@ -185,9 +195,9 @@ class StubServer:
         fault = self.faults.get(number) if isinstance(self.faults, Mapping) else self.faults(number)
         if fault in REFUSALS:
             refusal = {"error": {"message": f"told to: {fault}"}}
-            _send(writer, refusal, status=REFUSALS[fault], header=self.asks_pause)
+            send(writer, refusal, status=REFUSALS[fault], header=self.asks_pause)
             return True
-        prompt = _text(body["messages"][-1]["content"])
+        prompt = text_of(body["messages"][-1]["content"])
         message, tokens = self._message(body, prompt, number)
         if fault == "empty":
             message = {"role": "assistant", "content": ""}
@@ -199,25 +209,25 @@ class StubServer:
         while number >= self.replies:
             await asyncio.sleep(0.005)
         if fault == "bad json":
-            _send(writer, b'{"id": "x", "choices": [')
+            send(writer, b'{"id": "x", "choices": [')
             return True
         if body.get("stream"):
-            whole, cut = _completion(body, prompt, message, tokens, self.finish), fault == "cut"
+            whole, cut = completion_of(body, prompt, message, tokens, self.finish), fault == "cut"
             if "responds" in body:
-                await _stream_response(writer, _response(whole, body), cut=cut)
+                await stream_response(writer, response_of(whole, body), cut=cut)
             else:
-                await _stream(writer, body, whole, cut=cut)
+                await stream_completion(writer, body, whole, cut=cut)
             self.priced += 0 if cut else tokens - worst
             return False
-        reply = _completion(body, prompt, message, tokens, self.finish)
+        reply = completion_of(body, prompt, message, tokens, self.finish)
         if fault == "no usage":
             del reply["usage"]
         if fault == "no finish":
             reply["choices"][0]["finish_reason"] = None
         if "responds" in body:
-            reply = _response(reply, body)
+            reply = response_of(reply, body)
         if fault == "cut":
-            _send(writer, reply, cut=True)
+            send(writer, reply, cut=True)
             return False
         if fault == "drip":
             await self._drip(writer, json.dumps(reply).encode())
@@ -226,7 +236,7 @@ class StubServer:
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             return False
-        _send(writer, reply)
+        send(writer, reply)
         if "usage" in reply:
             self.priced += tokens - worst  # no await since it left: nothing can cut it off
         return True
@@ -238,11 +248,11 @@ class StubServer:
             return {
                 "role": "assistant",
                 "content": None,
-                "tool_calls": [_call(body, prompt, number)],
+                "tool_calls": [tool_call(body, prompt, number)],
             }, 5 + thinking
         wanted = body.get("response_format") or {}
         if wanted.get("type") == "json_schema":
-            text = json.dumps(_filled(wanted["json_schema"]["schema"], prompt))
+            text = json.dumps(filled(wanted["json_schema"]["schema"], prompt))
         elif wanted.get("type") == "json_object":
             text = json.dumps(dict.fromkeys(re.findall(r"'(\w+)'", prompt), "a reply"))
         else:
@@ -264,156 +274,3 @@ async def _chunked(reader) -> bytes:
         content += (await reader.readexactly(size + 2))[:-2]
     await reader.readline()
     return content
-
-
-def _text(content) -> str:
-    """The text of a message, whether it is a string or a list of blocks."""
-    return content if isinstance(content, str) else " ".join(block.get("text", "") for block in content or [])
-
-
-def _call(body, prompt, number):
-    functions = {tool["function"]["name"]: tool["function"] for tool in body["tools"]}
-    choice = body.get("tool_choice")
-    name = choice["function"]["name"] if isinstance(choice, dict) else next(iter(functions))
-    arguments = json.dumps(_filled(functions[name]["parameters"], prompt))
-    return {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
-
-
-def _filled(schema, prompt):
-    """A value for every field: numbers and quoted names from the prompt, where it has some."""
-    numbers = iter([int(found) for found in re.findall(r"\d+", prompt)])
-    quoted = re.search(r"'([^']*)'", prompt)
-    filled = {}
-    for name, field_schema in schema.get("properties", {}).items():
-        kind = field_schema.get("type") or field_schema.get("anyOf", [{}])[0].get("type")
-        plain = {"integer": 3, "number": 3.0, "boolean": True, "array": [], "object": {}}
-        if kind in ("integer", "number"):
-            filled[name] = next(numbers, plain[kind])
-        else:
-            filled[name] = plain.get(kind, quoted.group(1) if quoted else "a word")
-    return filled
-
-
-def _as_chat(body):
-    """A request of the Responses API as one for chat completions."""
-    asked = body["input"]
-    messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
-    effort = (body.get("reasoning") or {}).get("effort")
-    return {
-        "responds": True,
-        "messages": [{"role": item.get("role", "tool"), "content": item.get("content")} for item in messages],
-        "model": body["model"],
-        "stream": body.get("stream"),
-        **({"max_tokens": body["max_output_tokens"]} if body.get("max_output_tokens") else {}),
-        **({"reasoning_effort": effort} if effort else {}),
-    }
-
-
-def _response(whole, body):
-    """A completion as the Responses API has it: one that fills its limit is incomplete."""
-    message, usage = whole["choices"][0]["message"], whole.get("usage")
-    part = {"type": "output_text", "text": message.get("content") or "", "annotations": []}
-    if message.get("refusal"):
-        part = {"type": "refusal", "refusal": message["refusal"]}
-    full = len(part.get("text", "").split()) == body.get("max_tokens")
-    output = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
-    return {
-        "id": "resp_stub",
-        "object": "response",
-        "created_at": 0,
-        "model": body["model"],
-        "status": "incomplete" if full else "completed",
-        "error": None,
-        "incomplete_details": {"reason": "max_output_tokens"} if full else None,
-        "output": [output],
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        **({"usage": _responses_usage(usage)} if usage else {}),
-    }
-
-
-def _responses_usage(usage):
-    return {
-        "input_tokens": usage["prompt_tokens"],
-        "input_tokens_details": {"cached_tokens": usage["prompt_tokens"] // 2},
-        "output_tokens": usage["completion_tokens"],
-        "output_tokens_details": usage["completion_tokens_details"],
-        "total_tokens": usage["total_tokens"],
-    }
-
-
-async def _stream_response(writer, whole, *, cut=False):
-    """A response word by word as server-sent events; its usage comes with the last."""
-    writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
-    (output,) = whole["output"]
-    (part,) = output["content"]
-    at = {"item_id": output["id"], "output_index": 0, "content_index": 0}
-    began = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
-    events = [
-        {"type": "response.created", "response": began},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**output, "content": []}},
-    ]
-    if part["type"] == "refusal":
-        events.append({"type": "response.refusal.done", **at, "refusal": part["refusal"]})
-    delta = {"type": "response.output_text.delta", **at, "logprobs": []}
-    events += [{**delta, "delta": piece} for piece in re.findall(r"\S+\s*", part.get("text", ""))]
-    last = {"type": f"response.{whole['status']}", "response": whole}
-    for number, event in enumerate(events[:3] if cut else [*events, last]):
-        told = json.dumps({**event, "sequence_number": number})
-        writer.write(f"event: {event['type']}\ndata: {told}\n\n".encode())
-        await writer.drain()
-
-
-async def _stream(writer, body, whole, *, cut=False):
-    """The reply word by word as server-sent events; usage only where it was asked for."""
-    writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
-    message, reason = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
-    deltas = [{"role": "assistant", "content": ""}]
-    if message.get("tool_calls"):
-        deltas += [{"tool_calls": [{"index": at, **call}]} for at, call in enumerate(message["tool_calls"])]
-    else:
-        deltas += [{"content": piece} for piece in re.findall(r"\S+\s*", message["content"])]
-    shared = {**whole, "object": "chat.completion.chunk", "usage": None}
-    events = [
-        {**shared, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
-    ]
-    if cut:
-        events = events[:2]
-    else:
-        events.append({**shared, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
-        if (body.get("stream_options") or {}).get("include_usage"):
-            events.append({**shared, "choices": [], "usage": whole["usage"]})
-    for event in events:
-        writer.write(b"data: " + json.dumps(event).encode() + b"\n\n")
-        await writer.drain()
-    writer.write(b"" if cut else b"data: [DONE]\n\n")
-    await writer.drain()
-
-
-def _send(writer, content, *, status=200, header="", cut=False):
-    payload = content if isinstance(content, bytes) else json.dumps(content).encode()
-    retry = f"{header}\r\n" if status >= 429 else ""
-    length = f"content-length: {len(payload)}\r\n"
-    head = f"HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\n{retry}{length}\r\n"
-    writer.write(head.encode() + (payload[: len(payload) // 2] if cut else payload))
-
-
-def _completion(body, prompt, message, tokens, finish="stop"):
-    words = max(1, len(prompt.split()))
-    reason = "tool_calls" if message.get("tool_calls") else finish
-    return {
-        "id": "chatcmpl-stub",
-        "object": "chat.completion",
-        "created": 0,
-        "model": body["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-        "usage": {
-            "prompt_tokens": words,
-            "completion_tokens": tokens,
-            "total_tokens": words + tokens,
-            "completion_tokens_details": {
-                "reasoning_tokens": THINKING_TOKENS.get(body.get("reasoning_effort"), 0)
-            },
-        },
-    }
