@@ -85,7 +85,7 @@ def _check_kind(path: Path, from_: Format, table: str | None) -> None:
         raise OutcomesError(f"not a Parquet file: --from {fits} may fit", file=path)
     if table == ".csv" and begin.startswith((b"{", b"[")):
         raise OutcomesError(
-            "this is JSON, not a CSV table: give --from jsonl for rows, or for exports langsmith, otel or openai",
+            "this is JSON, not CSV: give --from jsonl for rows, or for exports langsmith, otel or openai",
             file=path,
         )
     header = begin.partition(b"\n")[0]

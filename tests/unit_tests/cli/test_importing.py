@@ -138,7 +138,7 @@ def test_what_a_plan_says_is_what_collect_draws(command, tmp_path):
         (("--from", "otel", "--out", "s.jsonl"), "log.csv: row 1: there is no resourceSpans"),
         (("--from", "openai", "--out", "s.jsonl"), "log.csv: row 1: there is no response"),
         (("--from", "langsmith", "--out", "s.jsonl"), "log.csv: row 1: there is no inputs and id"),
-        (("--from", "jsonl", "--out", "s.jsonl"), "log.csv: this is a table of cells, not JSON: give --from csv"),
+        (("--from", "jsonl", "--out", "s.jsonl"), "a table of cells, not JSON: give --from csv"),
         (("--from", "csv", *COLUMNS), "give the samples file to write, or --plan alone"),
         (("--from", "csv", *COLUMNS, "--plan-out", "x.csv"), "it goes with --plan and --out"),
         (

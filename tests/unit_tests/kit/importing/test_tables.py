@@ -164,7 +164,7 @@ def test_an_empty_table_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("held", "read_as", "said"),
     [
-        ("jsonl", "csv", "this is JSON, not a CSV table: give --from jsonl for rows, or for exports langsmith, otel"),
+        ("jsonl", "csv", "this is JSON, not CSV: give --from jsonl for rows, or for exports langsmith, otel"),
         ("jsonl", "parquet", "not a Parquet file: --from jsonl may fit"),
         ("csv", "jsonl", "this is a table of cells, not JSON: give --from csv"),
         ("csv", "parquet", "not a Parquet file: --from csv may fit"),
