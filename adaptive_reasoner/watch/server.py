@@ -92,10 +92,10 @@ def page(looks: Poller) -> str:
     """The page as it stands, with the latest figures in it for readers without JavaScript."""
     seen = looks.since()
     latest = seen["looks"][-1] if seen["looks"] else {}
-    cells = {
-        html.escape(name.replace("_", " ")): html.escape(_shown(value)) for name, value in latest.items()
-    }
-    cells.pop("at", None)
+    quality = latest.get("quality")
+    shown = {name: value for name, value in latest.items() if name not in ("at", "quality")}
+    shown |= {f"quality: {name}": value for name, value in (quality or {}).items()}
+    cells = {html.escape(name.replace("_", " ")): html.escape(_shown(value)) for name, value in shown.items()}
     saved = seen["savings"] or {}
     if saved.get("questions"):
         cells |= {

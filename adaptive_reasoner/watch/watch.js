@@ -63,6 +63,18 @@
         note: now.cap_closed ? "closed" : `of ${number(now.hard_cap)} held or spent`,
         tone: now.cap_closed ? "bad" : "",
       });
+    if (now.quality) {
+      const { accuracy, feedbacks, target, low, high, blind, limit } = now.quality;
+      const floor = target === null ? "" : ` of ${number(target)} wanted`;
+      const why = { budget: "the budget keeps it from more", actions: "the actions can do no more" }[limit];
+      const graded = feedbacks ? `${number(feedbacks, 9)} graded, ${number(low, 3)} to ${number(high, 3)}` : "none graded";
+      shown.push({
+        label: "Accuracy",
+        value: `${number(accuracy)}${floor}`,
+        note: [graded, blind ? "flies blind: the price rests on predictions" : null, why].filter(Boolean).join("; "),
+        tone: target === null || blind ? "" : high < target ? "bad" : "good",
+      });
+    }
     if (now.explored_questions)
       shown.push({
         label: "Explored",
@@ -178,9 +190,11 @@
   }
 
   function rows(now) {
+    const quality = Object.entries(now.quality ?? {}).map(([name, value]) => [`quality: ${name}`, value]);
     element("rows").replaceChildren(
       ...Object.entries(now)
-        .filter(([name]) => name !== "at")
+        .filter(([name]) => name !== "at" && name !== "quality")
+        .concat(quality)
         .map(([name, value]) => {
           const row = make("tr");
           row.append(make("th", { scope: "row" }, name.replaceAll("_", " ")));

@@ -77,6 +77,25 @@ def test_the_page_holds_the_figures_without_a_script(served):
     assert '<th scope="row">actions</th><td>direct 100%</td>' in text
 
 
+@pytest.mark.parametrize("floor", [None, 0.9])
+def test_the_page_says_what_grades_say_and_that_a_floor_without_grades_flies_blind(tmp_path, floor):
+    url = f"sqlite:///{tmp_path / 'graded.sqlite'}"
+    with open_ledger(url, target=10.0, target_accuracy=floor) as ledger, LedgerReader(url) as reader:
+        looks = Poller(reader, every=0.0)
+        looks.take()
+        before = page(looks)
+        for number in range(60):
+            ledger.settle(ledger.reserve(8.0, f"q{number}"), 8.0)
+            ledger.feedback(f"q{number}", float(number % 4 > 0))
+        looks.take()
+        after = page(looks)
+    row = '<th scope="row">quality: {}</th><td>{}</td>'.format
+    assert (row("blind", "yes") in before) == (floor is not None)
+    assert row("target", "-" if floor is None else "0.9") in after
+    for name, value in (("accuracy", "0.75"), ("feedbacks", "60"), ("blind", "no")):
+        assert row(name, value) in after
+
+
 @pytest.mark.parametrize(("name", "kind"), [("watch.js", "text/javascript"), ("watch.css", "text/css")])
 def test_the_page_brings_its_script_and_style(served, name, kind):
     headers, text = fetch(served.url + name)
