@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
+import numpy as np
 from langchain_core.messages import BaseMessage
 from pydantic import ConfigDict, SkipValidation
 from typing_extensions import override
@@ -21,7 +22,15 @@ from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.runs import charges
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.metering import Meter
-from adaptive_reasoner.policy.base import Decision, FixedPolicy, Policy, Reason, never_blocks
+from adaptive_reasoner.policy.base import (
+    Decision,
+    FixedPolicy,
+    Policy,
+    Reason,
+    check_one_aim,
+    never_blocks,
+)
+from adaptive_reasoner.policy.mixture import reach
 
 try:
     from langchain_core.decisions import BaseDecisionModel, Choice, ClassifierResponse
@@ -122,8 +131,20 @@ class DecisionModelPolicy:
             policy_id=self.policy_id,
         )
 
-    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
-        """All at the lowest price whose mean cost is at most the budget; see `Policy.decide_batch`."""
+    def decide_batch(
+        self,
+        questions: Sequence[str],
+        *,
+        budget: float | None = None,
+        target_accuracy: float | None = None,
+    ) -> list[Decision]:
+        """All at the lowest price that keeps the budget, or the cheapest that reach the target.
+
+        See `Policy.decide_batch`.
+        """
+        check_one_aim(budget, target_accuracy)
+        if budget is None:
+            return self._reaching(questions, target_accuracy or 0.0)
         cheapest, costliest = self._actions[0].expected_cost, self._actions[-1].expected_cost
         if cheapest > budget:
             raise InfeasibleBudgetError(budget, cheapest, self.cost_unit)
@@ -143,6 +164,26 @@ class DecisionModelPolicy:
             middle = (low + high) / 2.0
             low, high = (low, middle) if cost(decided(middle)) <= budget else (middle, high)
         return decided(high)
+
+    def _reaching(self, questions: Sequence[str], target: float) -> list[Decision]:
+        """The cheapest actions whose mean accuracy is at least the target."""
+        if not questions:
+            return []
+        accuracy = np.array([self._accuracy(question) for question in questions])
+        cost = np.tile([action.expected_cost for action in self._actions], (len(questions), 1))
+        choice, price = reach(accuracy, cost, target)
+        return [
+            Decision(
+                action=self._actions[at].action,
+                expected_cost=self._actions[at].expected_cost,
+                worst_cost=self._actions[at].worst_cost,
+                expected_accuracy=float(row[at]),
+                price=price,
+                reason="policy",
+                policy_id=self.policy_id,
+            )
+            for at, row in zip(choice.tolist(), accuracy, strict=True)
+        ]
 
     def _accuracy(self, question: str) -> list[float]:
         """By action, the probability that it suffices."""

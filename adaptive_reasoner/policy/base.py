@@ -6,7 +6,7 @@ from inspect import signature
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
-from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
+from adaptive_reasoner.errors import BudgetExceededError, InfeasibleAccuracyError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy.expectations import AskedFor
 
@@ -102,11 +102,25 @@ class Policy(Protocol):
             BudgetExceededError: No action fits under `max_cost`.
         """
 
-    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
-        """Choose for all `questions` at once, so that the mean expected cost is at most `budget`.
+    def decide_batch(
+        self,
+        questions: Sequence[str],
+        *,
+        budget: float | None = None,
+        target_accuracy: float | None = None,
+    ) -> list[Decision]:
+        """Choose for all `questions` at once, within a mean cost or for a mean accuracy.
+
+        Args:
+            questions: The texts to decide on.
+            budget: The mean expected cost is at most this.
+            target_accuracy: The mean expected accuracy is at least this, at the least cost; instead of a
+                budget.
 
         Raises:
             InfeasibleBudgetError: The cheapest actions cost more than `budget`.
+            InfeasibleAccuracyError: The most accurate actions do not reach `target_accuracy`.
+            ValueError: Neither is given, or both.
         """
 
 
@@ -252,11 +266,39 @@ class FixedPolicy:
             policy_id=self.policy_id,
         )
 
-    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
+    def decide_batch(
+        self,
+        questions: Sequence[str],
+        *,
+        budget: float | None = None,
+        target_accuracy: float | None = None,
+    ) -> list[Decision]:
         """The fixed action for each; see `Policy.decide_batch`."""
-        if self.expected_cost > budget:
+        check_one_aim(budget, target_accuracy)
+        if budget is not None and self.expected_cost > budget:
             raise InfeasibleBudgetError(budget, self.expected_cost, self.cost_unit)
+        if target_accuracy is not None and isfinite(self.expected_accuracy):
+            if self.expected_accuracy < target_accuracy:
+                raise InfeasibleAccuracyError(target_accuracy, self.expected_accuracy)
+        elif target_accuracy is not None:
+            raise ValueError(
+                f"the accuracy of {self.action} is not known, so that no target can be promised: "
+                "give expected_accuracy"
+            )
         return [self.decide(question) for question in questions]
+
+
+def check_one_aim(budget: float | None, target_accuracy: float | None) -> None:
+    """Refuse a batch without an aim, or with two.
+
+    Raises:
+        ValueError: Neither is given, or both.
+    """
+    if (budget is None) == (target_accuracy is None):
+        raise ValueError(
+            f"give either a budget or a target_accuracy, not budget={budget} and "
+            f"target_accuracy={target_accuracy}"
+        )
 
 
 def as_json(decision: Decision) -> dict[str, Any]:

@@ -147,8 +147,21 @@ class LabelFreePolicy:
             policy_id=self.policy_id,
         )
 
-    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
-        """The choice for each, at the price of `budget`; see `Policy.decide_batch`."""
+    def decide_batch(
+        self,
+        questions: Sequence[str],
+        *,
+        budget: float | None = None,
+        target_accuracy: float | None = None,
+    ) -> list[Decision]:
+        """The choice for each, at the price of `budget`; see `Policy.decide_batch`.
+
+        Without labels no accuracy can be promised: a target is refused.
+        """
+        if budget is None or target_accuracy is not None:
+            raise ValueError(
+                "a policy without labels knows no accuracies and can promise none: give a budget alone"
+            )
         if not budget > 0:
             raise InfeasibleBudgetError(budget, 0.0, self.cost_unit)
         return [self.at(budget=budget).decide(question) for question in questions]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.errors import BudgetExceededError, PolicyFormatError
 from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
-from adaptive_reasoner.policy.base import CallBound, Decision, Reason
+from adaptive_reasoner.policy.base import CallBound, Decision, Reason, check_one_aim
 from adaptive_reasoner.policy.draws import uniform_from_key
 from adaptive_reasoner.policy.features import SURFACE_FEATURES, TRIAL_TEXT, EncoderSession
 from adaptive_reasoner.policy.folder.fields import check_fields
@@ -26,7 +26,7 @@ from adaptive_reasoner.policy.folder.policy_folder import (
 from adaptive_reasoner.policy.folder.regular_files import Refusing
 from adaptive_reasoner.policy.imitator_model import ImitatorSession
 from adaptive_reasoner.policy.looking import Look, Looking, best_look
-from adaptive_reasoner.policy.mixture import CostCurve, Mixture, spend
+from adaptive_reasoner.policy.mixture import CostCurve, Mixture, reach, spend
 from adaptive_reasoner.policy.trust import Trust
 from adaptive_reasoner.policy.vote_tables import read_vote_models, source_of
 from adaptive_reasoner.policy.watching import WatchedPolicy
@@ -244,17 +244,28 @@ class LearnedPolicy:
             action, reason = self._best_within(accuracy, cost, price, max_cost), "budget"
         return self._decision(action, accuracy, cost, price, reason)
 
-    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
-        """The best actions for a whole batch within a mean expected cost; see `Policy.decide_batch`.
+    def decide_batch(
+        self,
+        questions: Sequence[str],
+        *,
+        budget: float | None = None,
+        target_accuracy: float | None = None,
+    ) -> list[Decision]:
+        """The best actions for a whole batch, by mean expected cost or accuracy; see `Policy.decide_batch`.
 
         It never decides for a look, also where the policy has looks: what a look costs is known only when its
         samples are there, so that a batch with looks could not be kept within its budget beforehand. Decide
         one question at a time, by a ledger's price, to look.
         """
+        check_one_aim(budget, target_accuracy)
         if not questions:
             return []
         draws = [uniform_from_key(question) for question in questions]
-        steps = self.trust.draw(budget, draws)
+        spent = float(budget or 0.0)
+        if target_accuracy is not None:
+            within = min(target_accuracy, self.accuracy_curve.highest)
+            spent = self.curve.cost_at(self.accuracy_curve.price_at(within))
+        steps = self.trust.draw(spent, draws)
         expected = [
             self._expectations(question, None, int(step))
             for question, step in zip(questions, steps, strict=True)
@@ -264,7 +275,10 @@ class LearnedPolicy:
         others = np.delete(np.arange(len(self.actions)), self.mixture.vertices)
         offered = accuracy.copy(), cost.copy()  # where a mixture decides, its own actions only
         offered[0][np.ix_(mixed, others)], offered[1][np.ix_(mixed, others)] = -inf, inf
-        choice, price = spend(*offered, budget, unit=self.cost_unit)
+        if target_accuracy is None:
+            choice, price = spend(*offered, spent, unit=self.cost_unit)
+        else:
+            choice, price = reach(*offered, target_accuracy)
         return [
             self._decision(int(action), a, c, price, reason)
             for action, (a, c, reason) in zip(choice, expected, strict=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from adaptive_reasoner.arrays import Floats, Ints
-from adaptive_reasoner.errors import InfeasibleBudgetError
+from adaptive_reasoner.errors import InfeasibleAccuracyError, InfeasibleBudgetError
 
 _BEND = 1 + 1e-9  # a hull whose slope falls by less is straight there
 _FAR = 20.0  # in log price; hulls that bend more sharply need no wider stretch to hand over, and no overflow
@@ -223,6 +223,59 @@ def spend(accuracy: Floats, cost: Floats, budget: float, *, unit: str = "") -> t
     Raises:
         InfeasibleBudgetError: Even the cheapest actions cost more, or the budget is no number.
     """
+    choice, moves = _cheapest_and_moves(accuracy, cost)
+    total, allowed = float(cost[np.arange(len(choice)), choice].sum()), budget * len(choice) * (1 + 1e-12)
+    if not total <= allowed:
+        raise InfeasibleBudgetError(budget, total / len(choice), unit)
+    for slope, row, to in moves:
+        total += cost[row, to] - cost[row, choice[row]]
+        if total > allowed:
+            return choice, slope
+        choice[row] = to
+    return choice, 0.0
+
+
+def reach(accuracy: Floats, cost: Floats, target: float) -> tuple[Ints, float]:
+    """The cheapest actions for a batch, one a question, whose mean accuracy is at least `target`.
+
+    The moves of `spend`, until the accuracy is reached: within one question's move of the optimum.
+
+    Args:
+        accuracy: Expected accuracy, shape (n, k).
+        cost: Expected cost, shape (n, k).
+        target: Mean accuracy to reach.
+
+    Returns:
+        Positions of the actions, shape (n,), and the accuracy that the last unit of cost bought.
+
+    Raises:
+        InfeasibleAccuracyError: Even the most accurate actions do not reach it, or it is no number.
+
+    Example:
+        >>> accuracy, cost = np.array([[0.5, 0.9], [0.5, 0.6]]), np.array([[1.0, 5.0], [1.0, 5.0]])
+        >>> choice, price = reach(accuracy, cost, 0.7)
+        >>> choice.tolist(), round(price, 6)
+        ([1, 0], 0.1)
+    """
+    choice, moves = _cheapest_and_moves(accuracy, cost)
+    rows = np.arange(len(choice))
+    total, wanted = float(accuracy[rows, choice].sum()), target * len(choice) - 1e-12 * len(choice)
+    price = moves[0][0] if moves else 0.0
+    for slope, row, to in moves:
+        if total >= wanted:
+            break
+        total += accuracy[row, to] - accuracy[row, choice[row]]
+        choice[row], price = to, slope
+    if not total >= wanted:
+        raise InfeasibleAccuracyError(target, total / len(choice))
+    return choice, price
+
+
+def _cheapest_and_moves(accuracy: Floats, cost: Floats) -> tuple[Ints, list[tuple[float, int, int]]]:
+    """The cheapest action of each question, and the moves to dearer ones by falling accuracy per cost.
+
+    Each move is its accuracy per cost, its question and the action it leads to.
+    """
     hulls = [hull(a, c) for a, c in zip(accuracy, cost, strict=True)]
     choice = np.array([vertices[0] for vertices in hulls], dtype=np.intp)
     moves = [
@@ -230,15 +283,7 @@ def spend(accuracy: Floats, cost: Floats, budget: float, *, unit: str = "") -> t
         for row, vertices in enumerate(hulls)
         for step, (at, to) in enumerate(pairwise(vertices))
     ]
-    total, allowed = float(cost[np.arange(len(choice)), choice].sum()), budget * len(choice) * (1 + 1e-12)
-    if not total <= allowed:
-        raise InfeasibleBudgetError(budget, total / len(choice), unit)
-    for negative_slope, _, row, to in sorted(moves):
-        total += cost[row, to] - cost[row, choice[row]]
-        if total > allowed:
-            return choice, -float(negative_slope)
-        choice[row] = to
-    return choice, 0.0
+    return choice, [(-float(negative_slope), row, int(to)) for negative_slope, _, row, to in sorted(moves)]
 
 
 def _log(price: float) -> float:

@@ -86,9 +86,17 @@ class VersionedPolicy(ABC):
         known: Mapping[str, Any] = {} if vector is None else {"vector": vector}
         return self.version.decide(question, price=price, max_cost=max_cost, key=key, **known)
 
-    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
+    def decide_batch(
+        self,
+        questions: Sequence[str],
+        *,
+        budget: float | None = None,
+        target_accuracy: float | None = None,
+    ) -> list[Decision]:
         """Choose for all `questions` at once; see `Policy.decide_batch`."""
-        return self.version.decide_batch(questions, budget=budget)
+        if target_accuracy is None:
+            return self.version.decide_batch(questions, budget=budget)
+        return self.version.decide_batch(questions, budget=budget, target_accuracy=target_accuracy)
 
 
 def version_of(policy: Policy, actions: Collection[str] | None = None) -> Policy:

@@ -10,7 +10,12 @@ from langchain_core.decisions import Choice, ClassifierResponse, Noul
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 
-from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, UnknownActionError
+from adaptive_reasoner.errors import (
+    BudgetExceededError,
+    InfeasibleAccuracyError,
+    InfeasibleBudgetError,
+    UnknownActionError,
+)
 from adaptive_reasoner.integrations.decision_models import DecisionModelPolicy, PolicyDecisionModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.ledger import open_ledger
@@ -62,6 +67,16 @@ def test_a_batch_costs_at_most_its_budget():
     assert decisions[0].action == "vote_3"
     with pytest.raises(InfeasibleBudgetError):
         policy.decide_batch(["a"], budget=0.0005)
+
+
+def test_a_batch_reaches_an_accuracy_with_the_cheapest_actions():
+    policy = policy_of(Spent(), doubt=0.3)
+    for target, actions in ((0.7, ["single_pass", "single_pass"]), (0.8, ["vote_3", "single_pass"])):
+        decisions = policy.decide_batch(["a", "b"], target_accuracy=target)
+        assert [decision.action for decision in decisions] == actions
+        assert sum(decision.expected_accuracy for decision in decisions) >= 2 * target - 1e-9
+    with pytest.raises(InfeasibleAccuracyError):
+        policy.decide_batch(["a"], target_accuracy=1.01)
 
 
 def test_a_criterion_that_is_missing_is_named():

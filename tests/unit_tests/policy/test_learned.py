@@ -29,6 +29,10 @@ MENU = {"direct": {"max_tokens": 8}, "cot": {"max_tokens": 64, "votes": 3}}
 BUDGET = 15.0
 
 
+def mean_of(decisions, field):
+    return float(np.mean([getattr(decision, field) for decision in decisions]))
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
@@ -150,6 +154,16 @@ class TestFixedPolicy(PolicyContract):
     def test_knows_nothing_of_accuracy_unless_told(self):
         assert isnan(FixedPolicy("cot").decide(SUM).expected_accuracy)
 
+    def test_promises_a_target_accuracy_only_where_its_own_is_known_and_reaches_it(self):
+        vote = FixedPolicy("vote_5", expected_cost=20.0, expected_accuracy=0.8)
+        assert [each.action for each in vote.decide_batch([SUM, STORY], target_accuracy=0.8)] == [
+            "vote_5"
+        ] * 2
+        with pytest.raises(InfeasibleAccuracyError):
+            vote.decide_batch([SUM], target_accuracy=0.81)
+        with pytest.raises(ValueError, match="accuracy of cot is not known"):
+            FixedPolicy("cot").decide_batch([SUM], target_accuracy=0.5)
+
     def test_refuses_an_expected_cost_above_the_worst(self):
         with pytest.raises(ValueError, match="not between 0 and"):
             FixedPolicy("cot", expected_cost=5.0, worst_cost=4.0)
@@ -229,6 +243,29 @@ class TestLearnedPolicy(PolicyContract):
         monkeypatch.setattr(policy, "mixture", Mixture(**means, among=np.array([0])))
         decisions = policy.decide_batch([SUM, STORY] * 10, budget=25.0)
         assert {decision.action for decision in decisions} == {"direct"}
+
+    @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
+    def test_a_batch_reaches_an_accuracy_at_the_least_cost(self, policy, share):
+        questions = [SUM, STORY] * 5
+        cheapest = policy.decide_batch(questions, target_accuracy=0.0)
+        best = policy.decide_batch(questions, budget=1e6)
+        low, high = (mean_of(each, "expected_accuracy") for each in (cheapest, best))
+        target = low + share * (high - low)
+        reached = policy.decide_batch(questions, target_accuracy=target)
+        assert mean_of(reached, "expected_accuracy") >= target - 1e-9
+        least = mean_of(reached, "expected_cost")
+        if share == 0.0:
+            assert least == mean_of(cheapest, "expected_cost")
+        else:
+            less = policy.decide_batch(questions, budget=least * (1 - 1e-6))
+            assert mean_of(less, "expected_accuracy") < target
+
+    def test_a_batch_refuses_an_accuracy_out_of_reach_and_two_aims(self, policy):
+        with pytest.raises(InfeasibleAccuracyError, match="ask for at most"):
+            policy.decide_batch([SUM, STORY], target_accuracy=1.1)
+        for aims in ({}, {"budget": 30.0, "target_accuracy": 0.5}):
+            with pytest.raises(ValueError, match="either a budget or a target_accuracy"):
+                policy.decide_batch([SUM, STORY], **aims)
 
     def test_an_empty_batch_is_no_decisions(self, policy):
         assert policy.decide_batch([], budget=5.0) == []
