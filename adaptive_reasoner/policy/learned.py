@@ -253,19 +253,17 @@ class LearnedPolicy:
     ) -> list[Decision]:
         """The best actions for a whole batch, by mean expected cost or accuracy; see `Policy.decide_batch`.
 
-        It never decides for a look, also where the policy has looks: what a look costs is known only when its
-        samples are there, so that a batch with looks could not be kept within its budget beforehand. Decide
-        one question at a time, by a ledger's price, to look.
+        It never decides for a look, whose cost is known only when its samples are there: a batch could not be
+        kept within its budget beforehand. To look, decide one question at a time, by a ledger's price.
         """
         check_one_aim(budget, target_accuracy)
         if not questions:
             return []
-        draws = [uniform_from_key(question) for question in questions]
-        spent = float(budget or 0.0)
+        spent = budget or 0.0
         if target_accuracy is not None:
             within = min(target_accuracy, self.accuracy_curve.highest)
             spent = self.curve.cost_at(self.accuracy_curve.price_at(within))
-        steps = self.trust.draw(spent, draws)
+        steps = self.trust.draw(spent, [uniform_from_key(question) for question in questions])
         expected = [
             self._expectations(question, None, int(step))
             for question, step in zip(questions, steps, strict=True)
