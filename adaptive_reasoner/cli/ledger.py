@@ -91,21 +91,33 @@ def _time(seconds: float | None) -> str | None:
 @ledger_app.command("set")
 def ledger_set(
     url: Url,
-    target: Annotated[float, typer.Option(callback=amount, help="Allowed mean cost per question.")],
+    target: Annotated[
+        float | None, typer.Option(callback=amount, help="Allowed mean cost per question.")
+    ] = None,
+    accuracy: Annotated[float | None, typer.Option(help="Mean accuracy to hold, between 0 and 1.")] = None,
     name: Name = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Change the target, also for the processes that have the ledger open."""
+    """Change the target or the target accuracy, also for the processes that have the ledger open."""
+    if target is None and accuracy is None:
+        raise typer.BadParameter("give --target, --accuracy, or both")
     from adaptive_reasoner.ledger.opening import open_ledger
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
 
     with LedgerReader(url, name=name) as reader:  # a ledger that is not there must not be made
-        before = reader.snapshot().target
+        before = reader.snapshot()
     with open_ledger(url, name=name) as ledger:
-        ledger.set_target(target)
+        if target is not None:
+            ledger.set_target(target)
+        if accuracy is not None:
+            ledger.set_target_accuracy(accuracy)
         now = ledger.snapshot()
-    result = {"ledger": name, "target": now.target, "before": before}
-    print_result({**result, "credit": now.credit, "cost_unit": now.cost_unit}, as_json)
+    result = {"ledger": name, "target": now.target, "before": before.target}
+    result |= {"credit": now.credit, "cost_unit": now.cost_unit}
+    if accuracy is not None:
+        earlier = None if before.quality is None else before.quality.target
+        result |= {"target_accuracy": accuracy, "accuracy_before": earlier, "price": now.price}
+    print_result(result, as_json)
 
 
 @ledger_app.command("feedback")

@@ -327,6 +327,15 @@ class Ledger(Protocol):
             LedgerError: The target is not a finite amount above 0.
         """
 
+    def set_target_accuracy(self, target: float) -> None:
+        """Hold another mean accuracy from now on; other processes see it with their next operation.
+
+        Grades stay, and what they taught of the price. What was owed or saved so far is forgotten.
+
+        Raises:
+            LedgerError: The target does not lie between 0 and 1, or nothing tells a price to begin at.
+        """
+
     def close(self) -> None:
         """Close the connections; every later verb raises LedgerError."""
 

@@ -14,7 +14,7 @@ from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import NANO, Totals
 from adaptive_reasoner.ledger.rules import TransactionalLedger
-from adaptive_reasoner.ledger.settings import Account, LedgerOptions
+from adaptive_reasoner.ledger.settings import Account, Aims, LedgerOptions
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 from adaptive_reasoner.policy.alarm import Alarm
 
@@ -83,7 +83,7 @@ class _Store:
     def lock(self) -> None:
         """The ledger's own lock is held already."""
 
-    def retarget(self, target: int) -> None:
+    def retarget(self, aims: Aims) -> None:
         """The ledger itself remembers it."""
 
     def totals(self, period: str) -> Totals:

@@ -49,6 +49,10 @@ class LedgerProxy(AsyncVerbs):
         self._current().set_target(target)
 
     @override
+    def set_target_accuracy(self, target: float) -> None:
+        self._current().set_target_accuracy(target)
+
+    @override
     def close(self) -> None:
         self.own.close()
 

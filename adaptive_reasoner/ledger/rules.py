@@ -20,7 +20,7 @@ from adaptive_reasoner.ledger.comparing import Comparing
 from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
 from adaptive_reasoner.ledger.estimates import Estimates
 from adaptive_reasoner.ledger.price_controller import Totals
-from adaptive_reasoner.ledger.settings import LARGEST, Account, to_score
+from adaptive_reasoner.ledger.settings import LARGEST, Account, Aims, to_accuracy, to_score
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 T = TypeVar("T")
@@ -36,7 +36,6 @@ class TransactionalLedger(Comparing, AlarmKeeping):
 
     def __init__(self, account: Account, *, clock: Callable[[], float]) -> None:
         self._account = account
-        self._law = account.law
         self._estimates = Estimates(account.target)
         self._clock = clock
         self._totals = Totals()
@@ -214,18 +213,11 @@ class TransactionalLedger(Comparing, AlarmKeeping):
 
     @override
     def set_target(self, target: float) -> None:
-        if not (wanted := self._account.to_units(target, "target")):
-            raise LedgerError(f"target must be a finite number above 0, got {target:g}")
+        self._aim(lambda: self._account.for_target(target))
 
-        def change(transaction: Transaction) -> None:
-            transaction.lock()
-            totals, before = transaction.totals(period := self._period), self._law
-            self._hold(wanted)
-            transaction.retarget(wanted)
-            if self._law is not None:
-                transaction.add(period, Totals(forgiven=self._law.takeover(before, totals)))
-
-        self._change(change)
+    @override
+    def set_target_accuracy(self, target: float) -> None:
+        self._aim(lambda: self._account.for_accuracy(to_accuracy(target), self.price))
 
     @override
     def close(self) -> None:
@@ -260,11 +252,22 @@ class TransactionalLedger(Comparing, AlarmKeeping):
     def _period(self) -> str:
         return self._account.period(self._clock())
 
-    def _hold(self, target: int | None) -> None:
-        """Use this target from now on."""
-        if target != self._account.target:
-            self._account = replace(self._account, target=target)
-            self._law, self._estimates = self._account.law, Estimates(target)
+    def _aim(self, aims: Callable[[], Aims]) -> None:
+        """Hold others from now on, in all processes."""
+
+        def change(transaction: Transaction) -> None:
+            transaction.lock()
+            totals, before = transaction.totals(self._period), self._account
+            self._hold(aims())
+            transaction.retarget(self._account.aims)
+            transaction.add(self._period, self._account.takeover(before, totals))
+
+        self._change(change)
+
+    def _hold(self, aims: Aims) -> None:
+        if aims != self._account.aims:
+            self._account = replace(self._account, **aims._asdict())
+            self._estimates = Estimates(aims.target)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -386,12 +389,10 @@ class TransactionalLedger(Comparing, AlarmKeeping):
         others, earlier = transaction.others(after), transaction.totals(after.period)
         change = difference(before, after, others, breaches=breaches)
         change = replace(change, unheard=change.admitted)
-        if earlier.spent + earlier.held + change.spent + change.held > LARGEST:
-            most = LARGEST / self._account.scale
-            raise LedgerError(f"the ledger's sum would overflow {most:g} {self.cost_unit}")
-        if self._law is not None:
+        self._account.check_sum(earlier.spent + earlier.held + change.spent + change.held)
+        if (law := self._account.law) is not None:
             correction = self._estimates.follow(transaction, earlier)
-            change, after = steered(self._law, correction, earlier, change, before, after, others, allowance)
+            change, after = steered(law, correction, earlier, change, before, after, others, allowance)
         transaction.put(after, before=before)
         transaction.add(after.period, change)
 

@@ -5,18 +5,32 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 from adaptive_reasoner.amounts import scale_of, units_of
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import SENSITIVITY, AccuracyLaw, Quality, quality
 from adaptive_reasoner.ledger.base import Priced, PricesAccuracy, Window
-from adaptive_reasoner.ledger.price_controller import CREDIT, NANO, WORTH, PriceLaw, Totals
+from adaptive_reasoner.ledger.price_controller import CREDIT, NANO, REACH, WORTH, PriceLaw, Totals
 from adaptive_reasoner.policy.versions import VersionedPolicy
 
 LARGEST = 2**62  # half of what a database's 64-bit integer holds
 TTL = 3600.0
 KEEP = 30 * 86_400.0
+
+
+class Aims(NamedTuple):
+    """What a ledger holds, which may change while it is open.
+
+    Attributes:
+        target: Mean cost, in small units.
+        target_accuracy: Mean accuracy that is not to be fallen below.
+        floor_price: Offline price at which it is expected, per cost unit.
+    """
+
+    target: int | None
+    target_accuracy: float | None
+    floor_price: float | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,49 @@ class Account:
         slope = SENSITIVITY if self.floor_slope is None else self.floor_slope
         return AccuracyLaw(self.target_accuracy, self.floor_price or 0.0, slope, self.floor_lowest or 0.0)
 
+    @property
+    def aims(self) -> Aims:
+        """What is held."""
+        return Aims(self.target, self.target_accuracy, self.floor_price)
+
+    def for_target(self, target: float) -> Aims:
+        """What is held with another target, in cost units; refuses what is none."""
+        if not (wanted := self.to_units(target, "target")):
+            raise LedgerError(f"target must be a finite number above 0, got {target:g}")
+        return self.aims._replace(target=wanted)
+
+    def for_accuracy(self, wanted: float, price: float) -> Aims:
+        """What is held with another target accuracy.
+
+        An accuracy that was held before tells, by its slope, at which price the other one is expected; the
+        first one begins at the price in force.
+
+        Args:
+            wanted: The mean accuracy.
+            price: The price in force, per cost unit.
+
+        Raises:
+            LedgerError: Nothing tells a price to begin at.
+        """
+        if self.floor is not None:
+            lower = math.exp((self.floor.target - wanted) / self.floor.slope)
+            price = max(
+                self.floor.price * min(max(lower, math.exp(-REACH)), math.exp(REACH)), self.floor.lowest
+            )
+        if not price > 0.0:
+            raise LedgerError(
+                "a target accuracy needs a price to begin at, and this ledger has none: "
+                "open it with a policy or set a target first"
+            )
+        return Aims(self.target, wanted, price)
+
+    def takeover(self, before: "Account", totals: Totals) -> Totals:
+        """What changes of the sums when this account takes the place of one with other aims."""
+        same = self.target == before.target
+        forgiven = 0 if same or self.law is None else self.law.takeover(before.law, totals)
+        owed = 0 if self.target_accuracy == before.target_accuracy else totals.floor_debt
+        return Totals(forgiven=forgiven, floor_debt=-owed)
+
     def price_at(self, totals: Totals) -> float:
         """The price of compute, per cost unit: of a budget and a floor, the higher one."""
         if self.floor is not None:
@@ -115,6 +172,11 @@ class Account:
         own = self.target if budget is None else self.to_units(budget, "budget")
         return 0 if self.target is None or own is None else self.target - own
 
+    def check_sum(self, total: int) -> None:
+        """Refuse a sum that is too large to count."""
+        if total > LARGEST:
+            raise LedgerError(f"the ledger's sum would overflow {LARGEST / self.scale:g} {self.cost_unit}")
+
     def from_units(self, amount: int | None) -> float | None:
         """A small amount in cost units."""
         return None if amount is None else amount / self.scale
@@ -146,7 +208,7 @@ class LedgerOptions:
         ttl, credit = positive("reservation_ttl", self.reservation_ttl), positive("credit", self.credit)
         kept = positive("keep", self.keep)
         price, slope = self._start()
-        wanted = _accuracy(self.target_accuracy)
+        wanted = None if self.target_accuracy is None else to_accuracy(self.target_accuracy)
         if stored is not None:
             keep("target", stored.target, target, scale_of(unit))
             keep("hard_cap", stored.hard_cap, hard_cap, scale_of(unit))
@@ -226,9 +288,10 @@ def keep(name: str, stored: float | None, said: float | None, scale: int = 1) ->
     """Refuse to reopen a ledger on another term than it was made with."""
     if said is not None and said != stored:
         made = "no" if stored is None else f"{stored / scale:g} as"
+        option = {"target": "--target", "target_accuracy": "--accuracy"}.get(name)
         another = (
-            f"change it for all: adaptive-reasoner ledger set URL --target {said / scale:g}"
-            if name == "target"
+            f"change it for all: adaptive-reasoner ledger set URL {option} {said / scale:g}"
+            if option
             else "open another ledger"
         )
         raise LedgerError(
@@ -237,10 +300,12 @@ def keep(name: str, stored: float | None, said: float | None, scale: int = 1) ->
         )
 
 
-def _accuracy(wanted: Any) -> float | None:
-    """A target accuracy as a float in (0, 1), or None."""
-    if wanted is None:
-        return None
+def to_accuracy(wanted: Any) -> float:
+    """A target accuracy as a float in (0, 1).
+
+    Raises:
+        LedgerError: It is something else.
+    """
     if not (isinstance(wanted, Real) and 0.0 < float(wanted) < 1.0):
         raise LedgerError(f"target_accuracy must lie between 0 and 1, got {wanted!r}")
     return float(wanted)

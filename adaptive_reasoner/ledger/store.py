@@ -8,6 +8,7 @@ from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Known
 from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.settings import Aims
 from adaptive_reasoner.policy.alarm import Alarm
 
 
@@ -98,5 +99,5 @@ class Transaction(Known, Protocol):
         The change may be started over for it, on what the others leave.
         """
 
-    def retarget(self, target: int) -> None:
-        """Store another target; needs the lock."""
+    def retarget(self, aims: Aims) -> None:
+        """Store what the ledger holds from now on; needs the lock."""

@@ -245,11 +245,7 @@ class LearnedPolicy:
         return self._decision(action, accuracy, cost, price, reason)
 
     def decide_batch(
-        self,
-        questions: Sequence[str],
-        *,
-        budget: float | None = None,
-        target_accuracy: float | None = None,
+        self, questions: Sequence[str], *, budget: float | None = None, target_accuracy: float | None = None
     ) -> list[Decision]:
         """The best actions for a whole batch, by mean expected cost or accuracy; see `Policy.decide_batch`.
 

@@ -242,6 +242,10 @@ def test_keeps_its_books_whatever_a_database_has_as_its_defaults(postgres):
         ledger.close()
 
 
+def test_others_hold_a_new_accuracy_with_their_next_operation(opened):
+    targets.others_hold_the_new_accuracy(opened)
+
+
 @pytest.mark.parametrize("capped", [{}, {"hard_cap": 1e6}])
 def test_others_hold_a_new_target_with_their_next_operation(opened, capped):
     targets.others_hold_the_new_target(lambda **given: opened(**given, **capped))

@@ -6,9 +6,14 @@ from adaptive_reasoner.ledger.price_controller import CARRIED, Totals
 from adaptive_reasoner.policy.alarm import Alarm
 
 _TEXTS = {
-    # With the target in force, which may have changed since the ledger was opened.
+    # With what is held, which may have changed since the ledger was opened.
     "read_sums": """
-        select count(*), (select target from ledger_accounts where ledger = :of), {sums}
+        select
+            count(*),
+            (select target from ledger_accounts where ledger = :of),
+            (select target_accuracy from ledger_accounts where ledger = :of),
+            (select floor_price from ledger_accounts where ledger = :of),
+            {sums}
         from ledger_totals where ledger = :of and period = :within""",
     # The sums over the other charges of a question, and the charge itself, as one row.
     "read_charge": """
@@ -110,7 +115,10 @@ _TEXTS = {
     "read_alarms": "select {alarm} from ledger_alarms where ledger = :of order by at, series",
     "drop_alarms": "delete from ledger_alarms where ledger = :of and policy_id = :policy",
     "recap": "update ledger_accounts set hard_cap = :cap where ledger = :of",
-    "retarget": "update ledger_accounts set target = :target where ledger = :of",
+    "retarget": """
+        update ledger_accounts
+        set target = :target, target_accuracy = :target_accuracy, floor_price = :floor_price
+        where ledger = :of""",
     "clear_entries": "delete from ledger_entries where ledger = :of",
     "clear_sums": "delete from ledger_totals where ledger = :of",
     "clear_scores": "delete from ledger_scores where ledger = :of",

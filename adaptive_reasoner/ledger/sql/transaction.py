@@ -8,6 +8,7 @@ from adaptive_reasoner.ledger.comparisons import Comparison
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import CARRIED, NANO, Totals
+from adaptive_reasoner.ledger.settings import Aims
 from adaptive_reasoner.ledger.sql.connection import Answer, StartOverError
 from adaptive_reasoner.ledger.store import Wanted
 from adaptive_reasoner.policy.alarm import Alarm
@@ -46,7 +47,7 @@ class SqlTransaction:
         shared: bool,
         cap: int | None = None,
         alone: bool = False,
-        hold: Callable[[int | None], None],
+        hold: Callable[[Aims], None],
     ) -> None:
         self.loaded: dict[str, Totals] = {}
         self._hold = hold
@@ -76,8 +77,8 @@ class SqlTransaction:
         """The sums of a period, with what was added here."""
         if period not in self.loaded:
             answer = self._summing.pop(period, None) or self._do("read_sums", within=period)
-            [(parts, target, *sums)] = answer()
-            self._hold(target)
+            [(parts, target, accuracy, floor_price, *sums)] = answer()
+            self._hold(Aims(target, accuracy, floor_price))
             self._parts[period] = max(parts, PARTS if self._shared else 1)
             self.loaded[period] = Totals(*sums) if parts else self._begin(period)
             if parts and self._cap is not None and not self._beside:  # an older version made one row
@@ -214,9 +215,9 @@ class SqlTransaction:
             self._do("lock_all_questions")
             self._beside = False
 
-    def retarget(self, target: int) -> None:
-        """Write another target; needs the lock."""
-        self._do("retarget", target=target)
+    def retarget(self, aims: Aims) -> None:
+        """Write what the ledger holds from now on; needs the lock."""
+        self._do("retarget", **aims._asdict())
 
     def clear(self) -> None:
         """Forget every charge and every sum."""

@@ -175,6 +175,21 @@ def test_a_ledgers_target_is_set_and_its_old_one_is_refused(command, tmp_path):
     assert command("ledger", "set", url, "--target", 0, "--name", "acme")[0] == 2
 
 
+def test_a_ledgers_accuracy_is_set_beside_its_target(command, tmp_path):
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with open_ledger(url, target=20.0) as ledger:
+        price = ledger.price
+        assert command("ledger", "set", url)[0] == 2
+        code, printed, _ = command("ledger", "set", url, "--accuracy", 0.8, "--json")
+        found = json.loads(printed)
+        assert (code, found["target_accuracy"], found["accuracy_before"]) == (0, 0.8, None)
+        assert found["price"] == pytest.approx(price)
+        found = json.loads(command("ledger", "set", url, "--accuracy", 0.9, "--target", 40, "--json")[1])
+        assert (found["target_accuracy"], found["accuracy_before"], found["target"]) == (0.9, 0.8, 40.0)
+        assert ledger.snapshot().quality.target == 0.9
+    assert command("ledger", "set", url, "--accuracy", 1.5)[0] == 2
+
+
 def test_a_backtest_that_is_a_pipe_or_nested_without_end_is_one_line(command, outcomes, tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "deep.json").write_text("[" * 100_000)

@@ -47,6 +47,34 @@ class QualityContract:
     def test_a_policys_price_stands_in_for_a_curve_and_a_target_for_both(self, make):
         assert make(target_accuracy=0.9, policy=Priced(price=0.003)).price == pytest.approx(0.003)
 
+    def test_another_accuracy_is_held_from_now_on_at_the_price_that_the_slope_tells(self, floor):
+        graded(floor, [0.0] * 3 + [1.0] * 57)
+        price, lower = floor.price, math.exp(-0.5)
+        floor.set_target_accuracy(0.85)
+        assert (floor.quality.target, floor.quality.feedbacks) == (0.85, 60)
+        assert floor.price == pytest.approx(price * lower)
+        assert floor.snapshot().price == pytest.approx(floor.price)
+        graded(floor, [0.0] * 5, name="r")
+        assert floor.price < price * lower
+
+    def test_a_first_accuracy_is_held_from_the_price_in_force(self, make):
+        ledger = make(target=100.0)
+        price = ledger.price
+        ledger.set_target_accuracy(0.9)
+        assert ledger.quality.target == 0.9
+        assert ledger.price == pytest.approx(price)
+        assert ledger.target == 100.0
+
+    @pytest.mark.parametrize("wrong", [0.0, 1.0, float("nan"), "much"])
+    def test_an_accuracy_to_hold_lies_between_0_and_1(self, floor, wrong):
+        with pytest.raises(LedgerError, match="must lie between 0 and 1"):
+            floor.set_target_accuracy(wrong)
+        assert floor.quality.target == 0.8
+
+    def test_a_first_accuracy_needs_a_price_to_begin_at(self, make):
+        with pytest.raises(LedgerError, match="set a target first"):
+            make().set_target_accuracy(0.9)
+
     def test_a_floor_without_any_price_to_begin_at_is_refused(self, make):
         with pytest.raises(LedgerError, match=r"give a policy .* or a target"):
             make(target_accuracy=0.9)

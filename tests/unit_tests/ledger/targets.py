@@ -21,6 +21,25 @@ def others_hold_the_new_target(opened):
     assert opened(target=40.0).target == 40.0
 
 
+def others_hold_the_new_accuracy(opened):
+    first, second = opened(target=20.0), opened()
+    price = second.price
+    for number in range(60):
+        second.feedback(f"{number}", 0.5)
+    first.set_target_accuracy(0.8)
+    second.feedback("late", 0.0)
+    assert (second.quality.target, second.quality.feedbacks) == (0.8, 61)
+    assert second.price == pytest.approx(
+        price
+    )  # the higher of two prices decides, and the floor's has fallen
+    assert second.snapshot() == first.snapshot()
+    with pytest.raises(
+        LedgerError, match=r"made with 0\.8 as target_accuracy, .* ledger set URL --accuracy 0\.7"
+    ):
+        opened(target_accuracy=0.7)
+    assert opened(target_accuracy=0.8).quality.target == 0.8
+
+
 def charges_of_others_meet_no_half_made_change(opened):
     """Charges at the target of the moment leave no credit, whatever they overtake."""
     ledgers, failures = [opened(target=20.0) for _ in range(3)], []

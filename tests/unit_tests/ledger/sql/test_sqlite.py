@@ -262,6 +262,10 @@ def test_others_hold_a_new_target_with_their_next_operation(opened):
     targets.others_hold_the_new_target(opened)
 
 
+def test_another_process_holds_the_new_accuracy(opened):
+    targets.others_hold_the_new_accuracy(opened)
+
+
 def test_a_new_target_meets_no_change_half_made(opened):
     targets.charges_of_others_meet_no_half_made_change(opened)
 
