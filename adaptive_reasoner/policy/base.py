@@ -102,25 +102,23 @@ class Policy(Protocol):
             BudgetExceededError: No action fits under `max_cost`.
         """
 
-    def decide_batch(
-        self,
-        questions: Sequence[str],
-        *,
-        budget: float | None = None,
-        target_accuracy: float | None = None,
-    ) -> list[Decision]:
-        """Choose for all `questions` at once, within a mean cost or for a mean accuracy.
-
-        Args:
-            questions: The texts to decide on.
-            budget: The mean expected cost is at most this.
-            target_accuracy: The mean expected accuracy is at least this, at the least cost; instead of a
-                budget.
+    def decide_batch(self, questions: Sequence[str], *, budget: float) -> list[Decision]:
+        """Choose for all `questions` at once, so that the mean expected cost is at most `budget`.
 
         Raises:
             InfeasibleBudgetError: The cheapest actions cost more than `budget`.
+        """
+
+
+@runtime_checkable
+class ReachesAccuracy(Protocol):
+    """A policy that also decides a batch for a mean accuracy."""
+
+    def decide_batch(self, questions: Sequence[str], *, target_accuracy: float) -> list[Decision]:
+        """Choose for all `questions` at once the least cost whose mean expected accuracy reaches a target.
+
+        Raises:
             InfeasibleAccuracyError: The most accurate actions do not reach `target_accuracy`.
-            ValueError: Neither is given, or both.
         """
 
 

@@ -4,10 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
 from adaptive_reasoner.policy.alarm import KeepsAlarms
-from adaptive_reasoner.policy.base import Decision, Looks, Policy, never_blocks
+from adaptive_reasoner.policy.base import (
+    Decision,
+    Looks,
+    Policy,
+    ReachesAccuracy,
+    check_one_aim,
+    never_blocks,
+)
 from adaptive_reasoner.strategies.flow import Answer, may_vote
 
 if TYPE_CHECKING:
@@ -93,10 +100,13 @@ class VersionedPolicy(ABC):
         budget: float | None = None,
         target_accuracy: float | None = None,
     ) -> list[Decision]:
-        """Choose for all `questions` at once; see `Policy.decide_batch`."""
-        if target_accuracy is None:
+        """Choose for all `questions` at once; see `Policy.decide_batch` and `ReachesAccuracy`."""
+        check_one_aim(budget, target_accuracy)
+        if budget is not None:
             return self.version.decide_batch(questions, budget=budget)
-        return self.version.decide_batch(questions, budget=budget, target_accuracy=target_accuracy)
+        return cast("ReachesAccuracy", self.version).decide_batch(
+            questions, target_accuracy=target_accuracy or 0.0
+        )
 
 
 def version_of(policy: Policy, actions: Collection[str] | None = None) -> Policy:
