@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.kit.learning.calibration import Calibration, calibration_error, cost_spread
-from adaptive_reasoner.kit.outcomes import Halves, Outcomes
+from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.tables.outcome_parts import Halves
 
 
 def table(n=2000, seed=0, noise=1.0, trust=1.0):
