@@ -1,13 +1,23 @@
-"""Servers on loopback, each in a thread of its own."""
+"""Servers on loopback, each in a thread of its own, and ports for those in other processes."""
 
 import asyncio
+import random
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
 from adaptive_reasoner.server.connections import patient_for
+
+
+def free_port():
+    """A port below those that the system gives to clients: none takes it while the server starts."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

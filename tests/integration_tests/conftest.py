@@ -5,10 +5,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.serving import free_port
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +38,7 @@ def pgbouncer(postgres):
     data = sa.make_url(postgres).query["host"]
     owner = Path(data).owner()  # the server's own user: PgBouncer does not run as root
     folder = Path(tempfile.mkdtemp())
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     (folder / "users.txt").write_text('"postgres" ""\n')
     (folder / "pgbouncer.ini").write_text(
         f"[databases]\n* = host={data} port=5432 user=postgres\n"
@@ -53,15 +55,15 @@ def pgbouncer(postgres):
         stdout=log,
         stderr=log,
     )
-    until = time.monotonic() + 20.0
-    while running.poll() is None and time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-            break
-        except OSError:
-            time.sleep(0.02)
-    else:
-        pytest.fail(f"PgBouncer did not start: {(folder / 'log').read_text()}")
+
+    def listens():
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+            return True
+        return False
+
+    wait_until(lambda: listens() or running.poll() is not None)
+    assert running.poll() is None, f"PgBouncer did not start: {(folder / 'log').read_text()}"
     yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     running.terminate()
     running.wait()

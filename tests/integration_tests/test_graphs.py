@@ -2,10 +2,8 @@
 
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -20,20 +18,12 @@ from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
+from tests.serving import free_port
 from tests.stub_server import StubServer
 from tests.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAMES = sorted(json.loads((PROJECT / "langgraph.json").read_text())["graphs"])
-
-
-def free_port():
-    """A port below those that the system gives to clients: none takes it while the server starts."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @pytest.fixture(scope="module")

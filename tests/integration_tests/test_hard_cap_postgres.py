@@ -25,6 +25,7 @@ from adaptive_reasoner.ledger.sql import transaction
 from adaptive_reasoner.ledger.sql.schema import open_engine, totals
 from adaptive_reasoner.ledger.tenants import TenantLedger
 from tests.unit_tests.ledger.stand_ins import Clock
+from tests.waiting import PATIENCE
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["adaptive_reasoner.ledger.sql.ledger", "psycopg"])
@@ -209,7 +210,7 @@ def test_changes_far_from_the_cap_lock_neither_the_account_nor_each_other(opened
         first = sa.select(totals).where(totals.c.ledger == ledger._name, totals.c.part == 0)
         connection.execute(first.with_for_update())  # as a process in the middle of its commit
         working = pool.submit(lambda: other.settle(other.reserve(4.0, "q", worst=9.0), 3.0))
-        assert working.result(timeout=30.0).cost == 3.0
+        assert working.result(timeout=PATIENCE).cost == 3.0
         connection.rollback()
 
 
@@ -419,7 +420,7 @@ def test_killed_processes_leave_the_cap_exact(postgres, parts):
         running[victim].join()
         running[victim] = started(postgres, name, parts, victim, seed)
     for process in running:
-        process.join(120.0)
+        process.join(PATIENCE)
     seen, charges = ledger.snapshot(), ledger.history(100_000)
     assert seen.spent + seen.held == 7.0 * len(charges)
     assert 0.0 <= cap - 7.0 * len(charges) < 7.0

@@ -11,6 +11,7 @@ from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from tests.unit_tests.ledger.contract_sums import SumsContract
+from tests.waiting import PATIENCE
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["adaptive_reasoner.ledger.sql.ledger", "psycopg"])
@@ -72,7 +73,7 @@ def test_processes_spend_a_cap_to_its_last_unit_and_no_further(opened, pgbouncer
     ]
     for process in running:
         process.start()
-    admitted = sum(done.get(timeout=60.0) for _ in running)
+    admitted = sum(done.get(timeout=PATIENCE) for _ in running)
     for process in running:
         process.join()
     assert (admitted, ledger.snapshot().spent) == (50, 200.0)

@@ -13,6 +13,7 @@ from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.ledger.journal import JournaledLedger
 from adaptive_reasoner.ledger.memory import MemoryLedger
 from adaptive_reasoner.ledger.settings import LedgerOptions
+from tests.waiting import PATIENCE
 
 
 class Unsteady(MemoryLedger):
@@ -178,7 +179,7 @@ def test_refuses_the_journal_of_a_running_process(ledger, tmp_path):
         "JournaledLedger(open_ledger('memory://'), sys.argv[1])\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "journal")]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "is the journal of another process" in refused.stderr
 
 
@@ -204,7 +205,7 @@ def test_child_of_the_process_that_opened_it_is_refused(tmp_path):
         "assert os.waitpid(child, 0)[1] == 0\n"
         "assert ledger.charge(1.0, 'q').cost == 1.0\n"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=PATIENCE)
 
 
 UNREADABLE = [
@@ -322,7 +323,7 @@ def test_a_child_that_ends_leaves_the_journal_to_its_parent(tmp_path):
         "except LedgerError as error: assert 'of another process' in str(error)\n"
         "else: raise AssertionError('two have it')\n"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "journal")], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "journal")], check=True, timeout=PATIENCE)
 
 
 def test_a_budget_of_a_question_is_kept_in_the_journal(ledger, inner):
