@@ -21,6 +21,7 @@ DRAWN = ("random", "chosen")
 
 _NUMBERED = re.compile(r"#\s*(\d+)")
 _BARE_NUMBER = re.compile(r"\d{1,4}")
+_LISTED = 10  # rows that a note names
 _IS_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -76,6 +77,7 @@ def read_label_sheet(path: PathLike, samples: Samples) -> LabelSheet:
     texts = dict(zip(samples.question_ids, samples.questions, strict=True))
     labels: dict[str, tuple[Label, int]] = {}
     notes: list[str] = []
+    unseen: list[int] = []
     for number, row in enumerate(read_rows(path), start=1):
         if all(cell_text(row, name) is None for name in row):
             continue  # spreadsheets leave such rows at the end
@@ -85,6 +87,7 @@ def read_label_sheet(path: PathLike, samples: Samples) -> LabelSheet:
             gold = cell_text(row, "gold")
             if gold is None:
                 continue
+            said = len(notes)
             label = Label(_gold(gold.strip(), row, question_id, samples, notes, number), _drawn(row))
         except ValueError as error:
             raise OutcomesError(str(error), file=path, row=number) from error
@@ -92,8 +95,16 @@ def read_label_sheet(path: PathLike, samples: Samples) -> LabelSheet:
         if before != label:
             reason = f"question {question_id!r} has another label in row {at}"
             raise OutcomesError(reason, file=path, row=number)
+        answers = {each.answer for each in answers_of(samples, question_id)[0]}
+        if label.gold is not None and answers and label.gold not in answers and len(notes) == said:
+            unseen.append(number)
     if not labels:
         raise OutcomesError("no row has a label; fill in the column gold", file=path)
+    if unseen:
+        rows = ", ".join(map(str, unseen[:_LISTED])) + (", .." if len(unseen) > _LISTED else "")
+        notes.append(
+            f"no reply gave the right answer of rows {rows}; see whether it is spelled as replies are"
+        )
     return LabelSheet({name: label for name, (label, _) in labels.items()}, tuple(notes))
 
 

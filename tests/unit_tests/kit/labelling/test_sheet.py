@@ -74,10 +74,14 @@ def test_labels_come_back_as_text_number_or_none_of_these(samples, sheet):
 
 
 def test_a_right_answer_that_no_reply_gave_is_taken_as_it_is(samples, table):
-    labels = read_label_sheet(
-        fill(table, samples, {"river": " The Nile-Kagera ", "sum": "43"}), samples
-    ).labels
-    assert {name: label.gold for name, label in labels.items()} == {"river": "The Nile-Kagera", "sum": "43"}
+    found = read_label_sheet(
+        fill(table, samples, {"river": " The Nile-Kagera ", "sum": "43", "capital": "paris"}), samples
+    )
+    golds = {name: label.gold for name, label in found.labels.items()}
+    assert golds == {"river": "The Nile-Kagera", "sum": "43", "capital": "paris"}
+    rows = [at for at, row in enumerate(read_rows(table), start=1) if row["question_id"] in ("river", "sum")]
+    (note,) = found.notes
+    assert note.startswith(f"no reply gave the right answer of rows {rows[0]}, {rows[1]};")
 
 
 def test_a_bare_number_is_the_answer_itself_where_answers_are_numbers_and_that_is_said(samples, table):
