@@ -99,8 +99,10 @@ def checked_json(body: Any) -> Any:
     """A body that can be sent on as JSON: no NaN, no half of a surrogate pair, no endless nesting.
 
     Raises:
-        ValueError: It cannot.
+        ValueError: It cannot, or was not sent as JSON.
     """
+    if isinstance(body, bytes):  # a form, or a page of another site; pydantic reports no TypeError
+        raise ValueError("the body is JSON; send it with the header content-type: application/json")  # noqa: TRY004
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError as error:

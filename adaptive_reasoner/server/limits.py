@@ -21,6 +21,7 @@ ANSWERING = ("/v1/chat/completions", "/v1/responses")
 
 _PATHS = (*ANSWERING, "/v1/models", "/healthz", "/metrics")
 _UNANSWERED = 499  # as nginx logs a client that closed the connection
+_FAULT = 500  # an error leaves the application, and the middleware around this answers
 
 _DISCARDED = 4  # times the limit, of a body that is too large: a client reads no answer before it has sent
 
@@ -104,20 +105,22 @@ class LimitedApp:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begin, status = time.perf_counter(), [_UNANSWERED]
+        begin, status = time.perf_counter(), _FAULT
 
         async def observed(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                status[:] = [message["status"]]
+                status = message["status"]
             await send(message)
 
         try:
             await self._admit(scope, receive, observed)
+            status = _UNANSWERED if status == _FAULT else status
         finally:
             path = scope["path"] if scope["path"] in _PATHS else "other"
             seconds = time.perf_counter() - begin
-            self._observe(path, status[0], seconds)
-            _logger.info("%s %s %d %.3f s", scope["method"], path, status[0], seconds)
+            self._observe(path, status, seconds)
+            _logger.info("%s %s %d %.3f s", scope["method"], path, status, seconds)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit it if there is room."""

@@ -1,5 +1,6 @@
 """What goes wrong, with the status and the error object that say so."""
 
+import httpx
 import pytest
 from langchain_openai import ChatOpenAI
 
@@ -184,3 +185,11 @@ def test_a_request_that_the_models_client_refuses_is_sent_nowhere_and_costs_noth
     assert (answer.status_code, problem(answer)["code"]) == (400, "unsupported_parameter")
     assert "not strict" in problem(answer)["message"]
     assert (served.settled().spent, served.upstream.bodies) == (0.0, [])
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_that_is_not_sent_as_json_is_refused_with_the_header_named(shared, path, kind):
+    answer = httpx.post(f"{shared.url}{path}", content=b'{"model": "x"}', headers={"content-type": kind})
+    assert answer.status_code == 400
+    assert "content-type: application/json" in answer.json()["error"]["message"]
