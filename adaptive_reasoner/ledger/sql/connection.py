@@ -5,14 +5,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.ledger.sql.statements import STATEMENTS
 
 Answer = Callable[[], list[Any]]
 """Returns the rows of one statement; it may wait for the server."""
 
 
-class StartOverError(Exception):
-    """Raised in a transaction that is to be undone and run again."""
+class StartOverError(AdaptiveReasonerError):
+    """A transaction is to be undone and run again; no caller of a ledger sees this."""
 
 
 class Connection(Protocol):

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from adaptive_reasoner.errors import AdaptiveReasonerError
 from adaptive_reasoner.ledger.base import UnreachableLedgerError
+from adaptive_reasoner.ledger.sql.connection import StartOverError
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ class PendingChange(Generic[T]):
         self._results, self.error = [], None
         try:
             self._results.append(self._change(transaction))
+        except StartOverError:
+            raise
         except AdaptiveReasonerError as error:
             self.error = error
 

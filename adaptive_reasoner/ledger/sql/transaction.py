@@ -210,7 +210,7 @@ class SqlTransaction:
         """
         if self._beside:
             if self._began:
-                raise StartOverError
+                raise StartOverError("the change begins again, when no other is under way")
             self._do("lock_account")
             self._do("lock_all_questions")
             self._beside = False
