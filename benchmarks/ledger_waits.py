@@ -4,7 +4,8 @@ On a real PostgreSQL, 64 processes reserve, wait as long as a call of a model ta
 call of half a second, as processes do that mostly wait, and once with none, as fast as they can. Measured
 are the pairs a second, how long a verb takes, and in samples of `pg_stat_activity` how many of the processes
 wait for a lock. The ledgers: with a target alone; under a hard cap; and under a hard cap with every change
-alone on the account, as all were before the cap was shared out among the rows of sums.
+alone, as near the cap. So was every change before the cap was shared out among the rows of sums; the results
+hold a run of that version too.
 
     python benchmarks/ledger_waits.py [--seconds 10] [--rounds 3] [--processes 64] [--out FILE]
 
