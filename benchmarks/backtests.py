@@ -44,8 +44,8 @@ def digest_of(*paths):
 def code_digest():
     """Of the part of the library that a backtest runs."""
     package = Path(adaptive_reasoner.__file__).parent
-    beside = (package / f"{name}.py" for name in ("answers", "features", "pricing", "stopping"))
-    return digest_of(*sorted((package / "kit").rglob("*.py")), *beside)[:16]
+    parts = ("answers", "strategies", "policy", "kit")
+    return digest_of(*(path for part in parts for path in sorted((package / part).rglob("*.py"))))[:16]
 
 
 def rounded(value):
