@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from langchain_core.runnables import RunnableConfig
 
 from adaptive_reasoner.answers.grouping import numeric_text
 from adaptive_reasoner.arrays import Floats
@@ -18,6 +19,8 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.learned import LearnedPolicy
+
+_IN_TURN = RunnableConfig(max_concurrency=1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ def one_by_one(
 ) -> Iterator[Answered]:
     """Answer questions in their order under a ledger of their own, and tell of each as it is answered.
 
-    Mixtures are drawn by the place of a question among them, so that a second run draws alike.
+    Mixtures are drawn by the place of a question among them, and the calls of a vote follow each other. So
+    two runs on a record are equal, and the local model reads the prompt of a vote once.
 
     Args:
         questions: What to ask; a question may come several times.
@@ -64,11 +68,11 @@ def one_by_one(
     graph = build_graph(sources, policy=policy, ledger=ledger, voting=voting)
     for number, question in enumerate(questions):
         context = AdaptiveContext(draw=f"question {number}")
-        state = graph.invoke({"question": question.question}, context=context)
-        yield _answered(question, state, ledger.snapshot().average)
+        state = graph.invoke({"question": question.question}, _IN_TURN, context=context)
+        yield _answered(question, state, ledger.average)
 
 
-def _answered(question: Question, state: Mapping[str, object], average: float | None) -> Answered:
+def _answered(question: Question, state: Mapping[str, object], average: float) -> Answered:
     decision, stated = state["decision"], state.get("answer")
     assert isinstance(decision, Mapping)
     answer = numeric_text(stated) if isinstance(stated, str) else None
@@ -78,7 +82,7 @@ def _answered(question: Question, state: Mapping[str, object], average: float | 
         answer=answer,
         correct=right(answer, question.gold or ""),
         cost=float(decision["cost"]),
-        average=float(average or 0.0),
+        average=average,
     )
 
 

@@ -23,7 +23,7 @@ from adaptive_reasoner.models.source import ChatModel
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
 HELD_OUT = 0.5
-LIVE, LIVE_FAST = 20, 12
+LIVE, LIVE_FAST = 12, 8
 VARIANTS: Mapping[str, Voting] = {
     "adaptive": "whole",
     "adaptive_looks": "priced",

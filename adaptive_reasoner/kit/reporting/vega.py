@@ -20,7 +20,7 @@ _FONT = "system-ui, -apple-system, Segoe UI, Liberation Sans, sans-serif"
 
 def svg(figure: Any) -> str:
     """The figure drawn, its colours those of the page's theme."""
-    drawn: str = vl_convert.vegalite_to_svg(figure.to_json())
+    drawn: str = vl_convert.vegalite_to_svg(figure.to_json(validate=False))
     for name, shade in colours().items():
         drawn = drawn.replace(shade, f"var(--{name})")
     return drawn.replace("<svg ", '<svg focusable="false" aria-hidden="true" ', 1)
@@ -28,13 +28,15 @@ def svg(figure: Any) -> str:
 
 def picture(figure: Any) -> str:
     """The figure as a separate SVG file, on white."""
-    drawn: str = vl_convert.vegalite_to_svg(figure.properties(background=theme("paper")).to_json())
+    drawn: str = vl_convert.vegalite_to_svg(
+        figure.properties(background=theme("paper")).to_json(validate=False)
+    )
     return drawn
 
 
 def spec(figure: Any) -> str:
     """The figure as JSON for the page's script, safe inside HTML."""
-    return plain(json.loads(figure.to_json()))
+    return plain(json.loads(figure.to_json(validate=False)))
 
 
 def plain(value: object) -> str:

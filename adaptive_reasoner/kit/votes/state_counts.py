@@ -166,12 +166,14 @@ def _features(drawn: Ints, top: Ints, second: Ints) -> Floats:
 def _logistic(features: Floats, happened: Floats, counted: Floats) -> Floats:
     """Probabilities by a ridge-penalised logistic regression on shares."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # scikit-learn needs it
 
     seen = counted > 0
     yes, no = happened[seen], np.maximum(counted[seen] - happened[seen], 0.0)
     if min(yes.sum(), no.sum()) <= 0:
         return np.full(len(features), float(yes.sum() > 0))
     rows, labels = np.tile(features[seen], (2, 1)), np.repeat([1, 0], seen.sum())
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(rows, labels, np.concatenate([yes, no]))
+    with threadpool_limits(1, user_api="blas"):  # so few columns: threads would only wait for each other
+        model = LogisticRegression(C=1.0, max_iter=1000).fit(rows, labels, np.concatenate([yes, no]))
     chances: Floats = model.predict_proba(features)[:, 1]
     return chances

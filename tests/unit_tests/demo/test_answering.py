@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import PrivateAttr
 
 from adaptive_reasoner import FixedPolicy
 from adaptive_reasoner.demo.answering import Answered, gains, one_by_one
@@ -50,6 +51,29 @@ def test_the_same_questions_get_the_same_draws_in_every_run(record, questions):
     one, two = (list(one_by_one(asked, recorded_sources(record), Drawn(), budget=12.0)) for _ in range(2))
     assert one == two
     assert {each.action for each in one} == {"direct", "cot"}
+
+
+class CountingModel(ScriptedModel):
+    """Notes how many of its calls run side by side."""
+
+    _running: list[int] = PrivateAttr(default_factory=list)
+    _at_once: list[int] = PrivateAttr(default_factory=list)
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        self._running.append(1)
+        self._at_once.append(len(self._running))
+        try:
+            return super()._generate(messages, stop, run_manager, **kwargs)
+        finally:
+            self._running.pop()
+
+
+def test_the_calls_of_a_vote_follow_each_other_so_that_a_record_gives_equal_runs(questions):
+    model = CountingModel(answers=("1", "2", "3"), latency=0.01)
+    sources = dict.fromkeys(("direct", "cot"), Source(model, max_tokens=8))
+    (answered,) = one_by_one(questions[:1], sources, always("cot_vote_3"), budget=40.0)
+    assert answered.answer == "1"
+    assert model._at_once == [1, 1, 1]
 
 
 def test_a_live_answer_is_told_as_soon_as_it_is_there(record, questions):
