@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.strategies.look_plans import LookPlan
     from adaptive_reasoner.strategies.optimal_stopping import VoteModel
 
-Reason = Literal["policy", "mixture", "budget", "fallback", "explored"]
+Reason = Literal["policy", "nothing to compare", "mixture", "budget", "fallback", "explored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Decision:
         worst_cost: The most it can cost; infinite without a declared limit.
         expected_accuracy: Expected score in [0, 1]; NaN when unknown.
         price: The price of compute at which the choice was made, in accuracy per unit of cost.
-        reason: `"policy"` (predicted for this question), `"mixture"` (drawn from a mixture of fixed actions),
+        reason: `"policy"` (predicted for this question), `"nothing to compare"` (replies are expected to be
+            free text, so that no vote is begun), `"mixture"` (drawn from a mixture of fixed actions),
             `"budget"` (the preferred action did not fit under `max_cost`), `"fallback"` (the question is
             unlike the training questions, so the mixture was used), or `"explored"` (drawn to learn what
             another action does; see `explore` of the reasoner).

@@ -121,7 +121,7 @@ class LabelFreePolicy:
         asked = self._asked or AskedFor(question=question)
         wanted = self.offered.expected(asked, self._kind(asked)) >= _LIKELY
         votes = wanted and self.samples * call <= max_cost
-        reason: Reason = "policy" if votes or not wanted else "budget"
+        reason: Reason = "policy" if votes else "budget" if wanted else "nothing to compare"
         price = self.price if price is None else price
         return self._decision(self.actions[0 if votes else 1], call, price, reason)
 
