@@ -26,12 +26,17 @@ EXTRAS  := agents code kit litellm math openai postgres prices server test
 LEFT    := kit demo test_call_order.py test_docs.py test_benchmarks.py models/test_providers.py models/test_usage.py \
   models/test_impossible_usage.py
 
-.PHONY: help install demo test test-lowest lint types format docs notebooks check-python clean
+# The wheel with each extra alone, in an empty environment: make extras EXTRA_ALONE="kit local".
+EXTRA_ALONE ?=
+DIST        := .dist-extras
+
+.PHONY: help install demo test test-lowest extras lint types format docs notebooks check-python clean
 
 help:
 	@echo "make demo      install what it needs, then train, test and answer with a real local model"
 	@echo "make test      install, then the fast tests; SLOW=1 for all of them, TESTS=PATH for a part"
 	@echo "make test-lowest  the tests of the core on the lowest declared versions, in $(LOWEST)"
+	@echo "make extras    build the wheel, install it with each extra alone, and use the extra"
 	@echo "make install   install alone"
 	@echo "make lint types format"
 	@echo "make docs        the site, into site/; make notebooks: from the scripts of the cookbook, with their outputs"
@@ -46,6 +51,12 @@ test: install
 test-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python -m pytest tests/unit_tests -m "not slow" -W ignore::DeprecationWarning \
 	  $(addprefix --ignore tests/unit_tests/,$(LEFT))
+
+extras: $(LOWEST)/.installed
+	rm -rf $(DIST)
+	$(LOWEST)/bin/uv build --quiet --wheel --out-dir $(DIST)
+	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" PYTHON="$(PYTHON)" TORCH="$(TORCH)" tests/extras.sh $(DIST) $(EXTRA_ALONE)
+	rm -rf $(DIST)
 
 lint: install
 	$(BIN)/ruff check .
