@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from joblib import Parallel, delayed  # type: ignore[import-untyped]
 from joblib.parallel import get_active_backend  # type: ignore[import-untyped]
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 Result = TypeVar("Result")
 Tell = Callable[[str], None]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from onnx import ModelProto
 from sklearn.base import BaseEstimator
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Matrix
 from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture

@@ -166,7 +166,7 @@ def _features(drawn: Ints, top: Ints, second: Ints) -> Floats:
 def _logistic(features: Floats, happened: Floats, counted: Floats) -> Floats:
     """Probabilities by a ridge-penalised logistic regression on shares."""
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits  # scikit-learn needs it
+    from threadpoolctl import threadpool_limits
 
     seen = counted > 0
     yes, no = happened[seen], np.maximum(counted[seen] - happened[seen], 0.0)
