@@ -1,4 +1,9 @@
-"""Amounts as whole numbers of a small unit, so that sums are exact and never drift."""
+"""Amounts of cost: as whole numbers of a small unit, so that sums are exact, and as people read them."""
+
+from decimal import Decimal
+from math import isfinite
+
+NOISE = 1e-12  # what rounding leaves of sums that are zero
 
 
 def scale_of(cost_unit: str) -> int:
@@ -14,3 +19,33 @@ def units_of(amount: float, cost_unit: str) -> int:
         True
     """
     return round(amount * scale_of(cost_unit))
+
+
+def written(amount: float, digits: int = 6, *, noise: float = NOISE) -> str:
+    """An amount or a price as people read it, without an exponent and without rounding noise.
+
+    Args:
+        amount: The amount.
+        digits: Significant digits; those before the decimal point are all kept.
+        noise: An amount below this is written as 0; 0 for an amount that a user gave.
+
+    Example:
+        >>> written(1e-05), written(0.1 + 0.2), written(1.26e-17), written(1_234_567.0)
+        ('0.00001', '0.3', '0', '1234567')
+    """
+    if not isfinite(amount):
+        return f"{amount:g}"
+    if amount == 0 or abs(amount) < noise:
+        return "0"
+    rounded = f"{amount:.0f}" if abs(amount) >= 10**digits else f"{amount:.{digits}g}"
+    return f"{Decimal(rounded):f}"
+
+
+def signed(amount: float, digits: int = 6) -> str:
+    """A difference of amounts, with its sign.
+
+    Example:
+        >>> signed(0.00002), signed(-12.5), signed(0.0)
+        ('+0.00002', '-12.5', '+0')
+    """
+    return f"{'-' if amount < 0 else '+'}{written(abs(amount), digits)}"

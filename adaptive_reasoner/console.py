@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -16,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
+
+from adaptive_reasoner.amounts import NOISE, written
 
 # What a terminal obeys or hides: control characters, directions of writing, and halves of characters.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -48,8 +49,6 @@ err = SafeConsole(stderr=True, emoji=False)  # `prompts:x:` in a message is no e
 out = SafeConsole(emoji=False)
 
 _UNBOUNDED = 10_000  # columns, to see how wide a table must be
-
-_NOISE = 1e-12  # what rounding leaves of sums that are zero
 
 
 @contextmanager
@@ -120,10 +119,7 @@ def number(value: float) -> str:
         return "unknown"
     if math.isinf(value):
         return "unlimited" if value > 0 else "-unlimited"
-    if abs(value) < _NOISE:
-        return "0"
-    text = f"{value:.2f}" if abs(value) >= 1000 else f"{Decimal(f'{value:.4g}'):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return written(round(value, 2), 15) if abs(value) >= 1000 else written(value, 4)
 
 
 def _finite(value: object) -> object:
@@ -139,6 +135,6 @@ def _shown(value: object) -> str:
         return "-"
     if not isinstance(value, float):
         return str(value)
-    if abs(value) < _NOISE or abs(value) >= 0.001:
-        return f"{abs(value) if abs(value) < _NOISE else value:.3f}"
+    if abs(value) < NOISE or abs(value) >= 0.001:
+        return f"{abs(value) if abs(value) < NOISE else value:.3f}"
     return number(value)  # a call costs so little

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+from adaptive_reasoner.amounts import written
+
 
 @contextmanager
 def needs(what: str, extra: str) -> Iterator[None]:
@@ -71,8 +73,8 @@ class InfeasibleBudgetError(AdaptiveReasonerError, ValueError):
         self.budget, self.cheapest, self.unit = budget, cheapest, unit
         of_unit = f" {unit}" if unit else ""
         super().__init__(
-            f"a budget of {budget:g}{of_unit} per question is below {cheapest:g}{of_unit}, "
-            f"the mean cost of the cheapest action; allow at least {cheapest:g}"
+            f"a budget of {written(budget)}{of_unit} per question is below {written(cheapest)}{of_unit}, "
+            f"the mean cost of the cheapest action; allow at least {written(cheapest)}"
         )
 
 
@@ -87,8 +89,8 @@ class InfeasibleAccuracyError(AdaptiveReasonerError, ValueError):
     def __init__(self, target: float, highest: float) -> None:
         self.target, self.highest = target, highest
         super().__init__(
-            f"a target accuracy of {target:g} is above {highest:g}, the highest mean accuracy in reach; "
-            f"ask for at most {highest:g}"
+            f"a target accuracy of {written(target)} is above {written(highest)}, the highest mean accuracy "
+            f"in reach; ask for at most {written(highest)}"
         )
 
 
@@ -113,7 +115,8 @@ class BudgetExceededError(AdaptiveReasonerError):
     def __init__(self, wanted: float, left: float, unit: str = "", reason: str = "") -> None:
         self.wanted, self.left, self.unit = wanted, left, unit
         super().__init__(
-            reason or f"{wanted:g} {unit} wanted, {left:g} left under the hard cap".replace("  ", " ")
+            reason
+            or f"{written(wanted)} {unit} wanted, {written(left)} left under the hard cap".replace("  ", " ")
         )
 
 

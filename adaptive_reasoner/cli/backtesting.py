@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from adaptive_reasoner.amounts import signed
 from adaptive_reasoner.cli.checked import SEEDS, ClusterAddress, Engine, amounts, check_engine, share
 from adaptive_reasoner.cli.shown import AsJson
 from adaptive_reasoner.console import err, out, print_json, print_table, progress, visible
@@ -144,7 +145,7 @@ def _value(log: Path, folder: Path, budgets: list[float], seed: int, as_json: bo
     )
     for action, gains in result["policy_over_actions"].items():
         gain = f"{gains['accuracy']:+.3f} ({gains['accuracy_low']:+.3f} to {gains['accuracy_high']:+.3f})"
-        out.plain_line(f"policy over {action}: accuracy {gain}, cost {gains['cost']:+.4g}")
+        out.plain_line(f"policy over {action}: accuracy {gain}, cost {signed(gains['cost'], 4)}")
     for why in values.unknown.values():
         err.plain_line(f"not valued: {why}")
     left = result["left_out"]

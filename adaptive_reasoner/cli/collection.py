@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.cli.checked import ClusterAddress, Engine, amount, check_engine
 from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_forecast, print_result
 from adaptive_reasoner.cli.summaries import of_collection
@@ -180,8 +181,9 @@ def _missing(done: "Collected") -> str:
     lacks = f"{done.missing} of {done.wanted} samples are missing in {done.file}"
     if done.stopped == "max_cost":
         return (
-            f"{lacks}: the cap leaves no room for a further call after {done.cost:.4g} {done.cost_unit}; "
-            "run the same command again with a higher cap to collect them"
+            f"{lacks}: the cap leaves no room for a further call after "
+            f"{written(done.cost, 4)} {done.cost_unit}; run the same command again with "
+            "a higher cap to collect them"
         )
     waits = ", ".join(f"{source} for {seconds:g} seconds" for source, seconds in done.given_up.items())
     return f"{lacks}: their endpoint asks to wait ({waits}); run the same command again later to collect them"

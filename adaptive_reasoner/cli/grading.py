@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.cli.checked import amount
 from adaptive_reasoner.cli.shown import (
     INCOMPLETE,
@@ -76,7 +77,7 @@ def regrade(
         if dry_run:
             print_forecast(job, "to ask of the judge", as_json)
             return
-        note = f"at most {job.bound:.4g} {job.cost_unit}, about {job.expected:.4g}"
+        note = f"at most {written(job.bound, 4)} {job.cost_unit}, about {written(job.expected, 4)}"
     elif dry_run:
         raise typer.BadParameter("the grader of this menu calls no model", param_hint="--dry-run")
     try:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.console import out, print_table
 from adaptive_reasoner.demo.answering import Answered
 from adaptive_reasoner.kit.allocation.solver import solve
@@ -221,7 +222,7 @@ def page(
     )
     return replace(
         found,
-        title=f"The demo: a budget of {demo.target:g} {demo.cost_unit} per question",
+        title=f"The demo: a budget of {written(demo.target)} {demo.cost_unit} per question",
         verdict=verdict,
         sections=[found.sections[0], measured, *found.sections[1:]],
         notes=[*found.notes, CAVEAT],

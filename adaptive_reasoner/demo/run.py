@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.console import err, progress
 from adaptive_reasoner.demo.answering import Answered, gains, one_by_one
 from adaptive_reasoner.demo.local_model import LocalModelServer, check_installed
@@ -77,8 +78,8 @@ def run_demo(
     fit, held_out = outcomes.split(test_size=HELD_OUT, seed=seed)
     best = solve(fit, budget)
     err.plain_line(
-        f"{len(fit):,} questions to train on: the best allocation of {budget:g} {fit.cost_unit} per question "
-        f"scores {best.accuracy:.1%} in hindsight"
+        f"{len(fit):,} questions to train on: the best allocation of {written(budget)} {fit.cost_unit} "
+        f"per question scores {best.accuracy:.1%} in hindsight"
     )
     clock.stop("read")
 
@@ -158,7 +159,8 @@ def _live(
 ) -> list[Answered]:
     found: list[Answered] = []
     show(
-        f"{len(questions)} new questions, live, under a budget of {budget:g} {policy.cost_unit} per question:"
+        f"{len(questions)} new questions, live, under a budget of {written(budget)} {policy.cost_unit} "
+        "per question:"
     )
     with LocalModelServer() as server:
         for each in one_by_one(questions, math_sources(server.chat_model()), policy, budget=budget):
@@ -178,7 +180,7 @@ def line(each: Answered, budget: float) -> str:
     verdict = "right" if each.correct else "wrong"
     return (
         f"  {verdict}  {each.question.question} -> {each.answer or 'no answer'} | {each.action}, "
-        f"{each.cost:g} tokens | average {each.average:.1f} of {budget:g}"
+        f"{written(each.cost)} tokens | average {each.average:.1f} of {written(budget)}"
     )
 
 

@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolCal
 from langgraph.errors import GraphInterrupt
 from langgraph.types import interrupt
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.agent_calls import preamble
 from adaptive_reasoner.integrations.langgraph_runtime import execution, write_stream_event
@@ -72,8 +73,8 @@ class Shortage:
         """What was spent, what the step can cost and what is left."""
         reason = self.reason
         return (
-            f"the budget is used up. This run has spent {self.bill.ledger.cost:g} {reason.unit}; "
-            f"{self.step} can cost {reason.wanted:g}, and {reason.left:g} are left."
+            f"the budget is used up. This run has spent {written(self.bill.ledger.cost)} {reason.unit}; "
+            f"{self.step} can cost {written(reason.wanted)}, and {written(reason.left)} are left."
         )
 
     @property
@@ -90,7 +91,9 @@ class Shortage:
         """What to change, so that the step fits."""
         never = self.too_small
         raised = f"raise the {' and the '.join(never)} to " if never else "allow "
-        return f"Declare a smaller max_tokens on the model, or {raised}{self.reason.wanted:g} at least."
+        return (
+            f"Declare a smaller max_tokens on the model, or {raised}{written(self.reason.wanted)} at least."
+        )
 
     @property
     def missing(self) -> float:
@@ -139,8 +142,8 @@ class Shortage:
             "type": "adaptive_reasoner",
             **self.event("ask"),
             "missing": missing,
-            "message": f"{text[0].upper()}{text[1:]} Go on with Command(resume={{'more': {missing:g}}}) at "
-            "least, or end with Command(resume={'more': 0}).",
+            "message": f"{text[0].upper()}{text[1:]} Go on with Command(resume="
+            f"{{'more': {written(missing)}}}) at least, or end with Command(resume={{'more': 0}}).",
         }
         answer = interrupt(payload)
         while (more := _more_of(answer)) is None:
@@ -149,8 +152,8 @@ class Shortage:
             except GraphInterrupt:
                 raise ValueError(
                     f"resume a run that asks for more budget with {{'more': amount}}, a finite number of at "
-                    f"least 0 {self.reason.unit}, not {answer!r}; {{'more': {missing:g}}} is enough for "
-                    f"{self.step}, and {{'more': 0}} ends the run"
+                    f"least 0 {self.reason.unit}, not {answer!r}; {{'more': {written(missing)}}} is enough "
+                    f"for {self.step}, and {{'more': 0}} ends the run"
                 ) from None
         ledger = self.bill.ledger
         if more > 0:
@@ -226,8 +229,8 @@ class LastStep:
 def nearly_used_notice(spent: float, left: float, unit: str) -> HumanMessage:
     """The line to the model of a run whose budget is nearly used up."""
     return HumanMessage(
-        f"Of the budget of this run {spent:g} {unit} are spent and {left:g} are left. Call only the tools "
-        "that the answer cannot do without, and come to an end."
+        f"Of the budget of this run {written(spent)} {unit} are spent and {written(left)} are left. Call "
+        "only the tools that the answer cannot do without, and come to an end."
     )
 
 

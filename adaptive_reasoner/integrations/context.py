@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypedDict
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.integrations.langgraph_runtime import read
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -117,6 +118,7 @@ def _price_at(budget: float, policy: Policy, price: float) -> float:
     policy = version_of(policy)
     if not isinstance(policy, MovesToBudget) or not policy.price:
         raise ValueError(
-            f"policy {policy.policy_id!r} has no price for a budget of {budget:g}; give a price instead"
+            f"policy {policy.policy_id!r} has no price for a budget of {written(budget)}; "
+            "give a price instead"
         )
     return policy.at(budget=budget).price * price / policy.price

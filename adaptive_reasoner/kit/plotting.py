@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import needs
 from adaptive_reasoner.pages import colours
@@ -133,7 +134,7 @@ def _cost_axis(ax: "Axes", costs: Sequence[float], unit: str) -> None:
     if min(costs) > 0 and max(costs) > _WIDE * min(costs):
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value)))
         ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel(f"mean cost per question ({unit})")
 

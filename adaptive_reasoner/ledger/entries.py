@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.lazy_pattern import pattern
 from adaptive_reasoner.ledger.base import Reservation, Snapshot, Status
@@ -132,12 +133,12 @@ def beyond_cap(wanted: float, left: float, cap: float, unit: str) -> str:
     """
     if wanted == float("inf"):
         return (
-            f"inf {unit} wanted, {left:g} left under the hard cap of {cap:g}: the worst case has no bound; "
-            "declare max_tokens on the Source or the model, or a worst_cost of the action"
+            f"inf {unit} wanted, {written(left)} left under the hard cap of {written(cap)}: the worst case "
+            "has no bound; declare max_tokens on the Source or the model, or a worst_cost of the action"
         )
     return (
-        f"{wanted:g} {unit} wanted, {left:g} left under the hard cap of {cap:g}; "
-        f"declare a smaller max_tokens, or raise the cap to {cap + wanted - left:g}"
+        f"{written(wanted)} {unit} wanted, {written(left)} left under the hard cap of {written(cap)}; "
+        f"declare a smaller max_tokens, or raise the cap to {written(cap + wanted - left)}"
     )
 
 

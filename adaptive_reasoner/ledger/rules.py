@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import Quality, grading
 from adaptive_reasoner.ledger.alarm_keeping import AlarmKeeping
@@ -43,7 +44,7 @@ class TransactionalLedger(Comparing, AlarmKeeping):
         self._next_sweep = clock() + account.ttl / 4.0
 
     def __repr__(self) -> str:
-        target = "no target" if self.target is None else f"target {self.target:g} {self.cost_unit}"
+        target = "no target" if self.target is None else f"target {written(self.target)} {self.cost_unit}"
         return f"{type(self).__name__}({self._place}, {target})"
 
     @abstractmethod
@@ -368,13 +369,8 @@ class TransactionalLedger(Comparing, AlarmKeeping):
             return self._reservation(entry)
         scale, unit = self._account.scale, self.cost_unit
         cost, left = (entry.cost or 0) / scale, broken / scale
-        raise BudgetExceededError(
-            cost,
-            left,
-            unit,
-            f"{entry.key!r} cost {cost:g} {unit} where the hard cap held {left:g}; "
-            "it is booked in full, and the cap is closed",
-        )
+        breach = f"{entry.key!r} cost {written(cost)} {unit} where the hard cap held {written(left)}"
+        raise BudgetExceededError(cost, left, unit, f"{breach}; it is booked in full, and the cap is closed")
 
     def _write(
         self,

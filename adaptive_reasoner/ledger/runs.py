@@ -6,6 +6,7 @@ from math import inf, isfinite
 
 from typing_extensions import Unpack, override
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger.base import BookingTerms, ChargeTerms, Ledger, Reservation
 from adaptive_reasoner.ledger.proxy import LedgerProxy
@@ -219,9 +220,11 @@ class RunLedger(LedgerProxy):
 
     def _refusal(self, worst: float) -> BudgetExceededError:
         left, unit = self._own_left, self.cost_unit
-        reason = f"this can cost {worst:g} {unit}, and the run has {left:g} of {self.budget:g} left"
+        room = f"{written(left)} of {written(self.budget)} left"
+        reason = f"this can cost {written(worst)} {unit}, and the run has {room}"
         if not isfinite(worst):
-            reason = f"this can be of any length, and the run has {left:g} {unit} left: declare max_tokens"
+            room = f"{written(left)} {unit} left"
+            reason = f"this can be of any length, and the run has {room}: declare max_tokens"
         return BudgetExceededError(worst, left, unit, reason)
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from numbers import Real
 from typing import Any, NamedTuple
 
-from adaptive_reasoner.amounts import scale_of, units_of
+from adaptive_reasoner.amounts import scale_of, units_of, written
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import SENSITIVITY, AccuracyLaw, Quality, quality
 from adaptive_reasoner.ledger.base import Priced, PricesAccuracy, Window
@@ -96,7 +96,7 @@ class Account:
     def for_target(self, target: float) -> Aims:
         """What is held with another target, in cost units; refuses what is none."""
         if not (wanted := self.to_units(target, "target")):
-            raise LedgerError(f"target must be a finite number above 0, got {target:g}")
+            raise LedgerError(f"target must be a finite number above 0, got {written(target)}")
         return self.aims._replace(target=wanted)
 
     def for_accuracy(self, wanted: float, price: float) -> Aims:
@@ -175,7 +175,9 @@ class Account:
     def check_sum(self, total: int) -> None:
         """Refuse a sum that is too large to count."""
         if total > LARGEST:
-            raise LedgerError(f"the ledger's sum would overflow {LARGEST / self.scale:g} {self.cost_unit}")
+            raise LedgerError(
+                f"the ledger's sum would overflow {written(LARGEST / self.scale)} {self.cost_unit}"
+            )
 
     def from_units(self, amount: int | None) -> float | None:
         """A small amount in cost units."""
@@ -247,7 +249,9 @@ class LedgerOptions:
             return None, None
         price, slope = self.policy.price, self.policy.slope
         if not math.isfinite(price) or price < 0.0:
-            raise LedgerError(f"the policy's price must be finite and at least 0, got {price}")
+            raise LedgerError(
+                f"the policy's price must be finite and at least 0, got {written(price, noise=0.0)}"
+            )
         return price, slope if slope is not None and math.isfinite(slope) and slope > 0.0 else None
 
     def _floor_start(self, wanted: float | None, target: int | None, unit: str) -> dict[str, Any]:
@@ -279,23 +283,26 @@ class LedgerOptions:
     def _amount(self, name: str, amount: float | None, unit: str) -> int | None:
         amount = positive(name, amount)
         counted = None if amount is None else to_units(amount, unit, name)
-        if counted == 0:
-            raise LedgerError(f"{name} of {amount:g} {unit} is less than the smallest amount that is counted")
+        if amount is not None and counted == 0:
+            raise LedgerError(
+                f"{name} of {written(amount, noise=0.0)} {unit} is less than "
+                "the smallest amount that is counted"
+            )
         return counted
 
 
 def keep(name: str, stored: float | None, said: float | None, scale: int = 1) -> None:
     """Refuse to reopen a ledger on another term than it was made with."""
     if said is not None and said != stored:
-        made = "no" if stored is None else f"{stored / scale:g} as"
+        made = "no" if stored is None else f"{written(stored / scale)} as"
         option = {"target": "--target", "target_accuracy": "--accuracy"}.get(name)
         another = (
-            f"change it for all: adaptive-reasoner ledger set URL {option} {said / scale:g}"
+            f"change it for all: adaptive-reasoner ledger set URL {option} {written(said / scale)}"
             if option
             else "open another ledger"
         )
         raise LedgerError(
-            f"this ledger was made with {made} {name}, not {said / scale:g}; "
+            f"this ledger was made with {made} {name}, not {written(said / scale)}; "
             f"leave it out to keep it, or {another}"
         )
 
@@ -344,7 +351,9 @@ def to_units(amount: float, cost_unit: str, what: str) -> int:
     500000000
     """
     if not math.isfinite(amount) or amount < 0.0:
-        raise LedgerError(f"{what} must be a finite amount of at least 0 {cost_unit}, got {amount}")
+        raise LedgerError(
+            f"{what} must be a finite amount of at least 0 {cost_unit}, got {written(amount, noise=0.0)}"
+        )
     if amount > LARGEST / scale_of(cost_unit):
-        raise LedgerError(f"{what} of {amount:g} {cost_unit} is too large to count exactly")
+        raise LedgerError(f"{what} of {written(amount)} {cost_unit} is too large to count exactly")
     return units_of(amount, cost_unit)

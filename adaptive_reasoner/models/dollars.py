@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.models.listed_prices import ListedPrice, listed_dollars
 from adaptive_reasoner.models.metering import Meter, PriceTable, is_amount
@@ -162,7 +163,9 @@ def check_budgets(cost_unit: str, **budgets: float | None) -> None:
     """
     for name, budget in budgets.items():
         if cost_unit == "tokens" and budget is not None and 0 < budget < 1:
-            raise ValueError(f'{name} of {budget:g} is less than one token; for dollars give meter="usd"')
+            raise ValueError(
+                f'{name} of {written(budget)} is less than one token; for dollars give meter="usd"'
+            )
 
 
 def for_models(meter: Meter, models: Iterable[str], settings: Mapping[str, Any]) -> Meter:

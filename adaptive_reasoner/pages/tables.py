@@ -3,7 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 
-_NOISE = 1e-12  # what is left where sums should have come to nothing
+from adaptive_reasoner.amounts import written
 
 
 def html_table(rows: Sequence[Mapping[str, object]], caption: str = "", *, most: int = 20) -> str:
@@ -50,6 +50,4 @@ def _cells(row: Mapping[str, object]) -> str:
 def _shown(value: object) -> str:
     if value is None or value != value:
         return "-"
-    if isinstance(value, float) and abs(value) < _NOISE:
-        return "0"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return written(value, 4) if isinstance(value, float) else str(value)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from adaptive_reasoner.amounts import written
+
 Series = Literal["cost", "agreement", "accuracy", "fallback", "not_comparable"]
 Direction = Literal["rises", "falls"]
 
@@ -40,9 +42,9 @@ class Alarm:
     at: float = 0.0
 
     def __str__(self) -> str:
-        now = f"{self.now:.3g}{_AGAINST.get(self.series, '')}"
+        now = f"{written(self.now, 3)}{_AGAINST.get(self.series, '')}"
         moved = f"{self.series} {self.direction}: {now} over the latest {self.since:,} answers"
-        return f"{moved}, {self.before:.3g} over the {self.seen:,} before (policy {self.policy_id})"
+        return f"{moved}, {written(self.before, 3)} over the {self.seen:,} before (policy {self.policy_id})"
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values, with its sentence."""

@@ -6,6 +6,7 @@ from inspect import signature
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleAccuracyError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy.expectations import AskedFor
@@ -234,7 +235,8 @@ class FixedPolicy:
     ) -> None:
         if not 0 <= expected_cost <= worst_cost:
             raise ValueError(
-                f"expected_cost {expected_cost:g} is not between 0 and worst_cost {worst_cost:g}"
+                f"expected_cost {written(expected_cost, noise=0.0)} is not between 0 "
+                f"and worst_cost {written(worst_cost, noise=0.0)}"
             )
         self.action, self.cost_unit = action, cost_unit
         self.expected_cost, self.worst_cost = expected_cost, worst_cost
@@ -246,7 +248,7 @@ class FixedPolicy:
         self.policy_id = f"fixed:{action}"
 
     def __repr__(self) -> str:
-        return f"FixedPolicy({self.action!r}, expected_cost={self.expected_cost:g} {self.cost_unit})"
+        return f"FixedPolicy({self.action!r}, expected_cost={written(self.expected_cost)} {self.cost_unit})"
 
     def decide(
         self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
@@ -295,8 +297,8 @@ def check_one_aim(budget: float | None, target_accuracy: float | None) -> None:
     """
     if (budget is None) == (target_accuracy is None):
         raise ValueError(
-            f"give either a budget or a target_accuracy, not budget={budget} and "
-            f"target_accuracy={target_accuracy}"
+            f"give either a budget or a target_accuracy, not budget={_given(budget)} and "
+            f"target_accuracy={_given(target_accuracy)}"
         )
 
 
@@ -306,3 +308,7 @@ def as_json(decision: Decision) -> dict[str, Any]:
         name: None if isinstance(value, float) and not isfinite(value) else value
         for name, value in decision.as_state().items()
     }
+
+
+def _given(aim: float | None) -> str:
+    return "None" if aim is None else written(aim, noise=0.0)

@@ -11,6 +11,7 @@ from typing import Self
 
 from langchain_core.messages import HumanMessage
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError
@@ -82,7 +83,7 @@ class LabelFreePolicy:
         self.price = _WORTH / budget if budget else 0.0
 
     def __repr__(self) -> str:
-        return f"LabelFreePolicy(a vote of at most {self.samples}, price {self.price:.3g})"
+        return f"LabelFreePolicy(a vote of at most {self.samples}, price {written(self.price, 3)})"
 
     def at(self, *, budget: float) -> Self:
         """The same policy at another mean cost per question."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.errors import BudgetExceededError, PolicyFormatError
 from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
@@ -103,9 +104,8 @@ class LearnedPolicy:
         self.price: float = card["price"]
 
     def __repr__(self) -> str:
-        shipped = "imitator" if self._learned else "mixture"
-        terms = f"{shipped} of {len(self.actions)} actions, price {self.price:.3g}"
-        return f"LearnedPolicy({str(self.folder)!r}, {terms})"
+        shipped, price = "imitator" if self._learned else "mixture", written(self.price, 3)
+        return f"LearnedPolicy({str(self.folder)!r}, {shipped} of {len(self.actions)} actions, price {price})"
 
     @classmethod
     def load(cls, folder: PathLike) -> Self:

@@ -6,6 +6,7 @@ from math import inf, nan
 
 from langchain_core.messages import SystemMessage, ToolMessage
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.ledger.entries import beyond_cap
 from adaptive_reasoner.models.executor import Bound, CallExecutor
@@ -75,8 +76,8 @@ class Choice:
             wanted, unit = decision.worst_cost, policy.cost_unit
             raise BudgetExceededError(
                 *(wanted, most, unit),
-                f"policy {policy.policy_id!r} chose {decision.action!r}, which can cost {wanted:g} {unit}, "
-                f"where max_cost is {most:g}: its decide has to keep to max_cost",
+                f"policy {policy.policy_id!r} chose {decision.action!r}, which can cost {written(wanted)} "
+                f"{unit}, where max_cost is {written(most)}: its decide has to keep to max_cost",
             )
         others = self._admissible(policy, decision, most) if self._exploration.share else ()
         return self._exploration.decide(decision, others, key=key)
@@ -180,11 +181,11 @@ class Choice:
             cap = self._ledger.hard_cap or 0.0
             reason = beyond_cap(over.wanted, most, cap, over.unit)
         else:
-            way_out = f"declare a smaller max_tokens, or raise max_cost to {over.wanted:g}"
+            way_out = f"declare a smaller max_tokens, or raise max_cost to {written(over.wanted)}"
             if over.wanted == inf:
                 way_out = "declare max_tokens, or give the policy's actions a worst_cost"
-            can_cost = f"the cheapest action can cost {over.wanted:g} {over.unit}"
-            reason = f"{can_cost}, and max_cost allows {most:g}; {way_out}"
+            can_cost = f"the cheapest action can cost {written(over.wanted)} {over.unit}"
+            reason = f"{can_cost}, and max_cost allows {written(most)}; {way_out}"
         return BudgetExceededError(over.wanted, most, over.unit, reason)
 
 

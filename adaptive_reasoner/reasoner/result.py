@@ -5,6 +5,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.pages.tables import field_table
 
 
@@ -32,7 +33,7 @@ class Result:
         return self.message.text
 
     def __repr__(self) -> str:
-        bill = f"{self.record['cost']:g} {self.record['cost_unit']}"
+        bill = f"{written(self.record['cost'])} {self.record['cost_unit']}"
         return f"Result(answer={self.answer!r}, action={self.record['action']!r}, cost={bill})"
 
     def _repr_html_(self) -> str:

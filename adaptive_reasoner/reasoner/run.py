@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables.config import merge_configs
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger.alarm_keeping import alarm_keeper
 from adaptive_reasoner.models.executor import CallExecutor
@@ -152,7 +153,9 @@ class QuestionRun:
         """Refuse calls with which the question could cost more than its `max_cost`."""
         most, unit = self._limits.max_cost, self.meter.cost_unit
         if wanted > most * (1.0 + ROUNDING):
-            reason = f"with {what} this can cost {wanted:g} {unit}, and max_cost allows {most:g}"
+            reason = (
+                f"with {what} this can cost {written(wanted)} {unit}, and max_cost allows {written(most)}"
+            )
             raise BudgetExceededError(wanted, most, unit, reason)
 
     def send(self, replies: Sequence[Reply]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.pages.tables import html_table
 
@@ -88,17 +89,19 @@ class Allocation:
         """Draw the share of each action, by matplotlib; on new axes by default."""
         from adaptive_reasoner.kit.plotting import plot_shares
 
-        title = f"accuracy {self.accuracy:.3f} at a mean cost of {self.cost:.4g}"
+        title = f"accuracy {self.accuracy:.3f} at a mean cost of {written(self.cost, 4)}"
         return plot_shares(self.shares(), ax, title=title)
 
     def __repr__(self) -> str:
-        spent = f"cost {self.cost:.4g} of a budget of {self.budget:.4g}, price {self.price:.3g}"
-        return f"Allocation({len(self.choice)} questions, accuracy {self.accuracy:.4g}, {spent})"
+        spent = f"cost {written(self.cost, 4)} of a budget of {written(self.budget, 4)}"
+        scored = f"{len(self.choice)} questions, accuracy {written(self.accuracy, 4)}"
+        return f"Allocation({scored}, {spent}, price {written(self.price, 3)})"
 
     def _repr_html_(self) -> str:
         rows = [{"action": name, "share": f"{share:.1%}"} for name, share in self.shares().items()]
-        caption = f"accuracy {self.accuracy:.4g} at a mean cost of {self.cost:.4g} of {self.budget:.4g}"
-        return html_table(rows, f"{caption}, price {self.price:.3g}")
+        spent = f"a mean cost of {written(self.cost, 4)} of {written(self.budget, 4)}"
+        caption = f"accuracy {written(self.accuracy, 4)} at {spent}, price {written(self.price, 3)}"
+        return html_table(rows, caption)
 
 
 class Exchanged(Protocol):
@@ -186,7 +189,7 @@ class FloorAllocation(Allocation):
         return max(0.0, self.cost - self.cost_bound)
 
     def __repr__(self) -> str:
-        least = (
-            f"cost {self.cost:.4g} at an accuracy of {self.accuracy:.4g} ({self.target_accuracy:.4g} wanted)"
-        )
-        return f"FloorAllocation({len(self.choice)} questions, {least}, price {self.price:.3g})"
+        least = f"cost {written(self.cost, 4)} at an accuracy of {written(self.accuracy, 4)}"
+        aim = f"({written(self.target_accuracy, 4)} wanted)"
+        price = written(self.price, 3)
+        return f"FloorAllocation({len(self.choice)} questions, {least} {aim}, price {price})"

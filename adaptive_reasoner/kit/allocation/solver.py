@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.errors import InfeasibleAccuracyError, InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.allocation.allocation import Allocation, FloorAllocation, Mixed
@@ -212,8 +213,8 @@ class Frontier:
         )
 
     def __repr__(self) -> str:
-        costs = f"cost {self.costs[0]:.4g} to {self.costs[-1]:.4g}"
-        accuracies = f"accuracy {self.accuracies[0]:.4g} to {self.accuracies[-1]:.4g}"
+        costs = f"cost {written(self.costs[0], 4)} to {written(self.costs[-1], 4)}"
+        accuracies = f"accuracy {written(self.accuracies[0], 4)} to {written(self.accuracies[-1], 4)}"
         return f"Frontier({len(self.start)} questions, {costs}, {accuracies})"
 
     def _repr_html_(self) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.kit.backtesting.imitators import Mistakes
 from adaptive_reasoner.kit.backtesting.latency import of_stop_rules
 from adaptive_reasoner.kit.backtesting.learning_curve import Point
@@ -108,7 +109,7 @@ class BudgetVerdict:
     trust: float
 
     def __str__(self) -> str:
-        return f"at {self.budget:g}: {self.verdict}, predictions are trusted {self.trust:.0%}"
+        return f"at {written(self.budget)}: {self.verdict}, predictions are trusted {self.trust:.0%}"
 
 
 @dataclass(frozen=True)

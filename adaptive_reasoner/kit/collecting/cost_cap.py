@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from adaptive_reasoner.amounts import scale_of, units_of
+from adaptive_reasoner.amounts import scale_of, units_of, written
 from adaptive_reasoner.errors import BudgetExceededError, MenuError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
@@ -73,13 +73,16 @@ class Cap:
                 cost,
                 worst,
                 self._unit,
-                f"a call cost {cost:g} {self._unit} where the hard cap held {worst:g}, "
+                f"a call cost {written(cost)} {self._unit} where the hard cap held {written(worst)}, "
                 "so the cap cannot be promised; declare a larger max_tokens",
             )
 
     def _units(self, amount: float) -> int:
         if not amount >= 0:
-            raise MenuError(f"a cost of {amount} cannot be counted; a meter returns numbers of at least 0")
+            raise MenuError(
+                f"a cost of {written(amount, noise=0.0)} cannot be counted; "
+                "a meter returns numbers of at least 0"
+            )
         return units_of(min(amount, _ENDLESS), self._unit)
 
 

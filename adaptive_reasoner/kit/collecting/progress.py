@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from adaptive_reasoner.amounts import written
+
 
 @dataclass(frozen=True)
 class Collected:
@@ -80,6 +82,6 @@ class Progress:
     @property
     def note(self) -> str:
         """Cost so far and of the whole, for people."""
-        expected = "" if self.expected_cost is None else f" of about {self.expected_cost:.4g}"
+        expected = "" if self.expected_cost is None else f" of about {written(self.expected_cost, 4)}"
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.cost:.4g}{expected} {self.cost_unit}{failed}"
+        return f"{written(self.cost, 4)}{expected} {self.cost_unit}{failed}"

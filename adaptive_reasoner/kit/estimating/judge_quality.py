@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.arrays import Bools, Floats
 from adaptive_reasoner.kit.estimating.consensus import graded_by
 from adaptive_reasoner.kit.estimating.preferences import (
@@ -88,7 +89,7 @@ class JudgeQuality:
         favours = [f"{name} {bias:+.2f}" for name, bias in biases.items() if bias is not None]
         if favours:
             parts.append(f"bias towards {', '.join(favours)}")
-        return "; ".join([*parts, f"cost {self.cost:g} {self.cost_unit}"])
+        return "; ".join([*parts, f"cost {written(self.cost)} {self.cost_unit}"])
 
 
 def measure_judge(samples: Samples) -> JudgeQuality | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.allocation.solver import Frontier, Hull, solve
 from adaptive_reasoner.kit.backtesting.lift import Gain
@@ -43,7 +44,7 @@ def frontier_section(found: Findings) -> Section:
         for gain in found.curve
     ]
     points = [
-        _point(f"imitator at {row['budget']:g}, backtest", from_row(row))
+        _point(f"imitator at {written(row['budget'])}, backtest", from_row(row))
         for row in found.rows
         if row["policy"] == "imitator" and not band
     ]

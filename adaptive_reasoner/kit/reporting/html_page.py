@@ -11,6 +11,7 @@ import vl_convert
 from jinja2 import Environment, Template
 
 from adaptive_reasoner import pages
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.kit.reporting.vega import picture, plain, spec, svg
 
@@ -172,10 +173,10 @@ def shown(value: object, form: str | None = None) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if form is not None:
-        return format(value, form)
-    return (
-        f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    )
+        return written(value, int(form[1:-1])) if form.endswith("g") else format(value, form)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return written(value, 4) if abs(value) < 1000 else f"{value:,.0f}"
 
 
 @cache

@@ -1,5 +1,6 @@
 """The judge behind estimates: how often it is right, what it favours and what it cost."""
 
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality, measure_judge
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.html_page import Section, Table
@@ -31,9 +32,9 @@ def judge_section(outcomes: Outcomes, samples: Samples | None) -> Section | None
     if quality.consistent is not None:
         checked += f" Asked in both orders, it prefers the same reply in {quality.consistent:.0%} of pairs."
     text = (
-        f"{quality.given} {quality.gives} of a judge, for {quality.cost:.4g} {quality.cost_unit}. {checked} "
-        "A bias is how much more it gives than right answers do; that of the first place cancels, as both "
-        "orders are asked."
+        f"{quality.given} {quality.gives} of a judge, for {written(quality.cost, 4)} {quality.cost_unit}. "
+        f"{checked} A bias is how much more it gives than right answers do; that of the first place cancels, "
+        "as both orders are asked."
     )
     return Section(
         "judge",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.action_names import vote_action
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.kit.backtesting.learning_curve import learning_curve
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import feature_matrix
@@ -57,7 +58,7 @@ def learning_section(rows: Sequence[Mapping[str, Any]], accuracy_unit: str | Non
     drawn = [
         {
             "samples": int(row["samples"]),
-            "budget": f"{row['budget']:g}",
+            "budget": written(row["budget"]),
             "lift": scale * row["lift"],
             "low": scale * row["lift_low"],
             "high": scale * row["lift_high"],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from adaptive_reasoner.amounts import signed, written
 from adaptive_reasoner.kit.backtesting.lift import Gain
 from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
 from adaptive_reasoner.kit.learning.gate import SHIPS, WORTHWHILE, checked
@@ -21,7 +22,7 @@ def points(lift: float, unit: str | None = None) -> str:
         ('+9.5 points', '-0.2 points', '+0.0951 reward')
     """
     if unit is not None:
-        return f"{lift:+.3g} {unit}"
+        return f"{signed(lift, 3)} {unit}"
     return f"{100 * lift:+.1f} points"
 
 
@@ -32,7 +33,11 @@ def between(low: float, high: float, unit: str | None = None) -> str:
         >>> between(0.082, 0.109), between(-0.004, 0.011)
         ('8.2 to 10.9', '-0.4 to 1.1')
     """
-    return f"{low:.3g} to {high:.3g}" if unit is not None else f"{100 * low:.1f} to {100 * high:.1f}"
+    return (
+        f"{written(low, 3)} to {written(high, 3)}"
+        if unit is not None
+        else f"{100 * low:.1f} to {100 * high:.1f}"
+    )
 
 
 def amount(cost: float) -> str:
@@ -42,12 +47,12 @@ def amount(cost: float) -> str:
         >>> amount(2931.4), amount(11.62), amount(0.00321)
         ('2,931', '11.6', '0.00321')
     """
-    return f"{cost:,.0f}" if abs(cost) >= 1000 else f"{cost:.3g}"
+    return f"{cost:,.0f}" if abs(cost) >= 1000 else written(cost, 3)
 
 
 def level(accuracy: float, unit: str | None = None) -> str:
     """An accuracy."""
-    return f"{accuracy:.3g}" if unit is not None else f"{accuracy:.1%}"
+    return written(accuracy, 3) if unit is not None else f"{accuracy:.1%}"
 
 
 def judged(

@@ -15,4 +15,4 @@ def test_what_a_table_holds_cannot_run():
 
 
 def test_what_rounding_left_is_shown_as_nothing():
-    assert "<td>0</td><td>1e-07</td>" in html_table([{"at": 1, "lift": -5.6e-17, "price": 1e-7}])
+    assert "<td>0</td><td>0.0000001</td>" in html_table([{"at": 1, "lift": -5.6e-17, "price": 1e-7}])
