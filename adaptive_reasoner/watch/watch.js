@@ -10,8 +10,7 @@
     value === null || value === undefined
       ? "–"
       : new Intl.NumberFormat("en", { maximumSignificantDigits: digits }).format(value);
-  const small = (value) =>
-    value === 0 || value === null ? number(value) : Math.abs(value) < 0.001 ? value.toExponential(2) : number(value, 3);
+  const small = (value) => number(value, 3);
   const percent = (share) => `${Math.round(share * 100)}%`;
 
   function make(tag, attributes = {}, text = null) {

@@ -62,7 +62,7 @@ def frontier_figure(
         scale=alt.Scale(domain=list(shown), range=[_DASHES.get(name, [1, 0]) for name in shown]),
         legend=curve_legend(),
     )
-    form = ".1%" if accuracy_unit is None else ".4~g"
+    form = ".1%" if accuracy_unit is None else ".4~r"
     tips = [tip("cost", title=f"cost ({unit})"), tip("accuracy", form)]
     named = [row for row in fixed if row.get("named")]
     actions, curves, measured = (
@@ -138,11 +138,11 @@ def price_figure(lines: Rows, band: Rows, *, price: float, budget: float, unit: 
         "price:Q",
         title=f"price (accuracy a {unit.removesuffix('s')})",
         scale=alt.Scale(type="log"),
-        axis=alt.Axis(format="~g", tickCount=5),
+        axis=alt.Axis(format="~r", tickCount=5),
     )
     present = {row["series"] for row in lines}
     colour = lines_by("series", {name: shade for name, shade in _PRICED.items() if name in present})
-    tips = [tip("cost", title=f"cost ({unit})"), tip("price", ".3~g")]
+    tips = [tip("cost", title=f"cost ({unit})"), tip("price", ".3~r")]
     here = [{"cost": budget, "price": price, "label": "in force"}] if price > 0 else []
     shaded = rows_of(band).mark_area(opacity=0.18, color=theme("policy"), orient="horizontal")
     curves = rows_of(lines)

@@ -112,7 +112,7 @@ def cost_axis(costs: Sequence[float], unit: str) -> Any:
     steps = (1, 2, 5) if high - low < 4 else (1,)
     values = [float(f"{step * 10.0**power:.6g}") for power in range(low, high + 1) for step in steps]
     scale = alt.Scale(type="log", nice=False, domain=[min(costs) * 0.9, max(costs) * 1.1])
-    return alt.X("cost:Q", title=title, scale=scale, axis=alt.Axis(values=values, format="~g"))
+    return alt.X("cost:Q", title=title, scale=scale, axis=alt.Axis(values=values, format="~r"))
 
 
 def cost_title(unit: str) -> str:
@@ -157,7 +157,7 @@ def ramp(steps: int) -> list[str]:
     return ["#" + "".join(f"{channel:02x}" for channel in shade) for shade in mixed.round().astype(int)]
 
 
-def tip(field: str, form: str = ".4~g", title: str | None = None) -> Any:
+def tip(field: str, form: str = ".4~r", title: str | None = None) -> Any:
     """A number in the tooltip of a mark."""
     return alt.Tooltip(f"{field}:Q", title=title or field.replace("_", " "), format=form)
 
