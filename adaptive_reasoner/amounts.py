@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from math import isfinite
+from numbers import Real
 
 NOISE = 1e-12  # what rounding leaves of sums that are zero
 
@@ -21,24 +22,30 @@ def units_of(amount: float, cost_unit: str) -> int:
     return round(amount * scale_of(cost_unit))
 
 
-def written(amount: float, digits: int = 6, *, noise: float = NOISE) -> str:
+def written(amount: float, digits: int = 6) -> str:
     """An amount or a price as people read it, without an exponent and without rounding noise.
 
     Args:
-        amount: The amount.
+        amount: The amount; what is nearer to 0 than 1e-12 counts as rounding noise.
         digits: Significant digits; those before the decimal point are all kept.
-        noise: An amount below this is written as 0; 0 for an amount that a user gave.
 
     Example:
         >>> written(1e-05), written(0.1 + 0.2), written(1.26e-17), written(1_234_567.0)
         ('0.00001', '0.3', '0', '1234567')
     """
-    if not isfinite(amount):
-        return f"{amount:g}"
-    if amount == 0 or abs(amount) < noise:
-        return "0"
-    rounded = f"{amount:.0f}" if abs(amount) >= 10**digits else f"{amount:.{digits}g}"
-    return f"{Decimal(rounded):f}"
+    return "0" if abs(amount) < NOISE else _plain(amount, digits)
+
+
+def given(value: object) -> str:
+    """A value that a user gave: a number with all its digits, anything else as Python writes it.
+
+    Example:
+        >>> given(-1e-05), given(1e-15), given("1e-05"), given(None)
+        ('-0.00001', '0.000000000000001', "'1e-05'", 'None')
+    """
+    if isinstance(value, bool | int) or not isinstance(value, Real):
+        return repr(value)
+    return _plain(float(value), 15)
 
 
 def signed(amount: float, digits: int = 6) -> str:
@@ -49,3 +56,10 @@ def signed(amount: float, digits: int = 6) -> str:
         ('+0.00002', '-12.5', '+0')
     """
     return f"{'-' if amount < 0 else '+'}{written(abs(amount), digits)}"
+
+
+def _plain(amount: float, digits: int) -> str:
+    if not isfinite(amount):
+        return f"{amount:g}"
+    rounded = f"{amount:.0f}" if abs(amount) >= 10**digits else f"{amount:.{digits}g}"
+    return f"{Decimal(rounded):f}"

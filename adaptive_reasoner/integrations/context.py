@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import given, written
 from adaptive_reasoner.integrations.langgraph_runtime import read
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -114,7 +114,7 @@ def options_from_context(
 def _price_at(budget: float, policy: Policy, price: float) -> float:
     """The price at another budget than the ledger's, which has moved it from the policy's own."""
     if not (is_amount(budget) and budget > 0):
-        raise ValueError(f"budget is a number above 0, not {budget!r}")
+        raise ValueError(f"budget is a number above 0, not {given(budget)}")
     policy = version_of(policy)
     if not isinstance(policy, MovesToBudget) or not policy.price:
         raise ValueError(

@@ -17,7 +17,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import override
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.agent_step import AgentStep
@@ -164,7 +164,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         budgets = {"run_budget": run_budget, "thread_budget": thread_budget}
         for name, amount in budgets.items():
             if amount is not None and not amount > 0:
-                raise ValueError(f"{name} must be above 0, got {written(amount, noise=0.0)}")
+                raise ValueError(f"{name} must be above 0, got {given(amount)}")
         meter = meter_of(meter)
         self.run_budget, self.thread_budget = run_budget, thread_budget
         self.on_exhausted: Ending = on_exhausted

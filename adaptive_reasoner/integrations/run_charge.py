@@ -9,6 +9,7 @@ from uuid import uuid4
 from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.integrations.billed_calls import Charge, release
 from adaptive_reasoner.integrations.open_bills import RunBill, bills_here
 from adaptive_reasoner.models.metering import is_amount
@@ -40,7 +41,7 @@ class RunCharge:
 
     def __init__(self, name: str, at_most: float) -> None:
         if not (is_amount(at_most) and isfinite(at_most)):
-            raise ValueError(f"{name} costs at most a finite number of at least 0, not {at_most!r}")
+            raise ValueError(f"{name} costs at most a finite number of at least 0, not {given(at_most)}")
         self.name, self.at_most = name, float(at_most)
         self.cost: float | None = None
         self._charges: list[Charge] = []

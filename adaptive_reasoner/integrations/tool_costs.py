@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.messages import ToolCall, ToolMessage
 from langgraph.types import Command
 
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.models.metering import is_amount
 
 ToolCost = float | Callable[[ToolCall], float]
@@ -112,7 +113,7 @@ def _name_of(tool: Any) -> str:
 
 def _check(name: str, cost: Any) -> float:
     if not is_amount(cost) or isinstance(cost, bool) or not isfinite(cost):
-        raise ValueError(f"the cost of tool {name!r} is a finite number of at least 0, not {cost!r}")
+        raise ValueError(f"the cost of tool {name!r} is a finite number of at least 0, not {given(cost)}")
     return float(cost)
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from numbers import Real
 from typing import Any, NamedTuple
 
-from adaptive_reasoner.amounts import scale_of, units_of, written
+from adaptive_reasoner.amounts import given, scale_of, units_of, written
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import SENSITIVITY, AccuracyLaw, Quality, quality
 from adaptive_reasoner.ledger.base import Priced, PricesAccuracy, Window
@@ -249,9 +249,7 @@ class LedgerOptions:
             return None, None
         price, slope = self.policy.price, self.policy.slope
         if not math.isfinite(price) or price < 0.0:
-            raise LedgerError(
-                f"the policy's price must be finite and at least 0, got {written(price, noise=0.0)}"
-            )
+            raise LedgerError(f"the policy's price must be finite and at least 0, got {given(price)}")
         return price, slope if slope is not None and math.isfinite(slope) and slope > 0.0 else None
 
     def _floor_start(self, wanted: float | None, target: int | None, unit: str) -> dict[str, Any]:
@@ -285,8 +283,7 @@ class LedgerOptions:
         counted = None if amount is None else to_units(amount, unit, name)
         if amount is not None and counted == 0:
             raise LedgerError(
-                f"{name} of {written(amount, noise=0.0)} {unit} is less than "
-                "the smallest amount that is counted"
+                f"{name} of {given(amount)} {unit} is less than the smallest amount that is counted"
             )
         return counted
 
@@ -337,7 +334,7 @@ def positive(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if not (isinstance(value, Real) and 0.0 < float(value) < math.inf):
-        raise LedgerError(f"{name} must be a finite number above 0, got {value!r}")
+        raise LedgerError(f"{name} must be a finite number above 0, got {given(value)}")
     return float(value)
 
 
@@ -351,9 +348,7 @@ def to_units(amount: float, cost_unit: str, what: str) -> int:
     500000000
     """
     if not math.isfinite(amount) or amount < 0.0:
-        raise LedgerError(
-            f"{what} must be a finite amount of at least 0 {cost_unit}, got {written(amount, noise=0.0)}"
-        )
+        raise LedgerError(f"{what} must be a finite amount of at least 0 {cost_unit}, got {given(amount)}")
     if amount > LARGEST / scale_of(cost_unit):
         raise LedgerError(f"{what} of {written(amount)} {cost_unit} is too large to count exactly")
     return units_of(amount, cost_unit)

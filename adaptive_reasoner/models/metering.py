@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.errors import ImpossibleUsageError, UnpricedUsageError
 from adaptive_reasoner.lazy_pattern import pattern
 from adaptive_reasoner.models.finish_reasons import without_repeats
@@ -91,7 +92,9 @@ class PriceMeter:
     def __post_init__(self) -> None:
         for price in (self.prompt, self.completion, self.cached, self.written, self.written_hourly):
             if price is not None and not (math.isfinite(price) and price >= 0):
-                raise ValueError(f"a price per million tokens is a finite number of at least 0, not {price}")
+                raise ValueError(
+                    f"a price per million tokens is a finite number of at least 0, not {given(price)}"
+                )
 
     def cost(self, message: AIMessage, seconds: float) -> float:  # noqa: ARG002
         """Dollars of the reply."""

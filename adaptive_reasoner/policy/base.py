@@ -6,7 +6,7 @@ from inspect import signature
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import given, written
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleAccuracyError, InfeasibleBudgetError
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy.expectations import AskedFor
@@ -235,8 +235,7 @@ class FixedPolicy:
     ) -> None:
         if not 0 <= expected_cost <= worst_cost:
             raise ValueError(
-                f"expected_cost {written(expected_cost, noise=0.0)} is not between 0 "
-                f"and worst_cost {written(worst_cost, noise=0.0)}"
+                f"expected_cost {given(expected_cost)} is not between 0 and worst_cost {given(worst_cost)}"
             )
         self.action, self.cost_unit = action, cost_unit
         self.expected_cost, self.worst_cost = expected_cost, worst_cost
@@ -297,8 +296,8 @@ def check_one_aim(budget: float | None, target_accuracy: float | None) -> None:
     """
     if (budget is None) == (target_accuracy is None):
         raise ValueError(
-            f"give either a budget or a target_accuracy, not budget={_given(budget)} and "
-            f"target_accuracy={_given(target_accuracy)}"
+            f"give either a budget or a target_accuracy, not budget={given(budget)} and "
+            f"target_accuracy={given(target_accuracy)}"
         )
 
 
@@ -308,7 +307,3 @@ def as_json(decision: Decision) -> dict[str, Any]:
         name: None if isinstance(value, float) and not isfinite(value) else value
         for name, value in decision.as_state().items()
     }
-
-
-def _given(aim: float | None) -> str:
-    return "None" if aim is None else written(aim, noise=0.0)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import given, written
 from adaptive_reasoner.arrays import Floats, Matrix
 from adaptive_reasoner.errors import BudgetExceededError, PolicyFormatError
 from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
@@ -392,5 +392,5 @@ def _best(accuracy: Floats, cost: Floats, price: float) -> int:
 
 def _checked(price: float | None) -> float:
     if price is None or not (isfinite(price) and price >= 0):
-        raise ValueError(f"a price of compute is finite and not negative, not {price}")
+        raise ValueError(f"a price of compute is finite and not negative, not {given(price)}")
     return float(price)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.errors import LedgerError
@@ -141,7 +142,7 @@ class Limits(_FromOptions):
     def __post_init__(self) -> None:
         for name, amount in (("price", self.price), ("max_cost", self.max_cost)):
             if amount is not None and not is_amount(amount):
-                raise ValueError(f"{name} is a number of at least 0, not {amount!r}")
+                raise ValueError(f"{name} is a number of at least 0, not {given(amount)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.arrays import Bools, Floats, Ints
 from adaptive_reasoner.strategies.vote_state import beta_confidence
 
@@ -162,8 +162,8 @@ def plan(
     """
     if min(cost, round_cost, request_cost) < 0 or samples_per_request < 1:
         raise ValueError(
-            f"a sample costs {written(cost, noise=0.0)}, a round {written(round_cost, noise=0.0)} and a "
-            f"request {written(request_cost, noise=0.0)}, for "
+            f"a sample costs {given(cost)}, a round {given(round_cost)} and a "
+            f"request {given(request_cost)}, for "
             f"{samples_per_request} samples; costs are at least 0, and samples at least 1"
         )
     if samples_per_request == 1:

@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 import adaptive_reasoner as online
 from adaptive_reasoner import kit
-from adaptive_reasoner.amounts import signed, written
+from adaptive_reasoner.amounts import given, signed, written
 from adaptive_reasoner.errors import (
     AdaptiveReasonerError,
     BudgetExceededError,
@@ -61,8 +61,23 @@ def test_an_amount_is_written_without_exponent_and_noise(amount, read):
     assert written(amount) == read
 
 
-def test_an_amount_that_a_user_gave_is_never_taken_for_noise():
-    assert written(-1e-13, noise=0.0) == "-0.0000000000001"
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (-1e-13, "-0.0000000000001"),
+        (THIRD, "0.000033"),
+        (1234.56789, "1234.56789"),
+        (np.float64(-1e-05), "-0.00001"),
+        (math.nan, "nan"),
+        (0.0, "0"),
+        (10**400, "1" + 400 * "0"),
+        (True, "True"),
+        ("1e-05", "'1e-05'"),
+        (None, "None"),
+    ],
+)
+def test_what_a_user_gave_is_shown_whole_and_without_exponent(value, read):
+    assert given(value) == read
 
 
 def test_digits_before_the_point_are_kept_however_few_are_asked_for():

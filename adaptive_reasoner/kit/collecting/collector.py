@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.errors import AdaptiveReasonerError, MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.batch_api import Batches, BatchJob
 from adaptive_reasoner.kit.collecting.cost_cap import Cap, check_bounded, smallest
@@ -94,7 +94,7 @@ def collect(
     """
     begin = time.perf_counter()
     if max_cost is not None and not max_cost >= 0:
-        raise MenuError(f"max_cost must be at least 0, not {written(max_cost, noise=0.0)}")
+        raise MenuError(f"max_cost must be at least 0, not {given(max_cost)}")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     if adaptive is not None and batch:

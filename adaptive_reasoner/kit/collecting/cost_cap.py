@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from adaptive_reasoner.amounts import scale_of, units_of, written
+from adaptive_reasoner.amounts import given, scale_of, units_of, written
 from adaptive_reasoner.errors import BudgetExceededError, MenuError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
@@ -80,8 +80,7 @@ class Cap:
     def _units(self, amount: float) -> int:
         if not amount >= 0:
             raise MenuError(
-                f"a cost of {written(amount, noise=0.0)} cannot be counted; "
-                "a meter returns numbers of at least 0"
+                f"a cost of {given(amount)} cannot be counted; a meter returns numbers of at least 0"
             )
         return units_of(min(amount, _ENDLESS), self._unit)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.locked_file import LockedFile
@@ -198,9 +198,7 @@ def paid_for(row: Mapping[str, Any]) -> float:
         for name in ("grading_cost", "batch_discount")
     )
     if saved > cost:
-        raise ValueError(
-            f"batch_discount is {written(saved)}, more than the cost of {written(cost, noise=0.0)}"
-        )
+        raise ValueError(f"batch_discount is {given(saved)}, more than the cost of {given(cost)}")
     return cost + graded - saved
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from langchain_core.messages import HumanMessage
 
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.answers.base import Comparison, Grader
 from adaptive_reasoner.answers.grouping import Key, comparison, exact
 from adaptive_reasoner.errors import MenuError
@@ -113,7 +114,7 @@ class Menu:
         for name in ("max_cost", "requests_per_minute", "tokens_per_minute"):
             limit = getattr(self, name)
             if limit is not None and not 0 < limit < float("inf"):
-                raise MenuError(f"{name} must be above 0, not {limit}")
+                raise MenuError(f"{name} must be above 0, not {given(limit)}")
         try:
             self.comparison  # noqa: B018 - refuses what is none
         except (TypeError, ValueError) as error:

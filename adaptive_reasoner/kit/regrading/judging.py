@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.collecting.cost_cap import Cap, check_bounded
 from adaptive_reasoner.kit.collecting.event_loop import in_background
@@ -107,7 +108,7 @@ class _Run:
         check_unit(grading, menu)
         if limit is not None:
             if not limit >= 0:
-                raise MenuError(f"max_cost must be at least 0, not {limit}")
+                raise MenuError(f"max_cost must be at least 0, not {given(limit)}")
             check_bounded({menu.grader.source: menu.sources[menu.grader.source]}, menu.meter_of)
         self._notes = StartedCalls(grading.target, menu.cost_unit)
         for key, attempts in inquiry.known():

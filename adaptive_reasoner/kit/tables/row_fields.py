@@ -6,6 +6,7 @@ from math import isfinite
 from numbers import Integral, Number
 from typing import Any
 
+from adaptive_reasoner.amounts import given
 from adaptive_reasoner.errors import OutcomesError
 
 _MOST_DIGITS = 400  # more than any float has
@@ -128,7 +129,7 @@ def amount_field(row: Mapping[str, Any], name: str) -> float:
     """
     amount = number_field(row, name)
     if not (isfinite(amount) and amount >= 0):
-        raise ValueError(f"{name} is {amount}; a finite number, not negative, is needed")
+        raise ValueError(f"{name} is {given(amount)}; a finite number, not negative, is needed")
     return amount
 
 
