@@ -1,12 +1,15 @@
 """When two replies say the same: one definition for votes, agreement and grades."""
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Request
+
+if TYPE_CHECKING:
+    from adaptive_reasoner.answers.free_text.vectors import TextEncoder
 
 AnswerKey = Callable[[AIMessage], str | None]
 Grader = Callable[[str | None, str], float]
@@ -38,6 +41,14 @@ class Representing(Protocol):
 
     def representative(self, messages: Sequence[AIMessage], indices: Sequence[int]) -> int:
         """The index of the reply that stands for those at `indices`, which say the same."""
+
+
+@runtime_checkable
+class LacksEncoder(Protocol):
+    """A comparison to be: it compares nothing until it has an encoder, such as that of a policy."""
+
+    def with_encoder(self, encoder: "TextEncoder") -> Comparison:
+        """The comparison by this encoder."""
 
 
 class TextComparison:

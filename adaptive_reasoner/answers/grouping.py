@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.answers.base import AnswerKey, Comparison, TextComparison
+from adaptive_reasoner.answers.base import AnswerKey, Comparison, LacksEncoder, TextComparison
 from adaptive_reasoner.answers.extraction import canonical, choice_answer, final_answer
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.answers.options import option
@@ -19,8 +19,11 @@ from adaptive_reasoner.answers.values.numbers import UNSIGNED, number, number_ke
 from adaptive_reasoner.answers.values.reading import value_key
 from adaptive_reasoner.lazy_pattern import pattern
 
-Key = str | Comparison | AnswerKey
-"""What `key=` takes: the name of a comparison, a comparison, or a function of the message."""
+Key = str | Comparison | AnswerKey | LacksEncoder
+"""What `key=` takes: the name of a comparison, a comparison, or a function of the message.
+
+`similar()`, which lacks an encoder, is a key where there is a policy that has one.
+"""
 
 _NO_QUESTION = Question("")
 _LAST_NUMBER = pattern(
@@ -219,7 +222,7 @@ def comparison(key: Key) -> Comparison:
     """The comparison of a name; a comparison stays, a function of the message becomes one.
 
     Raises:
-        ValueError: There is no comparison of this name.
+        ValueError: There is no comparison of this name, or it lacks an encoder.
         TypeError: It is neither.
 
     Example:
@@ -232,12 +235,22 @@ def comparison(key: Key) -> Comparison:
         return _BY_NAME[key]
     if isinstance(key, Comparison):
         return key
+    if isinstance(key, LacksEncoder):
+        raise _without_encoder(key)
     if not callable(key):
         raise TypeError(f"a key is a name, a comparison or a function of the message, not {key!r}")
     if key in _OF_FUNCTION:
         return _OF_FUNCTION[key]
     name = getattr(key, "__name__", type(key).__name__)
     return TextComparison(name, lambda message, _: key(message), canonical)
+
+
+def _without_encoder(key: LacksEncoder) -> ValueError:
+    return ValueError(
+        f"{key!r} has no encoder here: give it one, similar(LearnedPolicy.load(folder).encoder) or "
+        "similar(adaptive_reasoner.kit.open_encoder()); without one it is the key of a node, middleware, "
+        "chat model or reasoner whose policy has an encoder, as a LearnedPolicy does"
+    )
 
 
 def groups(messages: Sequence[AIMessage], *, question: str = "", key: Key = "auto") -> list[int | None]:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from adaptive_reasoner.action_names import vote_action
-from adaptive_reasoner.answers.base import Comparison
+from adaptive_reasoner.answers.base import Comparison, LacksEncoder
+from adaptive_reasoner.answers.grouping import Key, comparison
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import Policy
-from adaptive_reasoner.policy.versions import with_its_looks
+from adaptive_reasoner.policy.versions import version_of, with_its_looks
 from adaptive_reasoner.reasoner.exploration import Exploration
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
@@ -29,6 +30,22 @@ def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)
         for name, source in sources.items()
         for size in votes
     }
+
+
+def comparison_of(key: Key, policy: Policy | None) -> Comparison:
+    """When two replies say the same; a key that lacks an encoder takes that of the policy.
+
+    Of a policy that is watched, it is the encoder of the version at this time, which then stays: replies are
+    compared in one way, however often the policy is trained again.
+
+    Raises:
+        ValueError: There is no such key, or no encoder for it.
+        TypeError: It is no key.
+    """
+    if isinstance(key, LacksEncoder) and policy is not None:
+        encoder = getattr(version_of(policy), "encoder", None)
+        return comparison(key) if encoder is None else key.with_encoder(encoder)
+    return comparison(key)
 
 
 def policy_and_actions(

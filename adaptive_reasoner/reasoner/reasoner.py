@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation
 from typing_extensions import Unpack, override
 
 from adaptive_reasoner.answers.base import Comparison
-from adaptive_reasoner.answers.grouping import Key, comparison
+from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.ledger.alarm_keeping import keep_alarms
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -35,7 +35,7 @@ from adaptive_reasoner.reasoner.options import (
     check_opened,
     check_units,
 )
-from adaptive_reasoner.reasoner.policy_and_actions import policy_and_actions
+from adaptive_reasoner.reasoner.policy_and_actions import comparison_of, policy_and_actions
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.reasoner.sample_keeper import QuestionSamples, SampleKeeper
@@ -68,8 +68,8 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         max_cost: Only actions whose worst case is at most this may be chosen; another such field.
         key: When two replies say the same: `"auto"` compares what they offer (tool calls, a structured value,
             a choice, a stated answer), others are `"exact"`, `"numeric"`, `"math"`, `"choice"`, `"json"`, a
-            comparison such as `fields("city")`, or a function of the message. With `actions`, it is the key
-            of those strategies that have none of their own.
+            comparison such as `fields("city")`, or a function of the message; `similar()` takes the encoder
+            of the policy. With `actions`, it is the key of those strategies that have none of their own.
         samples: The most samples of the vote without a policy, by default 9; the strategies in `actions`
             have their own.
         explore: Share of the questions, up to 0.5, whose action is drawn among all actions that fit, also
@@ -142,6 +142,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         meter = meter_of(meter)
         source = model if isinstance(model, Source) else Source(model)
         meter = meter or TokenMeter("total" if getattr(policy, "counts", None) == "total" else "completion")
+        compared = comparison_of(key, policy)
         policy, strategies = policy_and_actions(
             policy,
             actions,
@@ -150,7 +151,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             mean=ledger.target if ledger else budget,
             bounded=any(limit is not None for limit in (budget, ledger, price, max_cost)),
             samples=samples,
-            key=comparison(key),
+            key=compared,
             explore=explore,
             shadow=shadow.settings if isinstance(shadow, ShadowRunner) else shadow,
         )
@@ -160,9 +161,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         check_units(meter=meter, policy=policy, ledger=ledger)
         keep_alarms(policy, ledger)
         if isinstance(shadow, Shadow):
-            shadow = ShadowRunner(
-                shadow, strategies, source=source, meter=meter, key=comparison(key), ledger=ledger
-            )
+            shadow = ShadowRunner(shadow, strategies, source=source, meter=meter, key=compared, ledger=ledger)
         check_budgets(meter.cost_unit, budget=budget, max_cost=max_cost)
         fields: dict[str, Any] = {
             "model": source,
@@ -170,7 +169,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             "actions": strategies,
             "ledger": ledger,
             "meter": meter,
-            "key": comparison(key),
+            "key": compared,
             "explore": explore,
             "shadow": shadow,
             "log": log if log is None or isinstance(log, SampleLog) else SampleLog(log),

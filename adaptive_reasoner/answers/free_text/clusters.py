@@ -1,6 +1,8 @@
 """Free text, compared by meaning: clusters of replies whose vectors are close to each other."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from langchain_core.messages import AIMessage
@@ -15,7 +17,15 @@ AT_LEAST = 0.7
 """The least cosine of texts that mean the same, as `benchmarks/similar_answers.py` chooses it for MiniLM."""
 
 
-def similar(encoder: TextEncoder, *, at_least: float = AT_LEAST, guarded: bool = True) -> "Similar":
+@overload
+def similar(encoder: TextEncoder, *, at_least: float = AT_LEAST, guarded: bool = True) -> "Similar": ...
+@overload
+def similar(
+    encoder: None = None, *, at_least: float = AT_LEAST, guarded: bool = True
+) -> "SimilarByPolicy": ...
+def similar(
+    encoder: TextEncoder | None = None, *, at_least: float = AT_LEAST, guarded: bool = True
+) -> "Similar | SimilarByPolicy":
     """Compare free text by meaning: replies are equal if all of them are close to each other.
 
     The clusters are those of complete linkage, so no chain of small steps joins different texts. The reply
@@ -28,7 +38,8 @@ def similar(encoder: TextEncoder, *, at_least: float = AT_LEAST, guarded: bool =
 
     Args:
         encoder: Gives texts their vectors: `LearnedPolicy.load(folder).encoder`, the encoder of
-            `adaptive_reasoner.kit.open_encoder()`, or any object with such a method `encode(texts)`.
+            `adaptive_reasoner.kit.open_encoder()`, or any object with such a method `encode(texts)`. Without
+            one, the key of a node, middleware, chat model or reasoner takes the encoder of the policy there.
         at_least: The least cosine of two texts that mean the same. The default is chosen for MiniLM.
         guarded: Whether words are compared, too.
 
@@ -51,7 +62,29 @@ def similar(encoder: TextEncoder, *, at_least: float = AT_LEAST, guarded: bool =
     """
     if not 0 < at_least <= 1:
         raise ValueError(f"at_least is a cosine, in (0, 1], not {at_least}")
+    if encoder is None:
+        return SimilarByPolicy(at_least, guarded)
     return Similar(TextVectors(encoder), at_least, guarded=guarded)
+
+
+@dataclass(frozen=True)
+class SimilarByPolicy:
+    """`similar`, before it has the encoder of a policy.
+
+    Attributes:
+        at_least: The least cosine of two texts that mean the same.
+        guarded: Whether words are compared, too.
+    """
+
+    at_least: float
+    guarded: bool
+
+    def with_encoder(self, encoder: TextEncoder) -> "Similar":
+        """The comparison by this encoder."""
+        return similar(encoder, at_least=self.at_least, guarded=self.guarded)
+
+    def __repr__(self) -> str:
+        return f"similar(at_least={self.at_least:g})"
 
 
 class Similar:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.amounts import given
-from adaptive_reasoner.answers.base import Comparison, Grader
+from adaptive_reasoner.answers.base import Comparison, Grader, LacksEncoder
 from adaptive_reasoner.answers.grouping import Key, comparison, exact
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
@@ -115,7 +115,10 @@ class Menu:
             limit = getattr(self, name)
             if limit is not None and not 0 < limit < float("inf"):
                 raise MenuError(f"{name} must be above 0, not {given(limit)}")
+        grader: object = self.grader
         try:
+            if isinstance(grader, LacksEncoder):
+                comparison(grader)  # which refuses it
             self.comparison  # noqa: B018 - refuses what is none
         except (TypeError, ValueError) as error:
             raise MenuError(str(error)) from error
