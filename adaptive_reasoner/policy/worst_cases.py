@@ -54,9 +54,13 @@ class WorstCases:
 
 
 def _most_calls(spec: Mapping[str, Any]) -> int:
-    """The most calls of an action, those to its judge or its stronger source included; 0 where unknown."""
+    """The most calls of an action, with those to its judge, its stronger source and a model that compares.
+
+    0 where unknown.
+    """
     if not spec:
         return 0
     votes = int(spec.get("votes") or 1)
     parameters = spec.get("parameters") or {}
-    return votes + (votes if "judge" in parameters else 0) + (1 if "strong" in parameters else 0)
+    others = (votes if "judge" in parameters else 0) + (1 if "strong" in parameters else 0)
+    return votes + others + int(spec.get("comparisons") or 0)

@@ -46,12 +46,16 @@ def judged(model: Source | ChatModel, *, longest: int = LONGEST) -> "Judged":
 
 
 class Judged:
-    """A comparison by the verdict of a model; see `judged`."""
+    """A comparison by the verdict of a model; see `judged`.
+
+    Attributes:
+        source: The source that is asked.
+    """
 
     name = "judged"
 
     def __init__(self, source: Source, longest: int) -> None:
-        self._source, self._longest = source, longest
+        self.source, self._longest = source, longest
 
     def keys(self, messages: Sequence[AIMessage], *, question: str = "") -> list[str | None]:
         """Only what needs no model: nothing to compare, or replies of one text.
@@ -75,7 +79,7 @@ class Judged:
         if len(distinct) > 1:
             shown = _shuffled(question, distinct)
             prompt = HumanMessage(self._prompt(question, shown))
-            replies = yield [Request([prompt], source=self._source, hidden_sample=True, auxiliary=True)]
+            replies = yield [Request([prompt], source=self.source, hidden_sample=True, auxiliary=True)]
             said = replies[0].message.text if replies and replies[0].message is not None else ""
             label = dict.fromkeys(distinct)
             for group in groups_in(said, len(shown)) or ():

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from langchain_core.messages import HumanMessage
 
-from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.answers.free_text.judgement import Judged
+from adaptive_reasoner.errors import MenuError, OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey, attempts_of, paid_for
 from adaptive_reasoner.kit.menu.menu import Menu
@@ -120,11 +121,17 @@ class Worklist:
 
     Raises:
         OutcomesError: Two questions have one id.
+        MenuError: The menu compares replies by a model, which is done as they are voted on.
     """
 
     def __init__(self, questions: Sequence[Question], menu: Menu, *, retry_failed: bool = False) -> None:
         check_argument(questions, "questions", "collect")
         check_argument(menu, "Menu", "collect")
+        if isinstance(menu.comparison, Judged):
+            raise MenuError(
+                "judged compares the replies of a vote with each other, and a row of samples has an answer "
+                'of its own: collect with kind or key = "similar", or with a key that reads each reply'
+            )
         self._questions = {question.question_id: question for question in questions}
         if len(self._questions) < len(questions):
             raise OutcomesError("two questions have one question_id")

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from types import FunctionType
 from typing import Any, Literal, Self, TypeVar
 
@@ -12,6 +13,7 @@ from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.amounts import given
 from adaptive_reasoner.answers.base import Comparison, Grader, LacksEncoder
+from adaptive_reasoner.answers.free_text.judgement import Judged
 from adaptive_reasoner.answers.grouping import Key, comparison, exact
 from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.hosted_model import HostedModel
@@ -255,7 +257,9 @@ class Menu:
     def specs(self) -> dict[str, Any]:
         """The part of the menu that a policy keeps: plain JSON values, no code.
 
-        An action's `worst_cost` is None where it depends on the question, because prompts are billed too.
+        An action's `worst_cost` is None where it depends on the question, because prompts are billed too, or
+        where a model compares its replies that is no source of the menu. `comparisons` counts the calls of a
+        model that does.
         `prompt_sha` is that of the prompts for three fixed questions.
         """
         return {
@@ -276,20 +280,25 @@ class Menu:
             "parameters": {name: _plain(value) for name, value in recipe.parameters.items()},
             "settings": {name: str(value) for name, value in source.settings.items()},
             "votes": recipe.votes,
+            **({"comparisons": recipe.comparisons} if isinstance(self.comparison, Judged) else {}),
             "max_tokens": most_tokens,
-            "worst_cost": short if short == long else None,
+            "worst_cost": short if short == long < inf else None,
             "prompt_sha": "-".join(self.prompt_sha(recipe.source, probe) for probe in _PROBES),
         }
 
     def _worst_cost(self, recipe: Recipe, most_tokens: int, message: HumanMessage) -> float:
-        """The most that an action can cost, its judge or stronger source included."""
-        return sum(
-            calls
-            * self.meter_of(name).worst_cost(
-                [message], most_tokens if name == recipe.source else self.sources[name].most_tokens
-            )
+        """The most that an action can cost, its judge, stronger source and comparing model included."""
+        asked = [
+            (name, calls, most_tokens if name == recipe.source else self.sources[name].most_tokens)
             for name, calls in recipe.calls.items()
-        )
+        ]
+        if isinstance(self.comparison, Judged) and recipe.comparisons:
+            own = {id(source): name for name, source in self.sources.items()}
+            comparing = self.comparison.source
+            if id(comparing) not in own:
+                return inf  # at a price that the menu does not know
+            asked += [(own[id(comparing)], recipe.comparisons, comparing.most_tokens)]
+        return sum(calls * self.meter_of(name).worst_cost([message], tokens) for name, calls, tokens in asked)
 
     @property
     def all_recipes(self) -> Mapping[str, Recipe]:

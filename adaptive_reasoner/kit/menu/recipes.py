@@ -63,6 +63,11 @@ class Recipe:
         return calls
 
     @property
+    def comparisons(self) -> int:
+        """The most calls with which a model compares its replies: after each one but the first of a vote."""
+        return 0 if self.strategy == "best_of_n" else self.votes - 1
+
+    @property
     def thinking_tokens(self) -> int:
         """Room for thoughts that each call gets on top of its source's `max_tokens`."""
         if "effort" not in self.parameters or "max_tokens" in self.parameters:

@@ -43,9 +43,9 @@ kind = "numeric"                            # how answers are found and compared
                                             # auto, exact, numeric, choice, math, json; or fields, and
                                             # fields = ["city", "year"]; or code, and language = "python" or
                                             # "sql"; or python_tests; or similar, and encoder = "policy", a
-                                            # folder with an encoder; or function = "my_graders:score"; or
-                                            # judge or, for free text, preference, and source = "a source
-                                            # whose samples are 0"
+                                            # folder with an encoder; or judged, and model = "a source whose
+                                            # samples are 0"; or function = "my_graders:score"; or judge or,
+                                            # for free text, preference, and source = "such a source"
 # key = "numeric"                           # how votes compare, where a function or a judge grades
 
 [prices]
@@ -188,7 +188,7 @@ def _menu(document: Any, folder: Path, use: CodeUse) -> dict[str, Any]:
         "sources": sources,
         "samples": samples,
         "recipes": recipes or None,
-        **grading(tables.grader, code),
+        **grading(tables.grader, code, sources),
         "meters": meters_of(tables.prices, sources),
         **_limits(tables.limits),
     }

@@ -1,6 +1,6 @@
 """The `[grader]` of a menu: what answers are graded by and, with it, when two replies say the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.free_text.clusters import AT_LEAST, similar
+from adaptive_reasoner.answers.free_text.judgement import Judged, judged
 from adaptive_reasoner.answers.grouping import comparison, fields
 from adaptive_reasoner.answers.programs.code_comparison import code as code_in
 from adaptive_reasoner.answers.programs.program_tests import python_tests
@@ -17,10 +18,16 @@ from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.preference import Preference
 from adaptive_reasoner.kit.menu.toml_code import MenuCode
 from adaptive_reasoner.kit.menu.toml_tables import Number, Table
+from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.features import EncoderSession
 
 _NAMED = ("exact", "numeric", "choice", "math", "json", "auto")
-_KIND_OF = {"fields": "fields", "language": "code", "encoder": "similar", "at_least": "similar"}
+_KIND_OF = {
+    "fields": "fields",
+    "language": "code",
+    "model": "judged",
+    **dict.fromkeys(("encoder", "at_least"), "similar"),
+}
 _JUDGES = {"judge": Referee, "preference": Preference}
 _FILES = ("encoder.onnx", "tokenizer.json")
 
@@ -33,6 +40,7 @@ class _Grader(Table):
     language: str | None = None
     encoder: str | None = None
     at_least: Number = AT_LEAST
+    model: str | None = None
     key: str | None = None
 
 
@@ -55,14 +63,19 @@ class LateEncoder:
         return EncoderSession(self.folder)
 
 
-def grading(entries: Any, code: MenuCode) -> dict[str, Any]:
+def grading(entries: Any, code: MenuCode, sources: Mapping[str, Source]) -> dict[str, Any]:
     """The grader and the key that finds answers: one comparison, where no function or model grades.
+
+    Args:
+        entries: Those of `[grader]`.
+        code: The functions of the menu.
+        sources: Its sources, of which one may compare replies.
 
     Raises:
         MenuError: There is no such kind, or an entry belongs to another one.
     """
     table = _Grader.read(entries, "grader")
-    own = {"key": _compared_by(table.key, table, code)} if table.key is not None else {}
+    own = {"key": _compared_by(table.key, table, code, sources)} if table.key is not None else {}
     for entry in table.model_fields_set & _KIND_OF.keys():
         if _KIND_OF[entry] not in (table.kind, table.key):
             raise MenuError(f'[grader] {entry} belongs to kind = "{_KIND_OF[entry]}"')
@@ -73,11 +86,11 @@ def grading(entries: Any, code: MenuCode) -> dict[str, Any]:
         raise MenuError(f"[grader] kind {kind} names its source, and none but {' and '.join(_JUDGES)} does")
     if table.source is not None:
         return {"grader": _JUDGES[table.kind](table.source), **own}
-    compared = _compared_by(table.kind, table, code)
+    compared = _compared_by(table.kind, table, code, sources)
     return {"grader": compared, "key": compared, **own}
 
 
-def _compared_by(kind: str, table: _Grader, code: MenuCode) -> Comparison:
+def _compared_by(kind: str, table: _Grader, code: MenuCode, sources: Mapping[str, Source]) -> Comparison:
     """The comparison of a kind."""
     if kind == "fields":
         if not table.fields:
@@ -93,8 +106,10 @@ def _compared_by(kind: str, table: _Grader, code: MenuCode) -> Comparison:
         return python_tests
     if kind == "similar":
         return _similar(table, code.folder)
+    if kind == Judged.name:
+        return _judged(table.model, sources)
     if kind not in _NAMED:
-        known = ", ".join([*_NAMED, "fields", "code", python_tests.name, "similar"])
+        known = ", ".join([*_NAMED, "fields", "code", python_tests.name, "similar", Judged.name])
         raise MenuError(
             f"[grader] there is no kind {kind!r}; known are {known}, {', '.join(_JUDGES)}, or a function"
         )
@@ -113,3 +128,11 @@ def _similar(table: _Grader, menu: Path) -> Comparison:
         return similar(LateEncoder(folder), at_least=table.at_least)
     except ValueError as error:
         raise MenuError(f"[grader] {error}") from error
+
+
+def _judged(model: str | None, sources: Mapping[str, Source]) -> Comparison:
+    if model is None:
+        raise MenuError('[grader] kind = "judged" names the source that compares replies: model = "judge"')
+    if model not in sources:
+        raise MenuError(f"[grader] there is no source {model!r}; known are {', '.join(sources)}")
+    return judged(sources[model])

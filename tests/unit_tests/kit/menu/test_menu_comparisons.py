@@ -3,22 +3,30 @@
 import pytest
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner import AdaptiveReasoner, FixedPolicy, judged
 from adaptive_reasoner.answers import comparison, exact, math
 from adaptive_reasoner.errors import MenuError
+from adaptive_reasoner.kit.collecting.collector import collect
+from adaptive_reasoner.kit.collecting.cost_forecast import forecast
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.menu.presets import preset_menu
+from adaptive_reasoner.kit.menu.recipes import Recipe
+from adaptive_reasoner.kit.questions import Question
+from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.policy.worst_cases import WorstCases
+from tests.fakes import ScriptedModel
 from tests.unit_tests.kit.menu.menus import ASK, source
 
 
 def test_answers_are_compared_as_mathematics_or_by_a_model(load):
     mathematical = load(f"{ASK}[grader]\nkind = 'math'")
     assert mathematical.grader is mathematical.key is math
-    judged = load(
+    refereed = load(
         f"{ASK}[sources.judge]\nmodel = 'm'\nsamples = 0\n[grader]\nkind = 'judge'\nsource = 'judge'"
     )
-    assert (judged.grader, judged.sampled) == (Referee("judge"), ["ask"])
-    assert list(judged.actions) == ["ask", "ask_vote_3", "ask_vote_5"]
+    assert (refereed.grader, refereed.sampled) == (Referee("judge"), ["ask"])
+    assert list(refereed.actions) == ["ask", "ask_vote_3", "ask_vote_5"]
 
 
 def test_answers_to_multiple_choice_are_counted_by_their_letter(load):
@@ -55,11 +63,11 @@ def test_free_text_is_compared_by_an_encoder_that_is_opened_late(load, tmp_path)
         (tmp_path / name).write_text("not read yet")
     menu = load(f"{ASK}[grader]\nkind = 'similar'\nencoder = '.'\nat_least = 0.8")
     assert (menu.comparison.name, repr(menu.comparison)) == ("similar", "similar(at_least=0.8)")
-    judged = load(
+    refereed = load(
         f"{ASK}[sources.judge]\nmodel = 'm'\nsamples = 0\n"
         "[grader]\nkind = 'judge'\nsource = 'judge'\nkey = 'similar'\nencoder = '.'"
     )
-    assert (judged.grader, judged.comparison.name) == (Referee("judge"), "similar")
+    assert (refereed.grader, refereed.comparison.name) == (Referee("judge"), "similar")
 
 
 @pytest.mark.parametrize(
@@ -71,9 +79,12 @@ def test_free_text_is_compared_by_an_encoder_that_is_opened_late(load, tmp_path)
         ("fields = ['city']", "fields belongs to kind"),
         (
             "kind = 'maths'",
-            "known are exact, numeric, choice, math, json, auto, fields, code, python_tests, similar, judge",
+            "exact, numeric, choice, math, json, auto, fields, code, python_tests, similar, judged, judge",
         ),
         ("key = 'maths'", "there is no kind 'maths'"),
+        ("kind = 'judged'", 'names the source that compares replies: model = "judge"'),
+        ("kind = 'judged'\nmodel = 'other'", "there is no source 'other'; known are ask"),
+        ("kind = 'exact'\nmodel = 'ask'", 'model belongs to kind = "judged"'),
     ],
 )
 def test_a_grader_that_makes_no_sense_is_refused_by_name(load, grader, reason):
@@ -111,3 +122,71 @@ def test_structured_answers_are_graded_and_counted_by_their_values(load):
 def test_a_numeric_grader_counts_votes_by_the_number(load):
     menu = load(f"{ASK}[grader]\nkind = 'numeric'")
     assert comparison(menu.key).keys([AIMessage("She has $1,200 left today.")]) == ["1200"]
+
+
+JUDGE = "[sources.judge]\nmodel = 'm'\nmax_tokens = 50\nsamples = 0\n"
+
+
+def test_free_text_is_compared_by_a_source_of_the_menu(load):
+    menu = load(f"{ASK}{JUDGE}[grader]\nkind = 'judged'\nmodel = 'judge'")
+    assert menu.grader is menu.key is menu.comparison
+    assert (menu.comparison.name, menu.comparison.source) == ("judged", menu.sources["judge"])
+    assert (menu.sampled, list(menu.actions)) == (["ask"], ["ask", "ask_vote_3", "ask_vote_5"])
+
+
+def test_a_judge_grades_and_another_source_compares_the_votes(load):
+    menu = load(
+        f"{ASK}{JUDGE}{JUDGE.replace('judge', 'comparing')}"
+        "[grader]\nkind = 'judge'\nsource = 'judge'\nkey = 'judged'\nmodel = 'comparing'"
+    )
+    assert menu.grader == Referee("judge")
+    assert menu.comparison.source is menu.sources["comparing"]
+
+
+def test_a_model_that_compares_is_on_the_bill_of_a_vote():
+    asked = Source(ScriptedModel(answers=("It scatters.", "Scattering.", "Waves.")), max_tokens=20)
+    judge = Source(ScriptedModel(answers=("Groups: [[1, 2]]", "Groups: [[1, 2], [3]]")), max_tokens=50)
+    vote = {"vote": Recipe("ask", "self_consistency", {"samples": 3})}
+    menu = Menu({"ask": asked, "judge": judge}, {"ask": 3, "judge": 0}, vote, key=judged(judge))
+    policy = FixedPolicy("vote", expected_cost=9.0, cost_unit="tokens")
+    reasoner = AdaptiveReasoner(asked, policy=policy, actions=menu.actions, meter=menu.meter)
+    result = reasoner.answer("Why is the sky blue?")
+    assert result.message.text in ("It scatters.", "Scattering.")
+    assert (len(asked.model.requests), len(judge.model.requests)) == (2, 1)
+    assert result.record["cost"] == (2 + 1) + 3  # words: two replies, and the verdict
+    assert menu.specs()["actions"]["vote"]["worst_cost"] == 3 * 20 + 2 * 50 >= result.record["cost"]
+
+
+def test_the_worst_cost_counts_a_comparison_after_each_reply_of_a_vote_but_the_first():
+    sources = {"ask": source(max_tokens=20), "judge": source(max_tokens=50)}
+    recipes = {
+        "once": Recipe("ask"),
+        "vote": Recipe("ask", "self_consistency", {"samples": 5}),
+        "best": Recipe("ask", "best_of_n", {"samples": 5, "judge": "judge"}),
+        "cascade": Recipe("ask", "cascade", {"samples": 3, "strong": "judge", "accept": 0.6}),
+    }
+    menu = Menu(sources, {"ask": 5, "judge": 0}, recipes, key=judged(sources["judge"]))
+    actions = menu.specs()["actions"]
+    assert {name: spec["worst_cost"] for name, spec in actions.items()} == {
+        "once": 20,
+        "vote": 5 * 20 + 4 * 50,
+        "best": 5 * 20 + 5 * 50,
+        "cascade": 3 * 20 + 50 + 2 * 50,
+    }
+    cases = WorstCases(actions, [None] * 4, {"actions": actions}).on_question(lambda action: 1.0)
+    assert cases.all().tolist() == [1, 5 + 4, 5 + 5, 3 + 1 + 2]
+
+
+def test_the_worst_cost_is_unknown_where_a_model_compares_that_is_no_source_of_the_menu():
+    menu = Menu({"ask": source(max_tokens=20)}, key=judged(source(max_tokens=50)))
+    worst = {name: spec["worst_cost"] for name, spec in menu.specs()["actions"].items()}
+    assert worst == {"ask": 20, "ask_vote_3": None, "ask_vote_5": None}
+
+
+def test_samples_are_not_collected_by_a_comparison_that_asks_a_model(tmp_path):
+    menu = Menu({"ask": source(max_tokens=20)}, key=judged(source(max_tokens=50)))
+    questions = [Question("q", "Why is the sky blue?", "It scatters.")]
+    for use in (collect, forecast):
+        with pytest.raises(MenuError, match=r'judged compares .* collect with kind or key = "similar"'):
+            use(questions, menu, tmp_path / "samples.jsonl")
+    assert not (tmp_path / "samples.jsonl").exists()
