@@ -369,8 +369,9 @@ class TransactionalLedger(Comparing, AlarmKeeping):
             return self._reservation(entry)
         scale, unit = self._account.scale, self.cost_unit
         cost, left = (entry.cost or 0) / scale, broken / scale
-        breach = f"{entry.key!r} cost {written(cost)} {unit} where the hard cap held {written(left)}"
-        raise BudgetExceededError(cost, left, unit, f"{breach}; it is booked in full, and the cap is closed")
+        beyond = f"{entry.key!r} cost {written(cost)} {unit}"
+        held = f"where the hard cap held {written(left)}; it is booked in full, and the cap is closed"
+        raise BudgetExceededError(cost, left, unit, f"{beyond} {held}")
 
     def _write(
         self,
