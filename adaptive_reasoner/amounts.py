@@ -5,6 +5,7 @@ from math import isfinite
 from numbers import Real
 
 NOISE = 1e-12  # what rounding leaves of sums that are zero
+EXACT = 15  # significant digits that every float holds
 
 
 def scale_of(cost_unit: str) -> int:
@@ -27,7 +28,7 @@ def written(amount: float, digits: int = 6) -> str:
 
     Args:
         amount: The amount; what is nearer to 0 than 1e-12 counts as rounding noise.
-        digits: Significant digits; those before the decimal point are all kept.
+        digits: Significant digits; those before the decimal point are all kept, up to 15.
 
     Example:
         >>> written(1e-05), written(0.1 + 0.2), written(1.26e-17), written(1_234_567.0)
@@ -37,15 +38,19 @@ def written(amount: float, digits: int = 6) -> str:
 
 
 def given(value: object) -> str:
-    """A value that a user gave: a number with all its digits, anything else as Python writes it.
+    """A value that a user gave, as Python writes it, but a number without exponent and rounding noise.
 
     Example:
-        >>> given(-1e-05), given(1e-15), given("1e-05"), given(None)
-        ('-0.00001', '0.000000000000001', "'1e-05'", 'None')
+        >>> given(-1.0), given(-1e-05), given(0.1 + 0.2), given("1e-05"), given(None)
+        ('-1.0', '-0.00001', '0.3', "'1e-05'", 'None')
     """
     if isinstance(value, bool | int) or not isinstance(value, Real):
         return repr(value)
-    return _plain(float(value), 15)
+    number = float(value)
+    as_python = repr(number)
+    if "e" in as_python or number != float(f"{number:.{EXACT}g}"):
+        return _plain(number, EXACT)
+    return as_python
 
 
 def signed(amount: float, digits: int = 6) -> str:
@@ -61,5 +66,5 @@ def signed(amount: float, digits: int = 6) -> str:
 def _plain(amount: float, digits: int) -> str:
     if not isfinite(amount):
         return f"{amount:g}"
-    rounded = f"{amount:.0f}" if abs(amount) >= 10**digits else f"{amount:.{digits}g}"
-    return f"{Decimal(rounded):f}"
+    whole = len(str(int(abs(amount))))
+    return f"{Decimal(f'{amount:.{min(max(digits, whole), EXACT)}g}'):f}"

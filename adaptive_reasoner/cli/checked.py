@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 from typing_extensions import override
 
-from adaptive_reasoner.amounts import given
+from adaptive_reasoner.amounts import written
 
 _LARGEST = 2**53  # beyond it a float counts no more in ones
 
@@ -68,7 +68,7 @@ def amount(value: list[float] | float | None) -> list[float] | float | None:
     for each in value if isinstance(value, list) else [value]:
         wrong = _wrong(each)
         if wrong is None and each is not None and each < 0.0:
-            wrong = f"{given(each)} is below 0."
+            wrong = f"{written(each)} is below 0."
         if wrong is not None:
             raise typer.BadParameter(wrong)
     return value

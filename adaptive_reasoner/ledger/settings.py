@@ -283,7 +283,7 @@ class LedgerOptions:
         counted = None if amount is None else to_units(amount, unit, name)
         if amount is not None and counted == 0:
             raise LedgerError(
-                f"{name} of {given(amount)} {unit} is less than the smallest amount that is counted"
+                f"{name} of {written(amount)} {unit} is less than the smallest amount that is counted"
             )
         return counted
 

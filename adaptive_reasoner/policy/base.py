@@ -235,7 +235,8 @@ class FixedPolicy:
     ) -> None:
         if not 0 <= expected_cost <= worst_cost:
             raise ValueError(
-                f"expected_cost {given(expected_cost)} is not between 0 and worst_cost {given(worst_cost)}"
+                f"expected_cost {written(expected_cost)} is not between 0 "
+                f"and worst_cost {written(worst_cost)}"
             )
         self.action, self.cost_unit = action, cost_unit
         self.expected_cost, self.worst_cost = expected_cost, worst_cost

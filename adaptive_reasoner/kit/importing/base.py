@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from adaptive_reasoner.amounts import given
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.importing.chats import decoded
 from adaptive_reasoner.kit.tables.row_fields import is_null, number_text
@@ -245,7 +245,7 @@ def number_of(value: Any, name: str, *, most: float | None = None) -> float | No
         raise ValueError(f"{name} is {number}; a finite number is needed")
     if most is not None and not 0 <= number <= most:
         kind = "a number in [0, 1]" if most == 1 else "a number of at least 0"
-        raise ValueError(f"{name} is {given(number)}; {kind} is needed")
+        raise ValueError(f"{name} is {written(number)}; {kind} is needed")
     return number
 
 
