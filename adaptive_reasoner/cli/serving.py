@@ -153,7 +153,7 @@ def _actions(menu: "Menu", reasoner: "AdaptiveReasoner") -> "dict[str, ServedAct
     from adaptive_reasoner.policy.label_free import SAMPLES
     from adaptive_reasoner.server.answering import ServedAction
 
-    calls = {name: sum(recipe.calls.values()) for name, recipe in menu.all_recipes.items()}
+    calls = {name: menu.most_calls(name) for name in menu.all_recipes}
     own = {name: flow for name, flow in reasoner.actions.items() if name in reasoner.policy.actions}
     return {
         name: ServedAction(flow, calls.get(name, SAMPLES)) for name, flow in {**own, **menu.actions}.items()

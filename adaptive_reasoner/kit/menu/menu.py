@@ -241,6 +241,15 @@ class Menu:
         """The meter of a source."""
         return _of(self.meters, source, "price")
 
+    def most_calls(self, action: str) -> int:
+        """The most calls of an action, those to its judge, stronger source and comparing model included."""
+        recipe = self.all_recipes[action]
+        return sum(recipe.calls.values()) + self._comparisons(recipe)
+
+    def _comparisons(self, recipe: Recipe) -> int:
+        """The most calls of a model that compares the replies of an action."""
+        return recipe.comparisons if isinstance(self.comparison, Judged) else 0
+
     def prompt_sha(self, source: str, question: str) -> str:
         """A digest of the request of a source for a question: model, messages, settings, `max_tokens`."""
         way = self.sources[source]
@@ -280,7 +289,7 @@ class Menu:
             "parameters": {name: _plain(value) for name, value in recipe.parameters.items()},
             "settings": {name: str(value) for name, value in source.settings.items()},
             "votes": recipe.votes,
-            **({"comparisons": recipe.comparisons} if isinstance(self.comparison, Judged) else {}),
+            **({"comparisons": comparisons} if (comparisons := self._comparisons(recipe)) else {}),
             "max_tokens": most_tokens,
             "worst_cost": short if short == long < inf else None,
             "prompt_sha": "-".join(self.prompt_sha(recipe.source, probe) for probe in _PROBES),
@@ -292,12 +301,12 @@ class Menu:
             (name, calls, most_tokens if name == recipe.source else self.sources[name].most_tokens)
             for name, calls in recipe.calls.items()
         ]
-        if isinstance(self.comparison, Judged) and recipe.comparisons:
+        if isinstance(self.comparison, Judged) and (comparisons := self._comparisons(recipe)):
             own = {id(source): name for name, source in self.sources.items()}
             comparing = self.comparison.source
             if id(comparing) not in own:
                 return inf  # at a price that the menu does not know
-            asked += [(own[id(comparing)], recipe.comparisons, comparing.most_tokens)]
+            asked += [(own[id(comparing)], comparisons, comparing.most_tokens)]
         return sum(calls * self.meter_of(name).worst_cost([message], tokens) for name, calls, tokens in asked)
 
     @property

@@ -16,6 +16,7 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.worst_cases import WorstCases
 from tests.fakes import ScriptedModel
+from tests.stub_server import StubServer
 from tests.unit_tests.kit.menu.menus import ASK, source
 
 
@@ -157,6 +158,23 @@ def test_a_model_that_compares_is_on_the_bill_of_a_vote():
     assert menu.specs()["actions"]["vote"]["worst_cost"] == 3 * 20 + 2 * 50 >= result.record["cost"]
 
 
+def test_a_menu_in_a_file_has_its_source_compare_the_votes_of_an_action(load):
+    def answer(prompt, number):
+        return "Groups: [[1, 2]]" if "Groups:" in prompt else ("It scatters.", "Scattering.")[number % 2]
+
+    with StubServer(answer) as server:
+        hosted = f"base_url = '{server.base_url}'\nmodel = 'stub'\nmax_tokens = 50\n"
+        menu = load(
+            f"[sources.ask]\n{hosted}samples = 3\n[sources.judge]\n{hosted}samples = 0\n"
+            "[grader]\nkind = 'judged'\nmodel = 'judge'"
+        )
+        policy = FixedPolicy("ask_vote_3", expected_cost=9.0, cost_unit="tokens")
+        asked = menu.sources["ask"]
+        reasoner = AdaptiveReasoner(asked, policy=policy, actions=menu.actions, meter=menu.meter)
+        result = reasoner.answer("Why is the sky blue?")
+    assert result.record["cost"] == server.billed == (3 + 2) + 4  # two replies that agree, and the verdict
+
+
 def test_the_worst_cost_counts_a_comparison_after_each_reply_of_a_vote_but_the_first():
     sources = {"ask": source(max_tokens=20), "judge": source(max_tokens=50)}
     recipes = {
@@ -172,6 +190,12 @@ def test_the_worst_cost_counts_a_comparison_after_each_reply_of_a_vote_but_the_f
         "vote": 5 * 20 + 4 * 50,
         "best": 5 * 20 + 5 * 50,
         "cascade": 3 * 20 + 50 + 2 * 50,
+    }
+    assert {name: menu.most_calls(name) for name in recipes} == {
+        "once": 1,
+        "vote": 9,
+        "best": 10,
+        "cascade": 6,
     }
     cases = WorstCases(actions, [None] * 4, {"actions": actions}).on_question(lambda action: 1.0)
     assert cases.all().tolist() == [1, 5 + 4, 5 + 5, 3 + 1 + 2]
