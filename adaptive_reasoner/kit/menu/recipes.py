@@ -48,8 +48,11 @@ class Recipe:
 
     @property
     def votes(self) -> int:
-        """The most calls it makes to its own source."""
-        return int(self.parameters.get("samples", 1))
+        """The most calls it makes to its own source; where it does not say, as many as its strategy does."""
+        make = _STRATEGIES.get(self.strategy, single_pass)
+        samples = inspect.signature(make).parameters.get("samples")
+        usual = 1 if samples is None or samples.default is samples.empty else samples.default
+        return int(self.parameters.get("samples", usual))
 
     @property
     def calls(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.strategies.flow import Task, run
 from tests.fakes import ScriptedModel
+from tests.unit_tests.kit.menu.menus import source
 
 ACTIONS = """
 [sources.direct]
@@ -126,3 +127,22 @@ def test_judge_and_strong_source_are_called_by_name():
 def test_a_recipe_that_cannot_be_cooked_is_refused_with_its_name(strategy, parameters, reason):
     with pytest.raises(MenuError, match=f"action 'it': .*{reason}"):
         Menu(sources(direct=("1",)), recipes={"it": Recipe("direct", strategy, parameters)})
+
+
+def test_an_action_that_names_no_samples_counts_those_that_its_strategy_takes():
+    sources = {"ask": source(max_tokens=20), "judge": source(max_tokens=50)}
+    recipes = {
+        "vote": Recipe("ask", "adaptive_consistency", {"stop": "lossless"}),
+        "best": Recipe("ask", "best_of_n", {"judge": "judge"}),
+        "think": Recipe("ask", "extended_thinking", {"effort": 100, "max_tokens": 200}),
+        "once": Recipe("ask"),
+    }
+    menu = Menu(sources, {"ask": 5, "judge": 0}, recipes)
+    assert {name: recipe.votes for name, recipe in recipes.items()} == {
+        "vote": 5,
+        "best": 5,
+        "think": 1,
+        "once": 1,
+    }
+    assert menu.specs()["actions"]["vote"]["worst_cost"] == 5 * 20
+    assert menu.specs()["actions"]["best"]["worst_cost"] == 5 * (20 + 50)
