@@ -86,6 +86,8 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {_shown(item)}" for name, item in value.items()) or "none"
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return f"{len(value)} rows, with --json"
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value)) or "none"
     if isinstance(value, list):
         return f"[{', '.join(map(_shown, value))}]"
     if value is None:
