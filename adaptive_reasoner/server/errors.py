@@ -107,9 +107,17 @@ def problem_of(error: BaseException, settings: Mapping[str, Any]) -> Problem:
         return Problem(502, "upstream_unreachable", "the model's endpoint cannot be reached")
     if was_never_sent(error, settings):
         return Problem(400, "unsupported_parameter", f"the model does not take this: {error}", *_INVALID)
-    if any(isinstance(each, TimeoutError) or "Timeout" in type(each).__name__ for each in causes(error)):
+    if _timed_out(error):
         return Problem(504, "upstream_timeout", "the model did not answer in time", "timeout_error")
     return Problem(502, "upstream_failed", f"the model's reply was lost: {type(error).__name__}")
+
+
+def _timed_out(error: BaseException) -> bool:
+    """Whether the time ran out. A connection that was cut is no timeout, though clients may call it one."""
+    every = list(causes(error))
+    if any(isinstance(each, ConnectionError) for each in every):
+        return False
+    return any(isinstance(each, TimeoutError) or "Timeout" in type(each).__name__ for each in every)
 
 
 _INVALID = ("invalid_request_error",)

@@ -5,6 +5,7 @@ import pytest
 from langchain_openai import ChatOpenAI
 
 from adaptive_reasoner import open_ledger
+from adaptive_reasoner.server.errors import problem_of
 from adaptive_reasoner.server.limits import Limits
 from tests.stub_server import StubServer
 
@@ -193,3 +194,12 @@ def test_a_body_that_is_not_sent_as_json_is_refused_with_the_header_named(shared
     answer = httpx.post(f"{shared.url}{path}", content=b'{"model": "x"}', headers={"content-type": kind})
     assert answer.status_code == 400
     assert "content-type: application/json" in answer.json()["error"]["message"]
+
+
+def test_a_connection_that_was_cut_is_no_timeout_whatever_the_client_calls_it():
+    class ConnectTimeout(Exception):  # noqa: N818 - its name is the point
+        """As the transport over aiohttp names a connection that was reset."""
+
+    cut, late = ConnectTimeout("reset"), ConnectTimeout("late")
+    cut.__cause__, late.__cause__ = ConnectionResetError(104, "reset"), TimeoutError()
+    assert (problem_of(cut, {}).status, problem_of(late, {}).status) == (502, 504)
