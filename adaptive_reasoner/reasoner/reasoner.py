@@ -87,8 +87,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
-        >>> from adaptive_reasoner import SampleMeter
-        >>> from adaptive_reasoner import FixedPolicy
+        >>> from adaptive_reasoner import FixedPolicy, SampleMeter, self_consistency
         >>> reasoner = AdaptiveReasoner(
         ...     FakeListChatModel(responses=["7", "8", "7"]),
         ...     policy=FixedPolicy("vote_3", expected_cost=2.5, cost_unit="samples"),

@@ -10,6 +10,7 @@ import pytest
 from adaptive_reasoner.demo.answering import gains, one_by_one
 from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.demo.record import recorded
+from adaptive_reasoner.demo.run import LIVE_FAST
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.questions import Question
@@ -78,8 +79,8 @@ def test_the_demo_trains_on_the_record_and_answers_new_questions_live(demo):
     assert names[:6] == ["direct", "direct_vote_3", "direct_vote_5", "cot", "cot_vote_3", "cot_vote_5"]
     assert names[6:] == ["uniform", "adaptive", "adaptive_looks", "adaptive_checked", "oracle"]
     told = [each for each in result["stderr"].splitlines() if " | average " in each]
-    assert len(told) == result["live"]["questions"] == 12
-    assert sum("  right  " in each for each in told) == round(12 * result["live"]["accuracy"])
+    assert len(told) == result["live"]["questions"] == LIVE_FAST
+    assert sum("  right  " in each for each in told) == round(LIVE_FAST * result["live"]["accuracy"])
     assert f"average {result['live']['mean_cost']:.1f} of 12" in told[-1]
     assert not (folder / "samples.jsonl").exists()
 

@@ -27,6 +27,8 @@ from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.samples import Samples
 from tests.langsmith_stub import KEY, LangSmithStub
 
+pytestmark = pytest.mark.filterwarnings("ignore:ast.Str is deprecated:DeprecationWarning")  # by langsmith
+
 QUESTIONS = [Question(f"q{n}", f"{n} + 1?", str(n + 1), "sums") for n in range(3)]
 
 

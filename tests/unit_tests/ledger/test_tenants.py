@@ -31,7 +31,8 @@ class TestTenantLedgerInOneDatabase(LedgerContract):
             url = f"sqlite:///{tmp_path / f'{len(opened)}.db'}?synchronous=normal"
             unit = arguments["policy"].cost_unit if "policy" in arguments else None
             common = open_ledger(url, name="common", cost_unit=arguments.get("cost_unit") or unit)
-            opened.extend([common, open_ledger(url, **{"name": "acme", **arguments})])
+            opened.append(common)
+            opened.append(open_ledger(url, **{"name": "acme", **arguments}))
             return TenantLedger(common, opened[-1], tenant="acme")
 
         yield opening
