@@ -45,6 +45,10 @@ def three(prompt: str, number: int) -> str:
     return f"Answer: {len(prompt) + number}"
 
 
+_had: set[int] = set()
+"""Ports of earlier stubs: clients kept by address still hold connections of closed loops to these."""
+
+
 @dataclass
 class StubServer:
     """Serves `/v1/chat/completions` and `/v1/responses`.
@@ -121,8 +125,13 @@ class StubServer:
         await self._end(self._connections)
 
     async def _listen(self, port):
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", port, backlog=512)
-        self._port = self._server.sockets[0].getsockname()[1]
+        while True:
+            self._server = await asyncio.start_server(self._connected, "127.0.0.1", port, backlog=512)
+            self._port = self._server.sockets[0].getsockname()[1]
+            if port or self._port not in _had:
+                break
+            self._server.close()
+        _had.add(self._port)
 
     async def _restart(self, pause):
         self._gate.clear()

@@ -1,4 +1,5 @@
 import gc
+import logging
 
 import pytest
 from fastapi import FastAPI
@@ -23,3 +24,8 @@ def test_what_was_loaded_at_the_start_is_left_out_of_garbage_collections():
         assert gc.get_freeze_count() > before + 10_000
     finally:
         gc.unfreeze()
+        for name in ("uvicorn", "adaptive_reasoner.server"):  # as before, for the tests that read the log
+            logger = logging.getLogger(name)
+            logger.handlers.clear()
+            logger.propagate = True
+            logger.setLevel(logging.NOTSET)
