@@ -272,9 +272,9 @@ def reach(accuracy: Floats, cost: Floats, target: float) -> tuple[Ints, float]:
 
 
 def _cheapest_and_moves(accuracy: Floats, cost: Floats) -> tuple[Ints, list[tuple[float, int, int]]]:
-    """The cheapest action of each question, and the moves to dearer ones by falling accuracy per cost.
+    """The cheapest action of each question, and the upgrades from there, most accuracy per cost first.
 
-    Each move is its accuracy per cost, its question and the action it leads to.
+    Each upgrade is its accuracy per cost, its question and the action it leads to.
     """
     hulls = [hull(a, c) for a, c in zip(accuracy, cost, strict=True)]
     choice = np.array([vertices[0] for vertices in hulls], dtype=np.intp)

@@ -6,9 +6,9 @@ from threading import Event
 
 import pytest
 
-from adaptive_reasoner.ledger import export_ledger, open_ledger, prune_ledger
+from adaptive_reasoner.ledger import export_ledger, prune_ledger
 from adaptive_reasoner.ledger.sql import pruning
-from tests.unit_tests.ledger.contract_retention import RetentionContract
+from tests.unit_tests.ledger.contract_retention import RetentionContract, opened_at
 
 
 @pytest.fixture
@@ -18,16 +18,8 @@ def url(postgres):
 
 @pytest.fixture
 def opening(url):
-    """Opens ledgers by their name, and closes them at the end."""
-    ledgers = []
-
-    def opened(name="default", **terms):
-        ledgers.append(open_ledger(url, name=name, **terms))
-        return ledgers[-1]
-
-    yield opened
-    for ledger in ledgers:
-        ledger.close()
+    with opened_at(url) as opened:
+        yield opened
 
 
 class TestPostgresRetention(RetentionContract):

@@ -1,13 +1,14 @@
 """What becomes of charges in a database: exported as they are, deleted without a trace in the sums."""
 
 import json
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
 
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import export_ledger, prune_ledger
+from adaptive_reasoner.ledger import export_ledger, open_ledger, prune_ledger
 from adaptive_reasoner.ledger.sql import exporting, pruning
 from tests.unit_tests.ledger.stand_ins import Clock
 
@@ -20,8 +21,15 @@ def rows_of(url, file, **options):
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
+@contextmanager
+def opened_at(url):
+    """Opens ledgers of a database by their name, and closes them at the end."""
+    with ExitStack() as closing:
+        yield lambda name="default", **terms: closing.enter_context(open_ledger(url, name=name, **terms))
+
+
 class RetentionContract:
-    """Subclasses have a fixture `url`, of a database that may hold other ledgers."""
+    """Subclasses have the fixtures `url`, of a database that may hold other ledgers, and `opening` there."""
 
     @pytest.fixture
     def clock(self):

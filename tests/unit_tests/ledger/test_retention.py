@@ -5,9 +5,9 @@ import csv
 import pytest
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger import export_ledger, open_ledger, prune_ledger
+from adaptive_reasoner.ledger import export_ledger, prune_ledger
 from adaptive_reasoner.ledger.sql.schema import open_engine
-from tests.unit_tests.ledger.contract_retention import RetentionContract
+from tests.unit_tests.ledger.contract_retention import RetentionContract, opened_at
 
 
 @pytest.fixture
@@ -17,16 +17,8 @@ def url(tmp_path):
 
 @pytest.fixture
 def opening(url):
-    """Opens ledgers by their name, and closes them at the end."""
-    ledgers = []
-
-    def opened(name="default", **terms):
-        ledgers.append(open_ledger(url, name=name, **terms))
-        return ledgers[-1]
-
-    yield opened
-    for ledger in ledgers:
-        ledger.close()
+    with opened_at(url) as opened:
+        yield opened
 
 
 class TestSqliteRetention(RetentionContract):
