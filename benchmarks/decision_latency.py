@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import side_by_side
 
-from adaptive_reasoner.demo.problems import problems
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
 from adaptive_reasoner.kit.learning.imitator import Imitator

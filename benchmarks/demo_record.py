@@ -21,7 +21,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
-from adaptive_reasoner.demo.problems import problems
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.demo.record import RECORD, math_menu
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.samples import Samples

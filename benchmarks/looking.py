@@ -2,11 +2,12 @@
 
     python benchmarks/looking.py --tables FOLDER [--only NAME ...] [--splits 5] [--out FILE]
 
-On half of the questions the policy is trained, with looks (`kit.learning.looking`) and without; both play
-the other half at each budget, replayed on the recorded samples. `lift` is over the mixture of fixed actions
-that was chosen in training, at the realised cost; `ungated` follows the imitator everywhere, `shipped` where
-the gate lets it go. `steered` is the mean cost when a ledger with the budget as its target sets the price,
-over 2,000 questions drawn from those held out. Also the cascades that know nothing of the question.
+On half of the questions the policy is trained, with looks (`kit.learning.fitted_looks`) and without; both
+play the other half at each budget, replayed on the recorded samples. `lift` is over the mixture of fixed
+actions that was chosen in training, at the realised cost; `ungated` follows the imitator everywhere,
+`shipped` where the gate lets it go. `steered` is the mean cost when a ledger with the budget as its target
+sets the price, over 2,000 questions drawn from those held out. Also the cascades that know nothing of the
+question.
 """
 
 import argparse
@@ -26,9 +27,9 @@ from adaptive_reasoner.kit.allocation.solver import Predictions, uniform_hull
 from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
 from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator
 from adaptive_reasoner.kit.backtesting.loading import vote_sizes
-from adaptive_reasoner.kit.backtesting.looking import LookReplay
+from adaptive_reasoner.kit.backtesting.look_replay import LookReplay
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
-from adaptive_reasoner.kit.learning.looking import FittedLooks, expectations
+from adaptive_reasoner.kit.learning.fitted_looks import FittedLooks, expectations
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.ledger import open_ledger
 

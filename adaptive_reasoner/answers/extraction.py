@@ -10,7 +10,7 @@ from adaptive_reasoner.answers.base import Grader as Grader
 from adaptive_reasoner.answers.options import option, option_in
 from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.reply_text import plain, spoken
-from adaptive_reasoner.answers.stated import declared, stated
+from adaptive_reasoner.answers.stated import find_answer, find_declared
 from adaptive_reasoner.answers.structured import calls_value, exact_json, json_of
 from adaptive_reasoner.answers.values.expressions import unwrapped
 from adaptive_reasoner.answers.values.numbers import number, number_key
@@ -100,7 +100,7 @@ def choice_answer(message: AIMessage) -> str | None:
     if not text:
         return final_answer(message)
     bare = plain(text)
-    offered = declared(bare, _NO_QUESTION)
+    offered = find_declared(bare, _NO_QUESTION)
     letter = option(offered[0]) if offered is not None else option(bare) or option_in(bare)
     return letter if letter is not None else final_answer(message)
 
@@ -123,11 +123,11 @@ _FRACTION = pattern(r"\d\s?/\s?\d|frac")
 def _written(text: str) -> str | None:
     """The answer in a text, as it is written."""
     bare = plain(text)
-    offered = declared(bare, _NO_QUESTION)
+    offered = find_declared(bare, _NO_QUESTION)
     if offered is not None:
         content, found = offered
         return found.text if found is not None else content
-    found = stated(text, _NO_QUESTION)
+    found = find_answer(text, _NO_QUESTION)
     if found is not None:
         return found.text
     return bare if bare and len(bare) <= _LONGEST_BARE_ANSWER and "\n" not in bare else None

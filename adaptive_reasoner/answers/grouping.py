@@ -10,9 +10,9 @@ from adaptive_reasoner.answers.base import AnswerKey, Comparison, LacksEncoder, 
 from adaptive_reasoner.answers.extraction import canonical, choice_answer, final_answer
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.answers.options import option
-from adaptive_reasoner.answers.question import Question, question
+from adaptive_reasoner.answers.question import Question, read_question
 from adaptive_reasoner.answers.reply_text import last_found, plain, sentences, spoken, without_courtesies
-from adaptive_reasoner.answers.stated import declared, stated
+from adaptive_reasoner.answers.stated import find_answer, find_declared
 from adaptive_reasoner.answers.structured import calls_key, calls_value, is_code, json_key, json_of, table_key
 from adaptive_reasoner.answers.values.expressions import is_expression, is_formula, unwrapped
 from adaptive_reasoner.answers.values.numbers import UNSIGNED, number, number_key
@@ -42,7 +42,7 @@ def auto_text(text: str, asked: Question) -> str | None:
         return table
     if is_code(text):
         return None
-    found = stated(text, asked)
+    found = find_answer(text, asked)
     return None if found is None else found.key
 
 
@@ -55,7 +55,7 @@ def _auto(message: AIMessage, asked: str) -> str | None:
 
 @lru_cache(maxsize=64)  # a reply is read for its vote and again for its event, and replies repeat
 def _read(text: str, asked: str) -> str | None:
-    return auto_text(text, question(asked))
+    return auto_text(text, read_question(asked))
 
 
 def _json(message: AIMessage, _: str) -> str | None:
@@ -74,7 +74,7 @@ def _numeric(message: AIMessage, _: str) -> str | None:
     if not text:
         return None
     bare = plain(text)
-    offered = declared(bare, _NO_QUESTION)
+    offered = find_declared(bare, _NO_QUESTION)
     if offered is not None and (found := numeric_text(offered[0])) is not None:
         return found
     return numeric_text("\n".join(without_courtesies(sentences(bare))))
@@ -109,10 +109,10 @@ def _math(message: AIMessage, _: str) -> str | None:
     text = spoken(message)
     if not text:
         return None
-    offered = declared(plain(text), _NO_QUESTION)
+    offered = find_declared(plain(text), _NO_QUESTION)
     if offered is not None:
         return math_text(offered[0])
-    found = stated(text, _NO_QUESTION)
+    found = find_answer(text, _NO_QUESTION)
     return _numeric(message, "") if found is None else math_text(found.text)
 
 

@@ -3,7 +3,7 @@
 import re
 from functools import cached_property, lru_cache
 
-from adaptive_reasoner.answers import question_words as patterns
+from adaptive_reasoner.answers import question_patterns as patterns
 from adaptive_reasoner.answers.reply_text import plain
 from adaptive_reasoner.answers.values.units import currency, is_unit
 from adaptive_reasoner.answers.vocabulary import BOUNDS, GREETINGS
@@ -235,7 +235,7 @@ class Question:
 
 
 @lru_cache(maxsize=64)
-def question(text: str) -> Question:
+def read_question(text: str) -> Question:
     """What a question lets expect, found out once."""
     return Question(plain(text[:_LONGEST]))
 

@@ -64,7 +64,7 @@ _MOST_SENTENCES = 5
 _LAST_NUMBERS = 4
 
 
-def stated(text: str, question: Question) -> Stated | None:
+def find_answer(text: str, question: Question) -> Stated | None:
     r"""The answer that a text states; None where it states none that can be compared.
 
     Args:
@@ -72,7 +72,7 @@ def stated(text: str, question: Question) -> Stated | None:
         question: What is asked.
 
     Example:
-        >>> stated("We add 35 and 7.\nThe total is 42. I hope this helps!", Question("")).text
+        >>> find_answer("We add 35 and 7.\nThe total is 42. I hope this helps!", Question("")).text
         '42'
     """
     text = plain(text)
@@ -81,7 +81,7 @@ def stated(text: str, question: Question) -> Stated | None:
         return None
     if asked.verbatim and _QUOTED.fullmatch(text):
         return None
-    offered = declared(text, asked)
+    offered = find_declared(text, asked)
     if offered is not None:
         return offered[1]
     if not asked.known and _PERHAPS_VERSION.fullmatch(text):
@@ -107,7 +107,7 @@ def _is_chat(said: list[str], parts: list[str]) -> bool:
     return greets or (len(said) > 1 and said[-1].endswith("?") and not is_courtesy(said[-1]))
 
 
-def declared(text: str, question: Question) -> tuple[str, Stated | None] | None:
+def find_declared(text: str, question: Question) -> tuple[str, Stated | None] | None:
     r"""What a text itself calls its answer, boxed or marked, and what that states; None without one.
 
     Args:
@@ -115,8 +115,8 @@ def declared(text: str, question: Question) -> tuple[str, Stated | None] | None:
         question: What is asked.
 
     Example:
-        >>> declared(r"so \boxed{42}", Question(""))[0], declared("Answer: Paris, I think.", Question(""))[0]
-        ('42', 'Paris, I think.')
+        >>> [find_declared(text, Question(""))[0] for text in (r"so \boxed{42}", "Answer: Paris, I think.")]
+        ['42', 'Paris, I think.']
     """
     boxed, marked = last_boxed(text), _last_marked(text, question)
     if boxed is not None and (marked is None or boxed[0] >= marked[0]):

@@ -35,7 +35,7 @@ from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.policies import policy_app
 from adaptive_reasoner.cli.retention import ledger_export, ledger_prune
-from adaptive_reasoner.cli.savings import savings as show_savings
+from adaptive_reasoner.cli.savings import show_savings
 from adaptive_reasoner.cli.serving import serve, serve_key
 from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, print_result, read_result
 from adaptive_reasoner.cli.training import train
@@ -302,7 +302,7 @@ def report(
 
 
 app.command()(ask)
-app.command()(show_savings)
+app.command("savings")(show_savings)
 app.command()(serve)
 app.command("serve-key")(serve_key)
 

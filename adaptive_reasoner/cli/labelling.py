@@ -153,7 +153,7 @@ def _ask(samples: Path, settings: dict[str, Any], as_json: bool) -> None:
 
 def _serve(samples: Path, port: int, settings: dict[str, Any], as_json: bool) -> None:
     from adaptive_reasoner.kit.labelling.book import LabelBook
-    from adaptive_reasoner.kit.labelling.page import LabelServer
+    from adaptive_reasoner.kit.labelling.label_server import LabelServer
 
     book = LabelBook(samples, **settings)
     with LabelServer(book, port=port) as server:

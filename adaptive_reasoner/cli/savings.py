@@ -10,7 +10,7 @@ from adaptive_reasoner.console import err, number
 _INTERVALS = "95%, at all numbers of questions at once"
 
 
-def savings(url: Url, name: Name = "default", as_json: AsJson = False) -> None:
+def show_savings(url: Url, name: Name = "default", as_json: AsJson = False) -> None:
     """Show quality and cost of answers and of second answers, and what was saved."""
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
 

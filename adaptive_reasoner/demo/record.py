@@ -5,10 +5,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from adaptive_reasoner.console import progress
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.demo.checks import right
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import math_sources
-from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.questions import Question

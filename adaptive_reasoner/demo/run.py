@@ -8,9 +8,9 @@ from pathlib import Path
 from adaptive_reasoner.amounts import written
 from adaptive_reasoner.console import err, progress
 from adaptive_reasoner.demo.answering import Answered, gains, one_by_one
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.demo.local_model import LocalModelServer, check_installed
 from adaptive_reasoner.demo.math_qa import VOTES, Voting, math_sources
-from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.demo.record import collected, math_menu, recorded
 from adaptive_reasoner.demo.result import Demo, Run, conclusion, page, rows_of
 from adaptive_reasoner.kit.allocation.solver import solve

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from adaptive_reasoner.kit.importing.coverage import coverage_of as coverage_of
     from adaptive_reasoner.kit.importing.importer import Imported as Imported
     from adaptive_reasoner.kit.importing.importer import import_samples as import_samples
-    from adaptive_reasoner.kit.importing.langsmith_runs import langsmith_runs as langsmith_runs
+    from adaptive_reasoner.kit.importing.langsmith import langsmith_runs as langsmith_runs
     from adaptive_reasoner.kit.importing.plan import CollectionPlan as CollectionPlan
     from adaptive_reasoner.kit.importing.plan import plan_collection as plan_collection
     from adaptive_reasoner.kit.labelling.selection import questions_to_label as questions_to_label
@@ -96,7 +96,7 @@ _NAMES = {
     "recorded_target upload_dataset",
     "importing.coverage": "Coverage coverage_of",
     "importing.importer": "Imported import_samples",
-    "importing.langsmith_runs": "langsmith_runs",
+    "importing.langsmith": "langsmith_runs",
     "importing.plan": "CollectionPlan plan_collection",
     "labelling.selection": "questions_to_label",
     "labelling.sheet": "read_label_sheet write_label_sheet",

@@ -17,7 +17,7 @@ from adaptive_reasoner.ledger.accuracy_floor import Quality, grading
 from adaptive_reasoner.ledger.alarm_keeping import AlarmKeeping
 from adaptive_reasoner.ledger.base import Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import difference, steered
-from adaptive_reasoner.ledger.comparing import Comparing
+from adaptive_reasoner.ledger.comparison_keeping import ComparisonKeeping
 from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
 from adaptive_reasoner.ledger.estimates import Estimates
 from adaptive_reasoner.ledger.price_controller import Totals
@@ -30,7 +30,7 @@ HISTORY = 10_000
 AT_ONCE = 500  # expired reservations booked in one transaction, which locks the question of each
 
 
-class TransactionalLedger(Comparing, AlarmKeeping):
+class TransactionalLedger(ComparisonKeeping, AlarmKeeping):
     """A ledger on a store of entries and totals; subclasses run the transactions."""
 
     _place = "in memory"  # for messages

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from adaptive_reasoner.policy import question_words as words
+from adaptive_reasoner.policy import request_patterns as patterns
 
 Kind = Literal["structured", "key", "format", "options", "number", "fact", "text", "unknown"]
 """What is asked for: a declared structure, whatever an explicit key finds, a format that the prompt demands,
@@ -59,9 +59,9 @@ class AskedFor:
         if self.structured:
             return "structured"
         question = _ends_of(self.question.strip())
-        if words.FORMAT.search(f"{_ends_of(self.instructions)}\n{question}"):
+        if patterns.FORMAT.search(f"{_ends_of(self.instructions)}\n{question}"):
             return "format"
-        if len(set(words.OPTION.findall(question))) > 1 or words.OPTIONS.search(question):
+        if len(set(patterns.OPTION.findall(question))) > 1 or patterns.OPTIONS.search(question):
             return "options"
         return _kind_of(question)
 
@@ -114,24 +114,24 @@ def is_structured(settings: Mapping[str, Any]) -> bool:
 
 
 def _kind_of(question: str) -> Kind:
-    sentences = [each for each in words.SENTENCE_END.split(question) if each.strip()] or [""]
-    first, last = (words.POLITE.sub("", each.strip()) for each in (sentences[0], sentences[-1]))
-    if words.GREETING.fullmatch(question):
+    sentences = [each for each in patterns.SENTENCE_END.split(question) if each.strip()] or [""]
+    first, last = (patterns.POLITE.sub("", each.strip()) for each in (sentences[0], sentences[-1]))
+    if patterns.GREETING.fullmatch(question):
         return "text"
-    asks_text = words.TEXT.match(last)
-    expression = words.CALCULATION.search(last) and not words.ABOUT_MATHEMATICS.match(last)
-    if expression or (last != first and words.NUMBER.search(last) and not asks_text):
+    asks_text = patterns.TEXT.match(last)
+    expression = patterns.CALCULATION.search(last) and not patterns.ABOUT_MATHEMATICS.match(last)
+    if expression or (last != first and patterns.NUMBER.search(last) and not asks_text):
         return "number"
-    if asks_text or words.TEXT.match(first) or words.TEXT_ANYWHERE.search(question):
-        about = words.ABOUT_MATHEMATICS.match(first)
+    if asks_text or patterns.TEXT.match(first) or patterns.TEXT_ANYWHERE.search(question):
+        about = patterns.ABOUT_MATHEMATICS.match(first)
         return (
             "number"
-            if not about and (words.CALCULATION.search(first) or words.FORM.search(first))
+            if not about and (patterns.CALCULATION.search(first) or patterns.FORM.search(first))
             else "text"
         )
-    if words.CALCULATION.search(question) or words.NUMBER.search(question):
+    if patterns.CALCULATION.search(question) or patterns.NUMBER.search(question):
         return "number"
-    if words.FACT.match(first) or words.FACT.match(last) or words.FACT_ANYWHERE.search(question):
+    if patterns.FACT.match(first) or patterns.FACT.match(last) or patterns.FACT_ANYWHERE.search(question):
         return "fact"
     return "unknown"
 

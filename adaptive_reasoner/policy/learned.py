@@ -26,7 +26,7 @@ from adaptive_reasoner.policy.folder.policy_folder import (
 )
 from adaptive_reasoner.policy.folder.regular_files import Refusing
 from adaptive_reasoner.policy.imitator_model import ImitatorSession
-from adaptive_reasoner.policy.looking import Look, Looking, best_look
+from adaptive_reasoner.policy.looks import Look, Looking, best_look
 from adaptive_reasoner.policy.mixture import CostCurve, Mixture, reach, spend
 from adaptive_reasoner.policy.trust import Trust
 from adaptive_reasoner.policy.vote_tables import read_vote_models, source_of
@@ -172,7 +172,7 @@ class LearnedPolicy:
     def looks(self) -> tuple[str, ...]:
         """The looks it knows, by name: votes that may be left, found to pay on the samples it was trained on.
 
-        They are made of the strategies of its actions, by `AdaptiveReasoner` or `strategies.looking`.
+        They are made of the strategies of its actions, by `AdaptiveReasoner` or `look`.
         """
         return tuple(look.name for look in self._looking.looks)
 

@@ -24,7 +24,7 @@ from adaptive_reasoner.policy.expectations import AskedFor, is_structured
 from adaptive_reasoner.policy.versions import comparable
 from adaptive_reasoner.reasoner.options import AskedQuestion, Components, Limits
 from adaptive_reasoner.strategies.flow import Answer, Flow, FlowRunner, Task
-from adaptive_reasoner.strategies.looking import looking
+from adaptive_reasoner.strategies.looking import look
 
 ROUNDING = 1e-9  # a policy may have computed a worst cost another way than the limit it is held to
 
@@ -109,7 +109,7 @@ class Choice:
 
     def flow_of(self, decision: Decision) -> Flow:
         """The strategy behind a decision; a look is made of the strategies of the actions."""
-        return looking(self._actions) if decision.plan else self._actions[decision.action]
+        return look(self._actions) if decision.plan else self._actions[decision.action]
 
     def _first_requests(self, action: str) -> Sequence[Request]:
         return FlowRunner(self._actions[action], Task(self._question.messages, price=self._price)).requests

@@ -48,7 +48,7 @@ def comparison_of(key: Key, policy: Policy | None) -> Comparison:
     return comparison(key)
 
 
-def policy_and_actions(
+def resolve_policy(
     policy: Policy | None,
     actions: Mapping[str, Flow] | None,
     *,

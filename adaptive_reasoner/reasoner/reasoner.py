@@ -26,6 +26,7 @@ from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.reasoner.events import warn_of_same
 from adaptive_reasoner.reasoner.exploration import Exploration
+from adaptive_reasoner.reasoner.lifecycle import aunder_way, under_way
 from adaptive_reasoner.reasoner.options import (
     AnswerOptions,
     AskedQuestion,
@@ -35,12 +36,11 @@ from adaptive_reasoner.reasoner.options import (
     check_opened,
     check_units,
 )
-from adaptive_reasoner.reasoner.policy_and_actions import comparison_of, policy_and_actions
+from adaptive_reasoner.reasoner.policy_and_actions import comparison_of, resolve_policy
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.reasoner.sample_keeper import QuestionSamples, SampleKeeper
 from adaptive_reasoner.reasoner.sample_log import SampleLog
-from adaptive_reasoner.reasoner.under_way import aunder_way, under_way
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
@@ -142,7 +142,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         source = model if isinstance(model, Source) else Source(model)
         meter = meter or TokenMeter("total" if getattr(policy, "counts", None) == "total" else "completion")
         compared = comparison_of(key, policy)
-        policy, strategies = policy_and_actions(
+        policy, strategies = resolve_policy(
             policy,
             actions,
             source=source,

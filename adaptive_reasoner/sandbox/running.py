@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from pathlib import Path
 
-from adaptive_reasoner.sandbox.syscall_filter import MACHINES, syscall_filter
+from adaptive_reasoner.sandbox.syscall_filter import MACHINES, assemble_filter
 
 SECONDS = 5.0
 """How long a program and its tests may take, where no other time is given."""
@@ -156,7 +156,7 @@ def _outcome(ours: socket.socket, program: str, tests: str, seconds: float, memo
             seconds=ceil(seconds) + 1,
             memory=memory,
             readable=[sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), *_LIBRARIES, *_DEVICES],
-            filter=syscall_filter(platform.machine()).hex(),
+            filter=assemble_filter(platform.machine()).hex(),
         )
         confined = worker.line() == "confined"
     except OSError:

@@ -106,11 +106,11 @@ MACHINES = tuple(_MACHINES)
 """The processors that there is a filter for, as `platform.machine()` calls them."""
 
 
-def syscall_filter(machine: str) -> bytes:
+def assemble_filter(machine: str) -> bytes:
     """The filter for a processor, as the kernel takes it: eight bytes an instruction.
 
     Example:
-        >>> len(syscall_filter("x86_64")) % 8
+        >>> len(assemble_filter("x86_64")) % 8
         0
     """
     column, identity = _MACHINES[machine]

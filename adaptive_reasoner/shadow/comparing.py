@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from adaptive_reasoner.answers.base import Comparison as SameAnswer
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger.base import Ledger, Reservation
-from adaptive_reasoner.ledger.comparing import KeepsComparisons
+from adaptive_reasoner.ledger.comparison_keeping import KeepsComparisons
 from adaptive_reasoner.ledger.comparisons import Comparison, Outcome
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import Meter

@@ -15,7 +15,7 @@ from weakref import WeakSet
 from adaptive_reasoner.answers.base import Comparison as SameAnswer
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
-from adaptive_reasoner.ledger.comparing import comparing
+from adaptive_reasoner.ledger.comparison_keeping import comparison_keeper
 from adaptive_reasoner.ledger.comparisons import Savings
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
@@ -67,7 +67,7 @@ class ShadowRunner:
         if shadow.against not in actions:
             given = f"actions={{{shadow.against!r}: ...}}, the strategy that answers a second time"
             raise UnknownActionError(shadow.against, actions, f"give {given}")
-        keeper = comparing(ledger)
+        keeper = comparison_keeper(ledger)
         if keeper is None:
             raise ValueError(
                 f"{type(ledger).__name__} keeps no comparisons: give the shadow a ledger of open_ledger(...)"

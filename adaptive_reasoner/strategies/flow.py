@@ -41,7 +41,7 @@ class Task:
         deadline: When the answer must be there, on the clock of `time.monotonic`.
         prospects: What collected samples say of votes on such questions; see `priced_stops.Priced`.
         key: When two replies say the same, for strategies that were given no `key` of their own.
-        plan: What a vote that may be left does in each of its states; see `looking`.
+        plan: What a vote that may be left does in each of its states; see `look`.
     """
 
     messages: Messages

@@ -29,7 +29,7 @@ class _Following:
         return self.plan.wave(state) if state.drawn == 0 or terms.in_time else 0
 
 
-def looking(flows: Mapping[str, Flow]) -> Flow:
+def look(flows: Mapping[str, Flow]) -> Flow:
     """A vote on the plan of its task, and what the plan hands the question over to.
 
     The samples are those of the plan's `sample`, so they go to its source. A sample that fails is drawn, and
@@ -45,7 +45,7 @@ def looking(flows: Mapping[str, Flow]) -> Flow:
     def flow(task: Task) -> Steps:
         plan = task.plan
         if plan is None:
-            raise ValueError("looking follows the plan that a policy made for the question: there is none")
+            raise ValueError("a look follows the plan that a policy made for the question: there is none")
         rule = _Following(plan)
         votes = adaptive_consistency(plan.limit, rule)(task)
         sample = _single_request(flows[plan.sample], plan.sample, task)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from langgraph.graph import END, START, StateGraph
 
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.demo.local_model import LocalModelServer
 from adaptive_reasoner.demo.math_qa import MathState, math_sources
-from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger

@@ -11,8 +11,8 @@ import pytest
 
 from adaptive_reasoner.answers import final_answer, numeric
 from adaptive_reasoner.demo import prompts
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.demo.local_model import LocalModelServer
-from adaptive_reasoner.demo.problems import problems
 from adaptive_reasoner.kit.collecting.collector import collect
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.kit.samples import Samples

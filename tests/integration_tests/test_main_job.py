@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adaptive_reasoner.demo.answering import gains, one_by_one
-from adaptive_reasoner.demo.problems import problems
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.demo.record import recorded
 from adaptive_reasoner.demo.run import LIVE_FAST
 from adaptive_reasoner.kit.estimating.estimation import estimate

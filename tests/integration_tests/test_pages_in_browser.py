@@ -8,7 +8,7 @@ import pytest
 
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.labelling.book import LabelBook
-from adaptive_reasoner.kit.labelling.page import LabelServer
+from adaptive_reasoner.kit.labelling.label_server import LabelServer
 from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.reporting.build import outcomes_report

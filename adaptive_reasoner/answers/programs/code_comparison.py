@@ -9,8 +9,8 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import TextComparison
 from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.answers.programs.python_form import parsed, python_form
-from adaptive_reasoner.answers.programs.sql_form import check_installed, sql_form
+from adaptive_reasoner.answers.programs.python import parsed, python_form
+from adaptive_reasoner.answers.programs.sql import check_installed, sql_form
 from adaptive_reasoner.answers.reply_text import spoken
 
 _LONGEST = 1_000_000  # characters of a reply

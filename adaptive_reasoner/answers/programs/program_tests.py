@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers.base import TextComparison
 from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.answers.programs.code_comparison import code_of, python_source
-from adaptive_reasoner.answers.programs.python_form import python_form
+from adaptive_reasoner.answers.programs.python import python_form
 from adaptive_reasoner.sandbox.running import MEMORY, SECONDS, check_sandbox, check_tests, run_tests
 
 

@@ -15,7 +15,7 @@ from adaptive_reasoner.answers.question import Question
 from adaptive_reasoner.answers.values.expressions import expression_key, is_formula, unwrapped
 from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.values.quantities import quantity
-from adaptive_reasoner.answers.values.series import series
+from adaptive_reasoner.answers.values.series import series_key
 from adaptive_reasoner.answers.values.typed_values import typed, without_preposition
 from adaptive_reasoner.lazy_pattern import pattern
 
@@ -80,7 +80,7 @@ def _exact_value(text: str, question: Question) -> str | None:
         return None
     return (
         typed(text, question)
-        or series(text, question, lambda item: _item(item, question))
+        or series_key(text, question, lambda item: _item(item, question))
         or _equated(text, question)
         or expression_key(text)
     )

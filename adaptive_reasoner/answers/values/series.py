@@ -34,7 +34,7 @@ _INTERVAL = pattern(
 _INFINITE = {"inf": "inf", "infinity": "inf", "\\infty": "inf", "∞": "inf", "oo": "inf"}
 
 
-def series(text: str, question: Question, read: Reader) -> str | None:
+def series_key(text: str, question: Question, read: Reader) -> str | None:
     """One text for a set, list, interval, point or solution; None for what is none of these.
 
     Args:
@@ -44,7 +44,8 @@ def series(text: str, question: Question, read: Reader) -> str | None:
 
     Example:
         >>> read = lambda text: text if text.strip("-").isalnum() else None
-        >>> [series(text, Question(""), read) for text in ("{2, 1}", "[0, 1)", "x = 3 or x = -2", "(1, 2)")]
+        >>> texts = "{2, 1}", "[0, 1)", "x = 3 or x = -2", "(1, 2)"
+        >>> [series_key(text, Question(""), read) for text in texts]
         ['{1, 2}', '[0, 1)', '{-2, 3}', '(1, 2)']
     """
     if len(text) > _LONGEST or "\\begin" in text:

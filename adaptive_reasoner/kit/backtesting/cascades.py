@@ -1,6 +1,6 @@
 """Cascades of sources, replayed on samples: a cheap source first, an expensive one if it pays.
 
-Two ways to decide are compared with the policy that may look (`kit.backtesting.looking`).
+Two ways to decide are compared with the policy that may look (`kit.backtesting.look_replay`).
 `cascade_threshold` accepts the cheap answer from a confidence upward, and `cascade_routing` chooses at each
 step what has the highest estimated quality less its price (Dekoninck et al., arXiv:2410.10347).
 """

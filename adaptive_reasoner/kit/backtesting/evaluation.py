@@ -8,10 +8,10 @@ import numpy as np
 from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
 from adaptive_reasoner.kit.backtesting.imitators import Mistakes
-from adaptive_reasoner.kit.backtesting.learning_curve import Point, learning_curve
+from adaptive_reasoner.kit.backtesting.learning_curve import Point, measure_learning_curve
 from adaptive_reasoner.kit.backtesting.lift import Gain, measure
 from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check, load, vote_sizes
-from adaptive_reasoner.kit.backtesting.looking import LookReplay
+from adaptive_reasoner.kit.backtesting.look_replay import LookReplay
 from adaptive_reasoner.kit.backtesting.parallel_tasks import Tell, side_by_side
 from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.results import Backtest, BudgetVerdict, rows_of
@@ -105,7 +105,7 @@ def backtest(
     curve: tuple[Point, ...] = ()
     if replies is not None and outcomes.estimated is None:
         votes = {name: vote_sizes(replies, name) for name in replies.sources}
-        curve = learning_curve(
+        curve = measure_learning_curve(
             replies,
             outcomes,
             features,

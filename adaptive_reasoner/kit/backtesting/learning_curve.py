@@ -42,7 +42,7 @@ class Point:
     lift_high: float
 
 
-def learning_curve(
+def measure_learning_curve(
     samples: Samples,
     table: Outcomes,
     features: Matrix,

@@ -15,7 +15,7 @@ from adaptive_reasoner.kit.backtesting.imitators import (
     look_plays,
     play_imitators,
 )
-from adaptive_reasoner.kit.backtesting.looking import LookReplay
+from adaptive_reasoner.kit.backtesting.look_replay import LookReplay
 from adaptive_reasoner.kit.backtesting.performance import Key, Performance, SplitResult
 from adaptive_reasoner.kit.backtesting.rules import Rule
 from adaptive_reasoner.kit.backtesting.unseen_groups import Part, UnseenGroups

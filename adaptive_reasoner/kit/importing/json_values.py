@@ -14,7 +14,7 @@ _CHUNK = 2**16
 _WHITE = " \t\r\n"
 
 
-def json_values(path: Path) -> Iterator[tuple[int, Any]]:
+def read_json_values(path: Path) -> Iterator[tuple[int, Any]]:
     r"""The values in a file, each with its number: that of its line in JSONL, else its place from 1.
 
     A file of lines or an array is never in memory whole. A name that ends in `.gz` is unpacked. A last line
@@ -28,7 +28,7 @@ def json_values(path: Path) -> Iterator[tuple[int, Any]]:
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder, "runs.json")
         ...     _ = path.write_text('[{"id": 1},\n {"id": 2}]')
-        ...     list(json_values(path))
+        ...     list(read_json_values(path))
         [(1, {'id': 1}), (2, {'id': 2})]
     """
     if not path.is_file():

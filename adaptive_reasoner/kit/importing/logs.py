@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol
 
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.importing.base import Fields, Found
-from adaptive_reasoner.kit.importing.json_values import json_values
-from adaptive_reasoner.kit.importing.langsmith_runs import LangSmithReader, langsmith_runs, plain_run
+from adaptive_reasoner.kit.importing.json_values import read_json_values
+from adaptive_reasoner.kit.importing.langsmith import LangSmithReader, langsmith_runs, plain_run
 from adaptive_reasoner.kit.importing.openai_logs import OpenAIReader
 from adaptive_reasoner.kit.importing.otel_spans import OtelReader
 from adaptive_reasoner.kit.importing.tables import TableReader, table_rows
@@ -65,7 +65,7 @@ def _values(
     ending = path.suffix.lower() if path.suffix.lower() in (".csv", ".parquet") else None  # also of runs
     table = _TABLES.get(from_, ending)
     _check_kind(path, from_, table)
-    return json_values(path) if table is None else table_rows(path, table)
+    return read_json_values(path) if table is None else table_rows(path, table)
 
 
 def _check_kind(path: Path, from_: Format, table: str | None) -> None:

@@ -18,7 +18,7 @@ from adaptive_reasoner.kit.importing.base import (
     text_of,
 )
 from adaptive_reasoner.kit.importing.chats import conversation, decoded, message_of, usage_in
-from adaptive_reasoner.kit.importing.langsmith_runs import asked_in_inputs, replies_in_outputs
+from adaptive_reasoner.kit.importing.langsmith import asked_in_inputs, replies_in_outputs
 from adaptive_reasoner.kit.importing.otlp import Span, events_in, is_beside_spans, spans_in
 
 _CALLS = ("chat", "text_completion", "generate_content", "completion", "messages", "llm")

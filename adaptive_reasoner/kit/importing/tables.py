@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.kit.importing.base import COLUMNS, Fields, Found, LoggedReply, required, text_of
 from adaptive_reasoner.kit.importing.chats import usage_in
-from adaptive_reasoner.kit.importing.json_values import json_values
+from adaptive_reasoner.kit.importing.json_values import read_json_values
 from adaptive_reasoner.kit.tables.files import read_rows
 
 
@@ -20,7 +20,7 @@ def table_rows(path: Path, ending: str) -> Iterator[tuple[int, Any]]:
         OutcomesError: The file cannot be read; it names the row.
     """
     if ending == ".jsonl":
-        return json_values(path)
+        return read_json_values(path)
     return enumerate(read_rows(path, quoted=False, ending=ending), start=1)
 
 

@@ -1,7 +1,7 @@
 """The first answer of the cheapest action: features of a question, and what each action then costs.
 
 It is bought for every question, so it is measured by backtests and not shipped; the looks that are bought
-where they pay are those of `kit.learning.looking`.
+where they pay are those of `kit.learning.fitted_looks`.
 """
 
 from collections.abc import Sequence

@@ -21,10 +21,10 @@ from adaptive_reasoner.kit.learning.encoders import (
     open_encoder,
     write_shipped,
 )
+from adaptive_reasoner.kit.learning.fitted_looks import fit_looks
 from adaptive_reasoner.kit.learning.forecasts import beyond_mean
 from adaptive_reasoner.kit.learning.gate import Gate
 from adaptive_reasoner.kit.learning.imitator import Imitator
-from adaptive_reasoner.kit.learning.looking import fit_looks
 from adaptive_reasoner.kit.learning.policy_card import Counts, describe
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples

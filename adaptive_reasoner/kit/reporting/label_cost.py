@@ -8,7 +8,7 @@ import numpy as np
 
 from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.amounts import written
-from adaptive_reasoner.kit.backtesting.learning_curve import learning_curve
+from adaptive_reasoner.kit.backtesting.learning_curve import measure_learning_curve
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import feature_matrix
 from adaptive_reasoner.kit.reporting import figures
@@ -33,7 +33,7 @@ def learning_points(policy: LearnedPolicy, samples: Samples, budget: float) -> l
     table = estimate(samples, votes=votes)
     table = table.select(np.random.default_rng(0).permutation(len(table))[:_LEARNT_FROM])
     features = feature_matrix(table.questions.tolist(), policy.encoder)
-    points = learning_curve(
+    points = measure_learning_curve(
         samples, table, features, [budget], votes=votes, splits=2, test_size=0.5, draws=500
     )
     return [asdict(point) for point in points]

@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.base import Ledger
-from adaptive_reasoner.ledger.comparing import BESIDE
+from adaptive_reasoner.ledger.comparison_keeping import BESIDE
 from adaptive_reasoner.ledger.comparisons import Savings
 from adaptive_reasoner.ledger.entries import check_name
 from adaptive_reasoner.ledger.price_controller import Totals

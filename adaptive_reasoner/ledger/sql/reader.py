@@ -14,7 +14,7 @@ from typing_extensions import override
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.base import Ledger, Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import Share
-from adaptive_reasoner.ledger.comparing import BESIDE
+from adaptive_reasoner.ledger.comparison_keeping import BESIDE
 from adaptive_reasoner.ledger.comparisons import Savings
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed

@@ -1,8 +1,8 @@
 import pytest
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.demo.checks import can_check, check, passes, right
-from adaptive_reasoner.demo.problems import problems
 
 pytest.importorskip("reasoning_gym")
 

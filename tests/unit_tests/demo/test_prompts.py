@@ -3,8 +3,8 @@ import re
 import pytest
 
 from adaptive_reasoner.demo import prompts
+from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.demo.checks import can_check, check
-from adaptive_reasoner.demo.problems import problems
 
 pytest.importorskip("reasoning_gym")
 

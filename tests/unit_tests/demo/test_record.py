@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
+from adaptive_reasoner.demo.arithmetic import FAMILIES
 from adaptive_reasoner.demo.checks import can_check, check, right
-from adaptive_reasoner.demo.problems import FAMILIES
 from adaptive_reasoner.demo.prompts import EXAMPLE_QUESTIONS
 from adaptive_reasoner.demo.record import RECORD, recorded
 

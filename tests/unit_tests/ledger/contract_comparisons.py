@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
-from adaptive_reasoner.ledger.comparing import comparing
+from adaptive_reasoner.ledger.comparison_keeping import comparison_keeper
 from adaptive_reasoner.ledger.comparisons import Comparison
 
 ROW = Comparison("k1", "q1", "open", "vote_3", "strong", 0.5, 6.0, at=1.0)
@@ -13,7 +13,7 @@ ROW = Comparison("k1", "q1", "open", "vote_3", "strong", 0.5, 6.0, at=1.0)
 
 class ComparisonsContract:
     def test_keeps_comparisons_and_revises_them_by_key(self, make):
-        keeper = comparing(make(target=50.0))
+        keeper = comparison_keeper(make(target=50.0))
         keeper.put_comparison(ROW)
         second = replace(ROW, key="k2", question="q2", outcome="dropped", at=2.0)
         keeper.put_comparison(second)
@@ -24,7 +24,7 @@ class ComparisonsContract:
     def test_pays_for_comparisons_from_a_cap_of_its_own(self, make):
         ledger = make(target=50.0)
         ledger.settle(ledger.reserve(5.0, "q"), 5.0)
-        keeper = comparing(ledger)
+        keeper = comparison_keeper(ledger)
         assert (keeper.savings().spent, keeper.savings().max_cost) == (0.0, None)
         payer = keeper.payer(100.0)
         payer.settle(payer.reserve(30.0, "k1"), 20.0)
@@ -42,7 +42,7 @@ class ComparisonsContract:
 
     def test_a_reset_forgets_comparisons_and_a_name_that_cannot_be_kept_is_refused(self, make):
         ledger = make(target=50.0)
-        keeper = comparing(ledger)
+        keeper = comparison_keeper(ledger)
         with pytest.raises(LedgerError, match="NUL"):
             keeper.put_comparison(replace(ROW, action="a\0"))
         keeper.put_comparison(ROW)

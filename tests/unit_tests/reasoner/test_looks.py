@@ -16,7 +16,7 @@ from adaptive_reasoner.integrations.node import AdaptiveComputeNode
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.encoders import VectorCache
-from adaptive_reasoner.kit.learning.looking import Chooser
+from adaptive_reasoner.kit.learning.fitted_looks import Chooser
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.alarms import Alarms

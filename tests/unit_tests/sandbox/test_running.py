@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from adaptive_reasoner.sandbox.running import check_tests, run_tests
-from adaptive_reasoner.sandbox.syscall_filter import MACHINES, syscall_filter
+from adaptive_reasoner.sandbox.syscall_filter import MACHINES, assemble_filter
 
 TESTS = "assert add(1, 2) == 3\nassert add(-1, 1) == 0"
 GOOD = "def add(a, b):\n    return a + b"
@@ -282,7 +282,7 @@ ALLOW, EPERM, ENOTTY, ENOSYS, KILL = 0x7FFF0000, 0x50001, 0x50019, 0x50026, 0x80
     ],
 )  # fmt: skip
 def test_the_filter_allows_and_refuses_the_same_on_every_processor(machine, identity, calls):
-    made = syscall_filter(machine)
+    made = assemble_filter(machine)
 
     def says(name, *arguments):
         return decides(made, identity, calls[name], *arguments)

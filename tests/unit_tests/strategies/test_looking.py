@@ -8,7 +8,7 @@ from adaptive_reasoner import SampleMeter, Source, single_pass
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.strategies.flow import Task, run
 from adaptive_reasoner.strategies.look_plans import AGAIN, STOP, LookPlan, VoteStates
-from adaptive_reasoner.strategies.looking import looking
+from adaptive_reasoner.strategies.looking import look
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.vote_state import VoteState
 from adaptive_reasoner.strategies.voting import self_consistency
@@ -31,7 +31,7 @@ AGREE_OR_ASK = {(2, 2, 0): STOP, (2, 1, 1): 0, (2, 1, 0): 0, (2, 0, 0): 0}
 def ask(cheap, dear, plan, *, sample=None):
     flows = {"cheap": on(Source(cheap), sample or single_pass()), "dear": on(Source(dear), single_pass())}
     caller = CallExecutor(Source(cheap), SampleMeter(), IN_TURN)
-    answer = run(looking(flows), Task([HumanMessage("How many?")], plan=plan), caller)
+    answer = run(look(flows), Task([HumanMessage("How many?")], plan=plan), caller)
     return answer, caller
 
 

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers import code, groups
 from adaptive_reasoner.answers.programs.code_comparison import python_source
-from adaptive_reasoner.answers.programs.python_form import python_form
+from adaptive_reasoner.answers.programs.python import python_form
 
 ADD = "def add(a, b):\n    return a + b"
 
@@ -317,6 +317,6 @@ def test_a_hostile_query_is_compared_or_not_but_never_harms(reply):
 
 
 def test_sql_without_sqlglot_names_the_extra(monkeypatch):
-    monkeypatch.setattr("adaptive_reasoner.answers.programs.sql_form.find_spec", lambda name: None)
+    monkeypatch.setattr("adaptive_reasoner.answers.programs.sql.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'adaptive-reasoner\[code\]'"):
         code("sql")

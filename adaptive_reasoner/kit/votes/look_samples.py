@@ -15,7 +15,7 @@ from adaptive_reasoner.arrays import Floats, Ints
 from adaptive_reasoner.kit.estimating.estimation import SampleGroup
 from adaptive_reasoner.kit.votes.permutations import ReplayedVotes
 from adaptive_reasoner.kit.votes.state_counts import StateCounts
-from adaptive_reasoner.policy.looking import Look, room
+from adaptive_reasoner.policy.looks import Look, room
 from adaptive_reasoner.strategies.look_plans import AGAIN, VoteStates
 
 _ORDERS = 60  # of each question's samples, at least as many as it has samples

@@ -34,7 +34,7 @@ class KeepsComparisons(Protocol):
         """The ledger that pays for comparisons, in the same store; its hard cap is `max_cost` from now on."""
 
 
-class Comparing(AsyncVerbs):
+class ComparisonKeeping(AsyncVerbs):
     """Keeps comparisons in the ledger's own store."""
 
     def put_comparison(self, comparison: Comparison) -> None:
@@ -71,7 +71,7 @@ class Comparing(AsyncVerbs):
         """Run a change of the store in one transaction."""
 
 
-def comparing(ledger: Ledger) -> KeepsComparisons | None:
+def comparison_keeper(ledger: Ledger) -> KeepsComparisons | None:
     """The ledger that keeps the comparisons of a ledger: itself, or the one behind it; None without one."""
     own = innermost(ledger)
     return own if isinstance(own, KeepsComparisons) else None

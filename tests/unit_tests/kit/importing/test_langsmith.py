@@ -11,7 +11,7 @@ from langsmith.run_helpers import tracing_context
 from langsmith.schemas import Run
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.importing.langsmith_runs import langsmith_runs
+from adaptive_reasoner.kit.importing.langsmith import langsmith_runs
 from adaptive_reasoner.kit.tables.files import write_rows
 from tests.fakes import ScriptedModel
 from tests.langsmith_stub import KEY, LangSmithStub

@@ -1,4 +1,4 @@
-"""The words by which questions ask for free text, for a number, for a fact or for a format, in ten languages.
+"""Patterns of requests for free text, for a number, for a fact or for a format, in ten languages.
 
 They decide between one streamed pass and a vote before anything is known, so they need not be right about
 every question: a vote that has nothing to compare costs one call as well, and what replies offer is learned.

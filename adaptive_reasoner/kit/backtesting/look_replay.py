@@ -10,8 +10,8 @@ from adaptive_reasoner.errors import InfeasibleBudgetError
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.backtesting.imitators import Split
 from adaptive_reasoner.kit.backtesting.performance import Performance
+from adaptive_reasoner.kit.learning.fitted_looks import Chooser, FittedLooks, expectations
 from adaptive_reasoner.kit.learning.imitator import Imitator
-from adaptive_reasoner.kit.learning.looking import Chooser, FittedLooks, expectations
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 

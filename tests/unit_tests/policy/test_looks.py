@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adaptive_reasoner.errors import PolicyFormatError
 from adaptive_reasoner.policy.folder.fields import check_fields
-from adaptive_reasoner.policy.looking import Look, best_look
+from adaptive_reasoner.policy.looks import Look, best_look
 from adaptive_reasoner.strategies.look_plans import AGAIN, STOP, VoteStates
 from tests.unit_tests.policy.forged_folders import CARD
 

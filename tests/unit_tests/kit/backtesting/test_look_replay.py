@@ -5,7 +5,7 @@ import pytest
 
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator, value_shares
-from adaptive_reasoner.kit.backtesting.looking import LookReplay
+from adaptive_reasoner.kit.backtesting.look_replay import LookReplay
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.samples import Samples
 from tests.unit_tests.kit.backtesting.two_sources import FIT, HELD_OUT, features, two_sources

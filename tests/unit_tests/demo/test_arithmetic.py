@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from adaptive_reasoner.demo.problems import FAMILIES, problems
+from adaptive_reasoner.demo.arithmetic import FAMILIES, problems
 from adaptive_reasoner.demo.prompts import EXAMPLE_QUESTIONS
 
 pytest.importorskip("reasoning_gym")

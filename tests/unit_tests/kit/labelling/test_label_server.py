@@ -11,7 +11,7 @@ import pytest
 
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
 from adaptive_reasoner.kit.labelling.book import LabelBook
-from adaptive_reasoner.kit.labelling.page import LabelServer
+from adaptive_reasoner.kit.labelling.label_server import LabelServer
 from tests.command import start_command
 from tests.serving import running
 from tests.unit_tests.kit.labelling.unlabelled import labels_of, rows, write

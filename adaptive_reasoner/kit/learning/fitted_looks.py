@@ -1,9 +1,9 @@
 """Learns which looks pay: votes that may be left, bought question by question on top of a policy.
 
 The policy that decides by the question alone stays as it is. A look takes its place on a question where it is
-worth more at the price, by what samples told on other questions (`kit.votes.looks`). At prices where looks
-did not clearly gain on questions that neither was learned from, they are not bought; so where no look pays
-nothing changes.
+worth more at the price, by what samples told on other questions (`kit.votes.look_samples`). At prices where
+looks did not clearly gain on questions that neither was learned from, they are not bought; so where no look
+pays nothing changes.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,9 +22,9 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.trusted import Trusted
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
-from adaptive_reasoner.kit.votes.looks import LookSamples, Truth
+from adaptive_reasoner.kit.votes.look_samples import LookSamples, Truth
 from adaptive_reasoner.kit.votes.permutations import draws_allowed, sample_groups
-from adaptive_reasoner.policy.looking import Look
+from adaptive_reasoner.policy.looks import Look
 from adaptive_reasoner.policy.mixture import CostCurve
 from adaptive_reasoner.policy.trust import Trust
 from adaptive_reasoner.policy.vote_tables import source_of

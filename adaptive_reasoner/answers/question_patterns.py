@@ -1,4 +1,7 @@
-"""The words by which a question says what kind of answer it expects."""
+"""Patterns of questions by which a reply is read: what kind of answer is meant, in which unit and order.
+
+Whether a vote pays is decided before there is a reply, by the patterns of `policy.request_patterns`.
+"""
 
 import re
 

@@ -9,8 +9,8 @@ from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture
 from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.cost_response import Response
+from adaptive_reasoner.kit.learning.fitted_looks import Chooser
 from adaptive_reasoner.kit.learning.held_out_trust import shrunk
-from adaptive_reasoner.kit.learning.looking import Chooser
 from adaptive_reasoner.kit.learning.trusted import Trusted
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.trust import Trust
