@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.samples import Samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimates:
+class EstimatesSummary:
     """A summary of outcomes that were written to a file.
 
     Attributes:
@@ -46,14 +46,14 @@ class Estimates:
 
 def estimated(
     samples: Path, out_file: Path, *, votes: Sizes, labels: Labels, reward: str | None
-) -> Estimates:
+) -> EstimatesSummary:
     """Estimate the outcomes of samples that are read at once, and write them."""
     table = Samples.read(samples)
     outcomes = estimate(table, votes=votes, labels=labels, reward=reward)
     outcomes.write(out_file)
     kept = outcomes.judge_quality
     means = zip(outcomes.actions, outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), strict=True)
-    return Estimates(
+    return EstimatesSummary(
         file=out_file,
         n_questions=len(outcomes),
         n_labelled=int(outcomes.labelled.sum()),
@@ -64,13 +64,13 @@ def estimated(
     )
 
 
-def estimated_in_blocks(samples: Path, out_file: Path, *, votes: Sizes) -> Estimates:
+def estimated_in_blocks(samples: Path, out_file: Path, *, votes: Sizes) -> EstimatesSummary:
     """The same of samples with right answers that are read a block of questions at a time."""
     found = estimate_file(samples, out_file, votes=votes)
     if found.left_out:
         total = found.questions + found.left_out
         err.plain_line(f"left out {found.left_out} of {total} questions, which have too few usable samples")
-    return Estimates(
+    return EstimatesSummary(
         file=out_file,
         n_questions=found.questions,
         n_labelled=found.questions,

@@ -13,8 +13,8 @@ from typing import Annotated, Any, NotRequired
 from langchain.agents.middleware.types import AgentState, PrivateStateAttr
 
 from adaptive_reasoner.integrations.allowances import Allowance
-from adaptive_reasoner.integrations.billing import blocks
-from adaptive_reasoner.integrations.open_bills import (
+from adaptive_reasoner.integrations.billing_callbacks import blocks
+from adaptive_reasoner.integrations.run_bills import (
     RunBill,
     bill_named,
     carry_on,

@@ -18,7 +18,7 @@ from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.agent_calls import preamble
 from adaptive_reasoner.integrations.langgraph_runtime import execution, write_stream_event
-from adaptive_reasoner.integrations.open_bills import RunBill
+from adaptive_reasoner.integrations.run_bills import RunBill
 from adaptive_reasoner.ledger.runs import RunLedger
 from adaptive_reasoner.models.dollars import for_models
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, Meter, is_amount

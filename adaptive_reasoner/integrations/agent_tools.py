@@ -6,7 +6,7 @@ from typing import Any
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import HumanMessage, ToolMessage
 
-from adaptive_reasoner.integrations.open_bills import RunBill
+from adaptive_reasoner.integrations.run_bills import RunBill
 
 _MARK = {"adaptive_reasoner": {"event": "tool_refused"}}
 

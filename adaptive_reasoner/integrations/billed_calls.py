@@ -11,12 +11,12 @@ from langgraph.errors import GraphBubbleUp
 from typing_extensions import override
 
 from adaptive_reasoner.errors import AdaptiveReasonerError, BudgetExceededError, UnpricedUsageError
-from adaptive_reasoner.integrations.bills import Bill, owe
-from adaptive_reasoner.integrations.open_bills import RunBill
+from adaptive_reasoner.integrations.owed_bills import OwedBill, owe
+from adaptive_reasoner.integrations.run_bills import RunBill
 from adaptive_reasoner.ledger.base import Reservation
 from adaptive_reasoner.ledger.runs import charges, counts_on
 from adaptive_reasoner.models.metering import Meter
-from adaptive_reasoner.models.seen_calls import SeenCall
+from adaptive_reasoner.models.started_calls import StartedCall
 
 
 @dataclass
@@ -46,7 +46,7 @@ class BilledModel:
         streaming: It has begun to stream, so that what is called meanwhile is not inside it.
     """
 
-    call: SeenCall
+    call: StartedCall
     key: str
     payer: Any = None
     outer: "BilledModel | None" = None
@@ -123,7 +123,7 @@ class BilledModel:
         if self.payer is None and self.message is not None and self.message.usage_metadata:
             record = self.message.response_metadata.get("adaptive_reasoner")
             key = record["key"] if record else self.message.id or self.key
-            owe(bill.ledger.question, Bill(key, self.cost(bill.meter), None))
+            owe(bill.ledger.question, OwedBill(key, self.cost(bill.meter), None))
 
     def cost(self, meter: Meter) -> float:
         """What it cost beside the calls inside it, which are charged as what they are.

@@ -13,10 +13,10 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError, UnpricedUsageError
-from adaptive_reasoner.integrations.billing import listen_to_calls
-from adaptive_reasoner.integrations.bills import Bill, owed_by, strike
+from adaptive_reasoner.integrations.billing_callbacks import listen_to_calls
 from adaptive_reasoner.integrations.langgraph_runtime import attach, execution, read, run_of
-from adaptive_reasoner.integrations.open_bills import bill_named, carry_on, open_bill
+from adaptive_reasoner.integrations.owed_bills import OwedBill, owed_by, strike
+from adaptive_reasoner.integrations.run_bills import bill_named, carry_on, open_bill
 from adaptive_reasoner.ledger.base import BookingTerms, Ledger
 from adaptive_reasoner.models.dollars import for_models, meter_of
 from adaptive_reasoner.models.metering import (
@@ -164,7 +164,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             return {self.budget_key: status}
         return Command(update={self.budget_key: status}, goto=(self.goto if opened else self.exhausted) or ())
 
-    def _begin(self, last: Mapping[str, Any], due: list[Bill], turn: str | None) -> tuple[str, bool]:
+    def _begin(self, last: Mapping[str, Any], due: list[OwedBill], turn: str | None) -> tuple[str, bool]:
         """Open a question: hold the target for it, or charge what earlier nodes of its run have cost.
 
         Left over from the turn before is charged to that; what a thread brings along from before this node
@@ -188,7 +188,7 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             return question, False
         return question, True
 
-    def _charge(self, bills: list[Bill], question: str, *, ended: bool = False) -> bool:
+    def _charge(self, bills: list[OwedBill], question: str, *, ended: bool = False) -> bool:
         """Book bills, which take the place of what was held; whether the hard cap stays open."""
         opened = True
         if bills or ended:
@@ -216,14 +216,14 @@ class BudgetLedgerNode(Runnable[Any, Any]):
         for call in early:
             call.charge_late(bill)
 
-    def _bills(self, state: Any) -> Iterator[Bill]:
+    def _bills(self, state: Any) -> Iterator[OwedBill]:
         """What the state says was spent: decisions, then the messages of other models."""
         found = read(state, self.decision_key) or []
         messages = read(state, self.messages_key) or []
         turn, seen = _turn(messages), set()
         for decision in [found] if isinstance(found, Mapping) else found:
             seen.add(decision["key"])
-            yield Bill.of(decision, turn=turn)
+            yield OwedBill.of(decision, turn=turn)
         at = None
         for number, message in enumerate(messages):
             if isinstance(message, HumanMessage):
@@ -233,9 +233,11 @@ class BudgetLedgerNode(Runnable[Any, Any]):
             record = message.response_metadata.get("adaptive_reasoner")
             if record:
                 if record["key"] not in seen:
-                    yield Bill.of(record, turn=at)
+                    yield OwedBill.of(record, turn=at)
             elif message.usage_metadata:
-                yield Bill(message.id or f"{at}:{number}", self._cost(message, messages[:number]), None, at)
+                yield OwedBill(
+                    message.id or f"{at}:{number}", self._cost(message, messages[:number]), None, at
+                )
 
     def _cost(self, message: AIMessage, prompt: list[BaseMessage]) -> float:
         if self.meter is None:

@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.integrations.langgraph_runtime import run_of
-from adaptive_reasoner.integrations.open_bills import through_bills
+from adaptive_reasoner.integrations.run_bills import through_bills
 from adaptive_reasoner.integrations.untraced_model import Untraced
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import Meter

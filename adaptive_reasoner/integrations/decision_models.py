@@ -15,9 +15,9 @@ from pydantic import ConfigDict, SkipValidation
 from typing_extensions import override
 
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleBudgetError, UnknownActionError
-from adaptive_reasoner.integrations.billing import OUR_DECISIONS, blocks, listen_to_calls
+from adaptive_reasoner.integrations.billing_callbacks import OUR_DECISIONS, blocks, listen_to_calls
 from adaptive_reasoner.integrations.langgraph_runtime import run_of
-from adaptive_reasoner.integrations.open_bills import bills_here, open_bill
+from adaptive_reasoner.integrations.run_bills import bills_here, open_bill
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.runs import charges
 from adaptive_reasoner.models.messages import decision_text

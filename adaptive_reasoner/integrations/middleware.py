@@ -21,10 +21,10 @@ from adaptive_reasoner.amounts import given
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.agent_step import AgentStep
-from adaptive_reasoner.integrations.billing import listen_to_calls
+from adaptive_reasoner.integrations.billing_callbacks import listen_to_calls
 from adaptive_reasoner.integrations.context import Tenants
 from adaptive_reasoner.integrations.langgraph_runtime import question_of_run, read, run_of
-from adaptive_reasoner.integrations.open_bills import RunBill, on_bill
+from adaptive_reasoner.integrations.run_bills import RunBill, on_bill
 from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check_limits, misspelt
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger

@@ -26,7 +26,7 @@ from adaptive_reasoner.integrations.agent_step import AgentStep
 from adaptive_reasoner.integrations.allowances import NEARLY
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.langgraph_runtime import execution, read, write_stream_event
-from adaptive_reasoner.integrations.open_bills import RunBill
+from adaptive_reasoner.integrations.run_bills import RunBill
 from adaptive_reasoner.integrations.run_lengths import RunLengths
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.source import Messages, Source

@@ -10,7 +10,6 @@ from langgraph.graph import StateGraph
 from langgraph.types import Command
 
 from adaptive_reasoner.answers.grouping import Key
-from adaptive_reasoner.integrations.bills import Bill, owe
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
 from adaptive_reasoner.integrations.durable_samples import DurableSamples
 from adaptive_reasoner.integrations.langgraph_runtime import (
@@ -24,7 +23,8 @@ from adaptive_reasoner.integrations.langgraph_runtime import (
     takes_list,
     write_stream_event,
 )
-from adaptive_reasoner.integrations.open_bills import through_bills
+from adaptive_reasoner.integrations.owed_bills import OwedBill, owe
+from adaptive_reasoner.integrations.run_bills import through_bills
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.ledger.runs import ChargedLater
@@ -295,7 +295,7 @@ class _NodeInvocation:
             if self._durable is not None:
                 self._durable.key = event["key"]
         elif self._question is not None and _is_charged(event):
-            owe(self._question, Bill.of(event))
+            owe(self._question, OwedBill.of(event))
         write_stream_event({"node": self._node.name, **event})
 
 

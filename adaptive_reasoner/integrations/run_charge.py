@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.amounts import given
 from adaptive_reasoner.integrations.billed_calls import Charge, release
-from adaptive_reasoner.integrations.open_bills import RunBill, bills_here
+from adaptive_reasoner.integrations.run_bills import RunBill, bills_here
 from adaptive_reasoner.models.metering import is_amount
 from adaptive_reasoner.policy.base import never_blocks
 

@@ -15,7 +15,7 @@ from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.tables.files import PathLike, read_rows, write_rows
 from adaptive_reasoner.kit.tables.preferences import Preferences, preferences_cell, preferences_field
 from adaptive_reasoner.kit.tables.row_fields import (
-    Asked,
+    TableQuestions,
     amount_field,
     cell_text,
     is_null,
@@ -159,7 +159,7 @@ class Samples:
         Raises:
             OutcomesError: As for `read`.
         """
-        asked = Asked()
+        asked = TableQuestions()
         replies: dict[tuple[str, str], dict[int, tuple[Sample, int]]] = {}
         for number, row in enumerate(rows, start=first):
             try:

@@ -118,7 +118,7 @@ class BookingTerms(TypedDict, total=False):
     explored: bool
 
 
-class Priced(Protocol):
+class HasPrice(Protocol):
     """What a ledger reads from a policy: the price it starts at, and how much the price changes the cost."""
 
     @property

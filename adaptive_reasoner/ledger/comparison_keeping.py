@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from adaptive_reasoner.ledger.async_verbs import AsyncVerbs
 from adaptive_reasoner.ledger.base import Ledger
-from adaptive_reasoner.ledger.comparisons import Comparison, Savings, savings_of
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer, Savings, savings_of
 from adaptive_reasoner.ledger.entries import check_action, check_name
 from adaptive_reasoner.ledger.proxy import innermost
 from adaptive_reasoner.ledger.store import Transaction
@@ -21,10 +21,10 @@ BESIDE = "shadow"
 class KeepsComparisons(Protocol):
     """A ledger that keeps comparisons of the answers that are charged to it."""
 
-    def put_comparison(self, comparison: Comparison) -> None:
+    def put_comparison(self, comparison: ComparedAnswer) -> None:
         """Keep a comparison in place of an earlier one of its key."""
 
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[ComparedAnswer]:
         """All comparisons, oldest first."""
 
     def savings(self) -> Savings:
@@ -37,7 +37,7 @@ class KeepsComparisons(Protocol):
 class ComparisonKeeping(AsyncVerbs):
     """Keeps comparisons in the ledger's own store."""
 
-    def put_comparison(self, comparison: Comparison) -> None:
+    def put_comparison(self, comparison: ComparedAnswer) -> None:
         """Keep a comparison in place of an earlier one of its key."""
         for name in (comparison.key, comparison.question):
             check_name(name)
@@ -45,7 +45,7 @@ class ComparisonKeeping(AsyncVerbs):
             check_action(action)
         self._change(lambda transaction: transaction.put_comparison(comparison))
 
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[ComparedAnswer]:
         """All comparisons, oldest first."""
         return list(self._change(lambda transaction: transaction.comparisons()))
 

@@ -20,7 +20,7 @@ _RATE = (-2.0 * math.log(LEVEL) + math.log(1.0 - 2.0 * math.log(LEVEL))) / _TUNE
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparedAnswer:
     """One answer and the second one that it was compared with; costs in the ledger's unit.
 
     Attributes:
@@ -142,17 +142,17 @@ class Savings:
         return replace(self, spent=spent, max_cost=max_cost)
 
 
-def savings_of(comparisons: Sequence[Comparison], cost_unit: str) -> Savings:
+def savings_of(comparisons: Sequence[ComparedAnswer], cost_unit: str) -> Savings:
     """What comparisons say.
 
     Example:
-        >>> row = Comparison("", "", "judged", "vote_3", "strong", 0.1, 2.0, 9.0, 0.5)
+        >>> row = ComparedAnswer("", "", "judged", "vote_3", "strong", 0.1, 2.0, 9.0, 0.5)
         >>> found = savings_of([replace(row, key=str(at), question=str(at)) for at in range(20)], "usd")
         >>> found.questions, found.saved, found.difference.mean, found.difference.low > -0.5
         (200, Estimate(mean=7.0, low=7.0, high=7.0), 0.0, True)
     """
     counted = dict.fromkeys(("judged", "open", "unjudged", "failed", "dropped", "refused"), 0)
-    by_question: dict[str, list[Comparison]] = {}
+    by_question: dict[str, list[ComparedAnswer]] = {}
     for each in comparisons:
         counted[each.outcome] += 1
         by_question.setdefault(each.question, []).append(each)

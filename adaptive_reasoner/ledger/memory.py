@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.changes import Share
-from adaptive_reasoner.ledger.comparisons import Comparison
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import NANO, Totals
@@ -77,7 +77,7 @@ class _Store:
         self._open: dict[str, Entry] = {}
         self._questions: dict[tuple[str, str], Share] = {}  # by question and period
         self._scores: dict[str, tuple[int, float]] = {}  # and when they were given
-        self._comparisons: dict[str, Comparison] = {}
+        self._comparisons: dict[str, ComparedAnswer] = {}
         self._alarms: list[Alarm] = []
 
     def lock(self) -> None:
@@ -136,12 +136,12 @@ class _Store:
     def drop_alarms(self, policy_id: str) -> None:
         self._alarms = [alarm for alarm in self._alarms if alarm.policy_id != policy_id]
 
-    def put_comparison(self, comparison: Comparison) -> None:
+    def put_comparison(self, comparison: ComparedAnswer) -> None:
         self._comparisons[comparison.key] = comparison
         if len(self._comparisons) > REMEMBERED:
             del self._comparisons[next(iter(self._comparisons))]
 
-    def comparisons(self) -> Sequence[Comparison]:
+    def comparisons(self) -> Sequence[ComparedAnswer]:
         return list(self._comparisons.values())
 
     def due(self, now: float, most: int) -> Sequence[Entry]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from adaptive_reasoner.errors import LedgerError
-from adaptive_reasoner.ledger.base import Ledger, Priced, Window, unknown_url
+from adaptive_reasoner.ledger.base import HasPrice, Ledger, Window, unknown_url
 
 
 def open_ledger(
@@ -13,7 +13,7 @@ def open_ledger(
     *,
     target: float | None = None,
     cost_unit: str | None = None,
-    policy: Priced | None = None,
+    policy: HasPrice | None = None,
     hard_cap: float | None = None,
     reservation_ttl: float | None = None,
     credit: float | None = None,

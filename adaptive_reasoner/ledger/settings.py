@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from adaptive_reasoner.amounts import given, scale_of, units_of, written
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.accuracy_floor import SENSITIVITY, AccuracyLaw, Quality, quality
-from adaptive_reasoner.ledger.base import Priced, PricesAccuracy, Window
+from adaptive_reasoner.ledger.base import HasPrice, PricesAccuracy, Window
 from adaptive_reasoner.ledger.price_controller import CREDIT, NANO, REACH, WORTH, PriceLaw, Totals
 from adaptive_reasoner.policy.versions import VersionedPolicy
 
@@ -190,7 +190,7 @@ class LedgerOptions:
 
     target: float | None = None
     cost_unit: str | None = None
-    policy: Priced | None = None
+    policy: HasPrice | None = None
     hard_cap: float | None = None
     reservation_ttl: float | None = None
     credit: float | None = None

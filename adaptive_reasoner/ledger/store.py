@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from adaptive_reasoner.ledger.changes import Share
-from adaptive_reasoner.ledger.comparisons import Comparison
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Known
 from adaptive_reasoner.ledger.price_controller import Totals
@@ -66,10 +66,10 @@ class Transaction(Known, Protocol):
     def put_score(self, question: str, score: int, now: float) -> None:
         """Write the grade of a question in place of an earlier one."""
 
-    def put_comparison(self, comparison: Comparison) -> None:
+    def put_comparison(self, comparison: ComparedAnswer) -> None:
         """Write a comparison in place of an earlier one of its key."""
 
-    def comparisons(self) -> Sequence[Comparison]:
+    def comparisons(self) -> Sequence[ComparedAnswer]:
         """All comparisons, oldest first."""
 
     def scores_since(self, moment: float) -> Mapping[str, float]:

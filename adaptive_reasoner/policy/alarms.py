@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.policy.alarm import Alarm, Direction, KeepsAlarms, Series
 from adaptive_reasoner.policy.base import Decision, Policy, never_blocks
+from adaptive_reasoner.policy.monitored_series import MonitoredSeries
 from adaptive_reasoner.policy.versions import (
     HasMixture,
     Outcome,
@@ -22,7 +23,6 @@ from adaptive_reasoner.policy.versions import (
     version_of,
     with_its_looks,
 )
-from adaptive_reasoner.policy.watched_series import WatchedSeries
 
 _logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Alarms(VersionedPolicy):
         self.run_length, self.every = run_length, every
         self._raised: tuple[Alarm, ...] = ()
         self._watches = {
-            watched: WatchedSeries(*watched, run_length / share) for watched, share in _WATCHED.items()
+            watched: MonitoredSeries(*watched, run_length / share) for watched, share in _WATCHED.items()
         }
         self._draws = random.Random(0)  # noqa: S311 - ties of ranks, no secret
         self._version = policy.policy_id

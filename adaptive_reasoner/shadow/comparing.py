@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
-from adaptive_reasoner.answers.base import Comparison as SameAnswer
+from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger.base import Ledger, Reservation
 from adaptive_reasoner.ledger.comparison_keeping import KeepsComparisons
-from adaptive_reasoner.ledger.comparisons import Comparison, Outcome
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer, Outcome
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Messages, Request, Source
-from adaptive_reasoner.shadow.judging import Judge, shown_text
+from adaptive_reasoner.shadow.judging import PairJudge, shown_text
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Answer, Flow, FlowRunner, Task
 
@@ -78,10 +78,10 @@ class Comparer:
         self,
         shadow: Shadow,
         flow: Flow,
-        judge: Judge,
+        judge: PairJudge,
         *,
         meter: Meter,
-        key: SameAnswer,
+        key: Comparison,
         keeper: KeepsComparisons,
         payer: Ledger,
         clock: Callable[[], float],
@@ -124,7 +124,7 @@ class Comparer:
         against_cost: float | None = None,
         preferred: float | None = None,
     ) -> None:
-        drawn = Comparison(
+        drawn = ComparedAnswer(
             key=given.key,
             question=given.question,
             outcome=outcome,
@@ -258,7 +258,7 @@ def undeclared(payer: Ledger) -> BudgetExceededError:
     )
 
 
-def check_declared(flow: Flow, judge: Judge, source: Source, meter: Meter, payer: Ledger) -> None:
+def check_declared(flow: Flow, judge: PairJudge, source: Source, meter: Meter, payer: Ledger) -> None:
     """Refuse, before any question is asked, a reference action or a judge whose replies can be of any length.
 
     Raises:

@@ -17,7 +17,7 @@ from adaptive_reasoner.models.source import Request, Source, chat_model
 from adaptive_reasoner.shadow.settings import AskJudge, Shadow, Verdict
 
 
-class Judge(Protocol):
+class PairJudge(Protocol):
     """Says which of two replies is better."""
 
     def requests(self, question: str, own: str, other: str) -> list[Request]:
@@ -27,7 +27,7 @@ class Judge(Protocol):
         """How likely it prefers the first reply, over both orders; None where it did not say in either."""
 
 
-def judge_of(shadow: Shadow) -> Judge:
+def judge_of(shadow: Shadow) -> PairJudge:
     """The judge that a user asks for."""
     judge = shadow.judge
     if isinstance(judge, Source):

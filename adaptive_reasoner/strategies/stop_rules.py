@@ -119,7 +119,7 @@ class Window:
         return min(Lossless().wave(state, terms), self.size - rest)
 
 
-class Retries(Protocol):
+class RetryRule(Protocol):
     """Says whether a checker is given another reply to look at."""
 
     def wave(self, rejected: int, limit: int, terms: SamplePrice) -> int:

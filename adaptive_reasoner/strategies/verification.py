@@ -27,7 +27,7 @@ from adaptive_reasoner.strategies.flow import (
     usable_messages,
     votes_of,
 )
-from adaptive_reasoner.strategies.stop_rules import Persistent, Retries
+from adaptive_reasoner.strategies.stop_rules import Persistent, RetryRule
 
 _NUMBER = pattern(r"-?\d+(?:\.\d+)?")
 _SCORE = pattern(rf"\bscore\b(?:\s+(?:of|is))?[\s:=*_]*({_NUMBER.pattern})", re.IGNORECASE)
@@ -95,7 +95,7 @@ class Checker:
     """
 
     accepts: Callable[[str, AIMessage], bool]
-    retries: Retries = field(default_factory=Persistent)
+    retries: RetryRule = field(default_factory=Persistent)
 
 
 _Scores = Generator[Sequence[Request], Sequence[Reply], list[float]]

@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.ledger.comparisons import Comparison
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.policy.features import EncoderSession
 from adaptive_reasoner.policy.learned import LearnedPolicy
@@ -221,7 +221,7 @@ def test_the_live_page_shows_what_was_saved_and_explored_once_there_is_something
     for number in range(20):
         name, better = f"q{number}", float(number % 2)
         ledger.put_comparison(
-            Comparison(name, name, "judged", "direct", "strong", 0.1, 10.0, 30.0, better, at=number)
+            ComparedAnswer(name, name, "judged", "direct", "strong", 0.1, 10.0, 30.0, better, at=number)
         )
     ledger.charge(9.0, "drawn", action="strong", explored=True)
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"

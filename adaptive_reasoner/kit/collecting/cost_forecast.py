@@ -12,7 +12,7 @@ from langchain_core.messages.ai import UsageMetadata
 from adaptive_reasoner.kit.collecting.batch_api import batch_share
 from adaptive_reasoner.kit.collecting.cost_cap import smallest
 from adaptive_reasoner.kit.collecting.sample_file import StartedCalls
-from adaptive_reasoner.kit.collecting.worklist import Tally, Worklist
+from adaptive_reasoner.kit.collecting.worklist import SampleCounts, Worklist
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.menu import Judge, Menu, model_name
 from adaptive_reasoner.kit.questions import Question
@@ -163,7 +163,9 @@ def forecast_judge(
     return Forecast(tuple(calls), spent, menu.cost_unit, limit, menu.retries.attempts, menu.keys)
 
 
-def _priced(name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: Tally) -> SourceForecast:
+def _priced(
+    name: str, left: Sequence[tuple[Question, int]], menu: Menu, tally: SampleCounts
+) -> SourceForecast:
     source = menu.sources[name]
     sent = [
         (source.billable_messages([HumanMessage(question.question)]), samples) for question, samples in left

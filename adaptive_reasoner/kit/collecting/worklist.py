@@ -66,7 +66,7 @@ class WorkItem:
 
 
 @dataclass
-class Tally:
+class SampleCounts:
     """Counts of the samples in the file.
 
     Attributes:
@@ -139,7 +139,7 @@ class Worklist:
         self._drawn: dict[tuple[str, str], set[int]] = {}
         self._failed: dict[SampleKey, tuple[Attempts, Row]] = {}
         self.graded_otherwise: Counter[str] = Counter()
-        self.tally = Tally({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
+        self.tally = SampleCounts({name: len(questions) * menu.samples_of(name) for name in menu.sampled})
         self.cost = 0.0
 
     def take(

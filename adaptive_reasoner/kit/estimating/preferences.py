@@ -12,7 +12,7 @@ ReplyKey = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class JudgedPair:
     """What a judge said of two replies to one question.
 
     Attributes:
@@ -26,14 +26,14 @@ class Comparison:
     chance: float
 
 
-def comparisons(samples: Samples) -> Iterator[Comparison]:
+def comparisons(samples: Samples) -> Iterator[JudgedPair]:
     """All comparisons of replies that are in the table."""
     there = {key for key, _ in keyed_replies(samples)}
     for key, reply in keyed_replies(samples):
         for (source, sample), chance in (reply.preferred_over or {}).items():
             other = key[0], source, sample
             if other in there and source != key[1]:
-                yield Comparison(key, other, chance)
+                yield JudgedPair(key, other, chance)
 
 
 def keyed_replies(samples: Samples) -> Iterator[tuple[ReplyKey, Sample]]:

@@ -29,7 +29,7 @@ RANDOM_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class GivenAnswer:
+class DistinctAnswer:
     """A distinct answer to a question.
 
     Attributes:
@@ -56,7 +56,7 @@ class Unlabelled:
     question_id: str
     question: str
     group: str | None
-    answers: tuple[GivenAnswer, ...]
+    answers: tuple[DistinctAnswer, ...]
     replies: Mapping[str, int]
     drawn: str
     variance: float
@@ -116,7 +116,7 @@ def questions_to_label(
     return tuple(islice(order, count))
 
 
-def answers_of(samples: Samples, question_id: str) -> tuple[tuple[GivenAnswer, ...], dict[str, int]]:
+def answers_of(samples: Samples, question_id: str) -> tuple[tuple[DistinctAnswer, ...], dict[str, int]]:
     """The distinct answers to a question, in the order of a hash, and how many replies each source gave."""
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     replies = {}
@@ -128,7 +128,7 @@ def answers_of(samples: Samples, question_id: str) -> tuple[tuple[GivenAnswer, .
             if answer is not None:
                 counts[answer][source] = times
     ordered = sorted(counts, key=lambda answer: draw(f"{question_id}\n{answer}", 0))
-    return tuple(GivenAnswer(answer, counts[answer]) for answer in ordered), replies
+    return tuple(DistinctAnswer(answer, counts[answer]) for answer in ordered), replies
 
 
 def draw(name: str, seed: int) -> float:
@@ -157,7 +157,7 @@ def _how_labelled(samples: Samples, question_id: str) -> str | None:
     return next((reply.label_drawn for reply in replies if reply.label_drawn is not None), "known")
 
 
-def _variance(given: tuple[GivenAnswer, ...], replies: Mapping[str, int]) -> tuple[float, str]:
+def _variance(given: tuple[DistinctAnswer, ...], replies: Mapping[str, int]) -> tuple[float, str]:
     """What a label resolves, and the sources that differ most.
 
     Actions are a single reply of each source and the vote of all its replies. The right answer is taken to be

@@ -5,7 +5,7 @@ from math import inf
 from typing import Any, Literal
 
 from adaptive_reasoner.errors import MenuError, UnpricedUsageError
-from adaptive_reasoner.kit.menu.toml_tables import Amount, Entries, Table
+from adaptive_reasoner.kit.menu.toml_tables import Amount, Entries, MenuTable
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import Meter, PriceMeter, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.source import Source
@@ -13,7 +13,7 @@ from adaptive_reasoner.models.source import Source
 _UNITS = "usd, tokens, samples, calls, seconds"
 
 
-class _Prices(Table):
+class _Prices(MenuTable):
     unit: str
 
 
@@ -21,7 +21,7 @@ class _TokenPrices(_Prices):
     counts: Literal["completion", "total"] = "completion"
 
 
-class _ModelPrice(Table):
+class _ModelPrice(MenuTable):
     prompt: Amount | None = None
     completion: Amount | None = None
     cached: Amount | None = None

@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from adaptive_reasoner.errors import MenuError
-from adaptive_reasoner.kit.menu.toml_tables import Table
+from adaptive_reasoner.kit.menu.toml_tables import MenuTable
 from adaptive_reasoner.sandbox.running import check_sandbox
 
 CodeUse = Literal["run", "leave", "refuse"]
 """What to do with the functions that a menu names: load them, keep their names only, or refuse the menu."""
 
 
-class _Code(Table):
+class _Code(MenuTable):
     modules: Annotated[list[str], Field(default_factory=list)]
 
 

@@ -91,13 +91,13 @@ from adaptive_reasoner.kit.menu.recipes import DEFAULT_SAMPLES, Recipe
 from adaptive_reasoner.kit.menu.retries import Retries
 from adaptive_reasoner.kit.menu.toml_code import CodeUse, MenuCode
 from adaptive_reasoner.kit.menu.toml_grader import grading
-from adaptive_reasoner.kit.menu.toml_tables import Amount, Count, Entries, Number, Table
+from adaptive_reasoner.kit.menu.toml_tables import Amount, Count, Entries, MenuTable, Number
 from adaptive_reasoner.kit.tables.files import PathLike
 from adaptive_reasoner.models.prompts import TextTemplate
 from adaptive_reasoner.models.source import Source
 
 
-class _Menu(Table):
+class _Menu(MenuTable):
     sources: Entries
     actions: Entries
     grader: Entries
@@ -106,7 +106,7 @@ class _Menu(Table):
     code: Entries
 
 
-class _Source(Table):
+class _Source(MenuTable):
     model: str
     base_url: str | None = None
     api_key_env: str | None = None
@@ -121,11 +121,11 @@ class _Source(Table):
     settings: Entries
 
 
-class _Prompt(Table):
+class _Prompt(MenuTable):
     function: str | None = None
 
 
-class _Action(Table):
+class _Action(MenuTable):
     source: str
     strategy: str = "single_pass"
     samples: int | None = None
@@ -141,7 +141,7 @@ class _Action(Table):
     accept: Number | None = None
 
 
-class _Limits(Table):
+class _Limits(MenuTable):
     max_cost: Number | None = None
     concurrency: int | None = None
     requests_per_minute: Number | None = None

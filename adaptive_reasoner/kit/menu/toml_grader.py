@@ -17,7 +17,7 @@ from adaptive_reasoner.errors import MenuError
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.menu.preference import Preference
 from adaptive_reasoner.kit.menu.toml_code import MenuCode
-from adaptive_reasoner.kit.menu.toml_tables import Number, Table
+from adaptive_reasoner.kit.menu.toml_tables import MenuTable, Number
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.features import EncoderSession
 
@@ -32,7 +32,7 @@ _JUDGES = {"judge": Referee, "preference": Preference}
 _FILES = ("encoder.onnx", "tokenizer.json")
 
 
-class _Grader(Table):
+class _Grader(MenuTable):
     kind: str = "exact"
     function: str | None = None
     source: str | None = None

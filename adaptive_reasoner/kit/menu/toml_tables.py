@@ -28,7 +28,7 @@ _SENTENCES = {
 }
 
 
-class Table(BaseModel):
+class MenuTable(BaseModel):
     """The entries that a table of a menu file may have, as fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

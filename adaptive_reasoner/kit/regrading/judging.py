@@ -49,7 +49,7 @@ class Inquiry(Protocol):
 
 
 @dataclass
-class Judged:
+class JudgedRun:
     """How a judge's run ended.
 
     Attributes:
@@ -65,7 +65,7 @@ class Judged:
 
 def judge_rows(
     grading: GradedRows, inquiry: Inquiry, menu: Menu, limit: float | None, concurrency: int
-) -> Judged:
+) -> JudgedRun:
     """Ask the judge of a menu what is still to ask, and save what it says.
 
     Args:
@@ -116,7 +116,7 @@ class _Run:
         cap = Cap(limit, menu.cost_unit)
         cap.charge(grading.paid + self._notes.lost)
         self.calls = JudgeCalls(menu, self._notes, cap)
-        self.judged = Judged()
+        self.judged = JudgedRun()
         self._billed: dict[SampleKey, int] = {}
         self._saved = time.monotonic()
 

@@ -18,7 +18,7 @@ from adaptive_reasoner.kit.menu.preference import Preference
 from adaptive_reasoner.kit.questions import Question
 from adaptive_reasoner.kit.regrading.comparisons import Comparisons
 from adaptive_reasoner.kit.regrading.graded_rows import GradedRows, Label
-from adaptive_reasoner.kit.regrading.judging import Inquiry, Judged, check_unit, judge_rows
+from adaptive_reasoner.kit.regrading.judging import Inquiry, JudgedRun, check_unit, judge_rows
 from adaptive_reasoner.kit.regrading.row_graders import grade_of, grade_word, graders_of
 from adaptive_reasoner.kit.regrading.sample_rows import SampleRows, locked
 from adaptive_reasoner.kit.regrading.verdicts import Verdicts
@@ -121,7 +121,7 @@ def regrade(
     """
     with locked(samples) if out is None else nullcontext():
         job = _Job(samples, menu, questions, labels or {}, out, blind, on_progress)
-        judged = Judged()
+        judged = JudgedRun()
         if menu is not None and job.inquiry is not None:
             limit = smallest(max_cost, menu.max_cost)
             workers = smallest(concurrency, menu.concurrency) or _CONCURRENCY
@@ -225,7 +225,7 @@ class _Job:
             self.grading.apply_functions(todo, menu)
 
 
-def _summary(grading: GradedRows, judged: Judged) -> Regraded:
+def _summary(grading: GradedRows, judged: JudgedRun) -> Regraded:
     """The summary, once all is written."""
     rows = grading.table.rows
     after = [grade_of(row) for row in rows]

@@ -10,12 +10,12 @@ from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.tables.cell_ranges import first_fault
 from adaptive_reasoner.kit.tables.outcome_parts import ESTIMATED, HALVES, Estimated, Halves
-from adaptive_reasoner.kit.tables.row_fields import Asked, is_null, number_field, text_field
+from adaptive_reasoner.kit.tables.row_fields import TableQuestions, is_null, number_field, text_field
 
 
 def fields_of(rows: Iterable[Mapping[str, Any]], file: object) -> dict[str, Any]:
     """The fields of a full table from rows in any order; every error names its row."""
-    asked, actions = Asked("judge_quality"), dict[str, None]()
+    asked, actions = TableQuestions("judge_quality"), dict[str, None]()
     cells: dict[tuple[str, str], tuple[int, list[float]]] = {}
     for number, row in enumerate(rows, start=1):
         try:
@@ -88,7 +88,7 @@ def _estimated(
     return Estimated(labels[:, 0], at_random[:, 0] > 0, accuracy, error)
 
 
-def _cell(asked: Asked, row: Mapping[str, Any], number: int) -> tuple[str, str, list[float]]:
+def _cell(asked: TableQuestions, row: Mapping[str, Any], number: int) -> tuple[str, str, list[float]]:
     """The question_id, the action and the numbers of a row."""
     if "action" not in row and "sample" in row:
         raise ValueError("this is a sample; `adaptive-reasoner estimate` makes outcomes of samples")

@@ -133,14 +133,14 @@ def amount_field(row: Mapping[str, Any], name: str) -> float:
     return amount
 
 
-class Asked:
+class TableQuestions:
     """The questions and units of a table, gathered row by row: what its rows repeat must agree.
 
     Args:
         more: Fields, beside the units, that all rows share.
 
     Example:
-        >>> asked = Asked()
+        >>> asked = TableQuestions()
         >>> asked.add({"question_id": "q1", "question": "6 * 7", "cost_unit": "tokens"}, number=1)
         'q1'
         >>> asked.add({"question_id": "q1", "question": "6 * 8", "cost_unit": "tokens"}, number=2)

@@ -1,6 +1,6 @@
 """The statements on the charges and the sums of a ledger, by name; `:of` is the ledger."""
 
-from adaptive_reasoner.ledger.comparisons import Comparison
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.price_controller import CARRIED, Totals
 from adaptive_reasoner.policy.alarm import Alarm
@@ -133,9 +133,9 @@ STATEMENTS = {
         carried=", ".join(f"cast(sum({name}) as bigint)" for name in CARRIED),
         begun=", ".join(CARRIED),
         begins=", ".join(f":{name}" for name in CARRIED),
-        compared=", ".join(Comparison.__slots__),
-        comparing=", ".join(f":{name}" for name in Comparison.__slots__),
-        revised=", ".join(f"{name} = excluded.{name}" for name in Comparison.__slots__ if name != "key"),
+        compared=", ".join(ComparedAnswer.__slots__),
+        comparing=", ".join(f":{name}" for name in ComparedAnswer.__slots__),
+        revised=", ".join(f"{name} = excluded.{name}" for name in ComparedAnswer.__slots__ if name != "key"),
         alarm=", ".join(Alarm.__slots__),
         alarming=", ".join(f":{name}" for name in Alarm.__slots__),
         added=", ".join(f"{name} = {name} + :{name}" for name in Totals.__slots__),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from adaptive_reasoner.ledger.changes import Share
-from adaptive_reasoner.ledger.comparisons import Comparison
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer
 from adaptive_reasoner.ledger.entries import Entry
 from adaptive_reasoner.ledger.estimates import Closed
 from adaptive_reasoner.ledger.price_controller import CARRIED, NANO, Totals
@@ -169,13 +169,13 @@ class SqlTransaction:
         """Write the grade of a question in place of an earlier one."""
         self._do("put_score", asked=question, score=score, now=now)
 
-    def put_comparison(self, comparison: Comparison) -> None:
+    def put_comparison(self, comparison: ComparedAnswer) -> None:
         """Write a comparison in place of an earlier one of its key."""
         self._do("put_comparison", **_columns(comparison))
 
-    def comparisons(self) -> Sequence[Comparison]:
+    def comparisons(self) -> Sequence[ComparedAnswer]:
         """All comparisons, oldest first."""
-        return [Comparison(*row) for row in self._rows("read_comparisons")]
+        return [ComparedAnswer(*row) for row in self._rows("read_comparisons")]
 
     def scores_since(self, moment: float) -> Mapping[str, float]:
         """The grades that were written since a moment, from 0 to 1, by question, oldest first."""
@@ -296,6 +296,6 @@ def _read(answer: Answer) -> tuple[Share, Entry | None]:
     return Share(*row[:width]), None if row[width] is None else Entry(*row[width:])
 
 
-def _columns(row: Entry | Totals | Comparison | Alarm) -> dict[str, Any]:
+def _columns(row: Entry | Totals | ComparedAnswer | Alarm) -> dict[str, Any]:
     """Its values by column."""
     return {name: getattr(row, name) for name in row.__slots__}

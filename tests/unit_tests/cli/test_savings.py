@@ -7,10 +7,10 @@ import pytest
 
 from adaptive_reasoner.kit.reporting.savings import savings_section
 from adaptive_reasoner.ledger import open_ledger
-from adaptive_reasoner.ledger.comparisons import Comparison
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer
 from tests.unit_tests.toys import toy_outcomes
 
-ROW = Comparison("", "", "judged", "vote_3", "strong", 0.1, 2.0, 5.0, 0.5)
+ROW = ComparedAnswer("", "", "judged", "vote_3", "strong", 0.1, 2.0, 5.0, 0.5)
 
 
 @pytest.fixture

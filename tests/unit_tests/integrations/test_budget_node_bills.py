@@ -10,7 +10,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import RetryPolicy
 
-from adaptive_reasoner.integrations import bills
+from adaptive_reasoner.integrations import owed_bills
 from adaptive_reasoner.integrations.budget_node import BudgetLedgerNode
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
@@ -92,7 +92,7 @@ def test_bills_that_only_the_state_knows_are_charged_as_in_another_process(ledge
     graph = chained(ledger, Joined, *nodes).compile(checkpointer=InMemorySaver(), interrupt_before=["settle"])
     config = {"configurable": {"thread_id": "t"}}
     question = graph.invoke({"question": "5 + 9?"}, config)["budget"]["run_id"]
-    bills.strike(question, [bill.key for bill in bills.owed_by(question)])
+    owed_bills.strike(question, [bill.key for bill in owed_bills.owed_by(question)])
     graph.invoke(None, config)
     assert (ledger.snapshot().questions, ledger.snapshot().spent) == (1, 4.0)
 
@@ -118,9 +118,9 @@ def test_what_a_node_that_failed_has_spent_is_charged(ledger):
 
 
 def test_bills_that_are_charged_are_forgotten(ledger):
-    before = len(bills._owed)
+    before = len(owed_bills._owed)
     chained(ledger, Steps, priced("one")).compile().invoke({"question": "5 + 9?"})
-    assert len(bills._owed) == before
+    assert len(owed_bills._owed) == before
 
 
 class Texts(MessagesState):

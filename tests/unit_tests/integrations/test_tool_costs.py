@@ -9,7 +9,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
 from adaptive_reasoner.errors import BudgetExceededError
-from adaptive_reasoner.integrations import open_bills
+from adaptive_reasoner.integrations import run_bills
 from adaptive_reasoner.ledger import open_ledger
 from tests.calling_agents import Caller, agent_of, told
 from tests.fakes import ScriptedModel
@@ -233,7 +233,7 @@ def test_a_limit_is_one_of_the_run_and_holds_after_it_is_taken_up_elsewhere(tmp_
     first.invoke(ASKED, config, interrupt_after=["tools"])
     assert len(ran) == 1
     # Another process knows what the state says.
-    open_bills._bills.clear()
+    run_bills._bills.clear()
     first.invoke(None, config)
     assert len(ran) == 1
     again, _ = agent_of([search], [SEARCH], tool_limits={"search": 1}, checkpointer=saver)

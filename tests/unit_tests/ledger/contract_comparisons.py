@@ -6,9 +6,9 @@ import pytest
 
 from adaptive_reasoner.errors import BudgetExceededError, LedgerError
 from adaptive_reasoner.ledger.comparison_keeping import comparison_keeper
-from adaptive_reasoner.ledger.comparisons import Comparison
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer
 
-ROW = Comparison("k1", "q1", "open", "vote_3", "strong", 0.5, 6.0, at=1.0)
+ROW = ComparedAnswer("k1", "q1", "open", "vote_3", "strong", 0.5, 6.0, at=1.0)
 
 
 class ComparisonsContract:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adaptive_reasoner.ledger.comparisons import FEWEST, Comparison, Estimate, estimate, savings_of
+from adaptive_reasoner.ledger.comparisons import FEWEST, ComparedAnswer, Estimate, estimate, savings_of
 
-ROW = Comparison("k", "q", "judged", "vote_3", "strong", 0.1, 2.0, 5.0, 0.5)
+ROW = ComparedAnswer("k", "q", "judged", "vote_3", "strong", 0.1, 2.0, 5.0, 0.5)
 
 
 def rows(preferred, **fields):

@@ -11,7 +11,7 @@ import pytest
 
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.alarm_keeping import alarm_keeper
-from adaptive_reasoner.ledger.comparisons import Comparison
+from adaptive_reasoner.ledger.comparisons import ComparedAnswer
 from adaptive_reasoner.ledger.sql.reader import LedgerReader
 from adaptive_reasoner.pages import loopback
 from adaptive_reasoner.watch.poller import COMPARED, Poller
@@ -204,7 +204,7 @@ def test_what_was_saved_is_served_and_on_the_page_once_something_was_compared(ur
     looks.take()
     assert looks.since()["savings"]["questions"] == 0
     assert "shadow" not in page(looks)
-    compared = Comparison("q1", "q1", "judged", "direct", "strong", 0.5, 12.0, 30.0, 1.0)
+    compared = ComparedAnswer("q1", "q1", "judged", "direct", "strong", 0.5, 12.0, 30.0, 1.0)
     ledger.put_comparison(compared)
     clock.now += COMPARED
     looks.take()

@@ -41,8 +41,8 @@ class RunBill:
         within: The namespace of the graph that it covers; empty for all of the run.
         tool_costs: What tools cost.
         around: The bills that its charges count on as well.
-        owes: Nothing is reserved or charged: what a call has cost is owed by the question (`bills`), until
-            the node that keeps its budget charges it.
+        owes: Nothing is reserved or charged: what a call has cost is owed by the question (`owed_bills`),
+            until the node that keeps its budget charges it.
         id: Its name within the process.
         tools: The calls of tools that have a limit, by name.
         allowance: The budgets of the run.

@@ -16,9 +16,9 @@ from langchain_core.outputs import LLMResult
 from typing_extensions import override
 
 from adaptive_reasoner.integrations.billed_calls import BilledModel, BilledTool, OwnModel, release
-from adaptive_reasoner.integrations.open_bills import bills_here, keep_early
+from adaptive_reasoner.integrations.run_bills import bills_here, keep_early
 from adaptive_reasoner.models.observed_calls import listen, model_calls
-from adaptive_reasoner.models.seen_calls import SeenCall, reply_of
+from adaptive_reasoner.models.started_calls import StartedCall, reply_of
 
 _logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Billing(BaseCallbackHandler):
     ) -> None:
         """A chat model is about to be called."""
         settings, calls = kwargs.get("invocation_params") or {}, model_calls()
-        call = SeenCall.of_start(messages[0], kwargs.get("metadata"), settings)
+        call = StartedCall.of_start(messages[0], kwargs.get("metadata"), settings)
         kind = OwnModel if settings.get("_type") == _OURS else BilledModel
         self._begin(run_id, kwargs.get("parent_run_id"), kind(call, str(run_id), calls and calls.payer))
 
@@ -63,7 +63,7 @@ class Billing(BaseCallbackHandler):
     ) -> None:
         """A text model is about to be called."""
         sent, settings = [HumanMessage(prompts[0])], kwargs.get("invocation_params")
-        call = SeenCall.of_start(sent, kwargs.get("metadata"), settings)
+        call = StartedCall.of_start(sent, kwargs.get("metadata"), settings)
         self._begin(run_id, kwargs.get("parent_run_id"), BilledModel(call, str(run_id)))
 
     @override
@@ -94,7 +94,7 @@ class Billing(BaseCallbackHandler):
         """A decision model is about to be called: its runs are chains of the type of a model."""
         metadata = kwargs.get("metadata") or {}
         if run_type == "llm" and metadata.get("ls_provider") != OUR_DECISIONS:
-            call = SeenCall.of_decision(inputs, metadata)
+            call = StartedCall.of_decision(inputs, metadata)
             self._begin(run_id, kwargs.get("parent_run_id"), BilledModel(call, str(run_id)))
 
     @override

@@ -12,12 +12,12 @@ from typing import Any, Self
 
 REMEMBERED = 65_536  # questions with open bills, the latest ones
 
-_owed: OrderedDict[str, dict[str, "Bill"]] = OrderedDict()
+_owed: OrderedDict[str, dict[str, "OwedBill"]] = OrderedDict()
 _owing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class OwedBill:
     """Something spent.
 
     Attributes:
@@ -41,11 +41,11 @@ class Bill:
         return cls(record["key"], record["cost"], record["action"], turn, explored)
 
 
-def owe(question: str, bill: Bill) -> None:
+def owe(question: str, bill: OwedBill) -> None:
     """Note a bill of a question.
 
     Example:
-        >>> owe("q", Bill("q:1", 2.0, "single_pass"))
+        >>> owe("q", OwedBill("q:1", 2.0, "single_pass"))
         >>> [bill.cost for bill in owed_by("q")], strike("q", ["q:1"]), owed_by("q")
         ([2.0], None, [])
     """
@@ -56,7 +56,7 @@ def owe(question: str, bill: Bill) -> None:
             _owed.popitem(last=False)
 
 
-def owed_by(question: str) -> list[Bill]:
+def owed_by(question: str) -> list[OwedBill]:
     """The open bills of a question."""
     with _owing:
         return list(_owed.get(question, {}).values())

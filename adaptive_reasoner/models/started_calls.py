@@ -23,7 +23,7 @@ from adaptive_reasoner.models.source import SCHEMAS, as_text
 
 
 @dataclass(frozen=True)
-class SeenCall:
+class StartedCall:
     """A call of a chat model, a text model or a decision model.
 
     Attributes:
@@ -57,7 +57,7 @@ class SeenCall:
 
         Example:
             >>> sent = [HumanMessage("Hello")]
-            >>> call = SeenCall.of_start(sent, {"ls_model_name": "small"}, {"max_tokens": 50})
+            >>> call = StartedCall.of_start(sent, {"ls_model_name": "small"}, {"max_tokens": 50})
             >>> call.model, call.max_tokens
             ('small', 50)
         """

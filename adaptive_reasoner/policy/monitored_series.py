@@ -13,7 +13,7 @@ _RECENT = 500  # answers among which the beginning of a change is looked for
 _FEWEST = 5  # answers that an alarm calls `now`, at least
 
 
-class WatchedSeries:
+class MonitoredSeries:
     """One series in one direction.
 
     Args:
