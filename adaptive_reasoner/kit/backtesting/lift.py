@@ -187,7 +187,8 @@ def _mean_interval(several: Sequence[Floats | None]) -> Interval | None:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
+    """NaN where the lower one is not positive: of a reward below zero, a share would have the wrong sign."""
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
 
 def _mean_of_known(values: Sequence[Floats | float | None]) -> float | None:

@@ -52,7 +52,7 @@ class BacktestRow:
         lift_hindsight: The lift over the best random mixture on the held-out questions themselves, which of
             many actions takes the luckiest.
         lift_hindsight_low, lift_hindsight_high: Its interval.
-        lift_relative: Lift by `uniform_at_cost`.
+        lift_relative: Lift by `uniform_at_cost`; None where that is not positive.
         lift_relative_low, lift_relative_high: Its interval.
         lift_within_groups: The lift that is left when each group is compared with its own best mixture.
         lift_within_low, lift_within_high: Its interval.
@@ -228,7 +228,7 @@ def _ends(interval: Interval | None, name: str, *, ends: str | None = None) -> d
 
 
 def _share_closed(gain: Gain, oracle: Gain | None) -> float | None:
-    """None where right answers are missing, so that there is no oracle, and where it gains nothing."""
-    if oracle is None or min(oracle.lift.low, oracle.lift.mean) <= ROUNDING:
+    """None where right answers are missing, so that there is no oracle, and where it may gain nothing."""
+    if oracle is None or not (oracle.lift.mean > ROUNDING and oracle.lift.low > ROUNDING):
         return None
     return gain.lift.mean / oracle.lift.mean

@@ -211,6 +211,12 @@ def test_a_single_action_leaves_nothing_to_choose():
     assert rows_of(tested, 2)["imitator"]["gap_closed"] is None
 
 
+def test_two_questions_are_too_few_and_no_share_of_the_oracle_is_known():
+    tested = run(outcomes(2), budgets=[25], splits=2)
+    assert tested.verdict == "not enough questions"
+    assert all(row.gap_closed is None for row in tested.rows)
+
+
 def test_regret_is_the_error_rate_times_the_regret_when_wrong():
     table = outcomes(100)
     rng = np.random.default_rng(0)

@@ -1,5 +1,7 @@
 """Lifts over mixtures of fixed actions: vectorised hulls, shared draws, honest intervals."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from adaptive_reasoner.kit.allocation.mixtures import mixture_accuracy, mixture_
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.backtesting.lift import measure
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
+from adaptive_reasoner.kit.backtesting.results import rows_of
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 from tests.unit_tests.kit.backtesting.backtests import table_of
 
@@ -47,6 +50,17 @@ def test_a_policy_that_knows_what_is_easy_is_measured_exactly():
     assert gain.lift.low < gain.lift.mean < gain.lift.high
     assert gain.lift_within_groups is None
     assert len(gain.lifts) == 2001
+
+
+def test_no_share_is_taken_of_a_reward_that_is_not_positive():
+    table, easy = two_actions()
+    table = dataclasses.replace(table, accuracy=table.accuracy - 2, accuracy_unit="reward")
+    play = Performance.of(table, np.column_stack([easy, ~easy]).astype(float))
+    gain = measure(table, [SplitResult(np.arange(len(table)), {("wise", 5.0): play})])["wise", 5.0]
+    assert gain.uniform_at_cost < 0 < gain.lift.low
+    assert np.isnan(gain.lift_relative.mean)
+    row = rows_of({("wise", 5.0): gain})[0]
+    assert (row.lift_relative, row.lift_relative_low, row.lift_relative_high) == (None, None, None)
 
 
 def test_a_mixture_of_fixed_actions_has_no_lift():
