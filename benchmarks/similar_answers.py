@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_reasoner.answers.free_text.clusters import AT_LEAST
-from adaptive_reasoner.answers.free_text.doubts import in_doubt
+from adaptive_reasoner.answers.free_text.differences import in_doubt
 from adaptive_reasoner.answers.free_text.vectors import TextVectors
 from adaptive_reasoner.kit.learning.encoders import open_encoder
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from adaptive_reasoner.answers.phrases import unknown_part, without_asides
-from adaptive_reasoner.answers.qualified import POINTING, is_qualified, names_more
+from adaptive_reasoner.answers.qualifiers import POINTING, is_qualified, names_more
 from adaptive_reasoner.answers.question import Question, stem
 from adaptive_reasoner.answers.reply_text import is_courtesy, last_found
 from adaptive_reasoner.answers.values.expressions import unwrapped

@@ -17,7 +17,7 @@ import typer
 
 from adaptive_reasoner.cli.asking import ask
 from adaptive_reasoner.cli.backtesting import backtest
-from adaptive_reasoner.cli.checked import (
+from adaptive_reasoner.cli.checks import (
     SEEDS,
     Accuracy,
     Budget,
@@ -34,10 +34,10 @@ from adaptive_reasoner.cli.importing import import_
 from adaptive_reasoner.cli.labelling import label
 from adaptive_reasoner.cli.ledger import ledger_app
 from adaptive_reasoner.cli.policies import policy_app
+from adaptive_reasoner.cli.results import EXIT_CODES, AsJson, print_result, read_result
 from adaptive_reasoner.cli.retention import ledger_export, ledger_prune
 from adaptive_reasoner.cli.savings import show_savings
 from adaptive_reasoner.cli.serving import serve, serve_key
-from adaptive_reasoner.cli.shown import EXIT_CODES, AsJson, print_result, read_result
 from adaptive_reasoner.cli.training import train
 from adaptive_reasoner.console import err, number, out, print_json, print_table, progress
 from adaptive_reasoner.errors import AdaptiveReasonerError, needs

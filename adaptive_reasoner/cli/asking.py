@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from adaptive_reasoner.cli.checked import amount
+from adaptive_reasoner.cli.checks import amount
 from adaptive_reasoner.cli.loading import load_menu, load_policy, trained_reasoner
-from adaptive_reasoner.cli.shown import AsJson, NoCode, print_result
+from adaptive_reasoner.cli.results import AsJson, NoCode, print_result
 from adaptive_reasoner.console import err, number, out, print_json
 
 

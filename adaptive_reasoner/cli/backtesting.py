@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from adaptive_reasoner.amounts import signed
-from adaptive_reasoner.cli.checked import SEEDS, ClusterAddress, Engine, amounts, check_engine, share
-from adaptive_reasoner.cli.shown import AsJson
+from adaptive_reasoner.cli.checks import SEEDS, ClusterAddress, Engine, amounts, check_engine, share
+from adaptive_reasoner.cli.results import AsJson
 from adaptive_reasoner.console import err, out, print_json, print_table, progress, visible
 from adaptive_reasoner.errors import needs
 

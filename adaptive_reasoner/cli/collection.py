@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adaptive_reasoner.amounts import written
-from adaptive_reasoner.cli.checked import ClusterAddress, Engine, amount, check_engine
-from adaptive_reasoner.cli.shown import INCOMPLETE, INTERRUPTED, AsJson, NoCode, print_forecast, print_result
+from adaptive_reasoner.cli.checks import ClusterAddress, Engine, amount, check_engine
+from adaptive_reasoner.cli.results import (
+    INCOMPLETE,
+    INTERRUPTED,
+    AsJson,
+    NoCode,
+    print_forecast,
+    print_result,
+)
 from adaptive_reasoner.cli.summaries import of_collection
 from adaptive_reasoner.console import err, progress
 

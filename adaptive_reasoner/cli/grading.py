@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from adaptive_reasoner.amounts import written
-from adaptive_reasoner.cli.checked import amount
-from adaptive_reasoner.cli.shown import (
+from adaptive_reasoner.cli.checks import amount
+from adaptive_reasoner.cli.results import (
     INCOMPLETE,
     INTERRUPTED,
     AsJson,

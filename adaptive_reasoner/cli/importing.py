@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adaptive_reasoner.cli.shown import INTERRUPTED, AsJson, print_result
+from adaptive_reasoner.cli.results import INTERRUPTED, AsJson, print_result
 from adaptive_reasoner.console import err, number, out, print_json, print_table, progress, visible
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adaptive_reasoner.cli.checked import SEEDS
+from adaptive_reasoner.cli.checks import SEEDS
 from adaptive_reasoner.cli.grading import Concurrency, MaxCost, print_regraded, print_stopped
-from adaptive_reasoner.cli.shown import AsJson, NoCode, print_result
+from adaptive_reasoner.cli.results import AsJson, NoCode, print_result
 from adaptive_reasoner.console import err, out, print_json, progress
 
 if TYPE_CHECKING:
@@ -138,29 +138,31 @@ def _take_back(
 
 
 def _ask(samples: Path, settings: dict[str, Any], as_json: bool) -> None:
-    from adaptive_reasoner.kit.labelling.book import LabelBook
+    from adaptive_reasoner.kit.labelling.session import LabelSession
     from adaptive_reasoner.kit.labelling.terminal import label_in_terminal
 
     if not (sys.stdin.isatty() and err.is_terminal):
         reason = "labels are asked for one by one in a terminal; elsewhere give --next and --out, or --page"
         raise typer.BadParameter(reason, param_hint="--out")
-    book = LabelBook(samples, **settings)
+    session = LabelSession(samples, **settings)
     with suppress(KeyboardInterrupt, EOFError):  # each label is written already
-        label_in_terminal(book, err, typer.getchar, input)
-    left = len(book.questions) - len(book.given)
-    print_result({"file": str(samples), "labels": len(book.given), "left": left}, as_json)
+        label_in_terminal(session, err, typer.getchar, input)
+    left = len(session.questions) - len(session.given)
+    print_result({"file": str(samples), "labels": len(session.given), "left": left}, as_json)
 
 
 def _serve(samples: Path, port: int, settings: dict[str, Any], as_json: bool) -> None:
-    from adaptive_reasoner.kit.labelling.book import LabelBook
     from adaptive_reasoner.kit.labelling.label_server import LabelServer
+    from adaptive_reasoner.kit.labelling.session import LabelSession
 
-    book = LabelBook(samples, **settings)
-    with LabelServer(book, port=port) as server:
+    session = LabelSession(samples, **settings)
+    with LabelServer(session, port=port) as server:
         if as_json:
-            print_json({"page": server.url, "questions": len(book.questions)})
+            print_json({"page": server.url, "questions": len(session.questions)})
         else:
             out.plain_line(f"{server.url}  (Ctrl-C ends it; each label is written at once)")
         out.file.flush()
         server.run()
-    err.plain_line(f"note: {len(book.given)} of {len(book.questions)} questions were labelled in {samples}")
+    err.plain_line(
+        f"note: {len(session.given)} of {len(session.questions)} questions were labelled in {samples}"
+    )

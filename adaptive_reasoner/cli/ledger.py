@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from adaptive_reasoner.cli.checked import CheckedTyper, amount
-from adaptive_reasoner.cli.shown import AsJson, print_result
+from adaptive_reasoner.cli.checks import CheckedTyper, amount
+from adaptive_reasoner.cli.results import AsJson, print_result
 from adaptive_reasoner.console import number, out, print_json, print_table
 
 ledger_app = CheckedTyper(help="Show, watch, change or reset a ledger.", no_args_is_help=True)

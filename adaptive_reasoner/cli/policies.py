@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adaptive_reasoner.cli.checked import CheckedTyper
-from adaptive_reasoner.cli.shown import AsJson, print_result
+from adaptive_reasoner.cli.checks import CheckedTyper
+from adaptive_reasoner.cli.results import AsJson, print_result
 from adaptive_reasoner.console import print_json, print_table
 
 if TYPE_CHECKING:

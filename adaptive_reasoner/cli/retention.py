@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adaptive_reasoner.cli.ledger import Url
-from adaptive_reasoner.cli.shown import AsJson, print_result
+from adaptive_reasoner.cli.results import AsJson, print_result
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 

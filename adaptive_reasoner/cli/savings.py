@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adaptive_reasoner.cli.ledger import Name, Url
-from adaptive_reasoner.cli.shown import AsJson, print_result
+from adaptive_reasoner.cli.results import AsJson, print_result
 from adaptive_reasoner.console import err, number
 
 _INTERVALS = "95%, at all numbers of questions at once"

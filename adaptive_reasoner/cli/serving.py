@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adaptive_reasoner.cli.checked import amount
+from adaptive_reasoner.cli.checks import amount
 from adaptive_reasoner.cli.loading import label_free_reasoner, load_menu, load_policy, trained_reasoner
-from adaptive_reasoner.cli.shown import AsJson, NoCode
+from adaptive_reasoner.cli.results import AsJson, NoCode
 from adaptive_reasoner.console import err, out, print_json
 from adaptive_reasoner.errors import needs
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adaptive_reasoner.cli.checked import SEEDS, Accuracy, Budget, one_of
-from adaptive_reasoner.cli.shown import AsJson, NoCode, print_result
+from adaptive_reasoner.cli.checks import SEEDS, Accuracy, Budget, one_of
+from adaptive_reasoner.cli.results import AsJson, NoCode, print_result
 from adaptive_reasoner.cli.summaries import of_training, of_update
 from adaptive_reasoner.console import err, print_json, progress
 from adaptive_reasoner.errors import needs

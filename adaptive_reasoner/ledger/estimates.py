@@ -101,9 +101,9 @@ def _ratio(settled: Sequence[Closed], belief: float, in_flight: int, grain: floa
     ratio = real / planned
     squares = sum(((charge.cost or 0) - ratio * (charge.expected + grain)) ** 2 for charge in settled)
     chance = max(squares / real**2, NOISE / number) * (1.0 + in_flight / number)
-    auxiliary = math.log(ratio / belief)
-    trust = max(0.0, 1.0 - 2.0 * chance / auxiliary**2) if auxiliary else 0.0
-    return belief * math.exp(trust * auxiliary), trust
+    log_ratio = math.log(ratio / belief)
+    trust = max(0.0, 1.0 - 2.0 * chance / log_ratio**2) if log_ratio else 0.0
+    return belief * math.exp(trust * log_ratio), trust
 
 
 class Estimates:

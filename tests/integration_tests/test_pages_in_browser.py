@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from adaptive_reasoner.kit.estimating.estimation import estimate
-from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.label_server import LabelServer
+from adaptive_reasoner.kit.labelling.session import LabelSession
 from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.reporting.build import outcomes_report
@@ -288,7 +288,7 @@ ASKED = "document.getElementById('question').textContent"
 def labelling(tmp_path):
     """The page that takes labels, and its samples."""
     path = write(tmp_path / "samples.jsonl")
-    with LabelServer(LabelBook(path)) as server, running(server):
+    with LabelServer(LabelSession(path)) as server, running(server):
         yield server, path
 
 
@@ -339,7 +339,7 @@ def test_keys_label_on_the_page_and_back_changes_a_label(browser, labelling):
 def test_a_second_tab_leaves_the_label_of_the_first(browser, labelling):
     server, path = labelling
     browser.look(server.url, ready=f"{ASKED} !== ''")
-    server._server.book.give(0, "from the other tab")
+    server._server.session.give(0, "from the other tab")
     browser.press("0")
     browser.wait("document.getElementById('saved').textContent.includes('another window')")
     browser.wait("document.getElementById('progress').textContent.startsWith('1 of 4')")
@@ -348,7 +348,7 @@ def test_a_second_tab_leaves_the_label_of_the_first(browser, labelling):
 
 
 def test_a_command_that_has_ended_is_said(browser, tmp_path):
-    with LabelServer(LabelBook(write(tmp_path / "samples.jsonl"))) as server, running(server):
+    with LabelServer(LabelSession(write(tmp_path / "samples.jsonl"))) as server, running(server):
         browser.look(server.url, ready=f"{ASKED} !== ''")
     browser.press("0")
     browser.wait("document.getElementById('alert').textContent.includes('was not written')")

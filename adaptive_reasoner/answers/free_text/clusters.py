@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.base import ComparisonSteps
 from adaptive_reasoner.answers.extraction import final_answer
-from adaptive_reasoner.answers.free_text.doubts import in_doubt
+from adaptive_reasoner.answers.free_text.differences import in_doubt
 from adaptive_reasoner.answers.free_text.vectors import LONGEST, TextEncoder, TextVectors
 from adaptive_reasoner.answers.reply_text import spoken
 

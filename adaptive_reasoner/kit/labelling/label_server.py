@@ -13,36 +13,36 @@ from urllib.parse import parse_qs, urlsplit
 from adaptive_reasoner import pages
 from adaptive_reasoner.console import to_json
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.labelling.book import LabelBook
+from adaptive_reasoner.kit.labelling.session import LabelSession
 from adaptive_reasoner.kit.regrading.graded_rows import Label
 from adaptive_reasoner.pages.loopback import LONGEST, LoopbackHandler, LoopbackPage, LoopbackServer
 
 
 class LabelServer(LoopbackPage):
-    """The page where a person labels the questions of a book.
+    """The page where a person labels the questions of a session.
 
     `/TOKEN/` is the page, with a token in it that only those know who are shown the address; `question.json`
     beside it is a question, and `label.json` takes labels. Only this machine is served, under its own name.
 
     Args:
-        book: The questions; each label is written at once.
+        session: The questions; each label is written at once.
         port: Of 127.0.0.1; a free one if 0.
 
     Raises:
         OSError: The port is taken.
     """
 
-    def __init__(self, book: LabelBook, *, port: int = 0) -> None:
-        server = _Server(book, port)
+    def __init__(self, session: LabelSession, *, port: int = 0) -> None:
+        server = _Server(session, port)
         super().__init__(server, f"{server.token}/")
 
 
 class _Server(LoopbackServer):
     daemon_threads = False  # a label that is being written is written to the end
 
-    def __init__(self, book: LabelBook, port: int) -> None:
+    def __init__(self, session: LabelSession, port: int) -> None:
         super().__init__(_Handler, port)
-        self.book, self.token = book, secrets.token_urlsafe(16)
+        self.session, self.token = session, secrets.token_urlsafe(16)
 
 
 class _Handler(LoopbackHandler):
@@ -58,7 +58,7 @@ class _Handler(LoopbackHandler):
         if name == "question.json":
             self._send_question()
         elif name == "":
-            self.send(page(self.server.book), "html")
+            self.send(page(self.server.session), "html")
         elif name == "label.css":
             self.send(pages.style() + _asset(name), "css")
         elif name == "label.js":
@@ -93,11 +93,11 @@ class _Handler(LoopbackHandler):
 
     def _send_question(self) -> None:
         """The question at a place (`?at=`), or the first one without a label from a place on (`?from=`)."""
-        book, query = self.server.book, parse_qs(urlsplit(self.path).query)
-        at = _place(query, "at", len(book.questions) - 1)
+        session, query = self.server.session, parse_qs(urlsplit(self.path).query)
+        at = _place(query, "at", len(session.questions) - 1)
         if at is None:
-            at = book.first_open(_place(query, "from", len(book.questions)) or 0)
-        self.send(to_json(_shown(book, at)), "json")
+            at = session.first_open(_place(query, "from", len(session.questions)) or 0)
+        self.send(to_json(_shown(session, at)), "json")
 
     def _body(self) -> dict[str, Any]:
         """The JSON object of the request; empty if it holds none."""
@@ -109,19 +109,19 @@ class _Handler(LoopbackHandler):
         return body if isinstance(body, dict) else {}
 
     def _take(self, asked: Mapping[str, Any]) -> None:
-        book, at, before = self.server.book, asked.get("at"), asked.get("instead_of")
-        if type(at) is not int or not 0 <= at < len(book.questions) or not _has_gold(asked):
+        session, at, before = self.server.session, asked.get("at"), asked.get("instead_of")
+        if type(at) is not int or not 0 <= at < len(session.questions) or not _has_gold(asked):
             self._refuse(HTTPStatus.BAD_REQUEST, "this is no label of a question here")
             return
-        drawn = book.questions[at].drawn
+        drawn = session.questions[at].drawn
         known = Label(before["gold"], drawn) if isinstance(before, dict) and _has_gold(before) else None
         try:
-            taken = book.give(at, asked["gold"], instead_of=known)
+            taken = session.give(at, asked["gold"], instead_of=known)
         except (OutcomesError, OSError) as error:
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"not written: {error}")
             return
         if taken:
-            self.send(to_json(_shown(book, at)), "json")
+            self.send(to_json(_shown(session, at)), "json")
         else:
             self._refuse(
                 HTTPStatus.CONFLICT, "this question was labelled in another window; that label stays"
@@ -131,17 +131,17 @@ class _Handler(LoopbackHandler):
         self.send(to_json({"error": reason}), "json", status)
 
 
-def page(book: LabelBook) -> str:
+def page(session: LabelSession) -> str:
     """The page, without a question yet."""
-    return Template(_asset("label.html")).substitute(file=html.escape(book.path.name))
+    return Template(_asset("label.html")).substitute(file=html.escape(session.path.name))
 
 
-def _shown(book: LabelBook, at: int | None) -> dict[str, Any]:
+def _shown(session: LabelSession, at: int | None) -> dict[str, Any]:
     """A question as the page shows it: nothing tells which source gave an answer, or how many."""
-    progress = {"labelled": len(book.given), "of": len(book.questions)}
+    progress = {"labelled": len(session.given), "of": len(session.questions)}
     if at is None:
         return {"at": None, **progress}
-    question, label = book.questions[at], book.given.get(book.questions[at].question_id)
+    question, label = session.questions[at], session.given.get(session.questions[at].question_id)
     return {
         "at": at,
         **progress,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from adaptive_reasoner.errors import OutcomesError
-from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.selection import Unlabelled
+from adaptive_reasoner.kit.labelling.session import LabelSession
 from adaptive_reasoner.kit.regrading.graded_rows import Label
 
 KEYS = "1, 2, .. right answer; 0 none of these; t type it; s skip; b back; q quit"
@@ -22,12 +22,12 @@ class Screen(Protocol):
 
 
 def label_in_terminal(
-    book: LabelBook, screen: Screen, read_key: Callable[[], str], read_line: Callable[[], str]
+    session: LabelSession, screen: Screen, read_key: Callable[[], str], read_line: Callable[[], str]
 ) -> int:
     """Ask for labels until there is nothing to ask or a person quits.
 
     Args:
-        book: The questions; each label is written at once.
+        session: The questions; each label is written at once.
         screen: Where questions are shown.
         read_key: The next key that is pressed.
         read_line: The next line that is typed.
@@ -36,11 +36,11 @@ def label_in_terminal(
         How many labels were given.
     """
     at, shown, seen = 0, -1, list[int]()
-    while at < len(book.questions):
-        question = book.questions[at]
-        known = book.given.get(question.question_id)
+    while at < len(session.questions):
+        question = session.questions[at]
+        known = session.given.get(question.question_id)
         if at != shown:
-            _show(screen, question, f"{at + 1} of {len(book.questions)}", known)
+            _show(screen, question, f"{at + 1} of {len(session.questions)}", known)
             shown = at
         key = read_key().lower()
         if key in _ENDS:
@@ -54,7 +54,7 @@ def label_in_terminal(
             continue
         if label is not None:
             try:
-                taken = book.give(at, label.gold, instead_of=known)
+                taken = session.give(at, label.gold, instead_of=known)
             except OutcomesError as error:
                 _say(screen, f"not written: {error}")
                 continue
@@ -62,7 +62,7 @@ def label_in_terminal(
                 _say(screen, "another command labelled this question; that label stays")
         seen.append(at)
         at += 1
-    return len(book.given)
+    return len(session.given)
 
 
 def _label(key: str, question: Unlabelled, screen: Screen, read_line: Callable[[], str]) -> Label | None:

@@ -58,8 +58,8 @@ class Familiarity:
         at_least = _MARGIN * rare
         if groups is not None and len(set(groups)) > 2:
             _, own = np.unique(groups[kept], return_inverse=True)
-            auxiliary = _nearest_mean(np.where(own[:, None] == own, -1.0, similar), near)
-            at_least = min(at_least, float(np.quantile(auxiliary, _NEW_TOPIC)))
+            own_mean = _nearest_mean(np.where(own[:, None] == own, -1.0, similar), near)
+            at_least = min(at_least, float(np.quantile(own_mean, _NEW_TOPIC)))
         return cls(remembered, near, at_least, rare, max(known, rare + _APART))
 
     def scores(self, vectors: Matrix) -> Floats:

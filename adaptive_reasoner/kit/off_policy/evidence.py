@@ -12,7 +12,7 @@ from adaptive_reasoner.kit.allocation.solver import Predictions
 from adaptive_reasoner.kit.learning.crossfit import folds_of
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.estimators import Added, Weighted, interval_of_mean
-from adaptive_reasoner.kit.off_policy.expected import recalibrated
+from adaptive_reasoner.kit.off_policy.log_predictions import recalibrated
 from adaptive_reasoner.kit.tables.bootstrap import Interval
 
 EXPLORE = "explore=0.02 on the node or middleware that keeps the log gives every action a chance"

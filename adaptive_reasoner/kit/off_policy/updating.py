@@ -13,7 +13,7 @@ from adaptive_reasoner.kit.learning.policy_card import Counts, digest_of
 from adaptive_reasoner.kit.learning.training import TrainedPolicy, train
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.drift import Drift
-from adaptive_reasoner.kit.off_policy.moved import moved_outcomes, moved_samples
+from adaptive_reasoner.kit.off_policy.rescaling import rescaled_outcomes, rescaled_samples
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
@@ -68,7 +68,7 @@ def update(
     check_argument(log, "Decisions", "update")
     _check(policy, outcomes, log)
     drift = Drift.between(policy, outcomes, log)
-    moved = moved_outcomes(outcomes, drift.factors("accuracy"), drift.factors("cost"), seed=seed)
+    moved = rescaled_outcomes(outcomes, drift.factors("accuracy"), drift.factors("cost"), seed=seed)
     if budget is None and target_accuracy is None:
         target_accuracy = policy.card.get("target_accuracy")
         budget = policy.card["budget"] if target_accuracy is None else None
@@ -79,7 +79,9 @@ def update(
         target_accuracy=target_accuracy,
         encoder=policy.encoder,
         menu=dict(policy.card.get("menu") or {}) if menu is None else menu,
-        samples=None if samples is None else moved_samples(samples, outcomes.actions, drift.factors("cost")),
+        samples=None
+        if samples is None
+        else rescaled_samples(samples, outcomes.actions, drift.factors("cost")),
         counts=counts or policy.card["counts"],
         learnt_from=None if seen is None else _joined(moved, seen[0]),
         asked=None if seen is None else np.append(np.ones(len(moved), dtype=np.intp), seen[1]),

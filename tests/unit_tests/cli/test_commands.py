@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 
 from adaptive_reasoner import cli
-from adaptive_reasoner.cli.shown import print_result
+from adaptive_reasoner.cli.results import print_result
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.tables.files import write_rows
 from tests.unit_tests.kit.estimating.judged import compared

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
-from adaptive_reasoner.kit.labelling.book import LabelBook
 from adaptive_reasoner.kit.labelling.label_server import LabelServer
+from adaptive_reasoner.kit.labelling.session import LabelSession
 from tests.command import start_command
 from tests.serving import running
 from tests.unit_tests.kit.labelling.unlabelled import labels_of, rows, write
@@ -25,7 +25,7 @@ def samples(tmp_path):
 
 @pytest.fixture
 def served(samples):
-    with LabelServer(LabelBook(samples)) as server, running(server):
+    with LabelServer(LabelSession(samples)) as server, running(server):
         yield server
 
 
@@ -135,7 +135,7 @@ def test_a_label_that_cannot_be_written_is_not_taken(served, samples):
 
 def test_nothing_is_loaded_from_elsewhere_and_texts_are_no_markup(tmp_path):
     path = write(tmp_path / "<b>.jsonl", [row | {"answer": "<script>1</script>"} for row in rows()])
-    with LabelServer(LabelBook(path)) as server, running(server):
+    with LabelServer(LabelSession(path)) as server, running(server):
         page = ask(server, "")[1]
         parts = [ask(server, name)[1] for name in ("label.js", "label.css")]
         assert ask(server, "question.json?at=0")[1]["answers"] == ["<script>1</script>"]

@@ -15,7 +15,7 @@ from adaptive_reasoner import AdaptiveComputeNode
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.collecting.sample_file import SampleFile
-from adaptive_reasoner.kit.labelling.book import LabelBook
+from adaptive_reasoner.kit.labelling.session import LabelSession
 from adaptive_reasoner.kit.labelling.terminal import KEYS, label_in_terminal
 from adaptive_reasoner.kit.menu.llm_grader import Referee
 from adaptive_reasoner.kit.regrading.regrading import Label, regrade
@@ -43,24 +43,24 @@ def sit(samples):
 
     def run(keys, *, typed=(), **settings):
         screen, keys, typed = Screen(), iter(keys), iter(typed)
-        run.book = LabelBook(samples, **settings)
-        run.labels = label_in_terminal(run.book, screen, lambda: next(keys), lambda: next(typed))
+        run.session = LabelSession(samples, **settings)
+        run.labels = label_in_terminal(run.session, screen, lambda: next(keys), lambda: next(typed))
         return screen
 
     return run
 
 
-def names(book):
-    return [each.question_id for each in book.questions]
+def names(session):
+    return [each.question_id for each in session.questions]
 
 
 def test_keys_label_skip_and_quit_and_each_label_is_written_at_once(sit, samples):
     shown = sit("1s0q")
-    first, skipped, third, last = names(sit.book)
+    first, skipped, third, last = names(sit.session)
     written = labels_of(samples)
-    assert written[first][0] == sit.book.questions[0].answers[0].answer
+    assert written[first][0] == sit.session.questions[0].answers[0].answer
     assert written[third][:2] == (None, [0.0] * 4)
-    assert written[third][2] == sit.book.questions[2].drawn
+    assert written[third][2] == sit.session.questions[2].drawn
     assert (written[skipped], written[last]) == ((None, [None] * 4, None),) * 2
     assert sit.labels == 2
     assert any("1 of 4" in line for line in shown)
@@ -68,12 +68,12 @@ def test_keys_label_skip_and_quit_and_each_label_is_written_at_once(sit, samples
 
 def test_the_right_answer_can_be_typed(sit, samples):
     sit("ttq", typed=["  ", "The Amazon"])
-    assert labels_of(samples)[names(sit.book)[0]][0] == "The Amazon"
+    assert labels_of(samples)[names(sit.session)[0]][0] == "The Amazon"
 
 
 def test_back_takes_another_look_and_the_new_label_replaces_the_old_one(sit, samples):
     sit("0b1q")
-    assert labels_of(samples)[names(sit.book)[0]][0] == sit.book.questions[0].answers[0].answer
+    assert labels_of(samples)[names(sit.session)[0]][0] == sit.session.questions[0].answers[0].answer
     assert sit.labels == 1
 
 
@@ -92,11 +92,11 @@ def test_capitals_are_keys_too_and_a_question_shows_the_label_it_has(sit):
 
 
 def test_a_label_of_another_command_stays_and_that_is_said(samples):
-    book, screen = LabelBook(samples), Screen()
-    regrade(samples, labels={names(book)[0]: Label("y")})
+    session, screen = LabelSession(samples), Screen()
+    regrade(samples, labels={names(session)[0]: Label("y")})
     keys = iter("0q")
-    label_in_terminal(book, screen, lambda: next(keys), input)
-    assert labels_of(samples)[names(book)[0]][0] == "y"
+    label_in_terminal(session, screen, lambda: next(keys), input)
+    assert labels_of(samples)[names(session)[0]][0] == "y"
     assert "another command labelled this question; that label stays" in screen
 
 
@@ -111,8 +111,8 @@ def test_it_ends_with_the_last_question(sit, samples):
 
 
 def test_count_and_seed_choose_what_is_asked(samples):
-    assert len(LabelBook(samples, count=2).questions) == 2
-    orders = {tuple(names(LabelBook(samples, seed=seed))) for seed in range(8)}
+    assert len(LabelSession(samples, count=2).questions) == 2
+    orders = {tuple(names(LabelSession(samples, seed=seed))) for seed in range(8)}
     assert len(orders) > 1
 
 
@@ -120,46 +120,46 @@ def test_labels_are_graded_by_the_menu_or_the_grader_of_the_file_and_never_by_a_
     def graders():
         return {row.get("graded_by") for row in read(samples)}
 
-    book = LabelBook(samples)
-    book.give(0, "x")
+    session = LabelSession(samples)
+    session.give(0, "x")
     assert graders() == {None, "exact"}
-    book = LabelBook(samples, menu=menu())
-    book.give(0, "x")
+    session = LabelSession(samples, menu=menu())
+    session.give(0, "x")
     assert graders() == {None, "exact", "numeric"}
     with pytest.raises(OutcomesError, match="cannot be graded by a judge"):
-        LabelBook(samples, menu=replace(menu(), grader=Referee("cot")))
+        LabelSession(samples, menu=replace(menu(), grader=Referee("cot")))
     regrade(samples, menu=replace(menu(), grader=numeric))
-    LabelBook(samples).give(0, "x")
+    LabelSession(samples).give(0, "x")
     assert graders() == {None, "numeric"}
 
 
 def test_what_another_command_writes_meanwhile_is_kept(samples):
-    book = LabelBook(samples)
-    first, second = names(book)[:2]
-    book.give(0, "x")
+    session = LabelSession(samples)
+    first, second = names(session)[:2]
+    session.give(0, "x")
     regrade(samples, labels={second: Label("y")})
     with samples.open("a") as file:
         file.write(json.dumps(next(rows()) | {"question_id": "late", "question": "Late?"}) + "\n")
-    book.give(2, "z")
+    session.give(2, "z")
     found = labels_of(samples)
     assert [found[first][0], found[second][0], found["late"][1]] == ["x", "y", [None]]
 
 
 def test_a_label_that_another_command_gave_meanwhile_is_not_overwritten(samples):
-    book = LabelBook(samples)
-    first = names(book)[0]
+    session = LabelSession(samples)
+    first = names(session)[0]
     regrade(samples, labels={first: Label("y")})
-    assert not book.give(0, "x")
-    assert (labels_of(samples)[first][0], book.given[first].gold) == ("y", "y")
-    assert book.give(0, "y")
-    assert book.give(0, None, instead_of=Label("y"))
+    assert not session.give(0, "x")
+    assert (labels_of(samples)[first][0], session.given[first].gold) == ("y", "y")
+    assert session.give(0, "y")
+    assert session.give(0, None, instead_of=Label("y"))
     assert labels_of(samples)[first][1] == [0.0] * 4
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs permissions")
 def test_a_file_that_only_its_owner_may_read_stays_so(samples):
     samples.chmod(0o600)
-    LabelBook(samples).give(0, "x")
+    LabelSession(samples).give(0, "x")
     assert samples.stat().st_mode & 0o777 == 0o600
 
 
@@ -167,16 +167,16 @@ def test_the_log_of_a_node_is_labelled_while_it_goes_on(tmp_path):
     path = tmp_path / "log.jsonl"
     node = AdaptiveComputeNode(ScriptedModel(answers=("Answer: 42",)), budget=100.0, log=path)
     node.invoke({"messages": [HumanMessage("6 * 7?")]})
-    book = LabelBook(path)
-    assert [each.answers[0].answer for each in book.questions] == ["42"]
-    assert book.give(0, "42")
+    session = LabelSession(path)
+    assert [each.answers[0].answer for each in session.questions] == ["42"]
+    assert session.give(0, "42")
     node.invoke({"messages": [HumanMessage("5 + 9?")]})
     found = Samples.read(path)
     assert [found.of(name, found.sources[0])[0].gold for name in found.question_ids] == ["42", None]
 
 
 def test_a_label_that_cannot_be_written_is_said_and_asked_for_again(samples):
-    book, screen = LabelBook(samples), Screen()
+    session, screen = LabelSession(samples), Screen()
 
     def keys():
         with SampleFile(samples, "tokens"):
@@ -185,7 +185,7 @@ def test_a_label_that_cannot_be_written_is_said_and_asked_for_again(samples):
         yield "q"
 
     pressed = keys()
-    assert label_in_terminal(book, screen, lambda: next(pressed), input) == 1
+    assert label_in_terminal(session, screen, lambda: next(pressed), input) == 1
     assert any("not written" in line and "another collection" in line for line in screen)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.off_policy.expected import recalibrated
+from adaptive_reasoner.kit.off_policy.log_predictions import recalibrated
 
 
 def logged(rng, n, chance):

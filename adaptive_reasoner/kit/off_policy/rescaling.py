@@ -13,7 +13,7 @@ _WHOLE = 1e-9
 _STREAM = 7  # of random numbers: not the one that drew a table of the same seed
 
 
-def moved_outcomes(outcomes: Outcomes, accuracy: Floats, cost: Floats, *, seed: int = 0) -> Outcomes:
+def rescaled_outcomes(outcomes: Outcomes, accuracy: Floats, cost: Floats, *, seed: int = 0) -> Outcomes:
     """The table at another level: costs are multiplied, and answers become wrong, or right, at random.
 
     A cell of one sample stays 0 or 1, so that it is as uncertain as a collected one.
@@ -27,13 +27,13 @@ def moved_outcomes(outcomes: Outcomes, accuracy: Floats, cost: Floats, *, seed: 
     Example:
         >>> row = dict(question="q", action="cot", accuracy=1.0, cost=8.0, cost_unit="tokens")
         >>> table = Outcomes.from_rows(row | {"question_id": str(name)} for name in range(1000))
-        >>> moved = moved_outcomes(table, np.array([0.8]), np.array([2.0]))
+        >>> moved = rescaled_outcomes(table, np.array([0.8]), np.array([2.0]))
         >>> round(float(moved.accuracy.mean()), 1), float(moved.cost.mean()), set(moved.accuracy.ravel())
         (0.8, 16.0, {np.float64(0.0), np.float64(1.0)})
     """
     rng = np.random.default_rng([seed, _STREAM])
     columns = [
-        _moved(cells, samples, factor, rng)
+        _rescaled(cells, samples, factor, rng)
         for cells, samples, factor in zip(
             outcomes.accuracy.T, outcomes.samples.T, accuracy.tolist(), strict=True
         )
@@ -54,7 +54,7 @@ def moved_outcomes(outcomes: Outcomes, accuracy: Floats, cost: Floats, *, seed: 
     )
 
 
-def moved_samples(samples: Samples, actions: tuple[str, ...], cost: Floats) -> Samples:
+def rescaled_samples(samples: Samples, actions: tuple[str, ...], cost: Floats) -> Samples:
     """The samples with their costs multiplied like those of the first action that each source is sampled for.
 
     Args:
@@ -83,13 +83,13 @@ def moved_samples(samples: Samples, actions: tuple[str, ...], cost: Floats) -> S
     return replace(samples, replies=replies)
 
 
-def _moved(cells: Floats, samples: Ints, factor: float, rng: np.random.Generator) -> Floats:
+def _rescaled(cells: Floats, samples: Ints, factor: float, rng: np.random.Generator) -> Floats:
     """Accuracies of one action whose mean is multiplied, each as uncertain as its samples make it."""
     if factor == 1:
         return cells
     mean = float(cells.mean())
     if factor > 1 and mean < 1:  # wrong answers become right as right ones became wrong
-        return 1 - _moved(1 - cells, samples, max(0.0, 1 - factor * mean) / (1 - mean), rng)
+        return 1 - _rescaled(1 - cells, samples, max(0.0, 1 - factor * mean) / (1 - mean), rng)
     kept = min(factor, 1.0)
     right = cells * samples
     whole = np.abs(right - right.round()) < _WHOLE

@@ -14,7 +14,7 @@ from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import PathLike
 
 
-class LabelBook:
+class LabelSession:
     """Asks for labels one by one; safe for several askers at once.
 
     Args:

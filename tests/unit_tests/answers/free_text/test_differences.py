@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptive_reasoner.answers.free_text.doubts import in_doubt
+from adaptive_reasoner.answers.free_text.differences import in_doubt
 
 DOUBT = [
     ("It takes two hours.", "It takes three hours."),
