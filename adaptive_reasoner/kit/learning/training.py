@@ -127,13 +127,10 @@ def train(
     check_argument(outcomes, "Outcomes", "train")
     if samples is not None:
         check_argument(samples, "Samples", "train(samples=...)")
-    if (budget is None) == (target_accuracy is None):
-        raise ValueError("a policy is trained for either a budget or a target accuracy")
-    aim, named = (budget, "budget") if budget is not None else (target_accuracy, "target accuracy")
-    if aim is None or not isfinite(aim):
-        raise ValueError(f"a policy is trained for a finite {named}, not {aim}")
+    _check_aim(budget, target_accuracy)
+    menu = menu or {}
     if outcomes.cost_unit == "tokens":
-        of_menu = (menu or {}).get("counts")
+        of_menu = menu.get("counts")
         counts = _agreed(
             counts=counts,
             menu=of_menu if isinstance(of_menu, str) else None,
@@ -143,9 +140,10 @@ def train(
     session = open_encoder(encoder) if encoder is None or isinstance(encoder, str) else encoder
     known = outcomes if learnt_from is None else learnt_from
     X = feature_matrix(list(known.questions), session, cache=cache)
-    if budget is None:  # where to compare learners: what mixtures of fixed actions pay for the accuracy
+    if target_accuracy is not None:  # where to compare learners: what mixtures of fixed actions pay for it
         hull = uniform_hull(outcomes)
-        budget = min(float(hull.cost_at(aim)), float(hull.costs[-1]))
+        budget = min(float(hull.cost_at(target_accuracy)), float(hull.costs[-1]))
+    assert budget is not None
     imitator = Imitator(vector=session.dimension, seed=seed).fit(X, known, budget)
     if learnt_from is not None:
         imitator = imitator.learnt_from(
@@ -159,30 +157,77 @@ def train(
         outcomes,
         budget=budget,
         encoder=session,
-        menu=menu or {},
+        menu=menu,
         counts=counts,
         gate=gate,
         ships=ships,
         target_accuracy=target_accuracy,
     )
-    outcomes = outcomes.only(imitator.columns_)
-    stops: dict[str, FittedStop] = {}
+    stops: Mapping[str, FittedStop] = {}
     if samples is not None:
-        beyond = {}
-        for source in samples.sources if ships else ():
-            expected = beyond_mean(
-                imitator.held_out_, imitator.mixture_, source=source, sources=samples.sources, menu=menu or {}
-            )
-            beyond[source] = dict(zip(outcomes.question_ids.tolist(), expected.tolist(), strict=True))
-        graded = with_estimated_grades(samples)
-        looks = fit_looks(graded, outcomes, imitator, learned=ships, menu=menu or {}, seed=seed)
-        if looks.looks and budget >= looks.curve.cheapest:
-            card["looking"] = looks.as_card(budget, outcomes.cost_unit)
-        card["report"]["looking"] = looks.report()
-        stops = fit_stops(graded, beyond=beyond, seed=seed)
-        card["stopping"] = {source: stop.as_card() for source, stop in stops.items()}
-        card["report"]["labelling"] = {"cost_unit": samples.cost_unit, "sources": samples.bill()}
+        of_votes, stops = _learn_votes(
+            samples,
+            outcomes.only(imitator.columns_),
+            imitator,
+            ships=ships,
+            budget=budget,
+            menu=menu,
+            seed=seed,
+        )
+        card = {**card, **of_votes, "report": {**card["report"], **of_votes["report"]}}
     return TrainedPolicy(imitator=imitator, encoder=session, gate=gate, card=card, stops=stops)
+
+
+def _check_aim(budget: float | None, target_accuracy: float | None) -> None:
+    """Refuse a budget beside a target accuracy, neither of them, and one that is not finite."""
+    aims = {"budget": budget, "target accuracy": target_accuracy}
+    given = {name: aim for name, aim in aims.items() if aim is not None}
+    if len(given) != 1:
+        raise ValueError("a policy is trained for either a budget or a target accuracy")
+    for name, aim in given.items():
+        if not isfinite(aim):
+            raise ValueError(f"a policy is trained for a finite {name}, not {aim}")
+
+
+def _learn_votes(
+    samples: Samples,
+    outcomes: Outcomes,
+    imitator: Imitator,
+    *,
+    ships: bool,
+    budget: float,
+    menu: Mapping[str, Any],
+    seed: int,
+) -> tuple[dict[str, Any], dict[str, FittedStop]]:
+    """When votes are best ended, and which may be left: fields of the card, and stops by source.
+
+    Args:
+        samples: What the outcomes were estimated from.
+        outcomes: Of the actions that the imitator chooses among.
+        imitator: Decides by the question alone.
+        ships: Whether it does in the policy, or the best mixture of fixed actions.
+        budget: Allowed mean cost per question.
+        menu: What is known of each action.
+        seed: Of orders and folds.
+    """
+    beyond = {}
+    for source in samples.sources if ships else ():
+        expected = beyond_mean(
+            imitator.held_out_, imitator.mixture_, source=source, sources=samples.sources, menu=menu
+        )
+        beyond[source] = dict(zip(outcomes.question_ids.tolist(), expected.tolist(), strict=True))
+    graded = with_estimated_grades(samples)
+    looks = fit_looks(graded, outcomes, imitator, learned=ships, menu=menu, seed=seed)
+    stops = fit_stops(graded, beyond=beyond, seed=seed)
+    card: dict[str, Any] = {}
+    if looks.looks and budget >= looks.curve.cheapest:
+        card["looking"] = looks.as_card(budget, outcomes.cost_unit)
+    card["stopping"] = {source: stop.as_card() for source, stop in stops.items()}
+    card["report"] = {
+        "looking": looks.report(),
+        "labelling": {"cost_unit": samples.cost_unit, "sources": samples.bill()},
+    }
+    return card, stops
 
 
 def _agreed(**counted: str | None) -> Counts:
