@@ -5,14 +5,19 @@ from functools import cache
 from importlib.resources import files
 
 
+def asset(package: str, name: str) -> str:
+    """The text of a file that is installed with a package."""
+    return (files(package) / name).read_text(encoding="utf-8")
+
+
 def style() -> str:
     """The theme as CSS: colours as custom properties, text, tables, figures."""
-    return _asset("theme.css")
+    return asset(__package__, "theme.css")
 
 
 def theme_script() -> str:
     """Lets a reader choose light or dark; without it a page follows the system."""
-    return _asset("theme.js")
+    return asset(__package__, "theme.js")
 
 
 @cache
@@ -24,7 +29,3 @@ def colours() -> dict[str, str]:
         '#ffffff'
     """
     return dict(re.findall(r"--([a-z]+): light-dark\((#[0-9a-f]{6}),", style()))
-
-
-def _asset(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")

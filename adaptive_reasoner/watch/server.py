@@ -3,7 +3,6 @@
 import html
 import threading
 from http import HTTPStatus
-from importlib.resources import files
 from string import Template
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -82,8 +81,8 @@ class _Handler(LoopbackHandler):
         if path == "/":
             looks.take()
             return page(looks)
-        scripts = {"/watch.js": lambda: pages.theme_script() + _asset("watch.js")}
-        styles = {"/watch.css": lambda: pages.style() + _asset("watch.css")}
+        scripts = {"/watch.js": lambda: pages.theme_script() + pages.asset(__package__, "watch.js")}
+        styles = {"/watch.css": lambda: pages.style() + pages.asset(__package__, "watch.css")}
         found = (scripts | styles).get(path)
         return found() if found else None
 
@@ -104,7 +103,7 @@ def page(looks: Poller) -> str:
             if name != "cost_unit"
         }
     rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in cells.items())
-    return Template(_asset("watch.html")).substitute(
+    return Template(pages.asset(__package__, "watch.html")).substitute(
         ledger=html.escape(str(seen["ledger"])),
         every=f"{looks.every:g}",
         rows=rows,
@@ -129,7 +128,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
     return number(value) if isinstance(value, float) else str(value)
-
-
-def _asset(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")

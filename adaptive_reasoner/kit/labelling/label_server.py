@@ -5,7 +5,6 @@ import json
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
-from importlib.resources import files
 from string import Template
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -60,9 +59,9 @@ class _Handler(LoopbackHandler):
         elif name == "":
             self.send(page(self.server.session), "html")
         elif name == "label.css":
-            self.send(pages.style() + _asset(name), "css")
+            self.send(pages.style() + pages.asset(__package__, name), "css")
         elif name == "label.js":
-            self.send(pages.theme_script() + _asset(name), "js")
+            self.send(pages.theme_script() + pages.asset(__package__, name), "js")
         elif name is not None:
             self.send_error(HTTPStatus.NOT_FOUND)
 
@@ -133,7 +132,7 @@ class _Handler(LoopbackHandler):
 
 def page(session: LabelSession) -> str:
     """The page, without a question yet."""
-    return Template(_asset("label.html")).substitute(file=html.escape(session.path.name))
+    return Template(pages.asset(__package__, "label.html")).substitute(file=html.escape(session.path.name))
 
 
 def _shown(session: LabelSession, at: int | None) -> dict[str, Any]:
@@ -163,7 +162,3 @@ def _place(query: Mapping[str, list[str]], name: str, most: int) -> int | None:
     except (KeyError, ValueError):
         return None
     return at if 0 <= at <= most else None
-
-
-def _asset(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")

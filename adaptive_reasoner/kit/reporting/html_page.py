@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,10 +133,10 @@ class Report:
 
     def html(self) -> str:
         """The page, in one string."""
-        script = _asset("report.js").replace("LIGHT_COLOURS", plain(pages.colours()))
+        script = pages.asset(__package__, "report.js").replace("LIGHT_COLOURS", plain(pages.colours()))
         return _template().render(
             report=self,
-            style=pages.style() + _asset("report.css"),
+            style=pages.style() + pages.asset(__package__, "report.css"),
             bundle=_bundle(),
             script=pages.theme_script() + script,
         )
@@ -190,8 +189,4 @@ def _bundle() -> str:
 def _template() -> Template:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.globals |= {"shown": shown, "svg": svg, "spec": spec}
-    return environment.from_string(_asset("report.html"))
-
-
-def _asset(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
+    return environment.from_string(pages.asset(__package__, "report.html"))
