@@ -14,7 +14,7 @@ from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.runs import charged_ledger
 from adaptive_reasoner.reasoner.run import QuestionRun
 
-_told: WeakKeyDictionary[Ledger, tuple[bool, str | None]] = WeakKeyDictionary()  # of each ledger's floor
+_announced: WeakKeyDictionary[Ledger, tuple[bool, str | None]] = WeakKeyDictionary()  # of each ledger's floor
 
 EVENT = "adaptive_reasoner"
 """Name of the custom events that callback handlers receive: each is a decision, a settlement or a failure."""
@@ -75,14 +75,14 @@ def _at_the_end(run: QuestionRun) -> list[dict[str, Any]]:
     if closed is None:
         return []
     named = {name: closed[name] for name in ("key", "run_id", "cost_unit")}
-    events = [closed, *({**named, **event} for event in run.heard)]
+    events = [closed, *({**named, **event} for event in run.policy_events)]
     quality = getattr(run.ledger, "quality", None)  # a ledger that others wrote may not know of grades
     if quality is None or quality.target is None:
         return events
     ledger = charged_ledger(run.ledger)
-    if _told.get(ledger) == (quality.blind, quality.limit):
+    if _announced.get(ledger) == (quality.blind, quality.limit):
         return events
-    _told[ledger] = quality.blind, quality.limit
+    _announced[ledger] = quality.blind, quality.limit
     seen = asdict(quality)
     return [*events, {"event": "quality", **named, "target_accuracy": seen.pop("target"), **seen}]
 

@@ -353,11 +353,20 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         """A question that begins, and what is kept of it."""
         options: AnswerOptions = {"price": self.price, "max_cost": self.max_cost, **terms}
         options["meter"] = meter_of(options.get("meter"))
-        own = {name: getattr(self, name) for name in Components.__annotations__}
         messages = messages_of(question)
-        kept = QuestionSamples(self._keeper, messages, options.get("about"), told=options.get("on_event"))
+        kept = QuestionSamples(self._keeper, messages, options.get("about"), on_event=options.get("on_event"))
         run = QuestionRun(
-            Components.of(options, **own),
+            Components.of(
+                options,
+                source=self.model,
+                policy=self.policy,
+                actions=self.actions,
+                ledger=self.ledger,
+                meter=self.meter,
+                comparison=self.key,
+                exploration=self.exploration,
+                shadow=self.shadow,
+            ),
             Limits.of(options),
             AskedQuestion.of(options, messages=messages),
             CallOptions.of({**options, "on_event": kept.on_event}, config=config or RunnableConfig()),

@@ -59,10 +59,10 @@ class QuestionRun:
         self._decision: Decision | None = None
         self._running: FlowRunner | None = None
         self._held = False  # what the next calls can cost
-        self._untold: list[Reply] = []  # whose events are to be sent
-        self._told = 0
+        self._unreported: list[Reply] = []  # whose events are to be sent
+        self._reported = 0  # replies whose events were sent
         self._readings = Readings(self._key, question.messages)
-        self.heard: Sequence[Mapping[str, Any]] = ()  # events of a policy that was told of the outcome
+        self.policy_events: Sequence[Mapping[str, Any]] = ()  # after the outcome
         self._opened = time.monotonic()
         self.caller = CallExecutor(
             components.source,
@@ -160,7 +160,7 @@ class QuestionRun:
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies; what it wants next is not held yet."""
-        self._tell()
+        self._report()
         self._held = False
         self.running.send(replies)
         if self.answered:  # read for the record now, where it may take its time
@@ -169,7 +169,7 @@ class QuestionRun:
 
     async def asend(self, replies: Sequence[Reply]) -> None:
         """Like `send`, without blocking the loop."""
-        if self._told_at_once and self.running.never_blocks_on(replies):
+        if self._reports_at_once and self.running.never_blocks_on(replies):
             self.send(replies)
         else:
             await asyncio.to_thread(self.send, replies)
@@ -194,7 +194,7 @@ class QuestionRun:
 
     def close(self) -> None:
         """Settle what the calls cost; a run that failed before anything was billed is no question."""
-        self._tell()
+        self._report()
         if self.answered:
             self._choice.learn(self.answer)
         billed = self.answered or self.caller.cost
@@ -202,7 +202,7 @@ class QuestionRun:
         if self.answered and self._decision and isinstance(self._asked_policy, HearsOutcomes):
             question, cost, keeper = self._hold.question, float(self.caller.cost), alarm_keeper(self.ledger)
             outcome = Outcome.of(self._decision, self.answer, question=question, cost=cost, ledger=keeper)
-            self.heard = self._asked_policy.hear(outcome)
+            self.policy_events = self._asked_policy.hear(outcome)
 
     @property
     def opens_at_once(self) -> bool:
@@ -217,12 +217,12 @@ class QuestionRun:
     @property
     def closes_at_once(self) -> bool:
         """Whether the ledger answers without waiting for a disk or a network, and no reply is to be read."""
-        return never_blocks(self.ledger) and self._told_at_once
+        return never_blocks(self.ledger) and self._reports_at_once
 
     @property
-    def _told_at_once(self) -> bool:
+    def _reports_at_once(self) -> bool:
         """Whether the answers in the replies that are still to be told of are found at once."""
-        return never_blocks_on(self._key, self._untold)
+        return never_blocks_on(self._key, self._unreported)
 
     @property
     def running(self) -> FlowRunner:
@@ -245,9 +245,9 @@ class QuestionRun:
     def copies(self) -> int:
         """How many samples of a vote are the same to the word, all at temperature 0; 0 where they are not."""
         samples = [reply.received for reply in self.caller.bill if reply.received and not reply.auxiliary]
-        said = [(m.text, [(call["name"], call["args"]) for call in m.tool_calls]) for m in samples]
-        same = len(said) > 1 and said.count(said[0]) == len(said)
-        return len(said) if same and self.caller.temperatures == {0.0} else 0
+        contents = [(m.text, [(call["name"], call["args"]) for call in m.tool_calls]) for m in samples]
+        same = len(contents) > 1 and contents.count(contents[0]) == len(contents)
+        return len(contents) if same and self.caller.temperatures == {0.0} else 0
 
     def decided(self) -> dict[str, Any]:
         """The event of the decision."""
@@ -344,15 +344,15 @@ class QuestionRun:
 
     def _replied(self, reply: Reply) -> None:
         """Send the event of a reply; on an event loop later, as finding its answer may take time."""
-        self._untold.append(reply)
+        self._unreported.append(reply)
         if not on_event_loop():
-            self._tell()
+            self._report()
 
-    def _tell(self) -> None:
-        untold, self._untold = self._untold, []
+    def _report(self) -> None:
+        replies, self._unreported = self._unreported, []
         if self.on_event is None:
             return
-        for number, reply in enumerate(untold, self._told):
+        for number, reply in enumerate(replies, self._reported):
             self.on_event(
                 {
                     "event": "sample",
@@ -368,7 +368,7 @@ class QuestionRun:
                     "error": None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}",
                 }
             )
-        self._told += len(untold)
+        self._reported += len(replies)
 
     @staticmethod
     def _signed(message: AIMessage, record: Mapping[str, Any], replies: Sequence[Reply]) -> AIMessage:

@@ -65,7 +65,7 @@ class QuestionSamples:
         keeper: Writes them down; None keeps nothing.
         messages: The conversation.
         about: The text that is decided on, where it is not that of the conversation.
-        told: Is passed every event.
+        on_event: Is passed every event.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class QuestionSamples:
         messages: Messages,
         about: str | None,
         *,
-        told: Callable[[dict[str, Any]], None] | None,
+        on_event: Callable[[dict[str, Any]], None] | None,
     ) -> None:
-        self._keeper, self._messages, self._about, self._told = keeper, messages, about, told
+        self._keeper, self._messages, self._about, self._listener = keeper, messages, about, on_event
         self._decision: dict[str, Any] = {}
         self._samples: list[dict[str, Any]] = []
         self.failed: dict[str, Any] | None = None  # the event of a log that failed
@@ -85,7 +85,7 @@ class QuestionSamples:
     @property
     def on_event(self) -> Callable[[dict[str, Any]], None] | None:
         """Who is told of the events of the question."""
-        return self._told if self._keeper is None else self._note
+        return self._listener if self._keeper is None else self._note
 
     def write(self) -> None:
         """Write the samples down, also of a question that came to nothing."""
@@ -98,5 +98,5 @@ class QuestionSamples:
             self._decision = event
         elif event["event"] == "sample" and not event["auxiliary"]:  # what a judge says is no sample
             self._samples.append(event)
-        if self._told is not None:
-            self._told(event)
+        if self._listener is not None:
+            self._listener(event)
