@@ -1,7 +1,9 @@
 """Backtest policies and baselines on held-out questions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
+from typing import Self
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from adaptive_reasoner.kit.backtesting.parallel_tasks import Tell, side_by_side
 from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.results import Backtest, BudgetVerdict, rows_of
 from adaptive_reasoner.kit.backtesting.rules import Rule
-from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
+from adaptive_reasoner.kit.backtesting.split_runner import PlayedSplit, SplitRunner
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import UnseenGroups
 from adaptive_reasoner.kit.estimating.correction import rectified
@@ -68,6 +70,7 @@ def backtest(
     name = str(table) if isinstance(table, str | PathLike) else ""
     outcomes, replies = load(table, samples)
     check(outcomes, budgets, splits, n_jobs)
+    budgets = tuple(dict.fromkeys(budgets))
     encoded_by = DeferredEncoder.of(encoder)
     features = feature_matrix(outcomes.questions.tolist(), encoded_by)
     if replies is not None and source is None:
@@ -77,31 +80,21 @@ def backtest(
         rules |= replay_rules(replies, source, outcomes, features, seed=seed)
         rules |= escalation_rules(replies, outcomes, features, seed=seed)
     look = None if replies is None else look_first(replies, outcomes, features, encoded_by)
-    budgets = tuple(dict.fromkeys(budgets))
-    judged = rectified(outcomes)
-    groups = UnseenGroups.of(outcomes, features, folds=max(2, splits), seed=seed)
     runner = SplitRunner(
         outcomes,
-        judged,
+        rectified(outcomes),
         features,
         budgets,
         rules,
         look,
         None if replies is None else LookReplay(replies, outcomes, seed=seed),
-        groups,
+        UnseenGroups.of(outcomes, features, folds=max(2, splits), seed=seed),
         splits=splits,
         test_size=test_size,
         seed=seed,
     )
     played = side_by_side(runner.play, splits, n_jobs=n_jobs, name="split", tell=on_progress)
-    mistakes = {key: Mistakes.mean([each.mistakes[key] for each in played]) for key in played[0].mistakes}
-    trials = [each.result for each in played]
-    unseen = (
-        None if groups is None else groups.joined([part for each in played for part in each.unseen], budgets)
-    )
-    if unseen is not None:
-        trials.append(unseen)
-    gains = measure(judged, trials, draws=draws, seed=seed)
+    tested = _Tested.of(runner, played, draws=draws)
     curve: tuple[Point, ...] = ()
     if replies is not None and outcomes.estimated is None:
         votes = {name: vote_sizes(replies, name) for name in replies.sources}
@@ -118,35 +111,20 @@ def backtest(
             n_jobs=n_jobs,
             on_progress=on_progress,
         )
-    lifts = _mean_lifts(gains, "imitator_ungated", budgets)
-    labels = None if outcomes.estimated is None else int(outcomes.estimated.at_random.sum())
-    trust = {budget: float(np.mean([each.result.trust[budget] for each in played])) for budget in budgets}
-
-    def verdict(*asked: float) -> Answer:
-        """On what ships at some of the budgets."""
-        ungated = _mean_lifts(gains, "imitator_ungated", asked)
-        costs = np.array([gains["imitator_ungated", budget].realised_cost for budget in asked])
-        trusted = [trust[budget] if trust[budget] >= _MOSTLY else 0.0 for budget in asked]
-        detectable = detectable_lift(ungated[1:], costs, judged)
-        shipped = _mean_lifts(gains, "imitator", asked) if any(trusted) else ungated
-        lift = Interval.of(shipped)
-        trust_of_all = min(trusted), max(trusted)
-        by_labels = None if labels is None else lift  # a backtest judges by labels, estimates do not help
-        return answer_to(trust_of_all, lift, detectable, judged, labels=labels, estimated=by_labels)
-
-    overall = verdict(*budgets)
-    verdicts = tuple(BudgetVerdict(budget, verdict(budget), trust[budget]) for budget in budgets)
+    lifts = tested.lifts("imitator_ungated", budgets)
     better, least = None, ROUNDING * outcomes.scale
     if look is not None:
-        better = Interval.of(_mean_lifts(gains, "first_sample_ungated", budgets) - lifts)
+        better = Interval.of(tested.lifts("first_sample_ungated", budgets) - lifts)
     return Backtest(
         file=name,
         n_questions=len(outcomes),
         n_labelled=int(outcomes.labelled.sum()),
         cost_unit=outcomes.cost_unit,
-        rows=rows_of(gains),
-        verdict=overall,
-        verdicts=verdicts,
+        rows=rows_of(tested.gains),
+        verdict=tested.verdict(*budgets),
+        verdicts=tuple(
+            BudgetVerdict(budget, tested.verdict(budget), tested.trust[budget]) for budget in budgets
+        ),
         lift=Interval.of(lifts),
         actions=outcomes.actions,
         dropped=tuple(
@@ -155,7 +133,7 @@ def backtest(
         observe="question" if better is None or better.low <= least else "first_sample",
         look=better,
         learning_curve=curve,
-        mistakes=mistakes,
+        mistakes={key: Mistakes.mean([each.mistakes[key] for each in played]) for key in played[0].mistakes},
         source=source if rules else None,
         splits=splits,
         test_size=test_size,
@@ -163,6 +141,54 @@ def backtest(
     )
 
 
-def _mean_lifts(gains: Mapping[Key, Gain], policy: str, budgets: Sequence[float]) -> Floats:
-    """Mean over the budgets of a policy's lift, then of its bootstrap draws, which all policies share."""
-    return np.asarray(np.mean([gains[policy, budget].lifts for budget in budgets], axis=0))
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """What all splits together show of the policies.
+
+    Attributes:
+        judged: The questions, as policies are judged.
+        gains: What each policy gains at each budget.
+        trust: How far the imitator is followed at each budget, on average over the splits.
+        labels: Questions with right answers, where some have only estimates; else None.
+    """
+
+    judged: Outcomes
+    gains: Mapping[Key, Gain]
+    trust: Mapping[float, float]
+    labels: int | None
+
+    @classmethod
+    def of(cls, runner: SplitRunner, played: Sequence[PlayedSplit], *, draws: int) -> Self:
+        """Measure what was played."""
+        trials = [each.result for each in played]
+        if runner.groups is not None:
+            parts = [part for each in played for part in each.unseen]
+            unseen = runner.groups.joined(parts, runner.budgets)
+            trials += [] if unseen is None else [unseen]
+        estimated = runner.table.estimated
+        return cls(
+            judged=runner.judged,
+            gains=measure(runner.judged, trials, draws=draws, seed=runner.seed),
+            trust={
+                budget: float(np.mean([each.result.trust[budget] for each in played]))
+                for budget in runner.budgets
+            },
+            labels=None if estimated is None else int(estimated.at_random.sum()),
+        )
+
+    def lifts(self, policy: str, budgets: Sequence[float]) -> Floats:
+        """Mean over the budgets of a policy's lift, then of its bootstrap draws, which all policies share."""
+        return np.asarray(np.mean([self.gains[policy, budget].lifts for budget in budgets], axis=0))
+
+    def verdict(self, *budgets: float) -> Answer:
+        """On what ships at some of the budgets."""
+        ungated = self.lifts("imitator_ungated", budgets)
+        costs = np.array([self.gains["imitator_ungated", budget].realised_cost for budget in budgets])
+        trusted = [self.trust[budget] if self.trust[budget] >= _MOSTLY else 0.0 for budget in budgets]
+        detectable = detectable_lift(ungated[1:], costs, self.judged)
+        lift = Interval.of(self.lifts("imitator", budgets) if any(trusted) else ungated)
+        by_labels = (
+            None if self.labels is None else lift
+        )  # a backtest judges by labels, estimates do not help
+        trust_of_all = min(trusted), max(trusted)
+        return answer_to(trust_of_all, lift, detectable, self.judged, labels=self.labels, estimated=by_labels)
