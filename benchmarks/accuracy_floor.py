@@ -10,14 +10,13 @@ which these predictions, at one price that hindsight knows, reach the accuracy t
 
 import argparse
 import json
-import platform
 import sys
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 
 from adaptive_reasoner import open_ledger
 from adaptive_reasoner.policy.accuracy_curve import AccuracyCurve
@@ -132,8 +131,7 @@ def main():
         print(json.dumps(rows[-1]), file=sys.stderr)
     results = {
         "command": f"python benchmarks/accuracy_floor.py --runs {arguments.runs}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy")},
+        **made_with("adaptive-reasoner", "numpy"),
         "cpu_seconds": round(time.process_time()),
         "target_accuracy": TARGET,
         "rows": rows,

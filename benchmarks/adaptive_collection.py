@@ -9,13 +9,12 @@ accuracy less the accuracy of the uniform hull at the cost really spent.
 
 import argparse
 import json
-import platform
 import tempfile
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 
 from adaptive_reasoner.answers import exact
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
@@ -115,8 +114,7 @@ def main():
     result = {
         "command": f"python benchmarks/adaptive_collection.py --budget {options.budget:g} "
         f"--splits {options.splits} --seed {options.seed}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
+        **made_with("adaptive-reasoner", "numpy", "scikit-learn", machine="1 thread"),
         "seed": options.seed,
         "samples": options.samples.name,
         "samples_a_question_and_source": n_samples,

@@ -9,11 +9,10 @@ stand beside those of the wall, as the machine has other work.
 
 import argparse
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import side_by_side
+from provenance import made_with
 
 WORKER = Path(__file__).with_name("agent_worker.py")
 MEASURED = ("invoke", "ainvoke")
@@ -30,8 +29,7 @@ def main():
     found = [side_by_side.blocks(checkouts, WORKER, MEASURED, number=BLOCKS) for _ in range(options.rounds)]
     result = {
         "command": f"python benchmarks/agent_overhead.py --rounds {options.rounds} --against CHECKOUT",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in ("langchain", "langchain-core", "langgraph")},
+        **made_with("langchain", "langchain-core", "langgraph"),
         "steps": 10,
         **side_by_side.commits(checkouts),
         **side_by_side.compared_by_clock(found, checkouts),

@@ -13,13 +13,13 @@ of stops. Means over seeds, in budgets.
 import argparse
 import json
 import math
-import platform
 import random
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
+
+from provenance import made_with
 
 from adaptive_reasoner.integrations.run_lengths import RunLengths
 from adaptive_reasoner.ledger import open_ledger
@@ -101,8 +101,7 @@ def main():
     packages = ("adaptive-reasoner", "langchain-core")
     result = {
         "command": f"python benchmarks/agent_runs.py --seeds {seeds}",
-        "machine": {"processor": platform.machine(), "python": platform.python_version()},
-        "versions": {package: version(package) for package in packages},
+        **made_with(*packages),
         "budget": BUDGET,
         "rows": rows,
     }

@@ -15,13 +15,12 @@ ones hard. `steps_right` is the share of steps that are right, `runs_right` that
 
 import argparse
 import json
-import platform
 import random
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from provenance import made_with
 
 from adaptive_reasoner.integrations.agent_step import AgentStep
 from adaptive_reasoner.integrations.run_lengths import RunLengths
@@ -102,8 +101,7 @@ def main():
     packages = ("adaptive-reasoner", "langchain-core")
     result = {
         "command": f"python benchmarks/agent_steps.py --runs {runs}",
-        "machine": {"processor": platform.machine(), "python": platform.python_version()},
-        "versions": {package: version(package) for package in packages},
+        **made_with(*packages),
         "runs": runs,
         "rows": [row(world, runs) for world in CHANCES],
     }

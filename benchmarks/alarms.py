@@ -11,15 +11,14 @@ in what the change hits.
 import argparse
 import json
 import logging
-import platform
 import sys
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from provenance import made_with
 
 from adaptive_reasoner import Alarms, LearnedPolicy, open_ledger
 from adaptive_reasoner.action_names import vote_of_action
@@ -246,8 +245,7 @@ def main():
             **rows,
         }
         result = {
-            "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-            "versions": {package: version(package) for package in ("adaptive-reasoner", "numpy")},
+            **made_with("adaptive-reasoner", "numpy", machine="1 thread"),
             "questions_before": BEFORE,
             "questions_after": AFTER,
             "tables": found,

@@ -10,10 +10,9 @@ two results is compared: those that differ by more than 1e-6 are listed.
 import argparse
 import hashlib
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
+from provenance import made_with
 from side_by_side import RESULTS, commits, compared, pair
 
 PACKAGES = ("numpy", "scikit-learn", "onnxruntime")
@@ -91,8 +90,7 @@ def main():
     rows = sorted({place.split("/")[2] for place in different if place.startswith("/rows/")})
     result = {
         "command": f"python benchmarks/backtest_time.py --splits {options.splits} --rounds {options.rounds}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {name: version(name) for name in PACKAGES},
+        **made_with(*PACKAGES, machine="1 thread"),
         "commits": commits(checkouts),
         "table": options.table.name,
         "sha256": hashlib.sha256(options.table.read_bytes()).hexdigest(),

@@ -10,10 +10,10 @@ changed since is not run again. The tables are of other models and not part of t
 import argparse
 import hashlib
 import json
-import platform
 import time
-from importlib.metadata import version
 from pathlib import Path
+
+from provenance import made_with
 
 import adaptive_reasoner
 from adaptive_reasoner.kit.backtesting.evaluation import backtest
@@ -82,8 +82,7 @@ def main():
     options = parser.parse_args()
     result = {
         "command": f"python benchmarks/backtests.py --splits {options.splits} --seed {options.seed}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {name: version(name) for name in PACKAGES},
+        **made_with(*PACKAGES, machine="1 thread"),
         "tables": json.loads(options.out.read_text())["tables"] if options.out.exists() else {},
     }
     for name in options.only or BUDGETS:

@@ -16,13 +16,12 @@ All are compared with the best mixture of fixed actions at the realised cost.
 
 import argparse
 import json
-import platform
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from provenance import made_with
 from sklearn.linear_model import LogisticRegression
 
 from adaptive_reasoner.kit.allocation.solver import solve
@@ -166,8 +165,7 @@ def main():
         print(procedure, name, flush=True)
         result = {
             "command": f"python benchmarks/batch_allocation.py {shown}",
-            "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-            "versions": {each: version(each) for each in ("adaptive-reasoner", "numpy", "scikit-learn")},
+            **made_with("adaptive-reasoner", "numpy", "scikit-learn", machine="1 thread"),
             "seed": options.seed,
             "splits": options.splits,
             "runs": runs,

@@ -12,14 +12,12 @@ within the process.
 import argparse
 import asyncio
 import json
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import openai
@@ -27,6 +25,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
+from provenance import made_with
 
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.kit.collecting.collector import collect
@@ -176,8 +175,7 @@ def main():
     result = {
         "command": f"python benchmarks/collection.py --calls {options.calls} --pairs {options.pairs} "
         f"--rows {options.rows}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in packages},
+        **made_with(*packages),
         "seed": None,
         "throughput": throughput(options.calls, options.pairs),
         "memory": memory(options.rows) if options.rows else None,

@@ -16,14 +16,12 @@ import contextlib
 import itertools
 import json
 import os
-import platform
 import random
 import shutil
 import signal
 import tempfile
 import time
 import traceback
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -32,6 +30,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
+from provenance import made_with
 
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
@@ -233,10 +232,7 @@ def main():
             rows |= cells("postgresql", url, arguments.kills)
     result = {
         "command": f"python benchmarks/crash_billing.py --kills {arguments.kills}",
-        "machine": {"processor": platform.machine(), "python": platform.python_version()},
-        "versions": {
-            package: version(package) for package in ("adaptive-reasoner", "langchain-core", "langgraph")
-        },
+        **made_with("adaptive-reasoner", "langchain-core", "langgraph"),
         "cost_unit": "tokens",
         "worst_cost_of_a_run": WORST,
         "rows": rows,

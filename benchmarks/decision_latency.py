@@ -15,14 +15,13 @@ decide by one policy folder, which the other checkout trains, since it may not r
 
 import argparse
 import json
-import platform
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import side_by_side
+from provenance import made_with
 
 from adaptive_reasoner.demo.arithmetic import problems
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
@@ -176,8 +175,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=20, help="pairs of processes, with --against")
     options = parser.parse_args()
     about = {
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {name: version(name) for name in PACKAGES},
+        **made_with(*PACKAGES, machine="1 thread"),
         "seed": options.seed,
     }
     command = f"python benchmarks/decision_latency.py --seed {options.seed}"

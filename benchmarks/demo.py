@@ -8,11 +8,11 @@ samples behind it are those that come with the package, which `demo_record.py` h
 
 import argparse
 import json
-import platform
 import shutil
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
+
+from provenance import made_with
 
 from adaptive_reasoner.demo.run import run_demo
 
@@ -29,8 +29,7 @@ def main():
     demo = run_demo(said.folder, n_questions=96, n_samples=5, budget=said.budget, seed=said.seed)
     result = {
         "command": f"python benchmarks/demo.py --budget {said.budget:g} --seed {said.seed}",
-        "machine": {"processor": platform.machine(), "python": platform.python_version()},
-        "versions": {package: version(package) for package in PACKAGES},
+        **made_with(*PACKAGES),
         **{name: value for name, value in asdict(demo).items() if name != "report"},
     }
     (ROOT / "benchmarks" / "results" / "demo.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -11,12 +11,11 @@ of that in some imports and not in others, by a chance of a few objects, and tak
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
-from importlib.metadata import version
 
 import side_by_side
+from provenance import made_with
 
 OUT = side_by_side.RESULTS / "import_time.json"
 CORE = (
@@ -92,8 +91,7 @@ def main():
     shown = f"python benchmarks/import_time.py --rounds {options.rounds}"
     about = {
         "command": f"{shown} --against CHECKOUT" if options.against else shown,
-        "machine": {"processor": platform.machine(), "python": platform.python_version()},
-        "versions": {package: version(package) for package in PACKAGES},
+        **made_with(*PACKAGES),
     }
     if options.against:
         result = {"import_time_side_by_side": about | compare(options.rounds, options.against)}

@@ -13,17 +13,16 @@ cut, since its text is not known.
 
 import argparse
 import json
-import platform
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import HumanMessage
+from provenance import made_with
 
 from adaptive_reasoner import Priced, SampleMeter, Source, adaptive_consistency, final_answer
 from adaptive_reasoner.kit.recorded_model import recorded_sources
@@ -196,8 +195,7 @@ def main():
                 print(f"{row['file']} {source}: mean {row['gain_mean']:+.5f}, worst {row['gain_worst']:+.5f}")
     result = {
         "command": f"python benchmarks/label_free_votes.py --seeds {options.seeds}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, {options.workers} processes",
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "langchain-core", "numpy")},
+        **made_with("adaptive-reasoner", "langchain-core", "numpy", machine=f"{options.workers} processes"),
         "seeds": options.seeds,
         "most_samples": SAMPLES,
         "files": summed_up(rows),

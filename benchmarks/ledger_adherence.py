@@ -19,15 +19,14 @@ DATA holds `bbh_direct_cot.outcomes.parquet` and `gpqa_thinking_opus45.samples.p
 
 import argparse
 import json
-import platform
 import sys
 import time
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from ledger_traffic import LAWS, Ledger, Renamed, Stream, bbh, gpqa, heavy_tailed, replay, stream_of
+from provenance import made_with
 
 RESULTS = Path(__file__).resolve().parent / "results"
 OURS = tuple(name for name in LAWS if not name.startswith("paretobandit"))
@@ -218,8 +217,7 @@ def compare_pacers(tables, arguments):
                     print(json.dumps(row), file=sys.stderr)
     results = {
         "command": f"python benchmarks/ledger_adherence.py DATA --pacers --seeds {arguments.seeds}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in (*PACKAGES, "paretobandit")},
+        **made_with(*PACKAGES, "paretobandit"),
         "cpu_seconds": round(time.process_time()),
         "adherence": rows,
     }
@@ -259,10 +257,7 @@ def main():
     results = {
         "command": "python benchmarks/ledger_adherence.py DATA "
         f"--seeds {arguments.seeds} --runs {arguments.runs}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {
-            name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn", "paretobandit")
-        },
+        **made_with("adaptive-reasoner", "numpy", "scikit-learn", "paretobandit"),
         "cpu_seconds": round(time.process_time()),
         "tables": [{"name": table.name, "target": table.target, "price": table.price} for table in tables],
         "adherence": rows,

@@ -13,14 +13,13 @@ DATA holds `bbh_direct_cot.outcomes.parquet` and `gpqa_thinking_opus45.samples.p
 
 import argparse
 import json
-import platform
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 from ledger_adherence import rows_of
 from ledger_traffic import bbh, gpqa
+from provenance import made_with
 
 ROOT = Path(__file__).resolve().parents[1]
 CURVE = {500: 16, 2_000: 8, 8_000: 3, 32_000: 1}  # questions: streams
@@ -56,8 +55,7 @@ def main():
         print(json.dumps(curves[-1]), file=sys.stderr)
     results = {
         "command": "python benchmarks/ledger_regret.py DATA",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
+        **made_with("adaptive-reasoner", "numpy", "scikit-learn"),
         "cpu_seconds": round(time.process_time()),
         "streams": CURVE,
         "curves": curves,

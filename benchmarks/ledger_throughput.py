@@ -22,17 +22,16 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import tempfile
 import threading
 import time
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 import psycopg
+from provenance import made_with
 
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.sql import group_commit, postgres, transaction
@@ -251,9 +250,8 @@ def main():
     of = {run: statistics.median(found) for run, found in rates.items()}
     results = {
         "command": f"ledger_throughput.py --seconds {arguments.seconds:g} --rounds {arguments.rounds}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        **made_with("adaptive-reasoner", "sqlalchemy", "psycopg", machine=f"{os.cpu_count()} cores"),
         "share_of_the_machine_that_others_took_before_each_round": others,
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "sqlalchemy", "psycopg")},
         "postgresql_8_processes_pairs_per_second": {
             f"{design}, {threads} thread{'s' * (threads > 1)} each": {"median": round(of[design, threads], 1)}
             | {"rounds": [round(each, 1) for each in rates[design, threads]]}

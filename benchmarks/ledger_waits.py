@@ -16,15 +16,14 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 import psycopg
+from provenance import made_with
 
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.ledger.sql import ledger as sql_ledger
@@ -126,9 +125,8 @@ def main():
             f"ledger_waits.py --seconds {arguments.seconds:g} --rounds {arguments.rounds} "
             f"--processes {arguments.processes}"
         ),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        **made_with("adaptive-reasoner", "sqlalchemy", "psycopg", machine=f"{os.cpu_count()} cores"),
         "share_of_the_machine_that_others_took_before_each_round": others,
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "sqlalchemy", "psycopg")},
         "median_of_rounds": {
             call: {
                 design: {

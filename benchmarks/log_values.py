@@ -18,7 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from recorded_traffic import EXPLORE, RESULTS, TABLES, Stream, Traffic, machine, saved
+from provenance import made_with
+from recorded_traffic import EXPLORE, RESULTS, TABLES, Stream, Traffic, saved
 
 from adaptive_reasoner.kit import Samples, estimate, train
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
@@ -123,7 +124,8 @@ def main():
         done = run(name, options.tables, options.logs, lambda text: print(text, file=sys.stderr, flush=True))
         command = f"python benchmarks/log_values.py --tables FOLDER --only {name} --logs {options.logs}"
         found[name] = {"command": command, "cpu_seconds": round(time.process_time() - began), **done}
-        options.out.write_text(json.dumps({**machine("scikit-learn"), "tables": found}, indent=1) + "\n")
+        made = made_with("adaptive-reasoner", "numpy", "scikit-learn", machine="1 thread")
+        options.out.write_text(json.dumps({**made, "tables": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

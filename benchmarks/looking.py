@@ -12,12 +12,11 @@ question.
 
 import argparse
 import json
-import platform
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 
 from adaptive_reasoner import FixedPolicy
 from adaptive_reasoner.errors import InfeasibleBudgetError
@@ -154,8 +153,7 @@ def main():
         )
         result = {
             "command": f"python benchmarks/looking.py --splits {options.splits} --seed {options.seed}",
-            "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-            "versions": {package: version(package) for package in PACKAGES},
+            **made_with(*PACKAGES, machine="1 thread"),
             "tables": before,
         }
         text = json.dumps(result, indent=1)

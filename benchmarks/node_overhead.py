@@ -12,16 +12,15 @@ import argparse
 import asyncio
 import itertools
 import json
-import platform
 import statistics
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.graph import START, MessagesState, StateGraph
+from provenance import made_with
 from pydantic import PrivateAttr
 
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
@@ -105,8 +104,7 @@ def main():
     packages = ("adaptive-reasoner", "langchain-core", "langgraph")
     result = {
         "command": f"python benchmarks/node_overhead.py --runs {runs}",
-        "machine": {"processor": platform.machine(), "python": platform.python_version()},
-        "versions": {package: version(package) for package in packages},
+        **made_with(*packages),
         "samples": SAMPLES,
         "rows": rows,
     }

@@ -27,7 +27,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from recorded_traffic import EXPLORE, RESULTS, TABLES, Stream, Traffic, machine, saved
+from provenance import made_with
+from recorded_traffic import EXPLORE, RESULTS, TABLES, Stream, Traffic, saved
 from scipy import stats
 
 from adaptive_reasoner.kit import Samples, estimate, train, uniform_hull, update
@@ -249,7 +250,8 @@ def main():
         def keep(splits, changes, name=name, about=about, began=began):
             seconds = round(time.process_time() - began)
             found[name] = {**about, "cpu_seconds": seconds, "changes": changes}
-            result = {**machine("scikit-learn", "paretobandit"), "tables": found}
+            packages = ("adaptive-reasoner", "numpy", "scikit-learn", "paretobandit")
+            result = {**made_with(*packages, machine="1 thread"), "tables": found}
             options.out.write_text(json.dumps(result, indent=1) + "\n")
             print(f"{name}: {splits} of {options.splits} splits, {seconds} s", file=sys.stderr, flush=True)
 

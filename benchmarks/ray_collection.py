@@ -11,15 +11,14 @@ shows what each can do at most: there the processors are the limit, those of the
 import argparse
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import ray
 from collection import ROOT, SAMPLES, Stub, text_of
+from provenance import made_with
 
 from adaptive_reasoner.answers import numeric
 from adaptive_reasoner.kit import Menu, Question, RayEngine, collect
@@ -87,9 +86,8 @@ def main():
     result = {
         "command": f"python benchmarks/ray_collection.py --calls {options.calls} --pairs {options.pairs} "
         f"--latency {options.latency:g}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}",
+        **made_with(*packages, machine=f"{os.cpu_count()} cores"),
         "load_average": {"before": round(load, 1), "after": round(os.getloadavg()[0], 1)},
-        "versions": {name: version(name) for name in packages},
         "seed": None,
         "calls": options.calls,
         "in_flight": IN_FLIGHT,

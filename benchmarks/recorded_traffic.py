@@ -1,8 +1,6 @@
 """Recorded replies to the questions of a table as live traffic, of which a share is explored."""
 
-import platform
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -97,11 +95,3 @@ class Stream:
 def saved(trained, folder):
     """A trained policy as it is loaded online."""
     return LearnedPolicy.load(trained.save(folder))
-
-
-def machine(*packages):
-    """What a result was measured on, and with."""
-    return {
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {package: version(package) for package in ("adaptive-reasoner", "numpy", *packages)},
-    }

@@ -10,12 +10,11 @@ recorded outcomes.
 
 import argparse
 import json
-import platform
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 
 from adaptive_reasoner.kit.backtesting.loading import load
 from adaptive_reasoner.kit.learning.encoders import VectorCache, open_encoder
@@ -81,8 +80,7 @@ def main():
     options = parser.parse_args()
     result = {
         "command": f"python benchmarks/shipped_encoder.py --questions {options.questions}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {name: version(name) for name in PACKAGES},
+        **made_with(*PACKAGES, machine="1 thread"),
         "order": ["by the encoder of the training", "by the encoder as shipped"],
         "tables": {},
     }

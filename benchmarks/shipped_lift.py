@@ -11,12 +11,11 @@ The tables are of other models and not part of the project.
 
 import argparse
 import json
-import platform
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 
 from adaptive_reasoner.kit.allocation.mixtures import fixed_mixture, mixture_accuracy
 from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator, value_shares
@@ -137,8 +136,7 @@ def main():
     options = parser.parse_args()
     result = {
         "command": f"python benchmarks/shipped_lift.py --splits {options.splits}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {name: version(name) for name in PACKAGES},
+        **made_with(*PACKAGES, machine="1 thread"),
         "tables": {},
         "mixture": {},
         "permuted": {},

@@ -7,15 +7,14 @@ Times are the best of three, on one thread, beside `numpy.sort` of as many rando
 
 import argparse
 import json
-import platform
 import time
 import tracemalloc
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, vstack
 
@@ -220,8 +219,7 @@ def main():
     rng = np.random.default_rng(arguments.seed)
     results = {
         "command": f"python benchmarks/solver.py --seed {arguments.seed} --tables {arguments.tables}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scipy")},
+        **made_with("adaptive-reasoner", "numpy", "scipy"),
         "seed": arguments.seed,
         "exactness": exactness_row(rng, arguments.tables),
         "against_highs": list(against_highs_rows(rng)),

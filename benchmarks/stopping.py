@@ -20,12 +20,11 @@ which source to try next and when to give up; a ladder of thinking, and what a f
 
 import argparse
 import json
-import platform
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 from stopping_searches import best_mixture, checked, ladder
 
 from adaptive_reasoner.kit.backtesting.stop_rules import beta_stop, expected_by_imitators, rounds_of
@@ -296,8 +295,7 @@ def main():
     said = {
         "command": "python benchmarks/stopping.py FOLDER "
         + " ".join(f"--{name} {value}" for name, value in options.items()),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
+        **made_with("adaptive-reasoner", "numpy", "scikit-learn"),
     }
     if arguments.only:
         results = json.loads(arguments.out.read_text())

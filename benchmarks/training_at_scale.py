@@ -9,14 +9,13 @@ training; the policy folder gets the default one, and decisions are timed with i
 
 import argparse
 import json
-import platform
 import resource
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 
 from adaptive_reasoner.kit.learning.encoders import VectorCache, open_encoder
 from adaptive_reasoner.kit.learning.training import train
@@ -108,8 +107,7 @@ def main():
         latency = decisions(folder, texts)
     result = {
         "command": f"python benchmarks/training_at_scale.py --questions {options.questions}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in PACKAGES},
+        **made_with(*PACKAGES),
         "questions": options.questions,
         "actions": len(table.actions),
         "learner": policy.imitator.learner_,

@@ -10,11 +10,10 @@ what can be told. The tables are of other models and not part of the project.
 
 import argparse
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 
 from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator, value_shares
 from adaptive_reasoner.kit.backtesting.lift import measure
@@ -67,8 +66,7 @@ def main():
     options = parser.parse_args()
     result = {
         "command": f"python benchmarks/training_size.py --splits {options.splits} --seed {options.seed}",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, 1 thread",
-        "versions": {name: version(name) for name in PACKAGES},
+        **made_with(*PACKAGES, machine="1 thread"),
         "tables": {},
     }
     encoder = open_encoder()

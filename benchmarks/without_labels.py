@@ -14,17 +14,16 @@ questions) and `cost`.
 
 import argparse
 import json
-import platform
 import resource
 import sys
 import time
 from collections import Counter
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from provenance import made_with
 from stopping import THRESHOLDS, along_prices
 from stopping_searches import best_mixture
 
@@ -389,8 +388,7 @@ def main():
         results[name] = {**results.get(name, {}), **found} if name in ("lift", "better_of_two") else found
     results |= {
         "command": "python benchmarks/without_labels.py FOLDER",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "versions": {name: version(name) for name in ("adaptive-reasoner", "numpy", "scikit-learn")},
+        **made_with("adaptive-reasoner", "numpy", "scikit-learn"),
     }
     arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 
