@@ -27,13 +27,6 @@ from tests.unit_tests.reasoner.reasoners import ACTIONS, CheapUnderPressure, rea
 from tests.waiting import await_until
 
 
-@pytest.fixture(params=["sync", "async"])
-def ask(request):
-    if request.param == "sync":
-        return lambda made, *args, **kwargs: made.answer(*args, **kwargs)
-    return lambda made, *args, **kwargs: asyncio.run(made.aanswer(*args, **kwargs))
-
-
 def test_decides_reserves_runs_and_settles(ask):
     made = reasoner("Answer: 14", "Answer: 14", "Answer: 15", budget=10.0)
     result = ask(made, "5 + 9?")

@@ -1,7 +1,5 @@
 """What a reasoner refuses, by name and before anything is paid."""
 
-import asyncio
-
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
@@ -19,13 +17,6 @@ from adaptive_reasoner.strategies.verification import best_of_n, cascade
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel
 from tests.unit_tests.reasoner.reasoners import ACTIONS, CheapUnderPressure, reasoner
-
-
-@pytest.fixture(params=["sync", "async"])
-def ask(request):
-    if request.param == "sync":
-        return lambda made, *args, **kwargs: made.answer(*args, **kwargs)
-    return lambda made, *args, **kwargs: asyncio.run(made.aanswer(*args, **kwargs))
 
 
 def test_an_action_that_nobody_supplied_is_refused_before_any_call():

@@ -1,14 +1,12 @@
 """What a vote compares, with what, and how it ends where nothing can be compared."""
 
-import asyncio
-
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Request, Source
-from adaptive_reasoner.strategies.flow import Task, arun, run
+from adaptive_reasoner.strategies.flow import Task
 from adaptive_reasoner.strategies.modifiers import extended_thinking
 from adaptive_reasoner.strategies.priced_stops import Priced
 from adaptive_reasoner.strategies.stop_rules import Beta, Lossless, SamplePrice, Window
@@ -22,14 +20,6 @@ PROSE = "Roses are red,\nviolets are blue,\nsugar is sweet,\nand so are you."
 CUT = AIMessage("The answer", response_metadata={"finish_reason": "length"})
 FILTERED = AIMessage("", response_metadata={"finish_reason": "content_filter"})
 RULES = [Lossless(), Beta(0.9), Window(2), Priced()]
-
-
-@pytest.fixture(params=["sync", "async"])
-def drive(request):
-    """Run a flow to its answer, through either driver."""
-    if request.param == "sync":
-        return lambda flow, caller, task=TASK: run(flow, task, caller)
-    return lambda flow, caller, task=TASK: asyncio.run(arun(flow, task, caller))
 
 
 def caller(*answers, **fields):

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.strategies.flow import Task, arun, run
+from adaptive_reasoner.strategies.flow import Task, arun
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.priced_stops import PricedRetries
 from adaptive_reasoner.strategies.verification import Checker, Judge, best_of_n, cascade
@@ -17,13 +17,6 @@ from tests.fakes import IN_TURN, ScriptedModel, StatusError
 
 TASK = Task([HumanMessage("What is 5 + 9?")])
 ANSWERS = ("Answer: 12", "Answer: 14", "Answer: 13")
-
-
-@pytest.fixture(params=["sync", "async"])
-def drive(request):
-    if request.param == "sync":
-        return lambda flow, caller, task=TASK: run(flow, task, caller)
-    return lambda flow, caller, task=TASK: asyncio.run(arun(flow, task, caller))
 
 
 def caller(*answers, **fields):

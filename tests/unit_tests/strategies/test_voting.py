@@ -27,14 +27,6 @@ from tests.waiting import PATIENCE, await_until
 TASK = Task([HumanMessage("What is 5 + 9?")])
 
 
-@pytest.fixture(params=["sync", "async"])
-def drive(request):
-    """Run a flow to its answer, through either driver."""
-    if request.param == "sync":
-        return lambda flow, caller, task=TASK: run(flow, task, caller)
-    return lambda flow, caller, task=TASK: asyncio.run(arun(flow, task, caller))
-
-
 def caller(*answers, max_tokens=50, config=None, **fields):
     source = Source(ScriptedModel(answers=answers or ("Answer: 42",), **fields), max_tokens=max_tokens)
     return CallExecutor(source, TokenMeter(), config or IN_TURN)
