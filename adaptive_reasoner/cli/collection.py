@@ -1,6 +1,7 @@
 """The command that spends money: samples of models, into a file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -132,38 +133,47 @@ def collect(
         if unknown:
             err.plain_line(f"note: {unknown} of {len(asked)} questions have no right answer (gold)")
         return
-    latest: list[Progress] = []
-    try:
-        with progress("collecting") as show:
-
-            def tell(now: "Progress") -> None:
-                latest[:] = [now]
-                show(now.there, total=now.wanted, note=now.note)
-
-            done = collect_samples(
-                asked,
-                menu,
-                out_file,
-                max_cost=max_cost,
-                concurrency=concurrency,
-                retry_failed=retry_failed,
-                adaptive=None if adaptive is None or budget is None else Adaptive(budget, adaptive),
-                batch=batch,
-                engine=on_ray,
-                on_progress=tell,
-            )
-    except KeyboardInterrupt:
-        now = latest[0] if latest else None
-        kept = f"{now.there} of {now.wanted} samples are kept" if now else "the samples so far are kept"
-        again = "run the same command again to collect the rest"
-        err.plain_line(f"adaptive-reasoner: stopped: {kept} in {out_file}; {again}")
-        raise typer.Exit(INTERRUPTED) from None
+    with _showing_progress(out_file) as on_progress:
+        done = collect_samples(
+            asked,
+            menu,
+            out_file,
+            max_cost=max_cost,
+            concurrency=concurrency,
+            retry_failed=retry_failed,
+            adaptive=None if adaptive is None or budget is None else Adaptive(budget, adaptive),
+            batch=batch,
+            engine=on_ray,
+            on_progress=on_progress,
+        )
     print_result(done.as_dict() if as_json else of_collection(done), as_json)
     for note in _notes(done, unknown, len(asked)):
         err.plain_line(f"note: {note}")
     if done.stopped is not None:
         err.plain_line(f"adaptive-reasoner: {_missing(done)}")
         raise typer.Exit(INCOMPLETE)
+
+
+@contextmanager
+def _showing_progress(out_file: Path) -> Iterator[Callable[["Progress"], None]]:
+    """Show how far a collection is; where Ctrl-C stops it, say what is kept."""
+    latest: Progress | None = None
+    try:
+        with progress("collecting") as show:
+
+            def on_progress(now: "Progress") -> None:
+                nonlocal latest
+                latest = now
+                show(now.there, total=now.wanted, note=now.note)
+
+            yield on_progress
+    except KeyboardInterrupt:
+        kept = (
+            f"{latest.there} of {latest.wanted} samples are kept" if latest else "the samples so far are kept"
+        )
+        again = "run the same command again to collect the rest"
+        err.plain_line(f"adaptive-reasoner: stopped: {kept} in {out_file}; {again}")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _notes(done: "Collected", unknown: int, asked: int) -> Iterator[str]:

@@ -102,17 +102,7 @@ def collect(
     if engine is not None and batch:
         raise ValueError("a batch is one request after another: there are no calls to share among workers")
     worklist = Worklist(questions, menu, retry_failed=retry_failed)
-    unknown = sum(question.gold is None for question in questions)
-    if adaptive is not None and unknown:
-        raise OutcomesError(
-            f"{unknown} of {len(questions)} questions have no right answer, and adaptive collection goes by "
-            "grades; collect them without it"
-        )
-    if isinstance(menu.grader, Preference) and unknown < len(questions):
-        raise OutcomesError(
-            f"{len(questions) - unknown} of {len(questions)} questions have a right answer (gold), and a "
-            'preference compares replies with each other only: leave gold out, or grade by kind = "judge"'
-        )
+    _check_golds(questions, menu, adaptive=adaptive is not None)
     workers = None if engine is None else RayWorkers(engine, menu)
     connections = Connections(menu.sources)  # what cannot be made fails here, before anything is paid for
     with SampleFile(out, menu.cost_unit) as file:
@@ -120,10 +110,8 @@ def collect(
         if under_way.exists() and not batch:
             reason = "a batch is under way: take it up with --batch, or give it up by deleting this file"
             raise OutcomesError(reason, file=under_way)
-        stopping, grading = (
-            None if adaptive is None else EarlyStopping(adaptive, menu, questions),
-            Grading(menu, workers),
-        )
+        stopping = None if adaptive is None else EarlyStopping(adaptive, menu, questions)
+        grading = Grading(menu, workers)
 
         def see(row: Row) -> None:
             grading.see(row)
@@ -146,6 +134,21 @@ def collect(
         if cap.breach is not None:
             raise cap.breach
     return collection.summary(time.perf_counter() - begin)
+
+
+def _check_golds(questions: Sequence[Question], menu: Menu, *, adaptive: bool) -> None:
+    """Refuse questions without right answers where grades decide, and with them where no grade is made."""
+    unknown = sum(question.gold is None for question in questions)
+    if adaptive and unknown:
+        raise OutcomesError(
+            f"{unknown} of {len(questions)} questions have no right answer, and adaptive collection goes by "
+            "grades; collect them without it"
+        )
+    if isinstance(menu.grader, Preference) and unknown < len(questions):
+        raise OutcomesError(
+            f"{len(questions) - unknown} of {len(questions)} questions have a right answer (gold), and a "
+            'preference compares replies with each other only: leave gold out, or grade by kind = "judge"'
+        )
 
 
 @dataclass

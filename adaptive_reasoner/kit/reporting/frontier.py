@@ -21,76 +21,97 @@ _LEAST = 1e-9  # where a logarithmic scale begins
 
 def frontier_section(found: Findings) -> Section:
     """The frontier: the figure, and the numbers behind each of its curves."""
-    outcomes, hull, unit, accuracy_unit = found.outcomes, found.hull, found.unit, found.accuracy_unit
-    means = zip(outcomes.cost.mean(axis=0).tolist(), outcomes.accuracy.mean(axis=0).tolist(), strict=True)
+    means = zip(
+        found.outcomes.cost.mean(axis=0).tolist(), found.outcomes.accuracy.mean(axis=0).tolist(), strict=True
+    )
     fixed: list[dict[str, Any]] = [
-        {"name": name, "cost": cost, "accuracy": accuracy, "named": name in hull.actions}
-        for name, (cost, accuracy) in zip(outcomes.actions, means, strict=True)
+        {"name": name, "cost": cost, "accuracy": accuracy, "named": name in found.hull.actions}
+        for name, (cost, accuracy) in zip(found.outcomes.actions, means, strict=True)
     ]
     highest = max([found.budget, *(row["cost"] for row in fixed)])
-    lines = [*_hull_line(hull, highest), *_bound_line(found.best, highest)]
-    if found.oracles.curve is not None:
-        costs, accuracies = (column.tolist() for column in found.oracles.curve)
-        lines += _line(figures.ORACLE, [*costs, highest], [*accuracies, accuracies[-1]])
-    lines += _line(
-        figures.POLICY, [gain.realised_cost for gain in found.curve], [gain.accuracy for gain in found.curve]
-    )
-    band = [
-        {
-            "cost": gain.realised_cost,
-            "low": gain.uniform_at_cost + gain.lift.low,
-            "high": gain.uniform_at_cost + gain.lift.high,
-        }
-        for gain in found.curve
-    ]
-    points = [
-        _point(f"imitator at {written(row['budget'])}, backtest", from_row(row))
-        for row in found.rows
-        if row["policy"] == "imitator" and not band
-    ]
-    if found.summary is not None:
-        points.append(_point("policy at its budget", found.summary))
+    points = _points(found)
     figure = figures.frontier_figure(
         fixed=fixed,
-        lines=lines,
-        band=band,
+        lines=_lines(found, highest),
+        band=_band(found.curve),
         points=points,
         budget=found.budget,
-        unit=unit,
-        accuracy_unit=accuracy_unit,
+        unit=found.unit,
+        accuracy_unit=found.accuracy_unit,
     )
     text = (
         "Up is better, left is cheaper. Above the dashed line it pays to look at the question: the line is "
         "what fixed actions reach when mixed blindly."
     )
     drawn = (
-        f"Accuracy against mean cost in {unit}: fixed actions, their best random mixture, "
+        f"Accuracy against mean cost in {found.unit}: fixed actions, their best random mixture, "
         + ("the policy, " if points else "")
         + "and hindsight. The numbers are in the tables below."
     )
-    percent = dict.fromkeys(("accuracy", "mixture", "value", "bound"), ".1%") if accuracy_unit is None else {}
+    tables = _tables(found, fixed, highest)
+    return Section("frontier", "Accuracy against cost", text, [(drawn, figure)], tables)
+
+
+def _lines(found: Findings, highest: float) -> list[dict[str, Any]]:
+    """The curves, each drawn to the highest cost of an action."""
+    lines = [*_hull_line(found.hull, highest), *_bound_line(found.best, highest)]
+    if found.oracles.curve is not None:
+        costs, accuracies = (column.tolist() for column in found.oracles.curve)
+        lines += _line(figures.ORACLE, [*costs, highest], [*accuracies, accuracies[-1]])
+    return lines + _line(
+        figures.POLICY, [gain.realised_cost for gain in found.curve], [gain.accuracy for gain in found.curve]
+    )
+
+
+def _band(curve: Sequence[Gain]) -> list[dict[str, Any]]:
+    """The interval of the policy's accuracy along its curve."""
+    return [
+        {
+            "cost": gain.realised_cost,
+            "low": gain.uniform_at_cost + gain.lift.low,
+            "high": gain.uniform_at_cost + gain.lift.high,
+        }
+        for gain in curve
+    ]
+
+
+def _points(found: Findings) -> list[dict[str, Any]]:
+    """The policy at its budget, and at those of a backtest where it has no curve."""
+    points = [
+        _point(f"imitator at {written(row['budget'])}, backtest", from_row(row))
+        for row in found.rows
+        if row["policy"] == "imitator" and not found.curve
+    ]
+    if found.summary is not None:
+        points.append(_point("policy at its budget", found.summary))
+    return points
+
+
+def _tables(found: Findings, fixed: Sequence[Mapping[str, Any]], highest: float) -> list[Table]:
+    """The actions, the policy along its budgets, and hindsight by budget."""
+    in_percent = found.accuracy_unit is None
+    percent = dict.fromkeys(("accuracy", "mixture", "value", "bound"), ".1%") if in_percent else {}
     known = [
-        (row["name"], row["cost"], row["accuracy"], float(hull.accuracy_at(row["cost"]))) for row in fixed
+        (row["name"], row["cost"], row["accuracy"], float(found.hull.accuracy_at(row["cost"])))
+        for row in fixed
     ]
     if found.summary is not None:
         known.append(("policy", found.summary.cost, found.summary.accuracy, found.summary.uniform))
-    tables = [
-        Table(
-            f"Accuracy and mean cost in {unit}; mixture: the best random one at that cost",
-            [dict(zip(("action", "mean_cost", "accuracy", "mixture"), row, strict=True)) for row in known],
-            percent,
-            marked=("policy",),
-        ),
-        Table(
-            "Hindsight by budget, exact: value, and the dual bound that certifies it",
-            _bounds(outcomes, found.best, found.budget, highest),
-            {**percent, "gap": ".1g", "price": ".3g"},
-        ),
-    ]
-    if band:
-        formats = {**percent, "lift": "+.3f", "low": "+.3f", "high": "+.3f"}
-        tables.insert(1, Table("The policy along its budgets", _gains(found.gains), formats))
-    return Section("frontier", "Accuracy against cost", text, [(drawn, figure)], tables)
+    actions = Table(
+        f"Accuracy and mean cost in {found.unit}; mixture: the best random one at that cost",
+        [dict(zip(("action", "mean_cost", "accuracy", "mixture"), row, strict=True)) for row in known],
+        percent,
+        marked=("policy",),
+    )
+    hindsight = Table(
+        "Hindsight by budget, exact: value, and the dual bound that certifies it",
+        _bounds(found.outcomes, found.best, found.budget, highest),
+        {**percent, "gap": ".1g", "price": ".3g"},
+    )
+    if not found.curve:
+        return [actions, hindsight]
+    formats = {**percent, "lift": "+.3f", "low": "+.3f", "high": "+.3f"}
+    return [actions, Table("The policy along its budgets", _gains(found.gains), formats), hindsight]
 
 
 def _point(name: str, measured: PolicySummary) -> dict[str, Any]:
