@@ -143,7 +143,9 @@ def _replayed(
     with progress("replaying the held-out questions", len(questions) * len(VARIANTS)) as show:
         for number, (name, voting) in enumerate(VARIANTS.items()):
             answers = one_by_one(
-                *(questions, recorded_sources(samples, seed=seed), policies[name]),
+                questions,
+                recorded_sources(samples, seed=seed),
+                policies[name],
                 budget=budget,
                 voting=voting,
             )

@@ -151,7 +151,9 @@ class AgentBills:
         if not never_blocks(ledger):
             blocks()
         bill, early = open_bill(
-            *(ledger, self._meter, question),
+            ledger,
+            self._meter,
+            question,
             tool_costs=self._tool_costs,
             allowance=allowance,
             cost=cost,

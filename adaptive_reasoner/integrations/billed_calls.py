@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolCall
@@ -14,6 +13,7 @@ from adaptive_reasoner.errors import AdaptiveReasonerError, BudgetExceededError,
 from adaptive_reasoner.integrations.owed_bills import OwedBill, owe
 from adaptive_reasoner.integrations.run_bills import RunBill
 from adaptive_reasoner.ledger.base import Reservation
+from adaptive_reasoner.ledger.refusals import without_bound
 from adaptive_reasoner.ledger.runs import charges, counts_on
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.started_calls import StartedCall
@@ -145,9 +145,8 @@ class BilledModel:
             ledger.hold(key, worst)
             return Charge(bill, key, None)
         if ledger.hard_cap is not None and not self.call.declares(meter):
-            left = max(0.0, ledger.hard_cap - ledger.spent)
-            raise BudgetExceededError(
-                *(inf, left, ledger.cost_unit),
+            raise without_bound(
+                ledger,
                 f"a reply of {self.call.model or 'a model'} can be of any length, so its cost cannot be held "
                 "under the hard cap: declare max_tokens on the model",
             )

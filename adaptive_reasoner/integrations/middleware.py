@@ -194,8 +194,14 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         self.tenants = Tenants(self.reasoner.ledger, tenants)
         self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
         self._steps = StepOptions(
-            *(self.reasoner, self.tenants, self.bills, policy_of, about, on_exhausted, tell_model),
-            None if self.log is None else SampleKeeper(self.log, self.name),
+            reasoner=self.reasoner,
+            tenants=self.tenants,
+            bills=self.bills,
+            policy_of=policy_of,
+            about=about,
+            on_exhausted=on_exhausted,
+            tell_model=tell_model,
+            keeper=None if self.log is None else SampleKeeper(self.log, self.name),
         )
         listen_to_calls()
 

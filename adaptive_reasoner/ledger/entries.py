@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.lazy_pattern import pattern
 from adaptive_reasoner.ledger.base import Reservation, Snapshot, Status
@@ -123,23 +122,6 @@ def _storable(name: str) -> str:
     if UNSTORABLE.search(name):
         raise LedgerError(f"databases keep neither NUL nor lone surrogates, got {name[:40]!r}")
     return name
-
-
-def beyond_cap(wanted: float, left: float, cap: float, unit: str) -> str:
-    """What to say of a worst case that a hard cap has no room for, and the ways out.
-
-    >>> print(beyond_cap(30.0, 10.0, 100.0, "tokens"))
-    30 tokens wanted, 10 left under the hard cap of 100; declare a smaller max_tokens, or raise the cap to 120
-    """
-    if wanted == float("inf"):
-        return (
-            f"inf {unit} wanted, {written(left)} left under the hard cap of {written(cap)}: the worst case "
-            "has no bound; declare max_tokens on the Source or the model, or a worst_cost of the action"
-        )
-    return (
-        f"{written(wanted)} {unit} wanted, {written(left)} left under the hard cap of {written(cap)}; "
-        f"declare a smaller max_tokens, or raise the cap to {written(cap + wanted - left)}"
-    )
 
 
 def report(account: Account, totals: Totals, latest: Sequence[Entry], likely: Totals) -> Snapshot:

@@ -18,9 +18,10 @@ from adaptive_reasoner.ledger.alarm_keeping import AlarmKeeping
 from adaptive_reasoner.ledger.base import Reservation, Snapshot
 from adaptive_reasoner.ledger.changes import difference, steered
 from adaptive_reasoner.ledger.comparison_keeping import ComparisonKeeping
-from adaptive_reasoner.ledger.entries import Entry, beyond_cap, check_action, check_name, report
+from adaptive_reasoner.ledger.entries import Entry, check_action, check_name, report
 from adaptive_reasoner.ledger.estimates import Estimates
 from adaptive_reasoner.ledger.price_controller import Totals
+from adaptive_reasoner.ledger.refusals import beyond_cap
 from adaptive_reasoner.ledger.settings import LARGEST, Account, Aims, to_accuracy, to_score
 from adaptive_reasoner.ledger.store import Transaction, Wanted
 

@@ -212,12 +212,12 @@ class LedgerOptions:
         price, slope = self._start()
         wanted = None if self.target_accuracy is None else to_accuracy(self.target_accuracy)
         if stored is not None:
-            keep("target", stored.target, target, scale_of(unit))
-            keep("hard_cap", stored.hard_cap, hard_cap, scale_of(unit))
-            keep("reservation_ttl", stored.ttl, ttl)
-            keep("credit", stored.credit, credit)
-            keep("keep", stored.keep, kept)
-            keep("target_accuracy", stored.target_accuracy, wanted)
+            check_same("target", stored.target, target, scale_of(unit))
+            check_same("hard_cap", stored.hard_cap, hard_cap, scale_of(unit))
+            check_same("reservation_ttl", stored.ttl, ttl)
+            check_same("credit", stored.credit, credit)
+            check_same("keep", stored.keep, kept)
+            check_same("target_accuracy", stored.target_accuracy, wanted)
             if self.window not in (None, stored.window):
                 raise LedgerError(f"this ledger was made with window {stored.window}, not {self.window}")
             if self.policy is None:
@@ -229,7 +229,15 @@ class LedgerOptions:
         if self.window not in (None, "day", "month"):
             raise LedgerError(f"window must be 'day' or 'month', got {self.window!r}")
         return Account(
-            *(unit, target, hard_cap, ttl or TTL, credit or CREDIT, self.window, price, slope, kept or KEEP),
+            cost_unit=unit,
+            target=target,
+            hard_cap=hard_cap,
+            ttl=ttl or TTL,
+            credit=credit or CREDIT,
+            window=self.window,
+            price=price,
+            slope=slope,
+            keep=kept or KEEP,
             target_accuracy=wanted,
             **self._floor_start(wanted, target, unit),
         )
@@ -288,18 +296,18 @@ class LedgerOptions:
         return counted
 
 
-def keep(name: str, stored: float | None, said: float | None, scale: int = 1) -> None:
+def check_same(name: str, stored: float | None, wanted: float | None, scale: int = 1) -> None:
     """Refuse to reopen a ledger on another term than it was made with."""
-    if said is not None and said != stored:
+    if wanted is not None and wanted != stored:
         made = "no" if stored is None else f"{written(stored / scale)} as"
         option = {"target": "--target", "target_accuracy": "--accuracy"}.get(name)
         another = (
-            f"change it for all: adaptive-reasoner ledger set URL {option} {written(said / scale)}"
+            f"change it for all: adaptive-reasoner ledger set URL {option} {written(wanted / scale)}"
             if option
             else "open another ledger"
         )
         raise LedgerError(
-            f"this ledger was made with {made} {name}, not {written(said / scale)}; "
+            f"this ledger was made with {made} {name}, not {written(wanted / scale)}; "
             f"leave it out to keep it, or {another}"
         )
 

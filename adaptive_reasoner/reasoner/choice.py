@@ -8,7 +8,7 @@ from langchain_core.messages import SystemMessage, ToolMessage
 
 from adaptive_reasoner.amounts import written
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
-from adaptive_reasoner.ledger.entries import beyond_cap
+from adaptive_reasoner.ledger.refusals import beyond_cap, without_bound
 from adaptive_reasoner.models.executor import Bound, CallExecutor
 from adaptive_reasoner.models.messages import decision_text
 from adaptive_reasoner.models.prompt_bound import SchemaText
@@ -75,7 +75,9 @@ class Choice:
         if decision.worst_cost > most * (1.0 + ROUNDING):
             wanted, unit = decision.worst_cost, policy.cost_unit
             raise BudgetExceededError(
-                *(wanted, most, unit),
+                wanted,
+                most,
+                unit,
                 f"policy {policy.policy_id!r} chose {decision.action!r}, which can cost {written(wanted)} "
                 f"{unit}, where max_cost is {written(most)}: its decide has to keep to max_cost",
             )
@@ -151,9 +153,8 @@ class Choice:
         """
         bound = self._caller.bound(requests)
         if not self.admits(bound):
-            left = max(0.0, (self._ledger.hard_cap or 0.0) - self._ledger.spent)
-            raise BudgetExceededError(
-                *(inf, left, self._ledger.cost_unit),
+            raise without_bound(
+                self._ledger,
                 "a reply can be of any length, so its cost cannot be held under the hard cap: "
                 "declare max_tokens, as Source(model, max_tokens=...) or on the model",
             )

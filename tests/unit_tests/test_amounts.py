@@ -21,9 +21,9 @@ from adaptive_reasoner.errors import (
     InfeasibleBudgetError,
 )
 from adaptive_reasoner.integrations.agent_end import nearly_used_notice
-from adaptive_reasoner.ledger.entries import beyond_cap
+from adaptive_reasoner.ledger.refusals import beyond_cap
 from adaptive_reasoner.ledger.runs import RunLedger
-from adaptive_reasoner.ledger.settings import LARGEST, keep
+from adaptive_reasoner.ledger.settings import LARGEST, check_same
 from adaptive_reasoner.models.dollars import check_budgets
 from adaptive_reasoner.policy.base import check_one_aim
 
@@ -160,7 +160,7 @@ REFUSALS = {
     "target of 0.00000000003 usd is less": lambda: dollars(target=3e-11),
     "got -0.00001": lambda: dollars(target=1.0).charge(-TINY, "k"),
     "cost of 1000000000000 usd is too large": lambda: dollars(target=1.0).charge(1e12, "k"),
-    "made with 0.00001 as target, not 0.000033": lambda: keep("target", 10.0, 33.0, 1_000_000),
+    "made with 0.00001 as target, not 0.000033": lambda: check_same("target", 10.0, 33.0, 1_000_000),
     "overflow 4611686018 usd": lambda: dollars(target=1.0)._account.check_sum(LARGEST + 1),
     "run_budget of 0.00001 is less": lambda: check_budgets("tokens", run_budget=TINY),
     "not budget=0.000033 and target_accuracy=0.00001": lambda: check_one_aim(THIRD, TINY),

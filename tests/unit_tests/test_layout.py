@@ -32,7 +32,7 @@ FLOORS = [
     {"ledger.price_controller", "ledger.urls"},
     {"ledger.accuracy_floor"},
     {"ledger.base", "ledger.estimates", "ledger.comparisons"},
-    {"ledger.async_verbs"},
+    {"ledger.async_verbs", "ledger.refusals"},
     {"ledger.settings", "ledger.proxy", "ledger.journal_file", "ledger.row_files"},
     {"ledger.entries"},
     {"ledger.changes"},
