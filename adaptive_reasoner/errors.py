@@ -105,8 +105,8 @@ class UnknownActionError(AdaptiveReasonerError, LookupError):
 
     def __init__(self, action: str, known: Iterable[str], way_out: str = "") -> None:
         self.action, self.known = action, tuple(known)
-        said = f"unknown action {action!r}; known are {', '.join(self.known) or 'none'}"
-        super().__init__(f"{said}: {way_out}" if way_out else said)
+        message = f"unknown action {action!r}; known are {', '.join(self.known) or 'none'}"
+        super().__init__(f"{message}: {way_out}" if way_out else message)
 
 
 class BudgetExceededError(AdaptiveReasonerError):

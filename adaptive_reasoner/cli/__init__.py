@@ -189,8 +189,8 @@ def estimate(
         known = f", {missing} of them without a right answer (estimated)" if missing else ""
         print_table(found.actions, title=f"{found.n_questions} questions{known}, cost in {found.cost_unit}")
         counts = {source: f"{silent} of {total} samples" for source, (silent, total) in found.silent.items()}
-        told = {} if found.judge is None else {"judge": str(found.judge)}
-        print_result({"nothing to compare": counts, **told}, as_json=False)
+        judge = {} if found.judge is None else {"judge": str(found.judge)}
+        print_result({"nothing to compare": counts, **judge}, as_json=False)
     if found.n_labelled < min(FEWEST_LABELS, found.n_questions):
         err.plain_line(
             f"note: {checked(found.n_labelled)}; the questions to label first: `adaptive-reasoner label "

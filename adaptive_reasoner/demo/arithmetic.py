@@ -98,11 +98,11 @@ def _expressions(dataset: str, settings: dict[str, int], *, seed: int) -> Iterat
     with needs("the demo's questions need reasoning-gym", "local"):
         import reasoning_gym
     for entry in reasoning_gym.create_dataset(dataset, size=2**31, seed=seed, **settings):
-        told = entry["metadata"]
-        if "equation" in told:
-            yield f"Solve for {told['variable']}: {told['equation']}", entry["answer"]
+        metadata = entry["metadata"]
+        if "equation" in metadata:
+            yield f"Solve for {metadata['variable']}: {metadata['equation']}", entry["answer"]
         else:
-            yield told["expression"], entry["answer"]
+            yield metadata["expression"], entry["answer"]
 
 
 def _products(rng: random.Random) -> Iterator[tuple[str, str]]:

@@ -99,5 +99,5 @@ class AgentStep:
     def described(self) -> str:
         """The question after a line on where the run stands: for `about`, so that policies learn it."""
         counts = ((self.results, "result"), (self.errors, "error"))
-        said = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts]
-        return f"[{', '.join([f'step {self.number}', self.phase, *said])}]\n{self.question}"
+        counted = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts]
+        return f"[{', '.join([f'step {self.number}', self.phase, *counted])}]\n{self.question}"

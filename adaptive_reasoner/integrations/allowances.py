@@ -32,7 +32,7 @@ class Allowance:
     budgets: Mapping[str, float] = field(default_factory=dict)
     before: Mapping[str, float] = field(default_factory=dict)
     added: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    announced: set[str] = field(default_factory=set)
 
     @property
     def most(self) -> float:
@@ -51,7 +51,7 @@ class Allowance:
         """Add to each budget that has less than is needed."""
         short = [name for name in self.budgets if self.of(name) < needed * (1.0 - _ROUNDING)]
         self.added[node, number] = dict.fromkeys(short, more)
-        self.told -= set(short)
+        self.announced -= set(short)
 
     def take_back(self, node: str) -> None:
         """Forget what a node was allowed: it runs again from its beginning, and gets its answers again."""
@@ -64,6 +64,8 @@ class Allowance:
 
     def nearly_used(self, cost: float) -> list[str]:
         """The budgets that are nearly used up, each told of once."""
-        found = [name for name in self.budgets if self.share(name, cost) >= NEARLY and name not in self.told]
-        self.told.update(found)
+        found = [
+            name for name in self.budgets if self.share(name, cost) >= NEARLY and name not in self.announced
+        ]
+        self.announced.update(found)
         return found

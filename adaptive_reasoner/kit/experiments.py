@@ -124,8 +124,8 @@ def answer_evaluator(key: Key = "auto", *, name: str = "correctness") -> Evaluat
         gold = _text_in(reference_outputs)
         if gold is None:
             return {"key": name, "score": None, "comment": "the example has no right answer"}
-        said = _message_in(outputs)
-        score, comment = _grade(compared, said, _text_in(inputs, "question", "input") or "", gold)
+        reply = _message_in(outputs)
+        score, comment = _grade(compared, reply, _text_in(inputs, "question", "input") or "", gold)
         return {"key": name, "score": score, "comment": comment}
 
     evaluate.__name__ = name

@@ -158,9 +158,9 @@ def savings_of(comparisons: Sequence[ComparedAnswer], cost_unit: str) -> Savings
         by_question.setdefault(each.question, []).append(each)
     differences, shown, costs, against = [], 0.0, [], []
     for several in by_question.values():
-        said = [each.difference for each in several if each.difference is not None]
-        if said:
-            differences.append(statistics.fmean(said))
+        known = [each.difference for each in several if each.difference is not None]
+        if known:
+            differences.append(statistics.fmean(known))
             shown = max(shown, *(1.0 / each._shown for each in several))
         paired = [each for each in several if each.against_cost is not None]
         if paired:

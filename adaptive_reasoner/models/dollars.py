@@ -211,11 +211,11 @@ def _dollars(value: Any) -> float | None:
     return float(value)
 
 
-def _context_of(told: Any) -> dict[str, str]:
+def _context_of(context: Any) -> dict[str, str]:
     """What a price may depend on besides tokens, as settings or a reply tell it."""
-    if not isinstance(told, Mapping):
+    if not isinstance(context, Mapping):
         return {}
-    return {name: told[name] for name in _CONTEXT if isinstance(told.get(name), str)}
+    return {name: context[name] for name in _CONTEXT if isinstance(context.get(name), str)}
 
 
 def _place(name: str, provider: str | None) -> tuple[str, str | None]:

@@ -26,8 +26,8 @@ def max_output_tokens(settings: Mapping[str, Any]) -> int | None:
         >>> max_output_tokens({"max_output_tokens": 64}), max_output_tokens({"temperature": 0.7})
         (64, None)
     """
-    said = (settings.get(name) for name in _ROOM)
-    return next((int(most) for most in said if isinstance(most, int | float) and 0 < most < inf), None)
+    declared = (settings.get(name) for name in _ROOM)
+    return next((int(most) for most in declared if isinstance(most, int | float) and 0 < most < inf), None)
 
 
 def most_room(model: Any, settings: Mapping[str, Any], bound: Mapping[str, Any]) -> int | None:
@@ -42,9 +42,9 @@ def most_room(model: Any, settings: Mapping[str, Any], bound: Mapping[str, Any])
         >>> most_room(None, {"max_tokens": 64, "extra_body": {"max_completion_tokens": 512}}, {})
         512
     """
-    said = max_output_tokens(settings) or max_output_tokens(bound) or _room_on(model)
+    declared = max_output_tokens(settings) or max_output_tokens(bound) or _room_on(model)
     sent_over = [max_output_tokens(fields) for fields in _sent_over(model, {**bound, **settings})]
-    return max((most for most in (said, *sent_over) if most), default=None)
+    return max((most for most in (declared, *sent_over) if most), default=None)
 
 
 def most_replies(model: Any, settings: Mapping[str, Any], bound: Mapping[str, Any]) -> int:
@@ -55,9 +55,9 @@ def most_replies(model: Any, settings: Mapping[str, Any], bound: Mapping[str, An
         (3, 1)
     """
     given = {**(attribute_of(model, "model_kwargs") or {}), **bound, **settings}
-    said = [given[name] if name in given else attribute_of(model, name) for name in _REPLIES]
-    said += [fields.get(name) for fields in _sent_over(model, given) for name in _REPLIES]
-    return max((count for count in said if isinstance(count, int)), default=1) or 1
+    declared = [given[name] if name in given else attribute_of(model, name) for name in _REPLIES]
+    declared += [fields.get(name) for fields in _sent_over(model, given) for name in _REPLIES]
+    return max((count for count in declared if isinstance(count, int)), default=1) or 1
 
 
 def _room_on(model: Any) -> int | None:

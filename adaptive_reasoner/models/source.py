@@ -89,10 +89,10 @@ class Source:
 
     def __repr__(self) -> str:
         model = getattr(self.model, "model_name", None) or getattr(self.model, "model", None)
-        said = (
+        called = (
             f"{type(self.model).__name__} {model!r}" if isinstance(model, str) else type(self.model).__name__
         )
-        return f"Source({said}, max_tokens={self.max_tokens})"
+        return f"Source({called}, max_tokens={self.max_tokens})"
 
     def messages(self, messages: Messages) -> Messages:
         """What is sent for a conversation.

@@ -66,9 +66,10 @@ class StartedCall:
         model = next((name for name in named if isinstance(name, str) and name), "")
         declared = {name: settings[name] for name in SCHEMAS if settings.get(name)}
         prompt = [*messages, SchemaText(content=as_text(declared))] if declared else list(messages)
-        told = metadata.get("ls_max_tokens")
-        room = max_output_tokens(settings) or (told if isinstance(told, int) and told > 0 else None)
-        return cls(model, prompt, room, most_replies(None, settings, {}), settings)
+        named_most = metadata.get("ls_max_tokens")
+        of_model = named_most if isinstance(named_most, int) and named_most > 0 else None
+        most = max_output_tokens(settings) or of_model
+        return cls(model, prompt, most, most_replies(None, settings, {}), settings)
 
     @classmethod
     def of_decision(cls, request: Any, metadata: Mapping[str, Any] | None) -> Self:
@@ -139,12 +140,12 @@ def reply_of(result: LLMResult) -> AIMessage | None:
         return None
     if isinstance(first, ChatGeneration):
         return first.message if isinstance(first.message, AIMessage) else None
-    told = result.llm_output or {}
-    counts = told.get("token_usage") or {}
+    output = result.llm_output or {}
+    counts = output.get("token_usage") or {}
     usage = None
     if counts.get("completion_tokens") is not None:
         given, answered = counts.get("prompt_tokens") or 0, counts["completion_tokens"]
         usage = UsageMetadata(input_tokens=given, output_tokens=answered, total_tokens=given + answered)
     return AIMessage(
-        first.text, usage_metadata=usage, response_metadata={"model_name": told.get("model_name")}
+        first.text, usage_metadata=usage, response_metadata={"model_name": output.get("model_name")}
     )

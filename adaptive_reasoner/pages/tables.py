@@ -23,8 +23,8 @@ def html_table(rows: Sequence[Mapping[str, object]], caption: str = "", *, most:
     )
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows[:most])
     more = f" (the first {most} of {len(rows):,} rows)" if len(rows) > most else ""
-    said = f"<caption>{html.escape(caption + more)}</caption>" if caption or more else ""
-    return f"<table>{said}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    caption_html = f"<caption>{html.escape(caption + more)}</caption>" if caption or more else ""
+    return f"<table>{caption_html}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def field_table(fields: Mapping[str, object], caption: str = "") -> str:
@@ -38,8 +38,8 @@ def field_table(fields: Mapping[str, object], caption: str = "") -> str:
         f"<tr>{_cells({'field': name.replace('_', ' '), 'value': value})}</tr>"
         for name, value in fields.items()
     )
-    said = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    return f"<table>{said}<tbody>{body}</tbody></table>"
+    caption_html = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    return f"<table>{caption_html}<tbody>{body}</tbody></table>"
 
 
 def _cells(row: Mapping[str, object]) -> str:

@@ -54,8 +54,10 @@ class Decision:
 
         A policy may think in numpy; a checkpoint does not.
         """
-        told = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "plan"}
-        return {name: str(value) if isinstance(value, str) else float(value) for name, value in told.items()}
+        values = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "plan"}
+        return {
+            name: str(value) if isinstance(value, str) else float(value) for name, value in values.items()
+        }
 
     def _repr_html_(self) -> str:
         return field_table(self.as_state(), "Decision")

@@ -94,8 +94,8 @@ class PolicyStore:
             path.name for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")
         ]
         states = dict(zip(self._names(), ("current", "before"), strict=False))
-        told = [self._describe(name, states.get(name, "")) for name in {*found, *states}]
-        return sorted(told, key=lambda each: (each.made or datetime.min.replace(tzinfo=UTC), each.name))
+        policies = [self._describe(name, states.get(name, "")) for name in {*found, *states}]
+        return sorted(policies, key=lambda each: (each.made or datetime.min.replace(tzinfo=UTC), each.name))
 
     def add(self, folder: PathLike, *, name: str | None = None) -> str:
         """Copy a policy folder into the store, whole or not at all, once it was found to be intact.

@@ -165,17 +165,17 @@ def _outcome(ours: socket.socket, program: str, tests: str, seconds: float, memo
         raise OSError("the sandbox does not start: this kernel or its container allows no seccomp filter")
     worker.deadline = time.monotonic() + seconds
     try:
-        said = worker.line()
-        if said == "loaded":
+        line = worker.line()
+        if line == "loaded":
             worker.send(tests=tests, token=token)
-            said = worker.line()
+            line = worker.line()
     except TimeoutError:
         return ProgramRun(False, f"took longer than {seconds:g} s")
     except OSError:  # it closed its end
-        said = ""
-    if said == token:
+        line = ""
+    if line == token:
         return ProgramRun(True)
-    return ProgramRun(False, said or "ended before its tests did")
+    return ProgramRun(False, line or "ended before its tests did")
 
 
 class _Worker:

@@ -45,10 +45,10 @@ def main() -> None:
         os.write(channel, b"loaded\n")
         tests = _received(channel)
         _run(tests.pop("tests"), {**vars(solution), "__name__": "tests", "__builtins__": pristine})
-        said = tests["token"]
+        line = tests["token"]
     except BaseException as error:  # noqa: BLE001 - of a program that may raise anything
-        said = f"{type(error).__name__}{_place(error)}: {error}"[:_LONGEST].replace("\n", " ")
-    os.write(channel, said.encode(errors="replace") + b"\n")
+        line = f"{type(error).__name__}{_place(error)}: {error}"[:_LONGEST].replace("\n", " ")
+    os.write(channel, line.encode(errors="replace") + b"\n")
     os._exit(0)
 
 

@@ -57,8 +57,10 @@ class ModelJudge:
 
     def preferred(self, question: str, own: str, other: str, replies: Sequence[Reply]) -> float | None:  # noqa: ARG002 - they are in the replies
         """The preference by the verdicts of the two calls."""
-        said = [None if each.message is None else stated_preference(each.message.text) for each in replies]
-        return both_orders(said)
+        verdicts = [
+            None if each.message is None else stated_preference(each.message.text) for each in replies
+        ]
+        return both_orders(verdicts)
 
 
 class FunctionJudge:
@@ -80,12 +82,12 @@ class FunctionJudge:
         return both_orders([self._chance(question, own, other), self._chance(question, other, own)])
 
     def _chance(self, question: str, first: str, second: str) -> float | None:
-        said = self._ask(question, first, second)
-        return chance_of(asyncio.run(_awaited(said)) if inspect.isawaitable(said) else said)
+        verdict = self._ask(question, first, second)
+        return chance_of(asyncio.run(_awaited(verdict)) if inspect.isawaitable(verdict) else verdict)
 
 
-async def _awaited(said: Awaitable[Verdict]) -> Verdict:
-    return await said
+async def _awaited(verdict: Awaitable[Verdict]) -> Verdict:
+    return await verdict
 
 
 def chance_of(verdict: Verdict) -> float | None:
@@ -107,7 +109,7 @@ def chance_of(verdict: Verdict) -> float | None:
     raise ValueError(f"a judge returns a number from 0 to 1, 'A', 'B', 'tie' or None, not {verdict!r}")
 
 
-def both_orders(said: Sequence[float | None]) -> float | None:
+def both_orders(verdicts: Sequence[float | None]) -> float | None:
     """How likely the own reply is preferred, by the verdicts with it first and with it second.
 
     Both orders are needed: with one alone, a liking for the first place would not cancel.
@@ -116,13 +118,13 @@ def both_orders(said: Sequence[float | None]) -> float | None:
         >>> both_orders([1.0, 0.0]), both_orders([1.0, 1.0]), both_orders([1.0, None])
         (1.0, 0.5, None)
     """
-    first, second = said
+    first, second = verdicts
     return None if first is None or second is None else (first + 1.0 - second) / 2.0
 
 
 def shown_text(message: AIMessage) -> str:
     """A reply as a judge is shown it: its text without thoughts, and the tools it would call."""
     text = without_thoughts(message.text)
-    said = message.text.strip() if text is None else text
+    shown = message.text.strip() if text is None else text
     calls = [{"tool": call["name"], "arguments": call["args"]} for call in message.tool_calls]
-    return "\n".join(filter(None, [said, *(json.dumps(call, default=str) for call in calls)]))
+    return "\n".join(filter(None, [shown, *(json.dumps(call, default=str) for call in calls)]))

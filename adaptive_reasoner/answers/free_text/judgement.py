@@ -80,9 +80,9 @@ class Judged:
             shown = _shuffled(question, distinct)
             prompt = HumanMessage(self._prompt(question, shown))
             replies = yield [Request([prompt], source=self.source, hidden_sample=True, auxiliary=True)]
-            said = replies[0].message.text if replies and replies[0].message is not None else ""
+            verdict = replies[0].message.text if replies and replies[0].message is not None else ""
             label = dict.fromkeys(distinct)
-            for group in groups_in(said, len(shown)) or ():
+            for group in groups_in(verdict, len(shown)) or ():
                 together = [text for text in distinct if shown.index(text) + 1 in group]
                 label.update(dict.fromkeys(together, together[0]))
         return [

@@ -64,10 +64,10 @@ def code(language: str) -> TextComparison:
 
 def code_of(message: AIMessage, read: "_Reading") -> str | None:
     """The code of a reply without its thoughts; None where it was cut or refused, or holds none."""
-    said = spoken(message)
-    if said is None:
+    text = spoken(message)
+    if text is None:
         return None
-    return read(message.text if said == message.text.strip() else said)  # the layout of the first line counts
+    return read(message.text if text == message.text.strip() else text)  # the layout of the first line counts
 
 
 def python_source(text: str) -> str | None:

@@ -87,7 +87,7 @@ def read_label_sheet(path: PathLike, samples: Samples) -> LabelSheet:
             gold = cell_text(row, "gold")
             if gold is None:
                 continue
-            said = len(notes)
+            noted = len(notes)
             label = Label(_gold(gold.strip(), row, question_id, samples, notes, number), _drawn(row))
         except ValueError as error:
             raise OutcomesError(str(error), file=path, row=number) from error
@@ -96,7 +96,7 @@ def read_label_sheet(path: PathLike, samples: Samples) -> LabelSheet:
             reason = f"question {question_id!r} has another label in row {at}"
             raise OutcomesError(reason, file=path, row=number)
         answers = {each.answer for each in answers_of(samples, question_id)[0]}
-        if label.gold is not None and answers and label.gold not in answers and len(notes) == said:
+        if label.gold is not None and answers and label.gold not in answers and len(notes) == noted:
             unseen.append(number)
     if not labels:
         raise OutcomesError("no row has a label; fill in the column gold", file=path)

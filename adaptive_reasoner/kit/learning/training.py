@@ -55,8 +55,8 @@ class TrainedPolicy:
     @property
     def report(self) -> dict[str, Any]:
         """Verdict, learner, dropped actions, calibration and held-out figures, as plain JSON values."""
-        said = {name: self.card[name] for name in ("verdict", "ships", "actions", "dropped")}
-        return {**said, **self.card["report"]}
+        summary = {name: self.card[name] for name in ("verdict", "ships", "actions", "dropped")}
+        return {**summary, **self.card["report"]}
 
     def save(self, folder: PathLike) -> Path:
         """Write the policy folder, whole or not at all; an older policy there is replaced.

@@ -143,10 +143,10 @@ def _read_csv(path: Path, quoted: bool) -> Iterator[Row]:
         number = 0
         try:
             header = file.readline()
-            told = re.fullmatch(r"sep=(.)\s*", header)  # as spreadsheets are told the delimiter
-            if told is None:
+            declared = re.fullmatch(r"sep=(.)\s*", header)  # as spreadsheets are told the delimiter
+            if declared is None:
                 file.seek(0)
-            delimiter = _delimiter(header) if told is None else told[1]
+            delimiter = _delimiter(header) if declared is None else declared[1]
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             for number, row in enumerate(reader, start=1):

@@ -187,10 +187,10 @@ class OutcomesFile:
             declare = "a reward on another scale needs an accuracy_unit"
             reason = "accuracy is {}, outside [0, 1]; {}"
             faults.append((outside, lambda at: reason.format(rows.accuracy[at], declare)))
-        for wrong, said in faults:
+        for wrong, describe in faults:
             if wrong.any():
                 at = int(wrong.argmax())
-                raise self._fault(said(at), row=rows.first + at)
+                raise self._fault(describe(at), row=rows.first + at)
 
     def _check_questions(self, rows: _Rows, k: int) -> None:
         """That each k rows are one question's, with every action once."""
