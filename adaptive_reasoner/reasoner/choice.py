@@ -69,10 +69,14 @@ class Choice:
         try:
             decision = policy.decide(about, price=self._price, max_cost=most, key=key, **self._known)
         except BudgetExceededError as over:
-            raise self._refusal(over, most, full) from over
+            if over.wanted < inf:
+                raise self._refusal(over, most, full) from over
+            decision = policy.decide(about, price=self._price, max_cost=inf, key=key, **self._known)
         if decision.action not in self._actions and decision.plan is None:
             raise UnknownActionError(decision.action, self._actions)
-        if decision.worst_cost > most * (1.0 + ROUNDING):
+        if decision.worst_cost == inf > most:
+            decision = self._without_worst_cost(policy, decision, most, full)
+        elif decision.worst_cost > most * (1.0 + ROUNDING):
             wanted, unit = decision.worst_cost, policy.cost_unit
             raise BudgetExceededError(
                 wanted,
@@ -83,6 +87,38 @@ class Choice:
             )
         others = self._admissible(policy, decision, most) if self._exploration.share else ()
         return self._exploration.decide(decision, others, key=key)
+
+    def _without_worst_cost(
+        self, policy: Policy, own: Decision, most: float, full: BudgetExceededError | None
+    ) -> Decision:
+        """The choice of a policy that knows no worst costs: the best action whose first calls fit.
+
+        Later rounds are held before they are sent. One that does not fit ends the vote with its samples.
+        """
+        wanted = self._held_at_first(own)
+        if wanted <= most:
+            return own
+        fitting = []
+        if isinstance(policy, DescribesActions):
+            for action in policy.actions:
+                other = replace(policy.decision_for(action, price=own.price), reason="budget")
+                held = self._held_at_first(other)
+                wanted = min(wanted, held)
+                if held <= most:
+                    fitting.append(other)
+        if not fitting:
+            raise self._refusal(BudgetExceededError(wanted, most, policy.cost_unit), most, full)
+
+        def worth(decision: Decision) -> float:
+            return decision.expected_accuracy - own.price * decision.expected_cost
+
+        return max(sorted(fitting, key=lambda decision: decision.expected_cost), key=worth)
+
+    def _held_at_first(self, decision: Decision) -> float:
+        """What has to be held before the first calls of an action; infinite where that cannot be known."""
+        task = Task(self._question.messages, price=self._price)
+        bound = self._caller.bound(FlowRunner(self.flow_of(decision), task).requests)
+        return held_for(decision, bound.cost) if self.admits(bound) else inf
 
     def _admissible(self, policy: Policy, own: Decision, most: float) -> Iterator[Decision]:
         """The decisions for the other actions that could be held as the policy's own would be."""

@@ -94,10 +94,13 @@ async def test_under_a_hard_cap_a_model_without_max_tokens_is_refused_before_it_
     assert (server.bodies, ledger.snapshot().in_flight) == ([], 0)
 
 
-def test_a_budget_without_worst_cases_says_what_is_missing(model):
-    middleware = budgeted(worst=float("inf"), run_budget=8.0)
-    with pytest.raises(BudgetExceededError, match="give the policy's actions a worst_cost"):
-        create_agent(model, middleware=[middleware]).invoke(ASKED)
+def test_a_budget_without_worst_cases_goes_by_what_the_first_calls_can_cost(model):
+    model = model.model_copy(update={"max_tokens": 6})
+    for run_budget, ends in ((8.0, True), (12.0, False)):  # the vote begins with two calls
+        middleware = budgeted(worst=float("inf"), run_budget=run_budget)
+        text = create_agent(model, middleware=[middleware]).invoke(ASKED)["messages"][-1].text
+        assert ("the budget is used up" in text) is ends
+        assert middleware.ledger.spent <= run_budget
 
 
 async def test_a_thread_has_a_budget_over_its_runs(ask, model, adder):

@@ -108,6 +108,32 @@ def test_a_most_cost_of_the_question_leaves_the_dear_action_out(policy):
         made.answer(STORY, price=0.0, max_cost=1e-5)
 
 
+@pytest.fixture(scope="module")
+def without_menu(policy, tmp_path_factory):
+    """The same policy, trained without a menu, so that it knows no worst costs."""
+    folder = tmp_path_factory.mktemp("without_menu")
+    table = toy_outcomes(400)
+    table = replace(table, cost=table.cost * 4e-6, cost_unit="usd")
+    trained = train(table, budget=6e-5, encoder=policy.encoder, cache=VectorCache(policy.encoder, folder))
+    return LearnedPolicy.load(trained.save(folder / "policy"))
+
+
+@pytest.mark.parametrize("limit", ["max_cost", "hard_cap"])
+def test_a_policy_without_a_menu_goes_by_what_the_first_calls_can_cost(without_menu, limit):
+    def asked(most, price):
+        cap, terms = (most, {}) if limit == "hard_cap" else (None, {"max_cost": most})
+        made = dollars(without_menu, cap, max_tokens=8)
+        return made.answer(STORY, price=price, **terms).record
+
+    first = 2 * bound("Think step by step.", 64)
+    chosen = [asked(most, price=0.0) for most in (1.01 * first, 0.99 * first)]
+    assert [record["action"] for record in chosen] == ["cot", "direct"]
+    assert chosen[1]["reason"] == "budget"
+    with pytest.raises(BudgetExceededError, match="declare a smaller max_tokens") as refused:
+        asked(0.99 * bound("Answer:", 8), price=0.0)
+    assert refused.value.wanted == pytest.approx(bound("Answer:", 8))
+
+
 def test_an_action_of_any_length_is_left_out_under_a_cap(policy):
     made = dollars(policy, 2e-3)  # "direct" declares nothing, and "cot" does
     assert made.answer(STORY, price=1e9, max_cost=1.5e-3).record["action"] == "cot"
