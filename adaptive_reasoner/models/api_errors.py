@@ -14,6 +14,9 @@ _BUILDS_REQUESTS = frozenset(
 )
 """Functions of the provider packages that put a request together, before anything is sent."""
 
+_PASSING = frozenset({408, 409, 423, 425, 429})
+"""Refusals below 500 that another attempt may not meet."""
+
 _CLIENTS = r"(?:Async)?(?:Completions|Responses|Messages|Models|Client)\.\w+|\w+\._converse_params"
 _UNEXPECTED = re.compile(rf"(?:({_CLIENTS})|.*)\(\) got an unexpected keyword argument '(\w+)'")
 
@@ -43,6 +46,18 @@ def status_of(error: BaseException, apart_from: Iterable[BaseException] = ()) ->
     """
     statuses = (status for cause in causes(error, apart_from) for status in _statuses(cause))
     return next((status for status in statuses if isinstance(status, int) and 400 <= status < 600), None)
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether a call was refused for what it asks, so that the same call would be refused again.
+
+    Example:
+        >>> from urllib.error import HTTPError
+        >>> [is_final(HTTPError("", status, "", {}, None)) for status in (400, 401, 429, 503)]
+        [True, True, False, False]
+    """
+    status = status_of(error)
+    return status is not None and status < 500 and status not in _PASSING
 
 
 def _statuses(error: BaseException) -> Iterator[Any]:

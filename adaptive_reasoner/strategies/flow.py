@@ -19,6 +19,7 @@ from langchain_core.runnables import Runnable
 from adaptive_reasoner.answers.base import Comparison, ComparisonSteps, TextComparison
 from adaptive_reasoner.answers.grouping import Key, auto, comparison
 from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.models.api_errors import is_final
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
@@ -255,6 +256,12 @@ def usable_messages(replies: Sequence[Reply]) -> list[AIMessage]:
         late = TimeoutError("the deadline passed before a call could start")
         raise NothingArrivedError(next((reply.error for reply in replies if reply.error is not None), late))
     return messages
+
+
+def refused_for_good(replies: Sequence[Reply]) -> bool:
+    """Whether nothing came, and a request was refused for what it asks: another would be refused, too."""
+    errors = [reply.error for reply in replies if reply.received is None]
+    return len(errors) == len(replies) and any(error is not None and is_final(error) for error in errors)
 
 
 def checked_key(key: Key | None) -> Comparison | None:

@@ -22,6 +22,7 @@ from adaptive_reasoner.strategies.flow import (
     Task,
     checked_key,
     may_vote,
+    refused_for_good,
     sample_price,
     usable_messages,
     votes_of,
@@ -64,8 +65,9 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
     After each wave all replies so far are compared, and equal ones go to one count. A sample that fails,
     refuses or gives no answer is drawn but does not vote; if none votes, the first whole one is returned.
     Ties go to the answer seen first. A vote in which nothing can be compared ends with its first wave, or one
-    sample later where all replies of that were empty, filtered or cut. No further wave is started that could
-    not be back by the task's deadline.
+    sample later where all replies of that were empty, filtered or cut. Where nothing came and the request was
+    refused for what it asks (a wrong key, a prompt that is too long), it is not repeated. No further wave is
+    started that could not be back by the task's deadline.
 
     Args:
         samples: The most samples to draw.
@@ -85,7 +87,7 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
         while wave := stop.wave(votes.state, sample_price(task, replies)):
             drawn = yield [Request(task.messages, hidden_sample=samples > 1)] * wave
             replies += drawn
-            if not drawn:  # no time was left to start any
+            if not drawn or refused_for_good(replies):  # no time was left, or all is refused
                 break
             waves += any(reply.received is not None for reply in drawn)
             answers = yield from votes_of([reply.message for reply in replies], own, task, answers)

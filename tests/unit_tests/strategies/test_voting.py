@@ -89,6 +89,26 @@ def test_when_every_sample_fails_the_first_error_is_raised_as_it_came(drive):
     assert made.cost == 0
 
 
+@pytest.mark.parametrize(
+    ("flow", "calls"),
+    [
+        (adaptive_consistency(9, Priced()), 1),
+        (self_consistency(5), 3),
+        (best_of_n(4, Checker(lambda question, reply: True)), 1),
+    ],
+)
+def test_a_request_that_is_refused_for_what_it_asks_is_not_repeated(drive, flow, calls):
+    made = caller(failures=dict.fromkeys(range(9), StatusError(400)))
+    with pytest.raises(StatusError, match="400"):
+        drive(flow, made)
+    assert len(made.bill) == calls
+
+
+def test_a_refusal_of_one_sample_does_not_end_a_vote_that_has_replies(drive):
+    made = caller("Answer: 7", failures={1: StatusError(400)})
+    assert drive(self_consistency(3), made).votes == {"7": 2}
+
+
 def test_the_error_of_a_failed_answer_keeps_what_caused_it(drive):
     refused = ConnectionError("no connection")
     refused.__cause__ = ConnectionRefusedError("nobody listens")
