@@ -197,6 +197,14 @@ class AdaptiveChatModel(BaseChatModel):
         return self._main._get_ls_params(**self._settings_of(stop, kwargs))
 
     @override
+    def get_token_ids(self, text: str) -> list[int]:
+        return self._main.get_token_ids(text)
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        return self._main.get_num_tokens(text)
+
+    @override
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None) -> int:
         return self._main.get_num_tokens_from_messages(messages, tools)
 

@@ -171,7 +171,7 @@ class Choice:
             instructions="\n".join(system),
             structured=self._question.structured or is_structured(settings),
             tools="called"
-            if isinstance(messages[-1], ToolMessage)
+            if messages and isinstance(messages[-1], ToolMessage)
             else "callable"
             if callable_tools
             else "none",

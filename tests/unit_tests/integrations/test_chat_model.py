@@ -143,6 +143,20 @@ def test_the_profile_is_the_inner_models():
     assert model.profile == inner.profile
 
 
+class CountsWords(ScriptedModel):
+    """A model whose tokens are words."""
+
+    def get_token_ids(self, text):
+        return [len(word) for word in text.split()]
+
+
+def test_tokens_are_counted_by_the_inner_model():
+    model = AdaptiveChatModel(CountsWords(), budget=10.0)
+    assert model.get_num_tokens("one two three") == 3
+    assert model.get_token_ids("one two") == [3, 3]
+    assert model.get_num_tokens_from_messages([HumanMessage("one two")]) == 3  # "Human: one two"
+
+
 def test_a_cache_keeps_whole_answers_and_never_the_samples_of_a_vote():
     set_llm_cache(InMemoryCache())
     try:
@@ -227,10 +241,11 @@ def test_a_call_takes_no_longer_than_the_timeout_it_was_made_with():
         asyncio.run(slow.ainvoke("5 + 9?"))
 
 
-@pytest.mark.parametrize("messages", [[AIMessage("hi")], [HumanMessage([{"type": "text", "text": ""}])]])
-def test_no_question_is_a_clear_error(messages):
+@pytest.mark.parametrize("model", [adaptive(), AdaptiveChatModel(ScriptedModel(), budget=10.0)])
+@pytest.mark.parametrize("messages", [[], [AIMessage("hi")], [HumanMessage([{"type": "text", "text": ""}])]])
+def test_no_question_is_a_clear_error(model, messages):
     with pytest.raises(ValueError, match="no question"):
-        adaptive().invoke(messages)
+        model.invoke(messages)
 
 
 class Sum(BaseModel):
