@@ -81,7 +81,7 @@ class Database:
             with self._engine.begin() as connection:
                 done = work(connection)
         except SQLAlchemyError as error:
-            raise failed(error, self._secrets) from error
+            raise failed(error, self.shown, self._secrets) from error
         if self._path is not None and self._file is None:
             self._file = file_at(self._path)
         return done
@@ -97,7 +97,7 @@ class Database:
             try:
                 outcome = self._attempt(work)
             except SQLAlchemyError as failure:
-                raise failed(failure, self._secrets) from failure
+                raise failed(failure, self.shown, self._secrets) from failure
             if not isinstance(outcome, _Failure):
                 return outcome
             error = outcome.error
@@ -106,7 +106,7 @@ class Database:
                     reason = f"other processes came in between {ATTEMPTS} times; repeat the call"
                     raise UnreachableLedgerError(f"{reason} ({error})") from error
             elif attempt == ATTEMPTS or outcome.answered:  # a refusal stays a refusal
-                raise failed(error, self._secrets) from error
+                raise failed(error, self.shown, self._secrets) from error
             attempt += 1
 
     def _attempt(self, work: Callable[[Connection], T]) -> "T | _Failure":
@@ -232,10 +232,28 @@ def joined(url: str) -> Iterator[Database]:
         database.leave()
 
 
-def failed(error: Exception, secrets: frozenset[str]) -> UnreachableLedgerError:
-    """The error for a database that failed, with the passwords in the driver's message hidden."""
+def failed(error: Exception, shown: str, secrets: frozenset[str]) -> UnreachableLedgerError:
+    """The error for a database that failed, with the passwords in the driver's message hidden.
+
+    Args:
+        error: What the driver raised.
+        shown: The database's URL, without passwords.
+        secrets: The passwords.
+    """
     hide_in(error, secrets)
-    return UnreachableLedgerError(f"the ledger's database failed: {getattr(error, 'orig', None) or error}")
+    reason = getattr(error, "orig", None) or error
+    return UnreachableLedgerError(f"the ledger's database failed: {shown}: {reason}{_way_out(shown)}")
+
+
+def _way_out(shown: str) -> str:
+    """What to do about the file of a SQLite database that cannot be opened."""
+    scheme, _, path = shown.partition(":///")
+    folder = Path(path.partition("?")[0]).parent
+    if scheme != "sqlite":
+        return ""
+    if not folder.is_dir():
+        return f"; there is no folder {folder}"
+    return "" if os.access(folder, os.W_OK) else f"; the folder {folder} cannot be written"
 
 
 def _after_fork() -> None:

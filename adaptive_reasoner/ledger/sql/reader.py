@@ -112,7 +112,7 @@ class LedgerReader:
                 account = accounts_of(connection, self.url, self.name)[self.name]
                 return verb(_LedgerOnView(view, account, clock=self._clock))
         except SQLAlchemyError as error:
-            raise failed(error, secrets_of(self.url)) from error
+            raise failed(error, showable(self.url), secrets_of(self.url)) from error
 
 
 class _LedgerOnView(TransactionalLedger):
@@ -228,7 +228,7 @@ def reading(url: str) -> Iterator[sa.Connection]:
         with engine.connect() as connection, connection.begin():
             yield connection
     except SQLAlchemyError as error:
-        raise failed(error, secrets_of(url)) from error
+        raise failed(error, showable(url), secrets_of(url)) from error
     finally:
         engine.dispose()
 

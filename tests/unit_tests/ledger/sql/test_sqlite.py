@@ -224,6 +224,17 @@ def test_refuses_a_file_that_is_no_database(tmp_path):
         open_ledger(f"sqlite:///{path}", target=1.0)
 
 
+def test_a_file_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("no database\n" * 100)
+    for name, said in [
+        ("missing/ledger.db", f"there is no folder {tmp_path / 'missing'}"),
+        ("notes.txt", "file is not a database"),
+    ]:
+        with pytest.raises(UnreachableLedgerError, match=said) as failed:
+            open_ledger(f"sqlite:///{tmp_path}/{name}", target=1.0)
+        assert f"{tmp_path}/{name}" in str(failed.value)
+
+
 def test_refusal_that_is_remembered_holds_nobody_up(opened):
     one, other = opened(target=50.0), opened()
     with pytest.raises(LedgerError) as remembered:
