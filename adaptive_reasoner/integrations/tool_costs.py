@@ -30,6 +30,7 @@ class ToolCosts:
         costs: What a call of each tool costs at most.
 
     Raises:
+        TypeError: They are not given by name.
         ValueError: A cost is negative or no number.
 
     Example:
@@ -42,6 +43,7 @@ class ToolCosts:
     costs: Mapping[str, ToolCost] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check_mapping("tool_costs", self.costs, "what each tool costs, by its name, as in {'search': 0.005}")
         for name, cost in self.costs.items():
             if not callable(cost):
                 _check(name, cost)
@@ -73,16 +75,24 @@ def check_limits(limits: Mapping[str, int] | None) -> dict[str, int]:
     """The most calls of each tool in a run.
 
     Raises:
+        TypeError: They are not given by name.
         ValueError: A limit is negative or no whole number.
 
     Example:
         >>> check_limits({"search": 3})
         {'search': 3}
     """
-    for name, most in (limits or {}).items():
+    limits = {} if limits is None else limits
+    _check_mapping("tool_limits", limits, "the most calls of each tool, by its name, as in {'search': 3}")
+    for name, most in limits.items():
         if not isinstance(most, int) or isinstance(most, bool) or most < 0:
             raise ValueError(f"the limit of tool {name!r} is a whole number of at least 0, not {most!r}")
-    return dict(limits or {})
+    return dict(limits)
+
+
+def _check_mapping(argument: str, value: Any, meaning: str) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{argument} is {meaning}, not {value!r}")
 
 
 def misspelt(named: Iterable[str], tools: Iterable[Any]) -> dict[str, str]:

@@ -148,6 +148,11 @@ class PriceTable:
         if not self.prices:
             raise ValueError("a price table needs at least one model")
         for name, meter in self.prices.items():
+            if not hasattr(meter, "cost_unit"):
+                raise TypeError(
+                    f"the price of model {name!r} is a meter such as "
+                    f"PriceMeter(prompt=0.25, completion=2.0), in dollars per million tokens, not {meter!r}"
+                )
             if meter.cost_unit != self.cost_unit:
                 raise ValueError(f"model {name!r} is priced in {meter.cost_unit!r}, not {self.cost_unit!r}")
 

@@ -20,7 +20,7 @@ from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import CallBound, Decision, Reason
 from adaptive_reasoner.policy.expectations import AskedFor, Kind, OfferedReplies
-from adaptive_reasoner.strategies.flow import Flow
+from adaptive_reasoner.strategies.flow import Flow, check_samples
 from adaptive_reasoner.strategies.priced_stops import Priced
 from adaptive_reasoner.strategies.voting import adaptive_consistency, single_pass
 
@@ -73,8 +73,7 @@ class LabelFreePolicy:
         samples: int = SAMPLES,
         key: Comparison = auto,
     ) -> None:
-        if samples < 1:
-            raise ValueError(f"a vote needs at least 1 sample, not {samples}")
+        check_samples(samples)
         self.source, self.meter, self.budget, self.samples = source, meter, budget, samples
         self.key, self.offered = key, OfferedReplies()
         self._call: CallBound | None = None

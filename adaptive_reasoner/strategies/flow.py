@@ -264,6 +264,16 @@ def refused_for_good(replies: Sequence[Reply]) -> bool:
     return len(errors) == len(replies) and any(error is not None and is_final(error) for error in errors)
 
 
+def check_samples(samples: int) -> None:
+    """Refuse a number of samples that is none.
+
+    Raises:
+        ValueError: It is below 1, or no whole number.
+    """
+    if not hasattr(samples, "__index__") or samples < 1:
+        raise ValueError(f"a vote needs a whole number of at least 1 sample, not {samples!r}")
+
+
 def checked_key(key: Key | None) -> Comparison | None:
     """The comparison that a strategy was given; None where it takes that of the task.
 

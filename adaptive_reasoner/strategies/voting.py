@@ -20,6 +20,7 @@ from adaptive_reasoner.strategies.flow import (
     Flow,
     Steps,
     Task,
+    check_samples,
     checked_key,
     may_vote,
     refused_for_good,
@@ -78,8 +79,7 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
     Source:
         Aggarwal et al., arXiv:2305.11860; the rules name theirs.
     """
-    if samples < 1:
-        raise ValueError(f"a vote needs at least 1 sample, not {samples}")
+    check_samples(samples)
     own = checked_key(key)
 
     def flow(task: Task) -> Steps:

@@ -93,7 +93,10 @@ def _dollars(entries: Any, sources: Mapping[str, Source]) -> dict[str, Meter]:
 def _price(entries: Any, where: str, source: str) -> PriceMeter:
     table = _ModelPrice.read(entries, where)
     if table.prompt is None or table.completion is None:
-        raise MenuError(f"[{where}] needs a price for prompt and for completion, for source {source!r}")
+        listed = "; listed = true takes the public price of its model" if where == "prices" else ""
+        raise MenuError(
+            f"[{where}] needs a price for prompt and for completion, for source {source!r}{listed}"
+        )
     return PriceMeter(**table.model_dump())
 
 

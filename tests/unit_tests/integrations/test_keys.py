@@ -71,6 +71,7 @@ def test_a_vote_draws_no_more_than_the_samples_that_were_allowed(answer):
     [
         ({"key": "numbers"}, "there is no key 'numbers'"),
         ({"samples": 0}, "at least 1 sample, not 0"),
+        ({"samples": 2.5}, r"a whole number of at least 1 sample, not 2\.5|valid integer"),
         (
             {
                 "samples": 5,

@@ -249,10 +249,12 @@ def test_a_limit_is_one_of_the_run_and_holds_after_it_is_taken_up_elsewhere(tmp_
         ({"tool_costs": {"search": float("inf")}}, "the cost of tool 'search'"),
         ({"tool_limits": {"search": 1.5}}, "the limit of tool 'search'"),
         ({"tool_limits": {"search": -1}}, "the limit of tool 'search'"),
+        ({"tool_costs": ["search"]}, "tool_costs is what each tool costs, by its name"),
+        ({"tool_limits": 3}, "tool_limits is the most calls of each tool, by its name"),
     ],
 )
 def test_what_is_no_cost_or_limit_is_refused_at_construction(options, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((ValueError, TypeError), match=said):
         agent_of([search], **options)
 
 

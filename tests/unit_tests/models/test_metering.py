@@ -2,6 +2,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from adaptive_reasoner.errors import UnpricedUsageError
+from adaptive_reasoner.models.dollars import DollarMeter
 from adaptive_reasoner.models.listed_prices import ListedPrice
 from adaptive_reasoner.models.metering import PriceMeter, PriceTable, SampleMeter, SecondsMeter, TokenMeter
 from adaptive_reasoner.models.usage import Usage
@@ -77,6 +78,13 @@ def test_a_table_prices_each_reply_by_the_model_that_wrote_it():
     assert table.worst_cost([HumanMessage("x")], 40) == PriceMeter(10.0, 20.0).worst_cost(
         [HumanMessage("x")], 40
     )
+
+
+@pytest.mark.parametrize("price", [0.25, (0.25, 2.0), {"prompt": 0.25}])
+def test_a_price_that_is_no_meter_is_refused_with_an_example(price):
+    for made in (PriceTable, DollarMeter):
+        with pytest.raises(TypeError, match=r"the price of model 'small' is a meter such as PriceMeter\("):
+            made({"small": price})
 
 
 @pytest.mark.parametrize("name", ["medium", "small-plus", None])

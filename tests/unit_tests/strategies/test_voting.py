@@ -109,6 +109,12 @@ def test_a_refusal_of_one_sample_does_not_end_a_vote_that_has_replies(drive):
     assert drive(self_consistency(3), made).votes == {"7": 2}
 
 
+@pytest.mark.parametrize("samples", [0, -1, 2.5, "3"])
+def test_a_number_of_samples_that_is_none_is_refused_at_construction(samples):
+    with pytest.raises(ValueError, match="a whole number of at least 1 sample"):
+        self_consistency(samples)
+
+
 def test_the_error_of_a_failed_answer_keeps_what_caused_it(drive):
     refused = ConnectionError("no connection")
     refused.__cause__ = ConnectionRefusedError("nobody listens")

@@ -175,6 +175,7 @@ NAMED = "prompt = {{ function = '{0}:{1}' }}\n[code]\nmodules = ['{0}']"
         (ASK + "[grader]\nkind = 'exact'\nfields = ['a']", "fields belongs to kind"),
         (ASK + "[grader]\nkind = 'judge'\nsource = 'b'", "no source 'b'; known are ask"),
         (ASK + "[prices]\nunit = 'usd'\nprompt = 1.0", "needs a price for prompt and for completion"),
+        (ASK + "[prices]\nunit = 'usd'", "listed = true takes the public price of its model"),
         (ASK + "[prices]\nunit = 'usd'\nprompt = -1\ncompletion = 1", "at least 0"),
         (ASK + "[prices]\nunit = 'usd'\n[prices.sources.b]\nprompt = 1", "no such source; known are ask"),
         (
