@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from langchain_core.exceptions import LangChainException
 
 from adaptive_reasoner.cli.checks import amount
 from adaptive_reasoner.cli.loading import load_menu, load_policy, trained_reasoner
 from adaptive_reasoner.cli.results import AsJson, NoCode, print_result
 from adaptive_reasoner.console import err, number, out, print_json
+from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.models.api_errors import is_unreachable
 
 
 def ask(
@@ -32,6 +35,8 @@ def ask(
         raise typer.BadParameter(
             "a budget determines the price; give only one of the two", param_hint="--price"
         )
+    if not question.strip():
+        raise typer.BadParameter("the question is empty", param_hint="question")
     loaded = load_policy(policy, budget)
     if budget is not None:
         price = loaded.price
@@ -39,7 +44,11 @@ def ask(
         print_result(loaded.decide(question, price=price).as_state(), as_json)
         return
     reasoner = trained_reasoner(load_menu(config, no_code), loaded)
-    result = reasoner.answer(question, price=price)
+    try:
+        result = reasoner.answer(question, price=price)
+    except LangChainException as error:  # of a provider's package
+        reason = "nobody answers at its address" if is_unreachable(error) else error
+        raise AdaptiveReasonerError(f"{config}: the model cannot be called: {reason}") from error
     if as_json:
         print_json({"text": result.message.text, **result.record})
     else:

@@ -12,6 +12,7 @@ import pytest
 from adaptive_reasoner import cli
 from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger import open_ledger
+from tests.stub_server import StubServer
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,33 @@ def test_a_price_and_a_budget_exclude_each_other(command, policy_folder):
     code, _, said = command("ask", "5 + 9?", "--policy", policy_folder, "--price", 0.1, "--budget", 20)
     assert code == 2
     assert "give only one of the two" in said
+
+
+SOURCE = """
+[sources.{}]
+base_url = "{}"
+model = "m"
+max_tokens = 8
+samples = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "faults", "reason"),
+    [
+        ("5 + 9?", dict.fromkeys(range(9), "401"), "the model cannot be called: Error code: 401"),
+        (" ", {}, "the question is empty"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_one_line(
+    command, policy_folder, tmp_path, asked, faults, reason
+):
+    with StubServer(faults=faults) as server:
+        menu = tmp_path / "menu.toml"
+        menu.write_text("".join(SOURCE.format(name, server.base_url) for name in ("direct", "cot")))
+        code, printed, said = command("ask", asked, "--policy", policy_folder, "--config", menu)
+    assert (code, printed, said.count("\n")) == (2, "", 1)
+    assert reason in said
 
 
 def test_a_question_is_asked_at_the_price_of_a_budget(command, policy_folder):
