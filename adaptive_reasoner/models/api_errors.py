@@ -14,7 +14,7 @@ _BUILDS_REQUESTS = frozenset(
 )
 """Functions of the provider packages that put a request together, before anything is sent."""
 
-_PASSING = frozenset({408, 409, 423, 425, 429})
+_PASSING = frozenset({408, 409, 425, 429})
 """Refusals below 500 that another attempt may not meet."""
 
 _CLIENTS = r"(?:Async)?(?:Completions|Responses|Messages|Models|Client)\.\w+|\w+\._converse_params"

@@ -9,10 +9,9 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from math import isnan
 
-from adaptive_reasoner.models.api_errors import causes, status_of
+from adaptive_reasoner.models.api_errors import causes, is_final, status_of
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 
-_PASSING = frozenset({408, 409, 425, 429})
 _NO_ADMITTANCE = frozenset({401, 402, 403, 404})
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})  # OpenAI's, under status 429
 _MISTAKES = (TypeError, LookupError, AttributeError, ImportError, NotImplementedError, AssertionError)
@@ -82,9 +81,8 @@ def worth_another(error: BaseException) -> bool:
     """
     if isinstance(error, EmptyReplyError | MalformedToolCallError):
         return False
-    status = status_of(error)
-    if status is not None:
-        return status in _PASSING or status >= 500
+    if status_of(error) is not None:
+        return not is_final(error)
     if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
         return False
     return not isinstance(error, _MISTAKES)
