@@ -7,6 +7,7 @@ best: the old outcomes alone, or the log as well, all of it or its last half, qu
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import hypot
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Texts
 from adaptive_reasoner.kit.learning.policy_card import digest_of
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
+from adaptive_reasoner.kit.off_policy.asked_again import told_by_earlier
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.estimators import interval_of_mean
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -86,9 +88,10 @@ def shift_of(expected: Floats, values: Floats, propensity: Floats, text: Ints | 
     which another action is the rule. These weights are cut (Ionides, "Truncated Importance Sampling", 2008)
     at the fourth root of their number: a drift is about the same on all questions, and a few must not decide.
     What is wrong about a question is wrong each time it is asked, so that the variance of the ratio is that
-    over different questions. Most actions do not change, and several are looked at: a ratio within two
-    standard errors of one moves nothing, and others are shrunk towards one the less the further they lie
-    beyond (non-negative garrote; Breiman, "Better Subset Regression", 1995).
+    over different questions, and a question that comes again is compared with its own earlier decisions. Most
+    actions do not change, and several are looked at: a ratio within two standard errors of one moves nothing,
+    and others are shrunk towards one the less the further they lie beyond (non-negative garrote; Breiman,
+    "Better Subset Regression", 1995).
 
     Args:
         expected: Of each decision, by a policy that had not seen it, shape (n,).
@@ -113,23 +116,28 @@ def shift_of(expected: Floats, values: Floats, propensity: Floats, text: Ints | 
         if len(np.unique(texts[n - half :])) < _FEWEST_TEXTS:
             break
         lengths.append(half)
-    memories: list[Bools | None] = [None, *(np.arange(n) >= n - length for length in lengths)]
-    losses = [_losses(expected, values, weights, texts, latest, memory) for memory in memories]
+    later = [np.arange(n) >= n - length for length in lengths]
+    memories: list[Bools | None] = [None, *later]
+    known = [(expected, 0.0), *(told_by_earlier(expected, values, texts, ~memory) for memory in later)]
+    losses = [
+        _losses(told, values, weights, texts, latest, memory)
+        for (told, _), memory in zip(known, memories, strict=True)
+    ]
     best = min(range(len(memories)), key=lambda at: float(losses[at].mean()))
     chosen = next(at for at in range(best + 1) if not _is_better(losses[best], losses[at], texts[latest]))
-    memory = memories[chosen]
+    memory, (expected, level_error) = memories[chosen], known[chosen]
     counted = np.ones(n, dtype=bool) if memory is None else memory
     ratio = _ratio(expected[counted], values[counted], weights[counted])
     missed = weights[counted] * (values[counted] - ratio * expected[counted])
     spread = interval_of_mean(np.asarray(np.bincount(texts[counted], weights=missed), dtype=np.float64))
     scale = float(weights[counted] @ expected[counted]) / (int(texts.max()) + 1)
-    error = (spread.high - spread.low) / (2 * 1.96 * scale)
-    known = memory is None or _SURE * error >= abs(ratio - 1)
-    old = 1.0 if known else (_SURE * error / (ratio - 1)) ** 2
+    error = hypot((spread.high - spread.low) / (2 * 1.96 * scale), level_error)
+    stays = memory is None or _SURE * error >= abs(ratio - 1)
+    old = 1.0 if stays else (_SURE * error / (ratio - 1)) ** 2
     return Shift(
         factor=old + (1 - old) * ratio,
-        low=max(0.0, ratio + (spread.low - spread.mean) / scale),
-        high=ratio + (spread.high - spread.mean) / scale,
+        low=max(0.0, ratio - 1.96 * error),
+        high=ratio + 1.96 * error,
         decisions=int(counted.sum()),
         forgotten=n - int(counted.sum()) if old < 1 else 0,
         old_weight=old,

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from adaptive_reasoner.kit.off_policy.asked_again import told_by_earlier
+from adaptive_reasoner.kit.off_policy.drift import shift_of
+
+TEXTS, TIMES = 100, 20
+N = TEXTS * TIMES
+
+
+def chosen_where_right(seed, fall=1.0):
+    """Decisions of an action that, after a quarter of the log, is taken where it was right until then.
+
+    Half-way its accuracy is multiplied. Gives values, propensities and texts.
+    """
+    rng = np.random.default_rng(seed)
+    text, own = rng.integers(TEXTS, size=N), np.clip(0.7 + rng.normal(0, 0.25, TEXTS), 0, 1)
+    right = rng.random(N) < own[text] * np.where(np.arange(N) >= N // 2, fall, 1.0)
+    first = np.arange(N) < N // 4
+    asked = np.bincount(text[first], minlength=TEXTS)
+    mean = np.bincount(text[first], weights=right[first], minlength=TEXTS) / np.maximum(asked, 1)
+    rule = first | (mean[text] >= 0.7)
+    taken = rule | (rng.random(N) < 0.01)
+    return right[taken].astype(float), np.where(rule, 0.99, 0.01)[taken], text[taken]
+
+
+def factors(fall):
+    found = []
+    for seed in range(10):
+        values, propensity, text = chosen_where_right(seed, fall)
+        found.append(shift_of(np.full(len(values), 0.7), values, propensity, text).factor)
+    return np.array(found)
+
+
+def test_an_action_taken_where_it_was_right_before_does_not_seem_to_become_better():
+    assert factors(1.0).mean() == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_fall_shows_although_the_action_is_taken_where_it_was_right_before():
+    assert factors(0.7).mean() == pytest.approx(0.75, abs=0.05)
+
+
+def test_each_text_is_expected_at_its_own_level_and_new_ones_as_before():
+    rng = np.random.default_rng(1)
+    own = rng.uniform(0.2, 1.0, 50)
+    text = np.append(np.tile(np.arange(50), 40), 50)
+    values = np.append((rng.random(2_000) < own[text[:-1]]).astype(float), 1.0)
+    told, error = told_by_earlier(np.full(2_001, 0.6), values, text, np.arange(2_001) < 1_500)
+    level = own.mean() / 0.6
+    assert np.corrcoef(told[1_500:1_550], own)[0, 1] > 0.9
+    assert told[1_500:1_550] * level == pytest.approx(own, abs=0.25)
+    assert told[-1] == 0.6
+    assert error == pytest.approx(own.std() / 50**0.5 / 0.6, rel=0.3)
+
+
+def test_what_lies_within_chance_of_the_same_level_is_expected_as_before():
+    rng = np.random.default_rng(2)
+    text, values = np.tile(np.arange(50), 40), (rng.random(2_000) < 0.6).astype(float)
+    told, _ = told_by_earlier(np.full(2_000, 0.6), values, text, np.arange(2_000) < 1_500)
+    assert told == pytest.approx(0.6, abs=0.03)
+
+
+def test_texts_that_come_once_change_nothing():
+    expected = np.random.default_rng(3).uniform(0.3, 0.9, 500)
+    told, error = told_by_earlier(expected, np.zeros(500), np.arange(500), np.arange(500) < 250)
+    assert (told == expected).all()
+    assert error == 0.0
+
+
+def test_earlier_decisions_that_came_to_nothing_tell_no_level():
+    told, error = told_by_earlier(
+        np.full(400, 0.5), np.zeros(400), np.tile(np.arange(10), 40), np.arange(400) < 300
+    )
+    assert told == pytest.approx(0.5)
+    assert error == 0.0
