@@ -1,6 +1,7 @@
 """What the readers of all formats share: a logged reply, what is left out, and fields named by the user."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite
@@ -240,7 +241,8 @@ def number_of(value: Any, name: str, *, most: float | None = None) -> float | No
         number = words.get(str(value).strip().lower())
         number = float(value) if number is None else number
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} is {value!r:.60}; a number is needed") from None
+        point = ", with a point before its decimals" if re.search(r"\d,\d", str(value)) else ""
+        raise ValueError(f"{name} is {value!r:.60}; a number is needed{point}") from None
     if not isfinite(number):
         raise ValueError(f"{name} is {number}; a finite number is needed")
     if most is not None and not 0 <= number <= most:

@@ -48,10 +48,11 @@ class TableReader:
         question, answer = (text_of(required(row, name, column)) for column, name in names.items())
         if question is None:
             raise ValueError(f"{names['question']} is empty")
-        cost = self._fields.named.get("cost", "cost")
-        if (cost in row or "cost" in self._fields.named) and text_of(self._fields.value(row, "cost")) is None:
-            raise ValueError(f"{cost} is empty; a number of at least 0 is needed")
         error, model = text_of(row.get("error")), text_of(row.get("model"))
+        cost = self._fields.named.get("cost", "cost")
+        free = (cost in row or "cost" in self._fields.named) and not self._fields.text(row, "cost")
+        if free and error is None:
+            raise ValueError(f"{cost} is empty; a number of at least 0 is needed")
         source = self._fields.text(row, "source") or model
         named = {"model_name": model or source} if source else {}
         message = AIMessage(answer or "", usage_metadata=usage_in(row), response_metadata=named)
@@ -59,7 +60,8 @@ class TableReader:
             question,
             message if error is None else None,
             source=source,
-            cost_unit=text_of(row.get("cost_unit")),
+            cost=0.0 if free else None,  # a call that failed is not billed
+            cost_unit=None if "cost" in self._fields.named else text_of(row.get("cost_unit")),
             error=error,
         )
         yield self._fields.applied(row, reply)

@@ -113,6 +113,18 @@ def test_a_blank_answer_is_a_reply_without_one_and_a_failed_call_is_a_row(tmp_pa
     assert (done.failed, rows[0]["source"]) == (1, "imported")
 
 
+@pytest.mark.parametrize("columns", [{}, {"cost": "price"}])
+def test_a_failed_call_without_a_cost_cost_nothing(tmp_path, columns):
+    cost = columns.get("cost", "cost")
+    rows = [
+        {"question": "6 * 7?", "answer": "42", "error": None, cost: 0.25},
+        {"question": "6 * 8?", "answer": None, "error": "Timeout: 60 s", cost: None},
+    ]
+    done, rows = imported(rows, "jsonl", tmp_path, columns=columns)
+    assert of(rows, "error", "cost") == [(None, 0.25), ("Timeout: 60 s", 0.0)]
+    assert done.failed == 1
+
+
 @pytest.mark.parametrize(
     ("row", "columns", "reason"),
     [
@@ -124,6 +136,11 @@ def test_a_blank_answer_is_a_reply_without_one_and_a_failed_call_is_a_row(tmp_pa
         ({"question": "x"}, {}, "row 2: there is no column 'answer'"),
         ({"question": " ", "answer": "y"}, {}, "row 2: question is empty"),
         ({"question": "x", "answer": "y", "cost": "cheap"}, {}, "row 2: cost is 'cheap'; a number is needed"),
+        (
+            {"question": "x", "answer": "y", "cost": "0,0012"},
+            {},
+            "row 2: cost is '0,0012'; a number is needed, with a point before its decimals",
+        ),
         ({"question": "x", "answer": "y", "cost": -1}, {}, "row 2: cost is -1; a number of at least 0"),
         ({"question": "x", "answer": "y", "cost": ""}, {}, "row 2: cost is empty"),
         (
