@@ -65,6 +65,7 @@ class StubServer:
 
     Attributes:
         bodies: What was asked, in order of arrival.
+        headers: By their names in lower case, in the same order.
         ports: Those of the clients that asked, in the same order.
         billed: Completion tokens of the calls the model worked on, those included that were lost afterwards.
         priced: What a client must count: completion tokens of the replies that left whole, and the tokens
@@ -80,6 +81,7 @@ class StubServer:
     finish: str = "stop"
     replies: float = inf
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
     billed: int = 0
     priced: int = 0
@@ -181,6 +183,7 @@ class StubServer:
         body = json.loads(content or b"{}")
         number = next(self._numbers)
         self.bodies.append(body)
+        self.headers.append(headers)
         self.ports.append(writer.get_extra_info("peername")[1])
         body = as_chat(body) if path.endswith("/responses") else body
         self._connections[connection] = True

@@ -72,12 +72,21 @@ class Connections:
                 return owned
         if getattr(model, "http_async_client", None) or getattr(model, "openai_proxy", None):
             own = client.with_options(max_retries=0)  # the way to the endpoint is the user's
+            completions = own.chat.completions
         else:
-            own = client.with_options(max_retries=0, http_client=_http_client())
+            http = _http_client()
+            own = client.with_options(max_retries=0, http_client=http)
+            completions = _completions(model, own, http)
             self._clients.append(own)
-        owned = model.model_copy(update={"root_async_client": own, "async_client": own.chat.completions})
+        owned = model.model_copy(update={"root_async_client": own, "async_client": completions})
         self._owned.append((given, owned))
         return owned
+
+
+def _completions(model: BaseChatModel, client: Any, http: Any) -> Any:
+    from adaptive_reasoner.kit.collecting.lean_completions import lean_completions
+
+    return lean_completions(model, client, http)
 
 
 def _http_client() -> Any:
