@@ -260,8 +260,8 @@ def usable_messages(replies: Sequence[Reply]) -> list[AIMessage]:
 
 def refused_for_good(replies: Sequence[Reply]) -> bool:
     """Whether nothing came, and a request was refused for what it asks: another would be refused, too."""
-    errors = [reply.error for reply in replies if reply.received is None]
-    return len(errors) == len(replies) and any(error is not None and is_final(error) for error in errors)
+    refused = any(reply.error is not None and is_final(reply.error) for reply in replies)
+    return refused and all(reply.received is None for reply in replies)
 
 
 def check_samples(samples: int) -> None:
