@@ -1,36 +1,27 @@
 """Backtest policies and baselines on held-out questions."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from os import PathLike
-from typing import Self
 
-import numpy as np
-
-from adaptive_reasoner.arrays import Floats
 from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
 from adaptive_reasoner.kit.backtesting.imitators import Mistakes
 from adaptive_reasoner.kit.backtesting.learning_curve import Point, measure_learning_curve
-from adaptive_reasoner.kit.backtesting.lift import Gain, measure
 from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check, load, vote_sizes
 from adaptive_reasoner.kit.backtesting.look_replay import LookReplay
 from adaptive_reasoner.kit.backtesting.parallel_tasks import Tell, side_by_side
-from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.results import Backtest, BudgetVerdict, rows_of
 from adaptive_reasoner.kit.backtesting.rules import Rule
-from adaptive_reasoner.kit.backtesting.split_runner import PlayedSplit, SplitRunner
+from adaptive_reasoner.kit.backtesting.split_runner import SplitRunner
 from adaptive_reasoner.kit.backtesting.stop_rules import replay_rules
 from adaptive_reasoner.kit.backtesting.unseen_groups import UnseenGroups
+from adaptive_reasoner.kit.backtesting.verdicts import TestedPolicies
 from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.learning.encoders import DeferredEncoder, Encoder, feature_matrix
 from adaptive_reasoner.kit.learning.first_sample import look_first
-from adaptive_reasoner.kit.learning.gate import Answer, answer_to, detectable_lift
 from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import Interval
-
-_MOSTLY = 0.5  # mean trust over the splits, below which a budget counts as not shipped
 
 
 def backtest(
@@ -94,7 +85,7 @@ def backtest(
         seed=seed,
     )
     played = side_by_side(runner.play, splits, n_jobs=n_jobs, name="split", tell=on_progress)
-    tested = _Tested.of(runner, played, draws=draws)
+    tested = TestedPolicies.of(runner, played, draws=draws)
     curve: tuple[Point, ...] = ()
     if replies is not None and outcomes.estimated is None:
         votes = {name: vote_sizes(replies, name) for name in replies.sources}
@@ -120,12 +111,12 @@ def backtest(
         n_questions=len(outcomes),
         n_labelled=int(outcomes.labelled.sum()),
         cost_unit=outcomes.cost_unit,
-        rows=rows_of(tested.gains),
         verdict=tested.verdict(*budgets),
         verdicts=tuple(
             BudgetVerdict(budget, tested.verdict(budget), tested.trust[budget]) for budget in budgets
         ),
         lift=Interval.of(lifts),
+        rows=rows_of(tested.gains),
         actions=outcomes.actions,
         dropped=tuple(
             action for action in outcomes.actions if all(action in each.dropped for each in played)
@@ -139,56 +130,3 @@ def backtest(
         test_size=test_size,
         seed=seed,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Tested:
-    """What all splits together show of the policies.
-
-    Attributes:
-        judged: The questions, as policies are judged.
-        gains: What each policy gains at each budget.
-        trust: How far the imitator is followed at each budget, on average over the splits.
-        labels: Questions with right answers, where some have only estimates; else None.
-    """
-
-    judged: Outcomes
-    gains: Mapping[Key, Gain]
-    trust: Mapping[float, float]
-    labels: int | None
-
-    @classmethod
-    def of(cls, runner: SplitRunner, played: Sequence[PlayedSplit], *, draws: int) -> Self:
-        """Measure what was played."""
-        trials = [each.result for each in played]
-        if runner.groups is not None:
-            parts = [part for each in played for part in each.unseen]
-            unseen = runner.groups.joined(parts, runner.budgets)
-            trials += [] if unseen is None else [unseen]
-        estimated = runner.table.estimated
-        return cls(
-            judged=runner.judged,
-            gains=measure(runner.judged, trials, draws=draws, seed=runner.seed),
-            trust={
-                budget: float(np.mean([each.result.trust[budget] for each in played]))
-                for budget in runner.budgets
-            },
-            labels=None if estimated is None else int(estimated.at_random.sum()),
-        )
-
-    def lifts(self, policy: str, budgets: Sequence[float]) -> Floats:
-        """Mean over the budgets of a policy's lift, then of its bootstrap draws, which all policies share."""
-        return np.asarray(np.mean([self.gains[policy, budget].lifts for budget in budgets], axis=0))
-
-    def verdict(self, *budgets: float) -> Answer:
-        """On what ships at some of the budgets."""
-        ungated = self.lifts("imitator_ungated", budgets)
-        costs = np.array([self.gains["imitator_ungated", budget].realised_cost for budget in budgets])
-        trusted = [self.trust[budget] if self.trust[budget] >= _MOSTLY else 0.0 for budget in budgets]
-        detectable = detectable_lift(ungated[1:], costs, self.judged)
-        lift = Interval.of(self.lifts("imitator", budgets) if any(trusted) else ungated)
-        by_labels = (
-            None if self.labels is None else lift
-        )  # a backtest judges by labels, estimates do not help
-        trust_of_all = min(trusted), max(trusted)
-        return answer_to(trust_of_all, lift, detectable, self.judged, labels=self.labels, estimated=by_labels)
