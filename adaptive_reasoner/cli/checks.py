@@ -36,7 +36,7 @@ ClusterAddress = Annotated[
 
 
 class CheckedCommand(TyperCommand):
-    """A command that takes no number that is none, and no text that cannot be written."""
+    """A command that refuses numbers that are not finite or too large, and text that is not UTF-8."""
 
     @override
     def invoke(self, ctx: Any) -> Any:
@@ -64,7 +64,7 @@ class CheckedTyper(typer.Typer):
 
 
 def amount(value: list[float] | float | None) -> list[float] | float | None:
-    """Refuse an amount that is none, as the callback of an option."""
+    """Refuse an amount that is negative or not finite, as the callback of an option."""
     for each in value if isinstance(value, list) else [value]:
         wrong = _wrong(each)
         if wrong is None and each is not None and each < 0.0:
@@ -75,7 +75,7 @@ def amount(value: list[float] | float | None) -> list[float] | float | None:
 
 
 def amounts(value: list[float] | None) -> list[float]:
-    """Refuse a list with an amount that is none, as the callback of an option that may be repeated."""
+    """Refuse a list with an impossible amount, as the callback of an option that may be repeated."""
     amount(value)
     return value or []  # typer 0.16 asks for the length of what it gets back
 

@@ -70,7 +70,7 @@ def ledger_prune(
 
 
 def _age(text: str) -> float | None:
-    """The seconds of an age, None where the text is none.
+    """The seconds of an age; None if the text is not an age.
 
     >>> _age("90d"), _age("1.5h"), _age("soon")
     (7776000.0, 5400.0, None)

@@ -235,7 +235,7 @@ def nearly_used_notice(spent: float, left: float, unit: str) -> HumanMessage:
 
 
 def without_tool_calls(message: AIMessage) -> AIMessage | None:
-    """A last reply without the tools that it calls all the same; None where nothing else is in it."""
+    """A last reply without its tool calls, which were not offered; None if it has no text."""
     if not message.tool_calls and not message.invalid_tool_calls:
         return message if message.text.strip() else None
     if not message.text.strip():

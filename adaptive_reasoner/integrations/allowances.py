@@ -58,7 +58,7 @@ class Allowance:
         self.added = {asked: added for asked, added in self.added.items() if asked[0] != node}
 
     def share(self, name: str, cost: float) -> float:
-        """The share of a budget that is used up once the run has cost so much."""
+        """The share of a budget that is used up at this cost of the run."""
         used, whole = cost + self.before.get(name, 0.0), self.of(name) + self.before.get(name, 0.0)
         return used / whole if whole > 0 else 1.0
 

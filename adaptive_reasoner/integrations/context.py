@@ -1,4 +1,4 @@
-"""What a graph run may say of its own: another budget or price, a tenant, a most cost, a name to draw by."""
+"""What a graph run may set in its context: budget, price, tenant, largest cost, and a name for draws."""
 
 import asyncio
 import threading

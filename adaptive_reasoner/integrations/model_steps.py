@@ -196,7 +196,7 @@ class ModelStep:
         write_stream_event(event)
 
     def keep(self) -> None:
-        """Write the samples down, also of a step that came to nothing."""
+        """Write the samples, also if the step has no response."""
         if self._options.keeper is not None:
             about = self.terms.get("about") or ""
             failed = self._options.keeper.keep(about, self._decision, self._samples, self._step.features)

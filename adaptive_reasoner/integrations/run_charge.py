@@ -1,4 +1,4 @@
-"""Puts on a run's bill what no callback of LangChain tells of: embeddings, a call of an SDK, a rented GPU."""
+"""Charges a run for what LangChain's callbacks do not report: embeddings, a call of an SDK, a rented GPU."""
 
 import asyncio
 from collections.abc import Callable, Sequence

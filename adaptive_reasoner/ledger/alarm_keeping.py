@@ -37,7 +37,7 @@ class AlarmKeeping(AsyncVerbs):
     def grades(self, since: float | None) -> tuple[Mapping[str, float], float]:
         """The grades of questions that were given since a moment, and the moment to ask from the next time.
 
-        A grade may be among those of several calls. None asks for no grade, only for the moment.
+        Several calls may return the same grade. None asks for no grade, only for the moment.
         """
         until = self._clock() - self._reread
         if since is None:

@@ -68,9 +68,9 @@ class Snapshot:
         actions: Share of each action among them.
         hard_cap: The amount never to be exceeded, None without one.
         cap_closed: A settlement went above its worst case: nothing more is admitted under the cap.
-        average_low: Chance alone, given how much the cost of questions varies, moves the average by the
-            difference to this in 95% of runs; where a budget binds, so few are off target by more.
-        average_high: The same above the average.
+        average_low: The average less what chance alone moves it by in 95% of runs, given how much the cost of
+            questions varies; where a budget binds, as few are further off target.
+        average_high: The average plus that.
         quality: What grades say of the answers, and whether a target accuracy can be held; None where there
             is neither.
         explored_questions: Distinct questions with something spent on an explored action.

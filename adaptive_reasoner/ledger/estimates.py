@@ -1,4 +1,4 @@
-"""What is planned, corrected by what came: the price law sees what open reservations will likely cost."""
+"""Planned costs corrected by settled ones: the price law sees what open reservations will likely cost."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Known(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Expected cost of open reservations: so much for each planned unit, and so much for each reservation."""
+    """Expected cost of open reservations: an amount per planned unit, and an amount per reservation."""
 
     per_unit: float = 1.0
     per_charge: float = 0.0

@@ -94,7 +94,11 @@ class Account:
         return Aims(self.target, self.target_accuracy, self.floor_price)
 
     def for_target(self, target: float) -> Aims:
-        """What is held with another target, in cost units; refuses what is none."""
+        """What is held with another target, in cost units.
+
+        Raises:
+            LedgerError: It is no finite number above 0.
+        """
         if not (wanted := self.to_units(target, "target")):
             raise LedgerError(f"target must be a finite number above 0, got {written(target)}")
         return self.aims._replace(target=wanted)

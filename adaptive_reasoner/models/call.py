@@ -73,7 +73,7 @@ class Surroundings(Protocol):
 
     @property
     def hold_more(self) -> Callable[[float], None]:
-        """Holds so much more than the worst cases of the calls that were asked for, or raises."""
+        """Holds an amount beyond the worst cases of the calls that were asked for, or raises."""
 
 
 class Call:

@@ -148,7 +148,7 @@ def _inline(block: Mapping[str, Any]) -> bytes | None:
 
 
 def _decoded(text: str) -> bytes:
-    """What base64 stands for; where it is none, the text itself."""
+    """The bytes that base64 encodes; of other text, the text itself."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

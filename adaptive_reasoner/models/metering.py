@@ -305,7 +305,7 @@ def prompt_cost(meter: Meter, message: AIMessage, seconds: float) -> float:
 
 
 def is_amount(value: Any) -> bool:
-    """Whether something is a number of at least 0, be it numpy's.
+    """Whether something is a number of at least 0; numpy's numbers count.
 
     Example:
         >>> is_amount(0.5), is_amount("cheap"), is_amount(-1), is_amount(float("nan"))

@@ -149,7 +149,7 @@ def model_of(message: AIMessage) -> str | None:
 
 
 class _NoCountError(AdaptiveReasonerError):
-    """A number of tokens is none."""
+    """A number of tokens is negative or no integer."""
 
 
 def _impossible(message: AIMessage, reported: str) -> ImpossibleUsageError:

@@ -1,4 +1,4 @@
-"""What has changed of live answers, as one value, and the ledger that keeps it for all processes."""
+"""An alarm, which is a change of live answers as a value, and the protocol of ledgers that keep alarms."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -71,7 +71,7 @@ class KeepsAlarms(Protocol):
     def grades(self, since: float | None) -> tuple[Mapping[str, float], float]:
         """The grades of questions that were given since a moment, and the moment to ask from the next time.
 
-        A grade may be among those of several calls. None asks for no grade, only for the moment.
+        Several calls may return the same grade. None asks for no grade, only for the moment.
         """
 
 

@@ -271,6 +271,6 @@ def room(accuracy: Floats) -> Floats:
 
 
 def _tilted(chances: Floats, by: Floats) -> Floats:
-    """Probabilities whose log-odds are so much higher, shape (m, z); 0 and 1 stay."""
+    """Probabilities with their log-odds raised by `by`, shape (m, z); 0 and 1 stay."""
     odds = chances * np.exp(np.clip(by, -50.0, 50.0))
     return np.asarray(odds / (1.0 - chances + odds))

@@ -165,7 +165,7 @@ class Mixture:
         return shares
 
     def accuracy_for(self, budget: ArrayLike) -> Floats:
-        """Mean accuracy of the mixtures that cost so much on average; that of its ends beyond them.
+        """Mean accuracy of the mixtures of these mean costs; beyond the ends of the curve, that of its ends.
 
         Example:
             >>> Mixture([0.5, 0.75], [10.0, 90.0]).accuracy_for([0.0, 50.0, 100.0]).tolist()

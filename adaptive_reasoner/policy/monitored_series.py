@@ -1,4 +1,4 @@
-"""What answers show of one series, and what has changed of it."""
+"""One series of values of live answers, tested for a change after each value."""
 
 from collections import Counter, defaultdict, deque
 from typing import Any

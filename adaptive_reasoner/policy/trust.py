@@ -86,7 +86,7 @@ class Trust:
         return (0.0, *self.levels, 1.0)
 
     def at(self, cost: float) -> float:
-        """The trust where the policy costs so much on average."""
+        """The trust at this mean cost of the policy."""
         return float(np.interp(cost, self.cost, self.share))
 
     def weights(self, cost: float) -> Floats:

@@ -81,7 +81,7 @@ class Hold:
             self.key = self._name()
 
     def covers(self, cost: float) -> bool:
-        """Whether so much is held, to the ledger's small unit."""
+        """Whether the ledger holds this cost, compared in its smallest unit."""
         assert self.reservation is not None
         if self.reservation.status == "settled":  # a key that is billed once, and was
             return True
@@ -89,7 +89,7 @@ class Hold:
         return cost <= held or units_of(cost, unit) <= units_of(held, unit)
 
     def extend(self, worst: float) -> None:
-        """Hold so much in all.
+        """Hold this worst case for all calls together.
 
         Raises:
             BudgetExceededError: The hard cap has no room for it; what was held stays held.
@@ -98,7 +98,7 @@ class Hold:
         self.reservation = self._ledger.extend(self.reservation, worst)
 
     def add(self, more: float) -> None:
-        """Hold so much more, for calls of any thread.
+        """Hold more than before; threads may call this at the same time.
 
         Raises:
             BudgetExceededError: The hard cap has no room for it; what was held stays held.

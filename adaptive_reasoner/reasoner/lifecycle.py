@@ -1,4 +1,4 @@
-"""A question from its decision to its bill: what is done at its beginning, and at its end whatever comes."""
+"""The begin and the end of a question: decide and reserve, then settle and report, also after an error."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager

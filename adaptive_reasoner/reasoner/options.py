@@ -46,8 +46,8 @@ class AnswerOptions(TypedDict, total=False):
         second_price: The accuracy that a second of waiting must buy, for votes that draw in rounds.
         about: The text that is decided on; by default the last human turn, in its context.
         vector: The embedding of `about`, if it is known.
-        second: How the question is asked again, where a shadow compares its answer with a second one and that
-            is not asked as the first; False: its answer is not compared.
+        second: How a shadow asks the question a second time, if not like the first time; False: the answer
+            is not compared.
         structured: The reply has a declared structure, such as a response format, that no setting shows.
         settings: Arguments of every call except those of a judge.
         source, policy, actions, ledger, meter: In place of the reasoner's.
@@ -173,7 +173,7 @@ class CallOptions(_FromOptions):
 
 
 def check_opened(*, policy: object, ledger: object, shadow: object = None) -> None:
-    """Refuse the place of a policy or a ledger, or the action of a shadow, where the thing itself is wanted.
+    """Refuse a path, a URL or a name in place of a policy, a ledger or a shadow.
 
     Raises:
         TypeError: One is a path, a URL or a name.

@@ -34,7 +34,7 @@ class SampleKeeper:
         samples: Sequence[dict[str, Any]],
         features: Mapping[str, Any] | None = None,
     ) -> dict[str, Any] | None:
-        """Write the samples of a question down, also of one that came to nothing.
+        """Write the samples of a question, also if it has no answer.
 
         Returns:
             The event of a log that failed.
@@ -88,7 +88,7 @@ class QuestionSamples:
         return self._listener if self._keeper is None else self._note
 
     def write(self) -> None:
-        """Write the samples down, also of a question that came to nothing."""
+        """Write the samples, also if the question has no answer."""
         if self._keeper is not None and self._samples:
             about = decision_text(self._messages) if self._about is None else self._about
             self.failed = self._keeper.keep(about, self._decision, self._samples)

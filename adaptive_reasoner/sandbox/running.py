@@ -191,7 +191,7 @@ class _Worker:
         self._connection.sendall(struct.pack("=Q", len(data)) + data)
 
     def line(self) -> str:
-        """The next line; what was said up to the end or the bound where there is none."""
+        """The next line, or what was written before the output ended or reached its limit."""
         while b"\n" not in self._read and len(self._read) < _LONGEST_SAID:
             self._connection.settimeout(self._left())
             part = self._connection.recv(_LONGEST_SAID)

@@ -222,7 +222,7 @@ def _source(entries: Any, where: str, code: MenuCode) -> tuple[Source, int]:
 
 
 def _check_sendable(settings: Mapping[str, Any], where: str) -> None:
-    """Refuse settings that no request can carry: dates, and numbers that are none."""
+    """Refuse settings that cannot be sent in a request: dates, NaN and infinity."""
     for name, value in settings.items():
         try:
             json.dumps(value, allow_nan=False)

@@ -159,5 +159,5 @@ def _ridge(features: Floats, more: Floats, told: Floats, *, penalty: float) -> F
 
 
 def _leaning(more: Floats, told: Floats, on: Floats, evidence: float) -> Floats:
-    """Shifts as they are seen, leaning on what else is known as on so much evidence."""
+    """Observed shifts, shrunk towards a known shift that counts as `evidence`."""
     return np.asarray((more + evidence * on) / np.maximum(told + evidence, 1e-12))

@@ -28,7 +28,7 @@ _shown.maxstring = _shown.maxother = _shown.maxlong = 40
 
 
 def check_fields(card: Mapping[str, Any], path: Path) -> None:
-    """Refuse a card of which a field is missing, or says what no policy says.
+    """Refuse a card with a missing field or an impossible value.
 
     Args:
         card: What `policy.json` says.
