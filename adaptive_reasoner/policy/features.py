@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,6 @@ class EncoderSession:
     Args:
         folder: Holds `encoder.onnx` (inputs `input_ids` and `attention_mask`, one output of shape (1, d)) and
             `tokenizer.json` (with the truncation the encoder was made for).
-        threads: Threads of one encoding.
 
     Attributes:
         folder: Where its files are.
@@ -158,13 +157,12 @@ class EncoderSession:
         PolicyFormatError: A file is missing or cannot be read.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, threads: int = 1) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         model, self._tokenizer = self.folder / "encoder.onnx", _open_tokenizer(self.folder / "tokenizer.json")
         with Refusing(self.folder / "tokenizer.json", f"it cannot encode {TRIAL_TEXT!r}"):
             ids = np.array([self._tokenizer.encode(TRIAL_TEXT).ids], dtype=np.int64)
-        self._session, outputs = open_model(model, _inputs(ids), threads=threads)
-        self._threads = threads
+        self._session, outputs = open_model(model, _inputs(ids))
         vector = outputs[0] if outputs else None
         if not (isinstance(vector, np.ndarray) and vector.ndim == 2 and vector.dtype == np.float32):
             raise PolicyFormatError(f"{model}: its first output is not a float32 vector of shape (1, d)")
@@ -175,7 +173,7 @@ class EncoderSession:
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(EncoderSession, self.folder, threads=self._threads), ()
+        return EncoderSession, (self.folder,)
 
     @cached_property
     def identity(self) -> str:

@@ -1,6 +1,7 @@
 """One answer compared with a second one: reserve, answer again, judge, settle, keep what came of it."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -14,6 +15,7 @@ from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger.base import Ledger, Reservation
 from adaptive_reasoner.ledger.comparison_keeping import KeepsComparisons
 from adaptive_reasoner.ledger.comparisons import ComparedAnswer, Outcome
+from adaptive_reasoner.ledger.refusals import without_bound
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Messages, Request, Source
@@ -84,10 +86,9 @@ class Comparer:
         key: Comparison,
         keeper: KeepsComparisons,
         payer: Ledger,
-        clock: Callable[[], float],
     ) -> None:
         self._shadow, self._flow, self._judge = shadow, flow, judge
-        self._meter, self._key, self._keeper, self._payer, self._clock = meter, key, keeper, payer, clock
+        self._meter, self._key, self._keeper, self._payer = meter, key, keeper, payer
 
     def compare(self, given: GivenAnswer) -> None:
         """Compare an answer with a second one; a repeated call does nothing.
@@ -135,7 +136,7 @@ class Comparer:
             against_cost=against_cost,
             preferred=preferred,
             judge_accuracy=self._shadow.judge_accuracy,
-            at=self._clock(),
+            at=time.time(),
         )
         self._keeper.put_comparison(drawn)
 
@@ -231,7 +232,7 @@ class _SecondAnswer:
         raise undeclared(self._of._payer)
 
     def _hold(self, worst: float) -> None:
-        """Hold so much in all.
+        """Hold this worst case for all calls together.
 
         Raises:
             BudgetExceededError: The cap has no room for it.
@@ -241,7 +242,7 @@ class _SecondAnswer:
             self._reservation = self._of._payer.extend(self._reservation, worst)
 
     def _hold_more(self, more: float) -> None:
-        """Hold so much more, for calls of any thread."""
+        """Hold more than before; threads may call this at the same time."""
         with self._holding:
             assert self._reservation is not None
             self._hold(self._reservation.worst + more)
@@ -249,9 +250,8 @@ class _SecondAnswer:
 
 def undeclared(payer: Ledger) -> BudgetExceededError:
     """The error for calls whose length is not declared."""
-    left = max(0.0, (payer.hard_cap or 0.0) - payer.spent)
-    return BudgetExceededError(
-        *(inf, left, payer.cost_unit),
+    return without_bound(
+        payer,
         "a second answer or a verdict can be of any length, so the shadow's max_cost cannot hold it: "
         "declare max_tokens of the reference action's model and of the judge, as in "
         "judge=Source(model, max_tokens=500)",

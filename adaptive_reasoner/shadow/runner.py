@@ -7,12 +7,12 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import Context
 from queue import Empty, Full, Queue
 from weakref import WeakSet
 
-from adaptive_reasoner.answers.base import Comparison as SameAnswer
+from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.comparison_keeping import comparison_keeper
@@ -45,7 +45,6 @@ class ShadowRunner:
         meter: What a call costs.
         key: When two replies say the same.
         ledger: What the answers are charged to; its store keeps the comparisons, and pays for them.
-        clock: Seconds since the epoch; for tests.
 
     Raises:
         UnknownActionError: The reference action is none of the actions.
@@ -60,9 +59,8 @@ class ShadowRunner:
         *,
         source: Source,
         meter: Meter,
-        key: SameAnswer,
+        key: Comparison,
         ledger: Ledger,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         if shadow.against not in actions:
             given = f"actions={{{shadow.against!r}: ...}}, the strategy that answers a second time"
@@ -77,9 +75,7 @@ class ShadowRunner:
         flow, judge = actions[shadow.against], judge_of(shadow)
         if any(models_in(source.model)):  # else the model is not made yet, or comes with each question
             check_declared(flow, judge, source, meter, self._payer)
-        self._comparer = Comparer(
-            shadow, flow, judge, meter=meter, key=key, keeper=keeper, payer=self._payer, clock=clock
-        )
+        self._comparer = Comparer(shadow, flow, judge, meter=meter, key=key, keeper=keeper, payer=self._payer)
         self._closed = self._warned = False
         self._pid = os.getpid()
         self._jobs: Queue[GivenAnswer | None] = Queue(shadow.waiting)

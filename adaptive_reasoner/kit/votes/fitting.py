@@ -139,21 +139,18 @@ def stopping_graph(stops: Mapping[str, FittedStop]) -> ModelProto:
     return graph.model({"chances": chances})
 
 
-def fit_stop(
-    votes: ReplayedVotes, *, beyond: Floats | None = None, folds: int = _FOLDS, seed: int = 0
-) -> FittedStop:
+def fit_stop(votes: ReplayedVotes, *, beyond: Floats | None = None, seed: int = 0) -> FittedStop:
     """Learn when to stop votes.
 
     Args:
         votes: Votes of many questions.
         beyond: The accuracy expected of each question beyond the mean, by a model that has not seen its
             samples, shape (n,); None where there is no such model.
-        folds: Of the cross-validation over questions.
-        seed: Of the folds.
+        seed: Of the folds of a cross-validation over questions.
     """
     paid, counts = _paid(votes), StateCounts.of(votes)
     prior = replace(beta_vote_model(votes.limit), **paid)
-    fold = np.random.default_rng(seed).permutation(votes.questions) % min(folds, votes.questions)
+    fold = np.random.default_rng(seed).permutation(votes.questions) % min(_FOLDS, votes.questions)
     held_out = [np.flatnonzero(fold == number) for number in range(int(fold.max()) + 1)]
     others = [
         counts.select(np.flatnonzero(fold != n)) if fold.max() else counts for n in range(len(held_out))

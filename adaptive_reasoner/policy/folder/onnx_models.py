@@ -27,9 +27,7 @@ _LOOK_SECONDS = 0.05  # between looks at how long a trial has computed
 _arena = Lock()
 
 
-def open_model(
-    path: Path, inputs: Mapping[str, NDArray[Any]], *, threads: int = 1
-) -> tuple[Any, list[NDArray[Any]]]:
+def open_model(path: Path, inputs: Mapping[str, NDArray[Any]]) -> tuple[Any, list[NDArray[Any]]]:
     """An onnxruntime session on the CPU, once the model has been tried.
 
     The model is first run on `inputs` by a session with at most `TRIAL_BYTES` and `TRIAL_SECONDS`.
@@ -37,7 +35,6 @@ def open_model(
     Args:
         path: The file.
         inputs: What to try it on, by name.
-        threads: Threads of one run, after the trial.
 
     Returns:
         The session, and what the model answered in the trial.
@@ -53,13 +50,13 @@ def open_model(
         check_structure(data)
     outputs = _try(path, inputs)
     with Refusing(path, "onnxruntime cannot open it"):
-        return _session(path, _options(threads)), outputs
+        return _session(path, _options()), outputs
 
 
 def _try(path: Path, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
     import onnxruntime
 
-    options = _options(1)
+    options = _options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
@@ -106,11 +103,11 @@ def _stopped_in_time(running: Any) -> Iterator[None]:
         watcher.join()
 
 
-def _options(threads: int) -> Any:
+def _options() -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what is wrong is raised
     return options
