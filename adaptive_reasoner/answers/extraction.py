@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage
 from adaptive_reasoner.answers.base import AnswerKey as AnswerKey
 from adaptive_reasoner.answers.base import Grader as Grader
 from adaptive_reasoner.answers.options import option, option_in
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.reply_text import plain, spoken
 from adaptive_reasoner.answers.stated import find_answer, find_declared
 from adaptive_reasoner.answers.structured import calls_value, exact_json, json_of
@@ -19,7 +19,7 @@ from adaptive_reasoner.models.finish_reasons import finish_reason as finish_reas
 
 _BEFORE, _AFTER = "$*`\"'([ \t\r\n", "$*`\"')].;,!: \t\r\n"
 _LONGEST_BARE_ANSWER = 80
-_NO_QUESTION = Question("")
+_NO_QUESTION = QuestionText("")
 
 
 def final_answer(message: AIMessage) -> str | None:

@@ -10,7 +10,7 @@ from adaptive_reasoner.answers.base import AnswerKey, Comparison, LacksEncoder, 
 from adaptive_reasoner.answers.extraction import canonical, choice_answer, final_answer
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.answers.options import option
-from adaptive_reasoner.answers.question import Question, read_question
+from adaptive_reasoner.answers.question import QuestionText, read_question
 from adaptive_reasoner.answers.reply_text import last_found, plain, sentences, spoken, without_courtesies
 from adaptive_reasoner.answers.stated import find_answer, find_declared
 from adaptive_reasoner.answers.structured import calls_key, calls_value, is_code, json_key, json_of, table_key
@@ -25,7 +25,7 @@ Key = str | Comparison | AnswerKey | LacksEncoder
 `similar()`, which lacks an encoder, is a key where there is a policy that has one.
 """
 
-_NO_QUESTION = Question("")
+_NO_QUESTION = QuestionText("")
 _LAST_NUMBER = pattern(
     rf"(?<![\w^])(?<!\d[.,:/])(?<!\d)(?<!\d-)(?:(?<![\d)])[-+]\s?)?{UNSIGNED}(?![\d_^]|[.,:/-]\d|-\w)"
 )
@@ -33,7 +33,7 @@ _LAST_NUMBER = pattern(
 _ASSIGNED = pattern(r"[A-Za-z](?:_\{?\w\}?)?\s?=\s?([^=,]+)")
 
 
-def auto_text(text: str, asked: Question) -> str | None:
+def auto_text(text: str, asked: QuestionText) -> str | None:
     """One text for what a text offers for comparison; None where it offers nothing."""
     structured = json_of(text)
     if structured is not None:

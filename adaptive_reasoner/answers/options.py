@@ -2,7 +2,7 @@
 
 import re
 
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.reply_text import last_found
 from adaptive_reasoner.lazy_pattern import pattern
 
@@ -64,11 +64,11 @@ def option(text: str) -> str | None:
     return found["letter"].casefold()
 
 
-def option_of(text: str, question: Question) -> str | None:
+def option_of(text: str, question: QuestionText) -> str | None:
     r"""The letter of the option that a text names or repeats, where the question lists options.
 
     Example:
-        >>> option_of("paris", Question("Which?\nA) Paris\nB) Lyon"))
+        >>> option_of("paris", QuestionText("Which?\nA) Paris\nB) Lyon"))
         'a'
     """
     if not question.options:

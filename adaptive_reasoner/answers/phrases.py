@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from adaptive_reasoner.answers.question import Question, stem
+from adaptive_reasoner.answers.question import QuestionText, stem
 from adaptive_reasoner.answers.reply_text import is_courtesy
 from adaptive_reasoner.answers.values.units import is_unit
 from adaptive_reasoner.answers.vocabulary import (
@@ -167,8 +167,8 @@ def is_short(text: str, *, marked: bool = False, greeting: bool = False) -> bool
         return False
     if _CJK.search(text):
         ended = _CJK_ENDING.sub("", text.rstrip(_EDGES))
-        said = text.rstrip(_EDGES)
-        if len(ended) > _MOST_SIGNS * (2 if marked else 1) or (not marked and _KANA_VERB.search(said)):
+        bare = text.rstrip(_EDGES)
+        if len(ended) > _MOST_SIGNS * (2 if marked else 1) or (not marked and _KANA_VERB.search(bare)):
             return False
     elif len(text.split()) > (_MOST_MARKED_WORDS if marked else MOST_WORDS):
         return False
@@ -184,15 +184,15 @@ def is_short(text: str, *, marked: bool = False, greeting: bool = False) -> bool
 
 
 def _is_personal(text: str) -> bool:
-    """Whether a pronoun of the first or second person is in a text; US and Yo-Yo Ma are none."""
+    """Whether a text has a pronoun of the first or second person, as US and Yo-Yo Ma have not."""
     return any(found[0].islower() or found[0] in _PRONOUNS for found in PERSONAL.finditer(text))
 
 
-def phrase_key(text: str, question: Question) -> str | None:
+def phrase_key(text: str, question: QuestionText) -> str | None:
     """One text for a name, whatever its case, article, title and the words of the question around it.
 
     Example:
-        >>> asked = Question("Which river flows through London?")
+        >>> asked = QuestionText("Which river flows through London?")
         >>> [phrase_key(text, asked) for text in ("The River Thames.", "Thames", "Dr. Marie Curie")]
         ['thames', 'thames', 'marie curie']
     """
@@ -219,11 +219,11 @@ _INNER_CAPITAL = pattern(r"[a-z\d][A-Z]|[A-Z]{2}.*[a-z]")
 """A word in which capitals say something: aBc, NaCl, MBps."""
 
 
-def unknown_part(sentence: str, question: Question) -> str | None:
+def unknown_part(sentence: str, question: QuestionText) -> str | None:
     """What a sentence says beyond the words of its question, where it is one stretch of words.
 
     Example:
-        >>> asked = Question("What is the capital of France?")
+        >>> asked = QuestionText("What is the capital of France?")
         >>> unknown_part("Paris is the capital of France.", asked)
         'Paris'
     """
@@ -262,7 +262,7 @@ def _joins(word: str, between: str) -> bool:
     return word in _JOINING and not re.search(r"[,;:()]", between)
 
 
-def _without_known_ends(words: list[str], question: Question) -> list[str]:
+def _without_known_ends(words: list[str], question: QuestionText) -> list[str]:
     """Words without those of the question at both ends; all of them where nothing would be left."""
     if not question.known:
         return words

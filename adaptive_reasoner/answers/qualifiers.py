@@ -2,7 +2,7 @@
 
 import re
 
-from adaptive_reasoner.answers.question import Question, stem
+from adaptive_reasoner.answers.question import QuestionText, stem
 from adaptive_reasoner.answers.vocabulary import ABOUT, COPULAS, FUNCTION_WORDS, QUALIFIERS
 from adaptive_reasoner.lazy_pattern import pattern
 
@@ -20,11 +20,11 @@ POINTING = pattern(
 """What opens a sentence about something that was named before."""
 
 
-def is_qualified(sentence: str, text: str, question: Question) -> bool:
+def is_qualified(sentence: str, text: str, question: QuestionText) -> bool:
     """Whether words that the question does not have make another value of the one that a sentence holds.
 
     Example:
-        >>> asked = Question("By how much did the price fall?")
+        >>> asked = QuestionText("By how much did the price fall?")
         >>> [is_qualified(text, "5%", asked) for text in ("It fell by 5%.", "It rose by 5%.")]
         [False, True]
     """
@@ -33,11 +33,11 @@ def is_qualified(sentence: str, text: str, question: Question) -> bool:
     return any(_qualifies(word.casefold(), around, question) for word in words)
 
 
-def names_more(sentence: str, text: str, question: Question) -> bool:
+def names_more(sentence: str, text: str, question: QuestionText) -> bool:
     """Whether a few words that make no sentence name more than a value and what is asked for.
 
     Example:
-        >>> asked = Question("How much CO2?")
+        >>> asked = QuestionText("How much CO2?")
         >>> [names_more(text, "10 kg", asked) for text in ("10 kg CO2", "10 kg methane")]
         [False, True]
     """
@@ -53,7 +53,7 @@ def names_more(sentence: str, text: str, question: Question) -> bool:
     )
 
 
-def _qualifies(word: str, around: str, question: Question) -> bool:
+def _qualifies(word: str, around: str, question: QuestionText) -> bool:
     if word == "in":  # in five days, not in Berlin
         return bool(re.search(r"\bin\s+0\s", around))
     if word in ("before", "after"):  # two days before, not two days, before he left

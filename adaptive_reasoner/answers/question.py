@@ -11,7 +11,7 @@ from adaptive_reasoner.answers.vocabulary import BOUNDS, GREETINGS
 _LONGEST = 4000
 
 
-class Question:
+class QuestionText:
     """A question, and the text of the reply where it says more of what is meant.
 
     Args:
@@ -105,7 +105,7 @@ class Question:
 
     @cached_property
     def asks_word(self) -> bool:
-        """Whether a word is asked for, as by a translation, be it one that greets."""
+        """Whether a word is asked for, as by a translation; the word may be a greeting."""
         return bool(patterns.TRANSLATION.search(self.text))
 
     @cached_property
@@ -118,7 +118,8 @@ class Question:
         """Whether a value alone says the same as this variable with it: the unknown, x if none is named.
 
         Example:
-            >>> Question("Solve 2y + 1 = 7.").names("y"), Question("").names("x"), Question("").names("y")
+            >>> asked, unknown = QuestionText("Solve 2y + 1 = 7."), QuestionText("")
+            >>> asked.names("y"), unknown.names("x"), unknown.names("y")
             (True, True, False)
         """
         variable = re.sub(r"[\s{}\\]", "", variable)
@@ -202,7 +203,7 @@ class Question:
         """Whether a number is asked for and these words after it only repeat of what.
 
         Example:
-            >>> [Question(text).counts("apples") for text in ("How many apples?", "What is left?")]
+            >>> [QuestionText(text).counts("apples") for text in ("How many apples?", "What is left?")]
             [True, False]
         """
         if not self.asks_number:
@@ -219,7 +220,7 @@ class Question:
         r"""The options that it lists, by letter.
 
         Example:
-            >>> Question("Which?\nA) Paris\nB) Lyon").options
+            >>> QuestionText("Which?\nA) Paris\nB) Lyon").options
             {'a': 'Paris', 'b': 'Lyon'}
         """
         found = [(letter.casefold(), text.strip()) for letter, text in patterns.OPTION.findall(self.text)]
@@ -229,15 +230,15 @@ class Question:
     @cached_property
     def comma(self) -> bool:
         """Whether the language is one in which 1,5 is written and 1.500 is fifteen hundred."""
-        said = [word.casefold() for word in patterns.WORD.findall(f"{self.text} {self.reply[:500]}")]
-        comma = sum(word in patterns.COMMA_LANGUAGES for word in said)
-        return comma > sum(word in patterns.POINT_LANGUAGES for word in said)
+        words = [word.casefold() for word in patterns.WORD.findall(f"{self.text} {self.reply[:500]}")]
+        comma = sum(word in patterns.COMMA_LANGUAGES for word in words)
+        return comma > sum(word in patterns.POINT_LANGUAGES for word in words)
 
 
 @lru_cache(maxsize=64)
-def read_question(text: str) -> Question:
+def read_question(text: str) -> QuestionText:
     """What a question lets expect, found out once."""
-    return Question(plain(text[:_LONGEST]))
+    return QuestionText(plain(text[:_LONGEST]))
 
 
 def stem(word: str) -> str:

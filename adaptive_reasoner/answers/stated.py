@@ -3,7 +3,7 @@ r"""The answer that a reply states: boxed, marked, on its last line, or the whol
 import re
 
 from adaptive_reasoner.answers.phrases import is_conditional, leading_yes_or_no, yes_or_no
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.reply_text import is_courtesy, plain, sentences, without_courtesies
 from adaptive_reasoner.answers.statements import Stated, bare_text, statement
 from adaptive_reasoner.answers.values.expressions import unwrapped
@@ -64,7 +64,7 @@ _MOST_SENTENCES = 5
 _LAST_NUMBERS = 4
 
 
-def find_answer(text: str, question: Question) -> Stated | None:
+def find_answer(text: str, question: QuestionText) -> Stated | None:
     r"""The answer that a text states; None where it states none that can be compared.
 
     Args:
@@ -72,11 +72,11 @@ def find_answer(text: str, question: Question) -> Stated | None:
         question: What is asked.
 
     Example:
-        >>> find_answer("We add 35 and 7.\nThe total is 42. I hope this helps!", Question("")).text
+        >>> find_answer("We add 35 and 7.\nThe total is 42. I hope this helps!", QuestionText("")).text
         '42'
     """
     text = plain(text)
-    asked = Question(question.text, text)
+    asked = QuestionText(question.text, text)
     if (LETTERS.match(text) and last_boxed(text) is None) or _CUT.search(text):
         return None
     if asked.verbatim and _QUOTED.fullmatch(text):
@@ -93,21 +93,21 @@ def find_answer(text: str, question: Question) -> Stated | None:
     parts = without_courtesies(sentences(text))
     if not parts or REFUSALS.search(parts[0]):
         return None
-    said = sentences(text)
-    if _is_chat(said, parts):
+    all_parts = sentences(text)
+    if _is_chat(all_parts, parts):
         return statement(parts[-1], asked, outright=True) if len(parts) == 1 else None
     if leading_yes_or_no(parts[0]) and any(is_conditional(part) for part in parts):
         return None
     return _yes_or_no(parts, asked) or _sentence(parts, asked)
 
 
-def _is_chat(said: list[str], parts: list[str]) -> bool:
+def _is_chat(all_parts: list[str], parts: list[str]) -> bool:
     """Whether a reply greets, or ends with a question to the user that is no courtesy."""
-    greets = len(parts) < len(said) and bool(SALUTATIONS.match(said[0]))
-    return greets or (len(said) > 1 and said[-1].endswith("?") and not is_courtesy(said[-1]))
+    greets = len(parts) < len(all_parts) and bool(SALUTATIONS.match(all_parts[0]))
+    return greets or (len(all_parts) > 1 and all_parts[-1].endswith("?") and not is_courtesy(all_parts[-1]))
 
 
-def find_declared(text: str, question: Question) -> tuple[str, Stated | None] | None:
+def find_declared(text: str, question: QuestionText) -> tuple[str, Stated | None] | None:
     r"""What a text itself calls its answer, boxed or marked, and what that states; None without one.
 
     Args:
@@ -115,7 +115,8 @@ def find_declared(text: str, question: Question) -> tuple[str, Stated | None] | 
         question: What is asked.
 
     Example:
-        >>> [find_declared(text, Question(""))[0] for text in (r"so \boxed{42}", "Answer: Paris, I think.")]
+        >>> texts = (r"so \boxed{42}", "Answer: Paris, I think.")
+        >>> [find_declared(text, QuestionText(""))[0] for text in texts]
         ['42', 'Paris, I think.']
     """
     boxed, marked = last_boxed(text), _last_marked(text, question)
@@ -144,7 +145,7 @@ def last_boxed(text: str) -> tuple[int, str] | None:
     return None
 
 
-def _last_marked(text: str, question: Question) -> tuple[int, str, Stated | None] | None:
+def _last_marked(text: str, question: QuestionText) -> tuple[int, str, Stated | None] | None:
     """Where the last marker that a value follows stands, the text that follows it, and what that states."""
     marks = sorted([*_MARK.finditer(text), *_HEADING.finditer(text)], key=lambda found: found.start())
     for mark in reversed(marks[-20:]):
@@ -166,7 +167,7 @@ def _after(text: str, at: int) -> str:
     return sentences(line)[0] if line else ""
 
 
-def _marked_value(value: str, question: Question) -> Stated | None:
+def _marked_value(value: str, question: QuestionText) -> Stated | None:
     """What a marked value says: all of it, or what it begins with: "42 because ...", "B, since ..."."""
     if REFUSALS.search(value):
         return None
@@ -184,7 +185,7 @@ def _marked_value(value: str, question: Question) -> Stated | None:
     return Stated(*first) if first is not None and value.startswith(first[0]) else None
 
 
-def _yes_or_no(parts: list[str], question: Question) -> Stated | None:
+def _yes_or_no(parts: list[str], question: QuestionText) -> Stated | None:
     """A reply that begins with yes or no and goes on; to a question that can be so answered."""
     if question.verbatim:
         return None
@@ -198,7 +199,7 @@ def _yes_or_no(parts: list[str], question: Question) -> Stated | None:
     return None if word is None else Stated(word, word)
 
 
-def _sentence(parts: list[str], question: Question) -> Stated | None:
+def _sentence(parts: list[str], question: QuestionText) -> Stated | None:
     """What the sentence that answers states."""
     if len(parts) == 1:
         return statement(parts[0], question)
@@ -220,7 +221,7 @@ def _sentence(parts: list[str], question: Question) -> Stated | None:
 _LABELLED = pattern(r"[^\W\d_][\w\s'/()-]{0,40}?\s*:\s+\S")
 
 
-def _number(parts: list[str], question: Question) -> Stated | None:
+def _number(parts: list[str], question: QuestionText) -> Stated | None:
     """The number that a reply comes to: of the last sentence that has one."""
     for part in reversed(parts[-_LAST_NUMBERS:]):
         found = statement(part, question)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from adaptive_reasoner.answers.phrases import unknown_part, without_asides
 from adaptive_reasoner.answers.qualifiers import POINTING, is_qualified, names_more
-from adaptive_reasoner.answers.question import Question, stem
+from adaptive_reasoner.answers.question import QuestionText, stem
 from adaptive_reasoner.answers.reply_text import is_courtesy, last_found
 from adaptive_reasoner.answers.values.expressions import unwrapped
 from adaptive_reasoner.answers.values.reading import after_equals, value_key
@@ -93,7 +93,7 @@ _ADVERBS = pattern(
 )
 
 
-def statement(sentence: str, question: Question, *, outright: bool = False) -> Stated | None:
+def statement(sentence: str, question: QuestionText, *, outright: bool = False) -> Stated | None:
     """What one sentence answers; None where it states nothing that can be compared.
 
     Args:
@@ -102,7 +102,7 @@ def statement(sentence: str, question: Question, *, outright: bool = False) -> S
         outright: Whether it must say that something is the answer, and not only name something.
 
     Example:
-        >>> asked = Question("What is the capital of France?")
+        >>> asked = QuestionText("What is the capital of France?")
         >>> statement("The capital of France is Paris.", asked).key
         'paris'
     """
@@ -120,15 +120,15 @@ def statement(sentence: str, question: Question, *, outright: bool = False) -> S
     return next(filter(None, (read(sentence, question) for read in readers)), None)
 
 
-def _value(sentence: str, question: Question) -> Stated | None:
+def _value(sentence: str, question: QuestionText) -> Stated | None:
     return _of(sentence, value_key(sentence, question, names=False))
 
 
-def _name(sentence: str, question: Question) -> Stated | None:
+def _name(sentence: str, question: QuestionText) -> Stated | None:
     return _of(sentence, value_key(sentence, question))
 
 
-def _labelled(sentence: str, question: Question) -> Stated | None:
+def _labelled(sentence: str, question: QuestionText) -> Stated | None:
     """Sentiment: positive."""
     found = _LABEL.fullmatch(sentence)
     if found is None or _NO_LABEL.match(sentence) or typed(sentence.strip(". "), question):
@@ -141,13 +141,13 @@ def _labelled(sentence: str, question: Question) -> Stated | None:
     return _of(rest, value_key(rest, question)) or _predicate(rest, question)
 
 
-def _reversed(sentence: str, question: Question) -> Stated | None:
+def _reversed(sentence: str, question: QuestionText) -> Stated | None:
     """So 42 is the answer."""
     found = _REVERSED.match(sentence)
     return _of(found[1], value_key(found[1], question)) if found else None
 
 
-def _equation(sentence: str, question: Question) -> Stated | None:
+def _equation(sentence: str, question: QuestionText) -> Stated | None:
     """Thus x = 3, 5 + 9 = 14, so ... = 4."""
     if "=" not in sentence:
         return None
@@ -162,7 +162,7 @@ def _equation(sentence: str, question: Question) -> Stated | None:
     return None
 
 
-def _obtained(sentence: str, question: Question) -> Stated | None:
+def _obtained(sentence: str, question: QuestionText) -> Stated | None:
     """We add 35 and 7 and get 42."""
     found = _OBTAINED.search(sentence)
     if found is None or NEGATIONS.search(sentence):
@@ -171,7 +171,7 @@ def _obtained(sentence: str, question: Question) -> Stated | None:
     return Stated(bare_text(found[1]), key) if key is not None and re.search(r"\d", found[1]) else None
 
 
-def _predicate(sentence: str, question: Question) -> Stated | None:
+def _predicate(sentence: str, question: QuestionText) -> Stated | None:
     """The X of Y is Z."""
     if _CJK.search(sentence):
         return _cjk_predicate(sentence, question)
@@ -196,7 +196,7 @@ def _predicate(sentence: str, question: Question) -> Stated | None:
     return None
 
 
-def _stated_value(text: str, question: Question) -> Stated | None:
+def _stated_value(text: str, question: QuestionText) -> Stated | None:
     """A value, or the one that a text begins with: 42 apples, on March 5 in Rome."""
     if (key := value_key(text, question, names=False)) is not None:
         return Stated(bare_text(text), key)
@@ -231,7 +231,7 @@ def _is_bare_number(found: tuple[str, str]) -> bool:
     return bool(is_number) and not re.search(r"[$€£¥%]|percent|dollar|cent|USD", found[0], re.IGNORECASE)
 
 
-def _is_subject(subject: str, question: Question) -> bool:
+def _is_subject(subject: str, question: QuestionText) -> bool:
     """Whether a subject points at what was asked, and is no one who speaks."""
     if re.match(r"\W*(?:i|you|we|yo|je|ich|io|eu)\b", subject, re.IGNORECASE):
         return False
@@ -243,7 +243,7 @@ def _is_subject(subject: str, question: Question) -> bool:
     return bool(words) and all(stem(word) in question.stems for word in words)
 
 
-def _cjk_predicate(sentence: str, question: Question) -> Stated | None:
+def _cjk_predicate(sentence: str, question: QuestionText) -> Stated | None:
     """日本の首都は東京です。."""
     if PERSONAL.search(sentence) or NEGATIONS.search(sentence):
         return None
@@ -252,7 +252,7 @@ def _cjk_predicate(sentence: str, question: Question) -> Stated | None:
     return _of(rest, value_key(rest, question)) if rest else None
 
 
-def _beyond_question(sentence: str, question: Question) -> Stated | None:
+def _beyond_question(sentence: str, question: QuestionText) -> Stated | None:
     """Radium was discovered by Marie Curie."""
     if PERSONAL.search(sentence) or is_courtesy(sentence):
         return None
@@ -270,7 +270,7 @@ def _beyond_question(sentence: str, question: Question) -> Stated | None:
     return _of(part, value_key(part, question))
 
 
-def _span(sentence: str, question: Question) -> Stated | None:
+def _span(sentence: str, question: QuestionText) -> Stated | None:
     """The only date, time or quantity of the kind that is asked for: it takes 3 to 5 days."""
     if (
         len(sentence.split()) > (_MOST_SPAN_WORDS if question.known else _MOST_WORDS_UNASKED)
@@ -323,12 +323,14 @@ _TAKES = pattern(
 )
 
 
-def _opens_with_value(sentence: str, question: Question) -> bool:
+def _opens_with_value(sentence: str, question: QuestionText) -> bool:
     first = next(typed_spans(sentence, question), None)
     return first is not None and without_preposition(sentence.lstrip(" ~≈")).startswith(first[0])
 
 
-def _of_asked_kind(found: list[tuple[str, str]], sentence: str, question: Question) -> list[tuple[str, str]]:
+def _of_asked_kind(
+    found: list[tuple[str, str]], sentence: str, question: QuestionText
+) -> list[tuple[str, str]]:
     """The values of the kind that is asked for, if any, without those that the question names."""
     if question.asks_when:
         found = [each for each in found if _MOMENT.fullmatch(each[1])] or found
@@ -349,14 +351,14 @@ def _of_asked_kind(found: list[tuple[str, str]], sentence: str, question: Questi
     return unknown or found
 
 
-def _follows_asked_word(text: str, sentence: str, question: Question) -> bool:
+def _follows_asked_word(text: str, sentence: str, question: QuestionText) -> bool:
     """Whether a value stands behind a word of the question: it ends on July 30, to "when does it end"."""
     before = [word.casefold() for word in re.findall(r"[^\W\d_]+", sentence[: sentence.find(text)])]
     content = [word for word in before if word not in FUNCTION_WORDS]
     return bool(content) and stem(content[-1]) in question.stems
 
 
-def _counts(text: str, sentence: str, question: Question) -> bool:
+def _counts(text: str, sentence: str, question: QuestionText) -> bool:
     """Whether a number counts what the question wants to be counted."""
     after = sentence[sentence.find(text) + len(text) :]
     words = re.findall(r"[^\W\d_]+", f"{text} {' '.join(after.split()[:3])}".casefold())
@@ -375,7 +377,7 @@ def bare_text(text: str) -> str:
         '42'
     """
     text = without_asides(unwrapped(text).strip(" \n.,;:!\"'"))
-    text = without_preposition(after_equals(text, Question("")) or text)
+    text = without_preposition(after_equals(text, QuestionText("")) or text)
     return ABOUT.sub("", text) or text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from adaptive_reasoner.answers.phrases import is_short
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.reply_text import plain
 from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.vocabulary import FREE_FIELDS, RATIONALES, VERBATIM_FIELDS
@@ -112,7 +112,7 @@ def is_code(text: str) -> bool:
     return fenced > 0 or bool(_CODE.match(text[:2000]))
 
 
-def table_key(text: str, question: Question) -> str | None:
+def table_key(text: str, question: QuestionText) -> str | None:
     """One text for the only table of a reply, whatever the order of rows and columns; None without one."""
     lines = [line for line in text.strip()[:_LONGEST_TABLE].splitlines() if line.strip()]
     rules = [at for at, line in enumerate(lines) if "|" in line and _RULE.match(line)]
@@ -193,7 +193,7 @@ def _text(text: str, name: str) -> str:
 
 
 def _cell(text: str) -> "_Number | None":
-    """The number that a text is; None where it is none, or begins with a zero as identifiers do."""
+    """The number that a text is; None for other texts, and for identifiers, which may begin with a zero."""
     value = number(text) if re.search(r"\d", text) and not re.match(r"0\d", text) else None
     return None if value is None else _Number(number_key(value))
 

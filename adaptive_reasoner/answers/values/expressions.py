@@ -71,7 +71,7 @@ def unwrapped(text: str) -> str:
 
 
 def is_expression(text: str) -> bool:
-    r"""Whether a text is mathematics and nothing else: words are none, letter by letter multiplied or not.
+    r"""Whether a text is only mathematics: a word is not read as a product of its letters.
 
     Example:
         >>> [is_expression(text) for text in ("2x + 1", r"\sqrt{2}", "paris", "AB", "no + yes", "2023-01-02")]

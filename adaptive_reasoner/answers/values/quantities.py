@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.values.number_words import CJK_NUMBER
 from adaptive_reasoner.answers.values.numbers import NUMBER, number, number_key
 from adaptive_reasoner.answers.values.units import MAGNITUDES, currency, unit
@@ -50,11 +50,11 @@ class Quantity:
         return f"{number_key(self.value)} {self.unit}".rstrip()
 
 
-def quantity(text: str, question: Question) -> Quantity | None:
+def quantity(text: str, question: QuestionText) -> Quantity | None:
     """The quantity that a text is and nothing else; None where it is something else.
 
     Example:
-        >>> asked = Question("")
+        >>> asked = QuestionText("")
         >>> [quantity(text, asked).key for text in ("1 km", "1000 m", "$1.2 million", "25%", "1 h 30 min")]
         ['1000 meter', '1000 meter', '1200000', '0.25', '5400 second']
     """
@@ -73,14 +73,14 @@ def quantity(text: str, question: Question) -> Quantity | None:
     return None if value is None else _measured(value, rest, sign, question)
 
 
-def value_range(text: str, question: Question) -> str | None:
+def value_range(text: str, question: QuestionText) -> str | None:
     """One text for a range of quantities, and for a ratio where one is asked for; None for what is neither.
 
     Example:
-        >>> asked = Question("")
+        >>> asked = QuestionText("")
         >>> value_range("3-5 days", asked) == value_range("between 3 and 5 days", asked)
         True
-        >>> value_range("3:4", asked), value_range("6 to 8", Question("What is the ratio?"))
+        >>> value_range("3:4", asked), value_range("6 to 8", QuestionText("What is the ratio?"))
         ('3:4', '3:4')
     """
     text = ABOUT.sub("", text.strip())
@@ -102,7 +102,7 @@ def value_range(text: str, question: Question) -> str | None:
     return None
 
 
-def _lower_end(first: str, last: str, high: Quantity, question: Question) -> Quantity | None:
+def _lower_end(first: str, last: str, high: Quantity, question: QuestionText) -> Quantity | None:
     """The low end of a range, which takes unit and magnitude from the high end where it has none."""
     low = quantity(first, question)
     bare = number(first.lstrip("$€£"), comma=question.comma)
@@ -120,7 +120,7 @@ def _tail_of(text: str) -> str:
     return text[found.end() :].strip() if found else ""
 
 
-def _leading_number(text: str, question: Question) -> tuple[Fraction | None, str]:
+def _leading_number(text: str, question: QuestionText) -> tuple[Fraction | None, str]:
     """The number that a text begins with, in digits or words, and what follows it."""
     if found := _DIGITS.match(text):
         return number(found[0], comma=question.comma), text[found.end() :]
@@ -134,14 +134,14 @@ def _leading_number(text: str, question: Question) -> tuple[Fraction | None, str
     return None, text
 
 
-def _with_asked_unit(digits: str, percent: bool, question: Question) -> Quantity | None:
+def _with_asked_unit(digits: str, percent: bool, question: QuestionText) -> Quantity | None:
     value = number(digits, comma=question.comma)
     if value is None:
         return None
     return Quantity(value / 100) if percent else _bare(value, question)
 
 
-def _bare(value: Fraction, question: Question) -> Quantity | None:
+def _bare(value: Fraction, question: QuestionText) -> Quantity | None:
     """A number without a unit: in the unit that the question asks for, if it asks for one."""
     if question.asks_percent:
         return Quantity(value / 100) if abs(value) >= 1 or value == 0 else None
@@ -152,7 +152,7 @@ def _bare(value: Fraction, question: Question) -> Quantity | None:
     return Quantity(value)
 
 
-def _measured(value: Fraction, rest: str, sign: str, question: Question) -> Quantity | None:
+def _measured(value: Fraction, rest: str, sign: str, question: QuestionText) -> Quantity | None:
     """A number with what follows it: a unit, or a magnitude and a unit."""
     name = _OF.sub("", rest.strip().rstrip("."), count=1)
     if sign:
@@ -173,7 +173,7 @@ def _measured(value: Fraction, rest: str, sign: str, question: Question) -> Quan
     return _in_unit(value, _OF.sub("", name, count=1), question) if name else _bare(value, question)
 
 
-def _in_unit(value: Fraction, name: str, question: Question) -> Quantity | None:
+def _in_unit(value: Fraction, name: str, question: QuestionText) -> Quantity | None:
     if len(name) > 40:
         return None
     if _PERCENT.fullmatch(name):
@@ -219,7 +219,7 @@ def _in_base(value: Fraction, name: str) -> Quantity | None:
     return Quantity(value * factor + offset, base)
 
 
-def _sum_of_parts(text: str, question: Question) -> Quantity | None:
+def _sum_of_parts(text: str, question: QuestionText) -> Quantity | None:
     """What is given in several units: 1 h 30 min, 5 ft 10 in."""
     parts, at = list[tuple[str, str]](), 0
     while found := _PARTS.match(text, at):

@@ -11,7 +11,7 @@ from adaptive_reasoner.answers.phrases import (
     without_ending,
     yes_or_no,
 )
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.values.expressions import expression_key, is_formula, unwrapped
 from adaptive_reasoner.answers.values.numbers import number, number_key
 from adaptive_reasoner.answers.values.quantities import quantity
@@ -32,7 +32,7 @@ _FEET = pattern(r"\d+['\"]")
 _NUMBERED = pattern(r"[-+]?[\d.,' ]*\d\s+[^\W\d_][^\d,;:]*")
 
 
-def value_key(text: str, question: Question, *, marked: bool = False, names: bool = True) -> str | None:
+def value_key(text: str, question: QuestionText, *, marked: bool = False, names: bool = True) -> str | None:
     r"""One text for a value that a text is; None where it is prose.
 
     Args:
@@ -42,7 +42,7 @@ def value_key(text: str, question: Question, *, marked: bool = False, names: boo
         names: Whether a name or a short text is a value too.
 
     Example:
-        >>> asked = Question("")
+        >>> asked = QuestionText("")
         >>> [value_key(text, asked) for text in (r"$\frac{3}{4}$", "5 March 2024", "The Eiffel Tower.")]
         ['0.75', '2024-03-05', 'eiffel tower']
     """
@@ -74,7 +74,7 @@ def _forms(text: str) -> list[str]:
     return list(dict.fromkeys((cut, core, without_preposition(core))))
 
 
-def _exact_value(text: str, question: Question) -> str | None:
+def _exact_value(text: str, question: QuestionText) -> str | None:
     """A value whose kind is plain from how it is written."""
     if not text:
         return None
@@ -86,7 +86,7 @@ def _exact_value(text: str, question: Question) -> str | None:
     )
 
 
-def _name(text: str, question: Question, marked: bool) -> str | None:
+def _name(text: str, question: QuestionText, marked: bool) -> str | None:
     """A name or a short text."""
     text = without_asides(text)
     bare = text.strip(_EDGES)
@@ -111,7 +111,7 @@ def _in_digits(text: str) -> str:
     return text if value is None or not rest else f"{number_key(value)} {rest}"
 
 
-def _item(text: str, question: Question) -> str | None:
+def _item(text: str, question: QuestionText) -> str | None:
     """A value among several."""
     text = unwrapped(text).strip(_EDGES)
     measured = quantity(text, question)
@@ -124,17 +124,17 @@ def _item(text: str, question: Question) -> str | None:
     )
 
 
-def _equated(text: str, question: Question) -> str | None:
+def _equated(text: str, question: QuestionText) -> str | None:
     """What stands behind the last equals sign of a calculation."""
     after = after_equals(text, question)
     return None if after is None else typed(after, question) or expression_key(after)
 
 
-def after_equals(text: str, question: Question) -> str | None:
+def after_equals(text: str, question: QuestionText) -> str | None:
     """What a calculation comes to, or a variable is; None for a text that is neither.
 
     Example:
-        >>> asked = Question("What is x?")
+        >>> asked = QuestionText("What is x?")
         >>> [after_equals(text, asked) for text in ("17 * 23 = 391", "x = 7", "y = 7", "y = 2x, so x = 7")]
         ['391', '7', None, None]
     """

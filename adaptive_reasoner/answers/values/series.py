@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.values.expressions import is_formula
 from adaptive_reasoner.lazy_pattern import pattern
 
@@ -34,8 +34,8 @@ _INTERVAL = pattern(
 _INFINITE = {"inf": "inf", "infinity": "inf", "\\infty": "inf", "∞": "inf", "oo": "inf"}
 
 
-def series_key(text: str, question: Question, read: Reader) -> str | None:
-    """One text for a set, list, interval, point or solution; None for what is none of these.
+def series_key(text: str, question: QuestionText, read: Reader) -> str | None:
+    """One text for a set, list, interval, point or solution; None for anything else.
 
     Args:
         text: In plain characters.
@@ -45,7 +45,7 @@ def series_key(text: str, question: Question, read: Reader) -> str | None:
     Example:
         >>> read = lambda text: text if text.strip("-").isalnum() else None
         >>> texts = "{2, 1}", "[0, 1)", "x = 3 or x = -2", "(1, 2)"
-        >>> [series_key(text, Question(""), read) for text in texts]
+        >>> [series_key(text, QuestionText(""), read) for text in texts]
         ['{1, 2}', '[0, 1)', '{-2, 3}', '(1, 2)']
     """
     if len(text) > _LONGEST or "\\begin" in text:
@@ -88,7 +88,7 @@ def _end(text: str, read: Reader) -> str | None:
     return f"{sign}{infinite}" if infinite else read(text)
 
 
-def _solutions(text: str, question: Question, read: Reader) -> str | None:
+def _solutions(text: str, question: QuestionText, read: Reader) -> str | None:
     """The values of a variable, as a set where there are several; those of several variables by name."""
     if not re.search(r"[=∈]|\\in(?![a-z])|\\pm|±|\+/-", text) and not _OR.search(text):
         return None
@@ -151,7 +151,7 @@ def _values(text: str, read: Reader) -> list[str | None]:
     return [read(text)]
 
 
-def _list(text: str, question: Question, read: Reader) -> str | None:
+def _list(text: str, question: QuestionText, read: Reader) -> str | None:
     """Items between commas and "and": a set, or a list where their order matters."""
     bracketed = text[:1] + text[-1:]
     ordered = True if bracketed in ("[]", "()") else question.order_matters
@@ -174,11 +174,11 @@ def _list(text: str, question: Question, read: Reader) -> str | None:
     return f"[{joined}]" if ordered else _as_set(keys)
 
 
-def listed(text: str, question: Question, read: Reader) -> str | None:
+def listed(text: str, question: QuestionText, read: Reader) -> str | None:
     r"""One text for a reply that is a list with one short item a line; None for what is no such list.
 
     Example:
-        >>> listed("1. Mercury\n2. Venus", Question("Sort them."), str.casefold)
+        >>> listed("1. Mercury\n2. Venus", QuestionText("Sort them."), str.casefold)
         '[mercury, venus]'
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -201,7 +201,7 @@ def _is_clause(item: str) -> bool:
     return bool(re.match(r"(?:who|which|that|where|when|not|but|so|as|in|on|at|who's)\s", item))
 
 
-def _is_place_in(text: str, question: Question) -> bool:
+def _is_place_in(text: str, question: QuestionText) -> bool:
     """Paris, France, where the question has already named France."""
     return not any(map(str.isdigit, text)) and text.strip(". ").casefold() in question.words
 

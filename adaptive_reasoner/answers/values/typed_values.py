@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.reply_text import last_found
 from adaptive_reasoner.answers.values.dates import moment, month_and_day_names
 from adaptive_reasoner.answers.values.number_words import spelled_number
@@ -46,11 +46,11 @@ _CJK = pattern(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _WINDOW = 7
 
 
-def typed(text: str, question: Question) -> str | None:
+def typed(text: str, question: QuestionText) -> str | None:
     """One text for a date, a time, a telephone number, an address or a quantity; None for anything else.
 
     Example:
-        >>> asked = Question("Which number do I call?")
+        >>> asked = QuestionText("Which number do I call?")
         >>> typed("555-0134", asked), typed("(555) 0134", asked), typed("5 March 2024", asked)
         ('tel:5550134', 'tel:5550134', '2024-03-05')
     """
@@ -72,11 +72,11 @@ def typed(text: str, question: Question) -> str | None:
     return value_range(text, question) or _address(text)
 
 
-def typed_spans(sentence: str, question: Question) -> Iterator[tuple[str, str]]:
+def typed_spans(sentence: str, question: QuestionText) -> Iterator[tuple[str, str]]:
     """The typed values in a sentence, from left to right, as they are written and as one text each.
 
     Example:
-        >>> list(typed_spans("The train leaves at 9:30 pm on March 5, 2024.", Question("")))
+        >>> list(typed_spans("The train leaves at 9:30 pm on March 5, 2024.", QuestionText("")))
         [('9:30 pm', '21:30'), ('March 5, 2024', '2024-03-05')]
     """
     if _CJK.search(sentence):
@@ -153,7 +153,7 @@ def _may_start(word: str) -> bool:
     )
 
 
-def _phone(text: str, question: Question) -> str | None:
+def _phone(text: str, question: QuestionText) -> str | None:
     found = _PHONE.fullmatch(text)
     if found is None:
         return None

@@ -1,9 +1,9 @@
 import pytest
 
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.values.quantities import quantity, value_range
 
-UNKNOWN = Question("")
+UNKNOWN = QuestionText("")
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_quantities_of_other_units_differ(one, two):
 
 
 def test_the_question_says_in_what_a_bare_number_counts():
-    assert quantity("5", Question("How many hours is that?")) == quantity("300 min", UNKNOWN)
-    assert quantity("18", Question("How many euros?")) == quantity("€18", UNKNOWN)
-    assert quantity("25", Question("What percentage?")) == quantity("25%", UNKNOWN)
-    assert quantity("5 apples", Question("How many apples are left?")) == quantity("5", UNKNOWN)
+    assert quantity("5", QuestionText("How many hours is that?")) == quantity("300 min", UNKNOWN)
+    assert quantity("18", QuestionText("How many euros?")) == quantity("€18", UNKNOWN)
+    assert quantity("25", QuestionText("What percentage?")) == quantity("25%", UNKNOWN)
+    assert quantity("5 apples", QuestionText("How many apples are left?")) == quantity("5", UNKNOWN)
     assert quantity("5 apples", UNKNOWN) is None
 
 
@@ -64,6 +64,6 @@ def test_ranges_are_equal_by_both_ends():
 
 
 def test_a_ratio_is_reduced_where_one_is_asked_for():
-    asked = Question("What is the ratio of boys to girls?")
+    asked = QuestionText("What is the ratio of boys to girls?")
     assert value_range("6:8", asked) == value_range("3 to 4", asked) == "3:4"
-    assert value_range("6:8", Question("What was the score of the match?")) == "6:8"
+    assert value_range("6:8", QuestionText("What was the score of the match?")) == "6:8"

@@ -1,6 +1,6 @@
 import pytest
 
-from adaptive_reasoner.answers.question import Question
+from adaptive_reasoner.answers.question import QuestionText
 from adaptive_reasoner.answers.values.reading import value_key
 
 
@@ -14,7 +14,7 @@ from adaptive_reasoner.answers.values.reading import value_key
     ],
 )
 def test_solutions_sets_and_intervals_are_equal_by_what_is_in_them(texts):
-    assert len({value_key(text, Question("")) for text in texts}) == 1
+    assert len({value_key(text, QuestionText("")) for text in texts}) == 1
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,14 @@ def test_solutions_sets_and_intervals_are_equal_by_what_is_in_them(texts):
     ],
 )
 def test_order_and_brackets_count_where_they_are_written(one, two):
-    assert value_key(one, Question("")) != value_key(two, Question(""))
+    assert value_key(one, QuestionText("")) != value_key(two, QuestionText(""))
 
 
 def test_the_question_says_whether_the_order_of_a_list_matters():
-    which, ranked = Question("Which are the primary colours?"), Question("Rank them by size, largest first.")
+    which, ranked = (
+        QuestionText("Which are the primary colours?"),
+        QuestionText("Rank them by size, largest first."),
+    )
     assert value_key("red, green and blue", which) == value_key("Blue, red, green".lower(), which)
     assert value_key("red, green and blue", ranked) != value_key("blue, red, green", ranked)
-    assert value_key("red, green and blue", Question("")) is None
+    assert value_key("red, green and blue", QuestionText("")) is None
