@@ -101,6 +101,33 @@ def along_prices(accuracy, draws, at):
     return np.interp(at, np.maximum.accumulate(draws[::-1]), accuracy[::-1])
 
 
+def bootstrapped(measure, questions, *, draws, seed):
+    """What is measured with all questions, and with as many drawn with replacement, by their weights."""
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(0, questions, questions) for _ in range(draws + 1))
+    weights = (np.bincount(rows, minlength=questions) for rows in drawn)
+    return np.array([measure(weight if draw else np.ones(questions)) for draw, weight in enumerate(weights)])
+
+
+def interval(values):
+    """The first value, and the ends of the 95% interval of the others."""
+    low, high = np.quantile(values[1:], [0.025, 0.975])
+    return {
+        name: round(float(value), 4) for name, value in (("mean", values[0]), ("low", low), ("high", high))
+    }
+
+
+def summary(difference):
+    """The mean over the columns with its interval, and the worst and the best column."""
+    found = interval(difference.mean(axis=1))
+    return {
+        "mean_difference": found.pop("mean"),
+        **found,
+        "worst": round(float(difference[0].min()), 4),
+        "best": round(float(difference[0].max()), 4),
+    }
+
+
 def compared(name, samples, source, *, splits, draws, seed):
     groups = sample_groups(samples, source, samples.question_ids)
     votes = ReplayedVotes.of(groups, draws_allowed(groups), seed=seed)
@@ -111,29 +138,23 @@ def compared(name, samples, source, *, splits, draws, seed):
         fit, held_out = split_by_text(samples.questions, seed=seed + split)
         fitted = fit_stop(votes.select(fit))
         tests.append((held_out, replayed(votes.select(held_out), fitted.model)[[0, 3]], fitted.learned))
-    rng, difference = np.random.default_rng(seed), np.empty((draws + 1, len(at)))
-    for draw in range(draws + 1):
-        weight = np.bincount(rng.integers(0, len(samples), len(samples)), minlength=len(samples))
-        weight = weight if draw else np.ones(len(samples))
+
+    def measure(weight):
         each = []
         for held_out, priced, _ in tests:
             share = weight[held_out] / weight[held_out].sum()
             ours, theirs = (np.tensordot(share, table, ([0], [1])) for table in (priced, rivals[:, held_out]))
             each.append(along_prices(*ours, at) - best_mixture(*theirs, at))
-        difference[draw] = np.mean(each, axis=0)
-    means = difference.mean(axis=1)
-    low, high = np.quantile(means[1:], [0.025, 0.975])
+        return np.mean(each, axis=0)
+
+    difference = bootstrapped(measure, len(samples), draws=draws, seed=seed)
     return {
         "table": name,
         "questions": len(samples),
         "samples": 2 * votes.limit,
         "single": round(float(votes.right[1].mean()), 4),
         "learned": sum(learned for _, _, learned in tests),
-        "mean_difference": round(float(means[0]), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
-        "worst": round(float(difference[0].min()), 4),
-        "best": round(float(difference[0].max()), 4),
+        **summary(difference),
         "by_mean_samples": {
             f"{n:g}": round(float(gain), 4) for n, gain in zip(at, difference[0], strict=True)
         },
@@ -162,16 +183,14 @@ def told(name, samples, source, encoder, *, splits, draws, seed):
                 played = replayed(votes.select(held_out), fitted.model, beyond=unseen)
                 part[:, held_out] = played[[0, 3]]
         repeats.append(both)
-    rng, difference = np.random.default_rng(seed), np.empty((draws + 1, len(at)))
-    for draw in range(draws + 1):
-        weight = np.bincount(rng.integers(0, len(samples), len(samples)), minlength=len(samples))
-        share = weight / len(samples) if draw else np.full(len(samples), 1 / len(samples))
+
+    def measure(weight):
+        share = weight / len(samples)
         curves = [
             [along_prices(*np.tensordot(share, part, ([0], [1])), at) for part in both] for both in repeats
         ]
-        difference[draw] = np.mean([knows - blind for blind, knows in curves], axis=0)
-    means = difference.mean(axis=1)
-    low, high = np.quantile(means[1:], [0.025, 0.975])
+        return np.mean([knows - blind for blind, knows in curves], axis=0)
+
     return {
         "table": name,
         "source": source,
@@ -179,11 +198,7 @@ def told(name, samples, source, encoder, *, splits, draws, seed):
         "samples": 2 * votes.limit,
         "fits": 5 * splits,
         "fits_that_use_it": opened,
-        "mean_difference": round(float(means[0]), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
-        "worst": round(float(difference[0].min()), 4),
-        "best": round(float(difference[0].max()), 4),
+        **summary(bootstrapped(measure, len(samples), draws=draws, seed=seed)),
     }
 
 
@@ -200,24 +215,22 @@ def shared_prompts(name, samples, source, share, *, splits, draws, seed):
         known, others = fit_stop(votes.select(fit)).model, votes.select(held_out)
         plans = known, replace(known, prompt_cost=0.0)
         tests.append((held_out, [replayed(others, each)[:2] for each in plans]))
-    rng, gains = np.random.default_rng(seed), np.empty(draws + 1)
-    for draw in range(draws + 1):
-        weight = np.bincount(rng.integers(0, len(samples), len(samples)), minlength=len(samples))
-        weight = weight if draw else np.ones(len(samples))
+
+    def measure(weight):
         each = []
         for held_out, played in tests:
             part = weight[held_out] / weight[held_out].sum()
             knows, blind = (along_prices(*np.tensordot(part, values, ([0], [1])), at) for values in played)
             each.append(float((knows - blind).mean()))
-        gains[draw] = np.mean(each)
-    low, high = np.quantile(gains[1:], [0.025, 0.975])
+        return np.mean(each)
+
+    found = interval(bootstrapped(measure, len(samples), draws=draws, seed=seed))
     return {
         "table": name,
         "prompt_share": share,
         "samples_per_request": 4,
-        "gain": round(float(gains[0]), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
+        "gain": found.pop("mean"),
+        **found,
     }
 
 
