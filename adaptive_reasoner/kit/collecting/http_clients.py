@@ -84,9 +84,9 @@ class Connections:
 
 
 def _completions(model: BaseChatModel, client: Any, http: Any) -> Any:
-    from adaptive_reasoner.kit.collecting.lean_completions import lean_completions
+    from adaptive_reasoner.kit.collecting.lean_completions import completions_of
 
-    return lean_completions(model, client, http)
+    return completions_of(model, client, http)
 
 
 def _http_client() -> Any:

@@ -29,7 +29,7 @@ _ERRORS: dict[int, type[openai.APIStatusError]] = {
 }
 
 
-def lean_completions(model: BaseChatModel, client: openai.AsyncOpenAI, http: Any) -> AsyncCompletions:
+def completions_of(model: BaseChatModel, client: openai.AsyncOpenAI, http: Any) -> AsyncCompletions:
     """The chat completions of a client; its own where only it knows the way, or a model reads typed replies.
 
     Args:
