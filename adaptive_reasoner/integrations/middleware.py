@@ -57,7 +57,8 @@ try:
         account_of,
     )
     from adaptive_reasoner.integrations.agent_calls import AgentCalls
-    from adaptive_reasoner.integrations.agent_end import Ending, ask_for_tool, told_of_budget
+    from adaptive_reasoner.integrations.agent_end import Ending, nearly_used_events
+    from adaptive_reasoner.integrations.agent_shortage import ask_for_tool
     from adaptive_reasoner.integrations.agent_tools import over_limit, refused_tool
     from adaptive_reasoner.integrations.model_steps import ModelStep, StepOptions
 except ModuleNotFoundError as error:
@@ -295,7 +296,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         except BudgetExceededError as exhausted:
             return self._not_called(request, exhausted)
         finally:
-            for event in told_of_budget(bill):
+            for event in nearly_used_events(bill):
                 send_run_event(event, ensure_config())
 
     @override
@@ -315,7 +316,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
         except BudgetExceededError as exhausted:
             return self._not_called(request, exhausted)
         finally:
-            for event in told_of_budget(bill):
+            for event in nearly_used_events(bill):
                 await asend_run_event(event, ensure_config())
 
     def _warn_of_names(self, request: ModelRequest[Any]) -> None:

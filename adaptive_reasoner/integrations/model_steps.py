@@ -16,12 +16,11 @@ from adaptive_reasoner.integrations.agent_calls import AgentCalls, asked_again, 
 from adaptive_reasoner.integrations.agent_end import (
     Ending,
     LastStep,
-    Shortage,
+    nearly_used_events,
     nearly_used_notice,
-    node_here,
-    told_of_budget,
     without_tool_calls,
 )
+from adaptive_reasoner.integrations.agent_shortage import Shortage, node_here
 from adaptive_reasoner.integrations.agent_step import AgentStep
 from adaptive_reasoner.integrations.allowances import NEARLY
 from adaptive_reasoner.integrations.context import Tenants, options_from_context
@@ -80,12 +79,12 @@ class ModelStep:
         self._decision: dict[str, Any] = {}
         self._short: Shortage | None = None
         bill.take_back(node_here())
-        self.events += told_of_budget(bill)
+        self.events += nearly_used_events(bill)
         self._aim()
 
     def send(self, result: Result) -> None:
         """Take the answer of an attempt."""
-        self.events += told_of_budget(self._bill)
+        self.events += nearly_used_events(self._bill)
         if self._short is None:
             self.response = self._respond(result.message, result)
         else:
