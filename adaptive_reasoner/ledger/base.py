@@ -314,6 +314,15 @@ class Ledger(Protocol):
     def history(self, limit: int = 100) -> list[Reservation]:
         """The latest charges, oldest first."""
 
+    def spent_on(self, question: str) -> float:
+        """What a question has cost, by all its charges, with what is planned for those that are open.
+
+        With a window, it is the cost in the current period.
+
+        Args:
+            question: What the charges counted for: `record["run_id"]` of a result.
+        """
+
     def reset(self) -> None:
         """Forget every charge, open ones too, and start again on the same terms at the offline price."""
 

@@ -41,6 +41,10 @@ class LedgerProxy(AsyncVerbs):
         return self._current().history(limit)
 
     @override
+    def spent_on(self, question: str) -> float:
+        return self._current().spent_on(question)
+
+    @override
     def reset(self) -> None:
         self._current().reset()
 

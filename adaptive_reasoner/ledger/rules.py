@@ -197,8 +197,8 @@ class TransactionalLedger(ComparisonKeeping, AlarmKeeping):
             raise LedgerError(f"history takes a limit of at least 0, got {limit}")
         return [self._reservation(entry) for entry in self._change(lambda store: store.latest(limit))]
 
+    @override
     def spent_on(self, question: str) -> float:
-        """What is booked for a question in this period, and planned for its open charges."""
         probe = self._new_entry(f"{question}:spent", question, None, self._clock(), 0, 0)
         wanted = Wanted(probe.key, probe.question, probe.period)
 

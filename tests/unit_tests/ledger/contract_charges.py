@@ -32,6 +32,14 @@ class ChargesContract:
         assert (again.status, again.cost) == ("settled", 45.0)
         assert ledger.snapshot().in_flight == 0
 
+    def test_a_question_has_cost_what_all_its_charges_have(self, make):
+        ledger = make(target=50.0)
+        ledger.settle(ledger.reserve(30.0, "step 1", question="run"), 20.0)
+        ledger.charge(5.0, "tool", question="run")
+        ledger.reserve(40.0, "step 2", question="run")
+        ledger.charge(7.0, "another")
+        assert [ledger.spent_on(question) for question in ("run", "another", "none")] == [65.0, 7.0, 0.0]
+
     def test_first_settlement_counts(self, make):
         ledger = make(target=50.0)
         reservation = ledger.reserve(40.0, "q")
