@@ -10,7 +10,8 @@ from langchain_core.callbacks import BaseCallbackManager, adispatch_custom_event
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
-from adaptive_reasoner.ledger.base import Ledger
+from adaptive_reasoner.amounts import written
+from adaptive_reasoner.ledger.base import Ledger, Snapshot
 from adaptive_reasoner.ledger.runs import charged_ledger
 from adaptive_reasoner.reasoner.run import QuestionRun
 
@@ -65,6 +66,20 @@ def warn_of_same(copies: int) -> None:
             f"{copies} samples of a vote are the same, word for word, at temperature=0: a vote pays for "
             "samples that can differ. Set a temperature above 0, such as 0.7, on the model or its Source, or "
             "take samples=1 or single_pass() to pay for one call",
+            stacklevel=2,
+        )
+
+
+def warn_of_overspending(seen: Snapshot) -> None:
+    """Say that a ledger's average is above its target, beyond chance; where warnings are errors, no harm."""
+    if seen.target is None or seen.average_low <= seen.target:
+        return
+    average, target = written(seen.average, 3), written(seen.target, 3)
+    with suppress(UserWarning):
+        warnings.warn(
+            f"{seen.questions} questions have cost {average} {seen.cost_unit} on average, and the budget is "
+            f"{target}: even the cheapest choices may cost more. Raise the budget, or choose a cheaper model "
+            "or shorter prompts and replies",
             stacklevel=2,
         )
 

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
+from itertools import count
 from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
@@ -13,6 +14,7 @@ from typing_extensions import Unpack, override
 
 from adaptive_reasoner.answers.base import Comparison
 from adaptive_reasoner.answers.grouping import Key
+from adaptive_reasoner.errors import LedgerError
 from adaptive_reasoner.ledger.alarm_keeping import keep_alarms
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
@@ -22,9 +24,9 @@ from adaptive_reasoner.models.messages import messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
-from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.policy.base import Policy, never_blocks
 from adaptive_reasoner.policy.versions import version_of
-from adaptive_reasoner.reasoner.events import warn_of_same
+from adaptive_reasoner.reasoner.events import warn_of_overspending, warn_of_same
 from adaptive_reasoner.reasoner.exploration import Exploration
 from adaptive_reasoner.reasoner.lifecycle import aunder_way, under_way
 from adaptive_reasoner.reasoner.options import (
@@ -41,9 +43,12 @@ from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.reasoner.sample_keeper import QuestionSamples, SampleKeeper
 from adaptive_reasoner.reasoner.sample_log import SampleLog
+from adaptive_reasoner.reasoner.threads import on_event_loop
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
+
+_MANY = 200  # questions after which an average tells whether the budget can be held
 
 
 class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
@@ -114,6 +119,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     log: SkipValidation[SampleLog | None] = None
     _keeper: SampleKeeper | None = PrivateAttr(default=None)
     _warned: bool = PrivateAttr(default=False)
+    _numbers: Iterator[int] = PrivateAttr(default_factory=lambda: count(1))
 
     def __init__(
         self,
@@ -342,10 +348,13 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             yield run.last_chunk(streamed)
 
     def _warn_of(self, copies: int) -> None:
-        """Say once that samples at temperature 0 are copies; where warnings are errors, the answer stands."""
+        """Say once that samples at temperature 0 are copies, and once that the budget cannot be held."""
         if copies and not self._warned:
             self._warned = True
             warn_of_same(copies)
+        if next(self._numbers) == _MANY and (never_blocks(self.ledger) or not on_event_loop()):
+            with suppress(LedgerError):  # a database that is away now; the answer is there
+                warn_of_overspending(self.ledger.snapshot())
 
     def _run_of(
         self, question: Any, config: RunnableConfig | None, terms: AnswerOptions

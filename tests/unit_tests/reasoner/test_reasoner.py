@@ -1,6 +1,7 @@
 import asyncio
 import json
 import time
+import warnings
 from math import isnan
 
 import pytest
@@ -302,3 +303,15 @@ def test_an_action_without_its_strategy_is_refused_with_the_way_out():
         UnknownActionError, match=r"unknown action 'v'; .*: give actions=\{'v': \.\.\.\}, the"
     ):
         AdaptiveReasoner(ScriptedModel(), policy=FixedPolicy("v", expected_cost=6))
+
+
+@pytest.mark.parametrize(("budget", "told"), [(1.0, 1), (3.0, 0)])
+def test_a_budget_below_the_cheapest_choice_is_told_once(budget, told):
+    made = AdaptiveReasoner(ScriptedModel(answers=("Answer: 7",)), budget=budget)  # a call costs 2
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for number in range(250):
+            made.answer("What is 3 + 4?", key=str(number))
+    said = [str(warning.message) for warning in caught if "questions have cost" in str(warning.message)]
+    assert len(said) == told
+    assert all("200 questions have cost 2 tokens on average, and the budget is 1" in text for text in said)
