@@ -176,6 +176,11 @@ class AdaptiveComputeNode(Runnable[Any, Any]):
         self.tenants = Tenants(self.reasoner.ledger, tenants)
 
     @property
+    def ledger(self) -> Ledger:
+        """Keeps the average; with `budget_key` that of the BudgetLedgerNode does."""
+        return self.reasoner.ledger
+
+    @property
     def log(self) -> SampleLog | None:
         """Where samples are kept; None where they are not."""
         return self.reasoner.log

@@ -61,7 +61,7 @@ async def test_a_node_is_shadowed_in_its_graph_also_where_it_is_durable(ask, clo
         assert node.shadow.wait(PATIENCE)
         found = node.shadow.savings()
         assert (found.judged, found.cost.mean, found.against_cost.mean) == (1, 2.0, 4.0)
-        assert node.reasoner.ledger.snapshot().spent == 2.0
+        assert node.ledger.snapshot().spent == 2.0
 
 
 def test_a_shadow_needs_the_ledger_and_a_budget_node_has_it():
