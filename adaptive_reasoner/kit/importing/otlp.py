@@ -7,6 +7,7 @@ from typing import Any
 
 from adaptive_reasoner.kit.importing.base import READ_AS_TABLE, those_in
 
+_SPANS = ("resourceSpans", "resource_spans", "batches")  # the last one in Grafana Tempo's answers
 _LOGS = ("resourceLogs", "resource_logs")
 
 
@@ -30,12 +31,13 @@ class Span:
 
 
 def spans_in(value: Mapping[str, Any]) -> Iterator[Span]:
-    """The spans in a value of OTLP's JSON, or the one that it is.
+    """The spans in a value of OTLP's JSON, a trace of Grafana Tempo included, or the one that it is.
 
     Raises:
         ValueError: It is neither.
     """
-    resources = _first(value, "resourceSpans", "resource_spans")
+    whole = value.get("trace")
+    resources = _first(whole if isinstance(whole, Mapping) else value, *_SPANS)
     if resources is not None:
         for scope in _each(resources, ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")):
             for span in _listed(scope.get("spans")):

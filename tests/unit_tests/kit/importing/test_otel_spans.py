@@ -162,6 +162,14 @@ def test_replies_are_found_by_every_convention_in_every_form(tracing, tmp_path, 
     assert imported(log, "otel", tmp_path)[0].added == 0
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_trace_as_grafana_tempo_answers_it_is_read(tracing, tmp_path, version):
+    sent = tracing.span(*CONVENTIONS["OpenInference"]).otlp()
+    answer = {"batches": sent["resourceSpans"]} if version == 1 else {"trace": sent, "metrics": {}}
+    _, rows = imported([answer], "otel", tmp_path)
+    assert of(rows, "question", "answer") == [("6 * 7?", "42")]
+
+
 @pytest.mark.parametrize("spans_first", [True, False])
 def test_messages_that_were_logged_beside_a_span_are_brought_together_with_it(tracing, tmp_path, spans_first):
     logs = pytest.importorskip("opentelemetry.sdk._logs")
