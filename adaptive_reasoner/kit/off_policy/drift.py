@@ -23,7 +23,7 @@ from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
 _FEWEST = 20  # decisions from which a ratio is fitted
-_FEWEST_TEXTS = 5  # different questions, likewise
+_FEWEST_TEXTS = 5  # different questions that count alike, likewise
 _LATEST = 4  # one decision in so many is among the latest, by which memories are compared
 _FOLDS = 5
 _BETTER = 0.5  # standard errors by which a shorter memory must be better
@@ -107,13 +107,13 @@ def shift_of(expected: Floats, values: Floats, propensity: Floats, text: Ints | 
     """
     n = len(values)
     texts = np.arange(n) if text is None else np.unique(text, return_inverse=True)[1]
-    if n < _FEWEST or texts.max() + 1 < _FEWEST_TEXTS or float(expected.sum()) <= _NOTHING:
-        return Shift(decisions=n)
     weights = np.minimum(1 / propensity, n**0.25)
+    if n < _FEWEST or _alike(texts, weights * expected) < _FEWEST_TEXTS:
+        return Shift(decisions=n)
     latest = np.arange(n) >= n - max(_FEWEST, n // _LATEST)
     lengths = [n]
     while (half := lengths[-1] // 2) >= max(_FEWEST, int(latest.sum()) // 2):
-        if len(np.unique(texts[n - half :])) < _FEWEST_TEXTS:
+        if _alike(texts[n - half :], (weights * expected)[n - half :]) < _FEWEST_TEXTS:
             break
         lengths.append(half)
     later = [np.arange(n) >= n - length for length in lengths]
@@ -319,6 +319,13 @@ def _given(known: Floats, seen: Bools, predicted: Floats, together: Floats) -> F
         share = np.linalg.pinv(together[np.ix_(at, at)]) @ together[at]
         cells[rows] += (known[rows][:, at] - predicted[rows][:, at]) @ share
     return np.where(seen, known, cells)
+
+
+def _alike(texts: Ints, weights: Floats) -> int:
+    """About how many questions would tell as much, if they all counted alike; 0 if they count nothing."""
+    own = np.bincount(texts, weights=weights)
+    squares = float(own @ own)
+    return round(float(own.sum()) ** 2 / squares) if squares > _NOTHING else 0
 
 
 def _ratio(expected: Floats, values: Floats, weights: Floats) -> float:

@@ -111,6 +111,18 @@ def test_decisions_on_too_few_questions_tell_nothing_and_say_so():
     )
 
 
+def test_a_question_asked_again_and_again_does_not_decide_for_those_that_were_explored():
+    """One question is most of what an action was taken on, and is as hard as it always was."""
+    factors = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        own = np.clip(rng.normal(0.6, 0.3, 11), 0, 1)
+        text = rng.permutation(np.append(np.zeros(24, dtype=int), np.arange(1, 11)))
+        propensity = np.where(text == 0, 0.98, 0.003)
+        factors.append(shift_of(np.full(34, 0.6), right(rng, own[text]), propensity, text).factor)
+    assert np.mean(np.array(factors) == 1) > 0.95
+
+
 def test_actions_that_are_seldom_explored_do_not_move_by_chance():
     """Of two hundred actions as right as expected, each explored thirty times, hardly one seems to change."""
     rng = np.random.default_rng(10)
