@@ -42,7 +42,7 @@ from scipy import stats
 from adaptive_reasoner import LearnedPolicy
 from adaptive_reasoner.kit import Samples, estimate, solve, train, uniform_hull, update
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
-from adaptive_reasoner.kit.off_policy.moved import moved_outcomes
+from adaptive_reasoner.kit.off_policy.rescaling import rescaled_outcomes
 from adaptive_reasoner.kit.tables.splits import split_by_text
 
 PACKAGES = ("adaptive-reasoner", "numpy", "scikit-learn", "paretobandit")
@@ -145,7 +145,7 @@ class Case:
         lost = self.traffic.changed(self.action, change)[1]
         accuracy, cost = np.ones(len(outcomes.actions)), np.ones(len(outcomes.actions))
         accuracy[self.action], cost[self.action] = 1 - lost, change[0]
-        moved = moved_outcomes(outcomes, accuracy, cost, seed=99)
+        moved = rescaled_outcomes(outcomes, accuracy, cost, seed=99)
         return saved(train(moved, budget=self.budget, encoder=self.policy.encoder), self.scratch / "known")
 
     def replay(self, change):

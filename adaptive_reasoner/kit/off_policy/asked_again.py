@@ -4,12 +4,14 @@ import numpy as np
 
 from adaptive_reasoner.arrays import Bools, Floats, Ints
 
-_FEWEST = 20  # decisions beyond the first on their text, from which noise is told from differences of texts
+_FEWEST = 20  # decisions beyond the first on their text, from which their noise can be estimated
 _ROUNDS = 3  # between the level of all texts and how far they lie off it
 _NOTHING = 1e-12
 
 
-def told_by_earlier(expected: Floats, values: Floats, texts: Ints, earlier: Bools) -> tuple[Floats, float]:
+def expected_given_earlier(
+    expected: Floats, values: Floats, texts: Ints, earlier: Bools
+) -> tuple[Floats, float]:
     """What is expected of decisions of one action, once the earlier ones on the same texts are known.
 
     A policy that has learnt from a question takes the action where it did well. So the action does better
@@ -30,8 +32,8 @@ def told_by_earlier(expected: Floats, values: Floats, texts: Ints, earlier: Bool
 
     Example:
         >>> texts, values = np.tile([0, 1], 30), np.tile([1.0, 0.0], 30)
-        >>> told, _ = told_by_earlier(np.full(60, 0.5), values, texts, np.arange(60) < 50)
-        >>> told[-2:].round(2).tolist()
+        >>> now, _ = expected_given_earlier(np.full(60, 0.5), values, texts, np.arange(60) < 50)
+        >>> now[-2:].round(2).tolist()
         [1.0, 0.0]
     """
     asked, text = np.unique(texts[earlier], return_inverse=True)

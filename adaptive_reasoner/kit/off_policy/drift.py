@@ -15,7 +15,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Bools, Floats, Ints, Texts
 from adaptive_reasoner.kit.learning.policy_card import digest_of
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
-from adaptive_reasoner.kit.off_policy.asked_again import told_by_earlier
+from adaptive_reasoner.kit.off_policy.asked_again import expected_given_earlier
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.estimators import interval_of_mean
 from adaptive_reasoner.kit.outcomes import Outcomes
@@ -118,10 +118,10 @@ def shift_of(expected: Floats, values: Floats, propensity: Floats, text: Ints | 
         lengths.append(half)
     later = [np.arange(n) >= n - length for length in lengths]
     memories: list[Bools | None] = [None, *later]
-    known = [(expected, 0.0), *(told_by_earlier(expected, values, texts, ~memory) for memory in later)]
+    known = [(expected, 0.0), *(expected_given_earlier(expected, values, texts, ~memory) for memory in later)]
     losses = [
-        _losses(told, values, weights, texts, latest, memory)
-        for (told, _), memory in zip(known, memories, strict=True)
+        _losses(of, values, weights, texts, latest, memory)
+        for (of, _), memory in zip(known, memories, strict=True)
     ]
     best = min(range(len(memories)), key=lambda at: float(losses[at].mean()))
     chosen = next(at for at in range(best + 1) if not _is_better(losses[best], losses[at], texts[latest]))
