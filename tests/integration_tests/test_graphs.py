@@ -154,24 +154,6 @@ def test_a_routed_question_goes_to_the_subgraph_of_its_action():
     assert (dear["decision"]["action"], dear["decision"]["price"]) == ("single_pass", 2.0)
 
 
-def test_two_nodes_under_one_budget_are_one_question(monkeypatch, endpoint):
-    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
-    program = """
-import json
-from graphs.multi_node import graph, ledger
-state = graph.invoke({"question": "What is 5 + 9?"})
-seen = ledger.snapshot()
-actions = [decision["action"] for decision in state["decision"]]
-print(json.dumps([state["answer"], actions, seen.questions, seen.in_flight]))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    # A plan is free text, which is never voted on; its solution is.
-    assert json.loads(done.stdout) == ["14", ["single_pass", "adaptive_vote"], 1, 0]
-
-
 def printed_by(program, endpoint, monkeypatch):
     """What a program prints as JSON, whose models are those of an endpoint."""
     monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
@@ -182,17 +164,34 @@ def printed_by(program, endpoint, monkeypatch):
     return json.loads(done.stdout)
 
 
-def test_the_agent_votes(monkeypatch, endpoint):
-    program = """
+TWO_GRAPHS = """
 import json
-from graphs.agent import graph
+from graphs import agent, multi_node
+state = multi_node.graph.invoke({"question": "What is 5 + 9?"})
+seen = multi_node.ledger.snapshot()
+actions = [decision["action"] for decision in state["decision"]]
 asked = {"messages": [("user", "What is 5 + 9?")]}
-events = [event for _ in range(3) for event in graph.stream(asked, stream_mode="custom")]
-decided = [event for event in events if event["event"] == "decision"]
-settled = [event for event in events if event["event"] == "settled"]
-print(json.dumps([[event["action"] for event in decided], [event["samples"] for event in settled]]))
+events = [event for _ in range(3) for event in agent.graph.stream(asked, stream_mode="custom")]
+decided = [event["action"] for event in events if event["event"] == "decision"]
+samples = [event["samples"] for event in events if event["event"] == "settled"]
+print(json.dumps([[state["answer"], actions, seen.questions, seen.in_flight], [decided, samples]]))
 """
-    actions, samples = printed_by(program, endpoint, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def two_graphs(endpoint):
+    """What two nodes under one budget and the agent did; the process imports LangChain once for both."""
+    with pytest.MonkeyPatch.context() as patch:
+        return printed_by(TWO_GRAPHS, endpoint, patch)
+
+
+def test_two_nodes_under_one_budget_are_one_question(two_graphs):
+    # A plan is free text, which is never voted on; its solution is.
+    assert two_graphs[0] == ["14", ["single_pass", "adaptive_vote"], 1, 0]
+
+
+def test_the_agent_votes(two_graphs):
+    actions, samples = two_graphs[1]
     assert set(actions) == {"adaptive_vote"}
     assert max(samples) > 1
 
