@@ -23,6 +23,8 @@ def postgres(tmp_path_factory):
     # Not below pytest's folder: other runs of pytest close that to the server's own user.
     folder = tempfile.mkdtemp()
     running = server.get_server(folder)
+    running.psql("ALTER SYSTEM SET fsync = off;")  # clients are killed here, machines are not
+    running.psql("SELECT pg_reload_conf();")
     yield running.get_uri()
     running.cleanup()
     shutil.rmtree(folder)
