@@ -25,7 +25,8 @@ class Curve:
 
 
 @pytest.mark.parametrize("tenant", [None, "acme"])
-@pytest.mark.parametrize("off", [0.6, 1.0, 1.5])  # the price of the policy, against what holds its budget
+# The price of the policy, against what holds its budget.
+@pytest.mark.parametrize("off", [0.6, pytest.param(1.0, marks=pytest.mark.slow), 1.5])
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_the_budget_of_a_question_is_obeyed_and_paid_for_by_no_other(share, off, tenant):
     rng = np.random.default_rng(0)

@@ -156,7 +156,7 @@ def test_the_average_comes_to_a_new_target_soon_after_it_is_set(before, after):
     errors = []
     for seed in range(4):
         ledger = open_ledger("memory://", policy=Priced(price=0.002, slope=None, budget=before))
-        Demand(seed, 4_000, 0.002).served_by(ledger, 16)
+        Demand(seed, 1_000, 0.002).served_by(ledger, 16)
         ledger.set_target(after)
         served = Demand(seed + 10, 2_000, 0.002).served_by(Renamed(ledger), 16)
         errors.append(served.mean() / after - 1.0)
