@@ -7,6 +7,8 @@ TORCH  ?= torch==2.13.0
 SLOW   ?=
 # A part of the tests: make test TESTS=tests/unit_tests/ledger
 TESTS  ?=
+# Processes that share the tests; 0 runs them in pytest's own, as a debugger needs it.
+WORKERS ?= 2
 # Options of the demo: make demo ARGS="--fast --json"
 ARGS   ?=
 
@@ -15,6 +17,8 @@ INSTALLED := $(VENV)/.installed
 # The demo alone, without what the tests, docs and notebooks need.
 DEMO      := $(VENV)/.installed-demo
 NEEDED_KB := 4000000
+# Each process takes a half of the tests as they are ordered, and the first that ends takes of the other's rest.
+SHARED    := -n $(WORKERS) --dist worksteal
 
 # An environment of its own for the lowest versions that pyproject.toml declares.
 LOWEST := .venv-lowest
@@ -45,11 +49,11 @@ demo: $(DEMO)
 	@$(BIN)/adaptive-reasoner demo $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest $(if $(SLOW),,-m "not slow") $(TESTS)
+	$(BIN)/python -m pytest $(SHARED) $(if $(SLOW),,-m "not slow") $(TESTS)
 
 # Old releases warn about what their own dependencies have deprecated since.
 test-lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/python -m pytest tests/unit_tests -m "not slow" -W ignore::DeprecationWarning \
+	$(LOWEST)/bin/python -m pytest $(SHARED) tests/unit_tests -m "not slow" -W ignore::DeprecationWarning \
 	  $(addprefix --ignore tests/unit_tests/,$(LEFT))
 
 extras: $(LOWEST)/.installed
