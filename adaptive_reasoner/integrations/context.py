@@ -9,7 +9,7 @@ from adaptive_reasoner.amounts import given, written
 from adaptive_reasoner.integrations.langgraph_runtime import read
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
-from adaptive_reasoner.ledger.tenants import TenantLedger
+from adaptive_reasoner.ledger.tenants import TenantLedger, check_tenant
 from adaptive_reasoner.models.metering import is_amount
 from adaptive_reasoner.policy.base import MovesToBudget, Policy
 from adaptive_reasoner.policy.versions import version_of
@@ -54,6 +54,7 @@ class Tenants:
     def ledger_of(self, tenant: str) -> Ledger:
         """The ledger that charges a tenant, and the common one with it."""
         if tenant not in self._ledgers:
+            check_tenant(tenant)  # before a ledger of this name is opened
             with self._opening:
                 if tenant not in self._ledgers:
                     self._ledgers[tenant] = TenantLedger(self.common, self._own(tenant), tenant=tenant)
@@ -62,7 +63,7 @@ class Tenants:
     async def aready(self, context: Any) -> None:
         """Open the ledger of the tenant that a run's context names, without blocking the loop."""
         tenant = read(context, "tenant")
-        if tenant and tenant not in self._ledgers:
+        if tenant is not None and tenant not in self._ledgers:
             await asyncio.to_thread(self.ledger_of, tenant)
 
     def close(self) -> None:
@@ -90,6 +91,7 @@ def options_from_context(
         price: The price so far, where it is not the ledger's.
 
     Raises:
+        LedgerError: The tenant's name is empty or holds a slash.
         ValueError: A budget was given that is none, or of which the policy does not know the price.
     """
     terms: AnswerOptions = {}
@@ -100,7 +102,7 @@ def options_from_context(
         terms["max_cost"] = values["max_cost"]
     if values["draw"]:
         terms["draw"] = values["draw"]
-    if values["tenant"]:
+    if values["tenant"] is not None:
         terms["ledger"] = tenants.ledger_of(values["tenant"])
     if values["price"] is not None:
         terms["price"] = values["price"]

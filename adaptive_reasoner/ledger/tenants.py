@@ -58,8 +58,7 @@ class TenantLedger(LedgerProxy):
             raise LedgerError(
                 f"cost units differ: {common.cost_unit} and {own.cost_unit}; a ledger counts in one"
             )
-        if not tenant or "/" in tenant:
-            raise LedgerError(f"a tenant's name must not be empty or hold a slash, got {tenant!r}")
+        check_tenant(tenant)
         self.common, self.own, self.tenant = common, own, tenant
 
     def __repr__(self) -> str:
@@ -193,6 +192,16 @@ class TenantLedger(LedgerProxy):
 
     def _shared(self, name: str) -> str:
         return f"{self.tenant}/{name}"
+
+
+def check_tenant(name: str) -> None:
+    """Refuse a name under which no tenant can be charged.
+
+    Raises:
+        LedgerError: It is empty or holds a slash.
+    """
+    if not name or "/" in name:
+        raise LedgerError(f"a tenant's name must not be empty or hold a slash, got {name!r}")
 
 
 def _has_floor(ledger: Ledger) -> bool:

@@ -195,6 +195,16 @@ async def test_a_tenant_is_charged_beside_the_common_ledger(ask):
     assert counts(made) == (4, 16.0, 0)
 
 
+async def test_a_tenant_without_a_name_is_refused_and_not_charged_to_all(ask):
+    opened = []
+    made = node(tenants=opened.append)
+    graph = graph_of(made, context=AdaptiveContext)
+    for name in ("", "a/b"):
+        with pytest.raises(LedgerError, match="a tenant's name must not be empty or hold a slash"):
+            await ask(graph, ASKED, context={"tenant": name})
+    assert (opened, made.ledger.spent) == ([], 0)
+
+
 def test_a_tenant_without_a_ledger_of_its_own_is_counted():
     made = node()
     graph_of(made, context=AdaptiveContext).invoke(ASKED, context={"tenant": "acme"})
