@@ -23,7 +23,7 @@ def read_vote_models(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> 
     Args:
         folder: Of the policy.
         sources: The fields of its card for each: `limit`, `cost`, `seconds`, `accepted`, `prompt_cost`,
-            `samples_per_request` and `tilt`.
+            `samples_per_request`, `unanswered` and `tilt`.
 
     Raises:
         PolicyFormatError: The model does not return probabilities of the declared sizes.
@@ -43,6 +43,8 @@ def read_vote_models(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> 
             right, top, second = _tables(session, number, size)
         if not all(((table >= 0) & (table <= 1)).all() for table in (right, top, second)):
             raise PolicyFormatError(f"{path}: its chances are not probabilities; train again")
+        if fields.get("unanswered") is None:  # votes of version 0.1.0 end here, whatever its tables say
+            top[2:, 0, 0] = 0.0
         accepted, tilt = fields.get("accepted"), fields.get("tilt")
         found[source] = VoteModel(
             right,

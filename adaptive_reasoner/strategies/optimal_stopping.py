@@ -60,13 +60,9 @@ class VoteModel:
 
     @cached_property
     def decided(self) -> Bools:
-        """States in which a vote of `limit` is over: nobody can catch the leader, or nothing can be compared.
-
-        After a first sample without an answer one more is drawn, since the first may have been cut; then the
-        vote ends. `vote_state.VoteState.needed` is the same rule.
-        """
+        """States in which a vote of `limit` is over: no answer can catch the leader."""
         drawn, top, second = np.indices(self.right.shape)
-        return np.asarray((top > second + self.limit - drawn) | ((top == 0) & (drawn > 1)))
+        return np.asarray(top > second + self.limit - drawn)
 
     def within(self, limit: int) -> "VoteModel":
         """The same for votes of at most `limit` samples."""
@@ -107,15 +103,17 @@ def beta_vote_model(limit: int) -> VoteModel:
 
     The leader is right with `beta_confidence`, and the next vote goes to it with the posterior mean
     (top + 1) / (top + second + 2), else to the runner-up. Right means "what many samples would agree on",
-    which is all that unlabelled samples can tell.
+    which is all that unlabelled samples can tell. A first sample is expected to answer; after k that did not,
+    the next one does with probability 1 / (k + 1).
     """
-    _, top, second = np.indices((limit + 1,) * 3)
+    drawn, top, second = np.indices((limit + 1,) * 3)
     confidence = np.array(
         [[beta_confidence(t, s) if t >= s else 0.0 for s in range(limit + 1)] for t in range(limit + 1)]
     )
     right = np.where(top > 0, confidence[top, second], 0.0)
-    joins = np.where(top > 0, (top + 1) / (top + second + 2), 1.0)
-    return VoteModel(right, joins, 1.0 - joins, accepted=1.0 / (np.arange(limit) + 2))
+    joins = np.where(top > 0, (top + 1) / (top + second + 2), 1.0 / (drawn + 1))
+    lifts = np.where(top > 0, 1.0 - joins, 0.0)
+    return VoteModel(right, joins, lifts, accepted=1.0 / (np.arange(limit) + 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,15 +207,11 @@ def _planned(
             ahead, sizes = ahead[:2], sizes[:1]
         paid = cost * sizes + request_cost * np.ceil(sizes / together) + round_cost
         net = ahead[1:] - paid[:, None, None]
-        if drawn == 1:  # without an answer yet: one more, and no more than one
-            net[1:, 0, 0] = -np.inf
         best = net.argmax(axis=0)
         gain = np.take_along_axis(net, best[None], axis=0)[0]
         go = (gain > right[drawn]) & ~decided[drawn]
         go[0, 0] |= drawn == 0  # every question gets a sample
         fewest = np.where(go, 1 + step.least(fewest), 0)
-        if drawn == 1:
-            fewest[0, 0] = min(fewest[0, 0], 1)
         wave[drawn] = np.where(go, sizes[best] if in_waves else fewest, 0)
         worth[drawn] = np.where(go, gain, right[drawn])
         if not last:

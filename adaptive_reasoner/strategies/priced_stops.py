@@ -13,7 +13,8 @@ class Priced:
 
     Goes by what collected samples say of such votes, where the policy brings it; without, by the two leading
     answers under a Beta posterior, which needs no labels. One price steers the choice of the action and every
-    further sample.
+    further sample. After replies that were all empty, filtered or cut, it goes on where collected samples say
+    that this pays; without such samples it draws one more.
 
     Example:
         >>> state = VoteState(top=2, second=0, drawn=2, limit=9)
@@ -23,7 +24,8 @@ class Priced:
 
     def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The wave that is worth most, at the task's price and what a sample of this vote costs."""
-        if state.drawn and not (terms.in_time and state.needed):
+        most = self._most(state, terms)
+        if state.drawn and not (terms.in_time and most):
             return 0
         known = terms.prospects or beta_vote_model(state.limit)
         if state.drawn >= min(known.limit, state.limit):
@@ -44,7 +46,16 @@ class Priced:
             last=0 < terms.seconds_left < 2 * seconds,
         )
         drawn = state.drawn if state.top else state.drawn - state.failed  # failures tell nothing of a reply
-        return min(int(best.wave[drawn, state.top, state.second]), state.limit - state.drawn)
+        return min(int(best.wave[drawn, state.top, state.second]), most)
+
+    def _most(self, state: VoteState, terms: SamplePrice) -> int:
+        """The most samples that may be started next; 0 where the vote is over at any price.
+
+        Whether further samples answer where all so far were empty, filtered or cut, collected samples say.
+        """
+        if state.unanswered and (state.nothing or terms.prospects is None):
+            return state.needed
+        return state.limit - state.drawn if state.unanswered or state.needed else 0
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class VoteState:
         """The fewest further samples that can decide the vote; 0 when it is decided.
 
         A vote in which nothing can be compared is over, at whatever price. Only where all replies of its
-        first wave were empty, filtered or cut, one more is drawn.
+        first wave were empty, filtered or cut, one more is drawn; so say the counts alone.
 
         Example:
             >>> VoteState(0, 0, drawn=1, limit=9).needed, VoteState(0, 0, drawn=1, limit=9, nothing=1).needed

@@ -66,9 +66,10 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
     After each wave all replies so far are compared, and equal ones go to one count. A sample that fails,
     refuses or gives no answer is drawn but does not vote; if none votes, the first whole one is returned.
     Ties go to the answer seen first. A vote in which nothing can be compared ends with its first wave, or one
-    sample later where all replies of that were empty, filtered or cut. Where nothing came and the request was
-    refused for what it asks (a wrong key, a prompt that is too long), it is not repeated. No further wave is
-    started that could not be back by the task's deadline.
+    sample later where all replies of that were empty, filtered or cut; `Priced` goes on where collected
+    samples say that it pays. Where nothing came and the request was refused for what it asks (a wrong key, a
+    prompt that is too long), it is not repeated. No further wave is started that could not be back by the
+    task's deadline.
 
     Args:
         samples: The most samples to draw.

@@ -6,9 +6,9 @@ right, and how likely the next sample joins the leader or lifts the runner-up. F
 depends on a price.
 
 Cross-validation over questions compares what was learned with the Beta posterior at equal mean samples; where
-the samples taught nothing, the posterior is used. What is expected of a question before its votes shifts the
-log-odds of all states, as a prior shifts a posterior. It is used where that gains more than a standard error
-over the better of both.
+the samples taught nothing, the posterior is used. How likely an answer is after samples that gave none is
+counted either way. What is expected of a question before its votes shifts the log-odds of all states, as a
+prior shifts a posterior. It is used where that gains more than a standard error over the better of both.
 """
 
 import math
@@ -74,6 +74,7 @@ class FittedStop:
             "gain": self.gain,
             "tilt": None if known.tilt is None else list(known.tilt),
             "question_gain": self.question_gain,
+            "unanswered": 1.0 - float(known.top[0, 0, 0]),
         }
 
 
@@ -149,7 +150,6 @@ def fit_stop(votes: ReplayedVotes, *, beyond: Floats | None = None, seed: int = 
         seed: Of the folds of a cross-validation over questions.
     """
     paid, counts = _paid(votes), StateCounts.of(votes)
-    prior = replace(beta_vote_model(votes.limit), **paid)
     fold = np.random.default_rng(seed).permutation(votes.questions) % min(_FOLDS, votes.questions)
     held_out = [np.flatnonzero(fold == number) for number in range(int(fold.max()) + 1)]
     others = [
@@ -164,9 +164,10 @@ def fit_stop(votes: ReplayedVotes, *, beyond: Floats | None = None, seed: int = 
         return played
 
     known = [replace(part.vote_model(), **paid) for part in others]
-    learned, plain = out_of_fold(known), out_of_fold([prior] * len(others))
-    gain, shared = _gain(learned, plain, votes.limit), replace(counts.vote_model(), **paid)
-    best, model = (learned, shared) if gain >= 0 else (plain, prior)
+    shared = replace(counts.vote_model(), **paid)
+    learned, plain = out_of_fold(known), out_of_fold([_unlearned(each) for each in known])
+    gain = _gain(learned, plain, votes.limit)
+    best, model = (learned, shared) if gain >= 0 else (plain, _unlearned(shared))
     question_gain = 0.0
     if beyond is not None and beyond.any():
         tilted = [part.tilted(each, beyond) for part, each in zip(others, known, strict=True)]
@@ -206,6 +207,14 @@ def priced_schedules(
     kinds = list(dict.fromkeys(each))
     kind = np.array([kinds.index(known) for known in each])
     return [by_state(np.stack([_waves(k, float(cost)) for k in kinds]), kind) for cost in costs]
+
+
+def _unlearned(known: VoteModel) -> VoteModel:
+    """The Beta posterior, with what was learned of replies without an answer."""
+    beta = beta_vote_model(known.limit)
+    top = beta.top.copy()
+    top[:, 0] = known.top[:, 0]
+    return replace(known, right=beta.right, top=top, second=beta.second)
 
 
 def _waves(known: VoteModel, cost: float) -> Ints:

@@ -1,8 +1,11 @@
 """Counts how often votes pass through each state, and what happens there, over questions and orders.
 
-Many states are seen by few questions. There the estimate leans on a logistic model of all states (whose
-first feature is the Beta posterior's own confidence), as if that were `_PRIOR` questions of evidence; the
-number of questions, not of orders, is the evidence on the other side.
+Many states are seen by few questions. There the estimate leans on a logistic model of all states with an
+answer (whose first feature is the Beta posterior's own confidence), as if that were `_PRIOR` questions of
+evidence; the number of questions, not of orders, is the evidence on the other side.
+
+How likely an answer is after k samples that gave none is counted by itself. That leans on 1 / (k + 1), which
+`optimal_stopping.beta_vote_model` says of it, as on one question: such questions are few and much alike.
 """
 
 from dataclasses import dataclass, replace
@@ -65,15 +68,13 @@ class StateCounts:
 
     def vote_model(self) -> VoteModel:
         """The chances in every state, as these questions show them."""
-        drawn, top, _ = np.indices((self.limit + 1,) * 3)
+        drawn, _, _ = np.indices((self.limit + 1,) * 3)
         going_on = drawn < self.limit
         right, joins, lifts = (
             self._share_of(column, where)
             for column, where in ((self.right, True), (self.top, going_on), (self.second, going_on))
         )
-        right[top == 0] = 0.0
-        joins[0, 0, 0] = self._summed(self.top)[0, 0, 0] / self._summed(self.weight)[0, 0, 0]
-        lifts[0, 0, 0] = 0.0
+        joins[:, 0, 0] = self._first_answers()
         whole = np.maximum(1.0, joins + lifts)
         return VoteModel(right, joins / whole, lifts / whole)
 
@@ -114,11 +115,22 @@ class StateCounts:
             slope += (float((surplus * more).sum()) - penalty * slope) / steepness
         return slope
 
+    def _first_answers(self) -> Floats:
+        """Probability that the next sample answers after 0, 1, ... that did not, shape (limit + 1,)."""
+        weight, squared, answered = (
+            self._summed(values)[:, 0, 0] for values in (self.weight, self.weight**2, self.top)
+        )
+        evidence = weight**2 / np.maximum(squared, 1e-12)
+        share = answered / np.maximum(weight, 1e-12)
+        blind = 1.0 / (np.arange(self.limit + 1) + 1)
+        chances: Floats = (evidence * share + blind) / (evidence + 1.0)
+        return chances
+
     def _share_of(self, happened: Floats, where: Bools | np.bool_ | bool) -> Floats:
-        """How often something happens in each state: as counted, leaning on the model of all states."""
+        """How often something happens in each state with an answer: as counted, leaning on their model."""
         size = self.limit + 1
         drawn, top, second = np.indices((size,) * 3)
-        can_be = (second <= top) & (top + second <= drawn) & (drawn > 0)
+        can_be = (second <= top) & (top + second <= drawn) & (top > 0)
         weight, squared = self._summed(self.weight)[can_be], self._summed(self.weight**2)[can_be]
         evidence = np.where(squared > 0, weight**2 / np.maximum(squared, 1e-12), 0.0)
         counted = np.where(np.broadcast_to(where, can_be.shape)[can_be], weight, 0.0)
@@ -138,7 +150,7 @@ class StateCounts:
 
 
 def _features(drawn: Ints, top: Ints, second: Ints) -> Floats:
-    """What the model of all states sees of one, shape (states, 11), centred and scaled."""
+    """What the model of all states sees of one, shape (states, 10), centred and scaled."""
     right = beta_vote_model(int(drawn.max())).right
     confidence = np.clip(right[drawn, top, second], 0.5, 1 - 1e-12)
     log_odds, others = np.log(confidence / (1 - confidence)), drawn - top - second
@@ -154,7 +166,6 @@ def _features(drawn: Ints, top: Ints, second: Ints) -> Floats:
             np.sqrt(top),
             np.sqrt(second),
             np.sqrt(others),
-            top == 0,
         ],
         axis=1,
     )

@@ -173,6 +173,7 @@ def _check_stop(stop: _Fields) -> None:
         seconds=_or_null(_AMOUNT),
         prompt_cost=_AMOUNT,
         samples_per_request=_count(1_000_000),
+        unanswered=_CHANCE,
         accepted=_or_null(_column(_CHANCE, limit, f"{limit} probabilities")),
         tilt=_or_null(_TILT),
     )

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +102,37 @@ def test_the_plan_is_the_best_of_all_courses(cost, round_cost):
     exact = [brute_force(prospects, cost * scale, round_cost * scale) for scale in (0.98, 1.02)]
     # Prices are rounded by up to a hundredth, and the value falls with the price.
     assert exact[1] <= plan(prospects, cost, round_cost=round_cost).worth[0, 0, 0] <= exact[0]
+
+
+CUT = VoteState(0, 0, drawn=3, limit=9, waves=3)
+
+
+def never_after(silent):
+    """Votes in which no sample answers any more after so many that did not."""
+    blind = beta_vote_model(9)
+    top = blind.top.copy()
+    top[silent:, 0, 0] = 0.0
+    return replace(blind, top=top)
+
+
+def test_after_replies_without_an_answer_collected_samples_say_whether_to_go_on():
+    def wave(state, *, prospects, price=0.01):
+        return Priced().wave(state, SamplePrice(price=price, cost=1.0, prospects=prospects))
+
+    assert wave(CUT, prospects=beta_vote_model(9)) > 0
+    assert wave(CUT, prospects=never_after(4)) == 1
+    assert wave(CUT, prospects=never_after(3)) == 0
+    assert wave(CUT, prospects=None) == 0
+    assert wave(CUT, prospects=beta_vote_model(9), price=0.5) == 0  # not at any price
+    assert wave(replace(CUT, nothing=1), prospects=beta_vote_model(9)) == 0
+    assert wave(replace(CUT, drawn=9), prospects=beta_vote_model(9)) == 0
+
+
+def test_no_first_wave_is_larger_than_the_replies_after_which_no_answer_is_expected():
+    free = SamplePrice(price=0.001, cost=1.0, prospects=beta_vote_model(9))
+    told = replace(never_after(2), top=np.where(np.indices((10,) * 3).sum(0) == 0, 0.5, never_after(2).top))
+    start = VoteState(0, 0, 0, 9)
+    assert Priced().wave(start, replace(free, prospects=told)) == 2 < Priced().wave(start, free)
 
 
 def test_what_is_expected_of_a_question_shifts_the_log_odds_of_every_state():

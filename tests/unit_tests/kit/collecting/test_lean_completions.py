@@ -62,7 +62,8 @@ def _named(headers):
 
 
 @pytest.mark.parametrize(
-    "fault", ["400", "401", "404", "429", "500", "503", "bad json", "cut", "reset", "hang", "empty", "refused"]
+    "fault",
+    ["400", "401", "404", "429", "500", "503", "bad json", "cut", "reset", "hang", "empty", "refused"],
 )
 async def test_an_error_is_that_of_the_client(fault):
     judged = []

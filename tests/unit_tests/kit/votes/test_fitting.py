@@ -152,6 +152,57 @@ def test_chances_are_probabilities_in_every_state_that_can_be(hard):
     assert (known.right[:, 0, 0] == 0).all()
 
 
+def cut_questions(count, samples, seed=0):
+    """A third of the questions gives no answer; half of the samples of the others give one."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        answers, right = 0.5 * (rng.random() < 2 / 3), rng.choice([0.3, 0.9])
+        yield [
+            ("right" if rng.random() < right else "wrong") if rng.random() < answers else None
+            for _ in range(samples)
+        ]
+
+
+def test_answers_after_none_are_counted_and_lean_on_one_question():
+    votes = replay_of(samples_of([[None] * 3, [None, None, "right"], ["right"] * 3]))
+    after = StateCounts.of(votes).vote_model().top[:3, 0, 0]
+    cases = [  # by samples without an answer: share of orders of each question, and how many answer next
+        ([1, 1, 1], [0, 1 / 3, 1]),
+        ([1, 2 / 3, 0], [0, 1 / 2, 0]),
+        ([1, 1 / 3, 0], [0, 1, 0]),
+    ]
+    for without, (weight, answers) in enumerate(cases):
+        evidence = np.sum(weight) ** 2 / np.square(weight).sum()
+        share = np.dot(weight, answers) / np.sum(weight)
+        assert after[without] == pytest.approx((evidence * share + 1 / (without + 1)) / (evidence + 1))
+
+
+def test_a_vote_goes_on_after_cut_replies_as_long_as_that_pays():
+    fresh = replay_of(samples_of(cut_questions(200, 16, seed=1)))
+    fitted = fit_stop(replay_of(samples_of(cut_questions(120, 16))))
+    ends = replace(fitted.model, top=fitted.model.top.copy())
+    ends.top[2:, 0, 0] = 0.0
+    going_on, ending = (replayed(fresh, known) for known in (fitted.model, ends))
+    gains = [at_equal_draws(going_on, n) - at_equal_draws(ending, n) for n in (2.5, 3, 3.5)]
+    assert min(gains) > 0.02
+    dear, cheap = (
+        Priced().wave(VoteState(0, 0, 5, 8, waves=5), terms) for terms in at_prices(fitted, 0.2, 0.001)
+    )
+    assert (dear, cheap > 0) == (0, True)
+
+
+def at_prices(fitted, *costs):
+    return (SamplePrice(price=cost, cost=1.0, prospects=fitted.model) for cost in costs)
+
+
+def test_whatever_was_learned_of_answers_missing_ones_are_counted():
+    rng = np.random.default_rng(0)  # whether samples agree says nothing of their being right
+    ballots = [[str(rng.random() < 0.5) if rng.random() < 0.6 else None for _ in range(8)] for _ in range(40)]
+    samples = [replay_of(samples_of(ballots)), replay_of(samples_of([["right"] * 8] * 12))]
+    cut, whole = (fit_stop(votes).as_card()["unanswered"] for votes in samples)
+    assert (cut, whole) == (pytest.approx(0.4, abs=0.06), 0.0)
+
+
 def test_chances_of_success_are_counted_exactly():
     groups = sample_groups(samples_of([["right", "a", "b", "c"], ["a", "b", "c", "d"]]), "cot", ["q0", "q1"])
     found = chances_of_success(groups, 3)
@@ -187,6 +238,21 @@ def test_a_folder_that_says_nothing_of_questions_and_requests_is_read_as_before(
     assert known.of_question(0.5) is known
 
 
+def test_in_a_folder_of_the_first_version_votes_end_after_two_replies_without_an_answer(tmp_path):
+    stops = fit_stops(samples_of(cut_questions(40, 16)))
+    (tmp_path / STOP_MODEL).write_bytes(stopping_graph(stops).SerializeToString())
+    card = stops["cot"].as_card()
+    now = read_vote_models(tmp_path, {"cot": card})["cot"]
+    del card["unanswered"]
+    before = read_vote_models(tmp_path, {"cot": card})["cot"]
+    state, (new,), (old,) = (
+        VoteState(0, 0, 2, 8, waves=2),
+        *(at_prices(replace(stops["cot"], model=known), 0.001) for known in (now, before)),
+    )
+    assert Priced().wave(state, new) > 0 == Priced().wave(state, old)
+    assert Priced().wave(VoteState(0, 0, 1, 8, waves=1), old) == 1
+
+
 def test_sources_with_single_samples_have_no_votes_to_stop():
     assert fit_stops(samples_of([["right"], ["wrong"]])) == {}
 
@@ -206,6 +272,19 @@ def test_a_vote_online_ends_where_the_replay_says_it_does(hard):
     right, drawn = np.mean(found, axis=0)
     assert drawn == pytest.approx(draws, rel=0.08)
     assert right == pytest.approx(accuracy, abs=0.05)
+
+
+def test_a_vote_online_goes_on_after_cut_replies_where_the_replay_does():
+    samples = samples_of(cut_questions(120, 16))
+    fitted = fit_stop(replay_of(samples))
+    draws = replayed(replay_of(samples), fitted.model, costs=[0.01])[3].mean()
+    (source,) = recorded_sources(samples, seed=5).values()
+    flow, drawn = adaptive_consistency(16, Priced(), key="exact"), []
+    for question in samples.questions:
+        caller = CallExecutor(source, TokenMeter())
+        run(flow, Task([HumanMessage(question)], price=0.01 / 2.0, prospects=fitted.model), caller)
+        drawn.append(len(caller.bill))
+    assert np.mean(drawn) == pytest.approx(draws, rel=0.08)
 
 
 def test_where_requests_share_a_prompt_replay_and_vote_plan_alike(hard):
