@@ -3,11 +3,13 @@
     python benchmarks/looking.py --tables FOLDER [--only NAME ...] [--splits 5] [--out FILE]
 
 On half of the questions the policy is trained, with looks (`kit.learning.fitted_looks`) and without; both
-play the other half at each budget, replayed on the recorded samples. `lift` is over the mixture of fixed
-actions that was chosen in training, at the realised cost; `ungated` follows the imitator everywhere,
-`shipped` where the gate lets it go. `steered` is the mean cost when a ledger with the budget as its target
-sets the price, over 2,000 questions drawn from those held out. Also the cascades that know nothing of the
-question.
+play the other half at each budget, replayed on the recorded samples. `lift` is over the mixture of fixed actions
+that was chosen in training, at the realised cost; `ungated` follows the imitator everywhere, `shipped` where
+the gate lets it go. `steered` is the mean cost when a ledger with the budget as its target sets the price,
+over 2,000 questions drawn from those held out: that is how it runs online. `miss` is the mean cost at the
+price that training set, by the budget, less 1; its error is that over the splits, in each of which the mean
+cost of the questions held out differs by chance from that of the questions to learn from. Also the cascades
+that know nothing of the question.
 """
 
 import argparse
@@ -40,6 +42,8 @@ TABLES = {
     "bbh": ("bbh_direct_cot", (1,), (25.0, 50.0, 75.0)),
     "letters": ("letters_gpt35", (1, 3, 5, 9), (2.0, 3.0, 5.0)),
     "addsub": ("addsub_codex002", (1, 3, 5, 9), (2.0, 3.0, 5.0)),
+    "game24": ("game24_gpt4", (1, 3, 5, 9), (2.0, 4.0, 8.0)),
+    "otis": ("otis_effort", (1,), (20.0, 40.0, 80.0)),
 }
 """Tables, the sizes of the votes that are actions, and the budgets."""
 
@@ -129,11 +133,15 @@ def run(name, splits, seed, folder, progress):
         mean = {field: round(float(np.mean([row[field] for row in each])), 5) for field in each[0]}
         if "lift_question" in mean:
             gains = np.array([row["lift"] - row["lift_question"] for row in each])
-            mean |= {
-                "gain": round(float(gains.mean()), 5),
-                "gain_by_split": gains.round(4).tolist(),
-                "steered_miss": round(mean["steered"] / budget - 1, 4),
-            }
+            mean |= {"gain": round(float(gains.mean()), 5), "gain_by_split": gains.round(4).tolist()}
+            for miss, cost in (
+                ("miss", "cost"),
+                ("miss_question", "cost_question"),
+                ("steered_miss", "steered"),
+            ):
+                missed = np.array([row[cost] for row in each]) / budget - 1
+                mean[miss] = round(float(missed.mean()), 4)
+                mean[f"{miss}_error"] = round(float(missed.std() / np.sqrt(max(len(missed) - 1, 1))), 4)
         rows.append({"policy": policy, "budget": budget, **mean})
     return {"file": file, "votes": list(votes), "questions": len(table), "rows": rows}
 

@@ -6,7 +6,7 @@ from os import PathLike
 from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
 from adaptive_reasoner.kit.backtesting.imitators import Mistakes
 from adaptive_reasoner.kit.backtesting.learning_curve import Point, measure_learning_curve
-from adaptive_reasoner.kit.backtesting.loading import Path, best_sampled, check, load, vote_sizes
+from adaptive_reasoner.kit.backtesting.loading import Path, check, load, replayed_source, vote_sizes
 from adaptive_reasoner.kit.backtesting.look_replay import LookReplay
 from adaptive_reasoner.kit.backtesting.parallel_tasks import Tell, side_by_side
 from adaptive_reasoner.kit.backtesting.results import Backtest, BudgetVerdict, rows_of
@@ -44,7 +44,8 @@ def backtest(
         table: Outcomes, or samples to estimate them from, or a file of either.
         budgets: Mean costs allowed.
         samples: The samples behind the outcomes, to replay stop rules on.
-        source: Which source of the samples to replay; by default the one with most samples.
+        source: Which source of the samples to replay; by default the one with most samples, of those whose
+            answers can be compared.
         splits: How many random splits to average over.
         test_size: Share of the questions held out.
         seed: Of splits, folds and bootstrap.
@@ -64,8 +65,8 @@ def backtest(
     budgets = tuple(dict.fromkeys(budgets))
     encoded_by = DeferredEncoder.of(encoder)
     features = feature_matrix(outcomes.questions.tolist(), encoded_by)
-    if replies is not None and source is None:
-        source = best_sampled(replies)
+    if replies is not None:
+        source = replayed_source(replies, source)
     rules: dict[str, Rule] = {}
     if replies is not None and source is not None:
         rules |= replay_rules(replies, source, outcomes, features, seed=seed)

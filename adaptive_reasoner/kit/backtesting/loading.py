@@ -7,7 +7,7 @@ from os import PathLike
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
-from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.estimating.estimation import can_vote, estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import read_rows
@@ -44,20 +44,36 @@ def _holds_samples(path: Path) -> bool:
 
 
 def vote_sizes(samples: Samples, source: str) -> list[int]:
-    """Sizes of votes for which every question has enough samples; at least single replies."""
+    """Sizes of votes for which every question has enough samples that can vote; at least single replies."""
+    if not can_vote(samples, source):
+        return [1]
     counts = [len(samples.votes(question_id, source)) for question_id in samples.question_ids]
     fewest = min((count for count in counts if count), default=1)
     return [size for size in _VOTES if size <= fewest]
 
 
-def best_sampled(samples: Samples) -> str:
-    """The source with most replies, the first among equals."""
-    return max(
-        samples.sources,
-        key=lambda source: sum(
-            len(samples.votes(question_id, source)) for question_id in samples.question_ids
-        ),
-    )
+def replayed_source(samples: Samples, source: str | None) -> str | None:
+    """The source whose votes are replayed: the one asked for, or that with most replies that can vote.
+
+    Returns:
+        The first among equals; None where the replies of all sources are free text.
+
+    Raises:
+        OutcomesError: Those of the one asked for are.
+    """
+
+    def replies(source: str) -> int:
+        return sum(len(samples.votes(question_id, source)) for question_id in samples.question_ids)
+
+    if source is None:
+        voting = [each for each in samples.sources if can_vote(samples, each)]
+        return max(voting, key=replies, default=None)
+    if not can_vote(samples, source):
+        raise OutcomesError(
+            f"most samples of source {source!r} offer nothing to compare, so there are no votes of it to "
+            "replay: leave the source out, or name another"
+        )
+    return source
 
 
 def check(outcomes: Outcomes, budgets: Sequence[float], splits: int, n_jobs: int) -> None:

@@ -162,12 +162,18 @@ def _plans(source: str, votes: Sizes, best_of: Sizes) -> list[_Plan]:
     return plans
 
 
+def can_vote(samples: Samples, source: str) -> bool:
+    """Whether at least half of the samples of a source offer something to compare: free text does not."""
+    silent, total = samples.nothing_to_compare(source)
+    return silent <= _FREE_TEXT * total
+
+
 def _check_comparable(samples: Samples, sources: Iterable[str]) -> None:
     """Say for how many samples of a source there was nothing to compare; refuse votes of free text."""
     for source in sources:
         silent, total = samples.nothing_to_compare(source)
         said = f"{silent} of {total} samples of source {source!r} offer nothing to compare"
-        if silent > _FREE_TEXT * total:
+        if not can_vote(samples, source):
             raise OutcomesError(
                 f"{said} ({silent / total:.0%}), so votes of it cannot be priced: estimate single calls only "
                 f"(`votes={{{source!r}: [1], ...}}`, --votes '{source}=1 ...'), or collect again with "

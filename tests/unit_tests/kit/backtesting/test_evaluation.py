@@ -211,6 +211,37 @@ def test_a_single_action_leaves_nothing_to_choose():
     assert rows_of(tested, 2)["imitator"]["gap_closed"] is None
 
 
+def test_free_text_is_backtested_by_single_replies():
+    texts = free_text(samples(24, sources=("direct", "cot")), "direct", "cot")
+    tested = run(texts, budgets=[11])
+    assert tested.actions == ("direct", "cot")
+    assert tested.source is None
+    assert not {row.policy for row in tested.rows} & {"beta_0.9", "optpo", "uab", "cascade_threshold"}
+
+
+def test_only_sources_whose_replies_can_be_compared_vote():
+    mixed = free_text(samples(24, sources=("direct", "cot")), "direct")
+    tested = run(mixed, budgets=[15])
+    assert "direct_vote_3" not in tested.actions
+    assert "cot_vote_3" in tested.actions
+    assert tested.source == "cot"
+    with pytest.raises(OutcomesError, match="most samples of source 'direct' offer nothing to compare"):
+        run(mixed, budgets=[15], source="direct")
+
+
+def free_text(told, *sources):
+    """The samples, with nothing to compare in the replies of some sources."""
+    return dataclasses.replace(
+        told,
+        replies={
+            (name, source): [dataclasses.replace(each, answer=None) for each in several]
+            if source in sources
+            else several
+            for (name, source), several in told.replies.items()
+        },
+    )
+
+
 def test_two_questions_are_too_few_and_no_share_of_the_oracle_is_known():
     tested = run(outcomes(2), budgets=[25], splits=2)
     assert tested.verdict == "not enough questions"
