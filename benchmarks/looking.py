@@ -3,13 +3,13 @@
     python benchmarks/looking.py --tables FOLDER [--only NAME ...] [--splits 5] [--out FILE]
 
 On half of the questions the policy is trained, with looks (`kit.learning.fitted_looks`) and without; both
-play the other half at each budget, replayed on the recorded samples. `lift` is over the mixture of fixed actions
-that was chosen in training, at the realised cost; `ungated` follows the imitator everywhere, `shipped` where
-the gate lets it go. `steered` is the mean cost when a ledger with the budget as its target sets the price,
-over 2,000 questions drawn from those held out: that is how it runs online. `miss` is the mean cost at the
-price that training set, by the budget, less 1; its error is that over the splits, in each of which the mean
-cost of the questions held out differs by chance from that of the questions to learn from. Also the cascades
-that know nothing of the question.
+play the other half at each budget, replayed on the recorded samples. `lift` is over the mixture of fixed
+actions that was chosen in training, at the realised cost; `ungated` follows the imitator everywhere,
+`shipped` where the gate lets it go. `steered` is the mean cost when a ledger with the budget as its target
+sets the price, over 2,000 questions drawn from those held out: that is how it runs online. `miss` is the
+mean cost at the price that training set, by the budget, less 1. Its error is that over the splits, in each
+of which the questions held out differ by chance from those to learn from. Also the cascades that know
+nothing of the question.
 """
 
 import argparse
@@ -143,7 +143,7 @@ def run(name, splits, seed, folder, progress):
                 mean[miss] = round(float(missed.mean()), 4)
                 mean[f"{miss}_error"] = round(float(missed.std() / np.sqrt(max(len(missed) - 1, 1))), 4)
         rows.append({"policy": policy, "budget": budget, **mean})
-    return {"file": file, "votes": list(votes), "questions": len(table), "rows": rows}
+    return {"file": file, "votes": list(votes), "questions": len(table), "splits": splits, "rows": rows}
 
 
 def main():
