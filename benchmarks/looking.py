@@ -1,6 +1,6 @@
 """What do looks add to the policy that decides by the question alone, and does it keep its budget?
 
-    python benchmarks/looking.py --tables FOLDER [--only NAME ...] [--splits 5] [--out FILE]
+    python benchmarks/looking.py --tables FOLDER [--only NAME ...] [--splits 5] [--misses] [--out FILE]
 
 On half of the questions the policy is trained, with looks (`kit.learning.fitted_looks`) and without; both
 play the other half at each budget, replayed on the recorded samples. `lift` is over the mixture of fixed
@@ -8,8 +8,8 @@ actions that was chosen in training, at the realised cost; `ungated` follows the
 `shipped` where the gate lets it go. `steered` is the mean cost when a ledger with the budget as its target
 sets the price, over 2,000 questions drawn from those held out: that is how it runs online. `miss` is the
 mean cost at the price that training set, by the budget, less 1. Its error is that over the splits, in each
-of which the questions held out differ by chance from those to learn from. Also the cascades that know
-nothing of the question.
+of which the questions held out differ by chance from those to learn from; `--misses` plays many splits of
+the question alone, to tell chance from a lean. Also the cascades that know nothing of the question.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from adaptive_reasoner.kit import Samples, estimate
 from adaptive_reasoner.kit.allocation.mixtures import path_accuracy
 from adaptive_reasoner.kit.allocation.solver import Predictions, uniform_hull
 from adaptive_reasoner.kit.backtesting.cascades import escalation_rules
-from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator
+from adaptive_reasoner.kit.backtesting.imitators import Split, fitted_imitator, value_shares
 from adaptive_reasoner.kit.backtesting.loading import vote_sizes
 from adaptive_reasoner.kit.backtesting.look_replay import LookReplay
 from adaptive_reasoner.kit.learning.encoders import feature_matrix, open_encoder
@@ -49,6 +49,7 @@ TABLES = {
 
 PACKAGES = ("adaptive-reasoner", "numpy", "scikit-learn", "onnxruntime")
 STREAM, GRID = 2000, 60
+PARTS = "tables", "misses"
 
 
 def steered(replay, imitator, learned, chooser, fitted, split, held_out, budget, seed):
@@ -75,13 +76,46 @@ def steered(replay, imitator, learned, chooser, fitted, split, held_out, budget,
     return float(ledger.snapshot().average)
 
 
-def run(name, splits, seed, folder, progress):
-    """The rows of one table."""
-    file, votes, budgets = TABLES[name]
+def read(name, folder):
+    """Samples of a table, what is estimated from them, and the features of its questions."""
+    file, votes, _ = TABLES[name]
     samples = Samples.read(folder / f"{file}.samples.parquet")
     sizes = {source: [v for v in vote_sizes(samples, source) if v in votes] for source in samples.sources}
     table = estimate(samples, votes=sizes)
-    features = feature_matrix(table.questions.tolist(), open_encoder(None))
+    return samples, table, feature_matrix(table.questions.tolist(), open_encoder(None))
+
+
+def misses_of(name, splits, seed, folder):
+    """How far the question alone misses each budget at the price of training: mean, error, one split's."""
+    budgets = TABLES[name][2]
+    _, table, features = read(name, folder)
+    missed = []
+    for number in range(splits):
+        fit, held_out = split_by_text(table.questions, test_size=0.5, seed=seed + number)
+        split = Split.of(table, features, fit, held_out)
+        imitator = fitted_imitator(split, budgets, seed=seed + number)
+        plays = [value_shares(imitator, split, (budget,))[0].ungated for budget in budgets]
+        costs = [(shares * split.held_out.cost).sum(axis=1).mean() for shares in plays]
+        missed.append(np.array(costs) / budgets - 1)
+    return {
+        "command": f"python benchmarks/looking.py --misses --splits {splits} --seed {seed}",
+        "splits": splits,
+        "rows": [
+            {
+                "budget": budget,
+                "miss": round(float(each.mean()), 4),
+                "miss_error": round(float(each.std(ddof=1) / np.sqrt(splits)), 4),
+                "deviation": round(float(each.std(ddof=1)), 4),
+            }
+            for budget, each in zip(budgets, np.transpose(missed), strict=True)
+        ],
+    }
+
+
+def run(name, splits, seed, folder, progress):
+    """The rows of one table."""
+    file, votes, budgets = TABLES[name]
+    samples, table, features = read(name, folder)
     replay = LookReplay(samples, table, seed=seed)
     cascades = escalation_rules(samples, table, features, seed=seed) if len(table) < 2000 else {}
     found = {}
@@ -151,25 +185,29 @@ def main():
     parser.add_argument("--tables", type=Path, required=True, help="the folder of the tables")
     parser.add_argument("--only", action="append", choices=list(TABLES), help="may be repeated")
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--misses", action="store_true", help="only of budgets, without looks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "looking.json")
     options = parser.parse_args()
-    before = json.loads(options.out.read_text())["tables"] if options.out.exists() else {}
-    for name in options.only or TABLES:
-        before[name] = run(
-            name, options.splits, options.seed, options.tables, lambda text: print(text, flush=True)
-        )
+    before = json.loads(options.out.read_text()) if options.out.exists() else {}
+    part = "misses" if options.misses else "tables"
+    found = {name: before.get(name, {}) for name in PARTS}
+    arguments = options.splits, options.seed, options.tables
+    for name in options.only or (("exams",) if options.misses else TABLES):
+        if options.misses:
+            found[part][name] = misses_of(name, *arguments)
+        else:
+            found[part][name] = run(name, *arguments, lambda text: print(text, flush=True))
         result = {
             "command": f"python benchmarks/looking.py --splits {options.splits} --seed {options.seed}",
             **made_with(*PACKAGES, machine="1 thread"),
-            "tables": before,
+            **found,
         }
         text = json.dumps(result, indent=1)
-        for table in before.values():
-            for row in table["rows"]:
-                text = text.replace(json.dumps(row, indent=1).replace("\n", "\n    "), json.dumps(row))
+        for row in (row for parts in PARTS for table in found[parts].values() for row in table["rows"]):
+            text = text.replace(json.dumps(row, indent=1).replace("\n", "\n    "), json.dumps(row))
         options.out.write_text(text + "\n")
-        for row in before[name]["rows"]:
+        for row in found[part][name]["rows"]:
             print(row, flush=True)
 
 

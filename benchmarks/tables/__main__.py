@@ -15,7 +15,7 @@ from pathlib import Path
 from front import demo, figures, hosted, without_labels
 from ledgers import accuracy_floor, ledger_adherence, ledger_pacers, ledger_regret, ledger_throughput
 from picture import THEMES, picture
-from policies import backtests, batch_allocation, peers, shipped_lift, training_size
+from policies import backtests, batch_allocation, looking, peers, shipped_lift, training_size
 from stops import stopping
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -24,6 +24,7 @@ PAGES = {
         "peers": peers,
         "backtests": backtests,
         "shipped_lift": shipped_lift,
+        "looking": looking,
         "training_size": training_size,
         "batch_allocation": batch_allocation,
         "stopping": stopping,

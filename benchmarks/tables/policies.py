@@ -87,6 +87,51 @@ def shipped_lift():
     yield from lines_of(head, rows)
 
 
+def looking():
+    """One line a table and budget: what ships with looks beside the same without, and the budget kept."""
+    rows = [
+        [
+            name,
+            str(table.get("splits", 5)),
+            f"{row['budget']:g}",
+            figure(row["lift_question"]),
+            figure(row["lift"]),
+            f"{row['looked_at']:.0%}",
+            _missed(row, "miss_question", "cost_question"),
+            _missed(row, "miss", "cost"),
+            _missed(row, "steered_miss", "steered"),
+        ]
+        for name, table in result("looking")["tables"].items()
+        for row in table["rows"]
+        if row["policy"] == "looks, shipped"
+    ]
+    head = ["table", "splits", "budget", "lift of the question alone", "with looks", "looked at"]
+    misses = ["off budget, question alone", "with looks", "with looks and a ledger"]
+    yield from lines_of(head + misses, rows)
+    yield ""
+    rows = [
+        [
+            name,
+            str(found["splits"]),
+            f"{row['budget']:g}",
+            _percent(row["miss"], row["miss_error"]),
+            f"{row['deviation']:.1%}",
+        ]
+        for name, found in result("looking")["misses"].items()
+        for row in found["rows"]
+    ]
+    yield from lines_of(["table", "splits", "budget", "off budget, question alone", "deviation of one"], rows)
+
+
+def _missed(row, miss, cost):
+    """How far a mean cost is off its budget, with its standard error where that was measured."""
+    return _percent(row[cost] / row["budget"] - 1, row.get(f"{miss}_error"))
+
+
+def _percent(share, error):
+    return f"{100 * share:+.1f}%" + ("" if error is None else f" ± {100 * error:.1f}")
+
+
 def training_size():
     """Lift, and lift within groups, by the number of questions trained on."""
     for name, table in result("training_size")["tables"].items():
