@@ -108,6 +108,7 @@ class Billing(BaseCallbackHandler):
             if name not in self._unpriced:
                 self._unpriced.add(name)
                 _logger.warning("decision model %r reports no usage: its calls are on no bill", name)
+            billed.ended = True
             release(billed.charges)
             return
         billed.end(message=AIMessage("", usage_metadata=usage, response_metadata={"model_name": name}))

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 from langchain.agents import create_agent
+from langchain_core.decisions import Choice
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
@@ -22,6 +23,7 @@ from tests.priced_agents import (
     HOW,
     METER,
     PricedModel,
+    PricedRouter,
     Spent,
     calls,
     run,
@@ -193,6 +195,24 @@ def test_a_model_that_calls_another_is_billed_once(failures):
     wrapper = Wrapper(model="researcher", script=lambda _: AIMessage(""), spent=spent, inner=inner)
     main_with([asking(create_agent(wrapper))], spent, [ours]).invoke(ASKED)
     assert spent.count("researcher") == 2 - len(failures)
+    settled(ours.ledger, spent)
+
+
+class SilentRouter(PricedRouter):
+    """A decision model that reports no usage."""
+
+    def _classify(self, state, questions):
+        return super()._classify(state, questions).model_copy(update={"usage": None})
+
+
+def test_a_call_after_a_decision_without_usage_is_not_inside_it():
+    spent, ours = Spent(), budgeted()
+    asked = Choice(instructions="Which?", criteria={"one": "Plain.", "other": "Hard."})
+    SilentRouter(spent=Spent()).invoke({"state": "Why?", "questions": {"action": asked}})
+    wrapper = Wrapper(
+        model="researcher", script=lambda _: AIMessage(""), spent=spent, inner=talker("researcher", spent)
+    )
+    main_with([asking(create_agent(wrapper))], spent, [ours]).invoke(ASKED)
     settled(ours.ledger, spent)
 
 
