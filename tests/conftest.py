@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from langchain_openai.chat_models import _client_utils
 
+for _name in ("COLUMNS", "LINES"):  # a console keeps the size that it found when it was made
+    os.environ.pop(_name, None)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it asks the internet
