@@ -12,6 +12,8 @@ from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality, measure
 from adaptive_reasoner.kit.estimating.sample_files import estimate_file
 from adaptive_reasoner.kit.samples import Samples
 
+_SIZES = (1, 3, 5)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EstimatesSummary:
@@ -45,10 +47,11 @@ class EstimatesSummary:
 
 
 def estimated(
-    samples: Path, out_file: Path, *, votes: Sizes, labels: Labels, reward: str | None
+    samples: Path, out_file: Path, *, votes: Sizes | None, labels: Labels, reward: str | None
 ) -> EstimatesSummary:
     """Estimate the outcomes of samples that are read at once, and write them."""
     table = Samples.read(samples)
+    votes = {source: _sizes(table, source) for source in table.sources} if votes is None else votes
     outcomes = estimate(table, votes=votes, labels=labels, reward=reward)
     outcomes.write(out_file)
     kept = outcomes.judge_quality
@@ -64,9 +67,16 @@ def estimated(
     )
 
 
-def estimated_in_blocks(samples: Path, out_file: Path, *, votes: Sizes) -> EstimatesSummary:
+def _sizes(samples: Samples, source: str) -> list[int]:
+    """The sizes for which each question that was put to the source has samples, failed ones included."""
+    made = (len(samples.of(question_id, source)) for question_id in samples.question_ids)
+    fewest = min(count for count in made if count)
+    return [size for size in _SIZES if size <= fewest]
+
+
+def estimated_in_blocks(samples: Path, out_file: Path, *, votes: Sizes | None) -> EstimatesSummary:
     """The same of samples with right answers that are read a block of questions at a time."""
-    found = estimate_file(samples, out_file, votes=votes)
+    found = estimate_file(samples, out_file, votes=_SIZES if votes is None else votes)
     if found.left_out:
         total = found.questions + found.left_out
         err.plain_line(f"left out {found.left_out} of {total} questions, which have too few usable samples")

@@ -23,8 +23,12 @@ def estimate(
     samples: Annotated[Path, typer.Argument(help="Samples file, JSONL or Parquet.")],
     out_file: Annotated[Path, typer.Option("--out", help="Outcomes file: Parquet, JSONL or CSV.")],
     votes: Annotated[
-        str, typer.Option(help="Vote sizes: 1,3,5; or by source: 'direct=1 cot=1,3,5'.")
-    ] = "1,3,5",
+        str | None,
+        typer.Option(
+            help="Vote sizes: 1,3,5; or by source: 'direct=1 cot=1,3,5'. By default those of 1, 3 and 5 for "
+            "which every question has samples."
+        ),
+    ] = None,
     labels: Annotated[
         Labels,
         typer.Option(
@@ -44,7 +48,7 @@ def estimate(
     from adaptive_reasoner.kit.learning.gate import checked
     from adaptive_reasoner.kit.tables.outcomes_file import is_large
 
-    sizes = _sizes(votes)
+    sizes = None if votes is None else _sizes(votes)
     with progress("estimating"):
         if labels is Labels.GOLD and reward is None and is_large(samples):
             found = estimated_in_blocks(samples, out_file, votes=sizes)

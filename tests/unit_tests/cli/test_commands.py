@@ -157,6 +157,19 @@ def test_a_share_to_hold_out_lies_between_0_and_1(command, outcomes, share):
     assert "is not between 0 and 1" in said
 
 
+@pytest.mark.parametrize(("samples_of_cot", "sizes"), [(5, (1, 3, 5)), (4, (1, 3)), (2, (1,))])
+def test_by_default_votes_are_as_large_as_every_question_has_samples(
+    command, samples, tmp_path, samples_of_cot, sizes
+):
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    kept = [row for row in rows if row["source"] == "direct" or row["sample"] < samples_of_cot]
+    samples.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    code, printed, _ = command("estimate", samples, "--out", tmp_path / "o.jsonl", "--json")
+    named = [row["action"] for row in json.loads(printed)["actions"]]
+    of_cot = ["cot" if size == 1 else f"cot_vote_{size}" for size in sizes]
+    assert (code, named) == (0, ["direct", "direct_vote_3", "direct_vote_5", *of_cot])
+
+
 def test_votes_beyond_the_samples_are_refused(command, samples, tmp_path):
     code, _, said = command("estimate", samples, "--votes", "1,9", "--out", tmp_path / "o.jsonl")
     assert code == 2
