@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from langchain_openai.chat_models import _client_utils
 
 for _name in ("COLUMNS", "LINES"):  # a console keeps the size that it found when it was made
@@ -30,6 +31,11 @@ for _name in ("_cached_sync_httpx_client", "_cached_async_httpx_client"):
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+@given(st.none())
+def _first_example(_):
+    """With its first example Hypothesis looks for what refers to its generator, which must not be frozen."""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """What collection imports stays: it is searched for garbage neither now nor later."""
@@ -37,6 +43,7 @@ def pytest_collection():
     try:
         return (yield)
     finally:
+        _first_example()
         gc.freeze()
         gc.enable()
 
