@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.answers.waiting import WouldWaitError, at_once
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Request
 
 if TYPE_CHECKING:
     from adaptive_reasoner.answers.free_text.vectors import TextEncoder
+
+_SOON_READ = 2_000
+"""Characters of a text that is read within a few milliseconds."""
 
 AnswerKey = Callable[[AIMessage], str | None]
 Grader = Callable[[str | None, str], float]
@@ -60,7 +64,8 @@ class TextComparison:
         name: How it is called in menus and messages.
         of_message: The text of a message, given the question; None where it offers nothing to compare.
         of_answer: The text of an answer that stands alone, as golds do.
-        reads_calls: Tool calls are compared as JSON, which loads nothing and waits for nothing.
+        tells_waits: Whatever `of_message` loads or waits for, it announces by `about_to_wait`. It reads tool
+            calls as JSON, for which there is nothing of that.
     """
 
     def __init__(
@@ -69,21 +74,33 @@ class TextComparison:
         of_message: Callable[[AIMessage, str], str | None],
         of_answer: Callable[[str], str | None],
         *,
-        reads_calls: bool = False,
+        tells_waits: bool = False,
     ) -> None:
         self.name, self._of_message, self._of_answer = name, of_message, of_answer
-        self._reads_calls = reads_calls
+        self._tells_waits = tells_waits
 
-    def never_blocks_on(self, message: AIMessage) -> bool:
+    def never_blocks_on(self, message: AIMessage, *, question: str = "") -> bool:
         """Whether a message is compared without loading anything, as units, or waiting, as for mathematics.
+
+        What waits is found by reading, so that a reply of plain text needs no thread.
 
         Example:
             >>> from adaptive_reasoner.answers.grouping import auto
             >>> call = {"name": "add", "args": {"a": 5, "b": 9}, "id": "1"}
-            >>> [auto.never_blocks_on(each) for each in (AIMessage("", tool_calls=[call]), AIMessage("5 km"))]
-            [True, False]
+            >>> replies = AIMessage("", tool_calls=[call]), AIMessage("Answer: 14"), AIMessage("(x+7)^2")
+            >>> [auto.never_blocks_on(reply) for reply in replies]
+            [True, True, False]
         """
-        return self._reads_calls and bool(message.tool_calls)
+        if not self._tells_waits or message.tool_calls:
+            return self._tells_waits
+        if len(message.text) > _SOON_READ:
+            return False
+        try:
+            with at_once():
+                self._of_message(message, question)
+        except WouldWaitError:
+            return False
+        return True
 
     def keys(self, messages: Sequence[AIMessage], *, question: str = "") -> list[str | None]:
         """One text a message: equal texts say the same, None offers nothing to compare."""

@@ -53,7 +53,7 @@ def _auto(message: AIMessage, asked: str) -> str | None:
     return _read(text, asked) if text else None
 
 
-@lru_cache(maxsize=64)  # a reply is read for its vote and again for its event, and replies repeat
+@lru_cache(maxsize=512)  # a reply is read for its vote and again for its event, and replies repeat
 def _read(text: str, asked: str) -> str | None:
     return auto_text(text, read_question(asked))
 
@@ -148,13 +148,13 @@ def _choice_text(text: str) -> str | None:
     return option(plain(text))
 
 
-auto = TextComparison("auto", _auto, lambda text: auto_text(text, _NO_QUESTION), reads_calls=True)
+auto = TextComparison("auto", _auto, lambda text: auto_text(text, _NO_QUESTION), tells_waits=True)
 """Compares what a reply offers: tool calls, a structured value or a stated answer; not free text or code."""
 
-exact = TextComparison("exact", lambda message, _: final_answer(message), canonical, reads_calls=True)
+exact = TextComparison("exact", lambda message, _: final_answer(message), canonical, tells_waits=True)
 """Answers are equal where they are written alike."""
 
-numeric = TextComparison("numeric", _numeric, numeric_text, reads_calls=True)
+numeric = TextComparison("numeric", _numeric, numeric_text, tells_waits=True)
 """Answers are equal where their last numbers are equal in value.
 
 Example:
@@ -162,7 +162,7 @@ Example:
     (1.0, 0.0, 0.0)
 """
 
-math = TextComparison("math", _math, math_text, reads_calls=True)
+math = TextComparison("math", _math, math_text, tells_waits=True)
 r"""Answers are equal where they are the same mathematical object; needs math-verify.
 
 Example:
@@ -170,10 +170,10 @@ Example:
     (1.0, 1.0, 0.0)
 """
 
-choice = TextComparison("choice", lambda message, _: choice_answer(message), _choice_text, reads_calls=True)
+choice = TextComparison("choice", lambda message, _: choice_answer(message), _choice_text, tells_waits=True)
 """Answers are equal where they name the same option: "(B)", "b.", "option B" and "B) Paris" are one."""
 
-json = TextComparison("json", _json, _json_text, reads_calls=True)
+json = TextComparison("json", _json, _json_text, tells_waits=True)
 """Compares JSON by value, in which reasons do not count."""
 
 
@@ -206,7 +206,7 @@ def fields(*names: str) -> Comparison:
         picked = [[name, chosen(args)] for name, args in calls_value(message)]
         return calls_key(picked) if any(args for _, args in picked) else None
 
-    return TextComparison("fields", key, of_text, reads_calls=True)
+    return TextComparison("fields", key, of_text, tells_waits=True)
 
 
 _BY_NAME: dict[str, Comparison] = {each.name: each for each in (auto, exact, numeric, math, choice, json)}

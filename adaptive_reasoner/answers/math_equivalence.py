@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptive_reasoner.answers.values.numbers import number_key
+from adaptive_reasoner.answers.waiting import about_to_wait
 from adaptive_reasoner.lazy_pattern import pattern
 
 _LONGEST = 300  # characters: what is longer is no answer but a text
@@ -125,4 +126,5 @@ atexit.register(_WORKING.close)
 
 @lru_cache(maxsize=10_000)
 def _found(*question: str) -> Any:
+    about_to_wait("an expression is read by another process")
     return _WORKING.ask(*question)

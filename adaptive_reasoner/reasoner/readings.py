@@ -1,5 +1,6 @@
 """What the replies to a question state."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from adaptive_reasoner.answers.extraction import final_answer
 from adaptive_reasoner.answers.grouping import auto
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import Messages
-from adaptive_reasoner.strategies.flow import Task, vote_of
+from adaptive_reasoner.strategies.flow import Task, never_blocks_on, vote_of
 
 
 class _Reading(NamedTuple):
@@ -32,6 +33,11 @@ class Readings:
     def __init__(self, key: Comparison, messages: Messages) -> None:
         self._key, self._messages = key, messages
         self._known: dict[int, _Reading] = {}  # by the identity of the message
+
+    def never_block_on(self, replies: Sequence[Reply]) -> bool:
+        """Whether replies are read without loading anything, without waiting and without user code."""
+        keys = dict.fromkeys((self._key, auto))
+        return all(never_blocks_on(key, replies, self._question) for key in keys)
 
     def answer_of(self, reply: Reply) -> str | None:
         """The answer in a reply, as far as one can tell from it alone."""

@@ -25,7 +25,7 @@ from adaptive_reasoner.reasoner.readings import Readings
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.threads import on_event_loop, to_its_end
 from adaptive_reasoner.shadow.comparing import GivenAnswer, SecondCall
-from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task, never_blocks_on
+from adaptive_reasoner.strategies.flow import Answer, FlowRunner, Task
 
 if TYPE_CHECKING:
     from adaptive_reasoner.strategies.optimal_stopping import VoteModel
@@ -61,6 +61,7 @@ class QuestionRun:
         self._held = False  # what the next calls can cost
         self._unreported: list[Reply] = []  # whose events are to be sent
         self._reported = 0  # replies whose events were sent
+        self._waits = False  # a reply was read in a thread
         self._readings = Readings(self._key, question.messages)
         self.policy_events: Sequence[Mapping[str, Any]] = ()  # after the outcome
         self._opened = time.monotonic()
@@ -169,10 +170,11 @@ class QuestionRun:
 
     async def asend(self, replies: Sequence[Reply]) -> None:
         """Like `send`, without blocking the loop."""
-        if self._reports_at_once and self.running.never_blocks_on(replies):
-            self.send(replies)
-        else:
+        self._waits |= not (self._reports_at_once and self.running.never_blocks_on(replies))
+        if self._waits:  # then and later on, as the winner may be one that is still to be read
             await asyncio.to_thread(self.send, replies)
+        else:
+            self.send(replies)
 
     def _offer(self) -> None:
         """Have the answer compared with a second one, where the question is drawn for that."""
@@ -212,7 +214,7 @@ class QuestionRun:
     @property
     def covers_at_once(self) -> bool:
         """Whether the ledger answers at once, and the flow takes a refusal so."""
-        return never_blocks(self.ledger) and self.running.never_blocks_on(())
+        return never_blocks(self.ledger) and not self._waits and self.running.never_blocks_on(())
 
     @property
     def closes_at_once(self) -> bool:
@@ -222,7 +224,7 @@ class QuestionRun:
     @property
     def _reports_at_once(self) -> bool:
         """Whether the answers in the replies that are still to be told of are found at once."""
-        return never_blocks_on(self._key, self._unreported)
+        return self._readings.never_block_on(self._unreported)
 
     @property
     def running(self) -> FlowRunner:

@@ -92,7 +92,7 @@ Flow = Callable[[Task], Steps]
 
 @dataclass(frozen=True)
 class ComparingFlow:
-    """A flow that does nothing with its replies but compare them: it blocks only where comparing does.
+    """A flow that does little with its replies but compare them: it blocks only where comparing does.
 
     Attributes:
         flow: What it does.
@@ -147,7 +147,10 @@ class FlowRunner:
         """Whether the flow takes replies without loading anything, without waiting and without user code."""
         if not isinstance(self._flow, ComparingFlow):
             return False
-        return never_blocks_on(self._flow.key or self._task.key, replies)
+        key = (
+            self._flow.key or self._task.key
+        )  # which may compare earlier replies anew, unless it reads texts
+        return isinstance(key, TextComparison) and never_blocks_on(key, replies, self._task.question)
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Give the flow its replies."""
@@ -296,10 +299,13 @@ def vote_of(message: AIMessage | None, key: Key, question: str = "") -> str | No
     return comparison(key).keys([message], question=question)[0]
 
 
-def never_blocks_on(key: Comparison, replies: Sequence[Reply]) -> bool:
+def never_blocks_on(key: Comparison, replies: Sequence[Reply], question: str) -> bool:
     """Whether replies are compared without loading anything, without waiting and without user code."""
     messages = [reply.message for reply in replies if reply.message is not None]
-    return all(isinstance(key, TextComparison) and key.never_blocks_on(message) for message in messages)
+    return not messages or (
+        isinstance(key, TextComparison)
+        and all(key.never_blocks_on(message, question=question) for message in messages)
+    )
 
 
 def votes_of(

@@ -22,6 +22,8 @@ class Priced:
         [3, 0]
     """
 
+    non_blocking = True  # plans a vote of a few samples within milliseconds, and so without a thread
+
     def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The wave that is worth most, at the task's price and what a sample of this vote costs."""
         most = self._most(state, terms)

@@ -59,6 +59,8 @@ class Lossless:
         1
     """
 
+    non_blocking = True  # plans a vote within milliseconds, and so without a thread
+
     def wave(self, state: VoteState, terms: SamplePrice) -> int:
         """The fewest samples that can decide the vote."""
         return state.needed if state.drawn == 0 or terms.in_time else 0
@@ -77,6 +79,8 @@ class Beta:
         >>> rule.wave(VoteState(0, 0, 0, 20), SamplePrice()), rule.wave(VoteState(3, 0, 3, 20), SamplePrice())
         (3, 0)
     """
+
+    non_blocking = True  # plans a vote within milliseconds, and so without a thread
 
     confidence: float = 0.95
 
@@ -104,6 +108,8 @@ class Window:
         >>> Window(3).wave(VoteState(top=3, second=0, drawn=3, limit=9, run=3), SamplePrice())
         0
     """
+
+    non_blocking = True  # plans a vote within milliseconds, and so without a thread
 
     size: int = 5
 

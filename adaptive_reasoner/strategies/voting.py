@@ -31,6 +31,9 @@ from adaptive_reasoner.strategies.flow import (
 from adaptive_reasoner.strategies.stop_rules import Lossless, StopRule
 from adaptive_reasoner.strategies.vote_state import Votes
 
+_SOON_PLANNED = 16
+"""Samples of a vote whose waves are planned within a few milliseconds."""
+
 
 def single_pass(*, key: Key | None = None) -> Flow:
     """Answer with one call.
@@ -99,7 +102,8 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
         winner = _winner(replies, answers, votes.winner, own or task.key)
         return Answer(winner, votes.winner, votes.agreement, votes.counts)
 
-    return flow
+    soon = samples <= _SOON_PLANNED and getattr(stop, "non_blocking", False)
+    return ComparingFlow(flow, own) if soon else flow
 
 
 def _winner(

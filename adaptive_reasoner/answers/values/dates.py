@@ -4,6 +4,7 @@ import re
 from datetime import date, datetime, timedelta
 from functools import cache
 
+from adaptive_reasoner.answers.waiting import about_to_wait
 from adaptive_reasoner.lazy_pattern import pattern
 
 _LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "ru", "ar")
@@ -262,6 +263,7 @@ def _date(year: int, month: int, day: int) -> str | None:
 @cache
 def _names() -> tuple[dict[str, int], frozenset[str]]:
     """Names of months and of weekdays."""
+    about_to_wait("names of months are loaded")
     from babel import Locale
 
     months, weekdays = dict[str, int](), set[str]()

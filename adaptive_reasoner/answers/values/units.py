@@ -4,6 +4,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
+from adaptive_reasoner.answers.waiting import about_to_wait
 from adaptive_reasoner.lazy_pattern import pattern
 
 _UNITS = {
@@ -257,6 +258,7 @@ def _pint_name(name: str) -> str | None:
 
 @cache
 def _registry() -> Any:
+    about_to_wait("units are loaded")
     import pint
 
     return pint.UnitRegistry(non_int_type=Fraction, cache_folder=None)

@@ -10,16 +10,18 @@ import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 from langchain_core.messages import AIMessage
 
+from adaptive_reasoner.answers import grouping, math_equivalence
 from adaptive_reasoner.answers.grouping import fields
-from adaptive_reasoner.answers.values import units
+from adaptive_reasoner.answers.values import dates, units
 from adaptive_reasoner.errors import UnpricedUsageError
 from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on, switch_model
+from adaptive_reasoner.strategies.priced_stops import Priced
 from adaptive_reasoner.strategies.verification import Checker, best_of_n
-from adaptive_reasoner.strategies.voting import self_consistency, single_pass
+from adaptive_reasoner.strategies.voting import adaptive_consistency, self_consistency, single_pass
 from tests.fakes import ScriptedModel
 
 CALL = AIMessage("", tool_calls=[{"name": "add", "args": {"a": 5, "b": 9, "note": "5 km"}, "id": "1"}])
@@ -106,6 +108,24 @@ def threads_taken(made):
     return threads.given
 
 
+class OwnRule:
+    """A stop rule of a user's own."""
+
+    def wave(self, state, terms):
+        time.sleep(0)
+        return int(not state.drawn)
+
+
+class OneByOne:
+    """Draws all samples, one after the other."""
+
+    non_blocking = True
+
+    def wave(self, state, terms):
+        return int(state.drawn < state.limit)
+
+
+LONG = "It is so. " * 1000
 OTHER = Source(replying(CALL), max_tokens=50)
 
 
@@ -126,17 +146,47 @@ def test_one_pass_elsewhere_that_calls_a_tool_takes_no_thread(flow):
 @pytest.mark.parametrize(
     "made",
     [
-        reasoner(single_pass()),
+        reasoner(single_pass(), LONG),
         reasoner(single_pass(), CALL, key=slow),
         reasoner(single_pass(key=slow), CALL),
-        reasoner(self_consistency(2), CALL),
+        reasoner(self_consistency(17), CALL),
+        reasoner(adaptive_consistency(2, OwnRule()), CALL),
         reasoner(best_of_n(1, Checker(is_right)), CALL),
         reasoner(checked_once, CALL),
     ],
-    ids=["text", "a function compares", "the strategy's does", "a vote", "a check", "a user's strategy"],
+    ids=[
+        *("a long text", "a function compares", "the strategy's does", "a vote of many", "a user's rule"),
+        *("a check", "a user's strategy"),
+    ],
 )
-def test_what_may_load_wait_or_compute_takes_a_thread(made):
-    assert threads_taken(made) == 1
+def test_what_may_wait_or_compute_takes_a_thread(made):
+    assert threads_taken(made) > 0
+
+
+@pytest.mark.parametrize("text", ["It is 5 km.", "Answer: (x+31)^2", "It was on 5. März 2024."])
+def test_a_thread_is_taken_once_to_load_what_replies_are_read_with(text):
+    for loaded in (units.unit, units._registry, dates._names, math_equivalence._found, grouping._read):
+        loaded.cache_clear()
+    made = reasoner(single_pass(), text)
+    assert [threads_taken(made), threads_taken(made)] == [1, 0]
+
+
+@pytest.mark.parametrize("key", ["auto", "exact", "numeric", "choice", "json"])
+@pytest.mark.parametrize(
+    "flow", [single_pass(), self_consistency(3), adaptive_consistency(3, Priced())], ids=str
+)
+def test_plain_replies_are_compared_without_a_thread(key, flow):
+    assert threads_taken(reasoner(flow, "Let me think.\nAnswer: 14", key=key)) == 0
+
+
+async def test_a_vote_that_took_a_thread_takes_one_for_later_replies_too(guarded):
+    """The winner may be a reply of an earlier wave, which is read for the record at the end."""
+    for loaded in (units.unit, units._registry, grouping._read):
+        loaded.cache_clear()
+    made = reasoner(
+        adaptive_consistency(3, OneByOne()), "It is 5 km.", "It is 5 km.", "Answer: 7", key="exact"
+    )
+    assert (await made.aanswer("How far is it?")).message.text == "It is 5 km."
 
 
 @pytest.fixture

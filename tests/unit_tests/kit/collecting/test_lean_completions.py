@@ -5,6 +5,7 @@ import pytest
 from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.menu.retries import refuses_all, retry_after, worth_another
 from adaptive_reasoner.models.api_errors import is_unreachable, status_of
+from adaptive_reasoner.models.replies import LostReplyError
 from adaptive_reasoner.models.source import Source
 from tests.stub_server import StubServer
 
@@ -34,7 +35,7 @@ async def called(own, question="How many?", *, lean, **settings):
             connected = connected.model_copy(update={"async_client": typed})
         try:
             return await connected.ainvoke(question, **settings)
-        except Exception as error:
+        except (OSError, ValueError, TypeError, openai.OpenAIError, LostReplyError) as error:
             return error
 
 
