@@ -42,8 +42,11 @@ def final_answer(message: AIMessage) -> str | None:
     if message.tool_calls:
         return exact_json(calls_value(message))
     text = spoken(message)
-    if not text:
-        return None
+    return _answer_in(text) if text else None
+
+
+@lru_cache(maxsize=512)  # a reply is read for its vote and again for its event, and replies repeat
+def _answer_in(text: str) -> str | None:
     structured = json_of(text)
     if structured is not None:
         return exact_json(structured)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -94,6 +95,7 @@ def _word(reason: Any) -> str:
     return without_repeats(str(getattr(reason, "name", reason)))
 
 
+@lru_cache(maxsize=256)
 def without_repeats(word: str) -> str:
     """A word once; the chunks of some streams each bring it, and add up to `stopstop`.
 
@@ -104,11 +106,16 @@ def without_repeats(word: str) -> str:
     return _REPEATED.sub(r"\1", word)
 
 
-def _meanings(message: AIMessage) -> set[str]:
+def _meanings(message: AIMessage) -> frozenset[str]:
     """The words of the reason, in one spelling. The chunks of a stream may each bring one: `stopstop`."""
+    return _spelled(tuple(_reasons(message.response_metadata)))
+
+
+@lru_cache(maxsize=256)  # providers have few words, and a reply is asked for its own again and again
+def _spelled(reasons: tuple[str, ...]) -> frozenset[str]:
     meanings = set[str]()
-    for reason in list(_reasons(message.response_metadata)):
+    for reason in reasons:
         letters = re.sub(r"[^a-z]", "", reason.rpartition(".")[2].casefold().removeprefix("finish_reason_"))
         meanings |= set(_ONE.findall(letters)) if _SEVERAL.fullmatch(letters) else {letters}
     # An incomplete status whose reason is known is no further reason: a filter is no cut.
-    return meanings - {"incomplete"} if meanings & _FILTERED else meanings
+    return frozenset(meanings - {"incomplete"} if meanings & _FILTERED else meanings)

@@ -71,7 +71,8 @@ def refused(message: AIMessage) -> bool:
         >>> refused(AIMessage("", additional_kwargs={"refusal": "I cannot help with that."}))
         True
     """
+    blocks = () if isinstance(message.content, str) else message.content
     declined = message.additional_kwargs.get("refusal") or any(
-        isinstance(block, dict) and block.get("type") == "refusal" for block in message.content
+        isinstance(block, dict) and block.get("type") == "refusal" for block in blocks
     )
     return bool(declined) or was_filtered(message)
