@@ -83,20 +83,17 @@ class Answerer:
                     await arrived.put((number, chunk))
 
         reading = asyncio.ensure_future(all_of(map(read, range(len(options)))))
+        next_one = asyncio.ensure_future(arrived.get())
         try:
             while True:
-                next_one = asyncio.ensure_future(arrived.get())
                 await asyncio.wait({reading, next_one}, return_when=asyncio.FIRST_COMPLETED)
-                if next_one.done():
-                    yield next_one.result()
-                    continue
-                await ended(next_one)
-                break
-            while not arrived.empty():
-                yield arrived.get_nowait()
+                if not next_one.done():
+                    break
+                yield next_one.result()
+                next_one = asyncio.ensure_future(arrived.get())
             reading.result()
         finally:
-            await ended(reading)
+            await ended(reading, next_one)
 
     async def options(
         self, asked: Asked, terms: OwnTerms, bill: Bill, *, scope: str, key: str | None
