@@ -27,6 +27,8 @@ from adaptive_reasoner.server.responses_request import ResponsesRequest
 
 _INVALID = "invalid_request_error"
 
+_NO_BODY = "the body is empty; a JSON object is needed"
+
 _ERROR = {
     "type": "object",
     "properties": {
@@ -166,6 +168,25 @@ def _problem(problem: Problem) -> Response:
     return JSONResponse(problem.body, problem.status, dict(problem.headers))
 
 
+def _depth(error: Mapping[str, Any]) -> int:
+    """How near an error is to what is wrong: where a text or a list may stand, a list is no wrong text."""
+    where: tuple[str | int, ...] = error["loc"]
+    return len(where) - int(where[-1] == "str")
+
+
+def _place(error: Mapping[str, Any], body: Any) -> str:
+    """Where in a body an error is, without the names of the types that could stand there."""
+    *around, last = error["loc"][1:] or ("",)
+    found = list[str]()
+    for part in (*around, last):
+        if (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int)):
+            body = body[part]
+        elif part is not last or error["type"] != "missing":
+            continue
+        found.append(str(part))
+    return ".".join(found)
+
+
 def _add_error_handlers(served: FastAPI) -> None:
     @served.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> Response:
@@ -173,19 +194,21 @@ def _add_error_handlers(served: FastAPI) -> None:
 
     @served.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"][1:])
+        first = max(error.errors(), key=_depth)
+        place = _place(first, error.body)
         if first["type"] == "json_invalid":
             return _problem(Problem(400, "invalid_json", "the body is not JSON", _INVALID))
         if first["type"] == "extra_forbidden":
             unknown = f"there is no parameter {place}, or it is not supported"
             return _problem(Problem(400, "unknown_parameter", unknown, _INVALID, place))
-        message = first["msg"].removeprefix("Value error, ")
+        message = first["msg"].removeprefix("Value error, ") if error.body is not None else _NO_BODY
         told = f"{place}: {message}" if place else message
         return _problem(Problem(400, "invalid_value", told, _INVALID, place or None))
 
     @served.exception_handler(HTTPException)
     async def failed(_: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # as FastAPI reads no body that is nested too deeply, or not UTF-8
+            return _problem(Problem(400, "invalid_json", "the body is not JSON in UTF-8", _INVALID))
         codes = {404: "not_found", 405: "method_not_allowed"}
         code = codes.get(error.status_code, "invalid_request")
         return _problem(

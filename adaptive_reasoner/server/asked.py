@@ -13,6 +13,14 @@ from adaptive_reasoner.server.errors import RequestError
 ADAPTIVE = "adaptive"
 """The model that lets the policy choose the action."""
 
+_ASKS_NOTHING = {
+    "logprobs": (None, False),
+    "top_logprobs": (None, 0),
+    "background": (None, False),
+    "modalities": (None, ["text"]),
+}
+"""Values of unsupported parameters by which a client asks for nothing; of others, only null is one."""
+
 _AMOUNTS = ("budget", "price", "max_cost", "deadline")
 _NAMES = ("tenant", "run")
 _LONGEST_NAME = 200
@@ -62,8 +70,10 @@ class OwnTerms:
         """Read them; a header takes precedence.
 
         Raises:
-            RequestError: An amount is no number or out of range, or a name is empty or too long.
+            RequestError: An amount is no number or out of range, a name is empty or too long, or there is no
+                such term.
         """
+        _check_known(headers, metadata)
         own: dict[str, Any] = {}
         for name in (*_AMOUNTS, *_NAMES):
             header = f"x-adaptive-{name.replace('_', '-')}"
@@ -73,6 +83,20 @@ class OwnTerms:
             if said is not None:
                 own[name] = _amount(name, said, place) if name in _AMOUNTS else _name(said, place)
         return cls(**own)
+
+
+def _check_known(headers: Mapping[str, str], metadata: Mapping[str, str]) -> None:
+    """Refuse a term by a name that is none: a mistyped budget would not hold."""
+    terms = [*_AMOUNTS, *_NAMES]
+    for prefix, given, place in (("x-adaptive-", headers, ""), ("adaptive_", metadata, "metadata.")):
+        known = [f"{prefix}{name.replace('_', prefix[-1])}" for name in terms]
+        unknown = next((name for name in given if name.startswith(prefix) and name not in known), None)
+        if unknown is not None:
+            raise RequestError(
+                f"there is no {place}{unknown[:80]}; there are {', '.join(known)}",
+                code="unknown_parameter",
+                param=f"{place}{unknown[:80]}",
+            )
 
 
 def _amount(name: str, said: str, place: str) -> float:
@@ -96,7 +120,7 @@ def _name(said: str, place: str) -> str:
 
 
 def checked_json(body: Any) -> Any:
-    """A body that can be sent on as JSON: no NaN, no half of a surrogate pair, no endless nesting.
+    """What a body asks for, if it can be sent on as JSON: no NaN, no half of a surrogate pair, no deep nest.
 
     Raises:
         ValueError: It cannot, or was not sent as JSON.
@@ -107,4 +131,6 @@ def checked_json(body: Any) -> Any:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("the body is nested too deeply") from error
-    return body
+    if not isinstance(body, dict):
+        raise ValueError("the body is a JSON object")  # noqa: TRY004 - as above
+    return {name: value for name, value in body.items() if value not in _ASKS_NOTHING.get(name, (None,))}

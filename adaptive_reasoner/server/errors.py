@@ -115,10 +115,13 @@ def problem_of(error: BaseException, settings: Mapping[str, Any]) -> Problem:
 def _timed_out(error: BaseException) -> bool:
     """Whether the time ran out. A connection that was cut is no timeout, though clients may call it one."""
     every = list(causes(error))
-    if any(isinstance(each, ConnectionError) for each in every):
+    if any(isinstance(each, ConnectionError) or type(each).__name__ in _CUT for each in every):
         return False
     return any(isinstance(each, TimeoutError) or "Timeout" in type(each).__name__ for each in every)
 
+
+_CUT = ("ServerDisconnectedError",)
+"""aiohttp's error for a connection that ended without a reply, which openai's transport calls a timeout."""
 
 _INVALID = ("invalid_request_error",)
 _REQUESTS = (400, 413, 422)

@@ -19,12 +19,19 @@ def problem(answer):
 
 WRONG = [
     ({"messages": []}, "messages"),
-    ({"messages": [{"role": "user"}]}, "messages.0.user.content"),
+    ({"messages": [{"role": "user"}]}, "messages.0.content"),
+    ({"messages": [{"role": "user", "content": []}]}, "messages.0.content"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0.text"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
     ({"messages": [{"role": "poet", "content": "Hi"}]}, "messages.0"),
     ({"messages": [{"role": "system", "content": ""}]}, None),
     ({"messages": "Hi"}, "messages"),
     ({"n": 0}, "n"),
     ({"n": 1_000}, "n"),
+    ({"n": "2"}, "n"),
+    ({"n": True}, "n"),
+    ({"logprobs": True}, "logprobs"),
+    ({"modalities": ["text", "audio"]}, "modalities"),
     ({"temperature": -1}, "temperature"),
     ({"max_tokens": -5}, "max_tokens"),
     ({"stream": "perhaps"}, "stream"),
@@ -69,6 +76,7 @@ HEADERS = [
     ("x-adaptive-tenant", "a/b"),
     ("x-adaptive-run", "r" * 201),
     ("idempotency-key", "k" * 256),
+    ("x-adaptive-bugdet", "3"),
 ]
 
 
@@ -81,6 +89,33 @@ def test_a_wrong_header_is_refused_and_named(shared, name, value):
 def test_what_the_metadata_says_is_checked_like_a_header(shared):
     answer = shared.post(metadata={"adaptive_budget": "-3"})
     assert (answer.status_code, problem(answer)["param"]) == (400, "metadata.adaptive_budget")
+
+
+def test_a_term_of_the_metadata_that_is_none_is_named_with_those_there_are(shared):
+    answer = shared.post(metadata={"adaptive_max-cost": "3", "topic": "sums"})
+    assert (answer.status_code, problem(answer)["param"]) == (400, "metadata.adaptive_max-cost")
+    assert "adaptive_max_cost" in problem(answer)["message"]
+    assert shared.post(metadata={"topic": "sums"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"logprobs": False},
+        {"top_logprobs": 0},
+        {"modalities": ["text"]},
+        {"background": False},
+        {"audio": None},
+    ],
+    ids=str,
+)
+def test_an_unsupported_parameter_that_asks_for_nothing_is_accepted(shared, path, given):
+    assert shared.post(path, **given).status_code == 200
+
+
+def test_an_empty_body_is_called_empty(shared):
+    assert "the body is empty" in problem(shared.raw(b""))["message"]
 
 
 def test_an_unknown_model_is_not_found_and_the_known_ones_are_named(shared):
@@ -200,6 +235,7 @@ def test_a_connection_that_was_cut_is_no_timeout_whatever_the_client_calls_it():
     class ConnectTimeout(Exception):  # noqa: N818 - its name is the point
         """As the transport over aiohttp names a connection that was reset."""
 
-    cut, late = ConnectTimeout("reset"), ConnectTimeout("late")
+    cut, left, late = ConnectTimeout("reset"), ConnectTimeout("left"), ConnectTimeout("late")
     cut.__cause__, late.__cause__ = ConnectionResetError(104, "reset"), TimeoutError()
-    assert (problem_of(cut, {}).status, problem_of(late, {}).status) == (502, 504)
+    left.__cause__ = pytest.importorskip("aiohttp").ServerDisconnectedError()
+    assert [problem_of(error, {}).status for error in (cut, left, late)] == [502, 502, 504]
