@@ -3,7 +3,8 @@
     python benchmarks/server_load.py [--seconds 60] [--runs 3]
 
 The upstream answers after 100 ms. `open loop`: 40 requests a second over 200 connections, whether or not
-earlier ones are answered; what a request takes beyond 100 ms for each of its rounds is added by the server.
+earlier ones are answered; what a request takes beyond 100 ms for each of its rounds counts as added by the
+server, with what the stub and the client are late. `by_rounds` has it by rounds, which each wait for a turn.
 The mean cost is that of the account, which the ledger promises, and beside it that of the measured requests:
 what the first requests of an account cost less, later ones may cost more. `quiet`: 5 requests a second.
 `closed loop`: 200 connections ask one request after the other, with one call each: the rate of saturation.
@@ -105,7 +106,8 @@ async def open_loop(url, seconds, rate=RATE, opening=CONNECTIONS):
                 errors.append(body)
                 return
             (decision,) = body["adaptive_reasoner"]["decisions"]
-            rows.append((1e3 * (taken - LATENCY * decision["rounds"]), decision["cost"]))
+            rounds = decision["rounds"]
+            rows.append((1e3 * (taken - LATENCY * rounds), decision["cost"], rounds))
 
         await asyncio.gather(*(ask(number) for number in range(opening)))  # opens the connections
         rows.clear()
@@ -114,13 +116,20 @@ async def open_loop(url, seconds, rate=RATE, opening=CONNECTIONS):
             await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
             tasks.append(asyncio.ensure_future(ask(number)))
         await asyncio.gather(*tasks)
-    added = sorted(each for each, _ in rows)
+    added = sorted(each for each, *_ in rows)
+    by_rounds = {}
+    for each, _, rounds in sorted(rows):
+        by_rounds.setdefault(rounds, []).append(each)
     return {
         "requests": int(rate * seconds),
         "errors": len(errors),
-        "mean_cost_measured": round(statistics.mean(cost for _, cost in rows), 3),
+        "mean_cost_measured": round(statistics.mean(cost for _, cost, _ in rows), 3),
         "added_ms_p50": round(added[len(added) // 2], 1),
         "added_ms_p99": round(added[int(len(added) * 0.99)], 1),
+        "by_rounds": {
+            count: {"requests": len(each), "added_ms_p50": round(each[len(each) // 2], 1)}
+            for count, each in sorted(by_rounds.items())
+        },
     }
 
 
@@ -237,7 +246,9 @@ def main():
         "upstream_ms": 1e3 * LATENCY,
         "target": TARGET,
         "load": load,
-        "median": {name: statistics.median(run[name] for run in load) for name in load[0]},
+        "median": {
+            name: statistics.median(run[name] for run in load) for name in load[0] if name != "by_rounds"
+        },
         "chaos": measure_chaos(300),
     }
     print(json.dumps(result, indent=1))

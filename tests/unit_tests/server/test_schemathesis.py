@@ -5,6 +5,8 @@ it is in no extra. In a folder of its own it takes part:
 
     pip install --target apart schemathesis
     PYTHONPATH=apart python -m pytest tests/unit_tests/server/test_schemathesis.py
+
+For longer, `benchmarks/server_schemathesis.py` asks in the same way.
 """
 
 import pytest
