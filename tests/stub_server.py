@@ -210,7 +210,11 @@ class StubServer:
             send(writer, refusal, status=REFUSALS[fault], header=self.asks_pause)
             return True
         prompt = text_of(body["messages"][-1]["content"])
-        message, tokens = self._message(body, prompt, number)
+        try:
+            message, tokens = self._message(body, prompt, number)
+        except (AttributeError, KeyError, TypeError):  # a schema that is none
+            send(writer, {"error": {"message": "invalid schema"}}, status=400, header=self.asks_pause)
+            return True
         if fault == "empty":
             message = {"role": "assistant", "content": ""}
         if fault == "refusal":

@@ -34,6 +34,8 @@ def test_no_described_request_is_a_fault_of_the_server(shared, method, path, mod
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     @given(case=schema[path][method].as_strategy(generation_mode=mode))
     def check(case):
+        if method == "POST" and mode is GenerationMode.POSITIVE:
+            case.body["model"] = "single_pass"  # most names that are made up are of no model
         answer = case.call()
         assert answer.status_code < 500
         if answer.status_code >= 400:
