@@ -173,7 +173,9 @@ def test_a_thread_is_taken_once_to_load_what_replies_are_read_with(text):
 
 @pytest.mark.parametrize("key", ["auto", "exact", "numeric", "choice", "json"])
 @pytest.mark.parametrize(
-    "flow", [single_pass(), self_consistency(3), adaptive_consistency(3, Priced())], ids=str
+    "flow",
+    [single_pass(), self_consistency(3), adaptive_consistency(3, Priced())],
+    ids=["one pass", "a vote", "a priced vote"],
 )
 def test_plain_replies_are_compared_without_a_thread(key, flow):
     assert threads_taken(reasoner(flow, "Let me think.\nAnswer: 14", key=key)) == 0

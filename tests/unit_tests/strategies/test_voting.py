@@ -352,7 +352,7 @@ def test_thinking_gets_room_of_its_own_beside_the_reply():
 
 
 async def test_calls_that_wait_for_their_turn_past_the_deadline_are_neither_started_nor_billed():
-    await arun(single_pass(), TASK, caller("Answer: 7"))  # what a first call imports takes no time of the next
+    await arun(single_pass(), TASK, caller("Answer: 7"))  # what it imports takes no time of the next
     made = caller("Answer: 7", endless_from=1, config={"max_concurrency": 1})
     task = Task(TASK.messages, deadline=time.monotonic() + 1.5)
     answer = await arun(self_consistency(9), task, made)
