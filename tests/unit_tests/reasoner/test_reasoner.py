@@ -28,9 +28,9 @@ from tests.unit_tests.reasoner.reasoners import ACTIONS, CheapUnderPressure, rea
 from tests.waiting import await_until
 
 
-def test_decides_reserves_runs_and_settles(ask):
+def test_decides_reserves_runs_and_settles(result_of):
     made = reasoner("Answer: 14", "Answer: 14", "Answer: 15", budget=10.0)
-    result = ask(made, "5 + 9?")
+    result = result_of(made, "5 + 9?")
     assert (result.answer, result.record["cost"], result.record["samples"]) == ("14", 4.0, 2)
     assert result.message.usage_metadata["output_tokens"] == 4
     assert result.message.response_metadata["adaptive_reasoner"] == result.record
@@ -39,9 +39,9 @@ def test_decides_reserves_runs_and_settles(ask):
     assert snapshot.actions == {"vote_3": 1.0}
 
 
-def test_each_sample_is_told_of_under_its_own_number(ask):
+def test_each_sample_is_told_of_under_its_own_number(result_of):
     told = []
-    ask(reasoner("Answer: 14", "Answer: 15", "Answer: 14"), "5 + 9?", IN_TURN, on_event=told.append)
+    result_of(reasoner("Answer: 14", "Answer: 15", "Answer: 14"), "5 + 9?", IN_TURN, on_event=told.append)
     samples = [event for event in told if event["event"] == "sample"]
     assert [event["sample"] for event in samples] == [0, 1, 2]
     assert [event["answer"] for event in samples] == ["14", "15", "14"]
@@ -53,44 +53,44 @@ def test_the_record_is_plain_data():
     assert (sum(record["votes"].values()), record["rounds"]) == (record["samples"], 1)
 
 
-def test_settles_at_metered_cost_when_the_reply_cannot_be_priced(ask):
+def test_settles_at_metered_cost_when_the_reply_cannot_be_priced(result_of):
     made = reasoner(usage=False, budget=10.0)
     with pytest.raises(UnpricedUsageError):
-        ask(made, "5 + 9?")
+        result_of(made, "5 + 9?")
     assert made.ledger.snapshot().spent == 100
     assert made.ledger.snapshot().in_flight == 0
 
 
-def test_a_run_that_failed_before_anything_was_billed_is_no_question(ask):
+def test_a_run_that_failed_before_anything_was_billed_is_no_question(result_of):
     made = reasoner(failures={n: StatusError(429) for n in range(3)}, budget=10.0)
     with pytest.raises(StatusError):
-        ask(made, "5 + 9?")
+        result_of(made, "5 + 9?")
     snapshot = made.ledger.snapshot()
     assert (snapshot.questions, snapshot.in_flight, snapshot.spent) == (0, 0, 0)
 
 
-def test_a_repeated_key_is_billed_once(ask):
+def test_a_repeated_key_is_billed_once(result_of):
     made = reasoner(budget=10.0)
     for _ in range(2):
-        ask(made, "5 + 9?", key="question-1")
+        result_of(made, "5 + 9?", key="question-1")
     assert (made.ledger.snapshot().questions, made.ledger.snapshot().spent) == (1, 4.0)
 
 
-def test_charges_of_one_run_are_one_question(ask):
+def test_charges_of_one_run_are_one_question(result_of):
     made = reasoner(budget=10.0)
     for step in range(8):
-        ask(made, "5 + 9?", key=f"step-{step}", run_id="run")
+        result_of(made, "5 + 9?", key=f"step-{step}", run_id="run")
     assert made.ledger.snapshot().average == 8 * 4.0
 
 
-def test_under_a_hard_cap_the_best_action_that_fits_is_taken_and_then_refused(ask):
+def test_under_a_hard_cap_the_best_action_that_fits_is_taken_and_then_refused(result_of):
     ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=160.0)
     made = reasoner(policy=CheapUnderPressure(), ledger=ledger)
     taken = []
     while ledger.snapshot().spent + 50 <= 160:
-        taken.append(ask(made, "5 + 9?").record["action"])
+        taken.append(result_of(made, "5 + 9?").record["action"])
     with pytest.raises(BudgetExceededError):
-        ask(made, "5 + 9?")
+        result_of(made, "5 + 9?")
     assert taken[0] == "vote_3"
     assert set(taken[3:]) == {"single_pass"}
     assert ledger.snapshot().spent <= 160
@@ -216,7 +216,7 @@ def test_is_decided_on_in_its_context():
 
 
 @pytest.mark.parametrize(("known", "samples"), [(None, 2), ("all leaders are right", 1)])
-def test_the_policy_says_when_a_priced_vote_is_over(ask, known, samples):
+def test_the_policy_says_when_a_priced_vote_is_over(result_of, known, samples):
     class Knows(FixedPolicy):
         def prospects(self, action, expected_accuracy):
             assert action == "vote"
@@ -230,7 +230,7 @@ def test_the_policy_says_when_a_priced_vote_is_over(ask, known, samples):
         actions={"vote": adaptive_consistency(9, Priced())},
         budget=10.0,
     )
-    assert ask(made, "5 + 9?", price=0.015).record["samples"] == samples
+    assert result_of(made, "5 + 9?", price=0.015).record["samples"] == samples
 
 
 async def test_a_deadline_is_kept_and_the_answer_is_of_what_arrived():
@@ -269,17 +269,17 @@ def cache():
 
 
 @pytest.mark.parametrize("usage", [True, False])
-def test_a_reply_out_of_the_cache_costs_nothing_and_a_vote_never_uses_it(cache, usage, ask):
+def test_a_reply_out_of_the_cache_costs_nothing_and_a_vote_never_uses_it(cache, usage, result_of):
     meter = TokenMeter() if usage else SampleMeter()
     policy = FixedPolicy("single_pass", expected_cost=2, cost_unit=meter.cost_unit)
     model = ScriptedModel(answers=("Answer: 14",), usage=usage)
     made = AdaptiveReasoner(model, policy=policy, actions=ACTIONS, meter=meter, budget=9.0)
-    costs = [ask(made, "5 + 9?").record["cost"] for _ in range(3)]
+    costs = [result_of(made, "5 + 9?").record["cost"] for _ in range(3)]
     assert costs == [2.0 if usage else 1.0, 0.0, 0.0]
     assert len(model.requests) == 1
     voting = reasoner()
     for _ in range(2):
-        ask(voting, "5 + 9?")
+        result_of(voting, "5 + 9?")
     assert len(voting.source.runnable.requests) == 4
 
 

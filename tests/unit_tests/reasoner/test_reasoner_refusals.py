@@ -32,18 +32,18 @@ def test_units_must_agree():
 
 
 @pytest.mark.parametrize("question", ["", "  ", [], [AIMessage("hi")], [HumanMessage([])]])
-def test_no_question_is_a_clear_error_and_no_charge(ask, question):
+def test_no_question_is_a_clear_error_and_no_charge(result_of, question):
     made = reasoner(budget=10.0)
     with pytest.raises(ValueError, match="no question"):
-        ask(made, question)
+        result_of(made, question)
     assert made.ledger.snapshot().questions == 0
 
 
 @pytest.mark.parametrize("question", [{"question": "5 + 9?"}, {"role": "user", "content": "5 + 9?"}, 5, None])
-def test_a_dict_is_no_question_whose_keys_would_be_asked(ask, question):
+def test_a_dict_is_no_question_whose_keys_would_be_asked(result_of, question):
     made = reasoner(budget=10.0)
     with pytest.raises(ValueError, match=rf"list of messages, not {type(question).__name__}"):
-        ask(made, question)
+        result_of(made, question)
     assert made.model.runnable.requests == []
 
 
@@ -87,20 +87,20 @@ def test_a_strategy_inside_another_that_was_not_called_is_refused_where_it_is_ma
 
 
 @pytest.mark.parametrize("terms", [{"price": -0.5}, {"price": "cheap"}, {"max_cost": float("nan")}])
-def test_an_amount_that_is_none_is_refused_before_anything_is_reserved(ask, terms):
+def test_an_amount_that_is_none_is_refused_before_anything_is_reserved(result_of, terms):
     made = reasoner(budget=10.0)
     with pytest.raises(ValueError, match=f"{next(iter(terms))} is a number of at least 0"):
-        ask(made, "5 + 9?", **terms)
+        result_of(made, "5 + 9?", **terms)
     assert made.ledger.snapshot().in_flight == 0
 
 
-def test_a_most_cost_that_nothing_fits_is_named(ask):
+def test_a_most_cost_that_nothing_fits_is_named(result_of):
     with pytest.raises(BudgetExceededError, match="can cost 50 tokens, and max_cost allows 9") as refused:
-        ask(reasoner(policy=CheapUnderPressure(), budget=10.0), "5 + 9?", max_cost=9.0)
+        result_of(reasoner(policy=CheapUnderPressure(), budget=10.0), "5 + 9?", max_cost=9.0)
     assert (refused.value.wanted, refused.value.left) == (50, 9.0)
 
 
-def test_a_strategy_that_fails_before_its_first_call_leaves_nothing_held(ask):
+def test_a_strategy_that_fails_before_its_first_call_leaves_nothing_held(result_of):
     def broken(task):
         raise KeyError("prompt")
         yield
@@ -109,7 +109,7 @@ def test_a_strategy_that_fails_before_its_first_call_leaves_nothing_held(ask):
         ScriptedModel(), policy=FixedPolicy("broken"), actions={"broken": broken}, budget=10.0
     )
     with pytest.raises(KeyError, match="prompt"):
-        ask(made, "5 + 9?")
+        result_of(made, "5 + 9?")
     assert (made.ledger.snapshot().questions, made.ledger.snapshot().in_flight) == (0, 0)
 
 
