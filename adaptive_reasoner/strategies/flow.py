@@ -147,9 +147,8 @@ class FlowRunner:
         """Whether the flow takes replies without loading anything, without waiting and without user code."""
         if not isinstance(self._flow, ComparingFlow):
             return False
-        key = (
-            self._flow.key or self._task.key
-        )  # which may compare earlier replies anew, unless it reads texts
+        # Another comparison than of texts may compare earlier replies anew.
+        key = self._flow.key or self._task.key
         return isinstance(key, TextComparison) and never_blocks_on(key, replies, self._task.question)
 
     def send(self, replies: Sequence[Reply]) -> None:
