@@ -17,10 +17,15 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def load(name):
+    """A benchmark as a module; like a script, it imports what stands beside it."""
     spec = spec_from_file_location(f"benchmark_{Path(name).stem}", BENCHMARKS / name)
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str((BENCHMARKS / name).parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.path[0]
     return module
 
 
