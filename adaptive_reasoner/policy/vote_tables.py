@@ -44,7 +44,7 @@ def read_vote_models(folder: Path, sources: Mapping[str, Mapping[str, Any]]) -> 
         if not all(((table >= 0) & (table <= 1)).all() for table in (right, top, second)):
             raise PolicyFormatError(f"{path}: its chances are not probabilities; train again")
         if fields.get("unanswered") is None:  # votes of version 0.1.0 end here, whatever its tables say
-            top[2:, 0, 0] = 0.0
+            top[2:, 0, 0] = second[2:, 0, 0] = 0.0
         accepted, tilt = fields.get("accepted"), fields.get("tilt")
         found[source] = VoteModel(
             right,

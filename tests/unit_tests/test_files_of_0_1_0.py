@@ -10,6 +10,9 @@ import pytest
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
+from adaptive_reasoner.strategies.priced_stops import Priced
+from adaptive_reasoner.strategies.stop_rules import SamplePrice
+from adaptive_reasoner.strategies.vote_state import VoteState
 
 OLD = Path(__file__).parent / "data" / "v0_1_0"
 VALUES = json.loads((OLD / "values.json").read_text())
@@ -49,6 +52,16 @@ def test_the_policy_knows_of_votes_what_it_knew(policy):
     for name, value in found.items():
         assert value == pytest.approx(expected[name], rel=1e-5)
     assert policy.decide(VALUES["decisions"][1]["question"]).worst_cost != inf
+
+
+@pytest.mark.parametrize("price", [0.0, 1e-6, 1e-5])
+def test_a_vote_draws_one_more_after_cut_replies_and_no_more_as_it_did(policy, price):
+    known = policy.prospects("cot", 0.9)
+    terms = SamplePrice(price=price, cost=known.cost, prospects=known)
+    cut = [
+        VoteState(0, 0, drawn, known.limit, waves=waves) for drawn, waves in ((1, 1), (2, 1), (2, 2), (3, 1))
+    ]
+    assert [Priced().wave(state, terms) for state in cut] == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["samples.jsonl", "samples.parquet"])
