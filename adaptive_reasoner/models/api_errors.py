@@ -14,8 +14,16 @@ _BUILDS_REQUESTS = frozenset(
 )
 """Functions of the provider packages that put a request together, before anything is sent."""
 
-_PASSING = frozenset({408, 409, 425, 429})
-"""Refusals below 500 that another attempt may not meet."""
+_PASSING = frozenset({408, 409, 424, 425, 429, 498, 499})
+"""Refusals below 500 that another attempt may not meet.
+
+424 is Bedrock's for a model that failed, 498 Groq's for no capacity, 499 that of a cancelled call.
+"""
+
+_REPLY_REFUSED = re.compile(
+    r"tool_use_failed|json_validate_failed|output_parse_failed|output blocked", re.IGNORECASE
+)
+"""With status 400, Groq refuses a reply that it cannot parse, and Anthropic one that its filter stopped."""
 
 _CLIENTS = r"(?:Async)?(?:Completions|Responses|Messages|Models|Client)\.\w+|\w+\._converse_params"
 _UNEXPECTED = re.compile(rf"(?:({_CLIENTS})|.*)\(\) got an unexpected keyword argument '(\w+)'")
@@ -48,16 +56,30 @@ def status_of(error: BaseException, apart_from: Iterable[BaseException] = ()) ->
     return next((status for status in statuses if isinstance(status, int) and 400 <= status < 600), None)
 
 
-def is_final(error: BaseException) -> bool:
+def is_final(error: BaseException, apart_from: Iterable[BaseException] = ()) -> bool:
     """Whether a call was refused for what it asks, so that the same call would be refused again.
+
+    Args:
+        error: What the call raised.
+        apart_from: As for `causes`.
 
     Example:
         >>> from urllib.error import HTTPError
         >>> [is_final(HTTPError("", status, "", {}, None)) for status in (400, 401, 429, 503)]
         [True, True, False, False]
     """
-    status = status_of(error)
-    return status is not None and status < 500 and status not in _PASSING
+    status = status_of(error, apart_from)
+    return status is not None and status < 500 and status not in _PASSING and not refuses_reply(error)
+
+
+def refuses_reply(error: BaseException) -> bool:
+    """Whether a call was refused for what the model wrote, so that another sample may pass.
+
+    Example:
+        >>> refuses_reply(ValueError("400: {'error': {'code': 'tool_use_failed', 'failed_generation': ''}}"))
+        True
+    """
+    return any(_REPLY_REFUSED.search(str(cause)) for cause in causes(error))
 
 
 def _statuses(error: BaseException) -> Iterator[Any]:

@@ -150,8 +150,9 @@ class Call:
         """Priced: what was used, nothing if refused, the worst case if lost; samples of one call share it."""
         self._counted = last = next(reversed(self._observed.made), None)
         if isinstance(result, BaseException):
-            failed = [result] * self._samples
-            return self._shared([None] * self._samples, failed, *self._cost_of(last, result))
+            cost, estimated = self._cost_of(last, result)
+            failed, final = [result] * self._samples, self._observed.refused_for_good(result)
+            return self._shared([None] * self._samples, failed, cost, estimated, final=final)
         used = self._observed.bringing(result[0])
         if last is not None and used is None:  # what stands around the model has answered in its place
             error = last.error or interrupted()
@@ -185,6 +186,8 @@ class Call:
         cost: float,
         estimated: bool,
         prompt: float = 0.0,
+        *,
+        final: bool = False,
     ) -> list[Reply]:
         count = len(messages)
         alike = cost / count, self._seconds, estimated, count, self._at_once, prompt
@@ -196,6 +199,7 @@ class Call:
                 *alike,
                 faulty=message if error is not None and not auxiliary and _whole(message) else None,
                 auxiliary=auxiliary,
+                final=final,
             )
             for message, error in zip(messages, errors, strict=True)
         ]

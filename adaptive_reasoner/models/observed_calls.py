@@ -21,6 +21,8 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from typing_extensions import override
 
+from adaptive_reasoner.models.api_errors import is_final
+
 T = TypeVar("T")
 
 
@@ -115,6 +117,11 @@ class ModelCalls(BaseCallbackHandler):
         last_inside = [each for each in calls if each.outer is call][-1:]
         errors = (each.error for each in calls if each is not call and each not in last_inside)
         return [error for error in errors if error is not None and error is not call.error]
+
+    def refused_for_good(self, error: BaseException) -> bool:
+        """Whether a call would be refused again; a chain of fallbacks, by each of its models."""
+        errors = [(call.error, self.other_errors(call)) for call in self.made] or [(error, [])]
+        return all(each is not None and is_final(each, others) for each, others in errors)
 
     def add(self, call: ModelCall, run_id: UUID | None = None) -> None:
         """Count a call that is about to be made, by its run where it has callbacks.

@@ -39,6 +39,8 @@ class Reply:
         faulty: A reply that came whole and cannot be used: empty, with a tool call that cannot be read, or
             written by a middleware in place of one that failed. It votes for nothing, and is the answer only
             where nothing better came, as it is of the bare model.
+        auxiliary: It is no sample but serves one, as what a judge says.
+        final: The call was refused for what it asks, so that another one would be refused, too.
     """
 
     message: AIMessage | None
@@ -51,6 +53,7 @@ class Reply:
     prompt_cost: float = 0.0
     faulty: AIMessage | None = None
     auxiliary: bool = False
+    final: bool = False
 
     @property
     def received(self) -> AIMessage | None:

@@ -19,7 +19,6 @@ from langchain_core.runnables import Runnable
 from adaptive_reasoner.answers.base import Comparison, ComparisonSteps, TextComparison
 from adaptive_reasoner.answers.grouping import Key, auto, comparison
 from adaptive_reasoner.errors import AdaptiveReasonerError
-from adaptive_reasoner.models.api_errors import is_final
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
@@ -262,8 +261,7 @@ def usable_messages(replies: Sequence[Reply]) -> list[AIMessage]:
 
 def refused_for_good(replies: Sequence[Reply]) -> bool:
     """Whether nothing came, and a request was refused for what it asks: another would be refused, too."""
-    refused = any(reply.error is not None and is_final(reply.error) for reply in replies)
-    return refused and all(reply.received is None for reply in replies)
+    return any(reply.final for reply in replies) and all(reply.received is None for reply in replies)
 
 
 def check_samples(samples: int) -> None:

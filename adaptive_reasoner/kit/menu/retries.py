@@ -9,7 +9,7 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from math import isnan
 
-from adaptive_reasoner.models.api_errors import causes, is_final, status_of
+from adaptive_reasoner.models.api_errors import causes, is_final, refuses_reply, status_of
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 
 _NO_ADMITTANCE = frozenset({401, 402, 403, 404})
@@ -82,7 +82,7 @@ def worth_another(error: BaseException) -> bool:
     if isinstance(error, EmptyReplyError | MalformedToolCallError):
         return False
     if status_of(error) is not None:
-        return not is_final(error)
+        return not is_final(error) and not refuses_reply(error)
     if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
         return False
     return not isinstance(error, _MISTAKES)

@@ -104,6 +104,23 @@ def test_a_request_that_is_refused_for_what_it_asks_is_not_repeated(drive, flow,
     assert len(made.bill) == calls
 
 
+@pytest.mark.parametrize(("first", "second"), [(401, 503), (503, 401)])
+def test_a_chain_of_models_is_asked_again_unless_each_of_them_refuses_for_good(drive, first, second):
+    def chain(*statuses):
+        one, other = (
+            ScriptedModel(failures=dict.fromkeys(range(99 if status == 401 else 2), StatusError(status)))
+            for status in statuses
+        )
+        return CallExecutor(Source(one.with_fallbacks([other]), max_tokens=50), TokenMeter(), IN_TURN)
+
+    vote = adaptive_consistency(9, Priced())
+    assert drive(vote, chain(first, second)).value == "42"
+    made = chain(401, 401)
+    with pytest.raises(StatusError, match="401"):
+        drive(vote, made)
+    assert made.rounds == 1
+
+
 def test_a_refusal_of_one_sample_does_not_end_a_vote_that_has_replies(drive):
     made = caller("Answer: 7", failures={1: StatusError(400)})
     assert drive(self_consistency(3), made).votes == {"7": 2}
