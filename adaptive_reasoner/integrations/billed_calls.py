@@ -44,6 +44,7 @@ class BilledModel:
         error: What it raised.
         ended: Whether it did either.
         streaming: It has begun to stream, so that what is called meanwhile is not inside it.
+        left_out: It is on no bill, as it reports no usage where that is allowed.
     """
 
     call: StartedCall
@@ -57,6 +58,7 @@ class BilledModel:
     error: BaseException | None = None
     ended: bool = False
     streaming: bool = False
+    left_out: bool = False
 
     def reserve(self, bills: Sequence[RunBill]) -> None:
         """Hold its worst case on each bill that its payer does not charge itself.
@@ -98,10 +100,17 @@ class BilledModel:
         if refused is not None:
             raise refused
 
+    def leave_out(self) -> None:
+        """End it, and put it on no bill."""
+        self.ended = self.left_out = True
+        release(self.charges)
+
     def charge_late(self, bill: RunBill) -> None:
         """Put it on a bill that was opened after it began; where it is under way, once it has ended."""
         if not self.ended:
             self.late.append(bill)
+            return
+        if self.left_out:
             return
         if self.payer is not None and counts_on(self.payer, bill.ledger):
             return

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCa
 from langchain_core.outputs import LLMResult
 from typing_extensions import override
 
-from adaptive_reasoner.integrations.billed_calls import BilledModel, BilledTool, OwnModel, release
+from adaptive_reasoner.integrations.billed_calls import BilledModel, BilledTool, OwnModel
 from adaptive_reasoner.integrations.run_bills import bills_here, keep_early
 from adaptive_reasoner.models.observed_calls import listen, model_calls
 from adaptive_reasoner.models.started_calls import StartedCall, reply_of
@@ -108,8 +108,7 @@ class Billing(BaseCallbackHandler):
             if name not in self._unpriced:
                 self._unpriced.add(name)
                 _logger.warning("decision model %r reports no usage: its calls are on no bill", name)
-            billed.ended = True
-            release(billed.charges)
+            billed.leave_out()
             return
         billed.end(message=AIMessage("", usage_metadata=usage, response_metadata={"model_name": name}))
 

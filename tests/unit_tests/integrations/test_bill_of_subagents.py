@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware
 from langchain_core.decisions import Choice
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -198,6 +199,9 @@ def test_a_model_that_calls_another_is_billed_once(failures):
     settled(ours.ledger, spent)
 
 
+ROUTES = Choice(instructions="Which?", criteria={"one": "Plain.", "other": "Hard."})
+
+
 class SilentRouter(PricedRouter):
     """A decision model that reports no usage."""
 
@@ -207,12 +211,24 @@ class SilentRouter(PricedRouter):
 
 def test_a_call_after_a_decision_without_usage_is_not_inside_it():
     spent, ours = Spent(), budgeted()
-    asked = Choice(instructions="Which?", criteria={"one": "Plain.", "other": "Hard."})
-    SilentRouter(spent=Spent()).invoke({"state": "Why?", "questions": {"action": asked}})
+    SilentRouter(spent=Spent()).invoke({"state": "Why?", "questions": {"action": ROUTES}})
     wrapper = Wrapper(
         model="researcher", script=lambda _: AIMessage(""), spent=spent, inner=talker("researcher", spent)
     )
     main_with([asking(create_agent(wrapper))], spent, [ours]).invoke(ASKED)
+    settled(ours.ledger, spent)
+
+
+class RoutesFirst(AgentMiddleware):
+    """Asks a decision model before the bill of its agent is opened."""
+
+    def before_agent(self, state, runtime):
+        SilentRouter(spent=Spent()).invoke({"state": "Why?", "questions": {"action": ROUTES}})
+
+
+def test_a_decision_without_usage_is_on_no_bill_that_is_opened_after_it():
+    spent, ours = Spent(), budgeted()
+    create_agent(talker("main", spent), middleware=[RoutesFirst(), ours]).invoke(ASKED)
     settled(ours.ledger, spent)
 
 
