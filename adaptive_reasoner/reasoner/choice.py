@@ -115,10 +115,10 @@ class Choice:
         return max(sorted(fitting, key=lambda decision: decision.expected_cost), key=worth)
 
     def _held_at_first(self, decision: Decision) -> float:
-        """What has to be held before the first calls of an action; infinite where that cannot be known."""
+        """What has to be held before the first calls of an action; infinite if no length is declared."""
         task = Task(self._question.messages, price=self._price)
         bound = self._caller.bound(FlowRunner(self.flow_of(decision), task).requests)
-        return held_for(decision, bound.cost) if self.admits(bound) else inf
+        return held_for(decision, bound.cost) if bound.declared else inf
 
     def _admissible(self, policy: Policy, own: Decision, most: float) -> Iterator[Decision]:
         """The decisions for the other actions that could be held as the policy's own would be."""

@@ -134,6 +134,12 @@ def test_a_policy_without_a_menu_goes_by_what_the_first_calls_can_cost(without_m
     assert refused.value.wanted == pytest.approx(bound("Answer:", 8))
 
 
+def test_a_policy_without_a_menu_does_not_guess_how_long_a_reply_can_be(without_menu):
+    made = dollars(without_menu, None)  # "direct" declares nothing, and "cot" does
+    chosen = [made.answer(STORY, price=1e9, **limit).record["action"] for limit in ({}, {"max_cost": 1.0})]
+    assert chosen == ["direct", "cot"]
+
+
 def test_an_action_of_any_length_is_left_out_under_a_cap(policy):
     made = dollars(policy, 2e-3)  # "direct" declares nothing, and "cot" does
     assert made.answer(STORY, price=1e9, max_cost=1.5e-3).record["action"] == "cot"
