@@ -84,15 +84,16 @@ class QuestionRun:
             decision = self._choice.decide(most, full, key=self._question.draw or self._hold.question)
             running = FlowRunner(self._choice.flow_of(decision), self._task(decision))
             try:
-                bound = self._choice.bound(running.requests)
+                held = held_for(decision, self._choice.bound(running.requests))
                 self._hold.reserve(
                     decision.expected_cost,
-                    held_for(decision, bound),
+                    held,
                     decision.action,
                     explored=decision.reason == "explored",
                 )
             except BudgetExceededError as error:
-                if decision.worst_cost <= error.left or error.wanted == inf:
+                # What is refused though it fits is refused for another reason: the cap is closed.
+                if error.wanted == inf or min(decision.worst_cost, held) <= error.left:
                     raise
                 most, full = error.left, error
         self._decision, self._running, self._held = decision, running, True

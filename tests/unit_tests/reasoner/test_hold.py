@@ -314,6 +314,28 @@ async def test_a_policy_that_ignores_max_cost_is_named_and_does_not_loop(answer,
     assert ledger.snapshot().in_flight == 0
 
 
+class Counting(Ignores):
+    """A policy without worst costs, which is not asked for ever."""
+
+    _vote = FixedPolicy("vote_3", expected_cost=6)
+    asked = 0
+
+    def decide(self, question, *, price=None, max_cost=inf, key=None):
+        self.asked += 1
+        assert self.asked < 5
+        return super().decide(question, price=price, key=key)
+
+
+async def test_a_closed_cap_refuses_what_would_fit_and_is_not_asked_again(answer):
+    ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=1_000.0)
+    with pytest.raises(BudgetExceededError, match="the cap is closed"):
+        ledger.settle(ledger.reserve(1.0, "before", worst=2.0), 3.0)
+    made = reasoner(policy=Counting(), ledger=ledger)
+    with pytest.raises(BudgetExceededError, match="the hard cap is closed"):
+        await answer(made, "5 + 9?")
+    assert ledger.snapshot().in_flight == 0
+
+
 async def test_a_max_cost_that_nothing_fits_in_names_the_ways_out(answer):
     with pytest.raises(BudgetExceededError, match=r"a smaller max_tokens, or raise max_cost to 50"):
         await answer(reasoner(policy=CheapUnderPressure(), budget=9.0), "5 + 9?", max_cost=20.0)
