@@ -2,31 +2,27 @@
 
 import inspect
 import json
+import logging
+import ssl
 from functools import cached_property
 from importlib import import_module
+from types import FunctionType
 from typing import Any
 
+import anyio
 import openai
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
+from openai._models import FinalRequestOptions
 from openai.resources.chat import AsyncCompletions
 from openai.resources.chat.completions import AsyncCompletionsWithRawResponse
+from openai.types.chat import ChatCompletion
 from typing_extensions import override
 
 _PAYLOAD = frozenset(inspect.signature(AsyncCompletions.create).parameters) - {
     *("self", "extra_headers", "extra_query", "extra_body", "timeout")
 }
 """The arguments of a call that are sent as they are."""
-
-_ERRORS: dict[int, type[openai.APIStatusError]] = {
-    400: openai.BadRequestError,
-    401: openai.AuthenticationError,
-    403: openai.PermissionDeniedError,
-    404: openai.NotFoundError,
-    409: openai.ConflictError,
-    422: openai.UnprocessableEntityError,
-    429: openai.RateLimitError,
-}
 
 
 def completions_of(model: BaseChatModel, client: openai.AsyncOpenAI, http: Any) -> AsyncCompletions:
@@ -38,9 +34,19 @@ def completions_of(model: BaseChatModel, client: openai.AsyncOpenAI, http: Any) 
         http: Its HTTP client.
     """
     plain = type(model) is ChatOpenAI and type(client) is openai.AsyncOpenAI
-    timed = client.timeout is None or isinstance(client.timeout, int | float | openai.Timeout)
-    lean = plain and timed and client.api_key and not client.default_query
+    lean = plain and client.auth_headers and not _is_watched()
     return LeanCompletions(client, http) if lean else client.chat.completions
+
+
+def _is_watched() -> bool:
+    """Whether the client logs its calls, or a tracer has put functions of its own in place of its."""
+    called: tuple[Any, ...] = (AsyncCompletions.create, openai.AsyncOpenAI.request)
+    traced = not all(type(call) is FunctionType and _is_own(call) for call in called)
+    return traced or logging.getLogger("openai").isEnabledFor(logging.DEBUG)
+
+
+def _is_own(call: FunctionType) -> bool:
+    return str(call.__globals__["__name__"]).startswith("openai.")
 
 
 class LeanCompletions(AsyncCompletions):
@@ -68,11 +74,11 @@ class LeanCompletions(AsyncCompletions):
 class _RawReplies(AsyncCompletionsWithRawResponse):
     def __init__(self, completions: LeanCompletions, http: Any) -> None:
         super().__init__(completions)
-        client = completions._client
-        headers = {**client.default_headers, **client.auth_headers}
-        self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
-        self._url = f"{str(client.base_url).rstrip('/')}/chat/completions"
-        self._http, self._timeout, self._typed = http, client.timeout, self.create
+        self._client, self._http = completions._client, http
+        options = FinalRequestOptions.construct(method="post", url="/chat/completions")
+        self._request = self._client._build_request(options)
+        del self._request.headers["content-length"]
+        self._typed = self.create
         self.create: Any = self._create
 
     async def _create(self, **payload: Any) -> Any:
@@ -83,18 +89,22 @@ class _RawReplies(AsyncCompletionsWithRawResponse):
         """
         if payload.get("stream") or not payload.keys() <= _PAYLOAD:
             return await self._typed(**payload)
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        made = {"headers": self._headers, "content": body, "timeout": self._timeout}
-        request = self._http.build_request("POST", self._url, **made)
+        try:
+            text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        except TypeError:  # the client knows objects that JSON has no form for
+            return await self._typed(**payload)
+        like = self._request
+        made = {"headers": like.headers, "content": text.encode(), "extensions": like.extensions}
+        request = self._http.build_request(like.method, like.url, **made)
         library = import_module(type(request).__module__.partition(".")[0])  # openai 3 uses a successor
         try:
             response = await self._http.send(request)
         except library.TimeoutException as error:
             raise openai.APITimeoutError(request=request) from error
-        except library.RequestError as error:
+        except (library.RequestError, ssl.SSLError, anyio.EndOfStream) as error:
             raise openai.APIConnectionError(request=request) from error
         if not response.is_success:
-            raise _refusal(response)
+            raise self._client._make_status_error_from_response(response)
         return _RawReply(response)
 
 
@@ -105,19 +115,11 @@ class _RawReply:
         self.http_response, self.headers = response, response.headers
 
     def parse(self) -> Any:
-        """The JSON of the reply, or the text of another body."""
+        """The JSON of the reply, with numbers for its usage, or the text of another body."""
         kind = self.headers.get("content-type", "").partition(";")[0]
-        return self.http_response.json() if kind.endswith("json") else self.http_response.text
-
-
-def _refusal(response: Any) -> openai.APIStatusError:
-    """The error for a status."""
-    status = response.status_code
-    try:
-        body = response.json()
-    except ValueError:
-        body = response.text
-    said = body.get("error", body) if isinstance(body, dict) else body
-    message = said.get("message", said) if isinstance(said, dict) else said
-    other = openai.InternalServerError if status >= 500 else openai.APIStatusError
-    return _ERRORS.get(status, other)(f"Error code: {status} - {message}", response=response, body=said)
+        if not kind.endswith("json"):
+            return self.http_response.text
+        body = self.http_response.json()
+        if (usage := body.get("usage")) is not None:
+            body["usage"] = ChatCompletion.construct(None, usage=usage).model_dump(warnings=False)["usage"]
+        return body

@@ -1,6 +1,10 @@
 """Lean chat completions send what the client sends, read what it reads, and fail as it fails."""
 
+import logging
+from functools import wraps
+
 import pytest
+from pydantic import BaseModel
 
 from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.menu.retries import refuses_all, retry_after, worth_another
@@ -15,6 +19,24 @@ langchain_openai = pytest.importorskip("langchain_openai")
 from adaptive_reasoner.kit.collecting.lean_completions import LeanCompletions  # noqa: E402
 
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+
+
+class Prediction(BaseModel):
+    """A part of a payload that is no plain object."""
+
+    content: str
+    type: str
+
+
+class Gateway(StubServer):
+    """Gives one reply to all that is asked with a query."""
+
+    def __init__(self, status, content):
+        super().__init__()
+        self._given = status, content
+
+    def other(self, method, path, content):
+        return self._given
 
 
 class OtherModel(langchain_openai.ChatOpenAI):
@@ -41,8 +63,15 @@ async def called(own, question="How many?", *, lean, **settings):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"temperature": 0.5, "stop": ["x"], "n": 2}, {"tools": [TOOL]}, {"extra_body": {"top_k": 5}}],
-    ids=["plain", "settings", "tools", "more than a payload"],
+    [
+        {},
+        {"temperature": 0.5, "stop": ["x"], "n": 2},
+        {"tools": [TOOL]},
+        {"extra_body": {"top_k": 5}},
+        {"temperature": openai.NOT_GIVEN, "top_p": openai.omit},
+        {"prediction": Prediction(type="content", content="5")},
+    ],
+    ids=["plain", "settings", "tools", "more than a payload", "nothing given", "an object"],
 )
 async def test_the_same_is_sent_and_read(settings):
     sent, read = [], []
@@ -56,10 +85,69 @@ async def test_the_same_is_sent_and_read(settings):
     assert read[0] == read[1]
 
 
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "content-type", "User-Agent"])
+async def test_a_header_of_the_users_takes_the_place_of_the_clients(name):
+    sent = []
+    for lean in (True, False):
+        with StubServer() as stub:
+            await called(model(stub.base_url, default_headers={name: "own"}), lean=lean)
+            sent.append(stub.headers[0][name.lower()])
+    assert sent[0] == sent[1]
+    assert "own" in sent[0]
+
+
 def _named(headers):
-    """Those that name a caller, and not the attempt: a lean call has one attempt."""
-    attempt = ("host", "x-stainless-retry-count", "x-stainless-read-timeout", "x-stainless-raw-response")
-    return {name: value for name, value in headers.items() if name not in (*attempt, "idempotency-key")}
+    """All but the address, and the mark by which the client knows what to make of its reply."""
+    return {
+        name: value for name, value in headers.items() if name not in ("host", "x-stainless-raw-response")
+    }
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": "7", "completion_tokens": "2", "total_tokens": "9"},
+        {
+            "prompt_tokens": 7,
+            "completion_tokens": 2.0,
+            "completion_tokens_details": {"reasoning_tokens": "1"},
+        },
+        {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9, "cost": 0.5},
+        {"prompt_tokens": 7, "completion_tokens": -2},
+        {},
+        None,
+    ],
+)
+async def test_usage_is_read_as_the_client_reads_it(usage):
+    reply = {
+        "id": "1",
+        "choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": "5"}}],
+    }
+    read = []
+    for lean in (True, False):
+        with Gateway(200, reply) as stub:
+            found = await called(model(stub.base_url, default_query={"of": "us"}), lean=lean)
+            read.append(found.usage_metadata)
+    assert read[0] == read[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (404, {"detail": "no such model"}),
+        (403, b"<html>" + b"Forbidden " * 500 + b"</html>"),
+        (500, {"error": {"message": "overloaded", "code": "busy"}}),
+        (418, b""),
+    ],
+    ids=["no message", "a page", "a message", "nothing"],
+)
+async def test_a_refusal_is_told_as_the_client_tells_it(status, content):
+    told = []
+    for lean in (True, False):
+        with Gateway(status, content) as stub:
+            error = await called(model(stub.base_url, default_query={"of": "us"}), lean=lean)
+            told.append((type(error), str(error), error.body, status_of(error)))
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(
@@ -91,12 +179,38 @@ async def test_an_unknown_argument_is_refused_before_anything_is_sent():
 
 @pytest.mark.parametrize(
     "given",
-    [{"kind": OtherModel}, {"default_query": {"version": "1"}}, {"api_key": lambda: "key"}],
-    ids=["another model", "a query", "a key that is asked for"],
+    [{"kind": OtherModel}, {"api_key": lambda: "key"}],
+    ids=["another model", "a key that is asked for"],
 )
 def test_what_only_the_client_knows_goes_through_it(given):
-    connected = Connections({"ask": Source(model(**given))}).sources["ask"].model
-    assert type(connected.async_client).__name__ == "AsyncCompletions"
+    assert not _is_lean(model(**given))
+
+
+def _is_lean(own):
+    connected = Connections({"ask": Source(own)}).sources["ask"].model
+    return isinstance(connected.async_client, LeanCompletions)
+
+
+def test_a_client_that_logs_its_calls_makes_them(caplog):
+    with caplog.at_level(logging.DEBUG, "openai"):
+        assert not _is_lean(model())
+    assert _is_lean(model())
+
+
+@pytest.mark.parametrize(
+    ("patched", "name"),
+    [(openai.resources.chat.AsyncCompletions, "create"), (openai.AsyncOpenAI, "request")],
+    ids=["completions", "client"],
+)
+def test_a_tracer_in_place_of_the_client_sees_its_calls(monkeypatch, patched, name):
+    seen = getattr(patched, name)
+
+    @wraps(seen)
+    async def traced(*args, **settings):
+        return await seen(*args, **settings)
+
+    monkeypatch.setattr(patched, name, traced)
+    assert not _is_lean(model())
 
 
 async def test_streams_go_through_the_client():
