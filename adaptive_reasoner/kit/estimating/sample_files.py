@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_reasoner.errors import OutcomesError
+from adaptive_reasoner.errors import OutcomesError, needs
 from adaptive_reasoner.kit.estimating.estimation import Sizes, estimate
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -69,6 +69,26 @@ def estimate_file(
         Path(out).unlink()
         raise OutcomesError(f"the rows of a question do not stand together ({error})", file=path) from error
     return found.summary()
+
+
+def sample_counts(path: PathLike) -> dict[str, dict[str, int]]:
+    """How many samples each question of a Parquet file has, by source, failed ones included.
+
+    Raises:
+        OutcomesError: The file has no such columns.
+    """
+    with needs("Parquet needs pyarrow", "kit"):
+        from pyarrow.parquet import read_schema, read_table
+    names = ["source", "question_id"]
+    for name in names:
+        if name not in read_schema(path).names:
+            raise OutcomesError(f"there is no column {name!r}", file=path)
+    rows = read_table(path, columns=names, read_dictionary=names)
+    counted = rows.group_by(names).aggregate([([], "count_all")])
+    found: dict[str, dict[str, int]] = {}
+    for source, question, count in zip(*(column.to_pylist() for column in counted.columns), strict=True):
+        found.setdefault(str(source), {})[str(question)] = count
+    return found
 
 
 class _Found:

@@ -9,6 +9,7 @@ import pytest
 from adaptive_reasoner import cli
 from adaptive_reasoner.cli.results import print_result
 from adaptive_reasoner.kit.outcomes import Outcomes
+from adaptive_reasoner.kit.tables import outcomes_file
 from adaptive_reasoner.kit.tables.files import write_rows
 from tests.unit_tests.kit.estimating.judged import compared
 from tests.unit_tests.kit.unlabelled import generated
@@ -168,6 +169,23 @@ def test_by_default_votes_are_as_large_as_every_question_has_samples(
     named = [row["action"] for row in json.loads(printed)["actions"]]
     of_cot = ["cot" if size == 1 else f"cot_vote_{size}" for size in sizes]
     assert (code, named) == (0, ["direct", "direct_vote_3", "direct_vote_5", *of_cot])
+
+
+@pytest.mark.parametrize("labels", ["auto", "gold"])
+def test_a_few_questions_with_fewer_samples_are_named_where_they_leave_out_votes(
+    command, samples, tmp_path, monkeypatch, labels
+):
+    monkeypatch.setattr(outcomes_file, "_LARGE", 0)  # with labels = gold, a block of questions at a time
+    table, out = tmp_path / "samples.parquet", tmp_path / "o.parquet"
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    last = rows[-1]["question_id"]
+    short = ("cot", last)
+    kept = [row for row in rows if (row["source"], row["question_id"]) != short or row["sample"] < 4]
+    write_rows(table, kept)
+    code, printed, said = command("estimate", table, "--labels", labels, "--out", out, "--json")
+    named = [row["action"] for row in json.loads(printed)["actions"]]
+    assert (code, named) == (0, ["direct", "direct_vote_3", "direct_vote_5", "cot", "cot_vote_3"])
+    assert f"without votes of 5 samples of source 'cot', as question {last!r} has 4" in said
 
 
 def test_votes_beyond_the_samples_are_refused(command, samples, tmp_path):
