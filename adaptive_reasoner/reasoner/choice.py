@@ -100,7 +100,7 @@ class Choice:
             return own
         fitting = []
         if isinstance(policy, DescribesActions):
-            for action in policy.actions:
+            for action in filter(self._actions.__contains__, policy.actions):
                 other = replace(policy.decision_for(action, price=own.price), reason="budget")
                 held = self._held_at_first(other)
                 wanted = min(wanted, held)
@@ -116,7 +116,7 @@ class Choice:
 
     def _held_at_first(self, decision: Decision) -> float:
         """What has to be held before the first calls of an action; infinite if no length is declared."""
-        task = Task(self._question.messages, price=self._price)
+        task = Task(self._question.messages, price=self._price, plan=decision.plan)
         bound = self._caller.bound(FlowRunner(self.flow_of(decision), task).requests)
         return held_for(decision, bound.cost) if bound.declared else inf
 

@@ -50,14 +50,18 @@ def text_of(number):
     return f"what is {number} + {3 * number % 7} ?"
 
 
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory):
+def trained_in(folder, menu):
     samples = recorded()
     table, encoder = estimate(samples, votes=(1,)), toy_encoder()
     cache = VectorCache(encoder, encoder.folder)
-    menu = {"cheap": {"source": "cheap", "max_tokens": 2}, "dear": {"source": "dear", "max_tokens": 12}}
     trained = train(table, budget=BUDGET, samples=samples, encoder=encoder, cache=cache, menu=menu)
-    return LearnedPolicy.load(trained.save(tmp_path_factory.mktemp("policy") / "folder"))
+    return LearnedPolicy.load(trained.save(folder))
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    menu = {"cheap": {"source": "cheap", "max_tokens": 2}, "dear": {"source": "dear", "max_tokens": 12}}
+    return trained_in(tmp_path_factory.mktemp("policy") / "folder", menu)
 
 
 def actions_of(cheap, dear):
@@ -171,6 +175,18 @@ def test_a_look_that_may_cost_too_much_is_not_taken(policy):
     assert ask(policy, UNSURE, text_of(1), price=PRICE, max_cost=17.0).record["action"] in ("cheap", "dear")
     with pytest.raises(BudgetExceededError):
         ask(policy, UNSURE, text_of(1), max_cost=1.0)
+
+
+def test_a_look_of_which_no_worst_cost_is_known_goes_by_its_first_calls(tmp_path):
+    policy = trained_in(tmp_path / "folder", menu=None)
+    records = [
+        ask(policy, UNSURE, text_of(1), price=PRICE, max_cost=most).record for most in (16.0, 14.0, 9.0)
+    ]
+    assert [(record["action"], record["cost"]) for record in records] == [
+        ("cheap_look_3", 16.0),
+        ("cheap_look_3", 4.0),  # the dear source does not fit after two samples
+        ("cheap", 2.0),  # two samples fit, and what a look costs on average does not
+    ]
 
 
 def test_an_agent_with_the_middleware_looks_too(policy):
