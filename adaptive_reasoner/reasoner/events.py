@@ -71,8 +71,12 @@ def warn_of_same(copies: int) -> None:
 
 
 def warn_of_overspending(seen: Snapshot) -> None:
-    """Say that a ledger's average is above its target, beyond chance; where warnings are errors, no harm."""
-    if seen.target is None or seen.average_low <= seen.target:
+    """Say that a ledger is in debt beyond chance; where warnings are errors, no harm.
+
+    The debt leaves out what was spent under another target, or under a question's own budget.
+    """
+    by_chance = seen.questions * (seen.average - seen.average_low)
+    if seen.target is None or -seen.credit * seen.target <= by_chance:
         return
     average, target = written(seen.average, 3), written(seen.target, 3)
     with suppress(UserWarning):

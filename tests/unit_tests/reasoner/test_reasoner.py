@@ -305,13 +305,34 @@ def test_an_action_without_its_strategy_is_refused_with_the_way_out():
         AdaptiveReasoner(ScriptedModel(), policy=FixedPolicy("v", expected_cost=6))
 
 
-@pytest.mark.parametrize(("budget", "told"), [(1.0, 1), (3.0, 0)])
-def test_a_budget_below_the_cheapest_choice_is_told_once(budget, told):
-    made = AdaptiveReasoner(ScriptedModel(answers=("Answer: 7",)), budget=budget)  # a call costs 2
+def told_of_budget(made, **terms):
+    """What is told of the budget in 250 questions."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for number in range(250):
-            made.answer("What is 3 + 4?", key=str(number))
-    said = [str(warning.message) for warning in caught if "questions have cost" in str(warning.message)]
+            made.answer("What is 3 + 4?", key=str(number), **terms)
+    return [str(warning.message) for warning in caught if "questions have cost" in str(warning.message)]
+
+
+@pytest.mark.parametrize(("budget", "told"), [(1.0, 1), (3.0, 0)])
+def test_a_budget_below_the_cheapest_choice_is_told_once(budget, told):
+    made = AdaptiveReasoner(ScriptedModel(answers=("Answer: 7",)), budget=budget)  # a call costs 2
+    said = told_of_budget(made)
     assert len(said) == told
     assert all("200 questions have cost 2 tokens on average, and the budget is 1" in text for text in said)
+
+
+def test_what_was_spent_under_a_former_target_is_no_debt():
+    ledger = open_ledger("memory://", target=10.0)
+    for number in range(50):
+        ledger.charge(10.0, f"before-{number}")
+    ledger.set_target(3.0)
+    assert told_of_budget(AdaptiveReasoner(ScriptedModel(answers=("Answer: 7",)), ledger=ledger)) == []
+    assert ledger.snapshot().average_low > 3.0
+
+
+def test_what_is_spent_under_budgets_of_their_own_is_no_debt():
+    ledger = open_ledger("memory://", target=1.0)
+    made = AdaptiveReasoner(ScriptedModel(answers=("Answer: 7",)), ledger=ledger)
+    assert told_of_budget(made, budget=4.0, price=1.0) == []
+    assert ledger.snapshot().average_low > 1.0
