@@ -28,6 +28,7 @@ from adaptive_reasoner.server.responses_request import ResponsesRequest
 _INVALID = "invalid_request_error"
 
 _NO_BODY = "the body is empty; a JSON object is needed"
+_UNREADABLE = "the body is not JSON in UTF-8, or is nested too deeply"
 
 _ERROR = {
     "type": "object",
@@ -207,8 +208,8 @@ def _add_error_handlers(served: FastAPI) -> None:
 
     @served.exception_handler(HTTPException)
     async def failed(_: Request, error: HTTPException) -> Response:
-        if error.status_code == 400:  # as FastAPI reads no body that is nested too deeply, or not UTF-8
-            return _problem(Problem(400, "invalid_json", "the body is not JSON in UTF-8", _INVALID))
+        if error.status_code == 400:  # FastAPI could not read the body, and does not say why
+            return _problem(Problem(400, "invalid_json", _UNREADABLE, _INVALID))
         codes = {404: "not_found", 405: "method_not_allowed"}
         code = codes.get(error.status_code, "invalid_request")
         return _problem(

@@ -63,8 +63,6 @@ class TestedPolicies:
         trusted = [self.trust[budget] if self.trust[budget] >= _MOSTLY else 0.0 for budget in budgets]
         detectable = detectable_lift(ungated[1:], costs, self.judged)
         lift = Interval.of(self.lifts("imitator", budgets) if any(trusted) else ungated)
-        by_labels = (
-            None if self.labels is None else lift
-        )  # a backtest judges by labels, estimates do not help
+        by_labels = None if self.labels is None else lift  # the labels judge, estimates do not help
         trust_of_all = min(trusted), max(trusted)
         return answer_to(trust_of_all, lift, detectable, self.judged, labels=self.labels, estimated=by_labels)

@@ -231,6 +231,15 @@ def test_a_body_that_is_not_sent_as_json_is_refused_with_the_header_named(shared
     assert "content-type: application/json" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000 + b"]" * 100_000, b'{"model": "\xff"}'], ids=["nested", "another encoding"]
+)
+def test_a_body_that_json_cannot_hold_is_told_what_may_be_wrong_with_it(shared, body):
+    error = problem(shared.raw(body))
+    assert (error["code"], error["param"]) == ("invalid_json", None)
+    assert error["message"] == "the body is not JSON in UTF-8, or is nested too deeply"
+
+
 def test_a_connection_that_was_cut_is_no_timeout_whatever_the_client_calls_it():
     class ConnectTimeout(Exception):  # noqa: N818 - its name is the point
         """As the transport over aiohttp names a connection that was reset."""
