@@ -146,6 +146,31 @@ def shift_of(expected: Floats, values: Floats, propensity: Floats, text: Ints | 
     )
 
 
+def outdated(expected: Floats, values: Floats, before: float) -> int:
+    """How many decisions of an action, from the first on, are from before a change that a policy knows.
+
+    A log may begin before an earlier update, whose policy no longer expects what came then. As many decisions
+    are left out as fit best to what was expected before it, if they do so by two standard errors.
+
+    Args:
+        expected: Of each decision, by the policy, shape (n,).
+        values: What came of it, shape (n,).
+        before: By which the outcomes were scaled when the policy was made.
+
+    Example:
+        >>> cost = np.append(np.full(200, 10.0), np.full(300, 20.0))
+        >>> outdated(np.full(500, 20.0), cost, 2.0), outdated(np.full(500, 20.0), cost, 1.0)
+        (200, 0)
+    """
+    if before <= _NOTHING or before == 1 or not len(values):
+        return 0
+    earlier = np.minimum(expected / before, values.max())
+    nearer = (values - expected) ** 2 - (values - earlier) ** 2
+    gain, noise = np.cumsum(nearer), np.sqrt(np.cumsum(nearer**2))
+    first = int(gain.argmax())
+    return first + 1 if gain[first] > _SURE * noise[first] else 0
+
+
 @dataclass(frozen=True, eq=False)
 class Drift:
     """What a log shows of the actions of a table of outcomes.
@@ -207,9 +232,14 @@ class Drift:
     def remembered(self) -> Bools:
         """Which decisions are graded and count, by the drift of their action, shape (n,)."""
         rows = self.log.graded & (self.taken >= 0)
-        for measure, known in (("accuracy", self.log.graded), ("cost", np.ones(len(rows), dtype=bool))):
+        for measure, values, known in (
+            ("accuracy", self.log.score, self.log.graded),
+            ("cost", self.log.cost, np.ones(len(rows), dtype=bool)),
+        ):
             for at, shift in enumerate(self.shifts[measure]):
-                rows[np.flatnonzero(known & (self.taken == at))[: shift.forgotten]] = False
+                own = np.flatnonzero(known & (self.taken == at))
+                old = outdated(self.expected[measure][own, at], values[own], self.before[measure][at])
+                rows[own[: max(old, shift.forgotten)]] = False
         return rows
 
     def completed(self, at_most: int) -> tuple[Outcomes, Ints] | None:

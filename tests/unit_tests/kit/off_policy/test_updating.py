@@ -70,6 +70,21 @@ def test_a_second_update_with_the_same_outcomes_keeps_what_the_first_one_found(d
     assert not again.report["update"]["actions"]["cot"]["cost"]["forgotten"]
 
 
+@pytest.mark.parametrize("change", [{"cost": 2.0}, {"accuracy": 0.5}])
+def test_a_second_update_leaves_out_what_came_before_the_change_that_the_first_one_found(
+    policy, tmp_path, change
+):
+    table = traffic(**change)
+    renewed = LearnedPolicy.load(updated(policy, table, budget=20.0).save(tmp_path / "policy"))
+    drift = Drift.between(renewed, OLD, Decisions.of(logged(renewed, table, explore=0.1)))
+    remembered = drift.remembered()
+    of_cot, of_direct = (np.flatnonzero(remembered & (drift.taken == at)) for at in (1, 0))
+    assert drift.before[next(iter(change))][1] == pytest.approx(next(iter(change.values())), abs=0.12)
+    assert of_cot.min() > 0.45 * QUESTIONS
+    assert len(of_cot) > 0.9 * (drift.taken[QUESTIONS // 2 :] == 1).sum()
+    assert len(of_direct) == (drift.taken == 0).sum()
+
+
 def test_an_accuracy_that_falls_is_expected_by_the_updated_policy(policy):
     trained = updated(policy, traffic(accuracy=0.6))
     assert trained.card["drift"]["cot"]["accuracy"] == pytest.approx(0.6, abs=0.12)
