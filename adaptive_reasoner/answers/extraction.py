@@ -45,7 +45,7 @@ def final_answer(message: AIMessage) -> str | None:
     return _answer_in(text) if text else None
 
 
-@lru_cache(maxsize=512)  # a reply is read for its vote and again for its event, and replies repeat
+@lru_cache(maxsize=128)  # a reply is read for its vote and again for its event, and replies repeat
 def _answer_in(text: str) -> str | None:
     structured = json_of(text)
     if structured is not None:

@@ -53,7 +53,7 @@ def _auto(message: AIMessage, asked: str) -> str | None:
     return _read(text, asked) if text else None
 
 
-@lru_cache(maxsize=512)  # a reply is read for its vote and again for its event, and replies repeat
+@lru_cache(maxsize=128)  # a reply is read for its vote and again for its event, and replies repeat
 def _read(text: str, asked: str) -> str | None:
     return auto_text(text, read_question(asked))
 
