@@ -149,8 +149,9 @@ def shift_of(expected: Floats, values: Floats, propensity: Floats, text: Ints | 
 def outdated(expected: Floats, values: Floats, before: float) -> int:
     """How many decisions of an action, from the first on, are from before a change that a policy knows.
 
-    A log may begin before an earlier update, whose policy no longer expects what came then. As many decisions
-    are left out as fit best to what was expected before it, if they do so by two standard errors.
+    A log may begin before an earlier update, whose policy no longer expects what came then. The decisions up
+    to where the log turns are left out if they clearly fit what was expected before that update, and those
+    after it what is expected by now, each by two standard errors.
 
     Args:
         expected: Of each decision, by the policy, shape (n,).
@@ -166,9 +167,10 @@ def outdated(expected: Floats, values: Floats, before: float) -> int:
         return 0
     earlier = np.minimum(expected / before, values.max())
     nearer = (values - expected) ** 2 - (values - earlier) ** 2
-    gain, noise = np.cumsum(nearer), np.sqrt(np.cumsum(nearer**2))
-    first = int(gain.argmax())
-    return first + 1 if gain[first] > _SURE * noise[first] else 0
+    turn = int(np.cumsum(nearer).argmax()) + 1
+    then, now = nearer[:turn], nearer[turn:]
+    clear = then.sum() > _SURE * np.linalg.norm(then) and -now.sum() > _SURE * np.linalg.norm(now)
+    return turn if clear else 0
 
 
 @dataclass(frozen=True, eq=False)

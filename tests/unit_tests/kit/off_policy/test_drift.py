@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.off_policy.drift import shift_of
+from adaptive_reasoner.kit.off_policy.drift import outdated, shift_of
 
 N = 2_000
 ALWAYS = np.ones(N)
@@ -131,3 +131,17 @@ def test_actions_that_are_seldom_explored_do_not_move_by_chance():
         for _ in range(200)
     ]
     assert np.mean(np.array(factors) == 1) > 0.95
+
+
+def test_what_came_before_an_earlier_update_is_outdated_up_to_where_the_log_turns():
+    now, before = np.full(N, 20.0), np.full(N, 10.0)
+    cost = np.random.default_rng(0).normal(1.0, 0.3, N) * np.append(before[:700], now[700:])
+    assert outdated(now, cost, 2.0) == pytest.approx(700, abs=5)
+    assert outdated(now, cost, 1.0) == 0
+
+
+@pytest.mark.parametrize("level", [10.0, 20.0])
+def test_a_log_of_one_level_has_nothing_that_is_outdated(level):
+    cost = np.random.default_rng(0).normal(level, 0.3 * level, N)
+    assert outdated(np.full(N, 20.0), cost, 2.0) == 0
+    assert outdated(np.full(N, 20.0), cost, 1.01) == 0
