@@ -16,6 +16,7 @@ from front import demo, figures, hosted, without_labels
 from ledgers import accuracy_floor, ledger_adherence, ledger_pacers, ledger_regret, ledger_throughput
 from picture import THEMES, picture
 from policies import backtests, batch_allocation, looking, peers, shipped_lift, training_size
+from servers import server_load
 from stops import stopping
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -33,12 +34,14 @@ PAGES = {
         "accuracy_floor": accuracy_floor,
         "ledger_regret": ledger_regret,
         "ledger_throughput": ledger_throughput,
+        "server_load": server_load,
     },
     BENCHMARKS.parent / "README.md": {"hosted": hosted},
     BENCHMARKS.parent / "docs" / "index.md": {"hosted": hosted},
     BENCHMARKS.parent / "docs" / "demo.md": {"demo": demo},
     BENCHMARKS.parent / "docs" / "measured.md": {"figures": figures},
     BENCHMARKS.parent / "docs" / "how-to" / "labels.md": {"without_labels": without_labels},
+    BENCHMARKS.parent / "docs" / "how-to" / "serve.md": {"server_load": server_load},
 }
 PICTURES = {
     BENCHMARKS.parent / "docs" / "images" / f"hosted-{theme}.svg": partial(picture, theme) for theme in THEMES
