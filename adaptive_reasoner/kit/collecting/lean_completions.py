@@ -5,7 +5,6 @@ import json
 import logging
 import ssl
 from functools import cached_property
-from importlib import import_module
 from types import FunctionType
 from typing import Any
 
@@ -18,6 +17,8 @@ from openai.resources.chat import AsyncCompletions
 from openai.resources.chat.completions import AsyncCompletionsWithRawResponse
 from openai.types.chat import ChatCompletion
 from typing_extensions import override
+
+from adaptive_reasoner.kit.collecting.response_bodies import http_library
 
 _PAYLOAD = frozenset(inspect.signature(AsyncCompletions.create).parameters) - {
     *("self", "extra_headers", "extra_query", "extra_body", "timeout")
@@ -78,6 +79,7 @@ class _RawReplies(AsyncCompletionsWithRawResponse):
         options = FinalRequestOptions.construct(method="post", url="/chat/completions")
         self._request = self._client._build_request(options)
         del self._request.headers["content-length"]
+        self._library = http_library(self._request)
         self._typed = self.create
         self.create: Any = self._create
 
@@ -96,7 +98,7 @@ class _RawReplies(AsyncCompletionsWithRawResponse):
         like = self._request
         made = {"headers": like.headers, "content": text.encode(), "extensions": like.extensions}
         request = self._http.build_request(like.method, like.url, **made)
-        library = import_module(type(request).__module__.partition(".")[0])  # openai 3 uses a successor
+        library = self._library
         try:
             response = await self._http.send(request)
         except library.TimeoutException as error:

@@ -49,11 +49,21 @@ async def check_body(response: Any) -> None:
     path = response.request.url.path
     is_call = response.request.method == "POST" and path.endswith(_CALLS)
     body = await _read(response, LARGEST_REPLY if is_call else LARGEST_FILE)
-    httpx = import_module(type(response).__module__.partition(".")[0])  # openai 3 uses a successor
     response.headers.pop("content-encoding", None)
-    response.stream = httpx.ByteStream(body)
+    response.stream = http_library(response).ByteStream(body)
     if is_call and response.status_code == 200:
         response.status_code = error_status(body) or 200
+
+
+def http_library(made: Any) -> Any:
+    """The library that made a request or a response: `httpx`, or the successor that openai 3 uses.
+
+    Example:
+        >>> import httpx
+        >>> http_library(httpx.Request("GET", "http://localhost")) is httpx
+        True
+    """
+    return import_module(type(made).__module__.partition(".")[0])
 
 
 def error_status(body: bytes | Mapping[str, Any]) -> int | None:
