@@ -64,6 +64,11 @@ class VoteModel:
         drawn, top, second = np.indices(self.right.shape)
         return np.asarray(top > second + self.limit - drawn)
 
+    @cached_property
+    def answers_late(self) -> bool:
+        """Whether an answer may still come after two samples without one; in version 0.1.0 the vote ended."""
+        return bool(self.top[2:, 0, 0].any())
+
     def within(self, limit: int) -> "VoteModel":
         """The same for votes of at most `limit` samples."""
         if limit >= self.limit:

@@ -55,7 +55,8 @@ class Priced:
 
         Whether further samples answer where all so far were empty, filtered or cut, collected samples say.
         """
-        if state.unanswered and (state.nothing or terms.prospects is None):
+        known = terms.prospects
+        if state.unanswered and (state.nothing or known is None or not known.answers_late):
             return state.needed
         return state.limit - state.drawn if state.unanswered or state.needed else 0
 

@@ -128,6 +128,13 @@ def test_after_replies_without_an_answer_collected_samples_say_whether_to_go_on(
     assert wave(replace(CUT, drawn=9), prospects=beta_vote_model(9)) == 0
 
 
+def test_where_no_answer_comes_after_two_replies_without_one_a_first_is_followed_by_one_more():
+    hurried = SamplePrice(price=0.0001, cost=1.0, second_price=0.01, seconds=1.0)
+    one = VoteState(0, 0, drawn=1, limit=9, waves=1)
+    later, never = (replace(hurried, prospects=known) for known in (never_after(3), never_after(2)))
+    assert Priced().wave(one, later) > 1 == Priced().wave(one, never)  # folders of version 0.1.0 say never
+
+
 def test_no_first_wave_is_larger_than_the_replies_after_which_no_answer_is_expected():
     free = SamplePrice(price=0.001, cost=1.0, prospects=beta_vote_model(9))
     told = replace(never_after(2), top=np.where(np.indices((10,) * 3).sum(0) == 0, 0.5, never_after(2).top))
