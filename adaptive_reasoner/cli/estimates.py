@@ -7,12 +7,11 @@ from typing import Any
 
 from adaptive_reasoner.console import err
 from adaptive_reasoner.kit.estimating.consensus import Labels
-from adaptive_reasoner.kit.estimating.estimation import Sizes, estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.estimating.judge_quality import JudgeQuality, measure_judge
-from adaptive_reasoner.kit.estimating.sample_files import estimate_file, sample_counts
+from adaptive_reasoner.kit.estimating.sample_files import estimate_file, sizes_in_file
+from adaptive_reasoner.kit.estimating.votes_allowed import Sizes, sizes_allowed
 from adaptive_reasoner.kit.samples import Samples
-
-_SIZES = (1, 3, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +49,12 @@ def estimated(
     samples: Path, out_file: Path, *, votes: Sizes | None, labels: Labels, reward: str | None
 ) -> EstimatesSummary:
     """Estimate the outcomes of samples that are read at once, and write them."""
-    table = Samples.read(samples)
+    table, notes = Samples.read(samples), list[str]()
     if votes is None:
-        votes = {source: _sizes(source, _counts(table, source)) for source in table.sources}
+        votes, notes = sizes_allowed(table)
     outcomes = estimate(table, votes=votes, labels=labels, reward=reward)
     outcomes.write(out_file)
+    _tell(notes)
     kept = outcomes.judge_quality
     means = zip(outcomes.actions, outcomes.accuracy.mean(axis=0), outcomes.cost.mean(axis=0), strict=True)
     return EstimatesSummary(
@@ -68,31 +68,13 @@ def estimated(
     )
 
 
-def _counts(samples: Samples, source: str) -> dict[str, int]:
-    """How many samples each question has that was put to the source, failed ones included."""
-    made = {question_id: len(samples.of(question_id, source)) for question_id in samples.question_ids}
-    return {question_id: count for question_id, count in made.items() if count}
-
-
-def _sizes(source: str, counts: Mapping[str, int]) -> list[int]:
-    """The sizes for which each question has samples, with a note where some have more than others."""
-    fewest, most = min(counts, key=counts.__getitem__), max(counts.values())
-    sizes = [size for size in _SIZES if size <= counts[fewest]]
-    left_out = [size for size in _SIZES if counts[fewest] < size <= most]
-    if left_out:
-        err.plain_line(
-            f"note: without votes of {' and '.join(map(str, left_out))} samples of source {source!r}, as "
-            f"question {fewest!r} has {counts[fewest]} and others have up to {most}; `collect` adds those "
-            "that are missing"
-        )
-    return sizes
-
-
 def estimated_in_blocks(samples: Path, out_file: Path, *, votes: Sizes | None) -> EstimatesSummary:
     """The same of samples with right answers that are read a block of questions at a time."""
+    notes: list[str] = []
     if votes is None:
-        votes = {source: _sizes(source, counts) for source, counts in sample_counts(samples).items()}
+        votes, notes = sizes_in_file(samples)
     found = estimate_file(samples, out_file, votes=votes)
+    _tell(notes)
     if found.left_out:
         total = found.questions + found.left_out
         err.plain_line(f"left out {found.left_out} of {total} questions, which have too few usable samples")
@@ -104,3 +86,8 @@ def estimated_in_blocks(samples: Path, out_file: Path, *, votes: Sizes | None) -
         cost_unit=found.cost_unit,
         silent=found.silent,
     )
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        err.plain_line(f"note: {note}")

@@ -26,7 +26,7 @@ def estimate(
         str | None,
         typer.Option(
             help="Vote sizes: 1,3,5; or by source: 'direct=1 cot=1,3,5'. By default those of 1, 3 and 5 for "
-            "which every question has samples."
+            "which every question has samples, and single calls of free text."
         ),
     ] = None,
     labels: Annotated[

@@ -7,7 +7,8 @@ from os import PathLike
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
-from adaptive_reasoner.kit.estimating.estimation import can_vote, estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.estimating.votes_allowed import can_vote
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import read_rows

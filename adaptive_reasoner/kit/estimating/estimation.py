@@ -17,6 +17,7 @@ from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.estimating.consensus import Labels
 from adaptive_reasoner.kit.estimating.judge_quality import measure_judge
 from adaptive_reasoner.kit.estimating.unlabelled import estimated_by_scores, estimated_without_labels
+from adaptive_reasoner.kit.estimating.votes_allowed import Sizes, check_comparable, sizes_allowed
 from adaptive_reasoner.kit.estimating.voting import Shared, answer_codes, best_of_k, vote_accuracy, vote_cost
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -25,16 +26,11 @@ from adaptive_reasoner.kit.tables.outcome_parts import Halves
 _STACKED = ("correct", "cost", "tokens", "seconds", "logprob")
 _COLUMNS = (*_STACKED, "score")
 
-Sizes = Sequence[int] | Mapping[str, Sequence[int]]
-
-_FREE_TEXT = 0.5  # share of samples with nothing to compare beyond which votes are refused
-_MANY = 0.1  # beyond which they are warned of
-
 
 def estimate(
     samples: Samples,
     *,
-    votes: Sizes = (1, 3, 5),
+    votes: Sizes | None = None,
     best_of: Sizes = (),
     labels: Labels = "auto",
     reward: str | None = None,
@@ -53,7 +49,8 @@ def estimate(
 
     Args:
         samples: Single replies.
-        votes: Sizes of the plurality votes; a mapping gives each source its own.
+        votes: Sizes of the plurality votes; a mapping gives each source its own. By default those of 1, 3
+            and 5 for which every question has samples; only 1 where replies are free text.
         best_of: Sizes k of the choices by `score`; a mapping gives each source its own.
         labels: What stands in for right answers where they are missing: the `"consensus"` of the replies,
             what a `"judge"` said (how often it prefers a reply to those of other sources, or else its
@@ -82,14 +79,19 @@ def estimate(
         (('cot', 'cot_vote_3'), [[0.667, 1.0]], [[10.0, 26.667]])
     """
     check_argument(samples, "Samples", "estimate")
+    left_out: list[str] = []
+    if votes is None:
+        votes, left_out = sizes_allowed(samples)
     measure = partial(_of_graded, votes=votes, best_of=best_of, seed=seed)
     if reward is not None:
-        return estimated_by_scores(samples, measure, reward)
-    if samples.ungraded:
+        outcomes = estimated_by_scores(samples, measure, reward)
+    elif samples.ungraded:
         outcomes = estimated_without_labels(samples, labels, partial(measure, halved=False))
     else:
         outcomes = measure(samples)
-    judge = measure_judge(samples)
+    for note in left_out:
+        warnings.warn(note, stacklevel=2)
+    judge = measure_judge(samples) if reward is None else None
     return outcomes if judge is None else replace(outcomes, judge_quality=judge.as_dict())
 
 
@@ -103,7 +105,7 @@ def _of_graded(samples: Samples, *, votes: Sizes, best_of: Sizes, seed: int, hal
     if not plans:
         raise OutcomesError("no sizes: give `votes` or `best_of` at least one")
     sources = tuple(dict.fromkeys(plan.source for plan in plans))
-    _check_comparable(samples, dict.fromkeys(plan.source for plan in plans if plan.votes))
+    check_comparable(samples, dict.fromkeys(plan.source for plan in plans if plan.votes))
     largest = {source: max(plan.size for plan in plans if plan.source == source) for source in sources}
     samples = _complete(samples, largest)
     parts: list[list[Floats]] = [[], [], []] if halved else [[]]  # of all replies, and of either half of them
@@ -160,28 +162,6 @@ def _plans(source: str, votes: Sizes, best_of: Sizes) -> list[_Plan]:
                 raise OutcomesError(f"a vote or choice among {size} samples: at least 1 is needed")
             plans.append(_Plan(source, size, scored))
     return plans
-
-
-def can_vote(samples: Samples, source: str) -> bool:
-    """Whether at least half of the samples of a source offer something to compare: free text does not."""
-    silent, total = samples.nothing_to_compare(source)
-    return silent <= _FREE_TEXT * total
-
-
-def _check_comparable(samples: Samples, sources: Iterable[str]) -> None:
-    """Say for how many samples of a source there was nothing to compare; refuse votes of free text."""
-    for source in sources:
-        silent, total = samples.nothing_to_compare(source)
-        said = f"{silent} of {total} samples of source {source!r} offer nothing to compare"
-        if not can_vote(samples, source):
-            raise OutcomesError(
-                f"{said} ({silent / total:.0%}), so votes of it cannot be priced: estimate single calls only "
-                f"(`votes={{{source!r}: [1], ...}}`, --votes '{source}=1 ...'), or collect again with "
-                'kind or key = "similar" under [grader], which compares free text by meaning; judged(model) '
-                "does so for votes online"
-            )
-        if silent > _MANY * total:
-            warnings.warn(f"{said} ({silent / total:.0%}), and never vote", stacklevel=4)
 
 
 def _complete(samples: Samples, sizes: Mapping[str, int]) -> Samples:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from adaptive_reasoner.errors import OutcomesError, needs
-from adaptive_reasoner.kit.estimating.estimation import Sizes, estimate
+from adaptive_reasoner.kit.estimating.estimation import estimate
+from adaptive_reasoner.kit.estimating.votes_allowed import Sizes, sizes_counted
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.files import PathLike, Row, read_rows, write_blocks
@@ -71,24 +72,29 @@ def estimate_file(
     return found.summary()
 
 
-def sample_counts(path: PathLike) -> dict[str, dict[str, int]]:
-    """How many samples each question of a Parquet file has, by source, failed ones included.
+def sizes_in_file(path: PathLike) -> tuple[dict[str, list[int]], list[str]]:
+    """What `sizes_allowed` says of a Parquet file, without reading it into memory.
 
     Raises:
         OutcomesError: The file has no such columns.
     """
     with needs("Parquet needs pyarrow", "kit"):
         from pyarrow.parquet import read_schema, read_table
-    names = ["source", "question_id"]
-    for name in names:
-        if name not in read_schema(path).names:
+    names = ["source", "question_id", "answer", "error"]
+    there = read_schema(path).names
+    for name in names[:3]:
+        if name not in there:
             raise OutcomesError(f"there is no column {name!r}", file=path)
-    rows = read_table(path, columns=names, read_dictionary=names)
-    counted = rows.group_by(names).aggregate([([], "count_all")])
-    found: dict[str, dict[str, int]] = {}
+    rows = read_table(path, columns=[name for name in names if name in there], read_dictionary=names[:2])
+    usable = rows.filter(rows["error"].is_null()) if "error" in there else rows
+    answers = usable.group_by("source").aggregate([([], "count_all"), ("answer", "count")])
+    each = (answers[name].to_pylist() for name in ("source", "count_all", "answer_count"))
+    replies = {str(source): (total - answered, total) for source, total, answered in zip(*each, strict=True)}
+    counts: dict[str, dict[str, int]] = {}
+    counted = rows.group_by(names[:2]).aggregate([([], "count_all")])
     for source, question, count in zip(*(column.to_pylist() for column in counted.columns), strict=True):
-        found.setdefault(str(source), {})[str(question)] = count
-    return found
+        counts.setdefault(str(source), {})[str(question)] = count
+    return sizes_counted(counts, replies)
 
 
 class _Found:

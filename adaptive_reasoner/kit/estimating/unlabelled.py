@@ -107,11 +107,20 @@ def _check_agreement(samples: Samples) -> None:
         )
     else:
         return
-    raise OutcomesError(
-        f"{reason}, so their consensus tells nothing: let a judge compare them (`adaptive-reasoner regrade` "
-        "with kind = \"preference\" under [grader]), or take their scores with reward='score' "
-        "(--reward score)"
-    )
+    raise OutcomesError(f"{reason}, so their consensus tells nothing: {_instead_of_consensus(samples)}")
+
+
+def _instead_of_consensus(samples: Samples) -> str:
+    """What to do with replies that cannot be compared with each other."""
+    replies = [reply for _, reply in keyed_replies(samples)]
+    if all(reply.score is not None for reply in replies):
+        return "take their scores, with reward='score' (--reward score)"
+    judge = 'let a judge compare them (`adaptive-reasoner regrade` with kind = "preference" under [grader])'
+    if len(samples.sources) < 2:
+        judge = f"all are of source {samples.sources[0]!r}; add those of another, then {judge}"
+    elif any(reply.answer is None for reply in replies):
+        judge = f'collect them again with kind = "preference", which keeps their texts, then {judge}'
+    return f"{judge}, or give each a score and take that with reward='score' (--reward score)"
 
 
 def _checked(samples: Samples) -> Bools:

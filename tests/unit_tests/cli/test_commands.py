@@ -68,13 +68,25 @@ def test_estimate_says_for_how_many_samples_there_was_nothing_to_compare(command
     assert "nothing to compare: direct 1 of 10 samples, cot 0 of 10 samples" in printed
 
 
-def test_estimate_refuses_votes_of_free_text_and_names_the_way_out(command, samples, tmp_path):
+def test_estimate_takes_single_calls_of_free_text_and_refuses_votes_of_it(
+    command, samples, tmp_path, monkeypatch
+):
     rows = [json.loads(line) | {"answer": None, "correct": 0.0} for line in samples.read_text().splitlines()]
     samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    code, _, said = command("estimate", samples, "--out", tmp_path / "o.jsonl")
-    assert (code, said.count("\n")) == (2, 1)
-    assert "10 of 10 samples of source 'direct' offer nothing to compare (100%)" in said
-    assert command("estimate", samples, "--votes", "1", "--out", tmp_path / "o.jsonl")[0] == 0
+    refused, _, why = command("estimate", samples, "--votes", "1,3", "--out", tmp_path / "o.jsonl")
+    assert (refused, why.count("\n")) == (2, 1)
+    code, printed, said = command("estimate", samples, "--out", tmp_path / "o.jsonl", "--json")
+    assert (code, said.count("\n")) == (0, 2)
+    for each in (why, said):
+        assert "10 of 10 samples of source 'direct' offer nothing to compare (100%)" in each
+    monkeypatch.setattr(outcomes_file, "_LARGE", 0)  # with labels = gold, a block of questions at a time
+    write_rows(tmp_path / "s.parquet", rows)
+    blocks = command(
+        "estimate", tmp_path / "s.parquet", "--labels", "gold", "--out", tmp_path / "o.parquet", "--json"
+    )
+    assert "10 of 10 samples of source 'direct' offer nothing to compare (100%)" in blocks[2]
+    for each in (printed, blocks[1]):
+        assert [row["action"] for row in json.loads(each)["actions"]] == ["direct", "cot"]
 
 
 def test_writes_a_report_and_says_its_verdict(command, samples, outcomes, tmp_path):

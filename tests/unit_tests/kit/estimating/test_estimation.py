@@ -127,6 +127,17 @@ def test_a_question_that_lacks_a_source_is_left_out_with_a_warning():
     assert len(estimate(Samples.from_rows(both + lacking), votes={"direct": (1,)})) == 2
 
 
+def test_by_default_votes_are_as_large_as_the_samples_of_every_question_allow():
+    few, many = rows("q1", "cot", "aab"), rows("q2", "cot", "aabbb")
+    with pytest.warns(UserWarning, match="without votes of 5 samples .* as question 'q1' has 3"):
+        assert estimate(Samples.from_rows(few + many)).actions == ("cot", "cot_vote_3")
+    with pytest.warns(UserWarning, match="single calls only: 6 of 8 samples of source 'essay'"):
+        assert estimate(Samples.from_rows(FREE_TEXT)).actions == ("essay", "direct", "direct_vote_3")
+    lacking = Samples.from_rows(few + rows("q2", "direct", "a")).select([0])
+    with pytest.raises(OutcomesError, match="'q1' has 0 usable samples of source 'direct'"):
+        estimate(lacking)
+
+
 def test_the_halves_are_disjoint_and_average_to_the_whole():
     rng = np.random.default_rng(0)
     replies = [r for q in range(30) for r in rows(f"q{q}", "cot", rng.choice(["42", "7", "8"], 10).tolist())]

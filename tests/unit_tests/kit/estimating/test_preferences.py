@@ -118,8 +118,24 @@ def test_a_consensus_of_replies_that_never_agree_is_refused_with_the_way_out():
     ):
         estimate(texts, votes=(1,))
     silent = with_cells(texts, lambda _, reply: replace(reply, answer=None))
-    with pytest.raises(OutcomesError, match=r"no answer that could be compared.*reward='score'"):
+    with pytest.raises(OutcomesError, match=r"no answer that could be compared.*collect them again.*reward="):
         estimate(silent, votes=(1,))
+    scored = with_cells(silent, lambda _, reply: replace(reply, score=1.0))
+    with pytest.raises(OutcomesError, match=r"tells nothing: take their scores, with reward='score'"):
+        estimate(scored, votes=(1,))
+    alone = Samples.from_rows(row for row in silent.rows() if row["source"] == "strong")
+    with pytest.raises(OutcomesError, match="all are of source 'strong'; add those of another"):
+        estimate(alone)
+
+
+def test_of_replies_that_a_judge_compares_there_are_single_calls_only():
+    rows = [
+        {**row, "sample": at, "answer": f"{row['answer']}, {at}"}
+        for row in compared(30).rows()
+        for at in range(3)
+    ]
+    with pytest.warns(UserWarning, match="single calls only: 90 of 90 samples"):
+        assert estimate(Samples.from_rows(rows)).actions == ("cheap", "strong")
 
 
 def stars(samples):
