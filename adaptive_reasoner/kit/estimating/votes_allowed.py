@@ -16,8 +16,11 @@ _COMPARED = 20  # questions from which replies that never agree are taken for fr
 
 
 def can_vote(samples: Samples, source: str) -> bool:
-    """Whether at least half of the samples of a source offer something to compare: free text does not."""
-    return not _is_free_text(*samples.nothing_to_compare(source))
+    """Whether at least half of the samples of a source offer something to compare, and some ever agree.
+
+    Free text does neither.
+    """
+    return not (_is_free_text(*samples.nothing_to_compare(source)) or _never_agree(samples, source))
 
 
 def check_comparable(samples: Samples, sources: Iterable[str]) -> None:

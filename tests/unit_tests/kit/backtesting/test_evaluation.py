@@ -211,8 +211,9 @@ def test_a_single_action_leaves_nothing_to_choose():
     assert rows_of(tested, 2)["imitator"]["gap_closed"] is None
 
 
-def test_free_text_is_backtested_by_single_replies():
-    texts = free_text(samples(24, sources=("direct", "cot")), "direct", "cot")
+@pytest.mark.parametrize("kept", [False, True])
+def test_free_text_is_backtested_by_single_replies(kept):
+    texts = free_text(samples(24, sources=("direct", "cot")), "direct", "cot", kept=kept)
     tested = run(texts, budgets=[11])
     assert tested.actions == ("direct", "cot")
     assert tested.source is None
@@ -229,12 +230,15 @@ def test_only_sources_whose_replies_can_be_compared_vote():
         run(mixed, budgets=[15], source="direct")
 
 
-def free_text(told, *sources):
-    """The samples, with nothing to compare in the replies of some sources."""
+def free_text(told, *sources, kept=False):
+    """The samples, with nothing to compare in the replies of some sources, or whole texts for a judge."""
     return dataclasses.replace(
         told,
         replies={
-            (name, source): [dataclasses.replace(each, answer=None) for each in several]
+            (name, source): [
+                dataclasses.replace(each, answer=f"text {at}" if kept else None)
+                for at, each in enumerate(several)
+            ]
             if source in sources
             else several
             for (name, source), several in told.replies.items()
