@@ -5,7 +5,8 @@
 FOLDER holds samples files of other models, which are not part of the project. Half the questions are held
 out. Of the others the right answers are hidden but for m random ones. Lift is over the mixture of fixed
 actions that all right answers of the training half would choose, on the held-out half, at the realised cost.
-Parts: `lift` (tables with several sources), `better_of_two` (labels and estimates together, beside either
+Parts: `lift` (tables with several sources), `more_splits` (without labels, on splits enough to tell
+thousandths), `better_of_two` (labels and estimates together, beside either
 alone), `preferences` (free text: a stub judge compares replies by their rewards), `votes` (the priced stop
 fitted on a consensus, beside the Beta rule), `intervals` (how often the 95% interval of a policy's value
 covers the value by all right answers), `shuffled` (how often a policy goes out where answers belong to other
@@ -50,10 +51,11 @@ LIFT = {
     "bbh_direct_cot": ((25.0, 50.0, 75.0), (0, 25, 100, 400), 5),
     "exams_a_gpt": ((1.7, 3.9, 9.0), (0, 25, 100), 40),
 }
+MORE_SPLITS = {"bbh_direct_cot": 20}
 SHRINKAGE = {"bbh_direct_cot": ((25, 100, 400), 5), "exams_a_gpt": ((25, 50, 100), 5)}
 REWARDS = "alpaca_reward", ("1B", "3B", "8B", "9B"), (0.03, 0.06, 0.1)
 VOTES = ("letters_gpt35", "addsub_codex002", "amc_aime_llama3b", "math50_qwen3_8b")
-PARTS = ("lift", "better_of_two", "preferences", "votes", "intervals", "shuffled", "cost")
+PARTS = ("lift", "more_splits", "better_of_two", "preferences", "votes", "intervals", "shuffled", "cost")
 
 
 def hidden(samples, labelled):
@@ -138,48 +140,21 @@ def better_of_two(samples, features, budgets, sizes, splits):
     return {"means_over_budgets": summary, "rows": rows}
 
 
-def preferences(rewards, features, budgets, splits, *, judges=((0.9, 0.0), (0.7, 0.0), (0.7, 0.5)), seed=0):
+def preferences(rewards, features, budgets, splits, *, judges=((0.9, 0.0), (0.7, 0.0), (0.7, 0.5))):
     """Lift in reward of policies learnt from a stub judge's comparisons, and from the rewards themselves.
 
     A judge sees which of two replies has the higher reward with a probability, and else the opposite; it
-    takes the reply shown first, whatever it sees, with another.
+    takes the reply shown first, whatever it sees, with another. Each split has verdicts of its own: those of
+    one judge alone, lucky or not, decide which fixed actions look best in every split.
     """
-    found = {"rewards": []} | {judge: [] for judge in judges}
-    names = rewards.actions
-    for judge in judges:
-        rng, rows = np.random.default_rng(seed), []
-        sees, first = judge
-        for at, question_id in enumerate(rewards.question_ids.tolist()):
-            for one, source in enumerate(names):
-                against = {}
-                for other, name in enumerate(names):
-                    if other != one:
-                        better = float(rewards.accuracy[at, one] > rewards.accuracy[at, other])
-                        said = better if rng.random() < sees else 1 - better
-                        against[name, 0] = 1.0 if rng.random() < first else said
-                rows.append(
-                    {
-                        "question_id": question_id,
-                        "question": rewards.questions[at],
-                        "source": source,
-                        "sample": 0,
-                        "answer": f"{source} {at}",
-                        "gold": None,
-                        "correct": None,
-                        "cost": float(rewards.cost[at, one]),
-                        "cost_unit": rewards.cost_unit,
-                        "preferred_over": preferences_cell(against),
-                    }
-                )
-        found[judge] = estimate(Samples.from_rows(rows), votes=(1,))
-    found["rewards"] = rewards
-    result = []
-    for judge, table in found.items():
+    result, names = [], rewards.actions
+    for judge in ("rewards", *judges):
         lifted = []
         for split in range(splits):
+            table = rewards if judge == "rewards" else compared(rewards, *judge, seed=split)
             fit, held_out = split_by_text(rewards.questions, test_size=0.5, seed=split)
-            test, path = rewards.select(held_out), list(uniform_hull(rewards.select(fit)).actions)
-            path = [names.index(action) for action in path]
+            test, hull = rewards.select(held_out), uniform_hull(rewards.select(fit))
+            path = [names.index(action) for action in hull.actions]
             imitator = Imitator(seed=split).fit(features[fit], table.select(fit), budget=budgets[0])
             for budget in budgets:
                 play = Performance.of(test, shares_of(imitator.around(budget), features[held_out], budget))
@@ -190,14 +165,45 @@ def preferences(rewards, features, budgets, splits, *, judges=((0.9, 0.0), (0.7,
                 )
                 lifted.append(play.accuracy.mean() - fixed[0, 0])
         by_budget = np.array(lifted).reshape(splits, len(budgets))
+        error = by_budget.std(axis=0, ddof=1) / np.sqrt(splits)
         result.append(
             {
                 "by": judge if judge == "rewards" else {"sees": judge[0], "takes_the_first": judge[1]},
                 "splits": splits,
                 "lift": dict(zip(map(str, budgets), by_budget.mean(axis=0).round(4).tolist(), strict=True)),
+                "error": dict(zip(map(str, budgets), error.round(4).tolist(), strict=True)),
             }
         )
+        print(result[-1], file=sys.stderr, flush=True)
     return result
+
+
+def compared(rewards, sees, first, *, seed):
+    """Outcomes by a stub judge's comparisons of all pairs of replies, in both orders."""
+    rng, rows = np.random.default_rng(seed), []
+    for at, question_id in enumerate(rewards.question_ids.tolist()):
+        for one, source in enumerate(rewards.actions):
+            against = {}
+            for other, name in enumerate(rewards.actions):
+                if other != one:
+                    better = float(rewards.accuracy[at, one] > rewards.accuracy[at, other])
+                    said = better if rng.random() < sees else 1 - better
+                    against[name, 0] = 1.0 if rng.random() < first else said
+            rows.append(
+                {
+                    "question_id": question_id,
+                    "question": rewards.questions[at],
+                    "source": source,
+                    "sample": 0,
+                    "answer": f"{source} {at}",
+                    "gold": None,
+                    "correct": None,
+                    "cost": float(rewards.cost[at, one]),
+                    "cost_unit": rewards.cost_unit,
+                    "preferred_over": preferences_cell(against),
+                }
+            )
+    return estimate(Samples.from_rows(rows), votes=(1,))
 
 
 def stops(samples, *, splits, draws, seed=0):
@@ -360,7 +366,7 @@ def main():
         table = Outcomes.read(arguments.folder / f"{name}.outcomes.parquet")
         table = table.only([any(f"-{size}-" in action for size in sizes) for action in table.actions])
         features = feature_matrix(table.questions.tolist(), encoder)
-        return preferences(table, features, budgets, arguments.splits or 10)
+        return preferences(table, features, budgets, arguments.splits or 20)
 
     def exams():
         return read("exams_a_gpt"), described("exams_a_gpt"), 3.9
@@ -370,6 +376,12 @@ def main():
             name: lifts(read(name), described(name), budgets, sizes, arguments.splits or splits)
             for name, (budgets, sizes, splits) in LIFT.items()
             if arguments.table in (None, name)
+        },
+        "more_splits": lambda: {
+            name: lifts(
+                read(name), described(name), LIFT[name][0], (0,), arguments.splits or splits, every=()
+            )
+            for name, splits in MORE_SPLITS.items()
         },
         "better_of_two": lambda: {
             name: better_of_two(read(name), described(name), LIFT[name][0], sizes, arguments.splits or splits)

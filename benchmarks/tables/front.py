@@ -76,7 +76,8 @@ def without_labels():
     names = {"bbh_direct_cot": "BIG-Bench Hard", "exams_a_gpt": "five exams"}
     counts = (0, 25, 100, 400, "all")
     rows = []
-    for table, runs in result("without_labels")["lift"].items():
+    found = result("without_labels")
+    for table, runs in (*found["lift"].items(), *found["more_splits"].items()):
         lifts = {(row["budget"], row["labels"]): row["lift"] for row in runs}
         splits = min(row["splits"] for row in runs)
         rows += [
