@@ -50,7 +50,7 @@ def status_of(error: BaseException, apart_from: Iterable[BaseException] = ()) ->
     With some clients it is `status` (aiohttp's, urllib's, Replicate's), with some it stands on the error's
     `response`: httpx's, requests', and boto's, which is a dict.
     What broke while a reply was under way has a status too with some, of the reply or of nothing: neither
-    is a refusal. Nor is the `code` of what an HTTP client could not read.
+    is a refusal. Nor is the `code` of what an HTTP client could not read, which aiohttp has as `status` too.
     """
     statuses = (status for cause in causes(error, apart_from) for status in _statuses(cause))
     return next((status for status in statuses if isinstance(status, int) and 400 <= status < 600), None)
@@ -84,6 +84,8 @@ def refuses_reply(error: BaseException) -> bool:
 
 def _statuses(error: BaseException) -> Iterator[Any]:
     kinds = type(error).__mro__
+    if any(kind.__name__ == "HttpProcessingError" for kind in type(error.__cause__).__mro__):
+        return
     yield getattr(error, "code" if any(_is_googles(kind) for kind in kinds) else "status_code", None)
     yield getattr(error, "status", None)
     response: Any = getattr(error, "response", None)

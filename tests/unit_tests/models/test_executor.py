@@ -9,7 +9,7 @@ import httpx
 import pytest
 import requests
 from aiohttp import ClientResponseError, RequestInfo
-from aiohttp.http_exceptions import ContentLengthError
+from aiohttp.http_exceptions import BadStatusLine, ContentLengthError
 from google.genai.errors import ClientError
 from huggingface_hub.errors import HfHubHTTPError
 from langchain.agents import create_agent
@@ -174,7 +174,16 @@ def test_a_refusal_whose_status_stands_on_its_response_costs_nothing(made, statu
     assert refuses_all(error) == (status == 401)
 
 
-@pytest.mark.parametrize("error", [EventStreamError(400), requests.ConnectionError("reset"), BotoError(None)])
+def unreadable():
+    """As aiohttp raises it for a reply that is not HTTP."""
+    error = aiohttp_error(400)
+    error.__cause__ = BadStatusLine("nonsense")
+    return error
+
+
+@pytest.mark.parametrize(
+    "error", [EventStreamError(400), requests.ConnectionError("reset"), BotoError(None), unreadable()]
+)
 def test_what_broke_on_the_way_is_no_refusal(error):
     assert status_of(error) is None
 
