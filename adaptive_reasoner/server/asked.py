@@ -14,12 +14,12 @@ ADAPTIVE = "adaptive"
 """The model that lets the policy choose the action."""
 
 _ASKS_NOTHING = {
-    "logprobs": (None, False),
-    "top_logprobs": (None, 0),
-    "background": (None, False),
-    "modalities": (None, ["text"]),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "background": (False,),
+    "modalities": (["text"],),
 }
-"""Values of unsupported parameters by which a client asks for nothing; of others, only null is one."""
+"""Values of parameters by which a client asks for nothing."""
 
 _AMOUNTS = ("budget", "price", "max_cost", "deadline")
 _NAMES = ("tenant", "run")
@@ -133,4 +133,4 @@ def checked_json(body: Any) -> Any:
         raise ValueError("the body is nested too deeply") from error
     if not isinstance(body, dict):
         raise ValueError("the body is a JSON object")  # noqa: TRY004 - as above
-    return {name: value for name, value in body.items() if value not in _ASKS_NOTHING.get(name, (None,))}
+    return {name: value for name, value in body.items() if value not in _ASKS_NOTHING.get(name, ())}

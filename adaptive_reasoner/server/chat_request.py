@@ -1,8 +1,9 @@
 """A request for a chat completion: what it may hold, and what it asks in the library's terms."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from langchain_core.messages import convert_to_messages
+from langchain_core.messages import BaseMessage, convert_to_messages
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from adaptive_reasoner.models.source import question_of
@@ -17,9 +18,16 @@ Metadata = Annotated[dict[str, Annotated[str, Field(max_length=512)]], Field(max
 
 
 class Wire(BaseModel):
-    """A part of a request, without fields of other names."""
+    """A part of a request, without fields of other names; null asks for nothing, whatever its name."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, part: Any) -> Any:
+        if not isinstance(part, dict):
+            return part
+        return {name: value for name, value in part.items() if value is not None}
 
 
 class TextPart(Wire):
@@ -107,6 +115,7 @@ class AssistantTurn(Wire):
     content: str | Annotated[list[SaidPart], Field(min_length=1)] | None = None
     tool_calls: Annotated[list[ToolCall], Field(min_length=1)] | None = None
     refusal: str | None = None
+    annotations: list[Any] | None = Field(default=None, exclude=True, description="accepted; not sent on")
     name: Name | None = None
 
 
@@ -225,18 +234,16 @@ class ChatRequest(Sampling):
 
     @model_validator(mode="after")
     def _consistent(self) -> "ChatRequest":
-        question_of(convert_to_messages(self._turns()))
+        question_of(self.conversation())
         if self.tool_choice not in (None, "none", "auto") and not self.tools:
             raise ValueError("tool_choice needs tools")
         return self
 
-    def _turns(self) -> list[dict[str, Any]]:
-        return [{"content": "", **turn.model_dump(exclude_none=True)} for turn in self.messages]
-
     def asked(self) -> Asked:
         """The request in the library's terms."""
-        plain = {"seed", "presence_penalty", "frequency_penalty", "logit_bias", "reasoning_effort"}
-        settings = self.sampling() | self.model_dump(include={*plain, "verbosity"}, exclude_none=True)
+        plain = {"seed", "presence_penalty", "frequency_penalty", "logit_bias"}
+        plain |= {"reasoning_effort", "verbosity"}
+        settings = self.sampling() | self.model_dump(include=plain, exclude_none=True)
         limit = self.max_completion_tokens or self.max_tokens
         stop = [self.stop] if isinstance(self.stop, str) else self.stop
         settings |= {"max_tokens": limit} if limit else {}
@@ -250,11 +257,38 @@ class ChatRequest(Sampling):
             settings["response_format"] = self.response_format.model_dump(by_alias=True, exclude_none=True)
         return Asked(
             model=self.model,
-            messages=convert_to_messages(self._turns()),
+            messages=self.conversation(),
             settings=settings,
             choices=self.n or 1,
             metadata=self.metadata or {},
         )
+
+    def conversation(self) -> list[BaseMessage]:
+        """The turns as messages."""
+        return as_messages([{"content": "", **turn.model_dump(exclude_none=True)} for turn in self.messages])
+
+
+def as_messages(turns: list[dict[str, Any]]) -> list[BaseMessage]:
+    """Turns of a chat completion as messages; a call that a model wrote wrongly stays as it is."""
+    messages = list[BaseMessage]()
+    for turn in turns:
+        calls = [_call(call) for call in turn.pop("tool_calls", ())]
+        (message,) = convert_to_messages([turn])
+        read, unread = ([call for call in calls if isinstance(call["args"], kind)] for kind in (dict, str))
+        own = {"tool_calls": read, "invalid_tool_calls": unread}
+        messages.append(message.model_copy(update=own) if calls else message)
+    return messages
+
+
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    """A call of a tool, its arguments as text where they are no JSON object."""
+    written = call["function"]["arguments"]
+    try:
+        read = json.loads(written.strip() or "{}", strict=False)
+    except ValueError:
+        read = None
+    own = ("tool_call", read) if isinstance(read, dict) else ("invalid_tool_call", written)
+    return {"id": call["id"], "name": call["function"]["name"], "type": own[0], "args": own[1]}
 
 
 def tool_settings(tools: list[dict[str, Any]], choice: str | None, parallel: bool | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from langchain_core.messages import BaseMessage, convert_to_messages
+from langchain_core.messages import BaseMessage
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from adaptive_reasoner.models.source import question_of
@@ -13,6 +13,7 @@ from adaptive_reasoner.server.chat_request import (
     Sampling,
     Tokens,
     Wire,
+    as_messages,
     tool_settings,
 )
 
@@ -229,7 +230,7 @@ class ResponsesRequest(Sampling):
         else:
             for item in self.input:
                 _add(turns, item)
-        return convert_to_messages(turns)
+        return as_messages(turns)
 
 
 def _add(turns: list[dict[str, Any]], item: Message | FunctionCall | FunctionOutput | Reasoning) -> None:

@@ -126,6 +126,27 @@ def test_what_a_tool_returned_is_sent_on(shared):
     assert [turn["role"] for turn in shared.upstream.bodies[-1]["messages"]] == ["user", "assistant", "tool"]
 
 
+@pytest.mark.parametrize("dump", ["model_dump", "to_dict"])
+def test_an_answer_can_be_sent_back_as_its_client_writes_it(shared, dump):
+    client, asked = shared.client(), {"model": "single_pass", "tools": [ADD]}
+    called = client.chat.completions.create(messages=ASKED, **asked).choices[0].message
+    returned = {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "7"}
+    turns = [*ASKED, getattr(called, dump)() | {"annotations": []}, returned]
+    assert client.chat.completions.create(messages=turns, **asked).choices[0].message.content
+    (sent,) = shared.upstream.bodies[-1]["messages"][1]["tool_calls"]
+    assert sent["function"] == {"name": "add", "arguments": '{"a": 3, "b": 4}'}
+
+
+@pytest.mark.parametrize(("written", "sent"), [("{a: 3", "{a: 3"), ("[3]", "[3]"), ("", "{}")])
+def test_arguments_that_a_model_wrote_wrongly_are_sent_on_as_they_are(shared, written, sent):
+    call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": written}}
+    returned = {"role": "tool", "tool_call_id": "call_1", "content": "These are no arguments."}
+    turns = [*ASKED, {"role": "assistant", "tool_calls": [call]}, returned]
+    shared.client().chat.completions.create(model="single_pass", messages=turns)
+    (found,) = shared.upstream.bodies[-1]["messages"][1]["tool_calls"]
+    assert found["function"]["arguments"] == sent
+
+
 def test_tools_that_must_not_be_called_are_not_sent(shared):
     said = shared.client().chat.completions.create(
         model="single_pass", messages=ASKED, tools=[ADD], tool_choice="none"

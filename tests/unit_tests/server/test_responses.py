@@ -91,3 +91,10 @@ def test_what_would_need_a_stored_response_is_refused_by_name(shared):
     refused = shared.post("/v1/responses", input="3 + 4?", previous_response_id="resp_1")
     assert refused.status_code == 400
     assert refused.json()["error"]["code"] == "unknown_parameter"
+
+
+def test_an_answer_can_be_sent_back_as_its_client_writes_it(shared):
+    question = {"role": "user", "content": "What is 3 + 4?"}
+    (call,) = asked(shared, input=[question], tools=[ADD]).output
+    returned = {"type": "function_call_output", "call_id": call.call_id, "output": "7"}
+    assert asked(shared, input=[question, call.model_dump(), returned], tools=[ADD]).output_text
