@@ -109,6 +109,7 @@ async def stream_completion(writer, body, whole, *, cut=False):
     """The reply word by word as server-sent events; usage only where it was asked for."""
     writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
     message, reason = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
+    probable = whole["choices"][0].get("logprobs")
     deltas = [{"role": "assistant", "content": ""}]
     if message.get("tool_calls"):
         deltas += [{"tool_calls": [{"index": at, **call}]} for at, call in enumerate(message["tool_calls"])]
@@ -118,6 +119,9 @@ async def stream_completion(writer, body, whole, *, cut=False):
     events = [
         {**shared, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
     ]
+    if probable:
+        for event, token in zip(events[1:], probable["content"], strict=True):
+            event["choices"][0]["logprobs"] = {"content": [token]}
     if cut:
         events = events[:2]
     else:
@@ -139,15 +143,23 @@ def send(writer, content, *, status=200, header="", cut=False):
     writer.write(head.encode() + (payload[: len(payload) // 2] if cut else payload))
 
 
+def logprob_of(word):
+    return {"token": word, "logprob": -0.5, "bytes": None, "top_logprobs": []}
+
+
 def completion_of(body, prompt, message, tokens, finish="stop"):
     words = max(1, len(prompt.split()))
     reason = "tool_calls" if message.get("tool_calls") else finish
+    probable = {"content": [logprob_of(word) for word in (message["content"] or "").split()]}
     return {
         "id": "chatcmpl-stub",
         "object": "chat.completion",
         "created": 0,
         "model": body["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "choices": [
+            {"index": 0, "message": message, "finish_reason": reason}
+            | ({"logprobs": probable} if body.get("logprobs") else {})
+        ],
         "usage": {
             "prompt_tokens": words,
             "completion_tokens": tokens,

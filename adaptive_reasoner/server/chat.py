@@ -57,8 +57,9 @@ class ChatWire:
             delta["refusal"] = refusal
         if calls := self._calls(number, chunk):
             delta["tool_calls"] = calls
-        if delta:
-            yield self._event([_delta(number, delta)])
+        logprobs = logprobs_of(chunk)
+        if delta or logprobs:
+            yield self._event([_delta(number, delta, logprobs=logprobs)])
         if finish_reason(chunk):
             self._finish[number] = reason_of(chunk)
 
@@ -102,8 +103,10 @@ class ChatWire:
         return f"data: {json.dumps(body)}\n\n"
 
 
-def _delta(number: int, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-    return {"index": number, "delta": delta, "finish_reason": reason, "logprobs": None}
+def _delta(
+    number: int, delta: dict[str, Any], reason: str | None = None, logprobs: Any = None
+) -> dict[str, Any]:
+    return {"index": number, "delta": delta, "finish_reason": reason, "logprobs": logprobs}
 
 
 def _choice(number: int, message: AIMessage) -> dict[str, Any]:
@@ -119,7 +122,13 @@ def _choice(number: int, message: AIMessage) -> dict[str, Any]:
             for call_id, name, arguments in calls
         ]
     reason = "tool_calls" if calls else reason_of(message)
-    return {"index": number, "message": said, "finish_reason": reason, "logprobs": None}
+    return {"index": number, "message": said, "finish_reason": reason, "logprobs": logprobs_of(message)}
+
+
+def logprobs_of(message: AIMessage) -> dict[str, Any] | None:
+    """The log probabilities of an answer's tokens, where they were asked for."""
+    found = message.response_metadata.get("logprobs")
+    return found if isinstance(found, dict) and isinstance(found.get("content"), list) else None
 
 
 def called(message: AIMessage) -> list[tuple[str, str, str]]:

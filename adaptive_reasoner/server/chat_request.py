@@ -191,6 +191,7 @@ class StreamOptions(Wire):
 class Sampling(Wire):
     """Arguments that both APIs pass on to the model."""
 
+    top_logprobs: Annotated[int, Field(ge=1, le=20)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     service_tier: Name | None = None
@@ -216,6 +217,7 @@ class ChatRequest(Sampling):
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    logprobs: bool | None = None
     reasoning_effort: Name | None = None
     verbosity: Name | None = None
     tools: Annotated[list[Tool], Field(max_length=512)] | None = None
@@ -241,7 +243,7 @@ class ChatRequest(Sampling):
 
     def asked(self) -> Asked:
         """The request in the library's terms."""
-        plain = {"seed", "presence_penalty", "frequency_penalty", "logit_bias"}
+        plain = {"seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs"}
         plain |= {"reasoning_effort", "verbosity"}
         settings = self.sampling() | self.model_dump(include=plain, exclude_none=True)
         limit = self.max_completion_tokens or self.max_tokens

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -11,7 +11,7 @@ from langchain_core.messages.ai import UsageMetadata, add_usage
 
 from adaptive_reasoner.models.finish_reasons import finish_reason
 from adaptive_reasoner.reasoner.result import Result
-from adaptive_reasoner.server.chat import called, reason_of, usage_object
+from adaptive_reasoner.server.chat import called, logprobs_of, reason_of, usage_object
 from adaptive_reasoner.server.errors import Problem
 from adaptive_reasoner.server.responses_request import ResponsesRequest
 
@@ -27,12 +27,14 @@ class _Item:
         body: The item as it is shown; of a message, without its content.
         text: The text or the arguments so far.
         kind: Of the part that a message holds.
+        logprobs: Of the tokens of the text, where they were asked for.
     """
 
     place: int
     body: dict[str, Any]
     text: str = ""
     kind: str = "output_text"
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_message(self) -> bool:
@@ -42,7 +44,7 @@ class _Item:
     def part(self) -> dict[str, Any]:
         if self.kind == "refusal":
             return {"type": "refusal", "refusal": self.text}
-        return {"type": "output_text", "text": self.text, "annotations": [], "logprobs": []}
+        return {"type": "output_text", "text": self.text, "annotations": [], "logprobs": self.logprobs}
 
     def done(self) -> dict[str, Any]:
         own = {"content": [self.part]} if self.is_message else {"arguments": self.text}
@@ -88,7 +90,7 @@ class ResponsesWire:
         refusal = chunk.additional_kwargs.get("refusal")
         for kind, text in (("output_text", chunk.text), ("refusal", refusal)):
             if text:
-                yield from self._say(kind, text)
+                yield from self._say(kind, text, logprobs_of(chunk))
         for part in chunk.tool_call_chunks:
             yield from self._call(part.get("index"), part.get("id"), part.get("name"), part.get("args") or "")
 
@@ -98,7 +100,7 @@ class ResponsesWire:
             at = {"item_id": item.body["id"], "output_index": item.place}
             if item.is_message:
                 inside, said = {**at, "content_index": 0}, item.kind.removeprefix("output_")
-                logprobs: dict[str, Any] = {"logprobs": []} if said == "text" else {}
+                logprobs = {"logprobs": item.logprobs} if said == "text" else {}
                 yield self._event(f"response.{item.kind}.done", **inside, **{said: item.text}, **logprobs)
                 yield self._event("response.content_part.done", **inside, part=item.part)
             else:
@@ -118,19 +120,21 @@ class ResponsesWire:
         refusal = message.additional_kwargs.get("refusal")
         for kind, text in (("output_text", message.text), ("refusal", refusal)):
             if text:
-                self._message(kind).text = text
+                item = self._message(kind)
+                item.text, item.logprobs = text, _tokens(logprobs_of(message))
         for call_id, name, arguments in called(message):
             self._function(call_id, name).text = arguments
 
-    def _say(self, kind: str, text: str) -> Iterator[str]:
+    def _say(self, kind: str, text: str, probable: dict[str, Any] | None) -> Iterator[str]:
         item = next((item for item in self._items if item.is_message and item.kind == kind), None)
         if item is None:
             item = self._message(kind)
             begun = {**item.body, "content": [], "status": "in_progress"}
             yield self._event("response.output_item.added", output_index=item.place, item=begun)
             yield self._event("response.content_part.added", **self._in(item), part=item.part)
-        item.text += text
-        logprobs: dict[str, Any] = {"logprobs": []} if kind == "output_text" else {}
+        tokens = _tokens(probable)
+        item.text, item.logprobs = item.text + text, [*item.logprobs, *tokens]
+        logprobs = {"logprobs": tokens} if kind == "output_text" else {}
         yield self._event(f"response.{kind}.delta", **self._in(item), delta=text, **logprobs)
 
     def _call(self, place: Any, call_id: str | None, name: str | None, arguments: str) -> Iterator[str]:
@@ -216,3 +220,7 @@ class ResponsesWire:
         body = {"type": kind, "sequence_number": self._sequence, **fields}
         self._sequence += 1
         return f"event: {kind}\ndata: {json.dumps(body)}\n\n"
+
+
+def _tokens(logprobs: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return [] if logprobs is None else list(logprobs["content"])

@@ -180,7 +180,7 @@ class ResponsesRequest(Sampling):
     stream_options: ResponseStreamOptions | None = None
     metadata: Metadata | None = None
     store: bool | None = Field(default=None, description="accepted; nothing is stored")
-    include: list[str] | None = Field(default=None, description="accepted; there is nothing to include")
+    include: list[str] | None = Field(default=None, description="`message.output_text.logprobs`, or accepted")
     truncation: Literal["auto", "disabled"] | None = Field(default=None, description="accepted")
 
     @model_validator(mode="before")
@@ -201,6 +201,8 @@ class ResponsesRequest(Sampling):
         text, reasoning = self.text or TextSettings(), self.reasoning or ReasoningSettings()
         own = {"verbosity": text.verbosity, "reasoning_effort": reasoning.effort}
         settings |= {name: value for name, value in own.items() if value is not None}
+        if "message.output_text.logprobs" in (self.include or ()):
+            settings["logprobs"] = True
         if self.max_output_tokens:
             settings["max_tokens"] = self.max_output_tokens
         if isinstance(text.format, SchemaText):

@@ -147,6 +147,19 @@ def test_arguments_that_a_model_wrote_wrongly_are_sent_on_as_they_are(shared, wr
     assert found["function"]["arguments"] == sent
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["single_pass", "vote_3"])
+def test_log_probabilities_come_with_the_answer(shared, model, stream):
+    said = shared.client().chat.completions.create(
+        model=model, messages=ASKED, logprobs=True, top_logprobs=2, stream=stream
+    )
+    found = [choice.logprobs for part in (said if stream else [said]) for choice in part.choices]
+    tokens = [token.token for logprobs in found if logprobs for token in logprobs.content]
+    assert tokens[0] == "Answer:"
+    assert len(tokens) == 2
+    assert shared.upstream.bodies[-1]["top_logprobs"] == 2
+
+
 def test_tools_that_must_not_be_called_are_not_sent(shared):
     said = shared.client().chat.completions.create(
         model="single_pass", messages=ASKED, tools=[ADD], tool_choice="none"

@@ -93,6 +93,16 @@ def test_what_would_need_a_stored_response_is_refused_by_name(shared):
     assert refused.json()["error"]["code"] == "unknown_parameter"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_log_probabilities_come_with_the_text(shared, stream):
+    said = asked(shared, include=["message.output_text.logprobs"], top_logprobs=2, stream=stream)
+    events = list(said) if stream else []
+    (part,) = (events[-1].response if stream else said).output[0].content
+    assert [token.token for token in part.logprobs] == part.text.split()
+    deltas = [event.logprobs for event in events if event.type == "response.output_text.delta"]
+    assert [token.token for each in deltas for token in each] == (part.text.split() if stream else [])
+
+
 def test_an_answer_can_be_sent_back_as_its_client_writes_it(shared):
     question = {"role": "user", "content": "What is 3 + 4?"}
     (call,) = asked(shared, input=[question], tools=[ADD]).output
