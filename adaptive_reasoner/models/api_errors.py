@@ -1,7 +1,11 @@
-"""What an endpoint's errors say: a refusal, a call that was lost, or one that was never sent."""
+"""What an endpoint's errors say: a refusal, a call that was lost or never sent, and when to come back."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from math import isnan
 from socket import gaierror
 from traceback import walk_tb
 from typing import Any
@@ -119,3 +123,44 @@ def was_never_sent(error: BaseException, settings: Mapping[str, Any]) -> bool:
 def is_unreachable(error: BaseException, apart_from: Iterable[BaseException] = ()) -> bool:
     """Whether there is no endpoint at the address, or none at the moment: nothing was sent."""
     return any(isinstance(cause, ConnectionRefusedError | gaierror) for cause in causes(error, apart_from))
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds that the endpoint asks to wait, None if it names no time.
+
+    Source:
+        RFC 9110, section 10.2.3: a number of seconds, or a date; `retry-after-ms` is OpenAI's own.
+    """
+    pauses = (_pause_in(headers) for cause in causes(error) for headers in _headers_of(cause))
+    return next((pause for pause in pauses if pause is not None), None)
+
+
+def _headers_of(cause: BaseException) -> Iterator[dict[str, str]]:
+    """The headers of a refusal, wherever a provider's package keeps them; their names in small letters."""
+    response = getattr(cause, "response", None)
+    kept = [getattr(response, "headers", None), getattr(cause, "headers", None)]
+    if isinstance(response, Mapping):  # botocore's
+        metadata = response.get("ResponseMetadata")
+        kept += [
+            response.get("headers"),
+            metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None,
+        ]
+    for headers in kept:
+        if isinstance(headers, Mapping | Message):
+            yield {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _pause_in(headers: Mapping[str, str]) -> float | None:
+    for name, seconds in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            pause = float(headers[name]) * seconds
+        except (KeyError, ValueError):
+            continue
+        if not isnan(pause):
+            return max(0.0, pause)
+    try:
+        then = parsedate_to_datetime(headers["retry-after"])
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+        return None
+    zoned = then if then.tzinfo is not None else then.replace(tzinfo=UTC)
+    return max(0.0, (zoned - datetime.now(UTC)).total_seconds())

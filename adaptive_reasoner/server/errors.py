@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from adaptive_reasoner.errors import (
@@ -10,9 +11,16 @@ from adaptive_reasoner.errors import (
     UnpricedUsageError,
 )
 from adaptive_reasoner.ledger.base import UnreachableLedgerError
-from adaptive_reasoner.models.api_errors import causes, is_unreachable, status_of, was_never_sent
+from adaptive_reasoner.models.api_errors import (
+    causes,
+    is_unreachable,
+    retry_after,
+    status_of,
+    was_never_sent,
+)
 
 _RETRY = {"retry-after": "1"}
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -146,10 +154,5 @@ def _refused(status: int, error: BaseException) -> Problem:
 
 
 def _pause(error: BaseException) -> dict[str, str]:
-    """The pause that the upstream asks for, or a second."""
-    for cause in causes(error):
-        headers = getattr(getattr(cause, "response", None), "headers", None)
-        said = headers.get("retry-after") if isinstance(headers, Mapping) else None
-        if isinstance(said, str) and said.isdecimal():
-            return {"retry-after": said}
-    return dict(_RETRY)
+    """The pause that the upstream asks for, at most a day, or a second."""
+    return {"retry-after": str(max(1, ceil(min(retry_after(error) or 1.0, _DAY))))}

@@ -15,13 +15,8 @@ from adaptive_reasoner.kit.collecting.cost_cap import Cap
 from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.collecting.worklist import Attempts
-from adaptive_reasoner.kit.menu.retries import (
-    Retries,
-    refuses_all,
-    retry_after,
-    worth_another,
-)
-from adaptive_reasoner.models.api_errors import causes, is_unreachable
+from adaptive_reasoner.kit.menu.retries import Retries, refuses_all, worth_another
+from adaptive_reasoner.models.api_errors import causes, is_unreachable, retry_after
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import Meter, prompt_cost
 from adaptive_reasoner.models.prompt_bound import bounded, most_prompt_tokens

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from adaptive_reasoner.errors import AdaptiveReasonerError
-from adaptive_reasoner.kit.menu.retries import retry_after
-from adaptive_reasoner.models.api_errors import causes, status_of
+from adaptive_reasoner.models.api_errors import causes, retry_after, status_of
 
 _BUILTIN = (json.JSONDecodeError, ValueError, TypeError, LookupError, AttributeError, ImportError)
 _MORE = (NotImplementedError, AssertionError, TimeoutError, ConnectionError)

@@ -2,14 +2,9 @@
 
 import json
 import random
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.message import Message
-from email.utils import parsedate_to_datetime
-from math import isnan
 
-from adaptive_reasoner.models.api_errors import causes, is_final, refuses_reply, status_of
+from adaptive_reasoner.models.api_errors import causes, is_final, refuses_reply, retry_after, status_of
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 
 _NO_ADMITTANCE = frozenset({401, 402, 403, 404})
@@ -92,44 +87,3 @@ def refuses_all(error: BaseException) -> bool:
     """Whether every further call would fail alike: no such model, a key that is refused, no money left."""
     broke = any(vars(cause).get("code") in _NO_CREDIT for cause in causes(error))
     return broke or status_of(error) in _NO_ADMITTANCE
-
-
-def retry_after(error: BaseException) -> float | None:
-    """Seconds that the endpoint asks to wait, None if it names no time.
-
-    Source:
-        RFC 9110, section 10.2.3: a number of seconds, or a date; `retry-after-ms` is OpenAI's own.
-    """
-    pauses = (_pause_in(headers) for cause in causes(error) for headers in _headers_of(cause))
-    return next((pause for pause in pauses if pause is not None), None)
-
-
-def _headers_of(cause: BaseException) -> Iterator[dict[str, str]]:
-    """The headers of a refusal, wherever a provider's package keeps them; their names in small letters."""
-    response = getattr(cause, "response", None)
-    kept = [getattr(response, "headers", None), getattr(cause, "headers", None)]
-    if isinstance(response, Mapping):  # botocore's
-        metadata = response.get("ResponseMetadata")
-        kept += [
-            response.get("headers"),
-            metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None,
-        ]
-    for headers in kept:
-        if isinstance(headers, Mapping | Message):
-            yield {str(name).lower(): str(value) for name, value in headers.items()}
-
-
-def _pause_in(headers: Mapping[str, str]) -> float | None:
-    for name, seconds in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        try:
-            pause = float(headers[name]) * seconds
-        except (KeyError, ValueError):
-            continue
-        if not isnan(pause):
-            return max(0.0, pause)
-    try:
-        then = parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
-        return None
-    zoned = then if then.tzinfo is not None else then.replace(tzinfo=UTC)
-    return max(0.0, (zoned - datetime.now(UTC)).total_seconds())

@@ -161,6 +161,19 @@ def test_a_failure_of_the_upstream_has_a_status_of_its_own(serve, fault, status,
     assert state.spent == (served.upstream.priced if paid else 0.0)
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        *(("retry-after: 7", "7"), ("retry-after: 1.5", "2"), ("retry-after-ms: 2500", "3")),
+        *(("retry-after: inf", "86400"), ("retry-after: Wed, 01 Jan 2200 00:00:00 GMT", "86400")),
+        *(("retry-after: 0", "1"), ("retry-after: soon", "1")),
+    ],
+)
+def test_the_pause_that_the_upstream_asks_for_is_passed_on_in_whole_seconds(serve, asked, told):
+    served = serve(upstream=StubServer(faults=lambda number: "429", asks_pause=asked))
+    assert served.post().headers["retry-after"] == told
+
+
 def test_no_text_of_the_upstream_is_passed_on_that_may_hold_a_secret(serve):
     served = serve(upstream=StubServer(faults=lambda number: "401"))
     assert "told to" not in served.post().text

@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from adaptive_reasoner.kit.collecting.http_clients import Connections
-from adaptive_reasoner.kit.menu.retries import refuses_all, retry_after, worth_another
-from adaptive_reasoner.models.api_errors import is_unreachable, status_of
+from adaptive_reasoner.kit.menu.retries import refuses_all, worth_another
+from adaptive_reasoner.models.api_errors import is_unreachable, retry_after, status_of
 from adaptive_reasoner.models.replies import LostReplyError
 from adaptive_reasoner.models.source import Source
 from tests.stub_server import StubServer

@@ -5,8 +5,8 @@ import pytest
 from adaptive_reasoner.kit.collecting.http_clients import Connections
 from adaptive_reasoner.kit.collecting.sampler import made_here
 from adaptive_reasoner.kit.collecting.sent_errors import packed, unpacked
-from adaptive_reasoner.kit.menu.retries import refuses_all, retry_after, worth_another
-from adaptive_reasoner.models.api_errors import causes, is_unreachable, status_of
+from adaptive_reasoner.kit.menu.retries import refuses_all, worth_another
+from adaptive_reasoner.models.api_errors import causes, is_unreachable, retry_after, status_of
 from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.models.replies import EmptyReplyError
 from adaptive_reasoner.models.source import Source

@@ -8,13 +8,8 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from adaptive_reasoner.kit.menu.retries import (
-    Retries,
-    refuses_all,
-    retry_after,
-    worth_another,
-)
-from adaptive_reasoner.models.api_errors import is_unreachable
+from adaptive_reasoner.kit.menu.retries import Retries, refuses_all, worth_another
+from adaptive_reasoner.models.api_errors import is_unreachable, retry_after
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
 from tests.fakes import StatusError
 
