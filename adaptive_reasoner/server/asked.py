@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -24,6 +24,7 @@ _ASKS_NOTHING = {
 _AMOUNTS = ("budget", "price", "max_cost", "deadline")
 _NAMES = ("tenant", "run")
 _LONGEST_NAME = 200
+_MOST = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +106,9 @@ def _amount(name: str, said: str, place: str) -> float:
     except ValueError:
         amount = -inf
     above = name in ("budget", "deadline")
-    if not isfinite(amount) or amount < 0 or (above and amount == 0):
+    if not 0 <= amount <= _MOST or (above and amount == 0):
         least = "above 0" if above else "of at least 0"
-        raise RequestError(f"{place} is a number {least}, not {said[:40]!r}", param=place)
+        raise RequestError(f"{place} is a number {least} and at most 1e9, not {said[:40]!r}", param=place)
     return amount
 
 
