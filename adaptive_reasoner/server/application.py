@@ -123,7 +123,14 @@ def app(
             yield
         tenants.close()
 
-    served = FastAPI(title="adaptive_reasoner", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    served = FastAPI(
+        title="adaptive_reasoner",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # to an address that may be none behind a proxy, and without TLS
+    )
     served.state.gate = gate
     served.add_middleware(LimitedApp, gate=gate, limits=limits, observe=metrics.count)
     _add_error_handlers(served)

@@ -124,8 +124,8 @@ class LimitedApp:
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit it if there is room."""
-        if scope["method"] in ("GET", "HEAD"):
-            await self._app(scope, receive, send)
+        if scope["method"] in ("GET", "HEAD"):  # the server leaves out the body of a HEAD
+            await self._app({**scope, "method": "GET"}, receive, send)
             return
         counted = scope["path"] in ANSWERING
         refused = self._gate.refusal() if counted else None

@@ -263,3 +263,14 @@ def test_a_connection_that_was_cut_is_no_timeout_whatever_the_client_calls_it():
     cut.__cause__, late.__cause__ = ConnectionResetError(104, "reset"), TimeoutError()
     left.__cause__ = pytest.importorskip("aiohttp").ServerDisconnectedError()
     assert [problem_of(error, {}).status for error in (cut, left, late)] == [502, 502, 504]
+
+
+def test_a_path_with_a_slash_at_its_end_is_another_one_and_sent_nowhere(shared):
+    answer = shared.raw(b"{}", "/v1/chat/completions/")
+    assert (answer.status_code, problem(answer)["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/v1/models/none", 404)])
+def test_a_head_has_the_status_and_no_body(shared, path, status):
+    answer = httpx.head(f"{shared.url}{path}")
+    assert (answer.status_code, answer.content) == (status, b"")
