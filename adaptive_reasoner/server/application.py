@@ -108,7 +108,7 @@ def app(
     named = {name: ServedAction(reasoner.actions[name]) for name in reasoner.policy.actions}
     answerer = Answerer(reasoner, named if actions is None else actions, tenants)
     metrics = Metrics(gate, reasoner.ledger.cost_unit)
-    endpoint = Endpoint(answerer, Repeats(), metrics, limits)
+    endpoint = Endpoint(answerer, Repeats(), metrics, limits, gate.cut)
     for tenant in keys.tenants if keys else ():
         tenants.ledger_of(tenant)
 
@@ -158,7 +158,7 @@ def app(
     @served.get("/healthz", responses={503: _ERRORS[503]})
     async def healthz() -> Response:
         if gate.draining:
-            return _problem(draining())
+            return _problem(draining().problem)
         return JSONResponse({"status": "ok"})
 
     @served.get("/metrics", responses={401: _ERRORS[401]}, response_class=Response)

@@ -59,10 +59,14 @@ class Endpoint:
         repeats: Knows what was answered under which idempotency key.
         metrics: Counts it.
         limits: How long an answer may take.
+        cut: Set when streams are no longer waited for.
     """
 
-    def __init__(self, answerer: Answerer, repeats: Repeats, metrics: Metrics, limits: Limits) -> None:
+    def __init__(
+        self, answerer: Answerer, repeats: Repeats, metrics: Metrics, limits: Limits, cut: asyncio.Event
+    ) -> None:
         self.answerer, self.repeats, self.metrics, self.limits = answerer, repeats, metrics, limits
+        self.cut = cut
 
     async def reply(self, request: Request, caller: Caller, wire_of: Callable[[str], Wire]) -> Response:
         """The response to a request; a client that leaves ends what it asked for.
@@ -116,7 +120,8 @@ class Exchange:
         key: str | None,
     ) -> None:
         self._answerer, self._metrics = endpoint.answerer, endpoint.metrics
-        self._limits, self._wire, self._terms, self._turn = endpoint.limits, wire, terms, turn
+        self._limits, self._cut = endpoint.limits, endpoint.cut
+        self._wire, self._terms, self._turn = wire, terms, turn
         self._name, self._scope, self._key = name, scope, key
         self._bill = Bill(self._answerer.reasoner.ledger.cost_unit)
 
@@ -140,7 +145,7 @@ class Exchange:
 
     async def stream(self) -> Response:
         """The answer as a stream, once its first piece is there."""
-        produced = Produced(self._events())
+        produced = Produced(self._events(), self._cut)
         begun = False
         try:
             error = await produced.begin()

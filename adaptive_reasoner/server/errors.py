@@ -85,9 +85,10 @@ def busy(message: str) -> Problem:
     return Problem(429, "too_many_requests", message, "rate_limit_error", headers=_RETRY)
 
 
-def draining() -> Problem:
-    """The error for a request while the server shuts down."""
-    return Problem(503, "shutting_down", "the server is shutting down; ask another one", headers=_RETRY)
+def draining() -> RequestError:
+    """The error of a request while the server shuts down."""
+    told = "the server is shutting down; ask another one"
+    return RequestError(told, status=503, code="shutting_down", kind="api_error", headers=_RETRY)
 
 
 def problem_of(error: BaseException, settings: Mapping[str, Any]) -> Problem:

@@ -23,6 +23,7 @@ _PATHS = (*ANSWERING, "/v1/models", "/healthz", "/metrics")
 _UNANSWERED = 499  # as nginx logs a client that closed the connection
 _FAULT = 500  # an error leaves the application, and the middleware around this answers
 
+_LAST_WORDS = 1.0  # seconds that a stream has to end when it is cut
 _DISCARDED = 4  # times the limit, of a body that is too large: a client reads no answer before it has sent
 
 
@@ -67,7 +68,7 @@ class Gate:
     def refusal(self) -> Problem | None:
         """Why another request is refused; None if it is admitted."""
         if self.draining:
-            return draining()
+            return draining().problem
         if self.in_flight >= self.most:
             return busy(f"{self.most} requests are in flight; try again in a second")
         return None
@@ -175,9 +176,11 @@ class LimitedApp:
             if working.done():
                 working.result()
             else:
+                if begun:  # a stream says why it ends
+                    await asyncio.wait({working}, timeout=_LAST_WORDS)
                 await ended(working)
                 if not begun:
-                    await refuse(draining(), scope, receive, send)
+                    await refuse(draining().problem, scope, receive, send)
         finally:
             await ended(working, cutting)
 

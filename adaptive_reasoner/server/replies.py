@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.server.errors import draining
 from adaptive_reasoner.server.tasks import ended
 
 T = TypeVar("T")
@@ -50,13 +51,15 @@ class Produced:
 
     Args:
         pieces: The generator.
+        cut: Set when it is to end before its end.
 
     Attributes:
         error: What ended the generator before its end; None so far.
         complete: Whether it came to its end.
     """
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, pieces: AsyncGenerator[bytes, None], cut: asyncio.Event) -> None:
+        self._cut = cut
         self._arrived = asyncio.Queue[bytes | None](maxsize=_WAITING)
         self._first: list[bytes | None] = []
         self.error: BaseException | None = None
@@ -80,12 +83,12 @@ class Produced:
         await ended(self._task)
 
     async def _produce(self, pieces: AsyncGenerator[bytes, None]) -> None:
-        reading = asyncio.ensure_future(self._read(pieces))
+        reading, cutting = asyncio.ensure_future(self._read(pieces)), asyncio.ensure_future(self._cut.wait())
         try:
-            await asyncio.wait({reading})
+            await asyncio.wait({reading, cutting}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await ended(reading)
-        self.error = reading.exception()
+            await ended(reading, cutting)
+        self.error = draining() if reading.cancelled() else reading.exception()
         self.complete = self.error is None
         await self._arrived.put(None)
 

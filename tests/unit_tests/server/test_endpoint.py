@@ -1,5 +1,6 @@
 """A request to its end: who pays, what is repeated, and the client that leaves."""
 
+import asyncio
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -8,14 +9,19 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 
-from adaptive_reasoner import open_ledger
+from adaptive_reasoner import AdaptiveReasoner, SampleMeter, open_ledger
+from adaptive_reasoner.server.application import app
 from adaptive_reasoner.server.keys import Caller, KeyFile, hashed
 from adaptive_reasoner.server.limits import Limits
 from tests.stub_server import StubServer
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import PATIENCE, await_until, wait_until
 
 PATHS = ["/v1/chat/completions", "/v1/responses"]
+FIELDS = {"/v1/chat/completions": "messages", "/v1/responses": "input"}
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -36,6 +42,37 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_ends_it(serve):
         next(answer.iter_raw())
     wait_until(lambda: not served.app.state.gate.in_flight)
     assert served.settled().spent == 10_000.0
+
+
+class Halting(FakeListChatModel):
+    """A model whose stream begins and does not end."""
+
+    async def _astream(self, *asked, **settings):
+        yield ChatGenerationChunk(message=AIMessageChunk("Answer"))
+        await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_stream_that_is_cut_by_the_end_of_the_server_says_so(path):
+    served = app(AdaptiveReasoner(Halting(responses=[""]), budget=3.0, meter=SampleMeter()))
+    turns = [{"role": "user", "content": "Hi"}]
+    body = {"model": "single_pass", "stream": True} | {FIELDS[path]: turns}
+    sent = []
+
+    async def watched(scope, receive, send):
+        async def noted(message):
+            sent.append(message)
+            await send(message)
+
+        await served(scope, receive, noted)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://served") as client:
+        asking = asyncio.ensure_future(client.post(path, json=body))
+        await await_until(lambda: sent)
+        served.state.gate.cut.set()
+        answer = await asking
+    assert answer.status_code == 200
+    assert "shutting_down" in answer.text.strip().split("\n\n")[-1]
 
 
 def test_a_client_that_does_not_read_is_cut(serve):
