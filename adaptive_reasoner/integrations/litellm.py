@@ -187,12 +187,18 @@ class AdaptiveRouting(CustomLogger, CustomRoutingStrategyBase):  # type: ignore[
 
 
 def _cost_nothing(error: Any) -> bool:
-    """Whether an attempt failed before the model worked: LiteLLM gives lost calls a status too."""
+    """Whether an attempt failed before the model worked: LiteLLM gives lost calls a status too.
+
+    A status of 500 or above counts where it is the endpoint's; LiteLLM's own, below, are of what it refuses
+    to send.
+    """
     if not isinstance(error, Exception):
         return False
-    names = [type(cause).__name__ for cause in causes(error)]
-    broke = any("Connection" in name or "Timeout" in name for name in names)
-    return is_unreachable(error) or (not broke and status_of(error) is not None)
+    every = list(causes(error))
+    broke = any("Connection" in type(cause).__name__ or "Timeout" in type(cause).__name__ for cause in every)
+    endpoints = next((cause for cause in every if not type(cause).__module__.startswith("litellm.")), None)
+    refused = endpoints is not None and status_of(endpoints) is not None
+    return is_unreachable(error) or (not broke and (refused or (status_of(error) or 500) < 500))
 
 
 def _reply(response: Any) -> AIMessage:

@@ -101,10 +101,10 @@ async def test_a_stream_is_billed_by_its_usage(routed, stub):
 
 async def test_an_attempt_that_is_refused_costs_nothing_and_one_that_is_lost_its_worst_case(routed, stub):
     ledger = open_ledger("memory://", target=30.0)
-    router = routed(ledger, num_retries=2)
-    stub.faults = {0: "500", 1: "reset"}
+    router = routed(ledger, num_retries=3)
+    stub.faults = {0: "500", 1: "reset", 2: "bad json"}
     await router.acompletion(**asked("an easy one"))
-    assert (await settled(ledger, 2)).spent == 500.0 + 3.0 == stub.priced
+    assert (await settled(ledger, 3)).spent == 500.0 + 500.0 + 3.0 == stub.priced
 
 
 async def test_no_call_is_sent_beyond_the_cap(routed, stub):
