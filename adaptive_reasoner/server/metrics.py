@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from adaptive_reasoner.ledger.base import Ledger, Snapshot
+from adaptive_reasoner.ledger.base import Ledger, Snapshot, UnreachableLedgerError
 from adaptive_reasoner.server.bill import Bill
 from adaptive_reasoner.server.limits import Gate
 
@@ -61,8 +61,11 @@ class Metrics:
             self._cost.labels(decision["action"], self._unit).inc(decision.get("cost", 0.0))
 
     async def text(self, ledger: Ledger) -> bytes:
-        """All of them, with the state of the ledger now."""
-        self._ledger.seen = await ledger.asnapshot()
+        """All of them, with the state of the ledger now; without it where its database does not answer."""
+        try:
+            self._ledger.seen = await ledger.asnapshot()
+        except UnreachableLedgerError:
+            self._ledger.seen = None
         return generate_latest(self._registry)
 
 
@@ -74,6 +77,8 @@ class _LedgerMetrics(Collector):
 
     @override
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = float(self.seen is not None)
+        yield GaugeMetricFamily("adaptive_reasoner_ledger_up", "Whether the ledger answers.", value=up)
         if self.seen is None:
             return
         for name in _TOLD:

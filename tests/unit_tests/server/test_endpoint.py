@@ -294,6 +294,19 @@ def test_the_metrics_count_requests_answers_and_costs(serve):
         assert line in told
 
 
+def test_the_metrics_are_told_while_the_ledger_is_away(serve, tmp_path):
+    file, aside = tmp_path / "ledger.db", tmp_path / "aside.db"
+    served = serve(ledger=open_ledger(f"sqlite:///{file}", target=30.0))
+    assert "adaptive_reasoner_ledger_up 1.0" in served.get("/metrics").text
+    file.rename(aside)
+    assert served.post().status_code == 503
+    told = served.get("/metrics").text
+    aside.rename(file)
+    assert "adaptive_reasoner_ledger_up 0.0" in told
+    assert 'path="/v1/chat/completions",status="503"' in told
+    assert "adaptive_reasoner_ledger_spent" not in told
+
+
 def test_the_log_holds_no_prompt_no_answer_and_no_key(serve, caplog):
     caplog.set_level("INFO")
     served = serve(keys=keys(sesame=Caller("acme-1")), upstream=StubServer(faults={1: "bad json"}))
