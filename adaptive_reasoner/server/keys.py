@@ -58,7 +58,7 @@ class Caller:
     @property
     def scope(self) -> str:
         """The prefix of the names of runs and keys, so that callers do not share them."""
-        return "" if self.name is None else f"{self.name}:"
+        return "" if self.name is None else f"{self.name}/"  # no name has a slash
 
 
 class KeyFile:
@@ -98,8 +98,12 @@ class KeyFile:
         Raises:
             KeyFileError: It is no TOML, or holds something else.
         """
+        return cls._read(path.read_bytes(), path)
+
+    @classmethod
+    def _read(cls, content: bytes, path: Path) -> Self:
         try:
-            rows = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).keys
+            rows = _File.model_validate(tomllib.loads(content.decode())).keys
         except (ValidationError, ValueError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             place = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else ""
@@ -156,8 +160,8 @@ def add_key(path: Path, caller: Caller) -> str:
     fields |= {name: getattr(caller, name) for name in ("tenant", "budget", "hard_cap")}
     lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items() if value is not None]
     text = "\n".join([*([before.rstrip(), ""] if before.strip() else []), "[[keys]]", *lines, ""])
+    KeyFile._read(text.encode(), path)
     with replaced_whole(path) as new:
         new.touch(mode=0o600)
         new.write_text(text, encoding="utf-8")
-        KeyFile.load(new)
     return key

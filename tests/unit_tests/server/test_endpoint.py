@@ -263,11 +263,11 @@ def test_a_key_asks_for_no_other_tenant(serve):
 
 
 def test_callers_do_not_share_the_names_of_runs_and_keys(serve):
-    served = serve(keys=keys(one=Caller("one"), two=Caller("two")))
-    named = {"Idempotency-Key": "a", "x-adaptive-run": "r"}
-    for key in ("one", "two"):
-        assert served.post(headers={**bearer(key), **named}).status_code == 200
-    assert served.settled().questions == 2
+    served = serve(keys=keys(one=Caller("one"), two=Caller("one:a")))
+    for key, named in (("one", "a:b"), ("two", "b"), ("two", "a:b")):
+        terms = {"Idempotency-Key": named, "x-adaptive-run": named}
+        assert served.post(headers={**bearer(key), **terms}).status_code == 200
+    assert served.settled().questions == 3
 
 
 def test_without_keys_a_request_names_its_tenant(serve):

@@ -31,7 +31,7 @@ def test_what_does_not_go_with_the_keys_of_a_file_is_refused_and_the_file_left(t
         (Caller("a/b"), "name"),
         (Caller("beta", "beta", -1.0), "greater than 0"),
     ):
-        with pytest.raises(KeyFileError, match=reason):
+        with pytest.raises(KeyFileError, match=f"^{path}: .*{reason}"):
             add_key(path, caller)
     assert path.read_text() == before
     assert [each.name for each in tmp_path.iterdir()] == ["keys.toml"]
