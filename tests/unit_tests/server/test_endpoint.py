@@ -122,6 +122,18 @@ def _sent(served, body, *, length=None, path=PATHS[0], headers=""):
     return connection
 
 
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\r\n\r\n", b"POST /v1/responses HTTP/1.1\r\ncontent-length: -5\r\n\r\n"]
+)
+def test_what_is_not_http_is_refused_in_the_words_of_the_api(serve, sent):
+    address = urlsplit(serve().url)
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as connection:
+        connection.sendall(sent)
+        told = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(told.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_http"
+
+
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(serve):
     served = serve(limits=Limits(body_bytes=10_000))
     answer = served.post(messages=[{"role": "user", "content": "a" * 30_000}])
