@@ -1,8 +1,9 @@
 """A chat model that decides for each call how much compute to spend."""
 
 import os
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from math import inf
 from typing import Any, Literal, cast
 
@@ -29,8 +30,8 @@ from adaptive_reasoner.integrations.untraced_model import Untraced
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import SCHEMAS, ChatModel, ModelResolver, Request, Source, chat_model
-from adaptive_reasoner.models.wrapped_models import main_model, mapped
-from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.models.wrapped_models import DecidingChatModel, main_model, mapped
+from adaptive_reasoner.policy.base import FixedPolicy, Policy
 from adaptive_reasoner.reasoner.options import AnswerOptions
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.result import Result
@@ -38,6 +39,7 @@ from adaptive_reasoner.reasoner.sample_log import SampleLog
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow
+from adaptive_reasoner.strategies.voting import single_pass
 
 _SETTINGS = ("temperature", "max_tokens", "stop")
 """What LangChain lets any chat model be made with, and any call be given."""
@@ -46,14 +48,15 @@ _INNER = {"max_retries", "api_key", "streaming"}
 """What it lets any chat model be made with and here says nothing: the client is the inner model's."""
 
 
-class AdaptiveChatModel(BaseChatModel):
+class AdaptiveChatModel(DecidingChatModel):
     """A chat model with a budget: for each call it decides how much compute to spend, and keeps the average.
 
     It replaces the model it wraps: tools, structured output, streaming and usage are those of the model. A
     single call streams its tokens; the winner of a vote arrives whole. To callback handlers, a call is one
     run with the usage of all its samples; the samples are not runs of their own. Inside a graph, all calls
     of one run are one question to the ledger. The decision and the bill are in
-    `response_metadata["adaptive_reasoner"]`.
+    `response_metadata["adaptive_reasoner"]`. As the model of an agent with the middleware, of a node or of a
+    reasoner, it leaves the decision to these and calls its model once; its ledger is charged as well.
 
     Args:
         model: The chat model, also with wrappers such as `bind` and `with_retry`. Its settings apply unless
@@ -111,6 +114,8 @@ class AdaptiveChatModel(BaseChatModel):
     timeout: float | None = None
     _reasoner: AdaptiveReasoner = PrivateAttr()
     _main: BaseChatModel = PrivateAttr()
+    _is_decided: bool = PrivateAttr(default=False)
+    _is_known_as_decided: bool = PrivateAttr(default=False)
 
     def __init__(self, model: ChatModel | str | None = None, **fields: Any) -> None:
         unknown = sorted(fields.keys() - type(self).model_fields.keys() - _INNER)
@@ -157,6 +162,28 @@ class AdaptiveChatModel(BaseChatModel):
         """What decides, calls and settles; its `ledger` keeps the average."""
         return self._reasoner
 
+    @property
+    @override
+    def called(self) -> Runnable[Any, Any]:
+        """The model inside it, with the settings that it sends along."""
+        return self.inner.bind(**self._settings)
+
+    @override
+    def decided(self) -> "AdaptiveChatModel":
+        """The same where a middleware, a node or a reasoner decides: it calls the model inside it once."""
+        chooses = self.policy is not None or self._reasoner.ledger.target is not None
+        if chooses and not self._is_known_as_decided:
+            self._is_known_as_decided = True
+            with suppress(UserWarning):  # where warnings are errors, the answer stands
+                warnings.warn(
+                    f"{self!r} is called by what decides in its place, so its own policy and budget choose "
+                    "nothing; give them to the middleware, node or reasoner around it",
+                    stacklevel=2,
+                )
+        decided = self.model_copy()
+        decided._is_decided = True
+        return decided
+
     def _in_place(self, composed: Runnable[Any, Any]) -> Runnable[Any, Any]:
         """What was composed on the inner model, tools bound or output parsed, composed on this one."""
         return mapped(composed, lambda model: self if model is self._main else model)
@@ -184,7 +211,7 @@ class AdaptiveChatModel(BaseChatModel):
             **self._main._identifying_params,
             **self._settings,
             "adaptive_model": self._main._llm_type,
-            "adaptive_policy": self._reasoner.policy.policy_id,
+            "adaptive_policy": None if self._is_decided else self._reasoner.policy.policy_id,
             "adaptive_key": self._reasoner.comparison.name,
         }
 
@@ -286,6 +313,9 @@ class AdaptiveChatModel(BaseChatModel):
             "run_id": run_of(config),
             "ledger": through_bills(self._reasoner.ledger),
         }
+        if self._is_decided:
+            policy = FixedPolicy("single_pass", cost_unit=self._reasoner.meter.cost_unit)
+            terms |= {"policy": policy, "actions": {policy.action: single_pass()}}
         if run is not None:
             manager = (
                 AsyncCallbackManager if isinstance(run, AsyncCallbackManagerForLLMRun) else CallbackManager

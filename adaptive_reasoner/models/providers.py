@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.models.wrapped_models import bound_settings, main_model, mapped, models_in
+from adaptive_reasoner.models.wrapped_models import bound_settings, called_models, mapped
 
 Thinking = str | int
 """An effort ("none", "minimal", "low", "medium", "high", "xhigh", "max") or a number of tokens."""
@@ -107,8 +107,8 @@ def unwrapped(model: Any) -> Any:
 
     A model whose fallbacks are of another provider stays as it is: the arguments have to suit them all.
     """
-    dialects = {_dialect_of(inner) for inner, _ in models_in(model)}
-    return model if len(dialects) > 1 else main_model(model)
+    called = [inner for inner, _ in called_models(model)]
+    return called[0] if len({_dialect_of(inner) for inner in called}) == 1 else model
 
 
 def open_to_thinking(model: Runnable[Any, Any]) -> Runnable[Any, Any]:

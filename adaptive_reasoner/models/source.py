@@ -18,7 +18,13 @@ from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_
 from adaptive_reasoner.models.prompts import PromptMaker, prompt_maker
 from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
 from adaptive_reasoner.models.reply_bound import most_replies, most_room
-from adaptive_reasoner.models.wrapped_models import attribute_of, bound_settings, mapped, models_in
+from adaptive_reasoner.models.wrapped_models import (
+    DecidingChatModel,
+    attribute_of,
+    bound_settings,
+    called_models,
+    mapped,
+)
 
 Messages = Sequence[BaseMessage]
 ChatModel = Runnable[Any, Any]
@@ -147,10 +153,11 @@ class Source:
         """The model, made at first use where `model` is a function.
 
         Where it would leave open whether a streamed reply reports its usage, it is asked to: LangGraph
-        streams a call as soon as messages are streamed, and an unpriced reply is an error.
+        streams a call as soon as messages are streamed, and an unpriced reply is an error. One that decides
+        how often to call another calls it once: whoever calls this source has decided.
         """
         assert not isinstance(self.model, str)
-        return mapped(self.model if isinstance(self.model, Runnable) else self.model(), _reporting_usage)
+        return mapped(self.model if isinstance(self.model, Runnable) else self.model(), _called_plainly)
 
     @cached_property
     def sampler(self) -> ChatModel:
@@ -201,7 +208,7 @@ class Source:
     @property
     def _models(self) -> list[tuple[Any, Mapping[str, Any]]]:
         """The chat models with what is bound to them; None for one that is not made yet."""
-        return list(models_in(self._made)) or [(None, {})]
+        return list(called_models(self._made)) or [(None, {})]
 
     @property
     def _made(self) -> Any:
@@ -266,8 +273,10 @@ def _name_of(model: Any, settings: Mapping[str, Any]) -> str:
     return next((name for name in names if isinstance(name, str) and name), "")
 
 
-def _reporting_usage(model: BaseChatModel) -> BaseChatModel:
-    """The model, asked to report usage in streams where it leaves that open."""
+def _called_plainly(model: BaseChatModel) -> BaseChatModel:
+    """The model, which decides nothing, and is asked to report usage in streams where it leaves that open."""
+    if isinstance(model, DecidingChatModel):
+        return model.decided()
     if getattr(model, "stream_usage", True) is None:
         return model.model_copy(update={"stream_usage": True})
     return model

@@ -5,6 +5,7 @@ sequence, and `init_chat_model` with configurable fields put a Runnable around a
 model inside is still what is called.
 """
 
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import cached_property
 from threading import RLock
@@ -32,6 +33,19 @@ Change = Callable[[BaseChatModel], Runnable[Any, Any]]
 _KEPT = 7
 _changing = RLock()
 _PYDANTICS = vars(BaseModel)["__getattr__"]
+
+
+class DecidingChatModel(BaseChatModel):
+    """A chat model that decides for each call how often it calls the model inside it."""
+
+    @property
+    @abstractmethod
+    def called(self) -> Runnable[Any, Any]:
+        """The model inside it, with the settings that it sends along."""
+
+    @abstractmethod
+    def decided(self) -> BaseChatModel:
+        """The same where another one decides: it calls the model inside it once."""
 
 
 def mapped(model: Runnable[Any, Any], change: Change) -> Runnable[Any, Any]:
@@ -134,6 +148,15 @@ def models_in(
             yield from models_in(inner, outer)
 
 
+def called_models(model: Any) -> Iterator[tuple[BaseChatModel, Mapping[str, Any]]]:
+    """Those of `models_in`; in place of one that decides how often it calls others, these others."""
+    for inner, bound in models_in(model):
+        if isinstance(inner, DecidingChatModel):
+            yield from ((each, {**own, **bound}) for each, own in called_models(inner.called))
+        else:
+            yield inner, bound
+
+
 def attribute_of(model: Any, name: str) -> Any:
     """What a model has under a name; None where it has nothing.
 
@@ -182,7 +205,7 @@ def bound_settings(model: Any) -> Mapping[str, Any]:
         >>> bound_settings(FakeListChatModel(responses=["7"]).bind(stop=["."]).with_retry())
         {'stop': ['.']}
     """
-    return next((bound for _, bound in models_in(model)), {})
+    return next((bound for _, bound in called_models(model)), {})
 
 
 class Configured(Runnable[Any, Any]):

@@ -13,11 +13,15 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel
 
-from adaptive_reasoner.errors import UnknownActionError
+from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
+from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
+from adaptive_reasoner.integrations.node import AdaptiveComputeNode
+from adaptive_reasoner.ledger import open_ledger
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS, TokenMeter
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import FixedPolicy
+from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.strategies.modifiers import extended_thinking, on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 from tests.fakes import ScriptedModel, joined
@@ -301,3 +305,62 @@ def test_a_worst_case_in_prompt_tokens_counts_the_tools():
     plain, bound = (asked.invoke("5 + 9?") for asked in (model, model.bind(tools=[tool])))
     worst = [reply.response_metadata["adaptive_reasoner"]["worst_cost"] for reply in (plain, bound)]
     assert worst[1] >= worst[0] + 9 * 1000
+
+
+def deciding(**parts):
+    inner = ScriptedModel(profile={"max_output_tokens": 128_000})
+    return AdaptiveChatModel(
+        inner.bind(max_tokens=40), policy=FixedPolicy("vote_3"), actions=ACTIONS, **parts
+    )
+
+
+def through_middleware(model, **parts):
+    agent = create_agent(model, middleware=[AdaptiveComputeMiddleware(**parts)])
+    return agent.invoke({"messages": [HumanMessage("5 + 9?")]})["messages"][-1]
+
+
+def through_node(model, **parts):
+    node = AdaptiveComputeNode(model, **parts)
+    graph = node.attach(StateGraph(MessagesState)).add_edge(START, node.name).compile()
+    return graph.invoke({"messages": [HumanMessage("5 + 9?")]})["messages"][-1]
+
+
+def through_reasoner(model, **parts):
+    return AdaptiveReasoner(model, **parts).answer("5 + 9?").message
+
+
+@pytest.mark.filterwarnings("ignore:.*decides in its place")
+@pytest.mark.parametrize("outer", [through_middleware, through_node, through_reasoner])
+def test_as_the_model_of_what_decides_it_makes_one_call_and_bounds_it_like_its_model(outer):
+    model, ledger = deciding(budget=10.0), open_ledger("memory://")
+    parts = {"policy": FixedPolicy("vote_3", expected_cost=6), "actions": ACTIONS, "ledger": ledger}
+    record = outer(model, **parts).response_metadata["adaptive_reasoner"]
+    assert record["samples"] == len(model.inner.bound.requests) == 2  # two that agree end a vote of three
+    assert model.reasoner.ledger.spent == ledger.spent == 4.0
+    assert not model.reasoner.ledger.snapshot().in_flight
+
+
+@pytest.mark.filterwarnings("ignore:.*decides in its place")
+def test_the_budget_of_a_run_holds_what_the_model_inside_declares():
+    message = through_middleware(deciding(budget=10.0), run_budget=400.0)
+    assert message.response_metadata["adaptive_reasoner"]["worst_cost"] == 9 * 40.0
+    assert message.text == "Answer: 42"
+
+
+def test_settings_it_was_made_with_bound_it_too():
+    model = AdaptiveChatModel(
+        ScriptedModel(profile={"max_output_tokens": 128_000}), budget=9.0, max_tokens=30
+    )
+    assert Source(model).declared_tokens == 30
+
+
+def test_its_own_hard_cap_holds_where_another_one_decides():
+    ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=50.0)
+    model = deciding(ledger=ledger)
+    with pytest.warns(UserWarning, match="AdaptiveChatModel.* give them to the middleware, node or reasoner"):
+        through_reasoner(model, budget=10.0, samples=1)
+    assert ledger.spent == 2.0
+    ledger.charge(20.0, "other")
+    with pytest.raises(BudgetExceededError, match="40 tokens wanted, 28 left under the hard cap"):
+        through_reasoner(model, budget=10.0, samples=1)
+    assert ledger.spent == 22.0
