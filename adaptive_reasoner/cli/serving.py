@@ -76,6 +76,7 @@ def serve(
         from adaptive_reasoner.server.application import app
         from adaptive_reasoner.server.running import run
     from adaptive_reasoner.kit.collecting.http_clients import Connections
+    from adaptive_reasoner.reasoner.policy_and_actions import check_reach
     from adaptive_reasoner.server.keys import KeyFile
     from adaptive_reasoner.server.limits import Limits
 
@@ -92,6 +93,8 @@ def serve(
         concurrency=concurrency, body_bytes=max_body, body_seconds=read_seconds, answer_seconds=answer_seconds
     )
     tenants = {} if callers is None else callers.tenants
+    for tenant, caller in tenants.items():
+        check_reach(reasoner.policy, target=caller.budget, of=f"tenant {tenant!r}")
     served = app(
         reasoner,
         actions=_actions(menu, reasoner),

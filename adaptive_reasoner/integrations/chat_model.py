@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
-from pydantic import PrivateAttr, SkipValidation
+from pydantic import PrivateAttr, SkipValidation, ValidationError
 from typing_extensions import override
 
 from adaptive_reasoner.answers.grouping import Key
@@ -123,7 +123,13 @@ class AdaptiveChatModel(DecidingChatModel):
             raise TypeError(f"AdaptiveChatModel has no {', '.join(unknown)}: settings are the inner model's")
         given = {} if model is None else {"inner": model}
         fields = {**given, **fields}
-        super().__init__(**{**fields, "inner": chat_model(fields.get("inner"))})
+        try:
+            super().__init__(**{**fields, "inner": chat_model(fields.get("inner"))})
+        except ValidationError as error:
+            reason = error.errors()[0].get("ctx", {}).get("error")
+            if isinstance(reason, ValueError):  # what a reasoner raises that cannot be made so, as it is
+                raise reason from None
+            raise
 
     @override
     def model_post_init(self, context: Any, /) -> None:

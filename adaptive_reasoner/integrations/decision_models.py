@@ -104,6 +104,11 @@ class DecisionModelPolicy:
         self._known: OrderedDict[str, list[float]] = OrderedDict()
         self._asking = threading.Lock()
 
+    @property
+    def cheapest(self) -> float:
+        """What its cheapest action is expected to cost."""
+        return self._actions[0].expected_cost
+
     def decide(
         self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
     ) -> Decision:
@@ -145,9 +150,8 @@ class DecisionModelPolicy:
         check_one_aim(budget, target_accuracy)
         if budget is None:
             return self._reaching(questions, target_accuracy or 0.0)
-        cheapest, costliest = self._actions[0].expected_cost, self._actions[-1].expected_cost
-        if cheapest > budget:
-            raise InfeasibleBudgetError(budget, cheapest, self.cost_unit)
+        if self.cheapest > budget:
+            raise InfeasibleBudgetError(budget, self.cheapest, self.cost_unit)
 
         def decided(price: float) -> list[Decision]:
             return [self.decide(question, price=price) for question in questions]
@@ -157,7 +161,7 @@ class DecisionModelPolicy:
 
         costs = [action.expected_cost for action in self._actions]
         gaps = [more - less for less, more in pairwise(costs)]
-        low, high = 0.0, 2.0 / min((gap for gap in gaps if gap > 0), default=max(costliest, 1.0))
+        low, high = 0.0, 2.0 / min((gap for gap in gaps if gap > 0), default=max(costs[-1], 1.0))
         if cost(decided(low)) <= budget:
             return decided(low)
         for _ in range(50):

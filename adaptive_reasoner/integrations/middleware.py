@@ -33,6 +33,7 @@ from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy, never_blocks
 from adaptive_reasoner.reasoner.events import asend_run_event, send_run_event
+from adaptive_reasoner.reasoner.policy_and_actions import warn_of_limits
 from adaptive_reasoner.reasoner.reasoner import AdaptiveReasoner
 from adaptive_reasoner.reasoner.sample_keeper import SampleKeeper
 from adaptive_reasoner.reasoner.sample_log import SampleLog
@@ -192,6 +193,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             shadow=shadow,
         )
         check_budgets(self.reasoner.meter.cost_unit, **budgets)
+        warn_of_limits(self.ledger.target, self.reasoner.meter.cost_unit, **budgets)
         self.tenants = Tenants(self.reasoner.ledger, tenants)
         self.bills = AgentBills(self.reasoner.meter, ToolCosts(tool_costs or {}), run_budget, thread_budget)
         self._steps = StepOptions(

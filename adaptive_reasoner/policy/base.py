@@ -135,6 +135,15 @@ class MovesToBudget(Protocol):
 
 
 @runtime_checkable
+class KnowsCheapest(Protocol):
+    """A policy that knows below which mean cost no price takes it."""
+
+    @property
+    def cheapest(self) -> float:
+        """The mean cost per question of its cheapest choices."""
+
+
+@runtime_checkable
 class HasVoteModel(Protocol):
     """A policy that also knows when votes are best ended."""
 
@@ -248,6 +257,11 @@ class FixedPolicy:
         self.budget: float | None = None
         self.slope: float | None = None
         self.policy_id = f"fixed:{action}"
+
+    @property
+    def cheapest(self) -> float:
+        """What the action is expected to cost."""
+        return self.expected_cost
 
     def __repr__(self) -> str:
         return f"FixedPolicy({self.action!r}, expected_cost={written(self.expected_cost)} {self.cost_unit})"

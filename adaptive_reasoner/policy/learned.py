@@ -132,6 +132,11 @@ class LearnedPolicy:
         return self._trust if self._learned else Trust.none()
 
     @property
+    def cheapest(self) -> float:
+        """The mean cost per question of its cheapest choices."""
+        return self.curve.cheapest
+
+    @property
     def slope(self) -> float | None:
         """`|d mean cost / d log price|` at the policy's price."""
         return self._costs.slope_at(self.price)

@@ -39,14 +39,18 @@ async def aunder_way(
     run: QuestionRun, kept: QuestionSamples, *, warn: Callable[[int], None]
 ) -> AsyncIterator[QuestionRun]:
     """`under_way`, without blocking the loop."""
+
+    def close() -> None:
+        run.close()
+        warn(run.copies)  # which may ask the ledger
+
     try:
         await to_its_end(run.open, at_once=run.opens_at_once)
         await asend_event(run, run.decided())
         yield run
     finally:
         try:
-            await to_its_end(run.close, at_once=run.closes_at_once)
-            warn(run.copies)
+            await to_its_end(close, at_once=run.closes_at_once)
             await asend_closed(run)
         finally:
             await to_its_end(kept.write, at_once=kept.writes_at_once)

@@ -1,20 +1,25 @@
 """The policy of a reasoner and the strategies behind its actions, as its arguments ask for them."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from adaptive_reasoner.action_names import vote_action
+from adaptive_reasoner.amounts import written
 from adaptive_reasoner.answers.base import Comparison, LacksEncoder
 from adaptive_reasoner.answers.grouping import Key, comparison
 from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.models.metering import Meter
 from adaptive_reasoner.models.source import Source
-from adaptive_reasoner.policy.base import Policy
+from adaptive_reasoner.policy.base import KnowsCheapest, MovesToBudget, Policy
 from adaptive_reasoner.policy.versions import version_of, with_its_looks
 from adaptive_reasoner.reasoner.exploration import Exploration
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
 from adaptive_reasoner.strategies.modifiers import on
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
+
+_NEAR = 1e-3  # a ledger keeps no average closer than this, and its target is rounded
 
 
 def vote_actions(sources: Mapping[str, Source], votes: Sequence[int] = (1, 3, 5)) -> dict[str, Flow]:
@@ -106,6 +111,49 @@ def resolve_policy(
             "actions=..., also such as the policy does not know"
         )
     return with_its_looks(policy), strategies
+
+
+def check_reach(
+    policy: Policy, *, budget: float | None = None, target: float | None = None, of: str = "ledger"
+) -> None:
+    """Refuse a budget that the policy has learnt to be out of reach; warn of other aims below its costs.
+
+    What a fixed action costs is an estimate, and the target of a ledger can be raised at any time.
+
+    Args:
+        policy: Chooses the action.
+        budget: Allowed mean cost per question.
+        target: What a ledger that was given holds.
+        of: Whose target that is.
+
+    Raises:
+        InfeasibleBudgetError: The cheapest choices cost more than `budget`.
+    """
+    decides, aim = version_of(policy), target if budget is None else budget
+    if budget is not None and isinstance(decides, MovesToBudget):
+        decides.at(budget=budget)
+    if aim is None or not isinstance(decides, KnowsCheapest) or aim >= decides.cheapest * (1.0 - _NEAR):
+        return
+    name = "budget" if budget is not None else f"target of the {of}"
+    with suppress(UserWarning):  # where warnings are errors, questions are answered all the same
+        warnings.warn(
+            f"the {name}, {written(aim)} {policy.cost_unit} per question, cannot be held: the cheapest "
+            f"choices of {policy!r} cost {written(decides.cheapest)} on average; raise it to that at least, "
+            "or give the policy a cheaper action",
+            stacklevel=4,
+        )
+
+
+def warn_of_limits(mean: float | None, unit: str, **limits: float | None) -> None:
+    """Warn of a limit on one question or run below what these may cost on average: nothing can cost that."""
+    for name, limit in limits.items():
+        if limit is not None and mean is not None and limit < mean:
+            with suppress(UserWarning):  # where warnings are errors, questions are answered all the same
+                warnings.warn(
+                    f"{name} of {written(limit)} {unit} is below the budget of {written(mean)}, the mean "
+                    f"that is kept, so that no mean can reach it; raise {name}, or lower the budget",
+                    stacklevel=4,
+                )
 
 
 def _check_label_free(

@@ -24,7 +24,7 @@ from adaptive_reasoner.models.messages import messages_of
 from adaptive_reasoner.models.metering import Meter, TokenMeter
 from adaptive_reasoner.models.replies import Reply
 from adaptive_reasoner.models.source import ChatModel, Source
-from adaptive_reasoner.policy.base import Policy, never_blocks
+from adaptive_reasoner.policy.base import Policy
 from adaptive_reasoner.policy.versions import version_of
 from adaptive_reasoner.reasoner.events import warn_of_overspending, warn_of_same
 from adaptive_reasoner.reasoner.exploration import Exploration
@@ -38,12 +38,16 @@ from adaptive_reasoner.reasoner.options import (
     check_opened,
     check_units,
 )
-from adaptive_reasoner.reasoner.policy_and_actions import comparison_of, resolve_policy
+from adaptive_reasoner.reasoner.policy_and_actions import (
+    check_reach,
+    comparison_of,
+    resolve_policy,
+    warn_of_limits,
+)
 from adaptive_reasoner.reasoner.result import Result
 from adaptive_reasoner.reasoner.run import QuestionRun
 from adaptive_reasoner.reasoner.sample_keeper import QuestionSamples, SampleKeeper
 from adaptive_reasoner.reasoner.sample_log import SampleLog
-from adaptive_reasoner.reasoner.threads import on_event_loop
 from adaptive_reasoner.shadow.runner import ShadowRunner
 from adaptive_reasoner.shadow.settings import Shadow
 from adaptive_reasoner.strategies.flow import Flow, check_flow
@@ -86,6 +90,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
     Raises:
         UnknownActionError: The policy can choose an action that `actions` lacks.
         LedgerError: Policy, ledger and meter count different units.
+        InfeasibleBudgetError: `budget` is below what the policy's cheapest choices cost on average.
         ValueError: There is neither a policy nor anything that limits what a vote may cost, or there is no
             other action to explore.
         TypeError: Model, policy, ledger, meter or an action is something else, such as a name or a path.
@@ -160,6 +165,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
             explore=explore,
             shadow=shadow.settings if isinstance(shadow, ShadowRunner) else shadow,
         )
+        check_reach(policy, budget=budget, target=None if ledger is None else ledger.target)
         if ledger is None:
             priced = version_of(policy, strategies)
             ledger = open_ledger("memory://", policy=priced, target=budget, target_accuracy=target_accuracy)
@@ -168,6 +174,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         if isinstance(shadow, Shadow):
             shadow = ShadowRunner(shadow, strategies, source=source, meter=meter, key=compared, ledger=ledger)
         check_budgets(meter.cost_unit, budget=budget, max_cost=max_cost)
+        warn_of_limits(ledger.target, meter.cost_unit, max_cost=max_cost)
         fields: dict[str, Any] = {
             "model": source,
             "policy": policy,
@@ -352,7 +359,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         if copies and not self._warned:
             self._warned = True
             warn_of_same(copies)
-        if next(self._numbers) == _MANY and (never_blocks(self.ledger) or not on_event_loop()):
+        if next(self._numbers) == _MANY:
             with suppress(LedgerError):  # a database that is away now; the answer is there
                 warn_of_overspending(self.ledger.snapshot())
 

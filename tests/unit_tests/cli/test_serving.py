@@ -13,6 +13,7 @@ import pytest
 
 from adaptive_reasoner import open_ledger
 from tests.stub_server import StubServer
+from tests.unit_tests.policy.forged_folders import GOOD
 from tests.waiting import PATIENCE, wait_until
 
 MENU = """
@@ -139,6 +140,17 @@ def test_a_tenant_of_the_key_file_has_a_ledger_in_the_same_database(command, sta
     assert process.wait(timeout=PATIENCE) == 0
     with open_ledger(url, name="tenant acme") as ledger:
         assert (ledger.target, ledger.snapshot().spent) == (20.0, 3.0)
+
+
+@pytest.mark.slow
+def test_a_tenant_whose_budget_is_below_the_cheapest_choices_is_named(command, start, menu, tmp_path):
+    menu.write_text(menu.read_text() + menu.read_text().replace("direct", "cot"))
+    keys = tmp_path / "keys.toml"
+    command("serve-key", "--keys", keys, "--name", "a", "--tenant", "acme", "--budget", "0.5")
+    process, _ = start("--policy", GOOD, "--budget", "30", "--keys", keys)
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert "the target of the tenant 'acme', 0.5 tokens per question, cannot be held" in said
 
 
 def test_other_machines_are_not_served_without_keys_unasked(command, menu):
