@@ -1,11 +1,14 @@
 """What is kept of a text in a file that others may read: all of it, a redacted form, or only a digest."""
 
 import hashlib
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 _DIGEST = "sha256:"
+_NAMES_KEY = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD)(_ID)?$", re.IGNORECASE)
+_SHORTEST_KEY = 6  # characters; shorter ones, such as "none", are words
 _KIND = re.compile(r"[\w.]+")  # of an error: `TimeoutError`, `httpx.ReadTimeout`, `429`
 
 
@@ -40,6 +43,19 @@ class Redaction:
         if not colon or not _KIND.fullmatch(kind):
             return self.text(error)
         return f"{kind}{colon}{self.text(message)}" if self.texts else kind
+
+
+def without_keys(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """A text in which what the environment keeps as keys is hidden: some errors hold the whole request.
+
+    Example:
+        >>> without_keys("401 for https://example.org/?key=very-secret", {"EXAMPLE_API_KEY": "very-secret"})
+        '401 for https://example.org/?key=***'
+    """
+    keys = (value for name, value in environment.items() if _NAMES_KEY.search(name))
+    for key in sorted(keys, key=len, reverse=True):
+        text = text.replace(key, "***") if len(key) >= _SHORTEST_KEY else text
+    return text
 
 
 def digest(text: str) -> str:

@@ -1,17 +1,16 @@
 """One question, decided by a policy and, with a menu, answered."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from langchain_core.exceptions import LangChainException
 
 from adaptive_reasoner.cli.checks import amount
 from adaptive_reasoner.cli.loading import load_menu, load_policy, trained_reasoner
 from adaptive_reasoner.cli.results import AsJson, NoCode, print_result
 from adaptive_reasoner.console import err, number, out, print_json
 from adaptive_reasoner.errors import AdaptiveReasonerError
-from adaptive_reasoner.models.api_errors import is_unreachable
+from adaptive_reasoner.models.api_errors import reported
 
 
 def ask(
@@ -43,12 +42,16 @@ def ask(
     if config is None:
         print_result(loaded.decide(question, price=price).as_state(), as_json)
         return
-    reasoner = trained_reasoner(load_menu(config, no_code), loaded)
+    menu, events = load_menu(config, no_code), list[dict[str, Any]]()
+    reasoner = trained_reasoner(menu, loaded)
     try:
-        result = reasoner.answer(question, price=price)
-    except LangChainException as error:  # of a provider's package
-        reason = "nobody answers at its address" if is_unreachable(error) else error
-        raise AdaptiveReasonerError(f"{config}: the model cannot be called: {reason}") from error
+        result = reasoner.answer(question, price=price, on_event=events.append)
+    except Exception as error:
+        if isinstance(error, AdaptiveReasonerError) or (reason := reported(error)) is None:
+            raise
+        recipe = menu.all_recipes.get(events[0]["action"]) if events else None
+        called = "" if recipe is None else f"[sources.{'], [sources.'.join(recipe.calls)}] "
+        raise AdaptiveReasonerError(f"{config}: {called}the model cannot be called: {reason}") from error
     if as_json:
         print_json({"text": result.message.text, **result.record})
     else:

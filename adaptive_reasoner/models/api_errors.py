@@ -6,9 +6,14 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from math import isnan
+from pathlib import Path
 from socket import gaierror
 from traceback import walk_tb
 from typing import Any
+
+from langchain_core.exceptions import LangChainException
+
+from adaptive_reasoner.redaction import without_keys
 
 _BUILDS_REQUESTS = frozenset(
     {
@@ -23,6 +28,19 @@ _PASSING = frozenset({408, 409, 424, 425, 429, 498, 499})
 
 424 is Bedrock's for a model that failed, 498 Groq's for no capacity, 499 that of a cancelled call.
 """
+
+_MISTAKES = (TypeError, LookupError, AttributeError, ImportError, NotImplementedError, AssertionError)
+_CALL = Path(__file__).with_name("call.py")  # below which a client is
+_LONGEST = 300  # characters of what a client says
+_LATER = "try again later"
+_ELSEWHERE = "start what should listen there, or correct the address"
+_WAYS_OUT = {
+    401: "check the key",
+    402: "check the account's credit",
+    403: "check the key and what it allows",
+    404: "check the model's name and its address",
+    429: "wait, or raise the limit at the provider",
+}
 
 _REPLY_REFUSED = re.compile(
     r"tool_use_failed|json_validate_failed|output_parse_failed|output blocked", re.IGNORECASE
@@ -84,6 +102,47 @@ def refuses_reply(error: BaseException) -> bool:
         True
     """
     return any(_REPLY_REFUSED.search(str(cause)) for cause in causes(error))
+
+
+def reported(error: BaseException) -> str | None:
+    """What a client reports of a call that failed, with the way out; None where the error is a bug.
+
+    A client reports a refusal by its status, an address where nobody answers, or whatever else is raised
+    below it, such as a timeout or credentials that are missing; but what Python raises of a mistake in code
+    is none of that, unless it says that the request could not be made.
+
+    Args:
+        error: What a question raised.
+
+    Example:
+        >>> from urllib.error import HTTPError
+        >>> reported(HTTPError("", 401, "Unauthorized", {}, None)), reported(KeyError("text"))
+        ('HTTP Error 401: Unauthorized; check the key', None)
+    """
+    status, said = status_of(error), " ".join(str(error).split()) or type(error).__name__
+    if is_unreachable(error):
+        said, way_out = f"nobody answers at its address ({list(causes(error))[-1]})", _ELSEWHERE
+    elif status is not None:
+        way_out = _WAYS_OUT.get(status, _LATER if status >= 500 else "")
+    elif isinstance(error, LangChainException) or was_never_sent(error, {}) or _comes_from_client(error):
+        way_out = ""
+    else:
+        return None
+    if len(said) > _LONGEST:
+        said = f"{said[:_LONGEST]}..."
+    return without_keys(f"{said}; {way_out}" if way_out else said)
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Whether Python raises it of a mistake in code, which the same call would make again."""
+    return isinstance(error, _MISTAKES)
+
+
+def _comes_from_client(error: BaseException) -> bool:
+    """Whether it was raised below a call of ours, by the code of others, and is no mistake in code."""
+    files = [Path(frame.f_code.co_filename) for frame, _ in walk_tb(error.__traceback__)]
+    below_call = _CALL in files and not files[-1].is_relative_to(_CALL.parents[1])
+    return below_call and not is_mistake(error)
 
 
 def _statuses(error: BaseException) -> Iterator[Any]:

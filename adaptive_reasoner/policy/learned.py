@@ -51,6 +51,7 @@ class LearnedPolicy:
         verdict: What the gate said: `"ship"`, `"ship in part"`, `"unverified"`, `"do not ship"` or
             `"not enough questions"`.
         curve: Mean cost against price, with its interval.
+        cheapest: The mean cost of its cheapest choices.
         accuracy_curve: Mean accuracy against price, on questions held out in training; of a folder that was
             written without it, that of the mixture of fixed actions that costs as much.
         mixture: The best mixtures of fixed actions.
@@ -87,6 +88,7 @@ class LearnedPolicy:
             among=np.array([self.actions.index(action) for action in card["mixture"]]),
         )
         self.curve = CostCurve.of(*(card["frontier"][name] for name in ("price", "cost", "low", "high")))
+        self.cheapest = self.curve.cheapest
         self.accuracy_curve = self._accuracy_curve(card["frontier"].get("accuracy"))
         self._costs = self.curve  # what it costs: with looks, once whoever runs them asks for them
         self._learned = card["ships"] == "imitator"
@@ -130,11 +132,6 @@ class LearnedPolicy:
     def trust(self) -> Trust:
         """How far predictions are followed at each mean cost."""
         return self._trust if self._learned else Trust.none()
-
-    @property
-    def cheapest(self) -> float:
-        """The mean cost per question of its cheapest choices."""
-        return self.curve.cheapest
 
     @property
     def slope(self) -> float | None:

@@ -16,7 +16,7 @@ from adaptive_reasoner.kit.collecting.rate_limit import RateLimit
 from adaptive_reasoner.kit.collecting.sample_file import SampleKey
 from adaptive_reasoner.kit.collecting.worklist import Attempts
 from adaptive_reasoner.kit.menu.retries import Retries, refuses_all, worth_another
-from adaptive_reasoner.models.api_errors import causes, is_unreachable, retry_after
+from adaptive_reasoner.models.api_errors import is_unreachable, reported, retry_after
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.metering import Meter, prompt_cost
 from adaptive_reasoner.models.prompt_bound import bounded, most_prompt_tokens
@@ -176,7 +176,7 @@ class Sampler:
             or (self._rejected >= _MOST_REJECTED and not self._answered)
         ):
             self.status.over = True
-            raise MenuError(f"source {self.name!r} cannot be called: {_reason(error)}") from error
+            raise MenuError(f"source {self.name!r} cannot be called: {reported(error) or error}") from error
         self.status.made |= not unreachable
         return again and not last
 
@@ -221,13 +221,6 @@ def shared_prompt(source: Source, meter: Meter, reply: Reply) -> tuple[float, in
     if source.samples_per_request == 1 or reply.message is None or reply.estimated:
         return 0.0, 1
     return prompt_cost(meter, reply.message, reply.seconds), source.samples_per_request
-
-
-def _reason(error: BaseException) -> str:
-    """The reason of a failure; clients report an unreachable address as a timeout."""
-    if not is_unreachable(error):
-        return str(error)
-    return f"nobody answers at its address ({list(causes(error))[-1]})"
 
 
 def _tokens_used(reply: Reply, most: float) -> float:

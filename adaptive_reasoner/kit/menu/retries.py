@@ -4,12 +4,18 @@ import json
 import random
 from dataclasses import dataclass
 
-from adaptive_reasoner.models.api_errors import causes, is_final, refuses_reply, retry_after, status_of
+from adaptive_reasoner.models.api_errors import (
+    causes,
+    is_final,
+    is_mistake,
+    refuses_reply,
+    retry_after,
+    status_of,
+)
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError
 
 _NO_ADMITTANCE = frozenset({401, 402, 403, 404})
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})  # OpenAI's, under status 429
-_MISTAKES = (TypeError, LookupError, AttributeError, ImportError, NotImplementedError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def worth_another(error: BaseException) -> bool:
         return not is_final(error) and not refuses_reply(error)
     if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
         return False
-    return not isinstance(error, _MISTAKES)
+    return not is_mistake(error)
 
 
 def refuses_all(error: BaseException) -> bool:
