@@ -10,6 +10,7 @@ import inspect
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from langchain_core.runnables import Runnable
 from adaptive_reasoner.answers.base import Comparison, ComparisonSteps, TextComparison
 from adaptive_reasoner.answers.grouping import Key, auto, comparison
 from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.models.api_errors import retry_after
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
@@ -104,6 +106,10 @@ class ComparingFlow:
     def __call__(self, task: Task) -> Steps:
         """The steps of a task."""
         return self.flow(task)
+
+
+_SOON = 1.0  # seconds for which an endpoint may ask to wait, and is asked at once all the same
+_MOST_FAILED = 4  # calls in a row of which nothing came
 
 
 class NothingArrivedError(AdaptiveReasonerError):
@@ -259,9 +265,25 @@ def usable_messages(replies: Sequence[Reply]) -> list[AIMessage]:
     return messages
 
 
-def refused_for_good(replies: Sequence[Reply]) -> bool:
-    """Whether nothing came, and a request was refused for what it asks: another would be refused, too."""
-    return any(reply.final for reply in replies) and all(reply.received is None for reply in replies)
+def gives_up(replies: Sequence[Reply], drawn: Sequence[Reply]) -> bool:
+    """Whether another sample would only be refused as well, or there is no time for one.
+
+    So it is where nothing came, and a request was refused for what it asks; where nothing came of the latest
+    calls, and the endpoint asks to wait; and where nothing came of the latest four, each of which the client
+    may have sent several times.
+
+    Args:
+        replies: All of the question.
+        drawn: Those of the latest wave.
+    """
+    if any(reply.received is not None for reply in drawn):
+        return False
+    failed = list(takewhile(lambda reply: reply.received is None, reversed(replies)))
+    pauses = (retry_after(reply.error) for reply in drawn if reply.error is not None)
+    asked_to_wait = any(pause is not None and pause > _SOON for pause in pauses)
+    refused = len(failed) == len(replies) and any(reply.final for reply in replies)
+    calls = round(sum(1.0 / reply.samples for reply in failed))
+    return not drawn or refused or asked_to_wait or calls >= _MOST_FAILED
 
 
 def check_samples(samples: int) -> None:

@@ -23,7 +23,7 @@ from adaptive_reasoner.strategies.flow import (
     check_flow,
     checked_key,
     each_request,
-    refused_for_good,
+    gives_up,
     sample_price,
     usable_messages,
     votes_of,
@@ -190,7 +190,7 @@ def _first_accepted(samples: int, checker: Checker, key: Comparison | None) -> F
         while wave := checker.retries.wave(len(replies), samples, sample_price(task, replies)):
             drawn = yield [Request(task.messages, hidden_sample=samples > 1)] * wave
             replies += drawn
-            if not drawn or refused_for_good(replies):  # no time was left, or all is refused
+            if gives_up(replies, drawn):
                 break
             for reply in drawn:
                 if reply.message is not None and checker.accepts(question, reply.message):

@@ -22,8 +22,8 @@ from adaptive_reasoner.strategies.flow import (
     Task,
     check_samples,
     checked_key,
+    gives_up,
     may_vote,
-    refused_for_good,
     sample_price,
     usable_messages,
     votes_of,
@@ -70,9 +70,9 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
     refuses or gives no answer is drawn but does not vote; if none votes, the first whole one is returned.
     Ties go to the answer seen first. A vote in which nothing can be compared ends with its first wave, or one
     sample later where all replies of that were empty, filtered or cut; `Priced` goes on where collected
-    samples say that it pays. Where nothing came and the request was refused for what it asks (a wrong key, a
-    prompt that is too long), it is not repeated. No further wave is started that could not be back by the
-    task's deadline.
+    samples say that it pays. It gives up, with what has arrived, where the request was refused for what it
+    asks (a wrong key, a prompt that is too long), where the endpoint asks to wait, and where nothing came of
+    four calls in a row. No further wave is started that could not be back by the task's deadline.
 
     Args:
         samples: The most samples to draw.
@@ -91,13 +91,13 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
         while wave := stop.wave(votes.state, sample_price(task, replies)):
             drawn = yield [Request(task.messages, hidden_sample=samples > 1)] * wave
             replies += drawn
-            if not drawn or refused_for_good(replies):  # no time was left, or all is refused
-                break
             waves += any(reply.received is not None for reply in drawn)
             answers = yield from votes_of([reply.message for reply in replies], own, task, answers)
             votes = Votes(samples, waves=waves)
             for reply, answer in zip(replies, answers, strict=True):
                 votes.add([answer], whole=may_vote(reply.message), failed=reply.received is None)
+            if gives_up(replies, drawn):
+                break
         usable_messages(replies)  # raises where there is none
         winner = _winner(replies, answers, votes.winner, own or task.key)
         return Answer(winner, votes.winner, votes.agreement, votes.counts)
