@@ -286,14 +286,14 @@ def gives_up(replies: Sequence[Reply], drawn: Sequence[Reply]) -> bool:
     return not drawn or refused or asked_to_wait or calls >= _MOST_FAILED
 
 
-def check_samples(samples: int) -> None:
+def check_samples(samples: int, what: str = "a vote") -> None:
     """Refuse a number of samples that is none.
 
     Raises:
         ValueError: It is below 1, or no whole number.
     """
     if not hasattr(samples, "__index__") or samples < 1:
-        raise ValueError(f"a vote needs a whole number of at least 1 sample, not {samples!r}")
+        raise ValueError(f"{what} needs a whole number of at least 1 sample, not {samples!r}")
 
 
 def checked_key(key: Key | None) -> Comparison | None:

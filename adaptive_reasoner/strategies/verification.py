@@ -21,6 +21,7 @@ from adaptive_reasoner.strategies.flow import (
     Steps,
     Task,
     check_flow,
+    check_samples,
     checked_key,
     each_request,
     gives_up,
@@ -125,8 +126,7 @@ def best_of_n(samples: int, scorer: Scorer | Checker, *, key: Key | None = None)
             `central(encoder)`, or a `Checker`.
         key: Finds the answer in the reply; by default that of the question.
     """
-    if samples < 1:
-        raise ValueError(f"the best of {samples} replies: at least 1 is needed")
+    check_samples(samples, f"the best of {samples}")
     own = checked_key(key)
     if isinstance(scorer, Checker):
         return _first_accepted(samples, scorer, own)

@@ -135,6 +135,8 @@ def test_a_cascade_answers_with_the_flow_that_did_not_fail(drive):
 def test_what_makes_no_sense_is_refused_at_once():
     with pytest.raises(ValueError, match="best of 0"):
         best_of_n(0, near_14)
+    with pytest.raises(ValueError, match=r"a whole number of at least 1 sample, not 2\.5"):
+        best_of_n(2.5, near_14)
     with pytest.raises(ValueError, match="not 7"):
         cascade(single_pass(), single_pass(), accept=7)
 
