@@ -1,7 +1,6 @@
 r"""The answer of a reply, as one text: for votes that count exactly what is written, and for golds."""
 
 import re
-from functools import lru_cache
 
 from langchain_core.messages import AIMessage
 
@@ -9,7 +8,7 @@ from adaptive_reasoner.answers.base import AnswerKey as AnswerKey
 from adaptive_reasoner.answers.base import Grader as Grader
 from adaptive_reasoner.answers.options import option, option_in
 from adaptive_reasoner.answers.question import QuestionText
-from adaptive_reasoner.answers.reply_text import plain, spoken
+from adaptive_reasoner.answers.reply_text import plain, read_once, spoken
 from adaptive_reasoner.answers.stated import find_answer, find_declared
 from adaptive_reasoner.answers.structured import calls_value, exact_json, json_of
 from adaptive_reasoner.answers.values.expressions import unwrapped
@@ -45,7 +44,7 @@ def final_answer(message: AIMessage) -> str | None:
     return _answer_in(text) if text else None
 
 
-@lru_cache(maxsize=128)  # a reply is read for its vote and again for its event, and replies repeat
+@read_once
 def _answer_in(text: str) -> str | None:
     structured = json_of(text)
     if structured is not None:
@@ -100,12 +99,15 @@ def choice_answer(message: AIMessage) -> str | None:
         ('b', 'b')
     """
     text = None if message.tool_calls else spoken(message)
-    if not text:
-        return final_answer(message)
+    letter = _letter_in(text) if text else None
+    return final_answer(message) if letter is None else letter
+
+
+@read_once
+def _letter_in(text: str) -> str | None:
     bare = plain(text)
     offered = find_declared(bare, _NO_QUESTION)
-    letter = option(offered[0]) if offered is not None else option(bare) or option_in(bare)
-    return letter if letter is not None else final_answer(message)
+    return option(offered[0]) if offered is not None else option(bare) or option_in(bare)
 
 
 def last_match(text: str, *patterns: re.Pattern[str]) -> str | None:
@@ -122,7 +124,7 @@ def last_match(text: str, *patterns: re.Pattern[str]) -> str | None:
 _FRACTION = pattern(r"\d\s?/\s?\d|frac")
 
 
-@lru_cache(maxsize=64)  # as the winner of a vote is read again
+@read_once
 def _written(text: str) -> str | None:
     """The answer in a text, as it is written."""
     bare = plain(text)

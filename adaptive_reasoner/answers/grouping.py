@@ -1,7 +1,6 @@
 """Comparisons by their names, and the groups that they make of replies."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -11,7 +10,14 @@ from adaptive_reasoner.answers.extraction import canonical, choice_answer, final
 from adaptive_reasoner.answers.math_equivalence import check_installed
 from adaptive_reasoner.answers.options import option
 from adaptive_reasoner.answers.question import QuestionText, read_question
-from adaptive_reasoner.answers.reply_text import last_found, plain, sentences, spoken, without_courtesies
+from adaptive_reasoner.answers.reply_text import (
+    last_found,
+    plain,
+    read_once,
+    sentences,
+    spoken,
+    without_courtesies,
+)
 from adaptive_reasoner.answers.stated import find_answer, find_declared
 from adaptive_reasoner.answers.structured import calls_key, calls_value, is_code, json_key, json_of, table_key
 from adaptive_reasoner.answers.values.expressions import is_expression, is_formula, unwrapped
@@ -53,7 +59,7 @@ def _auto(message: AIMessage, asked: str) -> str | None:
     return _read(text, asked) if text else None
 
 
-@lru_cache(maxsize=128)  # a reply is read for its vote and again for its event, and replies repeat
+@read_once
 def _read(text: str, asked: str) -> str | None:
     return auto_text(text, read_question(asked))
 
@@ -64,6 +70,7 @@ def _json(message: AIMessage, _: str) -> str | None:
     return _json_text(spoken(message) or "")
 
 
+@read_once
 def _json_text(text: str) -> str | None:
     found = json_of(text)
     return None if found is None else json_key(found)
@@ -71,8 +78,11 @@ def _json_text(text: str) -> str | None:
 
 def _numeric(message: AIMessage, _: str) -> str | None:
     text = None if message.tool_calls else spoken(message)
-    if not text:
-        return None
+    return _number_in(text) if text else None
+
+
+@read_once
+def _number_in(text: str) -> str | None:
     bare = plain(text)
     offered = find_declared(bare, _NO_QUESTION)
     if offered is not None and (found := numeric_text(offered[0])) is not None:
@@ -107,13 +117,17 @@ def _math(message: AIMessage, _: str) -> str | None:
     if message.tool_calls:
         return final_answer(message)
     text = spoken(message)
-    if not text:
-        return None
+    return _object_in(text) if text else None
+
+
+@read_once
+def _object_in(text: str) -> str | None:
+    """One text for the mathematical object that a text answers with."""
     offered = find_declared(plain(text), _NO_QUESTION)
     if offered is not None:
         return math_text(offered[0])
     found = find_answer(text, _NO_QUESTION)
-    return _numeric(message, "") if found is None else math_text(found.text)
+    return _number_in(text) if found is None else math_text(found.text)
 
 
 def math_text(text: str) -> str | None:
@@ -196,6 +210,7 @@ def fields(*names: str) -> Comparison:
             return {name: value[name] for name in names if name in value}
         return [chosen(each) for each in value] if isinstance(value, list) else None
 
+    @read_once
     def of_text(text: str) -> str | None:
         picked = chosen(json_of(text))
         return json_key(picked) if picked and any(picked) else None

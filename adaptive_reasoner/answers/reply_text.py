@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import deque
+from functools import lru_cache
 
 from langchain_core.messages import AIMessage
 
@@ -64,6 +65,10 @@ _ABBREVIATION = pattern(
     r"u\.s)\.$|^\d{1,2}\.$",
     re.IGNORECASE,
 )
+
+
+read_once = lru_cache(maxsize=128)
+"""Keeps what a function finds in a text, as a reply is read for its vote and again for its event."""
 
 
 def spoken(message: AIMessage) -> str | None:

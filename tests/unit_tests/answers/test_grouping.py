@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from langchain_core.messages import AIMessage
 
@@ -60,3 +62,25 @@ def test_fields_compare_structured_replies_by_these_alone():
     assert groups(replies, key=fields("city")) == [0, 0, 1, None]
     with pytest.raises(ValueError, match="at least one"):
         fields()
+
+
+def functions_called_by(read):
+    """The names of the functions that run within a call."""
+    names, before = set(), sys.getprofile()
+    sys.setprofile(lambda frame, event, _: names.add(frame.f_code.co_name) if event == "call" else None)
+    try:
+        read()
+    finally:
+        sys.setprofile(before)
+    return names
+
+
+@pytest.mark.parametrize(
+    "key", ["auto", "exact", "numeric", "math", "choice", "json", fields("value")], ids=str
+)
+def test_what_was_read_to_see_whether_reading_waits_is_not_read_again(key):
+    found = comparison(key)
+    reply = AIMessage(f'{{"value": "{found.name} 31 (B)"}}')
+    reads = {"plain", "json_of"}
+    assert functions_called_by(lambda: found.never_blocks_on(reply)) & reads
+    assert not functions_called_by(lambda: found.keys([reply])) & reads
