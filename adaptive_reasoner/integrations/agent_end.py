@@ -32,8 +32,8 @@ _LAST = (
 
 
 @dataclass(frozen=True)
-class LastStep:
-    """The model call that ends a run: without tools, on what is known.
+class FittingCall:
+    """A model call that fits into what is left.
 
     Attributes:
         request: The call.
@@ -45,42 +45,55 @@ class LastStep:
     source: Source
     worst: float
 
-    @classmethod
-    def within(cls, left: float, request: ModelRequest[Any], meter: Meter) -> "LastStep | None":
-        """The last call in place of one that does not fit; None where it does not fit either.
 
-        Results of tools become text: some providers refuse a conversation about tools that it does not
-        declare. Its reply is as long as the model declares, or shorter where that is what fits.
-        """
-        known = [_as_text(message) for message in request.messages]
-        overrides: dict[str, Any] = {
-            "messages": [*known, HumanMessage(_LAST)],
-            "tools": [],
-            "tool_choice": None,
-        }
-        request = request.override(**overrides)
-        source = Source(request.model, settings=request.model_settings, preamble=preamble(request))
-        billed, declared = source.billable_messages(request.messages), source.room({})
-        meter = for_models(meter, *source.called({}))
+def last_step(left: float, request: ModelRequest[Any], meter: Meter) -> FittingCall | None:
+    """The model call that ends a run, without tools, on what is known; None where it does not fit either.
 
-        def worst(tokens: int) -> float:
-            return source.replies({}) * meter.worst_cost(billed, tokens)
+    Results of tools become text: some providers refuse a conversation about tools that it does not declare.
+    """
+    known = [_as_text(message) for message in request.messages]
+    overrides: dict[str, Any] = {
+        "messages": [*known, HumanMessage(_LAST)],
+        "tools": [],
+        "tool_choice": None,
+    }
+    return fitting(request.override(**overrides), left, meter, least=SHORTEST)
 
-        if declared is not None and worst(declared) <= left:
-            return cls(request, source, worst(declared))
-        fits, too_many = min(declared or SHORTEST, SHORTEST), (declared or UNDECLARED_MAX_TOKENS) + 1
-        if worst(fits) > left:
-            return None
-        while too_many - fits > 1:
-            middle = (fits + too_many) // 2
-            fits, too_many = (middle, too_many) if worst(middle) <= left else (fits, middle)
-        settings = {
-            name: value
-            for name, value in request.model_settings.items()
-            if max_output_tokens({name: value}) is None
-        }
-        request = request.override(model_settings=settings)
-        return cls(request, replace(source, settings=settings, max_tokens=fits), worst(fits))
+
+def fitting(request: ModelRequest[Any], left: float, meter: Meter, *, least: int) -> FittingCall | None:
+    """A model call whose reply is as long as the model declares, or shorter where that is what fits.
+
+    Args:
+        request: The call.
+        left: What it may cost.
+        meter: What calls cost.
+        least: The tokens that its reply is given at least, unless the model declares fewer.
+
+    Returns:
+        None where not even the shortest reply fits.
+    """
+    source = Source(request.model, settings=request.model_settings, preamble=preamble(request))
+    billed, declared = source.billable_messages(request.messages), source.room({})
+    meter = for_models(meter, *source.called({}))
+
+    def worst(tokens: int) -> float:
+        return source.replies({}) * meter.worst_cost(billed, tokens)
+
+    if declared is not None and worst(declared) <= left:
+        return FittingCall(request, source, worst(declared))
+    fits, too_many = min(declared or least, least), (declared or UNDECLARED_MAX_TOKENS) + 1
+    if worst(fits) > left:
+        return None
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        fits, too_many = (middle, too_many) if worst(middle) <= left else (fits, middle)
+    settings = {
+        name: value
+        for name, value in request.model_settings.items()
+        if max_output_tokens({name: value}) is None
+    }
+    request = request.override(model_settings=settings)
+    return FittingCall(request, replace(source, settings=settings, max_tokens=fits), worst(fits))
 
 
 def nearly_used_notice(spent: float, left: float, unit: str) -> HumanMessage:

@@ -6,7 +6,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from langchain.agents.middleware.types import ExtendedModelResponse, ModelResponse
+from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.types import Command
 
@@ -15,7 +15,8 @@ from adaptive_reasoner.integrations.agent_account import AgentBills
 from adaptive_reasoner.integrations.agent_calls import AgentCalls, asked_again, is_structured, preamble
 from adaptive_reasoner.integrations.agent_end import (
     Ending,
-    LastStep,
+    fitting,
+    last_step,
     nearly_used_events,
     nearly_used_notice,
     without_tool_calls,
@@ -28,6 +29,7 @@ from adaptive_reasoner.integrations.langgraph_runtime import execution, read, wr
 from adaptive_reasoner.integrations.run_bills import RunBill
 from adaptive_reasoner.integrations.run_lengths import RunLengths
 from adaptive_reasoner.models.messages import decision_text
+from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.models.source import Messages, Source
 from adaptive_reasoner.policy.base import FixedPolicy, Policy
 from adaptive_reasoner.policy.label_free import LabelFreePolicy
@@ -78,6 +80,7 @@ class ModelStep:
         self._samples: list[dict[str, Any]] = []
         self._decision: dict[str, Any] = {}
         self._short: Shortage | None = None
+        self._whole: tuple[ModelRequest[Any], BudgetExceededError] | None = None
         bill.take_back(node_here())
         self.events += nearly_used_events(bill)
         self._aim()
@@ -100,6 +103,10 @@ class ModelStep:
         if self._short is not None:
             self.response = self._end(None)
             return
+        if full.wanted < inf and self._aim_shorter(full):
+            return
+        if self._whole is not None:  # which does not fit either
+            (self._calls.request, full), self._whole = self._whole, None
         most = self.terms.get("max_cost")
         limit = inf if most is None or most >= self._bill.ledger.left else most
         short = Shortage(self._bill, full, most=limit)
@@ -129,6 +136,20 @@ class ModelStep:
         source = Source(request.model, settings=request.model_settings, preamble=preamble(request))
         self.terms = self._terms(source)
 
+    def _aim_shorter(self, full: BudgetExceededError) -> bool:
+        """Make the call with a shorter reply, where the longest does not fit and this is long enough."""
+        if self._whole is not None:
+            return False
+        request, meter = self._calls.request, self._options.reasoner.meter
+        self._whole = request, full
+        sent: dict[str, Any] = {"messages": list(self.messages)}
+        shorter = fitting(request.override(**sent), full.left, meter, least=UNDECLARED_MAX_TOKENS)
+        if shorter is None or shorter.source.max_tokens is None:
+            return False
+        self._calls.request = request.override(model_settings=shorter.request.model_settings)
+        self.terms = self._terms(shorter.source)
+        return True
+
     def _aim_at_last(self) -> bool:
         """Make a last call without tools, where there is something to answer from, and it fits."""
         if not self._calls.account["steps"] and self._short is not None and self._short.too_small:
@@ -136,7 +157,7 @@ class ModelStep:
         meter, left = self._options.reasoner.meter, self._bill.ledger.left
         if self._short is not None:
             left = min(left, self._short.most)
-        last = LastStep.within(left, self._calls.request, meter)
+        last = last_step(left, self._calls.request, meter)
         if last is None:
             return False
         self._calls.request, self.messages = last.request, last.request.messages

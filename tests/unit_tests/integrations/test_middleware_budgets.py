@@ -86,6 +86,28 @@ async def test_a_budget_that_no_step_can_fit_in_names_the_ways_out(ask, model, b
     )
 
 
+@pytest.mark.parametrize("declared", [{"profile": {"max_output_tokens": 128_000}}, {"max_tokens": 128_000}])
+async def test_a_step_whose_longest_reply_does_not_fit_is_called_with_a_shorter_one(
+    ask, server, model, adder, declared
+):
+    model = model.model_copy(update=declared)
+    middleware = AdaptiveComputeMiddleware(budget=500.0, run_budget=10_000.0, tell_model=True)
+    state = await ask(create_agent(model, [adder], middleware=[middleware]), ASKED)
+    assert state["messages"][-1].text == "The answer is 14"
+    allowed = [body["max_completion_tokens"] for body in server.bodies]
+    assert allowed[0] == 10_000
+    assert all(4_096 <= most < 10_000 for most in allowed[1:])  # what is left by then
+    assert middleware.ledger.spent == server.billed
+
+
+async def test_a_step_in_which_no_long_reply_fits_is_not_called(ask, server, model):
+    model = model.model_copy(update={"profile": {"max_output_tokens": 128_000}})
+    middleware = AdaptiveComputeMiddleware(budget=500.0, run_budget=4_000.0)
+    text = (await ask(create_agent(model, middleware=[middleware]), ASKED))["messages"][-1].text
+    assert "the next step can cost 128000, and 4000 are left" in text
+    assert server.bodies == []
+
+
 async def test_under_a_hard_cap_a_model_without_max_tokens_is_refused_before_it_is_asked(ask, server, model):
     ledger = open_ledger("memory://", cost_unit="tokens", hard_cap=10_000.0)
     agent = create_agent(model, middleware=[budgeted(ledger=ledger)])
