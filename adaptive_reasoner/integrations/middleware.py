@@ -29,7 +29,7 @@ from adaptive_reasoner.integrations.tool_costs import ToolCost, ToolCosts, check
 from adaptive_reasoner.ledger.base import Ledger
 from adaptive_reasoner.ledger.opening import open_ledger
 from adaptive_reasoner.models.dollars import check_budgets, meter_of
-from adaptive_reasoner.models.metering import Meter, TokenMeter
+from adaptive_reasoner.models.metering import Meter, TokenMeter, is_amount
 from adaptive_reasoner.models.source import ChatModel, Source
 from adaptive_reasoner.policy.base import Policy, never_blocks
 from adaptive_reasoner.reasoner.events import asend_run_event, send_run_event
@@ -165,7 +165,7 @@ class AdaptiveComputeMiddleware(AgentMiddleware[AdaptiveAgentState, Any, Any]):
             raise ValueError(f"on_exhausted is 'end', 'raise' or 'ask', not {on_exhausted!r}")
         budgets = {"run_budget": run_budget, "thread_budget": thread_budget}
         for name, amount in budgets.items():
-            if amount is not None and not amount > 0:
+            if amount is not None and not (is_amount(amount) and amount > 0):
                 raise ValueError(f"{name} must be above 0, got {given(amount)}")
         meter = meter_of(meter)
         self.run_budget, self.thread_budget = run_budget, thread_budget

@@ -3,10 +3,11 @@
 from collections.abc import Collection
 from dataclasses import replace
 from math import inf
-from typing import Any
+from typing import Any, get_args
 
 from adaptive_reasoner.integrations.agent_step import AgentStep, Phase
 from adaptive_reasoner.policy.base import CallBound, Decision, FixedPolicy, Policy
+from adaptive_reasoner.strategies.flow import check_samples
 from adaptive_reasoner.strategies.voting import self_consistency, single_pass
 
 TURNS: tuple[Phase, ...] = ("plan", "after_failure", "final")
@@ -27,6 +28,7 @@ class VotePolicy(FixedPolicy):
     """
 
     def __init__(self, samples: int, *, cost_unit: str = "tokens", call: float = inf) -> None:
+        check_samples(samples)
         self.samples = samples
         action = "single_pass" if samples == 1 else f"vote_{samples}"
         known = 0.0 if call == inf else samples * call
@@ -60,12 +62,17 @@ def think_at_turns(
         phases: The phases that get one.
         cost_unit: The unit of the ledger, `"usd"` with `meter="usd"`.
 
+    Raises:
+        ValueError: `samples` is no number of samples, or there is no such phase.
+
     Example:
         >>> from adaptive_reasoner import AdaptiveComputeMiddleware
         >>> budgeted = AdaptiveComputeMiddleware(**think_at_turns(3), run_budget=50_000.0)
         >>> sorted(budgeted.reasoner.actions)
         ['single_pass', 'vote_3']
     """
+    if unknown := sorted(set(phases) - set(get_args(Phase))):
+        raise ValueError(f"there is no phase {unknown[0]!r}; known are {', '.join(get_args(Phase))}")
     vote, once = VotePolicy(samples, cost_unit=cost_unit), VotePolicy(1, cost_unit=cost_unit)
 
     def policy(step: AgentStep) -> Policy:

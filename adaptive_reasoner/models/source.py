@@ -84,8 +84,10 @@ class Source:
             object.__setattr__(self, "prompt", prompt_maker(self.prompt))
         if not self.timeout > 0:
             raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
-        if self.samples_per_request < 1:
+        if not _is_count(self.samples_per_request):
             raise ValueError(f"a request asks for at least 1 sample, not {self.samples_per_request}")
+        if self.max_tokens is not None and not _is_count(self.max_tokens):
+            raise ValueError(f"max_tokens is a whole number of at least 1, not {self.max_tokens!r}")
         if self.max_prompt_tokens is not None and not self.max_prompt_tokens > 0:
             raise ValueError(f"a prompt has at least 1 token, not {self.max_prompt_tokens}")
         if self.samples_per_request > 1 and isinstance(model, Runnable):
@@ -271,6 +273,10 @@ def _name_of(model: Any, settings: Mapping[str, Any]) -> str:
     """A model's name; empty where it has none."""
     names = (settings.get("model"), *(attribute_of(model, name) for name in ("model_name", "model")))
     return next((name for name in names if isinstance(name, str) and name), "")
+
+
+def _is_count(given: Any) -> bool:
+    return hasattr(given, "__index__") and given >= 1
 
 
 def _called_plainly(model: BaseChatModel) -> BaseChatModel:

@@ -174,7 +174,7 @@ class AdaptiveReasoner(RunnableSerializable[Any, AIMessage]):
         if isinstance(shadow, Shadow):
             shadow = ShadowRunner(shadow, strategies, source=source, meter=meter, key=compared, ledger=ledger)
         check_budgets(meter.cost_unit, budget=budget, max_cost=max_cost)
-        warn_of_limits(ledger.target, meter.cost_unit, max_cost=max_cost)
+        warn_of_limits(ledger.target, meter.cost_unit, max_cost=max_cost, hard_cap=ledger.hard_cap)
         fields: dict[str, Any] = {
             "model": source,
             "policy": policy,

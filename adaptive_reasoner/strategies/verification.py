@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isnan
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from langchain_core.messages import AIMessage, HumanMessage
 
@@ -128,6 +128,7 @@ def best_of_n(samples: int, scorer: Scorer | Checker, *, key: Key | None = None)
     """
     check_samples(samples, f"the best of {samples}")
     own = checked_key(key)
+    _check_scorer(scorer)
     if isinstance(scorer, Checker):
         return _first_accepted(samples, scorer, own)
 
@@ -164,6 +165,8 @@ def cascade(
         raise ValueError(f"accept must be in [0, 1], not {accept}")
 
     check_flow(strong, "the strong strategy")
+    if scorer is not None:
+        _check_scorer(scorer)
     tried = each_request(cheap, lambda request: replace(request, hidden_sample=True))
 
     def flow(task: Task) -> Steps:
@@ -201,6 +204,20 @@ def _first_accepted(samples: int, checker: Checker, key: Comparison | None) -> F
         return Answer(first, value, agreement=0.0, score=0.0)
 
     return flow
+
+
+def _check_scorer(scorer: Any) -> None:
+    """Refuse what scores nothing, before replies are paid that it should score.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    scores = scorer.accepts if isinstance(scorer, Checker) else scorer
+    if not (callable(scores) or isinstance(scores, RepliesScorer)):
+        raise TypeError(
+            "a scorer is a function of question and reply, a Judge, central(encoder) or a Checker of such a "
+            f"function, not {scorer!r}"
+        )
 
 
 def _scored(scorer: Scorer, question: str, messages: Sequence[AIMessage]) -> _Scores:

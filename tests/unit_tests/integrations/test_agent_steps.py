@@ -139,3 +139,10 @@ def test_a_vote_that_does_not_fit_is_one_pass():
     assert state["messages"][-1].text == "It is so."
     assert spent.count("main") == 4
     assert VotePolicy(5).with_worst_case_of(lambda _: 10.0).decide("?", max_cost=49.0).reason == "budget"
+
+
+def test_a_preset_that_would_never_vote_is_refused():
+    with pytest.raises(ValueError, match=r"a whole number of at least 1 sample, not 2\.5"):
+        think_at_turns(2.5)
+    with pytest.raises(ValueError, match="there is no phase 'plann'; known are plan, follow_up,"):
+        think_at_turns(3, phases=["plann"])

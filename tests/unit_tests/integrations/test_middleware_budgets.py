@@ -25,6 +25,12 @@ async def test_as_the_budget_of_a_run_shrinks_the_price_rises_and_dear_actions_f
     assert [most for _, _, most in policy.seen] == [21.0, 11.0]
 
 
+@pytest.mark.parametrize("amount", ["20", -1.0, float("nan")])
+def test_a_budget_of_a_run_that_is_no_amount_is_refused(amount):
+    with pytest.raises(ValueError, match="run_budget must be above 0, got"):
+        AdaptiveComputeMiddleware(run_budget=amount)
+
+
 def test_the_price_follows_what_is_left(model, adder):
     policy = Under()
     middleware = budgeted(policy=policy, run_budget=40.0)

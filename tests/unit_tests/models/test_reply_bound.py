@@ -74,3 +74,15 @@ def test_samples_that_a_vote_draws_from_one_request_take_the_place_of_those_boun
     source = Source(ScriptedModel().bind(n=5), max_tokens=50, samples_per_request=3)
     sample = Request([HumanMessage("2 + 3?")], hidden_sample=True)
     assert CallExecutor(source, TokenMeter()).bound([sample] * 3).cost == 150.0
+
+
+@pytest.mark.parametrize("most", [0, -5, 2.5, "9"])
+def test_a_number_of_tokens_that_no_reply_can_have_is_refused_at_construction(most):
+    with pytest.raises(ValueError, match="max_tokens is a whole number of at least 1, not"):
+        Source(ScriptedModel(), max_tokens=most)
+
+
+@pytest.mark.parametrize("samples", [0, 2.5])
+def test_a_number_of_samples_that_no_request_can_bring_is_refused_at_construction(samples):
+    with pytest.raises(ValueError, match=f"at least 1 sample, not {samples}"):
+        Source(ScriptedModel(), samples_per_request=samples)

@@ -70,6 +70,13 @@ def test_a_limit_of_a_question_below_its_mean_is_told_of():
 
 
 @made_by
+def test_a_hard_cap_below_the_mean_of_a_question_is_told_of(made):
+    ledger = open_ledger("memory://", target=CHEAPEST * 2, hard_cap=CHEAPEST)
+    with pytest.warns(UserWarning, match="hard_cap of .* tokens is below the budget of"):
+        made(policy=POLICY, ledger=ledger)
+
+
+@made_by
 def test_what_can_be_held_is_not_told_of(made):
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

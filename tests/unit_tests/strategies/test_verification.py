@@ -137,6 +137,11 @@ def test_what_makes_no_sense_is_refused_at_once():
         best_of_n(0, near_14)
     with pytest.raises(ValueError, match=r"a whole number of at least 1 sample, not 2\.5"):
         best_of_n(2.5, near_14)
+    for scorer in (None, "judge", Checker("right")):
+        with pytest.raises(TypeError, match="a scorer is a function of question and reply"):
+            best_of_n(2, scorer)
+    with pytest.raises(TypeError, match="not 'judge'"):
+        cascade(single_pass(), single_pass(), accept=0.5, scorer="judge")
     with pytest.raises(ValueError, match="not 7"):
         cascade(single_pass(), single_pass(), accept=7)
 
