@@ -4,10 +4,16 @@ import anthropic
 import groq
 import httpx
 import pytest
+from langchain_core.messages import HumanMessage
 
 from adaptive_reasoner.kit.menu.retries import worth_another
-from adaptive_reasoner.models.api_errors import is_final
-from tests.fakes import StatusError
+from adaptive_reasoner.models.api_errors import is_final, reported
+from adaptive_reasoner.models.executor import CallExecutor
+from adaptive_reasoner.models.metering import TokenMeter
+from adaptive_reasoner.models.source import Source
+from adaptive_reasoner.strategies.flow import Task, run
+from adaptive_reasoner.strategies.voting import single_pass
+from tests.fakes import ScriptedModel, StatusError
 
 
 def raised_by(client, error, status=400):
@@ -41,3 +47,42 @@ def test_a_refused_reply_is_no_final_refusal_and_is_not_collected_anew(client, e
 def test_a_refused_prompt_is_final():
     error = {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000 maximum"}
     assert is_final(raised_by(anthropic.Anthropic, error))
+
+
+REFUSED = httpx.HTTPStatusError(
+    "401 for https://m?key=sk-secret", request=httpx.Request("GET", "https://m"), response=httpx.Response(401)
+)
+"""As the package of Mistral raises it."""
+
+
+class NoCredentialsError(Exception):
+    """As botocore raises it, without a status, where it is to sign a request."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (REFUSED, "401 for https://m?key=***; check the key"),
+        (NoCredentialsError("Unable to locate credentials"), "Unable to locate credentials"),
+        (TimeoutError(), "TimeoutError"),
+        (StatusError(500), "status 500; try again later"),
+        (ValueError("no such region"), "no such region"),
+        (KeyError("text"), None),
+        (TypeError("expected str"), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_client_reports_of_a_call_is_told_apart_from_a_mistake_in_code(monkeypatch, error, told):
+    monkeypatch.setenv("MISTRAL_API_KEY", "sk-secret")
+    model = ScriptedModel(failures=dict.fromkeys(range(9), error))
+    with pytest.raises(type(error)) as raised:
+        run(single_pass(), Task([HumanMessage("5 + 9?")]), CallExecutor(Source(model), TokenMeter()))
+    said = reported(raised.value)
+    assert said == told if told is None else told in said
+    assert "sk-secret" not in (said or "")
+
+
+def test_what_was_not_raised_by_a_call_is_no_report():
+    with pytest.raises(RuntimeError) as raised:
+        raise RuntimeError("broken here")
+    assert reported(raised.value) is None
