@@ -200,6 +200,7 @@ class Call:
                 faulty=message if error is not None and not auxiliary and _whole(message) else None,
                 auxiliary=auxiliary,
                 final=final,
+                requests=1 if error is None else self._source.requests,
             )
             for message, error in zip(messages, errors, strict=True)
         ]

@@ -41,6 +41,7 @@ class Reply:
             where nothing better came, as it is of the bare model.
         auxiliary: It is no sample but serves one, as what a judge says.
         final: The call was refused for what it asks, so that another one would be refused, too.
+        requests: How often a call that fails is sent, with the client's own retries.
     """
 
     message: AIMessage | None
@@ -54,6 +55,7 @@ class Reply:
     faulty: AIMessage | None = None
     auxiliary: bool = False
     final: bool = False
+    requests: int = 1
 
     @property
     def received(self) -> AIMessage | None:

@@ -203,6 +203,14 @@ class Source:
         given = {**self.settings, **settings}
         return max(most_replies(model, given, bound) for model, bound in self._models)
 
+    @property
+    def requests(self) -> int:
+        """How often a call that fails is sent: once, and as often as its client retries by itself."""
+        main, _ = self._models[0]
+        client = attribute_of(main, "root_async_client")  # OpenAI's, which has a default of its own
+        retries = (attribute_of(each, "max_retries") for each in (client, main))
+        return 1 + next((most for most in retries if isinstance(most, int)), 0)
+
     def _model_name(self, settings: Mapping[str, Any]) -> str:
         """The model's name, which decides on the provider's rules; empty while it is not known."""
         return _name_of(unwrapped(self._made), settings)

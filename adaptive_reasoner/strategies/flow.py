@@ -109,7 +109,7 @@ class ComparingFlow:
 
 
 _SOON = 1.0  # seconds for which an endpoint may ask to wait, and is asked at once all the same
-_MOST_FAILED = 4  # calls in a row of which nothing came
+_MOST_FAILED = 9  # requests in a row of which nothing came
 
 
 class NothingArrivedError(AdaptiveReasonerError):
@@ -269,8 +269,8 @@ def gives_up(replies: Sequence[Reply], drawn: Sequence[Reply]) -> bool:
     """Whether another sample would only be refused as well, or there is no time for one.
 
     So it is where nothing came, and a request was refused for what it asks; where nothing came of the latest
-    calls, and the endpoint asks to wait; and where nothing came of the latest four, each of which the client
-    may have sent several times.
+    calls, and the endpoint asks to wait; and where nothing came of the latest nine requests, of which a
+    client that retries by itself sends several for each call.
 
     Args:
         replies: All of the question.
@@ -282,8 +282,8 @@ def gives_up(replies: Sequence[Reply], drawn: Sequence[Reply]) -> bool:
     pauses = (retry_after(reply.error) for reply in drawn if reply.error is not None)
     asked_to_wait = any(pause is not None and pause > _SOON for pause in pauses)
     refused = len(failed) == len(replies) and any(reply.final for reply in replies)
-    calls = round(sum(1.0 / reply.samples for reply in failed))
-    return not drawn or refused or asked_to_wait or calls >= _MOST_FAILED
+    requests = round(sum(reply.requests / reply.samples for reply in failed))
+    return not drawn or refused or asked_to_wait or requests >= _MOST_FAILED
 
 
 def check_samples(samples: int, what: str = "a vote") -> None:

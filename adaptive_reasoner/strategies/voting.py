@@ -72,7 +72,8 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
     sample later where all replies of that were empty, filtered or cut; `Priced` goes on where collected
     samples say that it pays. It gives up, with what has arrived, where the request was refused for what it
     asks (a wrong key, a prompt that is too long), where the endpoint asks to wait, and where nothing came of
-    four calls in a row. No further wave is started that could not be back by the task's deadline.
+    nine requests in a row, with those that the client makes by itself. No further wave is started that could
+    not be back by the task's deadline.
 
     Args:
         samples: The most samples to draw.

@@ -132,32 +132,32 @@ class BusyError(StatusError):
         self.headers = {"retry-after": str(seconds)}
 
 
-@pytest.mark.parametrize(("error", "calls"), [(StatusError(500), 4), (BusyError(20), 1), (BusyError(0.1), 4)])
+@pytest.mark.parametrize(("error", "calls"), [(StatusError(500), 9), (BusyError(20), 1), (BusyError(0.1), 9)])
 @pytest.mark.parametrize(
-    "flow", [adaptive_consistency(9, Priced()), best_of_n(9, Checker(lambda question, reply: True))]
+    "flow", [adaptive_consistency(12, Priced()), best_of_n(12, Checker(lambda question, reply: True))]
 )
 def test_a_vote_of_which_nothing_comes_gives_up_and_does_not_ask_before_it_may(drive, flow, error, calls):
-    made = caller(failures=dict.fromkeys(range(9), error))
+    made = caller(failures=dict.fromkeys(range(20), error))
     with pytest.raises(type(error)):
         drive(flow, made)
     assert len(made.bill) == calls
 
 
 def test_a_vote_that_is_refused_from_some_sample_on_answers_from_what_arrived(drive):
-    made = caller("Answer: 7", "Answer: 8", failures=dict.fromkeys(range(2, 9), StatusError(503)))
+    made = caller("Answer: 7", "Answer: 8", failures=dict.fromkeys(range(2, 20), BusyError(20)))
     assert drive(self_consistency(9), made).votes == {"7": 1, "8": 1}
     assert len(made.bill) < 9
     made = caller("Answer: 7", "Answer: 8", failures={1: BusyError(20)})
     assert drive(self_consistency(3), made).value == "7"  # as replies come, the endpoint takes calls
 
 
-@pytest.mark.parametrize(("retries", "requests"), [(2, 12), (0, 4)])
-def test_the_requests_of_a_vote_that_is_always_refused_are_four_times_those_of_a_call(retries, requests):
+@pytest.mark.parametrize(("retries", "requests"), [(None, 9), (2, 9), (0, 9), (5, 12)])
+def test_a_vote_that_is_always_refused_counts_the_retries_of_its_client(retries, requests):
     with StubServer(faults=lambda number: "503") as server:
         model = ChatOpenAI(model="m", base_url=server.base_url, api_key="none", max_retries=retries)
         made = CallExecutor(Source(model, max_tokens=50), TokenMeter())
         with pytest.raises(openai.InternalServerError):
-            run(adaptive_consistency(9, Priced()), TASK, made)
+            run(adaptive_consistency(12, Priced()), TASK, made)
     assert len(server.bodies) == requests
 
 
