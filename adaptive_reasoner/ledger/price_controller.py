@@ -180,7 +180,7 @@ class PriceLaw:
 
         Args:
             totals: The sums with the change.
-            change: What the question changes them by.
+            change: What the question changes them by, with what its own budget leaves beyond the target.
             saving: What the question saves as it is now.
             written_off: What it has written off before.
         """
@@ -188,7 +188,7 @@ class PriceLaw:
         if left <= 0.0:
             return round(left)
         beyond = (-self.credit - self.overspend(totals)) * self.target
-        saved = change.admitted * self.target - change.spent - change.reserved
+        saved = change.admitted * self.target - change.spent - change.reserved - change.forgiven
         return max(0, round(min(beyond, saved, left)))
 
     def floored(self, totals: Totals) -> int:

@@ -356,6 +356,18 @@ class BudgetsContract:
             ledger.release(part)  # the ledger knows what it allowed
         assert ledger.snapshot().credit == pytest.approx(0.0)
 
+    def test_what_a_large_budget_of_its_own_leaves_is_no_more_than_the_credit(self, make):
+        ledger = make(target=20.0, credit=10.0)
+        for i in range(100):
+            ledger.charge(20.0, f"plain {i}")
+        ledger.settle(ledger.reserve(40.0, "large", budget=1e6), 40.0)
+        assert ledger.snapshot().credit == pytest.approx(10.0)
+        for i in range(6):
+            ledger.charge(60.0, f"over {i}")
+        assert ledger.snapshot().credit == pytest.approx(-2.0)
+        ledger.release(ledger.reserve(40.0, "never ran", budget=1e6))
+        assert ledger.snapshot().credit == pytest.approx(-2.0)
+
 
 def at_full_credit(make, **terms):
     """A ledger whose credit of 20 questions is full."""
