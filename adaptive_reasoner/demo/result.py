@@ -161,6 +161,7 @@ def conclusion(replay: Run, gain: Gain, policy: LearnedPolicy, unit: str) -> Ver
         lift=gain.lift,
         within_groups=gain.within_groups,
         source="by the graph, on recorded samples of questions that the policy was not trained on",
+        anew=True,
     )
     needed = policy.card["report"]["gate"].get("needed")
     return judged(measured, answer=policy.verdict, needed=needed, unit=unit)

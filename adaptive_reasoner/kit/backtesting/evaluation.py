@@ -18,6 +18,7 @@ from adaptive_reasoner.kit.backtesting.verdicts import TestedPolicies
 from adaptive_reasoner.kit.estimating.correction import rectified
 from adaptive_reasoner.kit.learning.encoders import DeferredEncoder, Encoder, feature_matrix
 from adaptive_reasoner.kit.learning.first_sample import look_first
+from adaptive_reasoner.kit.learning.gate import SHIPS, over_budgets
 from adaptive_reasoner.kit.learning.held_out_trust import ROUNDING
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
@@ -103,20 +104,22 @@ def backtest(
             n_jobs=n_jobs,
             on_progress=on_progress,
         )
-    lifts = tested.lifts("imitator_ungated", budgets)
+    verdicts = tuple(
+        BudgetVerdict(budget, tested.verdict(budget), tested.trust[budget]) for budget in budgets
+    )
+    verdict = over_budgets(each.verdict for each in verdicts)
+    ungated = tested.lifts("imitator_ungated", budgets)
     better, least = None, ROUNDING * outcomes.scale
     if look is not None:
-        better = Interval.of(tested.lifts("first_sample_ungated", budgets) - lifts)
+        better = Interval.of(tested.lifts("first_sample_ungated", budgets) - ungated)
     return Backtest(
         file=name,
         n_questions=len(outcomes),
         n_labelled=int(outcomes.labelled.sum()),
         cost_unit=outcomes.cost_unit,
-        verdict=tested.verdict(*budgets),
-        verdicts=tuple(
-            BudgetVerdict(budget, tested.verdict(budget), tested.trust[budget]) for budget in budgets
-        ),
-        lift=Interval.of(lifts),
+        verdict=verdict,
+        verdicts=verdicts,
+        lift=Interval.of(tested.lifts("imitator", budgets) if verdict in SHIPS else ungated),
         rows=rows_of(tested.gains),
         actions=outcomes.actions,
         dropped=tuple(

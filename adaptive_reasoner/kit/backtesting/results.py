@@ -122,11 +122,11 @@ class Backtest:
         cost_unit: What a cost counts.
         rows: One a policy and budget.
         n_labelled: Of how many a right answer is known.
-        verdict: On the imitator over all budgets, by the rules of the gate: most splits follow its
-            predictions in full, or in part; or they do not, and its lift is too small to be worth it or
-            cannot be determined.
-        verdicts: The same budget by budget.
-        lift: The lift of `imitator_ungated`, mean over the budgets, with its interval.
+        verdict: On the imitator over all budgets, from `verdicts` by one rule: see `over_budgets`.
+        verdicts: Budget by budget, by the rules of the gate: most splits follow its predictions in full, or
+            in part; or they do not, and its lift is too small to be worth it or cannot be determined.
+        lift: The lift of what ships, mean over the budgets, with its interval; if nothing does, of following
+            the predictions all the same (`imitator_ungated`).
         actions: All that were tested.
         dropped: The actions that the policy does without in every split, as they are never worth choosing.
         observe: What is worth deciding by: the question alone, unless looking at a first answer is better.

@@ -1,4 +1,4 @@
-"""The verdict of a backtest: whether what was tested should ship, at all budgets and at each."""
+"""The verdicts of a backtest: whether what was tested should ship, at each budget."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from adaptive_reasoner.kit.backtesting.performance import Key
 from adaptive_reasoner.kit.backtesting.split_runner import PlayedSplit, SplitRunner
 from adaptive_reasoner.kit.learning.gate import Answer, answer_to, detectable_lift
 from adaptive_reasoner.kit.outcomes import Outcomes
-from adaptive_reasoner.kit.tables.bootstrap import Interval
 
 _MOSTLY = 0.5  # mean trust over the splits, below which a budget counts as not shipped
 
@@ -56,13 +55,13 @@ class TestedPolicies:
         """Mean over the budgets of a policy's lift, then of its bootstrap draws, which all policies share."""
         return np.asarray(np.mean([self.gains[policy, budget].lifts for budget in budgets], axis=0))
 
-    def verdict(self, *budgets: float) -> Answer:
-        """On what ships at some of the budgets."""
-        ungated = self.lifts("imitator_ungated", budgets)
-        costs = np.array([self.gains["imitator_ungated", budget].realised_cost for budget in budgets])
-        trusted = [self.trust[budget] if self.trust[budget] >= _MOSTLY else 0.0 for budget in budgets]
-        detectable = detectable_lift(ungated[1:], costs, self.judged)
-        lift = Interval.of(self.lifts("imitator", budgets) if any(trusted) else ungated)
+    def verdict(self, budget: float) -> Answer:
+        """On what ships at a budget."""
+        ungated, trust = self.gains["imitator_ungated", budget], self.trust[budget]
+        trust = trust if trust >= _MOSTLY else 0.0
+        detectable = detectable_lift(ungated.lifts[1:], np.array([ungated.realised_cost]), self.judged)
+        lift = (self.gains["imitator", budget] if trust else ungated).lift
         by_labels = None if self.labels is None else lift  # the labels judge, estimates do not help
-        trust_of_all = min(trusted), max(trusted)
-        return answer_to(trust_of_all, lift, detectable, self.judged, labels=self.labels, estimated=by_labels)
+        return answer_to(
+            (trust, trust), lift, detectable, self.judged, labels=self.labels, estimated=by_labels
+        )

@@ -1,5 +1,6 @@
 """The test that decides whether a policy is shipped: its lift over mixtures of fixed actions."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -209,6 +210,24 @@ def answer_to(
     least = worthwhile(outcomes)
     none = lift.high < least and detectable < _BLIND * least
     return "do not ship" if none else "not enough questions"
+
+
+def over_budgets(answers: Iterable[Answer]) -> Answer:
+    """The one verdict on a policy, from the verdicts at its budgets.
+
+    It is the verdict that all share. Otherwise the policy ships in part if it ships at some budget, and is
+    unverified if it is so there; if it ships at none, one with too few questions leaves it open.
+
+    Example:
+        >>> over_budgets(["ship", "do not ship"]), over_budgets(["do not ship", "not enough questions"])
+        ('ship in part', 'not enough questions')
+    """
+    found = set(answers)
+    if len(found) == 1:
+        return found.pop()
+    if "unverified" in found:
+        return "unverified"
+    return "ship in part" if found.intersection(SHIPS) else "not enough questions"
 
 
 def _is_likely(lift: Interval) -> bool:

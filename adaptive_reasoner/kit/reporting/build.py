@@ -57,7 +57,7 @@ def outcomes_report(
     check_argument(outcomes, "Outcomes", "outcomes_report")
     if samples is not None:
         check_argument(samples, "Samples", "outcomes_report(samples=...)")
-    found = _find(outcomes, policy, [] if backtest is None else backtest["rows"], budget)
+    found = _find(outcomes, policy, backtest or {}, budget)
     playing = found.playing
     saving = None if found.summary is None else Saving.of(found.summary, found.hull)
     optimum = found.best.at(found.budget)
@@ -87,7 +87,7 @@ def outcomes_report(
         sections.append(_backtest_section(found.rows))
     return Report(
         title=f"What a budget buys: {len(outcomes):,} questions, {len(outcomes.actions)} actions",
-        verdict=_verdict(found, (backtest or {}).get("verdict")),
+        verdict=_verdict(found),
         sections=[section for section in sections if section is not None],
         facts=facts,
         dial=dial_of(found),
@@ -96,49 +96,55 @@ def outcomes_report(
 
 
 def _find(
-    outcomes: Outcomes, policy: LearnedPolicy | None, rows: Sequence[Mapping[str, Any]], budget: float | None
+    outcomes: Outcomes, policy: LearnedPolicy | None, backtest: Mapping[str, Any], budget: float | None
 ) -> Findings:
     """Measure the policy and both oracles at the budget, or at the budget where hindsight gains most."""
     hull, best = uniform_hull(outcomes), frontier(outcomes)
     measured: PolicySummary | None = None
-    playing, gains = None, {}
+    answer: str | None = None
+    playing, gains, rows = None, {}, backtest.get("rows", [])
     if policy is not None:
         playing = Playing.on(policy if budget is None else policy.at(budget=budget), outcomes)
         gains = summary.along_budgets(playing, outcomes)
         budget = summary.own_budget(playing)
     if rows and (playing is None or playing.trained_on):
-        nearest, measured = summary.from_backtest(rows, budget)
+        nearest, measured, answer = summary.from_backtest(backtest, budget)
         budget = nearest if budget is None else budget
     elif playing is not None and playing.trained_on:
         measured = summary.from_card(playing.policy.card, hull)
     elif playing is not None and budget is not None:
-        gain, where = gains[budget], "on these questions, which the policy was not trained on"
+        gain = gains[budget]
         measured = PolicySummary(
-            gain.realised_cost, gain.accuracy, gain.uniform_at_cost, gain.lift, gain.within_groups, where
+            cost=gain.realised_cost,
+            accuracy=gain.accuracy,
+            uniform=gain.uniform_at_cost,
+            lift=gain.lift,
+            within_groups=gain.within_groups,
+            source="on these questions, which the policy was not trained on",
+            anew=True,
         )
+    if playing is not None:
+        answer = playing.policy.verdict
     if budget is None:
         budget = summary.most_to_gain(outcomes)
     cost = budget if measured is None else max(measured.cost, float(best.costs[0]))
     oracles = OracleCurves.of(outcomes, cost)
-    return Findings(outcomes, budget, hull, best, oracles, playing, gains, measured, rows)
+    return Findings(outcomes, budget, hull, best, oracles, playing, gains, measured, answer, rows)
 
 
-def _verdict(found: Findings, answer: str | None) -> Verdict:
-    gate: Mapping[str, Any] = {}
+def _verdict(found: Findings) -> Verdict:
     units: dict[str, Any] = {
         "unit": found.unit,
         "accuracy_unit": found.accuracy_unit,
         "worthwhile": worthwhile(found.outcomes),
     }
-    if found.summary is None:
+    if found.summary is None or found.answer is None:
         return wording.room(found.oracles.gains, budget=found.budget, **units)
-    if found.playing is not None:
-        policy = found.playing.policy
-        answer, gate = policy.verdict, policy.card["report"]["gate"]
+    gate = {} if found.playing is None else found.playing.policy.card["report"]["gate"]
     return wording.judged(
         found.summary,
-        answer=answer,
-        needed=gate.get("needed_labels" if answer == "unverified" else "needed"),
+        answer=found.answer,
+        needed=gate.get("needed_labels" if found.answer == "unverified" else "needed"),
         labels=gate.get("labels"),
         **units,
     )

@@ -22,7 +22,7 @@ class Verdict:
     """The result in a word and a sentence.
 
     Attributes:
-        word: `"Ship it"`, `"Do not ship"`, ...
+        word: `"Ship:"`, `"Do not ship:"`, ...
         sentence: With the numbers.
         tone: How it is coloured.
     """

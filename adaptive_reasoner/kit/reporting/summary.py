@@ -12,6 +12,7 @@ from adaptive_reasoner.kit.backtesting.baselines import oracle_crossfit, oracle_
 from adaptive_reasoner.kit.backtesting.lift import Gain, measure
 from adaptive_reasoner.kit.backtesting.performance import Performance, SplitResult
 from adaptive_reasoner.kit.estimating.correction import rectified
+from adaptive_reasoner.kit.learning.gate import SHIPS
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.policy_on_table import Playing
 from adaptive_reasoner.kit.tables.bootstrap import Interval
@@ -31,6 +32,7 @@ class PolicySummary:
         lift: What it gains over that, with a 95% interval over questions.
         within_groups: The lift that is not merely knowing the group, where there are groups.
         source: How it was measured, in words.
+        anew: Whether that was on other questions than the policy's gate has judged.
     """
 
     cost: float
@@ -39,6 +41,7 @@ class PolicySummary:
     lift: Interval
     within_groups: float | None
     source: str
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,19 +109,24 @@ def from_card(card: Mapping[str, Any], hull: Hull) -> PolicySummary:
     )
 
 
-def from_backtest(rows: Sequence[Mapping[str, Any]], budget: float | None) -> tuple[float, PolicySummary]:
-    """The imitator's row of a backtest that is nearest to a budget, and its budget.
+def from_backtest(backtest: Mapping[str, Any], budget: float | None) -> tuple[float, PolicySummary, str]:
+    """What a backtest found at the budget nearest to one: that budget, the imitator's row, and the verdict.
+
+    The row is of what ships, or, where that is the mixture alone, of following every prediction.
 
     Raises:
         ValueError: The backtest has no imitator.
     """
-    mine = [row for row in rows if row["policy"] == "imitator_ungated"]
-    mine = mine or [row for row in rows if row["policy"] == "imitator"]
+    mine = {row["budget"]: row for row in backtest["rows"] if row["policy"] == "imitator"}
     if not mine:
         raise ValueError("the backtest has no row of the imitator")
-    middle = mine[len(mine) // 2]["budget"] if budget is None else budget
-    row = min(mine, key=lambda each: abs(each["budget"] - middle))
-    return row["budget"], from_row(row)
+    middle = [*mine][len(mine) // 2] if budget is None else budget
+    nearest = min(mine, key=lambda each: abs(each - middle))
+    verdicts = {each["budget"]: each["verdict"] for each in backtest.get("verdicts", ())}
+    answer: str = verdicts.get(nearest, backtest["verdict"])
+    if answer not in SHIPS:
+        mine |= {row["budget"]: row for row in backtest["rows"] if row["policy"] == "imitator_ungated"}
+    return nearest, from_row(mine[nearest]), answer
 
 
 def from_row(row: Mapping[str, Any]) -> PolicySummary:
@@ -192,6 +200,7 @@ class Findings:
         playing: The policy on this table; None for a report without a policy.
         gains: What its predictions gain, by budget.
         summary: What was measured of it at its budget; None if nothing was.
+        answer: The gate's verdict on that; None likewise.
         rows: Of a backtest of the same table.
     """
 
@@ -203,6 +212,7 @@ class Findings:
     playing: Playing | None
     gains: Mapping[float, Gain]
     summary: PolicySummary | None
+    answer: str | None
     rows: Sequence[Mapping[str, Any]]
 
     @property

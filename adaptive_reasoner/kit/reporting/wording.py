@@ -58,18 +58,20 @@ def level(accuracy: float, unit: str | None = None) -> str:
 def judged(
     measured: PolicySummary,
     *,
-    answer: str | None,
+    answer: str,
     needed: int | None,
     unit: str,
     accuracy_unit: str | None = None,
     worthwhile: float = WORTHWHILE,
     labels: int | None = None,
 ) -> Verdict:
-    """The verdict on shipping a policy.
+    """The verdict on shipping a policy, in the words of the gate.
+
+    It is the gate's, unless a policy that ships has been measured anew and gains nothing there.
 
     Args:
         measured: What was measured of it.
-        answer: The answer of the policy's own gate, where it has one.
+        answer: The answer of the gate: of the policy's own, or of the backtest at the budget.
         needed: About how many questions, or labels of them, would be enough, where the gate asked for more.
         unit: Of costs.
         accuracy_unit: Of accuracies, where they are none.
@@ -83,30 +85,27 @@ def judged(
         f"It gets {level(measured.accuracy, accuracy_unit)} where the best random mixture of fixed actions "
         f"gets {level(measured.uniform, accuracy_unit)} for as much"
     )
-    refused = answer is not None and answer not in SHIPS
-    if lift.low > ROUNDING and answer == "unverified":
+    clear, word = lift.low > ROUNDING, f"{answer.capitalize()}:"
+    ships = answer in SHIPS
+    if measured.anew and clear and not ships:
+        trained = "These questions show a gain, but those of training did not: train on both."
+        return Verdict(word, f"{gained}, {interval}. {trained}", "unsure")
+    refuted = measured.anew and ships and lift.high < worthwhile
+    if refuted or answer == "do not ship":
+        noise = "the lift is too small to be worth it" if clear else "the lift is within noise"
+        found = "it loses against the best random mixture" if lift.high < 0 else noise
+        trained = f" In training the gate said: {answer}." if refuted else ""
+        return Verdict("Do not ship:", f"{found}: {gained}, {interval}.{trained}", "bad")
+    if answer == "not enough questions":
+        more = f"; about {needed:,} would tell" if needed else ""
+        return Verdict(word, f"{gained}, {interval}{more}.", "unsure")
+    if answer == "unverified":
         draws = f"`adaptive-reasoner label SAMPLES --next {needed or FEWEST_LABELS} --random 1`"
-        return Verdict(
-            "Ships unverified:",
-            f"{gained}, {interval}, by estimates: {checked(labels or 0)}. {draws} draws those to check.",
-            "unsure",
-        )
-    if lift.low > ROUNDING and not refused:
-        word = "Ship in part:" if answer == "ship in part" else "Ship it:"
-        return Verdict(word, f"{gained}, {interval}. {against}.{_topic(measured, accuracy_unit)}", "good")
-    if lift.low > ROUNDING:
-        return Verdict(
-            "Not yet:", f"{gained}, {interval}, but in training the gate said: {answer}.", "unsure"
-        )
-    if lift.high < worthwhile or answer == "do not ship":
-        found = "it loses against the best random mixture" if lift.high < 0 else "the lift is within noise"
-        return Verdict("Do not ship:", f"{found}: {gained}, {interval}.", "bad")
-    if answer in ("ship", "ship in part") and lift.mean > 0:
-        word = "Ship in part:" if answer == "ship in part" else "Ship it:"
-        found = f"{gained}, {interval}. These questions are too few to show it; those of training showed it"
-        return Verdict(word, f"{found}. {against}.{_topic(measured, accuracy_unit)}", "unsure")
-    more = f"; about {needed:,} would tell" if needed else ""
-    return Verdict("Not enough questions:", f"{gained}, {interval}{more}.", "unsure")
+        found = f"{gained}, {interval}, by estimates: {checked(labels or 0)}. {draws} draws those to check."
+        return Verdict(word, found, "unsure")
+    few = "" if clear or not measured.anew else " These questions are too few to show what training showed."
+    found = f"{gained}, {interval}.{few} {against}.{_topic(measured, accuracy_unit)}"
+    return Verdict(word, found, "good" if clear else "unsure")
 
 
 def _topic(measured: PolicySummary, unit: str | None) -> str:

@@ -19,7 +19,7 @@ def demo():
         replay=replay,
         verdict="ship",
         gate={"lift": 0.0312, "low": 0.0104, "high": 0.0551, "questions": 780},
-        conclusion="Ship it: as measured.",
+        conclusion="Ship: as measured.",
         report="demo-run/report.html",
         seconds={},
     )
@@ -42,6 +42,6 @@ def test_the_result_is_told_in_numbers_as_people_read_them(capsys):
     demo().print()
     printed = capsys.readouterr().out
     assert "the gate said: ship (+3.1 points, 1.0 to 5.5, on 780 questions)" in printed
-    assert "On held-out questions: Ship it: as measured." in printed
+    assert "On held-out questions: Ship: as measured." in printed
     assert "Live: 6 of 24 right at 12.0 tokens per question, 8% to 42%" in printed
     assert "e-" not in printed.replace("held-out", "")

@@ -8,6 +8,7 @@ import pytest
 
 from adaptive_reasoner.errors import InfeasibleBudgetError, OutcomesError
 from adaptive_reasoner.kit.backtesting.imitators import Mistakes
+from adaptive_reasoner.kit.learning.gate import SHIPS, over_budgets
 from adaptive_reasoner.kit.samples import Samples
 from tests.unit_tests.kit.backtesting.backtests import outcomes, run, samples
 from tests.unit_tests.toys import wasteful_outcomes
@@ -98,6 +99,15 @@ def test_what_is_only_noise_is_not_shipped():
     assert tested.verdict != "ship"
     assert abs(rows["imitator"]["lift"]) < 0.05
     assert abs(rows["imitator_ungated"]["lift"]) < 0.1
+
+
+@pytest.mark.parametrize("telling", [True, False])
+def test_the_verdict_and_the_lift_beside_it_follow_from_those_at_each_budget(telling):
+    tested = run(outcomes(80, telling=telling), budgets=[5, 15, 25])
+    assert tested.verdict == over_budgets(each.verdict for each in tested.verdicts)
+    shown = "imitator" if tested.verdict in SHIPS else "imitator_ungated"
+    lifts = [row.lift for row in tested.rows if row.policy == shown]
+    assert tested.lift.mean == pytest.approx(np.mean(lifts))
 
 
 def test_few_questions_are_too_few_here_as_they_are_for_the_gate():

@@ -1,9 +1,19 @@
 from dataclasses import replace
+from itertools import product
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.learning.gate import WORTHWHILE, answer_to, judge, worthwhile
+from adaptive_reasoner.kit.learning.gate import (
+    SHIPS,
+    WORTHWHILE,
+    Answer,
+    answer_to,
+    judge,
+    over_budgets,
+    worthwhile,
+)
 from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.tables.bootstrap import Interval, bootstrap_means
 from tests.unit_tests.toys import DIMENSION, features_of, toy_outcomes
@@ -16,6 +26,20 @@ def oracle_of(table, share):
     chosen = dear.astype(int)
     rows = np.arange(len(table))
     return table.accuracy[rows, chosen][:, None], table.cost[rows, chosen][:, None]
+
+
+@pytest.mark.parametrize("budgets", [1, 2, 3, 4])
+def test_the_verdict_over_budgets_says_no_more_than_those_at_each(budgets):
+    for answers in product(get_args(Answer), repeat=budgets):
+        overall = over_budgets(answers)
+        assert overall == over_budgets(reversed(answers))
+        assert (overall in SHIPS) == any(answer in SHIPS for answer in answers)
+        for strong in ("ship", "do not ship"):
+            assert (overall == strong) == all(answer == strong for answer in answers)
+        if "unverified" in answers:
+            assert overall == "unverified"
+        if overall == "not enough questions":
+            assert "not enough questions" in answers
 
 
 def test_a_clear_gain_is_shipped():

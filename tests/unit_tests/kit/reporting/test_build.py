@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.calibration import reliability
 from adaptive_reasoner.kit.learning.encoders import VectorCache
+from adaptive_reasoner.kit.learning.gate import Answer
 from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.build import outcomes_report
@@ -77,7 +79,7 @@ def facts(report):
 
 
 def test_a_policy_that_gains_on_new_questions_is_to_be_shipped(report, policy, fresh):
-    assert report.verdict.word == "Ship it:"
+    assert report.verdict.word == "Ship:"
     assert report.verdict.tone == "good"
     shares = Playing.on(policy, fresh).shipped()
     accuracy, cost = ((shares * table).sum(axis=1).mean() for table in (fresh.accuracy, fresh.cost))
@@ -130,26 +132,37 @@ def test_a_policy_that_gains_nothing_is_not_to_be_shipped(policy_for):
 @pytest.mark.parametrize(
     ("lift", "answer", "word"),
     [
-        ((0.095, 0.082, 0.109), "ship", "Ship it:"),
-        ((0.095, 0.082, 0.109), "not enough questions", "Not yet:"),
+        ((0.095, 0.082, 0.109), "ship", "Ship:"),
+        ((0.095, 0.082, 0.109), "not enough questions", "Not enough questions:"),
+        ((0.095, 0.082, 0.109), "do not ship", "Do not ship:"),
         ((0.001, -0.004, 0.006), "ship", "Do not ship:"),
         ((0.012, -0.01, 0.03), "not enough questions", "Not enough questions:"),
         ((0.012, -0.01, 0.03), "do not ship", "Do not ship:"),
     ],
 )
-def test_the_verdict_follows_the_interval(lift, answer, word):
-    stands = PolicySummary(75.0, 0.7, 0.605, Interval(*lift), None, "here")
+def test_a_verdict_that_new_questions_refute_is_withdrawn(lift, answer, word):
+    stands = PolicySummary(75.0, 0.7, 0.605, Interval(*lift), None, "here", anew=True)
     verdict = judged(stands, answer=answer, needed=900, unit="tokens")
     assert verdict.word == word
     assert f"{100 * lift[0]:+.1f} points at 75 tokens" in verdict.sentence
     assert f"interval {100 * lift[1]:.1f} to {100 * lift[2]:.1f}" in verdict.sentence
 
 
+@pytest.mark.parametrize("lift", [(0.095, 0.082, 0.109), (0.001, -0.004, 0.006), (-0.02, -0.03, -0.01)])
+@pytest.mark.parametrize("answer", get_args(Answer))
+def test_a_report_on_what_the_gate_has_judged_has_the_word_of_the_gate(lift, answer):
+    stands = PolicySummary(75.0, 0.7, 0.605, Interval(*lift), None, "here")
+    verdict = judged(stands, answer=answer, needed=900, unit="tokens")
+    assert verdict.word.lower() == f"{answer}:"
+    assert f"{100 * lift[0]:+.1f} points at 75 tokens" in verdict.sentence
+    assert (verdict.tone == "good") == (answer in ("ship", "ship in part") and lift[1] > 0)
+
+
 def test_a_policy_that_ships_by_its_training_says_so_where_these_questions_are_too_few():
-    stands = PolicySummary(12.5, 0.337, 0.322, Interval(0.015, -0.025, 0.058), None, "here")
+    stands = PolicySummary(12.5, 0.337, 0.322, Interval(0.015, -0.025, 0.058), None, "here", anew=True)
     verdict = judged(stands, answer="ship", needed=None, unit="tokens")
-    assert (verdict.word, verdict.tone) == ("Ship it:", "unsure")
-    assert "These questions are too few to show it; those of training showed it." in verdict.sentence
+    assert (verdict.word, verdict.tone) == ("Ship:", "unsure")
+    assert "These questions are too few to show what training showed." in verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -161,7 +174,7 @@ def test_a_policy_that_ships_by_its_training_says_so_where_these_questions_are_t
 )
 def test_a_loss_is_called_a_loss(lift, said):
     stands = PolicySummary(75.0, 0.7, 0.605, Interval(*lift), None, "here")
-    assert judged(stands, answer=None, needed=None, unit="tokens").sentence.startswith(said)
+    assert judged(stands, answer="do not ship", needed=None, unit="tokens").sentence.startswith(said)
 
 
 def test_a_reward_is_no_percentage(fresh):
@@ -239,6 +252,28 @@ def test_a_saving_of_at_least_so_much_pays_for_labels_at_the_latest_then(saving,
     assert says in told.text
 
 
+def test_the_verdict_of_a_backtest_is_that_of_the_budget_shown():
+    outcomes = estimate(Samples.read(RECORDED), votes=(1, 3))
+    names = ("realised_cost", "accuracy", "uniform_at_cost", "lift", "lift_low", "lift_high")
+    cells = {"shipped": (7.9, 0.3, 0.26, 0.04, 0.02, 0.06), "ungated": (7.9, 0.27, 0.26, 0.01, -0.02, 0.05)}
+    shown = {kind: dict(zip(names, values, strict=True)) for kind, values in cells.items()}
+    rows = [
+        {"policy": policy, "budget": budget, "lift_within_groups": None, **shown[kind]}
+        for budget in (8.0, 20.0)
+        for policy, kind in (("imitator", "shipped"), ("imitator_ungated", "ungated"))
+    ]
+    verdicts = [
+        {"budget": 8.0, "verdict": "ship", "trust": 1.0},
+        {"budget": 20.0, "verdict": "not enough questions", "trust": 0.2},
+    ]
+    tested = {"rows": rows, "verdict": "ship in part", "verdicts": verdicts}
+    at = {budget: outcomes_report(outcomes, backtest=tested, budget=budget).verdict for budget in (8, 20)}
+    assert at[8].word == "Ship:"
+    assert at[8].sentence.startswith("+4.0 points at 7.9 tokens")
+    assert at[20].word == "Not enough questions:"
+    assert at[20].sentence.startswith("+1.0 points at 7.9 tokens")
+
+
 def test_a_backtest_gives_verdict_and_learning_curve():
     outcomes = estimate(Samples.read(RECORDED), votes=(1, 3))
     row = {
@@ -281,7 +316,7 @@ def test_a_policy_of_some_actions_is_shown_on_a_table_of_more(policy, fresh):
         samples=np.ones((len(fresh), 3), int),
     )
     report = outcomes_report(wider, policy=policy)
-    assert report.verdict.word == "Ship it:"
+    assert report.verdict.word == "Ship:"
     assert any(row["action"] == "vote" for row in section(report, "frontier").tables[0].rows)
 
 
@@ -292,7 +327,7 @@ def test_the_page_needs_nothing_but_itself(page):
         r'<(?:link|img|iframe)[^>]*(?:href|src)="(?!data:|#)', page[: page.index("<script>")]
     )
     assert not re.search(r"<script[^>]*src=", page)
-    for text in ("Ship it:", "Accuracy against cost", "Questions with the largest regret"):
+    for text in ("Ship:", "Accuracy against cost", "Questions with the largest regret"):
         assert text in head
 
 
@@ -325,7 +360,7 @@ def test_writes_the_page_whole_and_says_it_in_json(report, page, tmp_path):
     assert (tmp_path / "report.html").read_text() == page
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     said = json.loads(json.dumps(report.as_dict()))
-    assert said["verdict"]["word"] == "Ship it:"
+    assert said["verdict"]["word"] == "Ship:"
     assert report.picture().startswith("<svg")
 
 
