@@ -31,6 +31,7 @@ BUDGETS = {
     "bfcl_tools.outcomes.parquet": (0.04, 0.07, 0.5),
     "alpaca_reward.outcomes.parquet": (0.034, 0.056, 0.092),
     "reasoning_gym_hard.outcomes.parquet": (0.23, 0.33, 0.48),
+    "reasoning_gym_easy.outcomes.parquet": (0.118, 0.2, 1.0),
     "mmlu_pro_models.outcomes.parquet": (0.0265, 0.067, 0.17),
     "math500_ladder.outcomes.parquet": (4, 8, 16),
     "gsm8k_models.outcomes.parquet": (0.03, 0.1, 0.5),

@@ -38,8 +38,9 @@ _AHEAD = 1.28  # by so many less trust must lead more: nine chances in ten
 class HeldOutTrust:
     """The trust chosen along the mean costs of a policy, and without each fold of the questions.
 
-    First the predictions have to prove that they tell actions apart at all. Then, at each mean cost, they are
-    followed as far as their lift there is likely above zero, pooled over neighbouring costs. The lift is over
+    First the predictions have to prove that they tell actions apart at all, on all questions. Then, at each
+    mean cost, they are followed as far as their lift there is likely above zero, pooled over neighbouring
+    costs; which level that is, is chosen without each fold. The lift is over
     the same policy at a trust of zero, which is the best mixture by the same means: a policy that predicts
     the same for every question has none.
 
@@ -53,7 +54,6 @@ class HeldOutTrust:
         fold: The fold of each question, shape (n,).
         cost: Mean costs at which trust is chosen, rising, shape (m,).
         without: Trust there, chosen without each fold, shape (folds, m).
-        proved: Whether all questions together prove that the predictions tell actions apart.
     """
 
     responses: tuple[Response, ...]
@@ -62,7 +62,6 @@ class HeldOutTrust:
     fold: Ints
     cost: Floats
     without: Floats
-    proved: bool
 
     @classmethod
     def fit(
@@ -109,11 +108,11 @@ class HeldOutTrust:
         of_text = np.zeros(len(evidence.size), dtype=fold.dtype)
         of_text[text] = fold
         folds = np.unique(fold)
-        without = [evidence.share(of_text != number) for number in folds]
-        everything = np.ones(len(of_text), dtype=bool)
+        without = np.zeros((len(folds), len(cost)))
+        if evidence.proves(np.ones(len(of_text), dtype=bool)):
+            without[:] = [evidence.share(of_text != number) for number in folds]
         shown = tuple(replace(response, outcomes=truth.only(columns)) for response in responses)
-        proved = evidence.proves(everything)
-        return cls(shown, rivals, columns, fold, cost, np.stack(without), proved)
+        return cls(shown, rivals, columns, fold, cost, without)
 
     def by(self, table: Outcomes) -> Self:
         """The same trust, for what comes of it by another table of the questions."""
@@ -123,8 +122,8 @@ class HeldOutTrust:
 
     @property
     def share(self) -> Floats:
-        """The trust at each cost: the mean of those chosen without a fold, none unless it is proved."""
-        return np.asarray(self.without.mean(axis=0) * self.proved)
+        """The trust at each cost: the mean of those chosen without a fold."""
+        return np.asarray(self.without.mean(axis=0))
 
     def along(self, predictions: Predictions, truth: Priced) -> Trust:
         """The trust for predictions by all questions; `truth` is what came of those that are predicted."""
@@ -195,9 +194,7 @@ class _Evidence:
         return bool(np.any(mean > np.maximum(_PROVED * error, ROUNDING)))
 
     def share(self, rows: Bools) -> Floats:
-        """The trust at each cost by some of the texts, shape (m,)."""
-        if not self.proves(rows):
-            return np.zeros(len(self.cost))
+        """The trust at each cost by some of the texts, once it is proved, shape (m,)."""
         apart = np.log(self.cost[:, None] / self.cost) / _NEAR
         near = np.exp(-(apart**2) / 2)
         pooled = np.einsum("jk,stkl->stjl", near / near.sum(axis=1, keepdims=True), self.lifts)

@@ -82,6 +82,20 @@ def test_predictions_are_trusted_at_the_costs_where_they_gain():
     assert not found.over(60.0).any()
 
 
+def test_what_all_questions_prove_is_not_to_be_proved_again_without_each_fold():
+    """Predictions that know one question in ten just prove themselves on 200 questions, or do not."""
+    trusted = []
+    for seed in range(30):
+        table = table_of(200, seed=seed)
+        blind, known = (predicted(table, **{kind: (0, 1)}, seed=seed) for kind in ("blind", "known"))
+        few = np.random.default_rng(seed).random((200, 1)) < 0.1
+        mixed = replace(blind, accuracy=np.where(few, known.accuracy, blind.accuracy))
+        trusted.append(trust_in(mixed, table).over(20.0).mean())
+    proved = [trust for trust in trusted if trust > 0]
+    assert 5 <= len(proved) <= 20
+    assert np.mean(proved) > 0.4  # at half trust they gain as much
+
+
 def test_fewer_than_twenty_texts_prove_nothing():
     table = table_of(19)
     assert not trust_in(predicted(table, known=(0, 1)), table).share.any()
