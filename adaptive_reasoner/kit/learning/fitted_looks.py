@@ -3,7 +3,8 @@
 The policy that decides by the question alone stays as it is. A look takes its place on a question where it is
 worth more at the price, by what samples told on other questions (`kit.votes.look_samples`). At prices where
 looks did not clearly gain on questions that neither was learned from, they are not bought; so where no look
-pays nothing changes.
+pays nothing changes. Of few questions none are learned: what a look loses, it loses on rare questions, and
+those may all be missing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from adaptive_reasoner.policy.vote_tables import source_of
 
 _SOURCES = 3  # the cheapest, which are looked with
 _LONGEST = 9  # samples of a look
+_FEWEST = 100  # questions; of n, losses on up to one in n/3 can be missing, and looks gain hardly more
 _CLEAR = 1.0  # standard errors by which looks must gain at a price
 _NEAR = 0.3  # in log price: deviation of the kernel over which a gain is averaged
 _KNOTS = 24  # prices looked at: evenly, and as many where choices change
@@ -183,6 +185,8 @@ class Chooser:
             expected: Of them, by models that had not seen them.
             fold: Of each, shape (n,).
         """
+        if len(rows) < _FEWEST:
+            return FittedLooks((), expected.curve, np.empty(0))
         with threadpool_limits(1):
             return self._fitted(rows, expected, fold)
 

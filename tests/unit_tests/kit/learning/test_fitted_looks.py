@@ -77,6 +77,17 @@ def test_samples_that_tell_nothing_are_not_bought():
     assert (played.accuracy - plain.accuracy).mean() > -0.003
 
 
+def test_too_few_questions_to_see_rare_losses_are_not_looked_at():
+    samples = two_sources()
+    _, chooser, expected, _ = fitted(samples)
+    few, enough = (
+        chooser.fit(ROWS[:questions], expected.only(slice(questions)), FOLD[:questions])
+        for questions in (99, 100)
+    )
+    assert (len(few.looks), len(enough.looks)) == (0, 1)
+    assert few.curve is expected.curve  # the question alone decides, at its own prices
+
+
 def test_what_the_question_tells_already_is_not_bought():
     _, chooser, expected, looks = fitted(two_sources(), known=lambda table: table.accuracy)
     _, looked_at = chooser.play(looks.looks, ROWS, expected, looks.prices)
