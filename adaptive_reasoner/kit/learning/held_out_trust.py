@@ -42,7 +42,8 @@ class HeldOutTrust:
     mean cost, they are followed as far as their lift there is likely above zero, pooled over neighbouring
     costs; which level that is, is chosen without each fold. The lift is over
     the same policy at a trust of zero, which is the best mixture by the same means: a policy that predicts
-    the same for every question has none.
+    the same for every question has none. Below the cost of the cheapest fixed action, which choices can reach
+    where it is not the cheapest of all questions, there is no mixture to compare with.
 
     Where most right answers are missing, the estimates say first what is gained. Labels move that by what
     they show beyond chance: see `_Evidence`.
@@ -90,7 +91,8 @@ class HeldOutTrust:
         known = (truth if estimates is None else estimates).only(columns)
         responses = tuple(Response.of(shrunk(offered, known, level), known) for level in (*LEVELS, 1.0))
         curve = responses[-1].curve
-        low, high = max(curve.cheapest, _LOWEST * float(curve.cost[0])), float(curve.cost[0])
+        high, cheapest = float(curve.cost[0]), float(rivals.cost.mean(axis=0).min())
+        low = min(max(curve.cheapest, cheapest, _LOWEST * high), high)
         cost = np.geomspace(low, high, _KNOTS) if low < high * (1 - ROUNDING) else np.array([high])
         text = text_index(truth.questions)
         tables = [(truth, rivals)] if estimates is None else [(estimates, estimates), (truth, rivals)]
@@ -135,7 +137,10 @@ class HeldOutTrust:
 
     def over(self, budget: float | None) -> Floats:
         """The trust over the band of mean costs around a budget, or along the whole curve, shape (p,)."""
-        return np.interp(self.responses[-1].band(budget), self.cost, self.share)
+        return np.interp(self._band(budget), self.cost, self.share)
+
+    def _band(self, budget: float | None) -> Floats:
+        return np.asarray(np.maximum(self.responses[-1].band(budget), self.cost[0]))
 
     def around(self, budget: float | None) -> tuple[Floats, Floats]:
         """What comes of the policy over a band of mean costs, by the trust chosen without a question's fold.
@@ -147,7 +152,7 @@ class HeldOutTrust:
             Accuracy and cost of each question, each of shape (n, p). Where there is no trust throughout, what
             would come of full trust.
         """
-        budgets = self.responses[-1].band(budget)
+        budgets = self._band(budget)
         if not self.over(budget).any():
             return self.responses[-1].at(budgets)
         levels = [response.at(budgets) for response in self.responses]

@@ -74,6 +74,23 @@ def test_predictions_by_chance_are_hardly_ever_trusted():
     assert trusted <= 5
 
 
+def test_trust_is_chosen_only_at_costs_that_a_fixed_action_has():
+    """Every action is the cheapest of some questions, so that choices can be cheaper than all of them."""
+    table = table_of(400)
+    cheapest = np.arange(400)[:, None] % 3 == np.arange(3)
+    table = replace(table, cost=np.where(cheapest, 0.5, 1.0) * np.array([10.0, 11.0, 30.0]))
+    fixed = table.cost.mean(axis=0).min()
+    predictions = replace(predicted(table, known=(0, 1)), cost=table.cost)
+    assert Response.of(predictions, table).curve.cheapest < fixed - 1
+    found = trust_in(predictions, table)
+    assert found.cost.min() >= fixed - 1e-9
+    for budget in (fixed, 12.0, None):
+        accuracy, cost = found.around(budget)
+        assert cost.mean(axis=0).min() >= fixed * 0.99
+        assert lift_by_question(accuracy, cost, table).mean() > 0
+        assert (found.over(budget) == 1).all()
+
+
 def test_predictions_are_trusted_at_the_costs_where_they_gain():
     """They know which question the middle action helps, and are wrong about the dear one."""
     table = table_of(800)
