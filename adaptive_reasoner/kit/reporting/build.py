@@ -310,6 +310,6 @@ _DROPPED = (
     "the other actions are more accurate for as much: a policy does without them."
 )
 _NOT_SHIPPED = (
-    "The gate did not let this policy ship: the folder plays the best random mixture, and the curve shows "
-    "what the imitator would have done."
+    "The gate did not let this policy ship: the folder plays the best random mixture, and that is what is "
+    "shown. A backtest shows what its predictions would do."
 )

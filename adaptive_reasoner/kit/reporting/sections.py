@@ -76,15 +76,11 @@ def price_section(found: Findings) -> Section:
             lines.append({"series": figures.TRAINED, "cost": cost, "price": held})
         for asked, gain in sorted(found.gains.items()):
             held = curve.price_at(max(asked, curve.cheapest))
-            rows.append(
-                {
-                    "budget": asked,
-                    "price": held,
-                    "realised_cost": gain.realised_cost,
-                    "off_by": gain.realised_cost / asked - 1,
-                }
-            )
-            if held > 0 and not playing.trained_on:
+            rows.append({"budget": asked, "price": held})
+            if playing.trained_on:
+                continue  # predictions are too good there, and cost what they would not cost elsewhere
+            rows[-1] |= {"realised_cost": gain.realised_cost, "off_by": gain.realised_cost / asked - 1}
+            if held > 0:
                 lines.append({"series": figures.REALISED, "cost": gain.realised_cost, "price": held})
         if price > 0:
             lines = [row for row in lines if price / _FAR < row["price"] < price * _FAR]

@@ -72,17 +72,17 @@ class Saving:
 
 
 def along_budgets(playing: Playing, outcomes: Outcomes) -> dict[float, Gain]:
-    """What the policy's predictions gain, by budget: over its whole curve, its own budget included."""
+    """What the policy gains, by budget: over its whole curve, its own budget included."""
     policy = playing.policy
     curve = policy.curve
     budgets = set(np.geomspace(max(curve.cheapest, 1e-9), curve.cost[0], _BUDGETS).tolist())
     budgets = {min(max(budget, curve.cheapest), float(curve.cost[0])) for budget in budgets}
     judged = rectified(playing.table)
     plays = {
-        ("policy", budget): Performance.of(judged, playing.shares(curve.price_at(budget)))
+        ("policy", budget): Performance.of(judged, playing.shipped(curve.price_at(budget)))
         for budget in sorted(budgets)
     }
-    plays["policy", own_budget(playing)] = Performance.of(judged, playing.shares(policy.price))
+    plays["policy", own_budget(playing)] = Performance.of(judged, playing.shipped())
     trial = SplitResult(np.arange(len(outcomes)), plays)
     return {budget: gain for (_, budget), gain in measure(rectified(outcomes), [trial], draws=_DRAWS).items()}
 
@@ -198,7 +198,7 @@ class Findings:
         best: The exact optimum for every budget.
         oracles: Both oracles.
         playing: The policy on this table; None for a report without a policy.
-        gains: What its predictions gain, by budget.
+        gains: What it gains, by budget.
         summary: What was measured of it at its budget; None if nothing was.
         answer: The gate's verdict on that; None likewise.
         rows: Of a backtest of the same table.

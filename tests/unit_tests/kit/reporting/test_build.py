@@ -118,6 +118,7 @@ def test_on_the_questions_it_was_trained_on_the_held_out_figures_are_shown(polic
     assert f"at {held_out['cost']:.3g} tokens" in report.verdict.sentence
     assert any("trained on" in note for note in report.notes)
     assert "the policy" not in report.dial.curves
+    assert not any("realised_cost" in row for row in section(report, "price").tables[0].rows)
     assert section(report, "calibration").tables[0].rows == policy.card["report"]["calibration"]["classes"]
 
 
@@ -127,6 +128,7 @@ def test_a_policy_that_gains_nothing_is_not_to_be_shipped(policy_for):
     assert report.verdict.word in ("Do not ship:", "Not enough questions:")
     assert report.verdict.tone != "good"
     assert any("did not let this policy ship" in note for note in report.notes)
+    assert all(abs(row["off_by"]) < 0.05 for row in section(report, "price").tables[0].rows)
 
 
 @pytest.mark.parametrize(
