@@ -136,3 +136,31 @@ def interval_of_mean(values: Floats, *, expected: float | None = None) -> Interv
         freedom += _PRIOR
     half = float((variance / len(values)) ** 0.5 * t.ppf(_LEVEL, freedom))
     return Interval(mean, mean - half, mean + half)
+
+
+def error_of_ratio(expected: Floats, missed: Floats, spread: Floats) -> float:
+    """The standard error of a ratio of sums, so that 1.96 of it are a 95% interval.
+
+    An entry that is most of the sum draws the ratio to itself and hardly misses it. What entries miss is
+    therefore taken from the ratio of the others (jackknife), and the quantile is that of Student's t, with
+    one degree of freedom less than there are entries, if they all counted alike. A few entries may show
+    nothing of a long tail: the variance is at least the one that is expected.
+
+    Args:
+        expected: The entries of the denominator, shape (n,).
+        missed: What those of the numerator miss the ratio by, shape (n,).
+        spread: Expected squares of what they miss it by, 0 where that is not known, shape (n,).
+
+    Example:
+        >>> even, one = np.full(10, 1.0), np.append(np.full(9, 0.5), 5.5)
+        >>> missed = np.tile([0.1, -0.1], 5)
+        >>> [round(error_of_ratio(each, missed, np.zeros(10)), 3) for each in (even, one)]
+        [0.041, 0.103]
+    """
+    from scipy.stats import t
+
+    total = float(expected.sum())
+    apart = missed * total / np.maximum(total - expected, 1e-12 * total)
+    variance = max(float(apart @ apart), float(spread.sum()))
+    freedom = max(total**2 / float(expected @ expected) - 1, 1.0)
+    return float(variance**0.5 / total * t.ppf(_LEVEL, freedom) / 1.96)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.off_policy.asked_again import expected_given_earlier
-from adaptive_reasoner.kit.off_policy.drift import shift_of
+from adaptive_reasoner.kit.off_policy.asked_again import Earlier
+from adaptive_reasoner.kit.off_policy.shifts import shift_of
 
 TEXTS, TIMES = 100, 20
 N = TEXTS * TIMES
@@ -45,31 +45,31 @@ def test_each_text_is_expected_at_its_own_level_and_new_ones_as_before():
     own = rng.uniform(0.2, 1.0, 50)
     text = np.append(np.tile(np.arange(50), 40), 50)
     values = np.append((rng.random(2_000) < own[text[:-1]]).astype(float), 1.0)
-    expected, error = expected_given_earlier(np.full(2_001, 0.6), values, text, np.arange(2_001) < 1_500)
-    level = own.mean() / 0.6
-    assert np.corrcoef(expected[1_500:1_550], own)[0, 1] > 0.9
-    assert expected[1_500:1_550] * level == pytest.approx(own, abs=0.25)
-    assert expected[-1] == 0.6
-    assert error == pytest.approx(own.std() / 50**0.5 / 0.6, rel=0.3)
+    found = Earlier.of(np.full(2_001, 0.6), values, text, np.arange(2_001) < 1_500)
+    assert found.level == pytest.approx(own.mean() / 0.6, rel=0.05)
+    assert np.corrcoef(found.expected[1_500:1_550], own)[0, 1] > 0.9
+    assert found.expected[1_500:1_550] == pytest.approx(own, abs=0.25)
+    assert (found.by_level[1_500:1_550] < 0.2).all()
+    assert found.expected[-1] == found.by_level[-1] == pytest.approx(0.6 * found.level)
+    assert found.error * found.level == pytest.approx(own.std() / 50**0.5 / 0.6, rel=0.3)
 
 
 def test_what_lies_within_chance_of_the_same_level_is_expected_as_before():
     rng = np.random.default_rng(2)
     text, values = np.tile(np.arange(50), 40), (rng.random(2_000) < 0.6).astype(float)
-    expected, _ = expected_given_earlier(np.full(2_000, 0.6), values, text, np.arange(2_000) < 1_500)
-    assert expected == pytest.approx(0.6, abs=0.03)
+    found = Earlier.of(np.full(2_000, 0.6), values, text, np.arange(2_000) < 1_500)
+    assert found.expected == pytest.approx(0.6, abs=0.03)
 
 
 def test_texts_that_come_once_change_nothing():
     expected = np.random.default_rng(3).uniform(0.3, 0.9, 500)
-    found, error = expected_given_earlier(expected, np.zeros(500), np.arange(500), np.arange(500) < 250)
-    assert (found == expected).all()
-    assert error == 0.0
+    found = Earlier.of(expected, np.zeros(500), np.arange(500), np.arange(500) < 250)
+    assert (found.expected == expected).all()
+    assert (found.level, found.error) == (1.0, 0.0)
 
 
 def test_earlier_decisions_that_came_to_nothing_tell_no_level():
-    expected, error = expected_given_earlier(
-        np.full(400, 0.5), np.zeros(400), np.tile(np.arange(10), 40), np.arange(400) < 300
-    )
-    assert expected == pytest.approx(0.5)
-    assert error == 0.0
+    texts = np.tile(np.arange(10), 40)
+    found = Earlier.of(np.full(400, 0.5), np.zeros(400), texts, np.arange(400) < 300)
+    assert found.expected == pytest.approx(0.5)
+    assert (found.level, found.error) == (1.0, 0.0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adaptive_reasoner.kit.off_policy.drift import outdated, shift_of
+from adaptive_reasoner.kit.off_policy.shifts import outdated, shift_of
 
 N = 2_000
 ALWAYS = np.ones(N)
@@ -145,3 +145,61 @@ def test_a_log_of_one_level_has_nothing_that_is_outdated(level):
     cost = np.random.default_rng(0).normal(level, 0.3 * level, N)
     assert outdated(np.full(N, 20.0), cost, 2.0) == 0
     assert outdated(np.full(N, 20.0), cost, 1.01) == 0
+
+
+def repeated(rng, asked, n=300):
+    """Which question each of n decisions is on: all differ, three are most of them, or there are eight."""
+    if asked == "three dominate":
+        return np.where(rng.random(n) < 0.75, rng.integers(3, size=n), 3 + rng.integers(40, size=n))
+    return rng.integers(8, size=n) if asked == "eight" else np.arange(n)
+
+
+def heavy(rng, text, deviation, change=1.0):
+    """Costs, of which the mean of 500 old ones is expected; each question has its own, and a long tail."""
+    old = rng.lognormal(0, deviation, 500) * rng.lognormal(0, 0.4, 500)
+    expected = np.full(len(text), old.mean())
+    cost = rng.lognormal(0, deviation, text.max() + 1)[text] * rng.lognormal(0, 0.4, len(text))
+    later = np.arange(len(text)) >= len(text) // 2
+    spread = ((old - old.mean()) ** 2).mean()
+    old_error = (spread / len(old)) ** 0.5 / old.mean()
+    options = {"spread": np.full(len(text), spread), "old_error": float(old_error)}
+    return shift_of(expected, cost * np.where(later, change, 1.0), np.ones(len(text)), text, **options)
+
+
+@pytest.mark.parametrize("asked", ["all differ", "three dominate", "eight"])
+@pytest.mark.parametrize("deviation", [0.5, 1.5])
+def test_costs_that_do_not_change_seem_to_in_at_most_one_of_twenty_logs(asked, deviation):
+    """Costs with a long tail, of which a log may show nothing, and questions that come again and again."""
+    factors = [
+        heavy(rng, repeated(rng, asked), deviation).factor for rng in map(np.random.default_rng, range(100))
+    ]
+    assert np.mean(np.array(factors) != 1) <= 0.05
+
+
+@pytest.mark.parametrize("asked", ["all differ", "three dominate", "eight"])
+def test_accuracy_that_does_not_change_seems_to_in_at_most_one_of_twenty_logs(asked):
+    changed = []
+    for rng in map(np.random.default_rng, range(100)):
+        text = repeated(rng, asked)
+        mean = rng.uniform(0.4, 0.98, text.max() + 1)
+        own = rng.beta(1.5 * mean, 1.5 * (1 - mean))
+        expected = mean[text]
+        shift = shift_of(
+            expected, right(rng, own[text]), np.ones(300), text, spread=expected * (1 - expected)
+        )
+        changed.append(shift.factor != 1)
+    assert np.mean(changed) <= 0.05
+
+
+def test_a_cost_that_doubles_half_way_shows_on_eight_questions_with_a_long_tail():
+    """How expensive the eight are tells little, and that each has become twice as expensive tells much."""
+    factors = [
+        heavy(rng, repeated(rng, "eight", n=1_000), 1.5, change=2.0).factor
+        for rng in map(np.random.default_rng, range(30))
+    ]
+    assert np.median(factors) == pytest.approx(1.7, abs=0.3)
+
+
+def test_right_answers_alone_do_not_show_that_an_action_has_become_better():
+    shift = shift_of(np.full(30, 0.95), np.ones(30), np.ones(30), spread=np.full(30, 0.95 * 0.05))
+    assert shift.factor == 1
