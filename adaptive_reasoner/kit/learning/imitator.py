@@ -202,7 +202,13 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         return moved
 
     def learnt_from(
-        self, X: ArrayLike, outcomes: Outcomes, *, chosen_on: Bools, asked: Ints | None = None
+        self,
+        X: ArrayLike,
+        outcomes: Outcomes,
+        *,
+        chosen_on: Bools,
+        asked: Ints | None = None,
+        again: Bools | None = None,
     ) -> Self:
         """An imitator of other questions that needs no cross-validation of its own.
 
@@ -215,9 +221,12 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
             chosen_on: For which of the n questions of `fit` the predictions count, shape (n,).
             asked: How often each of the n questions comes, where prices are to meet budgets on these; on
                 those that count, once each, when None. Shape (n,).
+            again: Which of these come again, and so are decided by learners that know them, shape (n,).
         """
         other = copy.copy(self)
-        other._traffic = None if asked is None else (self.cross_fit_, asked)
+        if asked is not None:
+            known = np.zeros(len(asked), dtype=bool) if again is None else again
+            other._traffic = self.cross_fit_, asked, known
         other.cross_fit_ = self.cross_fit_.only(chosen_on, self._table)
         with threadpool_limits(self.threads):
             other._learn_from(_matrix(X), outcomes, self._vector(self.width_))
@@ -275,7 +284,7 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         if self.learner not in ("auto", *CANDIDATES):
             raise ValueError(f"unknown learner {self.learner!r}; known are auto, {', '.join(CANDIDATES)}")
         names = candidates_for(outcomes) if self.learner == "auto" else (self.learner,)
-        self._traffic: tuple[CrossFit, Ints] | None = None
+        self._traffic: tuple[CrossFit, Ints, Bools] | None = None
         self.cross_fit_ = CrossFit.run(
             X, outcomes, names=names, budget=budget, vector=vector, seed=self.seed, fixed=fixed
         )
@@ -318,8 +327,14 @@ class Imitator(BaseEstimator):  # type: ignore[misc]
         self.held_out_ = fitted.held_out(self.learner_)
         self._played: tuple[Predictions, Priced] = self.held_out_, fitted.offered
         if self._traffic is not None:
-            everything, asked = self._traffic
+            everything, asked, again = self._traffic
             self._played = everything.played(self.learner_, self.calibration_, asked)
+            known = np.repeat(again, asked)
+            if known.any():
+                accuracy, cost, _ = self._run(
+                    np.repeat(self._questions[0], np.where(again, asked, 0), axis=0)
+                )
+                self._played[0].accuracy[known], self._played[0].cost[known] = accuracy, cost
         predicted, true = self._played
         self.curve_: CostCurve = fit_cost_curve(Moves.of(predicted), true.cost)
 

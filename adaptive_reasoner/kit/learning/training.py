@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_reasoner.arrays import Ints
+from adaptive_reasoner.arrays import Bools, Ints
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
@@ -90,6 +90,7 @@ def train(
     gated: bool = True,
     learnt_from: Outcomes | None = None,
     asked: Ints | None = None,
+    again: Bools | None = None,
     seed: int = 0,
     cache: VectorCache | None = None,
 ) -> TrainedPolicy:
@@ -114,6 +115,7 @@ def train(
             further questions, of which some cells are estimates. Which learner, its calibration and the gate
             go by `outcomes` alone, each question predicted by learners of the others.
         asked: How often each question of `learnt_from` comes, shape (m,): prices meet budgets on all of them.
+        again: Which of these come again, and so are decided by learners that know them, shape (m,).
         seed: Of folds, learners and bootstrap.
         cache: Where vectors are kept; the user's cache by default.
 
@@ -147,7 +149,7 @@ def train(
     imitator = Imitator(vector=session.dimension, seed=seed).fit(X, known, budget)
     if learnt_from is not None:
         imitator = imitator.learnt_from(
-            X, known, chosen_on=np.arange(len(known)) < len(outcomes), asked=asked
+            X, known, chosen_on=np.arange(len(known)) < len(outcomes), asked=asked, again=again
         )
     gate = imitator.gate()
     ships = gate.ships or not gated

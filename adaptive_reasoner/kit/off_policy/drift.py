@@ -107,15 +107,16 @@ class Drift:
                 rows[own[: max(old, shift.forgotten)]] = False
         return rows
 
-    def completed(self, at_most: int) -> tuple[Outcomes, Ints] | None:
+    def completed(self, at_most: int) -> tuple[Outcomes, Ints, Bools] | None:
         """The latest questions of the log as outcomes: what was seen, and else what is expected given that.
 
         A question that was asked often is one row, with the mean of what was seen. Where its action did worse
         than expected, the others are expected to have done so, too.
 
         Returns:
-            The questions, and how many decisions since the last one that is forgotten each stands for, shape
-            (m,): what is remembered of earlier traffic is not like it, as one action is missing.
+            The questions; how many decisions since the last one that is forgotten each stands for, shape
+            (m,): what is remembered of earlier traffic is not like it, as one action is missing; and which
+            were asked more than once, shape (m,): a decision on them is on a question that is known.
         """
         remembered = self.remembered()
         rows = np.flatnonzero(remembered)
@@ -151,7 +152,7 @@ class Drift:
         since = int(forgotten[-1]) + 1 if len(forgotten) else 0
         lately = np.bincount(text[rows >= since], minlength=len(asked))
         left_out = lately.sum() / max(1, lately[latest].sum())  # those kept stand for the others
-        return table, np.rint(lately[latest] * left_out).astype(np.intp)
+        return table, np.rint(lately[latest] * left_out).astype(np.intp), asked[latest] > 1
 
     def as_dict(self) -> dict[str, Any]:
         """What was forgotten and why, as plain JSON values."""

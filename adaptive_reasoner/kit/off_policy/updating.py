@@ -39,7 +39,8 @@ def update(
     Accuracy and cost of each action are brought to the level that the log shows: the old outcomes are scaled
     where its latest decisions are predicted better so, and kept where they are not. The learners also see the
     questions of the log, with what came of the action that was taken; what the others would have come to is
-    predicted. Prices meet budgets on the old questions and on those of the log, as often as they come now.
+    predicted. Prices meet budgets on the old questions and on those of the log, as often as they come now,
+    those that come again as questions that the policy knows.
     The gate is that of `train`: it counts old outcomes alone, at their new level.
 
     Args:
@@ -85,6 +86,7 @@ def update(
         counts=counts or policy.card["counts"],
         learnt_from=None if seen is None else _joined(moved, seen[0]),
         asked=None if seen is None else np.append(np.ones(len(moved), dtype=np.intp), seen[1]),
+        again=None if seen is None else np.append(np.zeros(len(moved), dtype=bool), seen[2]),
         seed=seed,
         cache=cache,
     )

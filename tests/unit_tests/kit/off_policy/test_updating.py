@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from adaptive_reasoner.errors import OutcomesError, UnknownActionError
+from adaptive_reasoner.kit.learning.cost_response import Moves
+from adaptive_reasoner.kit.learning.encoders import feature_matrix
+from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.drift import Drift
@@ -11,7 +14,7 @@ from adaptive_reasoner.kit.off_policy.updating import update
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.kit.off_policy.logs import log_rows, logged
-from tests.unit_tests.toys import toy_outcomes
+from tests.unit_tests.toys import DIMENSION, toy_encoder, toy_outcomes
 
 OLD = toy_outcomes(200)  # what the policy was trained on
 QUESTIONS = 1_000
@@ -185,7 +188,7 @@ def test_what_is_forgotten_of_one_action_does_not_make_the_price_too_low(policy,
     )
     log = Decisions.of(logged(policy, table, explore=0.1))
     drift = Drift.between(policy, OLD, log)
-    seen, asked = drift.completed(1_000)
+    seen, asked, _ = drift.completed(1_000)
     later = table.questions[QUESTIONS // 2 :]
     story = np.array(["tom has" in text for text in seen.questions])
     assert drift.shifts["cost"][1].forgotten > 0
@@ -202,7 +205,7 @@ def test_where_an_action_failed_the_others_are_expected_to_do_worse_too(policy):
     failed = np.random.default_rng(7).random(QUESTIONS) < 0.5
     later = replace(later, accuracy=np.where(failed[:, None], 0.0, 1.0) * np.ones((1, 2)))
     log = Decisions.of(logged(policy, later, explore=0.5))
-    seen, _ = Drift.between(policy, both, log).completed(QUESTIONS)
+    seen, *_ = Drift.between(policy, both, log).completed(QUESTIONS)
     rest = np.asarray(seen.accuracy.min(axis=1) == 0)
     assert seen.accuracy[rest].max(axis=1).mean() < seen.accuracy[~rest].min(axis=1).mean() - 0.4
 
@@ -220,7 +223,8 @@ def test_a_question_that_was_asked_often_is_learnt_once_with_the_mean_of_what_wa
     for at, row in enumerate(rows):
         row |= {"question": rows[at % 50]["question"]}
     log = Decisions.of(Samples.from_rows(rows))
-    table, asked = Drift.between(policy, OLD, log).completed(1_000)
+    table, asked, again = Drift.between(policy, OLD, log).completed(1_000)
+    assert again.all()
     assert len(asked) == 50
     assert 0 < asked.min() >= asked.max() - 1  # they come in turn, however far back the log counts
     assert len(table) == len(set(table.questions)) == len({row["question"] for row in rows[:50]})
@@ -243,3 +247,21 @@ def test_what_cannot_be_compared_is_refused(policy):
         OutcomesError, match=r"none of 1000 questions of the log names one of direct, cot.* keep a new one"
     ):
         update(policy, OLD, Decisions.of(Samples.from_rows(old)))
+
+
+def test_prices_meet_budgets_on_questions_that_come_again_as_the_policy_decides_them():
+    """What is right and what it costs, no text tells: only a policy that has learnt a question knows it."""
+    table, rng = toy_outcomes(120, seed=3), np.random.default_rng(4)
+    accuracy = (rng.random((120, 2)) < [0.4, 0.7]).astype(float)
+    table = replace(table, accuracy=accuracy, cost=table.cost * rng.lognormal(0, 0.5, (120, 2)))
+    X = feature_matrix(list(table.questions), toy_encoder())
+    imitator = Imitator(vector=DIMENSION, learner="neighbours").fit(X, table, 20.0)
+    every, asked = np.ones(120, dtype=bool), np.full(120, 5)
+    missed = []
+    for again in (every, ~every):
+        renewed = imitator.learnt_from(X, table, chosen_on=every, asked=asked, again=again)
+        price = renewed.curve_.price_at(20.0)
+        spent = Moves.of(renewed.predict(X)).chosen(table.cost[:, renewed.columns_], price).mean()
+        missed.append(abs(spent - 20.0))
+    assert missed[0] < 0.1
+    assert missed[1] > 1.0
