@@ -17,8 +17,8 @@ _CALLS = ("tool_call", "tool_use", "function_call", "functionCall")
 _RESULTS = ("tool_call_response", "tool_result", "function_call_output", "function_response")
 _WORDS = ("text", "content", "input_text", "output_text", "refusal")
 _COUNTS = {
-    "input_tokens": ("input_tokens", "prompt_tokens"),
-    "output_tokens": ("output_tokens", "completion_tokens"),
+    "input_tokens": ("input_tokens", "prompt_tokens", "inputTokens", "promptTokens"),
+    "output_tokens": ("output_tokens", "completion_tokens", "outputTokens", "completionTokens"),
 }
 _READ = ("cache_read", "cached_tokens", "cache_read_input_tokens", "cache_read.input_tokens")
 _WRITTEN = ("cache_creation", "cache_creation_input_tokens", "cache_creation.input_tokens")

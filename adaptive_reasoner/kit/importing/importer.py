@@ -10,7 +10,7 @@ from typing import Any, Literal
 from adaptive_reasoner.answers.grouping import Key
 from adaptive_reasoner.errors import OutcomesError
 from adaptive_reasoner.kit.importing.additions import Additions, calls_in
-from adaptive_reasoner.kit.importing.base import Fields, Found, LeftOut
+from adaptive_reasoner.kit.importing.base import NO_QUESTION, Fields, Found, LeftOut
 from adaptive_reasoner.kit.importing.coverage import Coverage
 from adaptive_reasoner.kit.importing.logs import FORMATS, Format, Reader, name_of, reader_of, records
 from adaptive_reasoner.kit.importing.plan import QUESTIONS, CollectionPlan, plan_collection
@@ -127,7 +127,10 @@ def import_samples(
             reasons = "; ".join(
                 f"{count} left out: {reason}" for reason, count in spool.left_out.most_common(3)
             )
-            raise OutcomesError(f"there is no reply in it ({reasons or 'it is empty'})", file=name_of(logs))
+            found = f"there is no reply in it ({reasons or 'it is empty'})"
+            if NO_QUESTION.reason in spool.left_out:
+                found += "; name the field that has it with --question-column"
+            raise OutcomesError(found, file=name_of(logs))
         written = Additions(spool, None if out is None else Path(out), cost_unit, name_of(logs))
         return Imported(
             file=None if out is None else str(out),

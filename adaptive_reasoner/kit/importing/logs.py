@@ -65,7 +65,17 @@ def _values(
     ending = path.suffix.lower() if path.suffix.lower() in (".csv", ".parquet") else None  # also of runs
     table = _TABLES.get(from_, ending)
     _check_kind(path, from_, table)
-    return read_json_values(path) if table is None else table_rows(path, table)
+    values = read_json_values(path) if table is None else table_rows(path, table)
+    return (each for number, value in values for each in _unpaged(number, value))
+
+
+def _unpaged(number: int, value: Any) -> Iterator[tuple[int, Any]]:
+    """The records of a page that an API answered, or the one record that it is."""
+    page = value.get("data") if isinstance(value, Mapping) else None
+    if isinstance(page, list) and page and all(isinstance(each, Mapping) for each in page):
+        yield from enumerate(page, start=1)
+    else:
+        yield number, value
 
 
 def _check_kind(path: Path, from_: Format, table: str | None) -> None:
@@ -89,7 +99,7 @@ def _check_kind(path: Path, from_: Format, table: str | None) -> None:
             file=path,
         )
     header = begin.partition(b"\n")[0]
-    cells = begin[:1].isalpha() or begin.startswith(b'"')
+    cells = (begin[:1].isalpha() or begin.startswith(b'"')) and b": " not in header
     if table in (None, ".jsonl") and cells and any(sign in header for sign in (b",", b";", b"\t")):
         raise OutcomesError("this is a table of cells, not JSON: give --from csv", file=path)
 

@@ -1,4 +1,4 @@
-"""Replies in logs of OpenAI's API: requests with their responses, stored completions, and batches."""
+"""Replies in logs of OpenAI's API, or of one like it: requests with responses, stored ones, and batches."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages.ai import UsageMetadata
 
 from adaptive_reasoner.kit.importing.base import (
     READ_AS_TABLE,
@@ -20,8 +21,10 @@ from adaptive_reasoner.kit.importing.chats import conversation, decoded, message
 from adaptive_reasoner.kit.questions import text_id
 
 _BATCH = 0.5  # of the dollars is not paid
-_REQUESTS = ("request", "input_body", "body", "kwargs", "params")
-_RESPONSES = ("response", "completion", "output_body", "result")
+_REQUESTS = ("request", "request_body", "input_body", "body", "kwargs", "params", "inputs")
+_RESPONSES = ("response", "response_body", "completion", "output_body", "result")
+_USAGES = ("usage", "usageDetails", "usage_details", "metrics")
+_ASKS = ("body", "params")  # of a batch's request; the latter of Anthropic's
 _NO_REPLY = LeftOut("a request without its response")
 _UNASKED = LeftOut("a response whose request is not in the files")
 
@@ -45,15 +48,11 @@ class OpenAIReader:
         Raises:
             ValueError: It is no line of such a log; it names the field.
         """
-        if isinstance(line.get("data"), list) and line.get("object") == "list":  # a page of a list
-            for each in line["data"]:
-                yield from self.read(each)
-            return
         if "custom_id" in line:
             yield from self._of_batch(line)
             return
         body = _first(line, _RESPONSES)
-        if body is None and ("choices" in line or "output" in line):
+        if body is None and any(name in line for name in ("choices", "output", "outputs")):
             body = line
         request = _first(line, _REQUESTS) or line
         if body is None and isinstance(line.get("messages"), list):
@@ -74,13 +73,13 @@ class OpenAIReader:
 
     def _of_batch(self, line: Mapping[str, Any]) -> Iterator[Found]:
         custom_id = str(line["custom_id"])
-        if isinstance(line.get("body"), Mapping):
+        if any(isinstance(line.get(name), Mapping) for name in _ASKS):
             if custom_id in self._requests:
                 raise ValueError(
                     f"custom_id {custom_id!r} is that of an earlier request too; import each batch alone"
                 )
             self._requests[custom_id] = line
-        elif "response" in line or "error" in line:
+        elif any(name in line for name in ("response", "result", "error")):
             self._results.setdefault(custom_id, []).append(line)
         else:
             raise ValueError(
@@ -90,13 +89,17 @@ class OpenAIReader:
             request = self._requests[custom_id]
             self._answered.add(custom_id)
             for result in self._results.pop(custom_id):
-                yield from self._result({**request, **result}, request["body"], result)
+                asked = next(request[name] for name in _ASKS if name in request)
+                yield from self._result({**request, **result}, asked, result)
 
     def _result(
         self, line: Mapping[str, Any], request: Mapping[str, Any], result: Mapping[str, Any]
     ) -> Iterator[Found]:
-        response = result.get("response") or {}
-        body = response.get("body") if isinstance(response, Mapping) else None
+        response = result.get("response") or result.get("result") or {}
+        body = None
+        if isinstance(response, Mapping):  # Anthropic's is a message, or an error without a status
+            body = response.get("body") or response.get("message")
+            result = {**result, "error": result.get("error") or response.get("error")}
         status = response.get("status_code", 200) if isinstance(response, Mapping) else 200
         error = result.get("error") or (body if status != 200 else None)
         call_id = text_of(result.get("id"))
@@ -171,28 +174,36 @@ def replies_of(body: Mapping[str, Any]) -> list[AIMessage]:
         >>> [message.text for message in replies_of({"choices": [choice], "model": "gpt-5-mini"})]
         ['42']
     """
-    usage = usage_in(body.get("usage"))
+    output = decoded(body.get("output"))
+    if isinstance(output, Mapping):  # the call as a function, with what it returned
+        return replies_of({**{name: body[name] for name in ("model", *_USAGES) if name in body}, **output})
+    usage = _usage_of(body)
     metadata = {
         **({"model_name": body["model"]} if isinstance(body.get("model"), str) else {}),
         **({"service_tier": body["service_tier"]} if isinstance(body.get("service_tier"), str) else {}),
         **({"token_usage": dict(body["usage"])} if isinstance(body.get("usage"), Mapping) else {}),
     }
     found: list[AIMessage | None] = []
-    if isinstance(body.get("choices"), list):
-        for choice in body["choices"]:
+    choices = next((body[name] for name in ("choices", "outputs") if isinstance(body.get(name), list)), None)
+    if choices is None and isinstance(output, list) and all(_is_choice(part) for part in output):
+        choices = output
+    if choices is not None:
+        for choice in choices:
             if isinstance(choice, Mapping):
                 whole = (
                     choice if "message" in choice else {"message": {"content": choice.get("text")}, **choice}
                 )
                 found.append(_assistant(whole))
-    elif isinstance(body.get("output"), list):
-        said = [part for part in body["output"] if isinstance(part, Mapping)]
+    elif isinstance(output, list):
+        said = [part for part in output if isinstance(part, Mapping)]
         spoken = [part for part in said if part.get("type") == "message"]
         blocks = (part.get("content") for part in spoken)
         content = [block for each in blocks for block in (each if isinstance(each, list) else [each])]
         calls = [part for part in said if part.get("type") == "function_call"]
         ended = body.get("status") if body.get("status") not in (None, "completed") else None
         found.append(_assistant({"content": content, "tool_calls": calls, "finish_reason": ended}))
+    elif body.get("role") == "assistant":  # the message alone, as Anthropic's API answers
+        found.append(_assistant(body))
     else:
         texts = (body.get(name) for name in ("output_text", "output"))
         found += [AIMessage(text) for text in texts if isinstance(text, str)][:1]
@@ -231,6 +242,24 @@ def error_text(error: Any) -> str:
         if said:
             return f"{kind}: {said}" if kind else str(said)
     return text_of(error) or "the call failed"
+
+
+def _usage_of(body: Mapping[str, Any]) -> UsageMetadata | None:
+    """The usage of a response, by whichever name it has."""
+    for name in _USAGES:
+        counts = decoded(body.get(name))
+        if isinstance(counts, Mapping):
+            read = {"input_tokens": counts.get("input"), "output_tokens": counts.get("output"), **counts}
+            if body.get("type") == "message":  # Anthropic counts what was cached apart
+                cached = (counts.get(f"cache_{how}_input_tokens") for how in ("read", "creation"))
+                read["input_tokens"] = sum(each for each in (counts.get("input_tokens"), *cached) if each)
+            if (usage := usage_in(read)) is not None:
+                return usage
+    return None
+
+
+def _is_choice(part: Any) -> bool:
+    return isinstance(part, Mapping) and isinstance(part.get("message"), Mapping)
 
 
 def _assistant(value: Mapping[str, Any]) -> AIMessage | None:

@@ -114,6 +114,8 @@ class OtelReader:
         attributes, named = span.attributes, self.fields
         asked, answered = (attributes.get(f"gen_ai.{kind}.model") for kind in ("request", "response"))
         model = text_of(answered or asked or attributes.get("llm.model_name"))
+        if model is None and message is not None:  # in the response itself
+            model = text_of(message.response_metadata.get("model_name"))
         if message is not None:
             seller = _SELLERS.get(
                 str(attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system"))
@@ -160,6 +162,8 @@ class OtelReader:
 def is_call(attributes: Mapping[str, Any]) -> bool:
     """Whether a span with these attributes is a call of a model."""
     kind = attributes.get("openinference.span.kind")
+    if (of_mlflow := attributes.get("mlflow.spanType")) is not None:
+        return str(of_mlflow).strip('"') in ("CHAT_MODEL", "LLM")
     operation = attributes.get("gen_ai.operation.name") or attributes.get("llm.request.type")
     if kind is not None:
         return str(kind).upper() == "LLM"
@@ -193,11 +197,13 @@ def messages_in(
             or _indexed(place, "gen_ai.prompt.", "user")
             or _indexed(place, "llm.input_messages.", "user")
         )
-        asked = asked or asked_in_inputs(place.get("gen_ai.prompt"))
+        for name in ("gen_ai.prompt", "mlflow.spanInputs"):
+            asked = asked or asked_in_inputs(place.get(name))
         replies = replies or _assistants(conversation(_as_replies(place.get("gen_ai.output.messages"))))
         replies = replies or _assistants(_indexed(place, "gen_ai.completion.", "assistant"))
         replies = replies or _assistants(_indexed(place, "llm.output_messages.", "assistant"))
-        replies = replies or _completed(place.get("gen_ai.completion"))
+        for name in ("gen_ai.completion", "mlflow.spanOutputs"):
+            replies = replies or _completed(place.get(name))
     told = [(name, _event_body(body)) for name, body in events]
     if not asked:
         turns = ((_ROLE_EVENT.fullmatch(name), body) for name, body in told)
@@ -287,4 +293,4 @@ def _usage(attributes: Mapping[str, Any]) -> Any:
     prefix = "gen_ai.usage."
     counts = {name[len(prefix) :]: value for name, value in attributes.items() if name.startswith(prefix)}
     counts.update({word: attributes[name] for name, word in _COUNTS.items() if name in attributes})
-    return usage_in(counts)
+    return usage_in(counts) or usage_in(attributes.get("mlflow.chat.tokenUsage"))

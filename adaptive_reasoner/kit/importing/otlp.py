@@ -42,6 +42,11 @@ def spans_in(value: Mapping[str, Any]) -> Iterator[Span]:
         for scope in _each(resources, ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")):
             for span in _listed(scope.get("spans")):
                 yield _span(span)
+    elif isinstance(data := value.get("data"), Mapping) and "spans" in data:  # a trace of MLflow
+        for span in _listed(data["spans"]):
+            yield _span(span)
+    elif any(name.startswith("attributes.") for name in value):  # a row of a table of spans
+        yield _span(_nested(value))
     elif "attributes" in value and ("context" in value or _first(value, "spanId", "span_id") is not None):
         yield _span(value)
     else:
@@ -68,13 +73,39 @@ def is_beside_spans(value: Mapping[str, Any]) -> bool:
     return _first(value, *_LOGS, "resourceMetrics", "resource_metrics") is not None
 
 
+def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A span whose attributes and context are columns of their own."""
+    span: dict[str, Any] = {"attributes": {}, "context": {}}
+    for name, value in row.items():
+        into, _, rest = name.partition(".")
+        if rest and into in span and isinstance(span[into], dict):
+            span[into][rest] = value
+        elif name not in span:
+            span[name] = value
+    return span
+
+
+def _flat(attributes: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
+    """Attributes with those inside of them by their paths, as conventions name them."""
+    for name, value in attributes.items():
+        path = f"{under}{name}"
+        yield path, value
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}.")
+        elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+            for at, each in enumerate(value):
+                yield from _flat(each, f"{path}.{at}.")
+
+
 def _span(span: Mapping[str, Any]) -> Span:
-    attributes = _attributes(span.get("attributes"))
+    attributes = dict(_flat(_attributes(span.get("attributes"))))
     events = [
         (str(event.get("name")), _attributes(event.get("attributes")))
         for event in _listed(span.get("events"))
     ]
     status = span.get("status") if isinstance(span.get("status"), Mapping) else {}
+    if not status and "status_code" in span:  # beside the span, as Phoenix has it
+        status = {"code": span["status_code"], "message": span.get("status_message")}
     code = (status or {}).get("code", (status or {}).get("status_code"))
     said = (status or {}).get("message") or (status or {}).get("description")
     failed = code in (2, "2", "ERROR", "STATUS_CODE_ERROR")

@@ -7,9 +7,18 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from adaptive_reasoner.kit.importing.base import COLUMNS, Fields, Found, LoggedReply, required, text_of
-from adaptive_reasoner.kit.importing.chats import usage_in
+from adaptive_reasoner.kit.importing.base import (
+    COLUMNS,
+    Fields,
+    Found,
+    LoggedReply,
+    asked_in,
+    required,
+    text_of,
+)
+from adaptive_reasoner.kit.importing.chats import decoded, usage_in
 from adaptive_reasoner.kit.importing.json_values import read_json_values
+from adaptive_reasoner.kit.importing.langsmith import asked_in_inputs, replies_in_outputs
 from adaptive_reasoner.kit.tables.files import read_rows
 
 
@@ -45,7 +54,9 @@ class TableReader:
             ValueError: A column is missing or holds something else; it names the column.
         """
         names = {column: self._fields.named.get(column, column) for column in ("question", "answer")}
-        question, answer = (text_of(required(row, name, column)) for column, name in names.items())
+        question, answer = (
+            text_of(_said_in(required(row, name, column), column)) for column, name in names.items()
+        )
         if question is None:
             raise ValueError(f"{names['question']} is empty")
         error, model = text_of(row.get("error")), text_of(row.get("model"))
@@ -69,3 +80,18 @@ class TableReader:
     def finish(self) -> Iterable[Found]:
         """No replies: each row is complete by itself."""
         return ()
+
+
+def _said_in(cell: Any, column: str) -> Any:
+    """What a conversation or a response in a cell asks or answers; any other cell as it is."""
+    value = decoded(cell)
+    first = value[0] if isinstance(value, list) and value else value
+    if not isinstance(first, Mapping):
+        return cell
+    if column == "question" and ("role" in first or isinstance(first.get("messages"), list)):
+        asked = asked_in(asked_in_inputs(value))
+        return asked if isinstance(asked, str) else None
+    if column == "answer" and any(name in first for name in ("role", "choices", "message")):
+        response = {"choices": value} if "message" in first else value
+        return next((reply.text for reply in replies_in_outputs(response)), None)
+    return cell
