@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptive_reasoner.arrays import Bools
 from adaptive_reasoner.errors import OutcomesError, UnknownActionError
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.learning.encoders import VectorCache
@@ -16,6 +17,7 @@ from adaptive_reasoner.kit.off_policy.drift import Drift
 from adaptive_reasoner.kit.off_policy.rescaling import rescaled_outcomes, rescaled_samples
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
+from adaptive_reasoner.kit.tables.splits import text_index
 from adaptive_reasoner.policy.learned import LearnedPolicy
 
 _OF_LOG = "of the log"  # the group of its questions, where the old ones have groups
@@ -86,7 +88,7 @@ def update(
         counts=counts or policy.card["counts"],
         learnt_from=None if seen is None else _joined(moved, seen[0]),
         asked=None if seen is None else np.append(np.ones(len(moved), dtype=np.intp), seen[1]),
-        again=None if seen is None else np.append(np.zeros(len(moved), dtype=bool), seen[2]),
+        again=None if seen is None else _known(moved, seen[0], seen[2]),
         seed=seed,
         cache=cache,
     )
@@ -127,13 +129,26 @@ def _check(policy: LearnedPolicy, outcomes: Outcomes, log: Decisions) -> None:
         )
 
 
+def _known(outcomes: Outcomes, further: Outcomes, again: Bools) -> Bools:
+    """Which questions of both tables, joined, a decision finds learnt: those that come again, shape (m,)."""
+    old = len(outcomes)
+    text = text_index(np.append(outcomes.questions, further.questions))
+    return np.append(np.zeros(old, dtype=bool), again | np.isin(text[old:], text[:old]))
+
+
 def _joined(outcomes: Outcomes, further: Outcomes) -> Outcomes:
-    """Both tables as one; questions of the second one get new ids where the first one has theirs."""
+    """Both tables as one; questions of the second one get new ids where the first one has theirs.
+
+    Those of equal text have one group, so that no part of them is learnt from where another is predicted.
+    """
     known = set(outcomes.question_ids.tolist())
     names = [f"{_OF_LOG}: {name}" if name in known else name for name in further.question_ids]
     groups = None
     if outcomes.groups is not None:
-        groups = np.append(outcomes.groups, np.full(len(further), _OF_LOG, dtype=object))
+        text = text_index(np.append(outcomes.questions, further.questions))
+        own = dict(zip(text[: len(outcomes)].tolist(), outcomes.groups, strict=True))
+        of_log = [own.get(each, _OF_LOG) for each in text[len(outcomes) :].tolist()]
+        groups = np.append(outcomes.groups, np.array(of_log, dtype=object))
     return replace(
         outcomes,
         question_ids=np.append(outcomes.question_ids, np.array(names, dtype=object)),

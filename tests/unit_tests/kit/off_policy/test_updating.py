@@ -10,7 +10,7 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.learning.policy_choices import PolicyChoices
 from adaptive_reasoner.kit.off_policy.decisions import Decisions
 from adaptive_reasoner.kit.off_policy.drift import Drift
-from adaptive_reasoner.kit.off_policy.updating import update
+from adaptive_reasoner.kit.off_policy.updating import _joined, _known, update
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.kit.off_policy.logs import log_rows, logged
@@ -265,3 +265,13 @@ def test_prices_meet_budgets_on_questions_that_come_again_as_the_policy_decides_
         missed.append(abs(spent - 20.0))
     assert missed[0] < 0.1
     assert missed[1] > 1.0
+
+
+def test_a_question_of_the_log_is_in_the_group_of_the_old_question_that_says_the_same():
+    log = toy_outcomes(10, seed=5)
+    log = replace(log, questions=np.append(OLD.questions[3:5] + "  ", log.questions[2:]), groups=None)
+    joined = _joined(OLD, log)
+    assert joined.groups[200:202].tolist() == OLD.groups[3:5].tolist()
+    assert set(joined.groups[202:]) == {"of the log"}
+    known = _known(OLD, log, np.arange(10) == 9)
+    assert np.flatnonzero(known).tolist() == [200, 201, 209]
