@@ -6,7 +6,7 @@ best: the old outcomes alone, or the log as well, all of it or its last half, qu
 """
 
 from dataclasses import asdict, dataclass
-from math import hypot
+from math import hypot, log
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ _LATEST = 4  # one decision in so many is among the latest, by which memories ar
 _FOLDS = 5
 _BETTER = 0.5  # standard errors by which a shorter memory must be better
 _SURE = 2.24  # standard errors by which a ratio must differ from one to move outcomes: 2.5% for each of two
+_LEAST = 0.25  # of what was expected, that earlier decisions must have come to, to be compared with
 _NOTHING = 1e-12
 
 
@@ -131,8 +132,11 @@ def shift_of(
     chosen = next(at for at in range(best + 1) if not _is_better(losses[best], losses[at], texts[latest]))
     memory, earlier = memories[chosen], known[chosen]
     counted = np.ones(n, dtype=bool) if memory is None else memory
+    expects, before = ((weights * each)[counted].sum() for each in (earlier.expected, expected))
+    if expects < _LEAST * before:  # a ratio to next to nothing
+        earlier = Earlier.none(expected)
     since = _ratio(earlier.expected[counted], values[counted], weights[counted])
-    first = ~np.isin(texts, texts[~counted])  # of others the earlier decisions tell
+    first = ~np.isin(texts, texts[~counted] if earlier.error else [])  # of others the earlier decisions tell
     own, missed, apart = (
         np.bincount(texts[counted], weights=(weights * each)[counted]).astype(np.float64)
         for each in (
@@ -143,22 +147,25 @@ def shift_of(
     )
     error = error_of_ratio(own, missed, apart**2)
     by_level = float((weights * earlier.by_level)[counted].sum() / own.sum()) * earlier.error
-    level, base, stays = earlier.level, 1.0, 1.0
-    ratio, error_since = level * since, hypot(error, since * by_level)
-    error = hypot(level * error, ratio * (earlier.error - by_level), ratio * old_error)
-    if abs(since - 1) * error > abs(ratio - 1) * error_since:  # surer, where questions were asked before
-        ratio, error = since, error_since
-        stays = _stays(level, level * hypot(earlier.error, old_error))
-        base = stays + (1 - stays) * level
-    old = 1.0 if memory is None else _stays(ratio, error)
-    shows = old * stays < 1
+    level, ratio = earlier.level, earlier.level * since
+    found = [
+        # since the old outcomes, and since the earlier decisions, whose own level may have changed before
+        (1.0, 1.0, ratio, hypot(level * error, ratio * (earlier.error - by_level), ratio * old_error)),
+        (*_kept(level, level * hypot(earlier.error, old_error)), since, hypot(error, since * by_level)),
+    ]
+    shifts = []
+    for base, stays, each, its_error in found:
+        factor, old = (1.0, 1.0) if memory is None else _kept(each, its_error)
+        ends = (base * (each + side * its_error) for side in (-1.96, 1.96))
+        shifts.append((base * factor, old * stays, *ends))
+    factor, old, low, high = max(shifts, key=lambda each: abs(log(max(each[0], _NOTHING))))
     return Shift(
-        factor=base * (old + (1 - old) * ratio),
-        low=base * max(0.0, ratio - 1.96 * error),
-        high=base * (ratio + 1.96 * error),
+        factor=factor,
+        low=max(0.0, low),
+        high=high,
         decisions=int(counted.sum()),
-        forgotten=n - int(counted.sum()) if shows else 0,
-        old_weight=old * stays,
+        forgotten=n - int(counted.sum()) if old < 1 else 0,
+        old_weight=old,
         error_old=float(losses[0].mean()),
         error=float(losses[chosen].mean()),
     )
@@ -191,9 +198,10 @@ def outdated(expected: Floats, values: Floats, before: float) -> int:
     return turn if clear else 0
 
 
-def _stays(ratio: float, error: float) -> float:
-    """How much of a ratio is left out, from 1 within the standard errors that chance has down to 0."""
-    return 1.0 if _SURE * error >= abs(ratio - 1) else (_SURE * error / (ratio - 1)) ** 2
+def _kept(ratio: float, error: float) -> tuple[float, float]:
+    """A ratio as far as it is beyond chance, and the weight of one in that, which is 1 within chance."""
+    old = 1.0 if _SURE * error >= abs(ratio - 1) else (_SURE * error / (ratio - 1)) ** 2
+    return old + (1 - old) * ratio, old
 
 
 def _alike(texts: Ints, weights: Floats) -> int:

@@ -203,3 +203,12 @@ def test_a_cost_that_doubles_half_way_shows_on_eight_questions_with_a_long_tail(
 def test_right_answers_alone_do_not_show_that_an_action_has_become_better():
     shift = shift_of(np.full(30, 0.95), np.ones(30), np.ones(30), spread=np.full(30, 0.95 * 0.05))
     assert shift.factor == 1
+
+
+def test_questions_of_which_nothing_came_before_are_compared_with_what_was_expected_of_them():
+    """Of forty questions half were always wrong; these alone come since, and are right half of the time."""
+    text = np.append(np.tile(np.arange(40), 20), np.tile(np.arange(20, 40), 20))
+    values = np.append(np.tile(np.repeat([1.0, 0.0], 20), 20), np.tile([1.0, 0.0], 200))
+    shift = shift_of(np.full(1_200, 0.5), values, np.ones(1_200), text)
+    assert shift.factor == pytest.approx(1.0, abs=0.2)
+    assert shift.low < 1 < shift.high
