@@ -57,12 +57,16 @@ _EMPHASIS = pattern(
 _LEAD = pattern(r"^[ \t]*(?:>[ \t]?)+|^[ \t]*#{1,3}[ \t]+|^[ \t]*#{5,6}[ \t]+", re.MULTILINE)
 
 _MOST_CLOSING = 4
-_SENTENCE_END = pattern(r"(?:(?<![.!?])[.!?]+[\"')\]]*)\s+(?=\S)|\n+")
+_MONTH_AHEAD = (
+    r"(?:Januar|Jänner|Februar|Feber|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember)"
+    r"(?:\s\d{4}\b|\W*$)"
+)
+_SENTENCE_END = pattern(rf"(?:(?<![.!?])[.!?]+[\"')\]]*)\s+(?=\S)(?!(?<=\d\.\s){_MONTH_AHEAD})|\n+")
 _ABBREVIATION = pattern(
     r"(?:^|[\s(])(?:[A-Z]|dr|mr|mrs|ms|prof|st|no|nr|vs|jr|sr|approx|ca|e\.g|i\.e|etc|mt|ft|bzw|z\.b|mio|"
     r"mrd|sra|"
     r"inc|ltd|co|dept|fig|ext|abs|art|vol|pp?|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|a\.m|p\.m|"
-    r"u\.s)\.$|^\d{1,2}\.$",
+    r"u\.s)\.$|^\d{1,2}\.$|\b(?:am|im|vom|zum|beim|de[mnrs]|das|die) \d{1,2}\.$",
     re.IGNORECASE,
 )
 
@@ -119,6 +123,8 @@ def sentences(text: str) -> list[str]:
     Example:
         >>> sentences("It was Dr. Smith. He won 3.5 million!\nWhy?")
         ['It was Dr. Smith.', 'He won 3.5 million!', 'Why?']
+        >>> sentences("Es war am 3. Oktober. Wirklich.")  # an ordinal number
+        ['Es war am 3. Oktober.', 'Wirklich.']
     """
     found, start = list[str](), 0
     for end in _SENTENCE_END.finditer(text):

@@ -84,3 +84,16 @@ def test_what_was_read_to_see_whether_reading_waits_is_not_read_again(key):
     reads = {"plain", "json_of"}
     assert functions_called_by(lambda: found.never_blocks_on(reply)) & reads
     assert not functions_called_by(lambda: found.keys([reply])) & reads
+
+
+def test_an_ordinal_number_ends_no_sentence():
+    dates = [
+        "Am 3. Oktober 1990.",
+        "Das war am 3. Oktober 1990.",
+        "Das Datum ist 3. Oktober 1990.",
+        "1990-10-03",
+        "Am 3. März 1991.",
+    ]
+    assert groups(list(map(AIMessage, dates)), question="Wann war das?") == [0, 0, 0, 0, 1]
+    counts = ["There are 3. May I help with anything else?", "We count 3. April is next.", "3"]
+    assert groups(list(map(AIMessage, counts)), question="How many are left?") == [0, 0, 0]
