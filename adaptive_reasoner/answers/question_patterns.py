@@ -239,7 +239,9 @@ COMMA_LANGUAGES = frozenset(
     "der die das ist sind und nicht wie viel viele beträgt lautet antwort ergebnis kostet el los las "
     "es son cuál cuánto cuántos cuántas respuesta total de la le les est sont combien réponse "
     "résultat quel quelle il è sono quanto quanti risposta risultato o os são quantos qual resposta "
-    "kilometer insgesamt сколько равно ответ euro"
+    "kilometer insgesamt сколько равно ответ euro berechne bestimme ermittle löse nenne welche "
+    "welcher welches wann nach auf für eine calcula resuelve halla calcule calculez résous calcola "
+    "risolvi resolva"
     ).split()
 ) - {"total", "o", "kilometer"}  # fmt: skip
 POINT_LANGUAGES = frozenset(

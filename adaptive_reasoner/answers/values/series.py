@@ -21,6 +21,7 @@ _AND = pattern(
     r"(?<=[^\W\d])(?:和|と|및)(?=[^\W\d])",
     re.IGNORECASE,
 )
+_DECIMAL = pattern(r"(?<![\d.,])((?:\d{1,3}\.)*\d+),(?!\d{3}(?!\d))(\d+)(?!\d|,\d)")
 _COMMA = pattern(r"\s*[,;](?:\s+|(?!\d{3}(?!\d))(?=[-\d\\]))|\s*[,;]\s*(?=[^\W\d_])")
 _ASSIGNED = pattern(
     r"([A-Za-z](?:_\{?\w{1,3}\}?|\d)?|\([a-z](?:,\s?[a-z]){1,3}\))\s*(?:=|∈|\\in(?![a-z])|:=)\s*(.+)",
@@ -51,6 +52,8 @@ def series_key(text: str, question: QuestionText, read: Reader) -> str | None:
     if len(text) > _LONGEST or "\\begin" in text:
         return None
     text = text.strip()
+    if question.comma and not re.search(r"[\[({]", text):  # 2,5 und 3,5 are two numbers
+        text = _DECIMAL.sub(lambda found: f"{found[1].replace('.', '')}.{found[2]}", text)
     return (
         _set(text, read)
         or _interval(text, read)

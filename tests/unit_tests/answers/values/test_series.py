@@ -18,6 +18,24 @@ def test_solutions_sets_and_intervals_are_equal_by_what_is_in_them(texts):
 
 
 @pytest.mark.parametrize(
+    ("question", "texts"),
+    [
+        ("Wie groß ist x?", ("x = 2,75", "2,75", "2.75", "x = 2 3/4")),
+        ("Berechne x.", ("x = 1234,5", "1.234,5", "x = 1.234,5")),
+        ("Löse nach x und y auf.", ("x=2,5, y=3,5", "x = 2,5 und y = 3,5", "y = 3.5; x = 2.5")),
+        ("Welche Lösungen gibt es?", ("x = 2,5 oder x = -3,5", "x = -3,5; 2,5")),
+        ("Nenne alle Primzahlen unter 10.", ("2,3,5,7", "2, 3, 5 und 7", "2; 3; 5; 7")),
+    ],
+)
+def test_a_decimal_comma_divides_no_solutions_and_no_lists(question, texts):
+    assert len({value_key(text, QuestionText(question)) for text in texts}) == 1
+
+
+def test_solutions_without_spaces_stay_several_in_a_language_of_decimal_points():
+    assert value_key("x = 2,3", QuestionText("What is x?")) == "{2, 3}"
+
+
+@pytest.mark.parametrize(
     ("one", "two"),
     [
         ("[0, 1)", "(0, 1]"),
