@@ -98,7 +98,7 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
         table.add_column(heading, justify="right" if number else "left", no_wrap=not text)
     for row in rows:
         # As text, because a string would be read as markup.
-        table.add_row(*(Text(visible(_shown(value), one_line=True)) for value in row.values()))
+        table.add_row(*(Text(visible(_shown(*each), one_line=True)) for each in row.items()))
     least = Measurement.get(out, out.options.update(max_width=_UNBOUNDED), table).minimum
     table.width = least if least > out.width else None
     if title is not None:
@@ -130,11 +130,12 @@ def _finite(value: object) -> object:
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _shown(value: object) -> str:
+def _shown(column: str, value: object) -> str:
     if value is None:
         return "-"
     if not isinstance(value, float):
         return str(value)
-    if abs(value) < NOISE or abs(value) >= 0.001:
+    is_cost = "cost" in column or column == "budget"
+    if abs(value) < NOISE or abs(value) >= (0.1 if is_cost else 0.001):
         return f"{abs(value) if abs(value) < NOISE else value:.3f}"
     return number(value)  # a call costs so little
