@@ -66,7 +66,7 @@ def estimate(
     if found.n_labelled < min(FEWEST_LABELS, found.n_questions):
         err.plain_line(
             f"note: {checked(found.n_labelled)}; the questions to label first: `adaptive-reasoner label "
-            f"{samples} --next 50 --out label_me.csv`"
+            f"{samples} --next 80 --out label_me.csv`"
         )
 
 

@@ -57,7 +57,7 @@ def of_training(folder: object, report: Mapping[str, Any], cost_unit: str) -> di
     gain = f"{gate['lift']:+.3f} ({gate['low']:+.3f} to {gate['high']:+.3f})"
     needed = {
         "questions that would be enough": gate["needed"],
-        "right answers known": gate["labels"],
+        "right answers known, of questions drawn at random": gate["labels"],
         "random labels that would verify it": gate["needed_labels"],
     }
     accuracy = "accuracy" if gate["labels"] is None else "estimated accuracy"

@@ -206,7 +206,7 @@ def test_collect_says_how_many_questions_have_no_right_answer_and_how_to_go_on(c
         code, printed, said = command(*COLLECT, "--json")
     assert (code, json.loads(printed)["ungraded"]) == (0, 4)
     assert said.startswith("note: 2 of 3 questions came without a right answer")
-    assert "adaptive-reasoner label samples.jsonl --next 50" in said
+    assert "adaptive-reasoner label samples.jsonl --next 80" in said
 
 
 def test_collect_says_when_rows_were_graded_otherwise(command):
