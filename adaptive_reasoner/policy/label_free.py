@@ -6,6 +6,7 @@ none, as for a poem, one pass answers, and streams.
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf, nan
 from typing import Self
 
@@ -30,6 +31,7 @@ SAMPLES = 9
 _WORTH = 0.1  # accuracy that one budget's worth of compute has to bring: where a ledger without labels begins
 
 
+_FEWEST = 3  # samples of a vote that can decide anything: two that differ leave the first
 _LIKELY = 0.5  # share of replies that offer something to compare from which a vote is begun
 
 
@@ -37,10 +39,11 @@ class LabelFreePolicy:
     """Sample until agreement makes a further sample not worth its price, where replies can be compared.
 
     The difference between questions is made inside the vote, by the answers themselves, under a Beta
-    posterior; the ledger's price makes it hold the budget. Where a vote no longer fits, one pass answers, and
-    so it does where free text is expected: it streams, which the samples of a vote never do. In doubt the
-    vote is begun, and ends with its first sample where that offers nothing to compare. What the replies of
-    each kind have offered so far corrects the expectation.
+    posterior; the ledger's price makes it hold the budget. Where three samples of a vote no longer fit, one
+    pass answers, and so it does where free text is expected: it streams, which the samples of a vote never
+    do. If some samples fit and not all, no worst case is given: each round is held before it is sent. In
+    doubt the vote is begun, and ends with its first sample where that offers nothing to compare. What the
+    replies of each kind have offered so far corrects the expectation.
 
     Args:
         source: What is sampled; bounds the worst case of a call.
@@ -53,7 +56,7 @@ class LabelFreePolicy:
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from adaptive_reasoner import SampleMeter
         >>> policy = LabelFreePolicy(Source(FakeListChatModel(responses=["7"])), SampleMeter(), budget=3.0)
-        >>> policy.decide("What is 3 + 4?").action, policy.decide("What is 3 + 4?", max_cost=4.0).action
+        >>> policy.decide("What is 3 + 4?").action, policy.decide("What is 3 + 4?", max_cost=2.0).action
         ('adaptive_vote', 'single_pass')
         >>> policy.decide("Write a poem about autumn.").action
         'single_pass'
@@ -113,17 +116,20 @@ class LabelFreePolicy:
     def decide(
         self, question: str, *, price: float | None = None, max_cost: float = inf, key: str | None = None
     ) -> Decision:
-        """A vote, or one pass where free text is expected or a vote could cost more than `max_cost`."""
+        """A vote, or one pass where free text is expected or `max_cost` has no room for three samples."""
         del key
         call = self._most_of_call(question)
         if call > max_cost:
             raise BudgetExceededError(call, max_cost, self.cost_unit)
         asked = self._asked or AskedFor(question=question)
         wanted = self.offered.expected(asked, self._kind(asked)) >= _LIKELY
-        votes = wanted and self.samples * call <= max_cost
+        votes = wanted and min(self.samples, _FEWEST) * call <= max_cost
         reason: Reason = "policy" if votes else "budget" if wanted else "nothing to compare"
         price = self.price if price is None else price
-        return self._decision(self.actions[0 if votes else 1], call, price, reason)
+        decision = self._decision(self.actions[0 if votes else 1], call, price, reason)
+        if decision.worst_cost <= max_cost:
+            return decision
+        return replace(decision, expected_cost=min(decision.expected_cost, max_cost), worst_cost=inf)
 
     def decision_for(self, action: str, *, price: float) -> Decision:
         """The decision for a vote or for one pass; its worst case is that of the question it is bound to."""

@@ -63,6 +63,15 @@ async def test_on_day_one_a_hard_cap_holds(ask):
     assert (actions[0], actions[-1]) == ("adaptive_vote", "single_pass")
 
 
+@pytest.mark.parametrize(("room", "action"), [(9, "adaptive_vote"), (4, "adaptive_vote"), (2, "single_pass")])
+async def test_on_day_one_a_vote_needs_room_for_three_samples_only(ask, room, action):
+    model = Source(ScriptedModel(answers=("Answer: 1", "Answer: 2")), max_tokens=10)  # a reply has two tokens
+    made = AdaptiveComputeNode(model, budget=20.0, **KEYS)
+    decided = (await ask(graph_of(made), ASKED, context=AdaptiveContext(max_cost=room * 10.0)))["decision"]
+    assert (decided["action"], decided["samples"] > 2) == (action, action == "adaptive_vote")
+    assert decided["cost"] <= room * 10.0
+
+
 async def test_on_day_one_samples_are_held_for_the_kit_unasked(ask, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = AdaptiveComputeNode(ScriptedModel(answers=("Answer: 14",)), budget=9.0, **KEYS)
@@ -153,7 +162,7 @@ class Own:
 async def test_a_run_brings_its_own_price_and_most_cost(ask, schema):
     made = AdaptiveComputeNode(Source(ScriptedModel(), max_tokens=10), budget=9.0, **KEYS)
     graph = graph_of(made, context=schema)
-    decision = (await ask(graph, ASKED, context=schema(price=0.25, max_cost=30.0)))["decision"]
+    decision = (await ask(graph, ASKED, context=schema(price=0.25, max_cost=20.0)))["decision"]
     assert (decision["price"], decision["action"]) == (0.25, "single_pass")
     assert (await ask(graph, ASKED))["decision"]["action"] == "adaptive_vote"
 
