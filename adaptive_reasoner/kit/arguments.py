@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 _FIELDS = {
-    "Outcomes": ("accuracy", "cost"),
+    "Outcomes": ("accuracy", "actions"),  # not all of them columns, which a data frame has as attributes
+    "encoder": ("folder", "dimension", "identity", "encode", "count_tokens"),
     "Samples": ("replies", "question_ids", "sources"),
     "Menu": ("sources", "meter_of"),
     "Decisions": ("taken", "propensity"),
@@ -16,11 +17,12 @@ _WAYS = {  # the function that reads a file, and what else makes the value
     "Outcomes": ("Outcomes.read", f"Outcomes{_FROM_ROWS} or estimate(samples)"),
     "Samples": ("Samples.read", f"Samples{_FROM_ROWS} or collect(...)"),
     "questions": ("read_questions", "or [Question(...), ...]"),
+    "encoder": ("open_encoder", f"or is your own object with {', '.join(_FIELDS['encoder'])}"),
     "Menu": ("Menu.load", "or Menu({name: Source(...)})"),
     "Decisions": ("Decisions.read", "or Decisions.of(samples)"),
     "LearnedPolicy": ("LearnedPolicy.load", "or LearnedPolicy.watch(path).version"),
 }
-_SINGULAR = ("Menu", "LearnedPolicy")
+_SINGULAR = ("encoder", "Menu", "LearnedPolicy")
 
 
 def check_argument(given: Any, wanted: str, call: str) -> None:
@@ -28,7 +30,7 @@ def check_argument(given: Any, wanted: str, call: str) -> None:
 
     Args:
         given: What it was given.
-        wanted: `Outcomes`, `Samples`, `questions`, `Menu`, `Decisions` or `LearnedPolicy`.
+        wanted: `Outcomes`, `Samples`, `questions`, `encoder`, `Menu`, `Decisions` or `LearnedPolicy`.
         call: The function, for the error.
 
     Raises:
@@ -53,4 +55,5 @@ def check_argument(given: Any, wanted: str, call: str) -> None:
     else:
         comes = "it comes" if one else "they come"
         way = f"{type(given).__name__}; {comes} from {read}(path), {others}"
-    raise TypeError(f"{call} takes {f'a {wanted}' if one else wanted}, not {way}")
+    article = ("an " if wanted == "encoder" else "a ") if one else ""
+    raise TypeError(f"{call} takes {article}{wanted}, not {way}")

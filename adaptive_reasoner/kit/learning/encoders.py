@@ -22,6 +22,7 @@ import numpy as np
 from adaptive_reasoner.arrays import Matrix
 from adaptive_reasoner.atomic_file import replaced_whole
 from adaptive_reasoner.errors import needs
+from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.cache import cache_folder
 from adaptive_reasoner.policy import features
 from adaptive_reasoner.policy.features import (
@@ -133,6 +134,7 @@ class DeferredEncoder:
         """An encoder as it is; one that is named, deferred."""
         if encoder is None or isinstance(encoder, str | os.PathLike):
             return DeferredEncoder(encoder)
+        check_argument(encoder, "encoder", "the kit")
         return encoder
 
     @cached_property

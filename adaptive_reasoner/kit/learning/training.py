@@ -1,5 +1,6 @@
 """From outcomes to a policy that can be shipped."""
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,10 @@ from adaptive_reasoner.kit.allocation.solver import uniform_hull
 from adaptive_reasoner.kit.arguments import check_argument
 from adaptive_reasoner.kit.estimating.consensus import with_estimated_grades
 from adaptive_reasoner.kit.learning.encoders import (
+    DeferredEncoder,
     Encoder,
     VectorCache,
     feature_matrix,
-    open_encoder,
     write_shipped,
 )
 from adaptive_reasoner.kit.learning.fitted_looks import fit_looks
@@ -83,7 +84,7 @@ def train(
     *,
     budget: float | None = None,
     target_accuracy: float | None = None,
-    encoder: Encoder | str | None = None,
+    encoder: Encoder | str | os.PathLike[str] | None = None,
     menu: Mapping[str, Any] | None = None,
     samples: Samples | None = None,
     counts: Counts | None = None,
@@ -139,7 +140,7 @@ def train(
             outcomes=outcomes.counts,
             samples=None if samples is None else samples.counts,
         )
-    session = open_encoder(encoder) if encoder is None or isinstance(encoder, str) else encoder
+    session = DeferredEncoder.of(encoder)
     known = outcomes if learnt_from is None else learnt_from
     X = feature_matrix(list(known.questions), session, cache=cache)
     if target_accuracy is not None:  # where to compare learners: what mixtures of fixed actions pay for it

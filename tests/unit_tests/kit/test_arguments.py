@@ -1,7 +1,9 @@
 """What is no table is refused with what makes a table of it, wherever it is given."""
 
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,10 +47,11 @@ TAKE_SAMPLES = {
         (Path("o.parquet"), r"not a path; Outcomes.read\('o.parquet'\) reads them"),
         (SAMPLES, r"not Samples; estimate\(samples\) makes them of those"),
         (pd.DataFrame([ROW]), r"not DataFrame; they come from .*Outcomes.from_rows\(frame.to_dict"),
+        (pd.DataFrame([{**ROW, "accuracy": 1.0, "cost": 1.0, "action": "a"}]), "not DataFrame; they come"),
         ([ROW], "not list; they come from Outcomes.read"),
         (None, "not NoneType"),
     ],
-    ids=["name", "path", "samples", "frame", "rows", "none"],
+    ids=["name", "path", "samples", "frame", "frame of outcomes", "rows", "none"],
 )
 def test_what_is_no_outcomes_is_refused_with_what_makes_some(call, given, advice):
     with pytest.raises(TypeError, match=f"^{call} takes Outcomes, {advice}"):
@@ -68,6 +71,19 @@ def test_what_is_no_outcomes_is_refused_with_what_makes_some(call, given, advice
 def test_what_is_no_samples_is_refused_with_what_makes_some(call, given, advice):
     with pytest.raises(TypeError, match=f"^{call} takes Samples, {advice}"):
         TAKE_SAMPLES[call](given)
+
+
+class OfVectorsAlone:
+    def encode(self, texts):
+        return np.zeros((len(texts), 3))
+
+
+@pytest.mark.parametrize("run", [partial(train, budget=5.0), partial(backtest, budgets=[5.0])])
+def test_an_encoder_without_its_files_is_refused_with_what_it_lacks(run):
+    with pytest.raises(
+        TypeError, match=r"an encoder, not OfVectorsAlone; it comes from open_encoder\(path\).*identity"
+    ):
+        run(OUTCOMES, encoder=OfVectorsAlone())
 
 
 @pytest.mark.parametrize("given", [[ROW], None, 7], ids=str)
