@@ -1,7 +1,7 @@
 r"""Mathematical expressions: one form for those that are equal.
 
-math-verify reads them; it can hang, and raises in threads: it works in a process of its own, and is killed
-when it takes too long. Needs `pip install 'adaptive-reasoner[math]'`.
+math-verify reads them; it can hang, and raises in threads: it works in a process of its own, which ends
+when it computes too long. Needs `pip install 'adaptive-reasoner[math]'`.
 """
 
 import atexit
@@ -22,7 +22,8 @@ from adaptive_reasoner.lazy_pattern import pattern
 
 _LONGEST = 300  # characters: what is longer is no answer but a text
 _SECONDS = 3.0
-_SECONDS_TO_START = 60.0
+_SECONDS_TO_WAIT = 60.0  # for a start or an answer, on a machine that is busy with other work
+_COUNTS_COMPUTING = sys.platform != "win32"
 _LARGEST_EXPONENT = 300
 _RATIONAL = pattern(r"-?\d{1,1000}(?:/\d{1,1000}|\.\d{1,200})?(?:e[-+]?\d{1,9})?")
 _UNREADABLE = "unreadable"
@@ -60,10 +61,10 @@ def check_installed() -> None:
 
 
 class MathWorker:
-    """A process that compares expressions; started at first use, killed when an answer is late.
+    """A process that compares expressions; started at first use, and again after one that took too long.
 
     Args:
-        seconds: How long an answer may take.
+        seconds: How long it may compute an answer; on Windows, how long an answer may take.
     """
 
     def __init__(self, seconds: float = _SECONDS) -> None:
@@ -79,7 +80,7 @@ class MathWorker:
             try:
                 process.stdin.write(json.dumps(question).encode() + b"\n")
                 process.stdin.flush()
-                return self._answer(process, self._seconds)
+                return self._answer(process, _SECONDS_TO_WAIT if _COUNTS_COMPUTING else self._seconds)
             except (OSError, EOFError, TimeoutError):
                 self.close()
                 return None
@@ -96,12 +97,12 @@ class MathWorker:
             self.close()
         if self._process is None:
             check_installed()
-            program = [sys.executable, "-P", str(_WORKER)]
+            program = [sys.executable, "-P", str(_WORKER), str(self._seconds)]
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, on a file of this package
                 program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
             try:
-                self._answer(self._process, _SECONDS_TO_START)
+                self._answer(self._process, _SECONDS_TO_WAIT)
             except (EOFError, TimeoutError) as error:
                 self.close()
                 raise ImportError("math-verify is installed but does not start") from error

@@ -1,4 +1,4 @@
-"""Mathematics at work: run as a program of its own, so that it can be killed.
+"""Mathematics at work: run as a program of its own, with the seconds that it may compute an answer.
 
 Each line on stdin is a JSON list, `["equal", answer, gold]` or `["canonical", expression]`; each line on
 stdout is the JSON of what was found, `"unreadable"` where an expression cannot be read as a whole. It imports
@@ -9,6 +9,7 @@ equal expressions.
 import json
 import logging
 import re
+import signal
 import sys
 from typing import Any
 
@@ -19,7 +20,8 @@ _UNREADABLE = "unreadable"
 
 
 def main() -> None:
-    """Answer line after line, until stdin ends."""
+    """Answer line after line, until stdin ends or an answer takes too long."""
+    seconds = float(sys.argv[1])
     _limit_memory()
     logging.disable(logging.CRITICAL)
     answers = sys.stdout
@@ -28,6 +30,7 @@ def main() -> None:
     answers.write("true\n")
     answers.flush()
     for line in sys.stdin:
+        _limit_computing(seconds)
         answers.write(json.dumps(_find(*json.loads(line))) + "\n")
         answers.flush()
 
@@ -175,6 +178,13 @@ def _inequality(found: Any) -> str:
     return (
         f"{sympy.expand(primitive if content > 0 else -primitive)} {'>=' if '=' in found.rel_op else '>'} 0"
     )
+
+
+def _limit_computing(seconds: float) -> None:
+    """End this process once it has computed for so long from now, whatever else the machine does."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _limit_memory() -> None:

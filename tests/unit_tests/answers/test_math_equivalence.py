@@ -1,3 +1,6 @@
+import os
+import signal
+import sys
 import threading
 
 import pytest
@@ -40,6 +43,18 @@ def test_what_would_take_for_ever_is_given_up_and_the_next_is_answered():
     assert worker.ask("equal", "1/2", "0.5") is True
     assert worker.ask("equal", "9^{9^{9}}", "1") is None
     assert worker.ask("equal", r"\frac{2}{4}", "0.5") is True
+    worker.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot hold a process")
+def test_time_in_which_the_worker_does_not_compute_is_not_counted():
+    worker = MathWorker(seconds=1.0)
+    worker.ask("equal", "1", "1")
+    os.kill(worker._process.pid, signal.SIGSTOP)
+    go_on = threading.Timer(1.5, os.kill, (worker._process.pid, signal.SIGCONT))
+    go_on.start()
+    assert worker.ask("equal", "1/2", "0.5") is True
+    go_on.join()
     worker.close()
 
 
