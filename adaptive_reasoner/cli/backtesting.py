@@ -53,9 +53,9 @@ def backtest(
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option(help="A graded log of live traffic with an explored share; values --policy on it."),
+        typer.Option(help="A graded log of live traffic with an explored share; evaluates --policy on it."),
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="With --log: the policy folder to value.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="With --log: the policy folder to evaluate.")] = None,
     samples: Annotated[
         Path | None, typer.Option(help="The samples of the outcomes, to replay stop rules on.")
     ] = None,
@@ -68,10 +68,10 @@ def backtest(
     test_size: Annotated[float, typer.Option(help="Share of the questions held out.", callback=share)] = 0.5,
     seed: Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of the splits.")] = 0,
     jobs: Annotated[
-        int, typer.Option(min=1, max=1_000, help="Splits played at once, each in a process of its own.")
+        int, typer.Option(min=1, max=1_000, help="Splits run at once, each in a process of its own.")
     ] = 1,
     engine: Annotated[
-        Engine, typer.Option(help="Play the splits on this machine (local), or on a Ray cluster (ray).")
+        Engine, typer.Option(help="Run the splits on this machine (local), or on a Ray cluster (ray).")
     ] = Engine.LOCAL,
     address: ClusterAddress = None,
     as_json: AsJson = False,

@@ -182,7 +182,7 @@ def _notes(done: "Collected", unknown: int, asked: int) -> Iterator[str]:
         yield (
             f"{unknown} of {asked} questions came without a right answer (gold), so {done.ungraded} samples "
             f"in {done.file} are not graded; go on without labels by `adaptive-reasoner estimate {done.file} "
-            f"--labels auto --out outcomes.parquet`, or label the questions that tell most by "
+            f"--labels auto --out outcomes.parquet`, or label the most informative questions by "
             f"`adaptive-reasoner label {done.file} --next 80 --out label_me.csv`"
         )
     if done.graded_otherwise:

@@ -14,7 +14,7 @@ from adaptive_reasoner.errors import needs
 
 def demo(
     folder: Annotated[
-        Path, typer.Option(help="Where policy and report go, and fresh samples; reused.")
+        Path, typer.Option(help="Folder for the policy, the report and fresh samples; reused.")
     ] = Path("demo-run"),
     questions: Annotated[
         int, typer.Option(min=1, max=100_000, help="With --fresh: questions to collect.")

@@ -38,11 +38,11 @@ def estimate(
     ] = Labels.AUTO,
     reward: Annotated[
         str | None,
-        typer.Option(help="Take the scores of replies instead; the name of what they count, such as stars."),
+        typer.Option(help="Use scores instead of right answers; the name of their unit, such as stars."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make outcomes of samples: what each action would score and cost on each question."""
+    """Turn samples into outcomes: what each action would score and cost on each question."""
     from adaptive_reasoner.cli.estimates import estimated, estimated_in_blocks
     from adaptive_reasoner.kit.estimating.correction import FEWEST_LABELS
     from adaptive_reasoner.kit.learning.gate import checked

@@ -46,7 +46,7 @@ class KeyName(StrEnum):
 
 
 def _column(of: str) -> Any:
-    return typer.Option(help=f"Column, or path of the field, of {of}.")
+    return typer.Option(help=f"Column or field path of {of}.")
 
 
 def import_(
@@ -87,9 +87,11 @@ def import_(
     policy_column: Annotated[str | None, _column("the policy that chose the action")] = None,
     key: Annotated[KeyName, typer.Option(help="When two replies say the same.")] = KeyName.AUTO,
     runs: Annotated[
-        Runs, typer.Option(help="Of LangSmith: whole traces, or the calls of models in them.")
+        Runs, typer.Option(help="With langsmith: whole traces, or the model calls in them.")
     ] = Runs.ROOT,
-    limit: Annotated[int | None, typer.Option(min=1, max=1_000_000_000, help="Most replies to read.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000_000, help="At most so many replies.")
+    ] = None,
     no_texts: Annotated[
         bool, typer.Option("--no-texts", help="Keep a digest in place of each text.")
     ] = False,
@@ -108,7 +110,7 @@ def import_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import logs as samples, say what can be learned from them, and what takes further collection."""
+    """Import logs as samples, say what can be learned from them, and what needs more samples."""
     from adaptive_reasoner.kit.importing.importer import import_samples
 
     if plan_out is not None and not (plan and out_file is not None):

@@ -60,7 +60,7 @@ def label(
     no_code: NoCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Label the questions that tell most: in a table, in the terminal or on a page."""
+    """Label the most informative questions: in a table, in the terminal or on a page."""
     from adaptive_reasoner.kit.menu.menu import Menu
 
     ways = {"--out": out_file is not None, "--from": from_file is not None, "--page": page}

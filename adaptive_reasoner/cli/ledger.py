@@ -128,7 +128,7 @@ def ledger_feedback(
     name: Name = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Grade an answer, once however often it is said; a target accuracy is held by such grades."""
+    """Grade an answer; a repeated grade counts once. These grades hold a target accuracy."""
     from adaptive_reasoner.ledger.opening import open_ledger
     from adaptive_reasoner.ledger.sql.reader import LedgerReader
 

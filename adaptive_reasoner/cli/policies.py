@@ -22,7 +22,7 @@ Store = Annotated[Path, typer.Argument(help="Folder of policy folders, of which 
 
 @policy_app.command("list")
 def policy_list(store: Store, as_json: AsJson = False) -> None:
-    """List the policies of a store, the oldest first; a damaged one with what is wrong with it."""
+    """List the policies of a store, the oldest first, and what is wrong with damaged ones."""
     from adaptive_reasoner.policy.store import PolicyStore
 
     policies = [policy.as_dict() for policy in PolicyStore(store).policies()]
@@ -57,7 +57,7 @@ def policy_activate(
     name: Annotated[str, typer.Argument(help="The policy's name in the store.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a policy the current one; processes that watch the store decide by it from their next look on."""
+    """Make a policy the current one; processes that watch the store use it from their next look on."""
     from adaptive_reasoner.policy.store import PolicyStore
 
     _print(store, PolicyStore(store).activate(name), as_json)

@@ -51,9 +51,9 @@ def ledger_prune(
     name: OneName = None,
     archive: Annotated[
         Path | None,
-        typer.Option(help="New file that takes the charges first: .jsonl, .csv or .parquet."),
+        typer.Option(help="New file for the charges before they are deleted: .jsonl, .csv or .parquet."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete old charges that are no longer open; sums, price and cap stay as they are."""

@@ -46,9 +46,7 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     keys: Annotated[Path | None, typer.Option(help="The file of API keys, as serve-key makes it.")] = None,
-    no_keys: Annotated[
-        bool, typer.Option("--no-keys", help="Serve other machines too without any key.")
-    ] = False,
+    no_keys: Annotated[bool, typer.Option("--no-keys", help="Serve other machines without keys.")] = False,
     concurrency: Annotated[
         int, typer.Option(min=1, max=100_000, help="The most requests in flight; more get 429.")
     ] = 256,
@@ -57,10 +55,10 @@ def serve(
     ] = 4_000_000,
     read_seconds: Annotated[
         float,
-        typer.Option(min=0.1, max=3_600.0, help="How long a client may take to send, and to read a piece."),
+        typer.Option(min=0.1, max=3_600.0, help="Seconds a client may take to send, and to read a piece."),
     ] = 30.0,
     answer_seconds: Annotated[
-        float, typer.Option(min=0.1, max=86_400.0, help="How long an answer may take; then 504.")
+        float, typer.Option(min=0.1, max=86_400.0, help="Seconds an answer may take; then 504.")
     ] = 600.0,
     grace: Annotated[
         float, typer.Option(min=0.0, max=86_400.0, help="Seconds that requests in flight have at SIGTERM.")
@@ -115,7 +113,7 @@ def serve(
 
 
 def serve_key(
-    keys: Annotated[Path, typer.Option(help="The file of keys; made where it is missing.")],
+    keys: Annotated[Path, typer.Option(help="The file of keys; created if it is missing.")],
     name: Annotated[str, typer.Option(help="The name of the key, for you.")],
     tenant: Annotated[str | None, typer.Option(help="Who is charged for it, in a ledger of its own.")] = None,
     budget: Annotated[

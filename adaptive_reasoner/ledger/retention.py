@@ -136,7 +136,7 @@ def prune_ledger(
         name: Only this ledger. Default: all of the database.
         archive: File that takes the charges before any of them is deleted, as `export_ledger` writes it. It
             must not be there yet.
-        dry_run: Only say what would go.
+        dry_run: Only say what would be deleted.
         clock: Seconds since the epoch; for tests.
 
     Raises:

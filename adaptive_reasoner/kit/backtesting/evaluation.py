@@ -52,7 +52,7 @@ def backtest(
         seed: Of splits, folds and bootstrap.
         draws: Of the bootstrap.
         encoder: The encoder of the questions, or its name or folder.
-        n_jobs: How many splits are played at once, each in a process with one thread; the result is the same.
+        n_jobs: How many splits are run at once, each in a process with one thread; the result is the same.
         on_progress: Gets a line after each step: which split, how long it took, and how long the rest may.
 
     Raises:

@@ -91,7 +91,7 @@ def import_samples(
             or else samples.
         prices: Prices of models by name, in place of the listed ones.
         key: When two replies say the same. A reply that offers nothing to compare is kept as a whole.
-        runs: Of LangSmith, whole traces or the calls of models within them.
+        runs: With LangSmith, whole traces or the model calls within them.
         texts: False keeps a digest in place of each text.
         redact: What is kept of a text.
         limit: The most replies to read.

@@ -65,7 +65,7 @@ class Unlabelled:
 def questions_to_label(
     samples: Samples, count: int | None = None, *, seed: int = 0, random_share: float = RANDOM_SHARE
 ) -> tuple[Unlabelled, ...]:
-    """The questions whose labels tell most, in this order.
+    """The questions whose labels are most informative, in this order.
 
     Args:
         samples: The replies; questions whose replies are graded count as labelled.
