@@ -303,13 +303,13 @@ _INTERVALS = (
 )
 _TRAINED_HERE = (
     "These are the questions the policy was trained on. Where its compute went and where it was wrong is "
-    "therefore kinder than on new ones; a report on a table that was held out shows that too."
+    "therefore better than on new ones; a report on held-out questions shows that too."
 )
 _DROPPED = (
     "At no price is one of these the best action for more than one question in a thousand, and mixtures of "
-    "the other actions are more accurate for as much: a policy does without them."
+    "the other actions are more accurate at the same cost: a policy does without them."
 )
 _NOT_SHIPPED = (
-    "The gate did not let this policy ship: the folder plays the best random mixture, and that is what is "
+    "The gate did not let this policy ship: the folder uses the best random mixture, and that is what is "
     "shown. A backtest shows what its predictions would do."
 )

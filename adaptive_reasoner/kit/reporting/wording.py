@@ -83,7 +83,7 @@ def judged(
     interval = f"interval {between(lift.low, lift.high, accuracy_unit)}"
     against = (
         f"It gets {level(measured.accuracy, accuracy_unit)} where the best random mixture of fixed actions "
-        f"gets {level(measured.uniform, accuracy_unit)} for as much"
+        f"gets {level(measured.uniform, accuracy_unit)} at the same cost"
     )
     clear, word = lift.low > ROUNDING, f"{answer.capitalize()}:"
     ships = answer in SHIPS
