@@ -4,6 +4,7 @@ What is imported here is the online half. The offline half is `adaptive_reasoner
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from adaptive_reasoner.answers.extraction import final_answer
@@ -148,6 +149,8 @@ _LAZY = {  # most of them import langgraph or numpy; without them the library is
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("adaptive-reasoner")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

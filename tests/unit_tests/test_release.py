@@ -3,10 +3,13 @@
 import importlib.util
 import re
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
+
+import adaptive_reasoner
 
 PROJECT = Path(__file__).resolve().parents[2]
 DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
@@ -18,6 +21,10 @@ def test_version_changelog_and_citation_agree():
     assert latest[1] == DECLARED["version"] == cited["version"]
     assert latest[2] == str(cited["date-released"])
     assert cited["license"] == DECLARED["license"]
+
+
+def test_the_package_says_its_version():
+    assert adaptive_reasoner.__version__ == version("adaptive-reasoner")
 
 
 def test_the_latest_version_is_read_in_a_minute():
