@@ -25,7 +25,7 @@ from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.menu.menu import Menu
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.alarms import Alarms
-from tests.fakes import ScriptedModel
+from tests.fakes import IN_TURN, ScriptedModel
 from tests.unit_tests.toys import toy_encoder, toy_outcomes
 
 ODD, ONE, OTHER = "what is more ?", "tom has apples and buys more .", "tom buys more and has apples ."
@@ -56,12 +56,12 @@ def model():
 
 def by_reasoner(**given):
     reasoner = AdaptiveReasoner(model(), **given)
-    return lambda: reasoner.invoke(QUESTION)
+    return lambda: reasoner.invoke(QUESTION, IN_TURN)
 
 
 def by_chat_model(**given):
     chat = AdaptiveChatModel(model(), **given)
-    return lambda: chat.invoke(QUESTION)
+    return lambda: chat.invoke(QUESTION, IN_TURN)
 
 
 def by_node(**given):
@@ -69,12 +69,12 @@ def by_node(**given):
     AdaptiveComputeNode(model(), name="ask", **given).attach(builder)
     builder.add_edge(START, "ask")
     graph = builder.compile()
-    return lambda: graph.invoke({"messages": [HumanMessage(QUESTION)]})["messages"][-1]
+    return lambda: graph.invoke({"messages": [HumanMessage(QUESTION)]}, IN_TURN)["messages"][-1]
 
 
 def by_middleware(**given):
     agent = create_agent(model(), middleware=[AdaptiveComputeMiddleware(**given)])
-    return lambda: agent.invoke({"messages": [HumanMessage(QUESTION)]})["messages"][-1]
+    return lambda: agent.invoke({"messages": [HumanMessage(QUESTION)]}, IN_TURN)["messages"][-1]
 
 
 ENTRANCES = [by_reasoner, by_chat_model, by_node, by_middleware]
@@ -118,7 +118,7 @@ def test_a_shadow_stands_beside_such_a_key(policy):
     bounded = Source(model(), max_tokens=9)
     shadow = Shadow(policy.actions[0], share=0.5, judge=bounded, max_cost=1e6)
     reasoner = AdaptiveReasoner(bounded, shadow=shadow, **parts(policy))
-    assert reasoner.invoke(QUESTION).text in (ONE, OTHER)
+    assert reasoner.invoke(QUESTION, IN_TURN).text in (ONE, OTHER)
 
 
 @pytest.mark.parametrize(
