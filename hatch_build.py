@@ -9,16 +9,22 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 _PICTURE = re.compile(r"<picture>.*?</picture>\n\n(\*.+?\*\n\n)?", re.DOTALL)
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)]+)\)")
 _IMAGE = re.compile(r'\b(srcset|src)="(?!https?:)([^"]+)"')
+_FROM_A_CLONE = (
+    (" From a clone of this repository:", ""),
+    ('pip install ".[', 'pip install "adaptive-reasoner['),
+)
 
 
 def as_shown_elsewhere(readme: str, repository: str | None) -> str:
-    """The README with links and images that work outside of the repository.
+    """The README with links, images and pip lines that work outside of the repository.
 
     Args:
         readme: Its Markdown.
         repository: The address of the repository; links lead there, and images come from there. Without one,
             links become their text, and pictures are left out with their captions.
     """
+    for here, elsewhere in _FROM_A_CLONE:
+        readme = readme.replace(here, elsewhere)
     if repository is None:
         return _LINK.sub(r"\1", _PICTURE.sub("", readme))
     home = repository.rstrip("/")

@@ -76,6 +76,14 @@ def test_without_a_repository_the_readme_of_the_package_has_no_link_or_image_tha
     assert all(link.startswith("https://") for link in links)
 
 
+@pytest.mark.parametrize("repository", [None, "https://example.org/owner/project"])
+def test_the_readme_of_the_package_installs_the_package_and_no_clone(repository, readme_of):
+    shown = readme_of(repository)
+    assert 'pip install "adaptive-reasoner[openai,agents,prices]"' in shown
+    assert "clone" not in shown
+    assert 'install ".' not in shown
+
+
 def test_with_a_repository_the_readme_of_the_package_shows_its_images_and_leads_to_its_files(readme_of):
     shown = readme_of("https://example.org/owner/project/")
     images = re.findall(r'\b(?:srcset|src)="([^"]+)"', shown)
