@@ -35,8 +35,8 @@ def open_ledger(
         hard_cap: Total amount that is never exceeded, whatever crashes, repeats or races.
         reservation_ttl: Seconds until an unsettled reservation counts as spent, at its worst case. Default:
             an hour.
-        credit: Most that saved spending may add later, in questions' worth of the target. Default: 300.
-        window: `"day"` or `"month"`: target and cap hold for each by itself, in UTC; a charge counts where it
+        credit: How many questions at the target the savings may pay for later. Default: 300.
+        window: `"day"` or `"month"`: target and cap hold for each of them, in UTC; a charge counts where it
             was reserved, and the price carries over. Default: all time.
         keep: Seconds after which a database may forget a charge that is no longer open; its cost stays in
             the sums, but its key could be charged anew. Default: 30 days. In memory: the latest 100,000.

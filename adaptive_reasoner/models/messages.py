@@ -36,7 +36,7 @@ def messages_of(question: Any) -> Messages:
 
 
 def decision_text(messages: Messages, *, context: int = CONTEXT) -> str:
-    r"""What a conversation asks: its last human turn, after the end of what was said before it.
+    r"""What a conversation asks: its last human turn, after the end of what came before it.
 
     A question that stands alone is decided on as it is, so as the offline kit saw it. See `question_of` for a
     turn without text.

@@ -206,7 +206,7 @@ def hull(accuracy: Floats, cost: Floats) -> Ints:
 
 
 def spend(accuracy: Floats, cost: Floats, budget: float, *, unit: str = "") -> tuple[Ints, float]:
-    """The best actions for a batch, one a question, whose mean cost is at most `budget`.
+    """The best actions for a batch, one per question, whose mean cost is at most `budget`.
 
     Moves to more expensive actions are made in the order of accuracy gained per cost while they fit, so the
     result is within one question's move of the optimum (arXiv:2410.04707, section 3).
@@ -236,7 +236,7 @@ def spend(accuracy: Floats, cost: Floats, budget: float, *, unit: str = "") -> t
 
 
 def reach(accuracy: Floats, cost: Floats, target: float) -> tuple[Ints, float]:
-    """The cheapest actions for a batch, one a question, whose mean accuracy is at least `target`.
+    """The cheapest actions for a batch, one per question, whose mean accuracy is at least `target`.
 
     The moves of `spend`, until the accuracy is reached: within one question's move of the optimum.
 

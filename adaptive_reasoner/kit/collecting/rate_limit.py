@@ -17,8 +17,8 @@ class RateLimit:
     most of a limit unused.
 
     Args:
-        requests: The most requests a minute; None for no limit.
-        tokens: The most tokens a minute, those of the prompt included; None for no limit.
+        requests: The most requests per minute; None for no limit.
+        tokens: The most tokens per minute, those of the prompt included; None for no limit.
         clock: Seconds that only grow.
 
     Example:

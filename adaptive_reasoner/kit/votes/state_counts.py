@@ -25,7 +25,7 @@ _NEWTON = 12  # steps; a dozen is plenty for one weight
 class StateCounts:
     """How often the orders of each question pass through each state, and what happens there.
 
-    One row a question and state; `weight` is the share of the question's orders.
+    One row per question and state; `weight` is the share of the question's orders.
 
     Attributes:
         limit: The most draws.
