@@ -59,7 +59,7 @@ class Snapshot:
         held: Their worst case, which a hard cap holds.
         questions: Distinct questions with something spent.
         in_flight: Open reservations.
-        credit: What may still be spent above target, in questions' worth of it: negative is debt. Open
+        credit: What may still be spent above target, in questions at the target; negative is debt. Open
             reservations count at what they will likely cost, going by recent charges.
         slack: The budget does not bind: even the most expensive choices spend less. The credit is full,
             after 50 questions in a row that were decided at the lowest price.
@@ -329,8 +329,8 @@ class Ledger(Protocol):
     def set_target(self, target: float) -> None:
         """Hold another average from now on; other processes see it with their next operation.
 
-        What was saved or overspent so far stays the same amount, at most `credit` questions' worth of the new
-        target either way. The price goes on from where it is. A period that is over keeps its sums.
+        What was saved or overspent so far stays the same amount, at most the cost of `credit` questions at
+        the new target either way. The price goes on from where it is. A period that is over keeps its sums.
 
         Raises:
             LedgerError: The target is not a finite amount above 0.

@@ -53,7 +53,7 @@
       shown.push({
         label: now.credit < 0 ? "Debt" : "Credit",
         value: number(Math.abs(now.credit), 3),
-        note: now.slack ? "questions' worth: slack" : "questions' worth",
+        note: now.slack ? "questions at the target: slack" : "questions at the target",
       });
     if (now.hard_cap !== null)
       shown.push({
