@@ -1,7 +1,9 @@
 """Ledgers of one process share the connections to their databases."""
 
+import gc
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -58,6 +60,16 @@ def test_ledgers_of_one_url_share_a_connection(tmp_path):
     assert ledgers[4].charge(1.0, "q").cost == 1.0
     ledgers[4].close()
     assert open_ledger(url, name="4").snapshot().spent == 1.0
+
+
+def test_a_ledger_that_is_not_closed_leaves_no_warning_behind(tmp_path):
+    with warnings.catch_warnings(record=True) as caught, pytest.MonkeyPatch.context() as patched:
+        unraised = []
+        patched.setattr(sys, "unraisablehook", unraised.append)
+        warnings.simplefilter("error")
+        open_ledger(f"sqlite:///{tmp_path}/ledger.db", target=50.0).charge(1.0, "q")
+        gc.collect()
+    assert (caught, unraised) == ([], [])
 
 
 def test_a_file_made_anew_is_another_database(tmp_path):
