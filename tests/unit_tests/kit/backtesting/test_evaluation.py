@@ -111,7 +111,8 @@ def test_the_verdict_and_the_lift_beside_it_follow_from_those_at_each_budget(tel
 
 
 def test_few_questions_are_too_few_here_as_they_are_for_the_gate():
-    assert run(outcomes(40, telling=False), budgets=[25]).verdict == "not enough questions"
+    found = [run(outcomes(40, telling=False, seed=seed), budgets=[25]).verdict for seed in range(10)]
+    assert found.count("not enough questions") >= 9  # chance alone proves something once in twenty
 
 
 def test_samples_give_votes_stop_rules_and_the_cross_fitted_oracle(voted):
