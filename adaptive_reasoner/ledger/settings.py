@@ -345,7 +345,7 @@ def positive(name: str, value: Any) -> float | None:
     """A term as a float above 0, or None."""
     if value is None:
         return None
-    if not (isinstance(value, Real) and 0.0 < float(value) < math.inf):
+    if isinstance(value, bool) or not (isinstance(value, Real) and 0.0 < float(value) < math.inf):
         raise LedgerError(f"{name} must be a finite number above 0, got {given(value)}")
     return float(value)
 

@@ -131,11 +131,11 @@ class DollarMeter:
         return listed_dollars(model, seller, usage, context)
 
 
-def meter_of(meter: Meter | str | None) -> Meter | None:
+def meter_of(meter: Meter | type[Meter] | str | None) -> Meter | None:
     """A meter as it is given; `"usd"` is a `DollarMeter`.
 
     Raises:
-        TypeError: It is another name.
+        TypeError: It is another name, or a class.
 
     Example:
         >>> meter_of("usd").cost_unit
@@ -143,9 +143,10 @@ def meter_of(meter: Meter | str | None) -> Meter | None:
     """
     if meter == "usd":
         return DollarMeter()
-    if isinstance(meter, str):
+    if isinstance(meter, str | type):
+        given = f"the class {meter.__name__}" if isinstance(meter, type) else repr(meter)
         raise TypeError(
-            f'a meter is "usd", or an object such as TokenMeter() or PriceMeter(...), not {meter!r}'
+            f'a meter is "usd", or an object such as TokenMeter() or PriceMeter(...), not {given}'
         )
     return meter
 

@@ -50,6 +50,10 @@ class TokenMeter:
     counts: Literal["completion", "total"] = "completion"
     cost_unit: str = "tokens"
 
+    def __post_init__(self) -> None:
+        if self.counts not in ("completion", "total"):
+            raise ValueError(f'a TokenMeter counts "completion" or "total" tokens, not {self.counts!r}')
+
     @property
     def counts_prompt(self) -> bool:
         """Whether the tokens of the prompt count."""

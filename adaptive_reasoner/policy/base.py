@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import signature
 from math import inf, isfinite, nan
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 from adaptive_reasoner.amounts import given, written
@@ -244,10 +245,10 @@ class FixedPolicy:
         expected_accuracy: float = nan,
         cost_unit: str = "tokens",
     ) -> None:
-        if not 0 <= expected_cost <= worst_cost:
+        costs: tuple[Any, Any] = (expected_cost, worst_cost)
+        if not (all(isinstance(cost, Real) for cost in costs) and 0 <= expected_cost <= worst_cost):
             raise ValueError(
-                f"expected_cost {written(expected_cost)} is not between 0 "
-                f"and worst_cost {written(worst_cost)}"
+                f"expected_cost {given(expected_cost)} is not between 0 and worst_cost {given(worst_cost)}"
             )
         self.action, self.cost_unit = action, cost_unit
         self.expected_cost, self.worst_cost = expected_cost, worst_cost

@@ -68,7 +68,10 @@ ENTRIES = {
     },
     ("models", "strategies"): {
         "question_of": (2, "the question that the replies of a vote, and that those of an event, are about"),
-        "received": (4, "whether a call of the wave came back, for the vote, for each ballot and for giving up"),
+        "received": (
+            4,
+            "whether a call of the wave came back: the vote, each ballot, giving up",
+        ),
         "refused": (8, "a reply that refuses has no vote: its ballot, its count, its event, and the winner"),
         "was_cut": (8, "a reply that was cut has no vote: its ballot, its count, its event, and the winner"),
     },

@@ -22,6 +22,11 @@ def test_reasoning_is_part_of_completion_and_cached_is_part_of_prompt():
     assert per_million.cost(message, 0.0) == pytest.approx((40 * 1.0 + 60 * 0.1 + 40 * 10.0) / 1e6)
 
 
+def test_tokens_are_counted_in_one_of_two_ways():
+    with pytest.raises(ValueError, match='"completion" or "total" tokens, not \'prompt\''):
+        TokenMeter(counts="prompt")
+
+
 @pytest.mark.parametrize("meter", [TokenMeter(), PriceMeter(prompt=1.0, completion=1.0)])
 def test_a_reply_without_usage_is_never_free(meter):
     with pytest.raises(UnpricedUsageError, match="no token usage"):

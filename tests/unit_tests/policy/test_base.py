@@ -1,5 +1,7 @@
 """What a policy can do beyond deciding is told by small protocols."""
 
+from math import nan
+
 import pytest
 
 from adaptive_reasoner.integrations.context import AdaptiveContext, Tenants, options_from_context
@@ -67,3 +69,9 @@ def test_only_a_policy_that_moves_to_a_budget_has_a_price_for_one():
     assert terms["price"] == pytest.approx(policy.at(budget=6.0).price)
     with pytest.raises(ValueError, match="has no price for a budget of 6"):
         options_from_context(context, policy=FixedPolicy("vote_5"), tenants=tenants)
+
+
+@pytest.mark.parametrize("costs", [{"expected_cost": "2"}, {"worst_cost": None}, {"expected_cost": nan}])
+def test_what_a_fixed_action_costs_is_a_number(costs):
+    with pytest.raises(ValueError, match="is not between 0 and worst_cost"):
+        FixedPolicy("vote_5", **costs)

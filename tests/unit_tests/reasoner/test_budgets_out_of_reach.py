@@ -2,10 +2,11 @@
 
 import asyncio
 import warnings
+from math import nan
 
 import pytest
 
-from adaptive_reasoner.errors import InfeasibleBudgetError
+from adaptive_reasoner.errors import InfeasibleBudgetError, LedgerError
 from adaptive_reasoner.integrations.chat_model import AdaptiveChatModel
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.integrations.node import AdaptiveComputeNode
@@ -62,6 +63,12 @@ def test_a_limit_of_a_run_below_its_mean_is_told_of(limit):
         UserWarning, match=rf"{limit} of 20 tokens is below the budget of 30, .*; raise {limit}"
     ):
         AdaptiveComputeMiddleware(budget=30.0, **{limit: 20.0})
+
+
+@pytest.mark.parametrize("budget", [True, "30", 0.0, nan])
+def test_a_budget_that_is_no_amount_is_refused(budget):
+    with pytest.raises(LedgerError, match="budget must be a finite number above 0, got"):
+        AdaptiveReasoner(ScriptedModel(), budget=budget)
 
 
 def test_a_limit_of_a_question_below_its_mean_is_told_of():

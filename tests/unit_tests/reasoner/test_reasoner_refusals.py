@@ -51,6 +51,8 @@ def test_a_dict_is_no_question_whose_keys_would_be_asked(result_of, question):
     ("parts", "named"),
     [
         ({"model": None}, "not None"),
+        ({"meter": "dollars"}, "not 'dollars'"),
+        ({"meter": SampleMeter}, "not the class SampleMeter"),
         ({"policy": "policy/"}, r"LearnedPolicy\.load\('policy/'\)"),
         ({"ledger": "sqlite:///ledger.sqlite"}, r"open_ledger\('sqlite:///ledger.sqlite', target=...\)"),
         ({"actions": {"vote_3": ScriptedModel()}}, "action 'vote_3' is a ScriptedModel, not a strategy"),
