@@ -59,6 +59,7 @@ FLOORS = [
     {"watch", "server"},
     {"demo"},
     {"cli"},
+    {"__main__"},
 ]
 KIT_STANDS_ON = {room for floor in FLOORS[:6] for room in floor}
 FACES = {

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import get_type_hints
 
 import pytest
@@ -280,3 +281,9 @@ def test_without_its_extra_a_command_or_a_name_of_the_kit_says_what_to_install(t
         "2",
         "Imitator of the kit needs: pip install 'adaptive-reasoner[kit]'",
     ]
+
+
+def test_the_package_is_run_as_its_command(tmp_path):
+    command = [sys.executable, "-m", "adaptive_reasoner", "--version"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout == f"adaptive-reasoner {version('adaptive-reasoner')}\n"
