@@ -52,6 +52,7 @@ def backtests():
     rows = []
     for name, table in result("backtests")["tables"].items():
         found = {(row["policy"], row["budget"]): row for row in table["rows"]}
+        verdicts = {each["budget"]: each["verdict"] for each in table["verdicts"]}
         for budget in table["budgets"]:
             mine = found["imitator", budget]
             others = (found.get((policy, budget)) for policy in BESIDE)
@@ -63,7 +64,7 @@ def backtests():
                     interval(mine, "lift"),
                     figure(mine["lift_within_groups"]),
                     *("" if other is None else figure(other["lift"]) for other in others),
-                    table["verdict"],
+                    verdicts[budget],
                 ]
             )
     yield from lines_of(head, rows)
