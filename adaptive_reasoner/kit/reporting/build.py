@@ -101,14 +101,14 @@ def _find(
     """Measure the policy and both oracles at the budget, or at the budget where hindsight gains most."""
     hull, best = uniform_hull(outcomes), frontier(outcomes)
     measured: PolicySummary | None = None
-    answer: str | None = None
+    answer = None if policy is None else policy.verdict
     playing, gains, rows = None, {}, backtest.get("rows", [])
     if policy is not None:
         playing = Playing.on(policy if budget is None else policy.at(budget=budget), outcomes)
         gains = summary.along_budgets(playing, outcomes)
         budget = summary.own_budget(playing)
     if rows and (playing is None or playing.trained_on):
-        nearest, measured, answer = summary.from_backtest(backtest, budget)
+        nearest, measured, answer = summary.from_backtest(backtest, budget, answer)
         budget = nearest if budget is None else budget
     elif playing is not None and playing.trained_on:
         measured = summary.from_card(playing.policy.card, hull)
@@ -123,8 +123,6 @@ def _find(
             source="on these questions, which the policy was not trained on",
             anew=True,
         )
-    if playing is not None:
-        answer = playing.policy.verdict
     if budget is None:
         budget = summary.most_to_gain(outcomes)
     cost = budget if measured is None else max(measured.cost, float(best.costs[0]))

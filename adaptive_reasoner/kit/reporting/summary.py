@@ -109,10 +109,17 @@ def from_card(card: Mapping[str, Any], hull: Hull) -> PolicySummary:
     )
 
 
-def from_backtest(backtest: Mapping[str, Any], budget: float | None) -> tuple[float, PolicySummary, str]:
+def from_backtest(
+    backtest: Mapping[str, Any], budget: float | None, answer: str | None = None
+) -> tuple[float, PolicySummary, str]:
     """What a backtest found at the budget nearest to one: that budget, the imitator's row, and the verdict.
 
     The row is of what ships, or, where that is the mixture alone, of following every prediction.
+
+    Args:
+        backtest: Its result, as plain JSON values.
+        budget: The one to look at; a middle one of the backtest when None.
+        answer: The verdict on the policy that is shown; when None, that of the backtest at the budget.
 
     Raises:
         ValueError: The backtest has no imitator.
@@ -122,8 +129,9 @@ def from_backtest(backtest: Mapping[str, Any], budget: float | None) -> tuple[fl
         raise ValueError("the backtest has no row of the imitator")
     middle = [*mine][len(mine) // 2] if budget is None else budget
     nearest = min(mine, key=lambda each: abs(each - middle))
-    verdicts = {each["budget"]: each["verdict"] for each in backtest.get("verdicts", ())}
-    answer: str = verdicts.get(nearest, backtest["verdict"])
+    if answer is None:
+        verdicts = {each["budget"]: each["verdict"] for each in backtest.get("verdicts", ())}
+        answer = str(verdicts.get(nearest, backtest["verdict"]))
     if answer not in SHIPS:
         mine |= {row["budget"]: row for row in backtest["rows"] if row["policy"] == "imitator_ungated"}
     return nearest, from_row(mine[nearest]), answer

@@ -254,26 +254,36 @@ def test_a_saving_of_at_least_so_much_pays_for_labels_at_the_latest_then(saving,
     assert says in told.text
 
 
+def backtested(**verdicts):
+    """A backtest in which what ships gains 4 points at each budget, and following every prediction 1."""
+    names = ("realised_cost", "accuracy", "uniform_at_cost", "lift", "lift_low", "lift_high")
+    cells = {"imitator": (7.9, 0.3, 0.26, 0.04, 0.02, 0.06)}
+    cells["imitator_ungated"] = (7.9, 0.27, 0.26, 0.01, -0.02, 0.05)
+    budgets = {float(name.removeprefix("at_")): verdict for name, verdict in verdicts.items()}
+    rows = [
+        {"policy": each, "budget": budget, "lift_within_groups": None, **dict(zip(names, row, strict=True))}
+        for budget in budgets
+        for each, row in cells.items()
+    ]
+    found = [{"budget": budget, "verdict": verdict, "trust": 1.0} for budget, verdict in budgets.items()]
+    return {"rows": rows, "verdict": "ship in part", "verdicts": found}
+
+
 def test_the_verdict_of_a_backtest_is_that_of_the_budget_shown():
     outcomes = estimate(Samples.read(RECORDED), votes=(1, 3))
-    names = ("realised_cost", "accuracy", "uniform_at_cost", "lift", "lift_low", "lift_high")
-    cells = {"shipped": (7.9, 0.3, 0.26, 0.04, 0.02, 0.06), "ungated": (7.9, 0.27, 0.26, 0.01, -0.02, 0.05)}
-    shown = {kind: dict(zip(names, values, strict=True)) for kind, values in cells.items()}
-    rows = [
-        {"policy": policy, "budget": budget, "lift_within_groups": None, **shown[kind]}
-        for budget in (8.0, 20.0)
-        for policy, kind in (("imitator", "shipped"), ("imitator_ungated", "ungated"))
-    ]
-    verdicts = [
-        {"budget": 8.0, "verdict": "ship", "trust": 1.0},
-        {"budget": 20.0, "verdict": "not enough questions", "trust": 0.2},
-    ]
-    tested = {"rows": rows, "verdict": "ship in part", "verdicts": verdicts}
-    at = {budget: outcomes_report(outcomes, backtest=tested, budget=budget).verdict for budget in (8, 20)}
+    found = backtested(at_8="ship", at_20="not enough questions")
+    at = {budget: outcomes_report(outcomes, backtest=found, budget=budget).verdict for budget in (8, 20)}
     assert at[8].word == "Ship:"
     assert at[8].sentence.startswith("+4.0 points at 7.9 tokens")
     assert at[20].word == "Not enough questions:"
     assert at[20].sentence.startswith("+1.0 points at 7.9 tokens")
+
+
+def test_a_backtest_beside_a_policy_that_ships_tells_of_what_ships(policy):
+    found = backtested(at_20="not enough questions")
+    report = outcomes_report(toy_outcomes(300), policy=policy, backtest=found)
+    assert report.verdict.word == "Ship:"
+    assert report.verdict.sentence.startswith("+4.0 points at 7.9 tokens")
 
 
 def test_a_backtest_gives_verdict_and_learning_curve():
