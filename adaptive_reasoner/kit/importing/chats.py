@@ -81,6 +81,20 @@ def message_of(value: Any, role: str) -> BaseMessage | None:
     return _made(own, _text(content), calls, metadata, inner.get("usage_metadata"))
 
 
+def is_message(value: Any) -> bool:
+    """Whether it is a message of one of the known roles, and no other object with a field of that name.
+
+    Example:
+        >>> is_message({"role": "user", "content": "6 * 7?"}), is_message({"name": "Ada", "role": "admin"})
+        (True, False)
+    """
+    return (
+        isinstance(value, Mapping)
+        and str(value.get("role")).lower() in _ROLES
+        and any(name in value for name in ("content", "parts", "text", "tool_calls"))
+    )
+
+
 def reply_of(messages: Sequence[BaseMessage]) -> AIMessage | None:
     """The last message of an assistant; None if there is none."""
     return next((each for each in reversed(messages) if isinstance(each, AIMessage)), None)

@@ -22,6 +22,22 @@ PROJECT = "langsmith://"
 """How the address of a project of LangSmith begins, in place of a file."""
 
 _BEGIN = 4_096  # bytes by which a file is told to be of another kind
+_OF_PAGES = frozenset(
+    {
+        *("data", "object", "meta", "metadata", "pagination", "links", "page", "limit", "offset", "size"),
+        *(
+            "total",
+            "totalItems",
+            "count",
+            "next",
+            "next_cursor",
+            "nextCursor",
+            "cursor",
+            "has_more",
+            "hasMore",
+        ),
+    }
+)
 _TABLES = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
 
 
@@ -71,11 +87,15 @@ def _values(
 
 def _unpaged(number: int, value: Any) -> Iterator[tuple[int, Any]]:
     """The records of a page that an API answered, or the one record that it is."""
-    page = value.get("data") if isinstance(value, Mapping) else None
-    if isinstance(page, list) and page and all(isinstance(each, Mapping) for each in page):
-        yield from enumerate(page, start=1)
+    if isinstance(value, Mapping) and isinstance(value.get("data"), list) and _is_page(value):
+        yield from enumerate(value["data"], start=1)
     else:
         yield number, value
+
+
+def _is_page(value: Mapping[str, Any]) -> bool:
+    """Whether what has a list of data says nothing but where in a longer list that is."""
+    return value.get("object") == "list" or value.keys() <= _OF_PAGES
 
 
 def _check_kind(path: Path, from_: Format, table: str | None) -> None:

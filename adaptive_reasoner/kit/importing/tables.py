@@ -16,7 +16,7 @@ from adaptive_reasoner.kit.importing.base import (
     required,
     text_of,
 )
-from adaptive_reasoner.kit.importing.chats import decoded, usage_in
+from adaptive_reasoner.kit.importing.chats import decoded, is_message, usage_in
 from adaptive_reasoner.kit.importing.json_values import read_json_values
 from adaptive_reasoner.kit.importing.langsmith import asked_in_inputs, replies_in_outputs
 from adaptive_reasoner.kit.tables.files import read_rows
@@ -85,13 +85,19 @@ class TableReader:
 def _said_in(cell: Any, column: str) -> Any:
     """What a conversation or a response in a cell asks or answers; any other cell as it is."""
     value = decoded(cell)
-    first = value[0] if isinstance(value, list) and value else value
-    if not isinstance(first, Mapping):
-        return cell
-    if column == "question" and ("role" in first or isinstance(first.get("messages"), list)):
+    within = (
+        value.get("messages" if column == "question" else "choices") if isinstance(value, Mapping) else None
+    )
+    listed = value if within is None else within
+    first = listed[0] if isinstance(listed, list) and listed else listed
+    if column == "question" and is_message(first):
         asked = asked_in(asked_in_inputs(value))
         return asked if isinstance(asked, str) else None
-    if column == "answer" and any(name in first for name in ("role", "choices", "message")):
-        response = {"choices": value} if "message" in first else value
+    if column == "answer" and (is_message(first) or _is_choice(first)):
+        response = {"choices": [first]} if _is_choice(first) else value
         return next((reply.text for reply in replies_in_outputs(response)), None)
     return cell
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, Mapping) and (is_message(value.get("message")) or "finish_reason" in value)

@@ -119,6 +119,12 @@ def test_conversations_and_responses_in_cells_are_read_as_what_they_ask_and_answ
     rows = [
         {"input": ASKED, "output": REPLY, "promptTokens": 10, "completionTokens": 4},
         {"input": REQUEST, "output": RESPONSE, "promptTokens": 10, "completionTokens": 4},
+        {
+            "input": {"messages": ASKED},
+            "output": RESPONSE["choices"][0],
+            "promptTokens": 9,
+            "completionTokens": 4,
+        },
         {"input": "6 * 7?", "output": {"total": 42}, "promptTokens": 10, "completionTokens": 4},
     ]
     log = tmp_path / f"log.{form}"
@@ -136,8 +142,24 @@ def test_conversations_and_responses_in_cells_are_read_as_what_they_ask_and_answ
     else:
         write_lines(log, rows)
     _, samples = imported(log, form, tmp_path, columns={"question": "input", "answer": "output"})
-    assert of(samples, "question", "answer", "completion_tokens")[:2] == [("6 * 7?", "42", 4)] * 2
-    assert "total" in samples[2]["answer"]  # an answer that is JSON itself stays
+    assert of(samples, "question", "answer", "completion_tokens")[:3] == [("6 * 7?", "42", 4)] * 3
+    assert "total" in samples[3]["answer"]  # an answer that is JSON itself stays
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"name": "Ada", "role": "admin"}',
+        '[{"message": "hello"}]',
+        '{"message": "hello"}',
+        '{"choices": ["red", "blue"]}',
+    ],
+)
+def test_an_answer_that_is_json_with_fields_of_a_message_stays_as_it_is(tmp_path, answer):
+    row = {"question": "Answer in JSON.", "answer": answer, "source": "json", "data": [{"at": 1}]}
+    log = write_lines(tmp_path / "log.jsonl", [row, row | {"question": answer}])
+    _, rows = imported(log, "jsonl", tmp_path, key="exact")
+    assert of(rows, "question", "answer") == [("Answer in JSON.", answer), (answer, answer)]
 
 
 def test_a_log_without_questions_says_how_to_name_them(tmp_path):
