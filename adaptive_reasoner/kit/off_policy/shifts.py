@@ -148,11 +148,11 @@ def shift_of(
     error = error_of_ratio(own, missed, apart**2)
     by_level = float((weights * earlier.by_level)[counted].sum() / own.sum()) * earlier.error
     level, ratio = earlier.level, earlier.level * since
-    found = [
-        # since the old outcomes, and since the earlier decisions, whose own level may have changed before
-        (1.0, 1.0, ratio, hypot(level * error, ratio * (earlier.error - by_level), ratio * old_error)),
-        (*_kept(level, level * hypot(earlier.error, old_error)), since, hypot(error, since * by_level)),
-    ]
+    # since the old outcomes, and since the earlier decisions, whose own level may have changed before
+    found = [(1.0, 1.0, ratio, hypot(level * error, ratio * (earlier.error - by_level), ratio * old_error))]
+    if earlier.error:
+        of_earlier = _kept(level, level * hypot(earlier.error, old_error))
+        found.append((*of_earlier, since, hypot(error, since * by_level)))
     shifts = []
     for base, stays, each, its_error in found:
         factor, old = (1.0, 1.0) if memory is None else _kept(each, its_error)

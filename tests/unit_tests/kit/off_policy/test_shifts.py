@@ -176,6 +176,17 @@ def test_costs_that_do_not_change_seem_to_in_at_most_one_of_twenty_logs(asked, d
     assert np.mean(np.array(factors) != 1) <= 0.05
 
 
+def test_a_long_log_does_not_show_as_a_change_what_few_old_outcomes_did_not_tell():
+    rng, factors = np.random.default_rng(0), []
+    for _ in range(100):
+        old, cost = (rng.lognormal(0, 0.5, n) for n in (100, N))
+        spread = np.full(N, old.var())
+        old_error = float((old.var() / 100) ** 0.5 / old.mean())
+        expected = np.full(N, old.mean())
+        factors.append(shift_of(expected, cost, ALWAYS, spread=spread, old_error=old_error).factor)
+    assert np.mean(np.array(factors) != 1) <= 0.05
+
+
 @pytest.mark.parametrize("asked", ["all differ", "three dominate", "eight"])
 def test_accuracy_that_does_not_change_seems_to_in_at_most_one_of_twenty_logs(asked):
     changed = []
