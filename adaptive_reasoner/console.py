@@ -135,7 +135,7 @@ def _shown(column: str, value: object) -> str:
         return "-"
     if not isinstance(value, float):
         return str(value)
-    is_cost = "cost" in column or column == "budget"
+    is_cost = ("cost" in column and "at_cost" not in column) or column == "budget"
     if abs(value) < NOISE or abs(value) >= (0.1 if is_cost else 0.001):
         return f"{abs(value) if abs(value) < NOISE else value:.3f}"
     return number(value)  # a call costs so little

@@ -37,10 +37,9 @@ def test_names_and_small_figures_are_shown_as_they_are(capsys):
 
 
 def test_a_small_cost_is_shown_to_four_digits_and_an_accuracy_to_three(capsys):
-    print_table(
-        [{"action": "a", "accuracy": 0.0523456, "cost": 0.001646, "budget": 0.0005, "mean_cost": 12.5}]
-    )
-    assert capsys.readouterr().out.split()[-5:] == ["a", "0.052", "0.001646", "0.0005", "12.500"]
+    row = {"accuracy": 0.0523456, "cost": 0.001646, "budget": 0.0005, "uniform_at_cost": 0.05}
+    print_table([{"action": "a", **row, "mean_cost": 12.5}])
+    assert capsys.readouterr().out.split()[-6:] == ["a", "0.052", "0.001646", "0.0005", "0.050", "12.500"]
 
 
 @pytest.mark.parametrize("console", [out, err])
