@@ -1,8 +1,7 @@
-"""How far accuracy and cost of an action have moved since its outcomes were collected, by a log of traffic.
+"""What a log of traffic shows of all actions of a table: their drift, which decisions count, and outcomes.
 
-Of each action the log tells what came of it where it was taken, in order, and the policy what was expected
-there. Their ratio is the drift. How much of the past counts is chosen by what predicts the latest decisions
-best: the old outcomes alone, or the log as well, all of it or its last half, quarter, eighth and so on.
+Of each action the log tells what came of it where it was taken, and the policy what was expected there. How
+that has moved, by `shifts`, scales the old outcomes; what is remembered of the log becomes further ones.
 """
 
 from collections.abc import Mapping
