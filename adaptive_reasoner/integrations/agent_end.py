@@ -67,7 +67,8 @@ def fitting(request: ModelRequest[Any], left: float, meter: Meter, *, least: int
         request: The call.
         left: What it may cost.
         meter: What calls cost.
-        least: The tokens that its reply is given at least, unless the model declares fewer.
+        least: The tokens that its reply is given at least, beyond those for thinking that a Claude is told
+            to have in it, unless the model declares fewer.
 
     Returns:
         None where not even the shortest reply fits.
@@ -81,6 +82,7 @@ def fitting(request: ModelRequest[Any], left: float, meter: Meter, *, least: int
 
     if declared is not None and worst(declared) <= left:
         return FittingCall(request, source, worst(declared))
+    least += source.room_to_think
     fits, too_many = min(declared or least, least), (declared or UNDECLARED_MAX_TOKENS) + 1
     if worst(fits) > left:
         return None

@@ -10,7 +10,8 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 
-from adaptive_reasoner.models.wrapped_models import bound_settings, called_models, mapped
+from adaptive_reasoner.models.reply_bound import max_output_tokens
+from adaptive_reasoner.models.wrapped_models import attribute_of, bound_settings, called_models, mapped
 
 Thinking = str | int
 """An effort ("none", "minimal", "low", "medium", "high", "xhigh", "max") or a number of tokens."""
@@ -29,6 +30,7 @@ _BUDGETS = {
 }
 _HOW_HARD = ("effort", "max_tokens", "enabled")
 _SMALLEST_CLAUDE_BUDGET = 1024
+_SENT_BY_BEDROCK = "additional_model_request_fields"
 _OLLAMA_OPTIONS = (
     *("mirostat", "mirostat_eta", "mirostat_tau", "num_ctx", "num_gpu", "num_thread", "num_predict"),
     *("repeat_last_n", "repeat_penalty", "temperature", "seed", "stop", "tfs_z", "top_k", "top_p"),
@@ -131,6 +133,20 @@ def open_to_thinking(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
     return mapped(model, opened)
 
 
+def thinking_within(model: Any, settings: Mapping[str, Any]) -> int:
+    """The tokens of thinking that a Claude is told to have in its reply, whose room has to exceed them.
+
+    Example:
+        >>> thinking_within(None, {"thinking": {"type": "enabled", "budget_tokens": 2048}})
+        2048
+    """
+    fields = _SENT_BY_BEDROCK
+    beside = settings[fields] if fields in settings else attribute_of(model, fields)
+    told = [settings.get("thinking"), attribute_of(model, "thinking"), (beside or {}).get("thinking")]
+    budgets = (each.get("budget_tokens") for each in told if isinstance(each, Mapping))
+    return max((budget for budget in budgets if isinstance(budget, int)), default=0)
+
+
 def _held_thinking(model: _Model) -> Any:
     return getattr(model, "thinking", None)
 
@@ -189,8 +205,24 @@ def _body(model: _Model, settings: _Settings) -> _Settings:
     return {**(getattr(model, "extra_body", None) or {}), **(settings.get("extra_body") or {})}
 
 
+def _room_words(model: _Model, settings: _Settings, bound: Mapping[str, Any]) -> _Settings:
+    """The room of a reply under the name of the model's own.
+
+    The client sends the model's own in place of any other to the Responses API, and beside it to Azure.
+    """
+    most = max_output_tokens(settings) or max_output_tokens(bound)
+    responses = _uses_responses(model, {**bound, **settings})
+    if most is None or "max_completion_tokens" not in getattr(model, "_default_params", {}):
+        return settings
+    if not responses and not hasattr(model, "azure_endpoint"):
+        return settings
+    words = {name: value for name, value in settings.items() if max_output_tokens({name: value}) is None}
+    return {**words, "max_completion_tokens": most}
+
+
 def _openai_words(model: _Model, settings: _Settings, bound: Mapping[str, Any]) -> _Settings:
     """The Responses API takes an effort as part of `reasoning`, and not beside one."""
+    settings = _room_words(model, settings, bound)
     effort = settings.get("reasoning_effort")
     own = {
         "reasoning": getattr(model, "reasoning", None),

@@ -16,7 +16,7 @@ from adaptive_reasoner.errors import MenuError, needs
 from adaptive_reasoner.models.metering import UNDECLARED_MAX_TOKENS
 from adaptive_reasoner.models.prompt_bound import PromptBound, SchemaText, most_prompt_tokens
 from adaptive_reasoner.models.prompts import PromptMaker, prompt_maker
-from adaptive_reasoner.models.providers import Thinking, provider_kwargs, unwrapped
+from adaptive_reasoner.models.providers import Thinking, provider_kwargs, thinking_within, unwrapped
 from adaptive_reasoner.models.reply_bound import most_replies, most_room
 from adaptive_reasoner.models.wrapped_models import (
     DecidingChatModel,
@@ -189,6 +189,11 @@ class Source:
         given = {**self.settings, **settings}
         most = [most_room(model, given, bound) for model, bound in self._models]
         return max((each for each in most if each), default=None) if all(most) else None
+
+    @property
+    def room_to_think(self) -> int:
+        """The tokens of thinking that the models are told to have in a reply; it needs more than these."""
+        return max(thinking_within(model, {**bound, **self.settings}) for model, bound in self._models)
 
     def called(self, settings: Mapping[str, Any]) -> tuple[list[str], Mapping[str, Any]]:
         """The names of the models that may answer, the first one first, and the settings of a call to it."""

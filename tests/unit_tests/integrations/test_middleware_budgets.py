@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware.types import ModelRequest
 from langchain.agents.structured_output import ToolStrategy
+from langchain_anthropic import ChatAnthropic
+from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from adaptive_reasoner.errors import BudgetExceededError
+from adaptive_reasoner.integrations.agent_end import fitting
 from adaptive_reasoner.integrations.middleware import AdaptiveComputeMiddleware
 from adaptive_reasoner.ledger import open_ledger
+from adaptive_reasoner.models.metering import TokenMeter
 from adaptive_reasoner.policy.base import FixedPolicy
 from tests.unit_tests.integrations.agents import ASKED, Sum, Under, budgeted
 
@@ -112,6 +117,19 @@ async def test_a_step_in_which_no_long_reply_fits_is_not_called(ask, server, mod
     text = (await ask(create_agent(model, middleware=[middleware]), ASKED))["messages"][-1].text
     assert "the next step can cost 128000, and 4000 are left" in text
     assert server.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("left", "most"), [(30_000.0, 30_000), (16_000.0 + 4_096, 20_096), (16_000.0 + 4_095, None)]
+)
+@pytest.mark.parametrize("told_by", ["model", "call"])
+def test_a_reply_is_made_no_shorter_than_the_thinking_in_it_needs(left, most, told_by):
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": 16_000}}
+    own, called = (thinking, {}) if told_by == "model" else ({}, thinking)
+    model = ChatAnthropic(model="claude-sonnet-4-5", api_key="none", max_tokens=32_000, **own)
+    request = ModelRequest(model=model, messages=[HumanMessage("5 + 9?")], model_settings=called)
+    shorter = fitting(request, left, TokenMeter(), least=4_096)
+    assert (shorter and shorter.source.max_tokens) == most
 
 
 async def test_under_a_hard_cap_a_model_without_max_tokens_is_refused_before_it_is_asked(ask, server, model):

@@ -3,6 +3,7 @@
 import pytest
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableBinding
+from langchain_openai import AzureChatOpenAI
 
 from adaptive_reasoner.models.providers import open_to_thinking, provider_kwargs
 from adaptive_reasoner.models.source import Source
@@ -295,6 +296,13 @@ def test_an_effort_joins_the_reasoning_that_is_bound_or_given():
     assert provider_kwargs(held, {"reasoning_effort": "low"}) == {
         "reasoning": {"summary": "auto", "effort": "low"}
     }
+
+
+def test_azure_is_told_of_one_room_only():
+    azure = {"azure_endpoint": "http://localhost", "api_key": "none", "api_version": "2025-01-01"}
+    model = AzureChatOpenAI(model="gpt-5-mini", max_tokens=30_000, **azure)
+    sent = model._get_request_payload(MESSAGES, **provider_kwargs(model, {"max_tokens": 50}))
+    assert {name: most for name, most in sent.items() if "max" in name} == {"max_completion_tokens": 50}
 
 
 def test_several_samples_at_once_are_refused_where_the_endpoint_has_none():

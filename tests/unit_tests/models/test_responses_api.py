@@ -156,6 +156,19 @@ def test_a_vote_over_responses_counts_every_sample():
     assert made.ledger.snapshot().spent == stub.billed
 
 
+@pytest.mark.parametrize("where", ["source", "call", "bound"])
+def test_a_shorter_reply_than_the_model_declares_is_what_is_sent(where):
+    with StubServer(answer) as stub:
+        model = model_at(stub, use_responses_api=True, max_tokens=30_000)
+        source = {
+            "source": Source(model, max_tokens=50),
+            "call": Source(model, settings={"max_output_tokens": 50}),
+            "bound": Source(model.bind(max_tokens=50)),
+        }[where]
+        CallExecutor(source, TokenMeter()).run_round([Request(QUESTION)])
+        assert [body["max_output_tokens"] for body in stub.bodies] == [50]
+
+
 def test_samples_at_once_are_refused_before_any_call_where_only_a_chat_model_could_draw_them():
     asked = []
     made = CallExecutor(Source(RunnableLambda(asked.append), samples_per_request=3), TokenMeter())
