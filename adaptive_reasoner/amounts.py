@@ -1,6 +1,6 @@
 """Amounts of cost: as whole numbers of a small unit, so that sums are exact, and as people read them."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from math import isfinite
 from numbers import Real
 
@@ -35,6 +35,20 @@ def written(amount: float, digits: int = 6) -> str:
         ('0.00001', '0.3', '0', '1234567')
     """
     return "0" if abs(amount) < NOISE else _plain(amount, digits)
+
+
+def enough(amount: float, digits: int = 6) -> str:
+    """An amount as `written` shows it, but rounded up: what is asked for at least is enough as it stands.
+
+    Example:
+        >>> written(123.4564), enough(123.4564), enough(0.1 + 0.2), enough(2.0)
+        ('123.456', '123.457', '0.3', '2')
+    """
+    if not isfinite(amount):
+        return written(amount, digits)
+    exact = Decimal(written(amount, EXACT))
+    most = max(digits, len(str(int(abs(amount)))))
+    return f"{Context(prec=min(most, EXACT), rounding=ROUND_CEILING).plus(exact):f}"
 
 
 def given(value: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import enough, written
 
 
 @contextmanager
@@ -74,7 +74,7 @@ class InfeasibleBudgetError(AdaptiveReasonerError, ValueError):
         of_unit = f" {unit}" if unit else ""
         super().__init__(
             f"a budget of {written(budget)}{of_unit} per question is below {written(cheapest)}{of_unit}, "
-            f"the mean cost of the cheapest action; allow at least {written(cheapest)}"
+            f"the mean cost of the cheapest action; allow at least {enough(cheapest)}"
         )
 
 

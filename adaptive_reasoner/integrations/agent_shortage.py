@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, ToolCall
 from langgraph.errors import GraphInterrupt
 from langgraph.types import interrupt
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import enough, written
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.integrations.langgraph_runtime import execution
 from adaptive_reasoner.integrations.run_bills import RunBill
@@ -72,9 +72,7 @@ class Shortage:
         """What to change, so that the step fits."""
         never = self.too_small
         raised = f"raise the {' and the '.join(never)} to " if never else "allow "
-        return (
-            f"Declare a smaller max_tokens on the model, or {raised}{written(self.reason.wanted)} at least."
-        )
+        return f"Declare a smaller max_tokens on the model, or {raised}{enough(self.reason.wanted)} at least."
 
     @property
     def missing(self) -> float:
@@ -124,7 +122,7 @@ class Shortage:
             **self.event("ask"),
             "missing": missing,
             "message": f"{text[0].upper()}{text[1:]} Go on with Command(resume="
-            f"{{'more': {written(missing)}}}) at least, or end with Command(resume={{'more': 0}}).",
+            f"{{'more': {enough(missing)}}}) at least, or end with Command(resume={{'more': 0}}).",
         }
         answer = interrupt(payload)
         while (more := _more_of(answer)) is None:
@@ -133,7 +131,7 @@ class Shortage:
             except GraphInterrupt:
                 raise ValueError(
                     f"resume a run that asks for more budget with {{'more': amount}}, a finite number of at "
-                    f"least 0 {self.reason.unit}, not {answer!r}; {{'more': {written(missing)}}} is enough "
+                    f"least 0 {self.reason.unit}, not {answer!r}; {{'more': {enough(missing)}}} is enough "
                     f"for {self.step}, and {{'more': 0}} ends the run"
                 ) from None
         ledger = self.bill.ledger

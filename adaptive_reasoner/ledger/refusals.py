@@ -2,7 +2,7 @@
 
 from math import inf
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import enough, written
 from adaptive_reasoner.errors import BudgetExceededError
 from adaptive_reasoner.ledger.base import Ledger
 
@@ -20,7 +20,7 @@ def beyond_cap(wanted: float, left: float, cap: float, unit: str) -> str:
         )
     return (
         f"{written(wanted)} {unit} wanted, {written(left)} left under the hard cap of {written(cap)}; "
-        f"declare a smaller max_tokens, or raise the cap to {written(cap + wanted - left)}"
+        f"declare a smaller max_tokens, or raise the cap to {enough(cap + wanted - left)}"
     )
 
 

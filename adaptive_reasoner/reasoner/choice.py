@@ -6,7 +6,7 @@ from math import inf, nan
 
 from langchain_core.messages import SystemMessage, ToolMessage
 
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import enough, written
 from adaptive_reasoner.errors import BudgetExceededError, UnknownActionError
 from adaptive_reasoner.ledger.refusals import beyond_cap, without_bound
 from adaptive_reasoner.models.executor import Bound, CallExecutor
@@ -218,7 +218,7 @@ class Choice:
             cap = self._ledger.hard_cap or 0.0
             reason = beyond_cap(over.wanted, most, cap, over.unit)
         else:
-            way_out = f"declare a smaller max_tokens, or raise max_cost to {written(over.wanted)}"
+            way_out = f"declare a smaller max_tokens, or raise max_cost to {enough(over.wanted)}"
             if over.wanted == inf:
                 way_out = "declare max_tokens, or give the policy's actions a worst_cost"
             can_cost = f"the cheapest action can cost {written(over.wanted)} {over.unit}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from adaptive_reasoner.action_names import vote_action
-from adaptive_reasoner.amounts import written
+from adaptive_reasoner.amounts import enough, written
 from adaptive_reasoner.answers.base import Comparison, LacksEncoder
 from adaptive_reasoner.answers.grouping import Key, comparison
 from adaptive_reasoner.errors import UnknownActionError
@@ -138,7 +138,7 @@ def check_reach(
     with suppress(UserWarning):  # where warnings are errors, questions are answered all the same
         warnings.warn(
             f"the {name}, {written(aim)} {policy.cost_unit} per question, cannot be held: the cheapest "
-            f"choices of {policy!r} cost {written(decides.cheapest)} on average; raise it to that at least, "
+            f"choices of {policy!r} cost {enough(decides.cheapest)} on average; raise it to that at least, "
             "or give the policy a cheaper action",
             stacklevel=4,
         )
@@ -147,7 +147,7 @@ def check_reach(
 def warn_of_limits(mean: float | None, unit: str, **limits: float | None) -> None:
     """Warn of a limit on one question or run below what these may cost on average: nothing can cost that."""
     for name, limit in limits.items():
-        if limit is not None and mean is not None and limit < mean:
+        if limit is not None and mean is not None and limit < mean * (1.0 - _NEAR):
             with suppress(UserWarning):  # where warnings are errors, questions are answered all the same
                 warnings.warn(
                     f"{name} of {written(limit)} {unit} is below the budget of {written(mean)}, the mean "

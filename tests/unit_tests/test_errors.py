@@ -19,6 +19,7 @@ from adaptive_reasoner.errors import (
 from adaptive_reasoner.kit.collecting.sent_errors import SentError
 from adaptive_reasoner.ledger import UnreachableLedgerError, open_ledger
 from adaptive_reasoner.models.replies import EmptyReplyError, LostReplyError
+from adaptive_reasoner.policy.mixture import CostCurve
 from adaptive_reasoner.strategies.flow import NothingArrivedError
 from tests.public_errors import every_error
 
@@ -76,3 +77,12 @@ def test_an_extra_that_an_inner_block_has_named_stays_named():
         needs("SQL needs", "code"),
     ):
         import nowhere_to_be_found  # noqa: F401
+
+
+@pytest.mark.parametrize("cheapest", [123.4564, 0.000123456333, 1 / 3])
+def test_the_least_budget_that_an_error_names_is_enough(cheapest):
+    curve = CostCurve.of([0.1, 0.2], [cheapest * 2, cheapest], [0.0, 0.0], [0.0, 0.0])
+    with pytest.raises(InfeasibleBudgetError) as error:
+        curve.price_at(cheapest / 2)
+    least = float(str(error.value).split("at least ")[1])
+    assert curve.price_at(least) == pytest.approx(0.2, rel=1e-3)

@@ -76,6 +76,11 @@ def test_a_limit_of_a_question_below_its_mean_is_told_of():
         AdaptiveReasoner(ScriptedModel(), budget=30.0, max_cost=20.0)
 
 
+def test_a_limit_of_a_question_that_is_its_mean_is_not_told_of(recwarn):
+    AdaptiveReasoner(ScriptedModel(), budget=2000 / 3, max_cost=2000 / 3)  # the ledger rounds it up
+    assert not [warning for warning in recwarn if "max_cost" in str(warning.message)]
+
+
 @made_by
 def test_a_hard_cap_below_the_mean_of_a_question_is_told_of(made):
     ledger = open_ledger("memory://", target=CHEAPEST * 2, hard_cap=CHEAPEST)
