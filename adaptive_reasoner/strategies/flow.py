@@ -19,7 +19,7 @@ from langchain_core.runnables import Runnable
 
 from adaptive_reasoner.answers.base import Comparison, ComparisonSteps, TextComparison
 from adaptive_reasoner.answers.grouping import Key, auto, comparison
-from adaptive_reasoner.errors import AdaptiveReasonerError
+from adaptive_reasoner.errors import AdaptiveReasonerError, BudgetExceededError
 from adaptive_reasoner.models.api_errors import retry_after
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
@@ -269,8 +269,8 @@ def gives_up(replies: Sequence[Reply], drawn: Sequence[Reply]) -> bool:
     """Whether another sample would only be refused as well, or there is no time for one.
 
     So it is where nothing came, and a request was refused for what it asks; where nothing came of the latest
-    calls, and the endpoint asks to wait; and where nothing came of the latest nine requests, of which a
-    client that retries by itself sends several for each call.
+    calls, and the endpoint asks to wait, or no budget had room for them; and where nothing came of the latest
+    nine requests, of which a client that retries by itself sends several for each call.
 
     Args:
         replies: All of the question.
@@ -281,9 +281,10 @@ def gives_up(replies: Sequence[Reply], drawn: Sequence[Reply]) -> bool:
     failed = list(takewhile(lambda reply: reply.received is None, reversed(replies)))
     pauses = (retry_after(reply.error) for reply in drawn if reply.error is not None)
     asked_to_wait = any(pause is not None and pause > _SOON for pause in pauses)
+    without_room = any(isinstance(reply.error, BudgetExceededError) for reply in drawn)
     refused = len(failed) == len(replies) and any(reply.final for reply in replies)
     requests = round(sum(reply.requests / reply.samples for reply in failed))
-    return not drawn or refused or asked_to_wait or requests >= _MOST_FAILED
+    return not drawn or refused or asked_to_wait or without_room or requests >= _MOST_FAILED
 
 
 def check_samples(samples: int, what: str = "a vote") -> None:

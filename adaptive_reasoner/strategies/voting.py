@@ -71,9 +71,9 @@ def adaptive_consistency(samples: int, stop: StopRule, *, key: Key | None = None
     Ties go to the answer seen first. A vote in which nothing can be compared ends with its first wave, or one
     sample later where all replies of that were empty, filtered or cut; `Priced` goes on where collected
     samples say that it pays. It gives up, with what has arrived, where the request was refused for what it
-    asks (a wrong key, a prompt that is too long), where the endpoint asks to wait, and where nothing came of
-    nine requests in a row, with those that the client makes by itself. No further wave is started that could
-    not be back by the task's deadline.
+    asks (a wrong key, a prompt that is too long), where no budget has room for a wave, where the endpoint
+    asks to wait, and where nothing came of nine requests in a row, with those that the client makes by
+    itself. No further wave is started that could not be back by the task's deadline.
 
     Args:
         samples: The most samples to draw.

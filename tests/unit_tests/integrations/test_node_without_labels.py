@@ -72,6 +72,14 @@ async def test_on_day_one_a_vote_needs_room_for_three_samples_only(ask, room, ac
     assert decided["cost"] <= room * 10.0
 
 
+async def test_a_round_that_does_not_fit_ends_the_vote(ask):
+    model = Source(ScriptedModel(answers=tuple(f"{'w ' * 8}Answer: {i}" for i in range(7))), max_tokens=10)
+    made = AdaptiveComputeNode(model, budget=35.0, **KEYS)
+    decided = (await ask(graph_of(made), ASKED, context=AdaptiveContext(max_cost=40.0)))["decision"]
+    assert decided["cost"] == 40.0
+    assert decided["samples"] == 4 + len(decided["failed"]) == 6  # a round of two
+
+
 async def test_on_day_one_samples_are_held_for_the_kit_unasked(ask, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = AdaptiveComputeNode(ScriptedModel(answers=("Answer: 14",)), budget=9.0, **KEYS)
