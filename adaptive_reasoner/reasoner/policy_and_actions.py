@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from adaptive_reasoner.action_names import vote_action
 from adaptive_reasoner.amounts import enough, written
 from adaptive_reasoner.answers.base import Comparison, LacksEncoder
 from adaptive_reasoner.answers.grouping import Key, comparison
 from adaptive_reasoner.errors import UnknownActionError
-from adaptive_reasoner.models.metering import Meter
+from adaptive_reasoner.models.metering import Meter, is_amount
 from adaptive_reasoner.models.source import Source
 from adaptive_reasoner.policy.base import KnowsCheapest, MovesToBudget, Policy
 from adaptive_reasoner.policy.versions import version_of, with_its_looks
@@ -132,13 +133,14 @@ def check_reach(
     decides, aim = version_of(policy), target if budget is None else budget
     if budget is not None and isinstance(decides, MovesToBudget):
         decides.at(budget=budget)
-    if aim is None or not isinstance(decides, KnowsCheapest) or aim >= decides.cheapest * (1.0 - _NEAR):
+    cheapest: Any = decides.cheapest if isinstance(decides, KnowsCheapest) else None
+    if aim is None or not is_amount(cheapest) or aim >= cheapest * (1.0 - _NEAR):
         return
     name = "budget" if budget is not None else f"target of the {of}"
     with suppress(UserWarning):  # where warnings are errors, questions are answered all the same
         warnings.warn(
             f"the {name}, {written(aim)} {policy.cost_unit} per question, cannot be held: the cheapest "
-            f"choices of {policy!r} cost {enough(decides.cheapest)} on average; raise it to that at least, "
+            f"choices of {policy!r} cost {enough(cheapest)} on average; raise it to that at least, "
             "or give the policy a cheaper action",
             stacklevel=4,
         )

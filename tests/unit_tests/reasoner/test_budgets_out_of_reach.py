@@ -57,6 +57,14 @@ def test_a_budget_below_what_a_fixed_action_is_expected_to_cost_is_told_of(made)
         made(policy=OVER, budget=300.0)
 
 
+@made_by
+def test_a_policy_of_ones_own_may_name_its_cheapest_action(made):
+    class Own(FixedPolicy):
+        cheapest = "direct"
+
+    made(policy=Own("direct", expected_cost=4.0), budget=30.0)
+
+
 @pytest.mark.parametrize("limit", ["run_budget", "thread_budget"])
 def test_a_limit_of_a_run_below_its_mean_is_told_of(limit):
     with pytest.warns(
