@@ -190,15 +190,17 @@ def _cost_nothing(error: Any) -> bool:
     """Whether an attempt failed before the model worked: LiteLLM gives lost calls a status too.
 
     A status of 500 or above counts where it is the endpoint's; LiteLLM's own, below, are of what it refuses
-    to send.
+    to send. A retry may have the error of an earlier attempt as its context, which tells nothing of this one.
     """
     if not isinstance(error, Exception):
         return False
-    every = list(causes(error))
+    earlier = [cause for cause in list(causes(error))[1:] if type(cause).__module__ == "litellm.exceptions"]
+    every = list(causes(error, earlier))
     broke = any("Connection" in type(cause).__name__ or "Timeout" in type(cause).__name__ for cause in every)
     endpoints = next((cause for cause in every if not type(cause).__module__.startswith("litellm.")), None)
-    refused = endpoints is not None and status_of(endpoints) is not None
-    return is_unreachable(error) or (not broke and (refused or (status_of(error) or 500) < 500))
+    refused = endpoints is not None and status_of(endpoints, earlier) is not None
+    unsent = (status_of(error, earlier) or 500) < 500
+    return is_unreachable(error, earlier) or (not broke and (refused or unsent))
 
 
 def _reply(response: Any) -> AIMessage:

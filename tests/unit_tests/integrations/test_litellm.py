@@ -99,10 +99,13 @@ async def test_a_stream_is_billed_by_its_usage(routed, stub):
     assert (await settled(ledger, 1)).spent == 3.0
 
 
-async def test_an_attempt_that_is_refused_costs_nothing_and_one_that_is_lost_its_worst_case(routed, stub):
+@pytest.mark.parametrize("faults", [("500", "reset", "bad json"), ("bad json", "reset", "500")])
+async def test_an_attempt_that_is_refused_costs_nothing_and_one_that_is_lost_its_worst_case(
+    routed, stub, faults
+):
     ledger = open_ledger("memory://", target=30.0)
     router = routed(ledger, num_retries=3)
-    stub.faults = {0: "500", 1: "reset", 2: "bad json"}
+    stub.faults = dict(enumerate(faults))
     await router.acompletion(**asked("an easy one"))
     assert (await settled(ledger, 3)).spent == 500.0 + 500.0 + 3.0 == stub.priced
 
