@@ -84,9 +84,9 @@ class Source:
             object.__setattr__(self, "prompt", prompt_maker(self.prompt))
         if not self.timeout > 0:
             raise ValueError(f"a timeout is above 0 seconds, not {self.timeout}")
-        if not _is_count(self.samples_per_request):
+        if not is_count(self.samples_per_request):
             raise ValueError(f"a request asks for at least 1 sample, not {self.samples_per_request}")
-        if self.max_tokens is not None and not _is_count(self.max_tokens):
+        if self.max_tokens is not None and not is_count(self.max_tokens):
             raise ValueError(f"max_tokens is a whole number of at least 1, not {self.max_tokens!r}")
         if self.max_prompt_tokens is not None and not self.max_prompt_tokens > 0:
             raise ValueError(f"a prompt has at least 1 token, not {self.max_prompt_tokens}")
@@ -288,7 +288,13 @@ def _name_of(model: Any, settings: Mapping[str, Any]) -> str:
     return next((name for name in names if isinstance(name, str) and name), "")
 
 
-def _is_count(given: Any) -> bool:
+def is_count(given: Any) -> bool:
+    """Whether something is a whole number of at least 1; numpy's count.
+
+    Example:
+        >>> is_count(3), is_count(0), is_count(2.5), is_count("3")
+        (True, False, False, False)
+    """
     return hasattr(given, "__index__") and given >= 1
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import signature
 from math import inf, isfinite, nan
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 from adaptive_reasoner.amounts import given, written
 from adaptive_reasoner.errors import BudgetExceededError, InfeasibleAccuracyError, InfeasibleBudgetError
+from adaptive_reasoner.models.metering import is_amount
 from adaptive_reasoner.pages.tables import field_table
 from adaptive_reasoner.policy.expectations import AskedFor
 
@@ -245,8 +245,7 @@ class FixedPolicy:
         expected_accuracy: float = nan,
         cost_unit: str = "tokens",
     ) -> None:
-        costs: tuple[Any, Any] = (expected_cost, worst_cost)
-        if not (all(isinstance(cost, Real) for cost in costs) and 0 <= expected_cost <= worst_cost):
+        if not (is_amount(expected_cost) and is_amount(worst_cost) and expected_cost <= worst_cost):
             raise ValueError(
                 f"expected_cost {given(expected_cost)} is not between 0 and worst_cost {given(worst_cost)}"
             )

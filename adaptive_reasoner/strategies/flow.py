@@ -24,7 +24,7 @@ from adaptive_reasoner.models.api_errors import retry_after
 from adaptive_reasoner.models.executor import CallExecutor
 from adaptive_reasoner.models.finish_reasons import was_cut
 from adaptive_reasoner.models.replies import EmptyReplyError, MalformedToolCallError, Reply, refused
-from adaptive_reasoner.models.source import Messages, Request, question_of
+from adaptive_reasoner.models.source import Messages, Request, is_count, question_of
 from adaptive_reasoner.strategies.stop_rules import SamplePrice
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def check_samples(samples: int, what: str = "a vote") -> None:
     Raises:
         ValueError: It is below 1, or no whole number.
     """
-    if not hasattr(samples, "__index__") or samples < 1:
+    if not is_count(samples):
         raise ValueError(f"{what} needs a whole number of at least 1 sample, not {samples!r}")
 
 
