@@ -13,9 +13,7 @@ from adaptive_reasoner.errors import UnknownActionError
 from adaptive_reasoner.kit.allocation.solver import solve, uniform_hull
 from adaptive_reasoner.kit.estimating.estimation import estimate
 from adaptive_reasoner.kit.learning.calibration import reliability
-from adaptive_reasoner.kit.learning.encoders import VectorCache
 from adaptive_reasoner.kit.learning.gate import Answer
-from adaptive_reasoner.kit.learning.training import train
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.reporting.build import outcomes_report
 from adaptive_reasoner.kit.reporting.html_page import Report, Section, Table, Verdict
@@ -25,39 +23,11 @@ from adaptive_reasoner.kit.reporting.summary import PolicySummary, Saving
 from adaptive_reasoner.kit.reporting.wording import judged
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import Interval
-from adaptive_reasoner.policy.features import EncoderSession
-from adaptive_reasoner.policy.learned import LearnedPolicy
 from tests.unit_tests.kit.estimating.judged import compared
-from tests.unit_tests.toys import toy_outcomes, wasteful_outcomes, write_toy_encoder
+from tests.unit_tests.toys import toy_outcomes, wasteful_outcomes
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 RECORDED = Path(__file__).parents[4] / "cookbook" / "data" / "smollm2_arithmetic.samples.parquet"
-BUDGET = 20.0
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    return EncoderSession(write_toy_encoder(tmp_path_factory.mktemp("encoder")))
-
-
-@pytest.fixture(scope="module")
-def policy_for(encoder, tmp_path_factory):
-    def trained(table, **options):
-        folder = tmp_path_factory.mktemp("policy") / "policy"
-        options = {"budget": BUDGET, "cache": VectorCache(encoder, encoder.folder)} | options
-        return LearnedPolicy.load(train(table, encoder=encoder, **options).save(folder))
-
-    return trained
-
-
-@pytest.fixture(scope="module")
-def policy(policy_for):
-    return policy_for(toy_outcomes(300))
-
-
-@pytest.fixture(scope="module")
-def fresh():
-    return toy_outcomes(300, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -252,66 +222,6 @@ def test_labels_are_paid_for_when_the_savings_reach_their_cost(policy_for):
 def test_a_saving_of_at_least_so_much_pays_for_labels_at_the_latest_then(saving, says):
     told, _ = labels_section([{"calls": 10, "cost": 100.0}], "tokens", saving, "tokens")
     assert says in told.text
-
-
-def backtested(**verdicts):
-    """A backtest in which what ships gains 4 points at each budget, and following every prediction 1."""
-    names = ("realised_cost", "accuracy", "uniform_at_cost", "lift", "lift_low", "lift_high")
-    cells = {"imitator": (7.9, 0.3, 0.26, 0.04, 0.02, 0.06)}
-    cells["imitator_ungated"] = (7.9, 0.27, 0.26, 0.01, -0.02, 0.05)
-    budgets = {float(name.removeprefix("at_")): verdict for name, verdict in verdicts.items()}
-    rows = [
-        {"policy": each, "budget": budget, "lift_within_groups": None, **dict(zip(names, row, strict=True))}
-        for budget in budgets
-        for each, row in cells.items()
-    ]
-    found = [{"budget": budget, "verdict": verdict, "trust": 1.0} for budget, verdict in budgets.items()]
-    return {"rows": rows, "verdict": "ship in part", "verdicts": found}
-
-
-def test_the_verdict_of_a_backtest_is_that_of_the_budget_shown():
-    outcomes = estimate(Samples.read(RECORDED), votes=(1, 3))
-    found = backtested(at_8="ship", at_20="not enough questions")
-    at = {budget: outcomes_report(outcomes, backtest=found, budget=budget).verdict for budget in (8, 20)}
-    assert at[8].word == "Ship:"
-    assert at[8].sentence.startswith("+4.0 points at 7.9 tokens")
-    assert at[20].word == "Not enough questions:"
-    assert at[20].sentence.startswith("+1.0 points at 7.9 tokens")
-
-
-def test_a_backtest_beside_a_policy_that_ships_tells_of_what_ships(policy):
-    found = backtested(at_20="not enough questions")
-    report = outcomes_report(toy_outcomes(300), policy=policy, backtest=found)
-    assert report.verdict.word == "Ship:"
-    assert report.verdict.sentence.startswith("+4.0 points at 7.9 tokens")
-
-
-def test_a_backtest_gives_verdict_and_learning_curve():
-    outcomes = estimate(Samples.read(RECORDED), votes=(1, 3))
-    row = {
-        "policy": "imitator",
-        "budget": 8.0,
-        "realised_cost": 7.9,
-        "accuracy": 0.3,
-        "uniform_at_cost": 0.26,
-        "lift": 0.04,
-        "lift_low": 0.02,
-        "lift_high": 0.06,
-        "lift_within_groups": 0.03,
-    }
-    curve = [
-        {"samples": n, "budget": 8.0, "lift": lift, "lift_low": lift - 0.01, "lift_high": lift + 0.01}
-        for n, lift in ((2, 0.01), (8, 0.04))
-    ]
-    priced = {**row, "policy": "priced_stop", "realised_rounds": 1.5, "p95_seconds": 2.25}
-    tested = {"rows": [row, priced], "verdict": "ship", "learning_curve": curve}
-    report = outcomes_report(outcomes, backtest=tested)
-    assert report.verdict.sentence.startswith("+4.0 points at 7.9 tokens, interval 2.0 to 6.0")
-    assert [row["lift"] for row in section(report, "learning").tables[0].rows] == [1.0, 4.0]
-    everything, stop_rules = section(report, "backtest").tables
-    assert everything.rows[0]["policy"] == "imitator"
-    (waited,) = stop_rules.rows
-    assert (waited["policy"], waited["realised_rounds"], waited["p95_seconds"]) == ("priced_stop", 1.5, 2.25)
 
 
 def test_other_actions_than_the_policys_are_refused(policy, fresh):
