@@ -27,6 +27,7 @@ import numpy as np
 from provenance import made_with
 from stopping import THRESHOLDS, along_prices
 from stopping_searches import best_mixture
+from stub_judge import compared
 
 from adaptive_reasoner.kit.allocation.mixtures import path_accuracy
 from adaptive_reasoner.kit.allocation.solver import uniform_hull
@@ -41,7 +42,6 @@ from adaptive_reasoner.kit.learning.imitator import Imitator
 from adaptive_reasoner.kit.outcomes import Outcomes
 from adaptive_reasoner.kit.samples import Samples
 from adaptive_reasoner.kit.tables.bootstrap import bootstrap_means
-from adaptive_reasoner.kit.tables.preferences import preferences_cell
 from adaptive_reasoner.kit.tables.splits import split_by_text
 from adaptive_reasoner.kit.votes.fitting import fit_stop, replayed
 from adaptive_reasoner.kit.votes.permutations import ReplayedVotes, at_once, draws_allowed, sample_groups
@@ -176,34 +176,6 @@ def preferences(rewards, features, budgets, splits, *, judges=((0.9, 0.0), (0.7,
         )
         print(result[-1], file=sys.stderr, flush=True)
     return result
-
-
-def compared(rewards, sees, first, *, seed):
-    """Outcomes by a stub judge's comparisons of all pairs of replies, in both orders."""
-    rng, rows = np.random.default_rng(seed), []
-    for at, question_id in enumerate(rewards.question_ids.tolist()):
-        for one, source in enumerate(rewards.actions):
-            against = {}
-            for other, name in enumerate(rewards.actions):
-                if other != one:
-                    better = float(rewards.accuracy[at, one] > rewards.accuracy[at, other])
-                    said = better if rng.random() < sees else 1 - better
-                    against[name, 0] = 1.0 if rng.random() < first else said
-            rows.append(
-                {
-                    "question_id": question_id,
-                    "question": rewards.questions[at],
-                    "source": source,
-                    "sample": 0,
-                    "answer": f"{source} {at}",
-                    "gold": None,
-                    "correct": None,
-                    "cost": float(rewards.cost[at, one]),
-                    "cost_unit": rewards.cost_unit,
-                    "preferred_over": preferences_cell(against),
-                }
-            )
-    return estimate(Samples.from_rows(rows), votes=(1,))
 
 
 def stops(samples, *, splits, draws, seed=0):
