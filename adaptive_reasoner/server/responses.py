@@ -133,7 +133,8 @@ class ResponsesWire:
             yield self._event("response.output_item.added", output_index=item.place, item=begun)
             yield self._event("response.content_part.added", **self._in(item), part=item.part)
         tokens = _tokens(probable)
-        item.text, item.logprobs = item.text + text, [*item.logprobs, *tokens]
+        item.text += text
+        item.logprobs += tokens
         logprobs = {"logprobs": tokens} if kind == "output_text" else {}
         yield self._event(f"response.{kind}.delta", **self._in(item), delta=text, **logprobs)
 
